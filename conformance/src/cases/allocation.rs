@@ -1,0 +1,59 @@
+use super::seal::each;
+use super::{Case, case};
+use crate::context::{BLOCK_LEN, Context, SIZE};
+use crate::verdict::Seen;
+use iomap_clauses::*;
+use iomap_reference::{Call, Mode};
+
+/// Ranges inside, across and beyond the size.
+const RANGES: [(i64, i64); 4] =
+    [(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (SIZE, BLOCK_LEN)];
+
+pub(super) static CASES: &[Case] = &[
+    case(&FALLOCATE_ALLOCATE, "allocate", "allocating what is allocated is refused", |t| {
+        refused(t, Mode::ALLOCATE, &[(0, SIZE), (BLOCK_LEN, 1)])
+    }),
+    case(&FALLOCATE_GROW, "grow", "allocating beyond the size is refused", |t| {
+        refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
+    }),
+    case(&FALLOCATE_KEEP_SIZE, "keep_size", "keeping the size does not help", |t| {
+        refused(t, Mode::KEEP_SIZE, &RANGES)
+    }),
+    case(&FALLOCATE_PUNCH, "punch", "punching a hole is refused", |t| {
+        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
+    }),
+    case(&FALLOCATE_ZERO, "zero", "zeroing a range is refused", |t| refused(t, Mode::ZERO_RANGE, &RANGES)),
+    case(&FALLOCATE_ZERO, "zero_keep_size", "also when the size is kept", |t| {
+        refused(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &RANGES)
+    }),
+    case(&FALLOCATE_COLLAPSE, "collapse", "collapsing a range is refused", |t| {
+        refused(t, Mode::COLLAPSE_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
+    }),
+    case(&FALLOCATE_INSERT, "insert", "inserting a range is refused", |t| {
+        refused(t, Mode::INSERT_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
+    }),
+    case(&FALLOCATE_UNSHARE, "unshare", "unsharing is refused", |t| refused(t, Mode::UNSHARE_RANGE, &RANGES[..2])),
+    case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "writing zeros by allocation is refused", |t| {
+        refused(t, Mode::WRITE_ZEROES, &RANGES)
+    }),
+    case(&FALLOCATE_NO_OP, "punch_beyond", "a hole punched beyond the end is refused", |t| {
+        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(SIZE, BLOCK_LEN), (10 * SIZE, SIZE)])
+    }),
+    case(&FALLOCATE_UNKNOWN, "unknown", "an unknown bit is reported first", |t| {
+        refused(t, Mode(1 << 20), &[(0, SIZE)])
+    }),
+    case(&FALLOCATE_ARGUMENT, "argument", "a bad range is reported first", |t| {
+        let file = t.sealed()?;
+        each(&[(0, 0), (0, -1), (-1 - file.at(0), SIZE)], |(offset, len)| file.fallocate(Mode::ALLOCATE, *offset, *len))
+    }),
+    case(&FALLOCATE_READONLY, "readonly", "a descriptor for reading is reported first", |t| {
+        let file = t.sealed()?;
+        let (fd, offset) = (file.reader(), file.at(0));
+        file.refused(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: BLOCK_LEN })
+    }),
+];
+
+fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
+    let file = t.sealed()?;
+    each(ranges, |(offset, len)| file.fallocate(mode, *offset, *len))
+}

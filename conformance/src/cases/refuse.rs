@@ -1,0 +1,19 @@
+use super::{Case, case};
+use crate::context::{BLOCK_LEN, SIZE, pattern};
+use iomap_clauses::*;
+use iomap_reference::{Call, Mode};
+
+pub(super) static CASES: &[Case] = &[case(
+    &REFUSE_NOTHING,
+    "several_in_a_row",
+    "refused calls of every kind, one after the other, leave no trace",
+    |t| {
+        let file = t.sealed()?;
+        let crossing = Call::Write { fd: file.fd(), data: pattern(9, SIZE + file.at(BLOCK_LEN)) };
+        let seen = file.truncate(BLOCK_LEN)?;
+        let seen = seen.and(file.truncate(2 * SIZE)?);
+        let seen = seen.and(file.refused(&crossing)?);
+        let seen = seen.and(file.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN)?);
+        Ok(seen.and(file.fallocate(Mode::KEEP_SIZE, SIZE, BLOCK_LEN)?))
+    },
+)];

@@ -1,0 +1,242 @@
+use super::{Case, alone, case};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::verdict::{Seen, Trouble};
+use iomap_clauses::*;
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode};
+use nix::fcntl::OFlag;
+
+pub(super) static CASES: &[Case] = &[
+    case(&SEAL_SEALED, "fit_file", "a fit file is sealed, and then refuses to shrink", |t| {
+        let file = t.file("file", SIZE)?;
+        let seen = file.enter()?;
+        let shrink = t.observe(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) })?;
+        Ok(seen.and(t.fact("ftruncate to a smaller size is refused", shrink.0.iter().all(|o| o.outcome != Some(None)))))
+    }),
+    case(&SEAL_KEEPS, "mtime", "sealing leaves the modification time alone", |t| {
+        let file = t.file("file", SIZE)?;
+        let before = file.stat()?.mtime;
+        Ok(file.enter()?.and(t.fact("the modification time is the same", file.stat()?.mtime == before)))
+    }),
+    case(&SEAL_CTIME, "ctime", "sealing updates the status change time", |t| {
+        let file = t.file("file", SIZE)?;
+        let before = file.stat()?.ctime;
+        Ok(file.enter()?.and(t.fact("the status change time is later", file.stat()?.ctime > before)))
+    }),
+    case(&SEAL_AGAIN, "again", "sealing a sealed file changes nothing", |t| {
+        let file = t.sealed()?;
+        file.act(&file.enter_call()?, Effect::Nothing)
+    }),
+    case(&SEAL_AGAIN_MAPPED, "again_mapped", "sealing a sealed file succeeds while it is mapped", |t| {
+        let file = t.sealed()?;
+        mapped(&file, true, false)?;
+        file.act(&file.enter_call()?, Effect::Nothing)
+    }),
+    case(&SEAL_INODE, "other_descriptor", "another descriptor and another name show the state", |t| {
+        t.needs_query()?;
+        let file = t.file("file", SIZE)?;
+        t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
+        let second = t.open("second", OFlag::O_RDONLY)?;
+        let seen = file.enter()?;
+        Ok(seen.and(t.fact("the second name shows the state", file.state(second)?)))
+    }),
+    case(&SEAL_UNLINKED, "unlinked", "a file without a name can be sealed", |t| {
+        let file = t.file("file", SIZE)?;
+        t.setup(&Call::Unlink { name: file.name() })?;
+        file.enter()
+    }),
+    case(&SEAL_LONG, "long", "a len beyond the end is accepted and grows nothing", |t| {
+        t.needs_seal("length")?;
+        let file = t.file("file", SIZE)?;
+        seal_with(&file, Mode::SEAL, 0, SIZE + 3 * BLOCK_LEN, Effect::Change(&|after| after.state = Some(true)))
+    }),
+    case(&SEAL_LENGTH, "length", "offsets below 0 and lengths of 0 or less are refused", |t| {
+        refused_ranges(t, &[(0, 0), (0, -1), (-1, SIZE), (0, i64::MIN)])
+    }),
+    case(&SEAL_OFFSET, "offset", "an offset other than 0 is refused", |t| {
+        refused_ranges(t, &[(1, SIZE), (BLOCK_LEN, SIZE), (BLOCK_LEN, 2 * SIZE)])
+    }),
+    case(&SEAL_SHORT, "short", "a len smaller than the size is refused", |t| {
+        refused_ranges(t, &[(0, SIZE - 1), (0, BLOCK_LEN), (0, 1)])
+    }),
+    case(&SEAL_COMBINED, "combined", "the mode is not combined with another", |t| {
+        t.needs_seal("mode")?;
+        let file = t.file("file", SIZE)?;
+        let others = [Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::UNSHARE_RANGE, Mode::UNSEAL];
+        each(&others, |other| seal_with(&file, Mode::SEAL | *other, 0, SIZE, Effect::Nothing))
+    }),
+    case(&SEAL_READONLY, "readonly", "a descriptor for reading is refused", |t| {
+        t.needs_seal("descriptor that is open for reading only")?;
+        let file = t.file("file", SIZE)?;
+        file.refused(&Mechanism::Seal.enter(file.reader(), SIZE))
+    }),
+    case(&SEAL_DIRECTORY, "directory", "a directory is refused", |t| {
+        t.needs_seal("descriptor of a directory")?;
+        let fd = t.open(".", OFlag::O_RDONLY)?;
+        t.observe(&Mechanism::Seal.enter(fd, SIZE))
+    }),
+    case(&SEAL_PRIVILEGE, "privilege", "without the capability sealing is refused", |t| {
+        let file = t.file("file", SIZE)?;
+        file.act_as(Caller::Unprivileged, &file.enter_call()?, Effect::Nothing)
+    }),
+    case(&SEAL_PRIVILEGE, "privilege_again", "also when the file is sealed already", |t| {
+        t.needs_seal("call that succeeds on a file in the state")?;
+        let file = t.sealed()?;
+        file.act_as(Caller::Unprivileged, &file.enter_call()?, Effect::Nothing)
+    }),
+    case(&SEAL_ORDER, "order", "the access mode is looked at before the capability", |t| {
+        t.needs_seal("descriptor that is open for reading only")?;
+        let file = t.file("file", SIZE)?;
+        file.act_as(Caller::Unprivileged, &Mechanism::Seal.enter(file.reader(), SIZE), Effect::Nothing)
+    }),
+    case(&SEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
+        with_attribute(t, FLAG_APPEND)
+    }),
+    case(&SEAL_IMMUTABLE, "immutable", "a file with the immutable attribute is refused", |t| {
+        with_attribute(t, FLAG_IMMUTABLE)
+    }),
+    case(&SEAL_FIFO, "fifo", "a FIFO is refused", |t| {
+        t.needs_seal("descriptor of a FIFO")?;
+        t.setup(&Call::Mkfifo { name: "fifo".into() })?;
+        let fd = t.open("fifo", OFlag::O_RDWR)?;
+        t.observe(&Mechanism::Seal.enter(fd, SIZE))
+    }),
+    case(&SEAL_EMPTY, "empty", "an empty file is refused", |t| {
+        t.needs_seal("way to take an empty file: the header needs room")?;
+        let file = t.file("file", 0)?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_HOLE, "hole", "a file with a hole is refused", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;
+            t.setup(&Call::Pwrite { fd, offset: lead + SIZE - BLOCK_LEN, data: pattern(1, BLOCK_LEN) }).map(|_| ())
+        })?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_HOLE, "hole_at_end", "a hole in the last block counts as well", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, BLOCK_LEN) })?;
+            t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ())
+        })?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_UNWRITTEN, "unwritten", "a file that was allocated but not written is refused", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: lead, len: SIZE }).map(|_| ())
+        })?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_SHARED, "shared", "a file that shares storage is refused, and so is the other one", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        let other = File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
+        Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
+    }),
+    case(&SEAL_NEVER, "compressed", "a compressed file is refused", |t| {
+        t.needs_seal("word on compressed files")?;
+        let ready = t.make("file", |fd| {
+            t.setup(&Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 })
+                .map_err(|_| Trouble::NotOffered("the file system does not compress".into()))?;
+            t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) })?;
+            t.setup(&Call::Fsync { fd }).map(|_| ())
+        })?;
+        let file = File::from_ready(t, ready);
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_MAPPED, "mapped_shared", "a file that is mapped shared and writable is refused", |t| {
+        let file = t.file("file", SIZE)?;
+        mapped(&file, true, true)?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_MAPPED, "mapped_private", "a file that is mapped privately, for reading, is refused", |t| {
+        let file = t.file("file", SIZE)?;
+        mapped(&file, false, false)?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_UNFIT, "hole_stays", "a refused sealing does not fill a hole", |t| {
+        let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
+        let hole = first_hole(t, &file)?;
+        let seen = file.refused(&file.enter_call()?)?;
+        Ok(seen.and(t.fact("the hole is where it was", first_hole(t, &file)? == hole)))
+    }),
+    alone(&SEAL_UNFIT, "sharing_stays", "a refused sealing does not break sharing, which would take space", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        let free = t.free_space()?;
+        let seen = file.refused(&file.enter_call()?)?;
+        Ok(seen.and(t.fact("no space was taken", t.free_space()? >= free)))
+    }),
+    alone(&SEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to seal", |t| {
+        t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
+        make_closed(t, "file")?;
+        t.read_only_mount()?;
+        t.observe(&Call::Open { name: "file".into(), flags: OFlag::O_RDWR, mode: 0 })
+    }),
+];
+
+use crate::mechanism::Mechanism;
+
+/// What every element of a list leads to.
+pub(super) fn each<T>(list: &[T], mut step: impl FnMut(&T) -> Seen) -> Seen {
+    list.iter().try_fold(Default::default(), |seen: crate::verdict::Observed, one| Ok(seen.and(step(one)?)))
+}
+
+/// Maps a file until the case ends.
+pub(super) fn mapped(file: &File, shared: bool, write: bool) -> Result<(), Trouble> {
+    let (_, map) = file.map(shared, write)?;
+    map.map(|_| ()).ok_or_else(|| Trouble::Setup("the file cannot be mapped".into()))
+}
+
+/// A file that exists but of which no descriptor is open.
+pub(super) fn make_closed(t: &Context, name: &str) -> Result<(), Trouble> {
+    let fd = t.setup(&Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
+    let iomap_reference::Reply::Number(fd) = fd else { return Err(Trouble::Setup("open".into())) };
+    t.setup(&Call::Pwrite { fd: fd as Fd, offset: 0, data: pattern(1, SIZE) })?;
+    t.setup(&Call::Close { fd: fd as Fd }).map(|_| ())
+}
+
+/// A file with the mechanism's header, prepared by the case from there on.
+fn prepared<'a>(
+    t: &'a Context<'a>,
+    prepare: impl FnOnce(Fd, i64) -> Result<(), Trouble>,
+) -> Result<File<'a>, Trouble> {
+    let lead = t.mechanism().lead() as i64;
+    let ready = t.make("file", |fd| {
+        if lead > 0 {
+            t.setup(&Call::Pwrite { fd, offset: 0, data: t.mechanism().header() })?;
+        }
+        prepare(fd, lead)?;
+        t.setup(&Call::Fsync { fd }).map(|_| ())
+    })?;
+    Ok(File::from_ready(t, ready))
+}
+
+fn first_hole(t: &Context, file: &File) -> Result<i64, Trouble> {
+    let seek = Call::Seek { fd: file.reader(), offset: 0, whence: iomap_reference::Whence::Hole };
+    match t.setup(&seek)? {
+        iomap_reference::Reply::Number(at) => Ok(at),
+        other => Err(Trouble::Setup(format!("{seek}: {other:?}"))),
+    }
+}
+
+fn seal_with(file: &File, mode: Mode, offset: i64, len: i64, effect: Effect) -> Seen {
+    file.act(&Call::Fallocate { fd: file.fd(), mode, offset, len }, effect)
+}
+
+fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
+    t.needs_seal("range")?;
+    let file = t.file("file", SIZE)?;
+    each(ranges, |(offset, len)| seal_with(&file, Mode::SEAL, *offset, *len, Effect::Nothing))
+}
+
+fn with_attribute(t: &Context, flag: u32) -> Seen {
+    if t.mechanism() == Mechanism::ImmutableAttr {
+        return Err(Trouble::NotOffered("immutable-attr: the state is an attribute itself".into()));
+    }
+    let file = t.file("file", SIZE)?;
+    t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
+    let seen = file.refused(&file.enter_call()?)?;
+    t.setup(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: flag })?;
+    Ok(seen)
+}

@@ -1,0 +1,158 @@
+use super::seal::each;
+use super::{Case, alone, case};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::verdict::Seen;
+use iomap_clauses::*;
+use iomap_reference::{BLOCK, Call, Whence};
+use nix::fcntl::OFlag;
+
+pub(super) static CASES: &[Case] = &[
+    case(&WRITE_INSIDE, "pwrite", "pwrite inside the size works, aligned and not", |t| {
+        let file = t.sealed()?;
+        each(&[(0, BLOCK_LEN), (1, 10), (BLOCK_LEN - 5, 10), (SIZE - 1, 1), (0, SIZE)], |(offset, len)| {
+            file.write(*offset, &pattern(5, *len))
+        })
+    }),
+    case(&WRITE_INSIDE, "write", "write at the file offset works and moves the offset", |t| {
+        let file = t.sealed()?;
+        t.setup(&Call::Seek { fd: file.fd(), offset: file.at(BLOCK_LEN), whence: Whence::Set })?;
+        let data = pattern(6, BLOCK_LEN);
+        let end = file.at(2 * BLOCK_LEN);
+        file.act(
+            &Call::Write { fd: file.fd(), data: data.clone() },
+            Effect::Change(&|after| {
+                after.patch(BLOCK_LEN, &data);
+                after.position = end;
+            }),
+        )
+    }),
+    case(&WRITE_INSIDE, "pwritev", "pwritev2 of two parts works", |t| {
+        let file = t.sealed()?;
+        let parts = vec![pattern(7, 100), pattern(8, BLOCK_LEN)];
+        let data = parts.concat();
+        let call = Call::Pwritev { fd: file.fd(), offset: file.at(50), parts, append: false };
+        file.write_with(call, 50, &data)
+    }),
+    case(&WRITE_INSIDE, "direct", "a write with O_DIRECT works", |t| {
+        let file = t.sealed()?;
+        let data = pattern(9, 2 * BLOCK_LEN);
+        file.write_with(
+            Call::Pwrite { fd: file.direct(), offset: file.at(BLOCK_LEN), data: data.clone() },
+            BLOCK_LEN,
+            &data,
+        )
+    }),
+    case(&WRITE_MAPPED, "store", "a store through a shared mapping is data of the file", |t| {
+        let file = t.sealed()?;
+        let (seen, map) = file.map(true, true)?;
+        let Some(map) = map else { return Ok(seen) };
+        let data = pattern(10, 300);
+        let call = Call::Store { map, offset: file.at(BLOCK_LEN) as usize, data: data.clone() };
+        Ok(seen.and(file.write_with(call, BLOCK_LEN, &data)?))
+    }),
+    case(&WRITE_COPY, "into", "copy_file_range into a sealed file leaves it in place", |t| {
+        let file = t.sealed()?;
+        let source = t.open("source", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let data = pattern(11, 2 * BLOCK_LEN);
+        t.setup(&Call::Pwrite { fd: source, offset: 0, data: data.clone() })?;
+        t.setup(&Call::Fsync { fd: source })?;
+        let seen = file.write_with(
+            Call::CopyRange { from: source, from_offset: 0, to: file.fd(), to_offset: file.at(0), len: data.len() },
+            0,
+            &data,
+        )?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(&WRITE_COPY_FROM, "out", "copy_file_range out of a sealed file leaves it in place", |t| {
+        let file = t.sealed()?;
+        let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let len = SIZE as usize;
+        let call = Call::CopyRange { from: file.fd(), from_offset: file.at(0), to, to_offset: 0, len };
+        let seen = file.act(&call, Effect::Nothing)?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    alone(&WRITE_FULL, "full", "a full file system does not stop writes inside the size", |t| {
+        let file = t.sealed()?;
+        t.fill()?;
+        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
+    }),
+    alone(&WRITE_FULL_SYNC, "full_sync", "nor does it make fsync fail afterwards", |t| {
+        let file = t.sealed()?;
+        t.fill()?;
+        let seen = file.write(0, &pattern(13, SIZE))?;
+        Ok(seen.and(file.act(&Call::Fsync { fd: file.fd() }, Effect::Nothing)?))
+    }),
+    case(&WRITE_NO_HOLE, "zeros", "writing zeros does not make a hole", |t| {
+        let file = t.sealed()?;
+        let seen = file.write(0, &vec![0; 2 * BLOCK])?;
+        let seen = seen.and(file.act(&Call::Fsync { fd: file.fd() }, Effect::Nothing)?);
+        let size = file.at(SIZE);
+        let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
+        let at = t.setup(&hole)?;
+        Ok(seen.and(t.fact("SEEK_HOLE reports the end", at == iomap_reference::Reply::Number(size))))
+    }),
+    case(&WRITE_CROSSING, "pwrite", "a pwrite across the end is refused as a whole", |t| {
+        let file = t.sealed()?;
+        each(&[(0, SIZE + 1), (SIZE - 1, 2), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
+            refused_write(&file, *offset, *len)
+        })
+    }),
+    case(&WRITE_CROSSING, "write", "a write across the end leaves the file offset alone", |t| {
+        let file = t.sealed()?;
+        t.setup(&Call::Seek { fd: file.fd(), offset: file.at(BLOCK_LEN), whence: Whence::Set })?;
+        file.refused(&Call::Write { fd: file.fd(), data: pattern(14, SIZE) })
+    }),
+    case(&WRITE_CROSSING, "pwritev", "a vectored write is refused as a whole when its last part crosses the end", |t| {
+        let file = t.sealed()?;
+        let parts = vec![pattern(15, SIZE), pattern(16, 1)];
+        file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: false })
+    }),
+    case(&WRITE_CROSSING, "direct", "a write with O_DIRECT across the end is refused", |t| {
+        let file = t.sealed()?;
+        let data = pattern(17, 2 * BLOCK_LEN);
+        file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(SIZE - BLOCK_LEN), data })
+    }),
+    case(&WRITE_BEYOND, "beyond", "a write that begins at the end or later is refused", |t| {
+        let file = t.sealed()?;
+        each(&[SIZE, SIZE + 1, SIZE + BLOCK_LEN, 100 * SIZE], |offset| refused_write(&file, *offset, 1))
+    }),
+    case(&WRITE_APPEND, "o_append", "a write with O_APPEND is refused", |t| {
+        let file = t.sealed()?;
+        file.refused(&Call::Write { fd: file.append(), data: pattern(18, 1) })
+    }),
+    case(&WRITE_APPEND, "rwf_append", "RWF_APPEND is no way round", |t| {
+        let file = t.sealed()?;
+        let parts = vec![pattern(19, 1)];
+        file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: true })
+    }),
+    case(&WRITE_EMPTY, "empty", "a write of 0 bytes returns 0 wherever it is", |t| {
+        let file = t.sealed()?;
+        let seen = each(&[0, SIZE, 2 * SIZE], |offset| file.write_nothing(*offset))?;
+        Ok(seen.and(file.act(&Call::Write { fd: file.append(), data: Vec::new() }, Effect::Nothing)?))
+    }),
+    case(&WRITE_READONLY, "readonly", "a descriptor for reading is reported first", |t| {
+        let file = t.sealed()?;
+        each(&[0, SIZE], |offset| {
+            file.refused(&Call::Pwrite { fd: file.reader(), offset: file.at(*offset), data: pattern(20, 10) })
+        })
+    }),
+];
+
+impl File<'_> {
+    fn write_nothing(&self, offset: i64) -> Seen {
+        self.act(&Call::Pwrite { fd: self.fd(), offset: self.at(offset), data: Vec::new() }, Effect::Nothing)
+    }
+}
+
+fn refused_write(file: &File, offset: i64, len: i64) -> Seen {
+    file.refused(&Call::Pwrite { fd: file.fd(), offset: file.at(offset), data: pattern(21, len) })
+}
+
+/// A write that reaches the storage the file had before: it would not if the storage had become shared.
+fn rewritten_in_place(t: &Context, file: &File) -> Seen {
+    let agent = file.agent()?;
+    let data = pattern(22, BLOCK_LEN);
+    let seen = file.write(0, &data)?;
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok(seen.and(t.fact("the next write arrives on the same storage", agent.read(file.at(0), BLOCK)? == data)))
+}

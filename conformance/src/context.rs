@@ -1,0 +1,501 @@
+//! What a case works with: files, the calls on them, and what the harness checks around each call.
+
+use crate::mechanism::Mechanism;
+use crate::picture::Picture;
+use crate::verdict::{Observation, Observed, Seen, Trouble};
+use iomap_clauses::Errno;
+use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
+use nix::fcntl::OFlag;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
+pub const BLOCK_LEN: i64 = BLOCK as i64;
+
+/// How long a file is unless a case wants another length.
+pub const SIZE: i64 = 4 * BLOCK_LEN;
+
+/// One place to work in: a directory of its own on a file system.
+pub trait System {
+    /// Makes a call.
+    fn call(&self, caller: Caller, call: &Call) -> Outcome;
+
+    /// Why this system never gets to see a call, if so.
+    fn unreachable(&self, _call: &Call) -> Option<String> {
+        None
+    }
+
+    /// Gives access to the storage of a file, as a device has it.
+    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
+
+    /// A file of [`SIZE`] bytes that is in the state already, if the system keeps some ready.
+    fn ready(&self) -> Option<Ready> {
+        None
+    }
+
+    /// Takes a file out of the state and closes its descriptors, perhaps later.
+    fn retire(&self, mechanism: Mechanism, file: Ready);
+}
+
+/// A file with its descriptors, which were opened before it came into the state.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Its name, relative to the directory of the case.
+    pub name: String,
+    /// Read and write.
+    pub fd: Fd,
+    /// Read and write with O_APPEND.
+    pub append: Fd,
+    /// Read and write with O_DIRECT.
+    pub direct: Fd,
+    /// Read only.
+    pub reader: Fd,
+}
+
+/// Direct access to what was the storage of a file when the access was given.
+pub trait StorageAgent {
+    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK_LEN`].
+    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble>;
+    /// Writes to what was at `offset` of the file.
+    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble>;
+}
+
+/// What a successful call may change.
+pub enum Effect<'a> {
+    /// Nothing, times included.
+    Nothing,
+    /// The times of the file.
+    Times,
+    /// The times, and what this does to the picture from before the call.
+    Change(&'a dyn Fn(&mut Picture)),
+}
+
+/// One run of one case.
+pub struct Context<'a> {
+    pub(crate) system: &'a dyn System,
+    mechanism: Mechanism,
+    cleanup: RefCell<Vec<Undo>>,
+}
+
+enum Undo {
+    Unmap(MapId),
+    Retire(Ready),
+    Close(Fd),
+    Remount,
+}
+
+/// Bytes that differ from block to block and from seed to seed.
+pub fn pattern(seed: u8, len: i64) -> Vec<u8> {
+    (0..len).map(|at| seed.wrapping_add((at / BLOCK_LEN) as u8).wrapping_mul(31).wrapping_add((at % 251) as u8)).collect()
+}
+
+impl<'a> Context<'a> {
+    /// A run on a system, with a mechanism.
+    pub fn new(system: &'a dyn System, mechanism: Mechanism) -> Self {
+        Self { system, mechanism, cleanup: RefCell::default() }
+    }
+
+    /// For clauses that speak of the specified call only. `reason` completes "seal has …, the mechanism has not".
+    pub fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
+        match self.mechanism {
+            Mechanism::Seal => Ok(()),
+            other => Err(Trouble::NotOffered(format!("{}: no {reason}", other.name()))),
+        }
+    }
+
+    /// For clauses about the query.
+    pub fn needs_query(&self) -> Result<u32, Trouble> {
+        let why = || Trouble::NotOffered(format!("{}: no call asks a file for the state", self.mechanism.name()));
+        self.mechanism.state_bit().ok_or_else(why)
+    }
+
+    /// A call that has to succeed for the case to make sense.
+    pub fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
+        setup(self.system, call)
+    }
+
+    fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
+        match self.setup(call)? {
+            Reply::Number(number) => Ok(number),
+            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+        }
+    }
+
+    fn setup_data(&self, call: &Call) -> Result<Vec<u8>, Trouble> {
+        match self.setup(call)? {
+            Reply::Data(data) => Ok(data),
+            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+        }
+    }
+
+    /// Opens a file for the rest of the case.
+    pub fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+        let fd = open(self.system, name, flags)?;
+        self.cleanup.borrow_mut().push(Undo::Close(fd));
+        Ok(fd)
+    }
+
+    /// A file of `size` bytes, all written and on storage, and not in the state.
+    pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+        let ready = make_written(self.system, self.mechanism, name, size)?;
+        self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+        Ok(File { context: self, ready })
+    }
+
+    /// An empty file with its descriptors, after `prepare` has had it.
+    pub fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
+        let ready = make(self.system, self.mechanism, name, prepare)?;
+        self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+        Ok(ready)
+    }
+
+    /// A file of [`SIZE`] bytes in the state.
+    pub fn sealed(&'a self) -> Result<File<'a>, Trouble> {
+        if let Some(ready) = self.system.ready() {
+            self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+            return Ok(File { context: self, ready });
+        }
+        let file = self.file("file", SIZE)?;
+        self.setup(&file.enter_call()?)?;
+        Ok(file)
+    }
+
+    /// Writes to another file, so that storage that was freed is used again.
+    pub fn churn(&self) -> Result<Vec<u8>, Trouble> {
+        let data = pattern(77, 16 * BLOCK_LEN);
+        let fd = self.open("churn", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
+        self.setup(&Call::Fsync { fd })?;
+        Ok(data)
+    }
+
+    /// Whether the file that [`Self::churn`] wrote still has its contents on storage.
+    pub fn churn_intact(&self, data: &[u8]) -> Result<bool, Trouble> {
+        let fd = self.open("churn", OFlag::O_RDONLY | OFlag::O_DIRECT)?;
+        Ok(self.setup_data(&Call::Pread { fd, offset: 0, len: data.len() })? == data)
+    }
+
+    /// Uses up the free space, to the last block.
+    pub fn fill(&self) -> Result<(), Trouble> {
+        let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let mut offset = 0;
+        for step in [64 << 20, 1 << 20, 64 << 10, BLOCK_LEN] {
+            loop {
+                let call = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: step };
+                match self.system.call(Caller::Privileged, &call) {
+                    Ok(_) => offset += step,
+                    Err(Errno::ENOSPC) => break,
+                    Err(errno) => return Err(Trouble::Setup(format!("{call}: {errno:?}"))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The free space of the file system, in bytes.
+    pub fn free_space(&self) -> Result<i64, Trouble> {
+        self.setup_number(&Call::FreeSpace)
+    }
+
+    /// Waits until something is so. Not everything that a call brings about has happened when it returns.
+    pub fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !is_so()? {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::yield_now();
+        }
+        Ok(true)
+    }
+
+    /// Whether the file system can make two files share storage.
+    pub fn needs_sharing(&self) -> Result<(), Trouble> {
+        let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
+        match self.system.call(Caller::Privileged, &Call::Clone { from, to }) {
+            Ok(_) => Ok(()),
+            Err(Errno::EOPNOTSUPP) => Err(Trouble::NotOffered("the file system cannot share storage".into())),
+            Err(errno) => Err(Trouble::Setup(format!("FICLONE: {errno:?}"))),
+        }
+    }
+
+    /// Makes the mount read-only until the case ends. No descriptor may be open for writing.
+    pub fn read_only_mount(&self) -> Result<(), Trouble> {
+        self.setup(&Call::Remount { read_only: true })?;
+        self.cleanup.borrow_mut().push(Undo::Remount);
+        Ok(())
+    }
+
+    /// A call without a file of its own to look at.
+    pub fn observe(&self, call: &Call) -> Seen {
+        self.observe_as(Caller::Privileged, call)
+    }
+
+    /// The same, as some caller.
+    pub fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
+        self.reach(call)?;
+        let outcome = self.system.call(caller, call);
+        if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
+            self.cleanup.borrow_mut().push(Undo::Close(*fd as Fd));
+        }
+        Ok(seen(call.to_string(), Some(outcome.err()), Vec::new()))
+    }
+
+    /// Something that has to be so, whatever the envelope says.
+    pub fn fact(&self, what: &str, is_so: bool) -> Observed {
+        let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
+        seen(what.into(), None, faults)
+    }
+
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        self.system.unreachable(call).map_or(Ok(()), |why| Err(Trouble::NotReachable(why)))
+    }
+
+    /// Which mechanism is in use.
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+}
+
+fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
+    system.call(Caller::Privileged, call).map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))
+}
+
+fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+    match setup(system, &Call::Open { name: name.into(), flags, mode: 0o600 })? {
+        Reply::Number(fd) => Ok(fd as Fd),
+        other => Err(Trouble::Setup(format!("open: {other:?}"))),
+    }
+}
+
+/// Makes an empty file, gives it to `prepare`, and opens it in every way that a case could want.
+fn make(
+    system: &dyn System,
+    mechanism: Mechanism,
+    name: &str,
+    prepare: impl FnOnce(Fd) -> Result<(), Trouble>,
+) -> Result<Ready, Trouble> {
+    let fd = open(system, name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
+    // A swap file on btrfs has to be marked before the first byte; elsewhere the attribute does not exist.
+    if mechanism == Mechanism::Swapfile {
+        let mark = Call::ChangeFlags { fd, set: iomap_reference::FLAG_NOCOW, clear: 0 };
+        let _ = system.call(Caller::Privileged, &mark);
+    }
+    prepare(fd)?;
+    Ok(Ready {
+        name: name.into(),
+        fd,
+        append: open(system, name, OFlag::O_RDWR | OFlag::O_APPEND)?,
+        direct: open(system, name, OFlag::O_RDWR | OFlag::O_DIRECT)?,
+        reader: open(system, name, OFlag::O_RDONLY)?,
+    })
+}
+
+/// Makes a file of `size` bytes after the mechanism's header, all written and on storage.
+pub(crate) fn make_written(
+    system: &dyn System,
+    mechanism: Mechanism,
+    name: &str,
+    size: i64,
+) -> Result<Ready, Trouble> {
+    make(system, mechanism, name, |fd| {
+        let mut data = mechanism.header();
+        data.extend(pattern(1, size));
+        if !data.is_empty() {
+            setup(system, &Call::Pwrite { fd, offset: 0, data })?;
+        }
+        setup(system, &Call::Fsync { fd }).map(|_| ())
+    })
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        // Last in, first out; the state goes before the descriptors, and nothing here can be reported any more.
+        for undo in self.cleanup.take().into_iter().rev() {
+            let call = match undo {
+                Undo::Unmap(map) => Call::Unmap { map },
+                Undo::Close(fd) => Call::Close { fd },
+                Undo::Remount => Call::Remount { read_only: false },
+                Undo::Retire(ready) => {
+                    self.system.retire(self.mechanism, ready);
+                    continue;
+                }
+            };
+            let _ = self.system.call(Caller::Privileged, &call);
+        }
+    }
+}
+
+fn seen(what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
+    Observed(vec![Observation { what, outcome, faults }])
+}
+
+/// A file of a case. Offsets and sizes count from the end of the mechanism's lead.
+pub struct File<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) ready: Ready,
+}
+
+impl File<'_> {
+    /// A file around descriptors that the case prepared itself.
+    pub fn from_ready<'a>(context: &'a Context<'a>, ready: Ready) -> File<'a> {
+        File { context, ready }
+    }
+
+    /// The name, for calls that take one.
+    pub fn name(&self) -> String {
+        self.ready.name.clone()
+    }
+
+    /// The descriptor for reading and writing.
+    pub fn fd(&self) -> Fd {
+        self.ready.fd
+    }
+
+    /// The descriptor for reading only.
+    pub fn reader(&self) -> Fd {
+        self.ready.reader
+    }
+
+    /// Where an offset of the case lies in the file.
+    pub fn at(&self, offset: i64) -> i64 {
+        self.context.mechanism.lead() as i64 + offset
+    }
+
+    fn size(&self) -> Result<i64, Trouble> {
+        Ok(self.stat()?.size as i64)
+    }
+
+    /// fstat(2).
+    pub fn stat(&self) -> Result<Stat, Trouble> {
+        match self.context.setup(&Call::Stat { fd: self.ready.fd })? {
+            Reply::Stat(stat) => Ok(*stat),
+            other => Err(Trouble::Setup(format!("fstat: {other:?}"))),
+        }
+    }
+
+    /// The call that would bring the file into the state.
+    pub fn enter_call(&self) -> Result<Call, Trouble> {
+        Ok(self.context.mechanism.enter(self.ready.fd, self.size()?))
+    }
+
+    /// The call that would take it out.
+    pub fn leave_call(&self) -> Result<Call, Trouble> {
+        Ok(self.context.mechanism.leave(self.ready.fd, self.size()?))
+    }
+
+    /// Brings the file into the state: only the times may change.
+    pub fn enter(&self) -> Seen {
+        self.act(&self.enter_call()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
+    }
+
+    /// Takes it out again: only the times may change.
+    pub fn leave(&self) -> Seen {
+        self.act(&self.leave_call()?, Effect::Change(&|after| after.state = after.state.map(|_| false)))
+    }
+
+    /// Whether the state is shown, through some descriptor.
+    pub fn state(&self, fd: Fd) -> Result<bool, Trouble> {
+        let bit = self.context.needs_query()?;
+        Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32 & bit != 0)
+    }
+
+    /// Makes a call and checks everything about the file around it: a call that fails leaves all as it was, a call
+    /// that succeeds changes what `effect` says and nothing else.
+    pub fn act(&self, call: &Call, effect: Effect) -> Seen {
+        self.act_as(Caller::Privileged, call, effect)
+    }
+
+    /// The same, as some caller.
+    pub fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
+        self.context.reach(call)?;
+        let before = Picture::take(self)?;
+        let outcome = self.context.system.call(caller, call);
+        let after = Picture::take(self)?;
+        let faults = match (&outcome, effect) {
+            (Err(_), _) | (Ok(_), Effect::Nothing) => before.differences(&after, true),
+            (Ok(_), Effect::Times) => before.differences(&after, false),
+            (Ok(_), Effect::Change(change)) => {
+                let mut expected = before;
+                change(&mut expected);
+                expected.differences(&after, false)
+            }
+        };
+        Ok(seen(call.to_string(), Some(outcome.err()), faults))
+    }
+
+    /// Makes a call that has to be refused, whatever the clause allows besides.
+    pub fn refused(&self, call: &Call) -> Seen {
+        self.act(call, Effect::Nothing)
+    }
+
+    /// pwrite(2) at an offset of the case.
+    pub fn write(&self, offset: i64, data: &[u8]) -> Seen {
+        self.write_with(Call::Pwrite { fd: self.ready.fd, offset: self.at(offset), data: data.into() }, offset, data)
+    }
+
+    /// A call that writes `data` at an offset of the case and nowhere else.
+    pub fn write_with(&self, call: Call, offset: i64, data: &[u8]) -> Seen {
+        self.act(&call, Effect::Change(&|after| after.patch(offset, data)))
+    }
+
+    /// fallocate(2) at an offset of the case: nothing may come of it.
+    pub fn fallocate(&self, mode: Mode, offset: i64, len: i64) -> Seen {
+        self.refused(&Call::Fallocate { fd: self.ready.fd, mode, offset: self.at(offset), len })
+    }
+
+    /// ftruncate(2) to a size of the case: nothing may come of it.
+    pub fn truncate(&self, size: i64) -> Seen {
+        self.refused(&Call::Ftruncate { fd: self.ready.fd, size: self.at(size) })
+    }
+
+    /// Reads through the page cache.
+    pub fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
+        let call = Call::Pread { fd: self.ready.reader, offset: self.at(offset), len: len as usize };
+        self.context.setup_data(&call)
+    }
+
+    /// Reads from storage.
+    pub fn read_direct(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
+        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: len as usize };
+        self.context.setup_data(&call)
+    }
+
+    /// Maps the whole file until the case ends, or says what came of it.
+    pub fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
+        let fd = if write { self.ready.fd } else { self.ready.reader };
+        let call = Call::Map { fd, len: self.size()? as usize, shared, write };
+        self.context.reach(&call)?;
+        let outcome = self.context.system.call(Caller::Privileged, &call);
+        let map = match &outcome {
+            Ok(Reply::Number(id)) => {
+                self.context.cleanup.borrow_mut().push(Undo::Unmap(*id as MapId));
+                Some(*id as MapId)
+            }
+            _ => None,
+        };
+        Ok((seen(call.to_string(), Some(outcome.err()), Vec::new()), map))
+    }
+
+    /// Access to the storage of the file as it is now.
+    pub fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
+        self.context.system.agent(self.ready.fd)
+    }
+
+    /// The descriptor with O_APPEND.
+    pub fn append(&self) -> Fd {
+        self.ready.append
+    }
+
+    /// The descriptor with O_DIRECT.
+    pub fn direct(&self) -> Fd {
+        self.ready.direct
+    }
+
+    /// The offset of the read-write descriptor.
+    pub fn position(&self) -> Result<i64, Trouble> {
+        self.context.setup_number(&Call::Seek { fd: self.ready.fd, offset: 0, whence: Whence::Cur })
+    }
+}

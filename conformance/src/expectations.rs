@@ -1,0 +1,116 @@
+//! What is expected of mainline kernels, with the reason for each verdict other than `holds`.
+
+use crate::mechanism::Mechanism;
+use crate::verdict::Verdict;
+use serde::Deserialize;
+
+/// The committed expectations, by mechanism.
+static FILES: [(Mechanism, &str); 3] = [
+    (Mechanism::Seal, include_str!("../expectations/seal.toml")),
+    (Mechanism::Swapfile, include_str!("../expectations/swapfile.toml")),
+    (Mechanism::ImmutableAttr, include_str!("../expectations/immutable-attr.toml")),
+];
+
+/// The expectations of one mechanism.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    expect: Vec<Expectation>,
+}
+
+/// One verdict for some clauses.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    /// Clause ids; `*` means all, `write.*` a family.
+    clauses: Vec<String>,
+    /// File systems; all if it is left out.
+    fs: Option<Vec<String>>,
+    /// A range of kernels such as `5.4..`, `..6.13` or `6.1..6.13`, the end not included; all if it is left out.
+    kernel: Option<String>,
+    verdict: Verdict,
+    reason: String,
+}
+
+/// What is expected of a mechanism on a file system of a kernel.
+pub struct Expectations {
+    rows: Vec<Expectation>,
+}
+
+impl Expectations {
+    /// The committed expectations that apply. The first row that names a clause counts.
+    pub fn of(mechanism: Mechanism, fs: &str, release: &str) -> Result<Self, String> {
+        let Some((_, text)) = FILES.iter().find(|(m, _)| *m == mechanism) else {
+            return Ok(Self { rows: Vec::new() });
+        };
+        let file = format!("expectations/{}.toml", mechanism.name());
+        let document: Document = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
+        let mut rows = Vec::new();
+        for row in document.expect {
+            let kernel = row.kernel.as_deref().unwrap_or("..");
+            let inside = in_range(kernel, release).ok_or_else(|| format!("{file}: no range of kernels: {kernel}"))?;
+            if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
+                rows.push(row);
+            }
+        }
+        Ok(Self { rows })
+    }
+
+    /// Everything holds: what is expected of the reference.
+    pub fn all_hold() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// The verdict that is expected for a clause, and why if it is not `holds`.
+    pub fn expected(&self, clause: &str) -> (Verdict, Option<&str>) {
+        let family = clause.split('.').next().unwrap_or(clause);
+        let named = |pattern: &str| pattern == "*" || pattern == clause || pattern.strip_suffix(".*") == Some(family);
+        let row = self.rows.iter().find(|row| row.clauses.iter().any(|pattern| named(pattern)));
+        row.map_or((Verdict::Holds, None), |row| (row.verdict, Some(row.reason.as_str())))
+    }
+}
+
+/// Whether a release such as `6.18.44-fc` is in a range; nothing if the range cannot be read.
+fn in_range(range: &str, release: &str) -> Option<bool> {
+    let (from, to) = range.split_once("..")?;
+    let release = version(release)?;
+    let reached = from.is_empty() || version(from)? <= release;
+    Some(reached && (to.is_empty() || release < version(to)?))
+}
+
+/// The first two numbers of a version.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_kernels() {
+        assert_eq!(in_range("5.4..", "6.18.44-fc"), Some(true));
+        assert_eq!(in_range("..6.13", "6.13.0"), Some(false));
+        assert_eq!(in_range("6.1..6.13", "6.1.0-18-amd64"), Some(true));
+        assert_eq!(in_range("..", "6.18"), Some(true));
+        assert_eq!(in_range("6.1", "6.18"), None);
+    }
+
+    /// Every row names clauses that exist, gives a reason, and is not shadowed whole.
+    #[test]
+    fn the_committed_files_are_sound() {
+        for (mechanism, text) in FILES {
+            let document: Document = toml::from_str(text).unwrap();
+            for row in &document.expect {
+                assert!(row.reason.len() > 10, "{mechanism:?}: a reason is missing: {row:?}");
+                assert!(in_range(row.kernel.as_deref().unwrap_or(".."), "6.18").is_some());
+                for pattern in &row.clauses {
+                    let family = pattern.strip_suffix(".*");
+                    let known = iomap_clauses::ALL.iter().any(|c| c.id == pattern || family == Some(c.family()));
+                    assert!(known || pattern == "*", "{mechanism:?}: no clause {pattern}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The storage agent of this kernel: the image underneath, at the places that the file had when the agent was made.
+//!
+//! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
+
+use super::sys::{self, FiemapExtent};
+use super::{FsKind, image};
+use crate::context::StorageAgent;
+use crate::verdict::Trouble;
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+/// Access to what was the storage of a file.
+pub(super) struct BackingAgent {
+    image: Arc<File>,
+    pieces: Vec<FiemapExtent>,
+    chunks: Vec<Chunk>,
+}
+
+/// A run of btrfs's own addresses, and where it lies on the device. In bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chunk {
+    start: u64,
+    length: u64,
+    device: u64,
+}
+
+impl BackingAgent {
+    pub(super) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
+        let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
+        let chunks = match kind {
+            FsKind::Btrfs => chunks(root)?,
+            // These two report addresses of the device.
+            FsKind::Xfs | FsKind::Ext4 => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
+        };
+        Ok(Self { image, pieces, chunks })
+    }
+
+    /// Where [offset, offset + len) of the file lies in the image: offset in the buffer, address, length.
+    fn spans(&self, offset: i64, len: usize) -> Result<Vec<(usize, u64, usize)>, Trouble> {
+        let (from, to) = (offset as u64, offset as u64 + len as u64);
+        let mut spans = Vec::new();
+        for piece in &self.pieces {
+            let (start, end) = (piece.logical.max(from), (piece.logical + piece.length).min(to));
+            if start < end {
+                let address = self.device(piece.physical + (start - piece.logical))?;
+                spans.push(((start - from) as usize, address, (end - start) as usize));
+            }
+        }
+        Ok(spans)
+    }
+
+    fn device(&self, address: u64) -> Result<u64, Trouble> {
+        let chunk = self.chunks.iter().find(|chunk| (chunk.start..chunk.start.saturating_add(chunk.length)).contains(&address));
+        chunk
+            .map(|chunk| address - chunk.start + chunk.device)
+            .ok_or_else(|| Trouble::Setup(format!("address {address} is in no chunk")))
+    }
+}
+
+impl StorageAgent for BackingAgent {
+    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
+        let mut data = vec![0; len];
+        for (at, address, count) in self.spans(offset, len)? {
+            self.image.read_exact_at(&mut data[at..at + count], address).map_err(io_trouble)?;
+        }
+        Ok(data)
+    }
+
+    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
+        for (at, address, count) in self.spans(offset, data.len())? {
+            self.image.write_all_at(&data[at..at + count], address).map_err(io_trouble)?;
+        }
+        Ok(())
+    }
+}
+
+fn io_trouble(error: std::io::Error) -> Trouble {
+    Trouble::Setup(format!("the image: {error}"))
+}
+
+/// Where btrfs keeps what, from its chunk tree. The suite's file systems have one device and no redundancy of data.
+fn chunks(root: &Path) -> Result<Vec<Chunk>, Trouble> {
+    let device = device_of(root).ok_or_else(|| Trouble::Setup("the device of the mount is unknown".into()))?;
+    let program = image::program("btrfs").ok_or_else(|| Trouble::Setup("the program btrfs is missing".into()))?;
+    let output = Command::new(program)
+        .args(["inspect-internal", "dump-tree", "-t", "chunk"])
+        .arg(device)
+        .output()
+        .map_err(|error| Trouble::Setup(format!("btrfs inspect-internal: {error}")))?;
+    Ok(parse_chunks(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn device_of(root: &Path) -> Option<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let line = mounts.lines().find(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == root))?;
+    line.split(' ').next().map(str::to_owned)
+}
+
+fn parse_chunks(dump: &str) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for line in dump.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let after = |name: &str| {
+            let at = words.iter().position(|word| *word == name)?;
+            words.get(at + 1)?.trim_end_matches(')').parse::<u64>().ok()
+        };
+        match words.as_slice() {
+            // item 1 key (FIRST_CHUNK_TREE CHUNK_ITEM 13631488) itemoff 16105 itemsize 80
+            [.., "itemsize", _] if words.contains(&"CHUNK_ITEM") => {
+                chunks.extend(after("CHUNK_ITEM").map(|start| Chunk { start, length: 0, device: 0 }));
+            }
+            // length 8388608 owner 2 stripe_len 65536 type DATA
+            ["length", ..] => chunks.iter_mut().last().into_iter().for_each(|c| c.length = after("length").unwrap_or(0)),
+            // stripe 0 devid 1 offset 13631488
+            ["stripe", "0", ..] => {
+                chunks.iter_mut().last().into_iter().for_each(|c| c.device = after("offset").unwrap_or(0));
+            }
+            _ => (),
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_tree_as_btrfs_progs_prints_it() {
+        let dump = "\titem 1 key (FIRST_CHUNK_TREE CHUNK_ITEM 13631488) itemoff 16105 itemsize 80\n\
+            \t\tlength 8388608 owner 2 stripe_len 65536 type DATA\n\
+            \t\tio_align 65536 io_width 65536 sector_size 4096\n\
+            \t\tnum_stripes 1 sub_stripes 1\n\
+            \t\t\tstripe 0 devid 1 offset 22020096\n\
+            \t\t\tdev_uuid 3f1c\n";
+        assert_eq!(parse_chunks(dump), [Chunk { start: 13_631_488, length: 8_388_608, device: 22_020_096 }]);
+    }
+}

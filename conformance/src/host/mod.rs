@@ -1,0 +1,172 @@
+//! This kernel: file systems of our own on loop devices, in a mount namespace of our own.
+//!
+//! Nothing is left behind, however the process ends. The image has no name, the loop device detaches itself, the
+//! mounts live in a namespace that ends with its processes; only an active swap file outlives its process, and the
+//! guardian takes care of that.
+
+mod agent;
+pub mod guardian;
+mod image;
+mod pool;
+mod sandbox;
+mod sys;
+mod system;
+
+pub use sandbox::Sandbox;
+
+use crate::cases::Case;
+use crate::context::System;
+use crate::mechanism::Mechanism;
+use crate::target::Target;
+use crate::verdict::Trouble;
+use image::Image;
+use iomap_reference::{Call, Caller, Mode, Reply, XFLAG_SEALED};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use pool::{Pool, Retirement};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use system::HostSystem;
+
+/// A file system that the suite can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FsKind {
+    /// XFS.
+    Xfs,
+    /// ext4.
+    Ext4,
+    /// btrfs; swap files are made without copy-on-write, as it wants them.
+    Btrfs,
+}
+
+/// What the suite has to know of a file system.
+struct Facts {
+    kind: FsKind,
+    name: &'static str,
+    mkfs: &'static [&'static str],
+    package: &'static str,
+}
+
+static FACTS: [Facts; 3] = [
+    Facts { kind: FsKind::Xfs, name: "xfs", mkfs: &["mkfs.xfs", "-q", "-f", "-K"], package: "xfsprogs" },
+    Facts {
+        kind: FsKind::Ext4,
+        name: "ext4",
+        mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+        package: "e2fsprogs",
+    },
+    Facts { kind: FsKind::Btrfs, name: "btrfs", mkfs: &["mkfs.btrfs", "-q", "-f", "-K"], package: "btrfs-progs" },
+];
+
+impl FsKind {
+    /// Every file system.
+    pub const ALL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
+
+    fn facts(self) -> &'static Facts {
+        // The table has an entry for each.
+        FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// The name that mount(2) knows.
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+}
+
+/// One file system of this kernel, with one mechanism.
+pub struct Host {
+    // Dropped in this order: what uses a mount, then the mounts.
+    pool: Option<Pool>,
+    retirement: Arc<Retirement>,
+    main: Image,
+    alone: Mutex<Image>,
+    kind: FsKind,
+    cases: AtomicUsize,
+}
+
+impl Host {
+    /// Makes and mounts the file systems. The error is one line for people.
+    pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+        let main = Image::new(sandbox, kind, "main")?;
+        let alone = Image::new(sandbox, kind, "alone")?;
+        let retirement = Arc::new(Retirement::new());
+        let mut host =
+            Self { pool: None, retirement, main, alone: Mutex::new(alone), kind, cases: AtomicUsize::new(0) };
+        if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
+            host.pool = Some(Pool::new(host.main.root(), kind, &host.main.backing(), &host.retirement));
+        }
+        Ok(host)
+    }
+
+    fn place<'a>(&'a self, image: &Image, guard: Option<MutexGuard<'a, Image>>) -> Result<HostSystem<'a>, Trouble> {
+        let number = self.cases.fetch_add(1, Ordering::Relaxed);
+        let directory = image.root().join(format!("case-{number}"));
+        std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
+        let pool = if guard.is_none() { self.pool.as_ref() } else { None };
+        Ok(HostSystem::new(directory, image.root().into(), self.kind, image.backing(), pool, &self.retirement, guard))
+    }
+}
+
+impl Target for Host {
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        if !case.alone {
+            return Ok(Box::new(self.place(&self.main, None)?));
+        }
+        let guard = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let image = guard.duplicate();
+        Ok(Box::new(self.place(&image, Some(guard))?))
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        let system = match self.place(&self.main, None) {
+            Ok(system) => system,
+            Err(trouble) => return Some(format!("{trouble:?}")),
+        };
+        let call = |call: &Call| System::call(&system, Caller::Privileged, call);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+        let Ok(Reply::Number(fd)) = call(&Call::Open { name: "probe".into(), flags, mode: 0o600 }) else {
+            return Some("no file can be made".into());
+        };
+        let fd = fd as i32;
+        match mechanism {
+            // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
+            Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
+                Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
+                Err(Errno::EOPNOTSUPP) => Some(format!(
+                    "Linux {} {}: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP",
+                    crate::kernel_release(),
+                    self.kind.name()
+                )),
+                other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
+            },
+            Mechanism::Swapfile => match call(&Call::Swapon { fd }) {
+                Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
+                _ => None,
+            },
+            Mechanism::ImmutableAttr => None,
+        }
+    }
+}
+
+fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {
+    match outcome {
+        Ok(Reply::Number(flags)) => Some(flags as u32 & bit != 0),
+        _ => None,
+    }
+}
+
+/// What is missing for the host target, in one line, or nothing.
+pub fn missing(kind: FsKind) -> Option<String> {
+    let facts = kind.facts();
+    if !nix::unistd::geteuid().is_root() {
+        return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        return Some("target host needs loop devices: /dev/loop-control is missing".into());
+    }
+    if image::program(facts.mkfs[0]).is_none() {
+        return Some(format!("target host needs {} for {}: apt-get install {}", facts.mkfs[0], facts.name, facts.package));
+    }
+    None
+}

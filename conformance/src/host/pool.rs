@@ -1,0 +1,206 @@
+//! Active swap files made ahead, and deactivated behind.
+//!
+//! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
+//! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
+
+use super::{FsKind, sys};
+use super::system::HostSystem;
+use crate::context::{Ready, SIZE, System, make_written};
+use crate::mechanism::Mechanism;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// How many swap files are active at most. Linux has room for 23 (MAX_SWAPFILES), and other people's count.
+const ACTIVE: usize = 16;
+
+/// How many threads make files: one fsync(2) waits for the disk.
+const MAKING: usize = 3;
+
+/// How many threads deactivate.
+const RETIRING: usize = 12;
+
+/// A file with the descriptors that it owns.
+pub(super) struct Stocked {
+    pub(super) file: Ready,
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+/// Files in the state, ready to be used.
+pub(super) struct Pool {
+    ready: Option<Mutex<Receiver<Result<Stocked, Trouble>>>>,
+    makers: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Starts making files below `root`.
+    pub(super) fn new(root: &Path, kind: FsKind, backing: &Arc<File>, retirement: &Arc<Retirement>) -> Self {
+        let (sender, receiver) = sync_channel(MAKING);
+        let makers = (0..MAKING).map(|number| {
+            let maker = Maker {
+                directory: format!("ready-{number}"),
+                root: root.into(),
+                kind,
+                backing: backing.clone(),
+                retirement: retirement.clone(),
+                sender: sender.clone(),
+            };
+            std::thread::spawn(move || maker.run())
+        });
+        let makers = makers.collect();
+        Self { ready: Some(Mutex::new(receiver)), makers }
+    }
+
+    /// The next file.
+    pub(super) fn take(&self) -> Result<Stocked, Trouble> {
+        let ended = || Err(Trouble::Setup("the pool of swap files has ended".into()));
+        self.ready.as_ref().map_or_else(ended, |ready| locked(ready).recv().unwrap_or_else(|_| ended()))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Without a receiver the makers end, and retire what they made last.
+        drop(self.ready.take());
+        for maker in self.makers.drain(..) {
+            let _ = maker.join();
+        }
+    }
+}
+
+struct Maker {
+    directory: String,
+    root: PathBuf,
+    kind: FsKind,
+    backing: Arc<File>,
+    retirement: Arc<Retirement>,
+    sender: SyncSender<Result<Stocked, Trouble>>,
+}
+
+impl Maker {
+    fn run(self) {
+        let place = self.root.join(&self.directory);
+        if let Err(error) = std::fs::create_dir(&place) {
+            let _ = self.sender.send(Err(Trouble::Setup(format!("{}: {error}", place.display()))));
+            return;
+        }
+        for number in 0.. {
+            self.retirement.reserve();
+            let made = self.make(&place, number);
+            let failed = made.is_err();
+            let unwanted = self.sender.send(made).err();
+            match unwanted {
+                None if !failed => (),
+                Some(refused) if !failed => {
+                    refused.0.into_iter().for_each(|stocked| self.retirement.send(stocked));
+                    return;
+                }
+                _ => {
+                    self.retirement.release();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn make(&self, place: &Path, number: usize) -> Result<Stocked, Trouble> {
+        let system =
+            HostSystem::new(place.into(), self.root.clone(), self.kind, self.backing.clone(), None, &self.retirement, None);
+        let mut file = make_written(&system, Mechanism::Swapfile, &number.to_string(), SIZE)?;
+        let call = Call::Swapon { fd: file.fd };
+        let outcome = System::call(&system, Caller::Privileged, &call);
+        outcome.map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))?;
+        // The directory of a case lies beside this one.
+        file.name = format!("../{}/{number}", self.directory);
+        Ok(Stocked { descriptors: system.release(&file), file })
+    }
+}
+
+/// Takes files out of the state, several at once, and counts those that are in it.
+pub(super) struct Retirement {
+    slots: Arc<Slots>,
+    queue: Option<Sender<Stocked>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Slots {
+    taken: Mutex<usize>,
+    fewer: Condvar,
+}
+
+impl Slots {
+    fn release(&self) {
+        *locked(&self.taken) -= 1;
+        self.fewer.notify_one();
+    }
+}
+
+impl Retirement {
+    /// Starts the threads.
+    pub(super) fn new() -> Self {
+        let (sender, receiver) = channel::<Stocked>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let slots = Arc::new(Slots::default());
+        let thread = |_| {
+            let (receiver, slots) = (receiver.clone(), slots.clone());
+            std::thread::spawn(move || {
+                // The lock is held while waiting for a file, not while deactivating it.
+                while let Ok(stocked) = { locked(&receiver).recv() } {
+                    deactivate(&stocked.descriptors);
+                    slots.release();
+                }
+            })
+        };
+        let threads = (0..RETIRING).map(thread).collect();
+        Self { slots, queue: Some(sender), threads }
+    }
+
+    /// Waits until another swap file may become active.
+    pub(super) fn reserve(&self) {
+        let mut taken = locked(&self.slots.taken);
+        while *taken >= ACTIVE {
+            taken = self.slots.fewer.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken += 1;
+    }
+
+    /// The reserved swap file did not come about.
+    pub(super) fn release(&self) {
+        self.slots.release();
+    }
+
+    /// Deactivates a file for which there was a reservation, some time.
+    pub(super) fn send(&self, stocked: Stocked) {
+        if let Some(queue) = &self.queue {
+            // The threads live as long as the queue.
+            let _ = queue.send(stocked);
+        }
+    }
+}
+
+impl Drop for Retirement {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// swapoff(2) opens the file for writing, which the attributes forbid: they go first.
+pub(super) fn deactivate(descriptors: &[OwnedFd]) {
+    if let Some(file) = descriptors.first() {
+        let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        let _ = sys::swapoff(&sys::proc_path(file));
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

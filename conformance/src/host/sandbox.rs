@@ -1,0 +1,63 @@
+//! A mount namespace of our own, and the guardian in it.
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The namespace, until it is dropped.
+pub struct Sandbox {
+    stage: PathBuf,
+    guardian: Child,
+}
+
+/// Directories that every Linux has and that nobody needs inside the namespace.
+const STAGES: [&str; 3] = ["/mnt", "/media", "/srv"];
+
+impl Sandbox {
+    /// Moves this thread, and the threads and processes it starts from now on, into a namespace of its own. Call it
+    /// before any other thread exists. The error is one line for people.
+    pub fn enter() -> Result<Self, String> {
+        let none = None::<&str>;
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|e| format!("no mount namespace of our own: {e}"))?;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+            .map_err(|e| format!("the mount namespace cannot be made private: {e}"))?;
+        let stage = stage().ok_or_else(|| format!("none of {} is a directory to mount on", STAGES.join(", ")))?;
+        mount(Some("iomap-conformance"), &stage, Some("tmpfs"), MsFlags::empty(), Some("mode=0755,size=1m"))
+            .map_err(|e| format!("tmpfs on {}: {e}", stage.display()))?;
+        // The group keeps a Ctrl-C at the terminal from reaching it.
+        let guardian = Command::new("/proc/self/exe")
+            .arg(super::guardian::COMMAND)
+            .arg(&stage)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
+        Ok(Self { stage, guardian })
+    }
+
+    /// An empty directory to mount on.
+    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, String> {
+        let directory = self.stage.join(name);
+        std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        Ok(directory)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Closing its standard input tells the guardian that we are done.
+        drop(self.guardian.stdin.take());
+        let _ = self.guardian.wait();
+    }
+}
+
+/// A directory to mount on that hides nothing the user works with.
+fn stage() -> Option<PathBuf> {
+    let in_use = [std::env::current_dir().unwrap_or_default(), std::env::temp_dir()];
+    let free = |stage: &&Path| stage.is_dir() && in_use.iter().all(|path| !path.starts_with(stage));
+    STAGES.iter().map(Path::new).find(free).map(Path::to_path_buf)
+}

@@ -1,0 +1,379 @@
+//! System calls that nix does not wrap.
+#![expect(unsafe_code, reason = "the edge to the kernel")]
+
+use nix::errno::Errno;
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The name of an open file in /proc.
+pub(super) fn proc_path(file: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}
+
+fn c_path(path: &Path) -> Result<CString, Errno> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+fn check(result: libc::c_int) -> Result<(), Errno> {
+    Errno::result(result).map(|_| ())
+}
+
+pub(super) fn swapon(path: &Path) -> Result<(), Errno> {
+    let path = c_path(path)?;
+    // SAFETY: the path is a terminated string that lives during the call.
+    check(unsafe { libc::swapon(path.as_ptr(), 0) })
+}
+
+pub(super) fn swapoff(path: &Path) -> Result<(), Errno> {
+    let path = c_path(path)?;
+    // SAFETY: the path is a terminated string that lives during the call.
+    check(unsafe { libc::swapoff(path.as_ptr()) })
+}
+
+/// A buffer whose data begins on a block boundary, as O_DIRECT wants it.
+pub(super) struct Aligned {
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    pub(super) fn new(len: usize) -> Self {
+        let bytes = vec![0_u8; len + iomap_reference::BLOCK];
+        let start = bytes.as_ptr().align_offset(iomap_reference::BLOCK).min(iomap_reference::BLOCK);
+        Self { bytes, start, len }
+    }
+
+    pub(super) fn of(data: &[u8]) -> Self {
+        let mut aligned = Self::new(data.len());
+        aligned.get_mut().copy_from_slice(data);
+        aligned
+    }
+
+    pub(super) fn get(&self) -> &[u8] {
+        &self.bytes[self.start..self.start + self.len]
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + self.len]
+    }
+}
+
+/// pwritev2(2); `append` is RWF_APPEND. Returns the bytes written.
+pub(super) fn pwritev2(file: BorrowedFd, parts: &[Vec<u8>], offset: i64, append: bool) -> Result<usize, Errno> {
+    let vectors: Vec<libc::iovec> =
+        parts.iter().map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
+    let flags = if append { libc::RWF_APPEND } else { 0 };
+    // SAFETY: the vectors point to the parts, which live during the call and are only read.
+    let count = unsafe { libc::pwritev2(file.as_raw_fd(), vectors.as_ptr(), vectors.len() as i32, offset, flags) };
+    Errno::result(count).map(|count| count as usize)
+}
+
+mod ioctls {
+    use super::{FsXattr, LoopConfig};
+    nix::ioctl_read_bad!(get_flags, 0x8008_6601, libc::c_int);
+    nix::ioctl_write_ptr_bad!(set_flags, 0x4008_6602, libc::c_int);
+    nix::ioctl_read_bad!(get_xattr, 0x801c_581f, FsXattr);
+    nix::ioctl_write_ptr_bad!(set_xattr, 0x401c_5820, FsXattr);
+    nix::ioctl_write_int_bad!(clone, 0x4004_9409);
+    nix::ioctl_readwrite_bad!(fiemap, 0xc020_660b_u32 as i64, super::Fiemap);
+    nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
+    nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
+}
+
+/// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS with `set` added and `clear` taken out.
+pub(super) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(), Errno> {
+    let fd = file.as_fd().as_raw_fd();
+    let mut flags: libc::c_int = 0;
+    // SAFETY: the kernel writes an int, whatever the number of the call says (ioctl_iflags(2)).
+    unsafe { ioctls::get_flags(fd, &mut flags) }?;
+    flags = (flags as u32 | set).cast_signed() & !clear.cast_signed();
+    // SAFETY: the kernel reads an int.
+    unsafe { ioctls::set_flags(fd, &flags) }.map(|_| ())
+}
+
+/// `struct fsxattr` of <linux/fs.h>.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct FsXattr {
+    xflags: u32,
+    extsize: u32,
+    nextents: u32,
+    projid: u32,
+    cowextsize: u32,
+    pad: [u8; 8],
+}
+
+fn fs_xattr(file: BorrowedFd) -> Result<FsXattr, Errno> {
+    let mut attributes = FsXattr::default();
+    // SAFETY: the kernel writes a struct fsxattr, whose layout this is.
+    unsafe { ioctls::get_xattr(file.as_raw_fd(), &mut attributes) }?;
+    Ok(attributes)
+}
+
+/// FS_IOC_FSGETXATTR: `fsx_xflags`.
+pub(super) fn xflags(file: BorrowedFd) -> Result<u32, Errno> {
+    fs_xattr(file).map(|attributes| attributes.xflags)
+}
+
+/// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added and `clear` taken out.
+pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<(), Errno> {
+    let mut attributes = fs_xattr(file)?;
+    attributes.xflags = (attributes.xflags | set) & !clear;
+    // SAFETY: the kernel reads a struct fsxattr, whose layout this is.
+    unsafe { ioctls::set_xattr(file.as_raw_fd(), &attributes) }.map(|_| ())
+}
+
+/// FICLONE.
+pub(super) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: the argument is the number of a descriptor that is open.
+    unsafe { ioctls::clone(to.as_raw_fd(), from.as_raw_fd()) }.map(|_| ())
+}
+
+/// How many pieces of a file are asked for: the files of the cases are small.
+const PIECES: usize = 64;
+
+/// `struct fiemap` of <linux/fiemap.h>, with room for the extents.
+#[repr(C)]
+pub(super) struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [FiemapExtent; PIECES],
+}
+
+/// `struct fiemap_extent`; offsets and lengths are in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FiemapExtent {
+    /// Where it begins in the file.
+    pub(super) logical: u64,
+    /// Where it begins in the address space of the file system.
+    pub(super) physical: u64,
+    /// How long it is.
+    pub(super) length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+/// FS_IOC_FIEMAP over the whole file, after writing back what is dirty. Used to give an agent its access, as pNFS
+/// servers and boot loaders do, and never for a verdict.
+pub(super) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
+    const FIEMAP_FLAG_SYNC: u32 = 1;
+    let mut map = Fiemap {
+        start: 0,
+        length: u64::MAX,
+        flags: FIEMAP_FLAG_SYNC,
+        mapped_extents: 0,
+        extent_count: PIECES as u32,
+        reserved: 0,
+        extents: [FiemapExtent::default(); PIECES],
+    };
+    // SAFETY: the kernel writes at most extent_count extents behind the header, and there is room for as many.
+    unsafe { ioctls::fiemap(file.as_raw_fd(), &mut map) }?;
+    Ok(map.extents[..map.mapped_extents as usize].to_vec())
+}
+
+/// `struct loop_config` of <linux/loop.h>.
+#[repr(C)]
+pub(super) struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// `struct loop_info64`.
+#[repr(C)]
+struct LoopInfo {
+    numbers: [u64; 5],
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// The number of a loop device that is free, or was a moment ago.
+pub(super) fn loop_free(control: &File) -> Result<i32, Errno> {
+    // SAFETY: LOOP_CTL_GET_FREE takes no argument.
+    unsafe { ioctls::loop_ctl_get_free(control.as_raw_fd()) }
+}
+
+/// LOOP_CONFIGURE with LO_FLAGS_AUTOCLEAR: the device detaches itself after its last use.
+pub(super) fn loop_attach(device: &File, backing: &File) -> Result<(), Errno> {
+    const LO_FLAGS_AUTOCLEAR: u32 = 4;
+    let mut file_name = [0; 64];
+    let label = b"iomap-conformance";
+    file_name[..label.len()].copy_from_slice(label);
+    let config = LoopConfig {
+        fd: backing.as_raw_fd() as u32,
+        block_size: 0,
+        info: LoopInfo {
+            numbers: [0; 5],
+            number: 0,
+            encrypt_type: 0,
+            encrypt_key_size: 0,
+            flags: LO_FLAGS_AUTOCLEAR,
+            file_name,
+            crypt_name: [0; 64],
+            encrypt_key: [0; 32],
+            init: [0; 2],
+        },
+        reserved: [0; 8],
+    };
+    // SAFETY: the kernel reads a struct loop_config, whose layout this is.
+    unsafe { ioctls::loop_configure(device.as_raw_fd(), &config) }.map(|_| ())
+}
+
+/// A mapping of a file, until it is dropped.
+pub(super) struct Mapping {
+    start: std::ptr::NonNull<libc::c_void>,
+    len: usize,
+}
+
+impl Mapping {
+    pub(super) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+        let flags = if shared { MapFlags::MAP_SHARED } else { MapFlags::MAP_PRIVATE };
+        // SAFETY: the kernel chooses the address, so no other memory is replaced.
+        let start = unsafe { mmap(None, size, protection, flags, file, 0) }?;
+        Ok(Self { start, len })
+    }
+
+    fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: the offset is inside the mapping.
+        Ok(unsafe { self.start.as_ptr().byte_add(offset) })
+    }
+
+    /// Stores by way of the kernel, which reports a page that cannot be written as EFAULT where a store by the
+    /// processor would be a SIGBUS. The fault that the file system sees is the same.
+    pub(super) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let scratch = scratch(data)?;
+        let to = self.at(offset, data.len())?;
+        // SAFETY: the kernel writes inside the mapping, to which no Rust reference exists.
+        let count = unsafe { libc::pread(scratch.as_raw_fd(), to, data.len(), 0) };
+        if Errno::result(count)? as usize == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Loads in the same way.
+    pub(super) fn load(&self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let scratch = scratch(&[])?;
+        let from = self.at(offset, len)?;
+        // SAFETY: the kernel reads inside the mapping.
+        let count = unsafe { libc::pwrite(scratch.as_raw_fd(), from, len, 0) };
+        if Errno::result(count)? as usize != len {
+            return Err(Errno::EFAULT);
+        }
+        let mut data = vec![0; len];
+        std::os::unix::fs::FileExt::read_exact_at(&scratch, &mut data, 0).map_err(|_| Errno::EIO)?;
+        Ok(data)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping that `new` made, and nothing points into it.
+        let _ = unsafe { nix::sys::mman::munmap(self.start, self.len) };
+    }
+}
+
+fn scratch(data: &[u8]) -> Result<File, Errno> {
+    let fd = nix::sys::memfd::memfd_create("scratch", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
+    let file = File::from(fd);
+    std::os::unix::fs::FileExt::write_all_at(&file, data, 0).map_err(|_| Errno::EIO)?;
+    Ok(file)
+}
+
+/// The extended attributes in the user namespace, by name.
+pub(super) fn user_xattrs(file: BorrowedFd) -> Result<Vec<(String, Vec<u8>)>, Errno> {
+    let mut names = vec![0_u8; 4096];
+    // SAFETY: the kernel writes at most the length of the buffer.
+    let len = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    let len = match Errno::result(len) {
+        Err(Errno::EOPNOTSUPP) => 0,
+        other => other? as usize,
+    };
+    let names = names[..len].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user."));
+    let mut all = Vec::new();
+    for name in names {
+        let key = CString::new(name).map_err(|_| Errno::EINVAL)?;
+        let mut value = vec![0_u8; 4096];
+        // SAFETY: the name is terminated, and the kernel writes at most the length of the buffer.
+        let len =
+            unsafe { libc::fgetxattr(file.as_raw_fd(), key.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        value.truncate(Errno::result(len)? as usize);
+        all.push((String::from_utf8_lossy(name).into_owned(), value));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// setxattr(2).
+pub(super) fn set_xattr(path: &Path, key: &str, value: &[u8]) -> Result<(), Errno> {
+    let (path, key) = (c_path(path)?, CString::new(key).map_err(|_| Errno::EINVAL)?);
+    // SAFETY: the strings are terminated and the value has the length that is given.
+    check(unsafe { libc::setxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
+}
+
+/// removexattr(2).
+pub(super) fn remove_xattr(path: &Path, key: &str) -> Result<(), Errno> {
+    let (path, key) = (c_path(path)?, CString::new(key).map_err(|_| Errno::EINVAL)?);
+    // SAFETY: the strings are terminated.
+    check(unsafe { libc::removexattr(path.as_ptr(), key.as_ptr()) })
+}
+
+/// Runs something without CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN in the effective set of this thread.
+pub(super) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
+    const DROPPED: u64 = 1 << 9 | 1 << 21;
+    let before = capabilities()?;
+    let mut without = before;
+    without.effective[0] &= !(DROPPED as u32);
+    set_capabilities(&without)?;
+    let result = act();
+    set_capabilities(&before)?;
+    Ok(result)
+}
+
+/// `struct __user_cap_data_struct[2]`, by set.
+#[derive(Clone, Copy, Default)]
+struct Capabilities {
+    effective: [u32; 2],
+    permitted: [u32; 2],
+    inheritable: [u32; 2],
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`, for the calling thread.
+const HEADER: [u32; 2] = [0x2008_0522, 0];
+
+fn capabilities() -> Result<Capabilities, Errno> {
+    let (mut header, mut data) = (HEADER, [0_u32; 6]);
+    // SAFETY: version 3 has two structs of three words, for which there is room.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    Errno::result(result)?;
+    let set = |index: usize| [data[index], data[index + 3]];
+    Ok(Capabilities { effective: set(0), permitted: set(1), inheritable: set(2) })
+}
+
+fn set_capabilities(to: &Capabilities) -> Result<(), Errno> {
+    let mut header = HEADER;
+    let half = |index: usize| [to.effective[index], to.permitted[index], to.inheritable[index]];
+    let data = [half(0), half(1)];
+    // SAFETY: version 3 has two structs of three words, and the kernel only reads them.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) }).map(|_| ())
+}

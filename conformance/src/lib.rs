@@ -1,0 +1,24 @@
+//! The conformance suite of the specification of immutable iomap files.
+//!
+//! A [case](cases::Case) checks one clause. It runs on a [target](target::Target) with a
+//! [mechanism](mechanism::Mechanism), and returns what it observed; [`verdict::judge`] compares that with the clause's
+//! envelope, and [`picture::Picture`] with what a call may change. Only the harness gives verdicts.
+
+pub mod audit;
+pub mod cases;
+pub mod context;
+pub mod expectations;
+pub mod host;
+pub mod matrix;
+pub mod mechanism;
+pub mod picture;
+pub mod report;
+pub mod results;
+pub mod run;
+pub mod target;
+pub mod verdict;
+
+/// The release of the running kernel, as `uname -r` prints it.
+pub fn kernel_release() -> String {
+    nix::sys::utsname::uname().map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
+}

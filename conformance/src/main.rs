@@ -1,0 +1,368 @@
+//! The command `iomap-conformance`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use iomap_conformance::expectations::Expectations;
+use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
+use iomap_conformance::mechanism::Mechanism;
+use iomap_conformance::report::{self, Format};
+use iomap_conformance::results::{CaseResult, Results};
+use iomap_conformance::run::{self, Progress, Subject};
+use iomap_conformance::target::{Reference, Target};
+use iomap_conformance::{audit, cases, matrix};
+use libtest_mimic::Arguments;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const EXAMPLES: &str = "\
+Examples:
+  iomap-conformance                                  the whole suite on the reference
+  iomap-conformance truncate                         the cases whose name has `truncate`
+  iomap-conformance --target host --fs xfs --mechanism swapfile
+  iomap-conformance --format json --output results.json
+  iomap-conformance matrix                           this kernel, all there is to compare
+  iomap-conformance audit                            whether the suite notices violations
+
+Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
+3 environment, 4 internal.";
+
+/// Checks every clause of the specification of immutable iomap files.
+///
+/// Without arguments the whole suite runs on the in-process reference, without privilege and in about a second.
+#[derive(Parser)]
+#[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs cases and says which clauses hold [the default]
+    #[command(after_help = EXAMPLES)]
+    Run(RunArgs),
+    /// Compares file systems and mechanisms in one table
+    ///
+    /// Without files it runs every file system of this kernel with every mechanism; that needs root.
+    Matrix(MatrixArgs),
+    /// Breaks each clause in the reference, and says whether its cases notice
+    Audit(AuditArgs),
+    #[command(name = guardian::COMMAND, hide = true)]
+    Guard { stage: PathBuf },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TargetName {
+    /// The in-process reference
+    Reference,
+    /// This kernel, on a file system that the suite makes; needs root
+    Host,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Where the calls go
+    #[arg(long, value_enum, default_value = "reference")]
+    target: TargetName,
+    /// The file system to make, for target host
+    #[arg(long, value_enum, default_value = "xfs")]
+    fs: FsKind,
+    /// How a file gets into the state
+    #[arg(long, value_enum, default_value = "seal")]
+    mechanism: Mechanism,
+    /// How the results are written
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Report the time of each family on standard error
+    #[arg(long)]
+    timings: bool,
+    #[command(flatten)]
+    libtest: Libtest,
+}
+
+/// The flags of libtest, under their names.
+#[derive(Args)]
+#[command(next_help_heading = "Choosing cases")]
+struct Libtest {
+    /// Only cases whose name contains one of these
+    #[arg(value_name = "FILTER")]
+    filter: Option<String>,
+    /// The filter is the whole name
+    #[arg(long)]
+    exact: bool,
+    /// Leave out cases whose name contains this
+    #[arg(long, value_name = "FILTER")]
+    skip: Vec<String>,
+    /// List the cases, do not run them
+    #[arg(long)]
+    list: bool,
+    /// How many cases run at the same time
+    #[arg(short = 'j', long = "test-threads", value_name = "N")]
+    test_threads: Option<usize>,
+    /// Accepted and without effect: nothing is captured
+    #[arg(long, hide = true)]
+    nocapture: bool,
+}
+
+impl Libtest {
+    fn arguments(&self, threads: usize) -> Arguments {
+        Arguments {
+            filter: self.filter.clone(),
+            exact: self.exact,
+            skip: self.skip.clone(),
+            test_threads: Some(self.test_threads.unwrap_or(threads)),
+            ..Arguments::default()
+        }
+    }
+
+    fn selects(&self, name: &str) -> bool {
+        let matches = |filter: &String| if self.exact { name == filter } else { name.contains(filter.as_str()) };
+        self.filter.as_ref().is_none_or(matches) && !self.skip.iter().any(matches)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TableFormat {
+    /// For a terminal
+    Human,
+    /// For a page
+    Markdown,
+    /// The results documents, in a list
+    Json,
+}
+
+#[derive(Args)]
+struct MatrixArgs {
+    /// Results written with --format json
+    files: Vec<PathBuf>,
+    /// How the table is written
+    #[arg(long, value_enum, default_value = "human")]
+    format: TableFormat,
+    /// Write the table to a file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    /// For a terminal
+    Human,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Args)]
+struct AuditArgs {
+    /// Only violations whose name contains this
+    filter: Option<String>,
+    /// How the list is written
+    #[arg(long, value_enum, default_value = "human")]
+    format: ListFormat,
+    /// Write the list to a file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Why the program ends early, with its exit code.
+struct Stop(u8, String);
+
+const ENVIRONMENT: u8 = 3;
+const INTERNAL: u8 = 4;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        None => run(&cli.run),
+        Some(Command::Run(args)) => run(args),
+        Some(Command::Matrix(args)) => matrix(args),
+        Some(Command::Audit(args)) => audit(args),
+        Some(Command::Guard { stage }) => {
+            guardian::run(stage);
+            Ok(0)
+        }
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Stop(code, message)) => {
+            eprintln!("iomap-conformance: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> Result<u8, Stop> {
+    if args.libtest.list {
+        return list(args);
+    }
+    // The namespace of the host target hides a directory, so the file is made first.
+    let mut output = Output::open(args.output.as_ref())?;
+    let begin = Instant::now();
+    let (results, elapsed) = match args.target {
+        TargetName::Reference => {
+            let target: Arc<dyn Target> = Arc::new(Reference::new(None));
+            let subject = Subject { target: "reference", mechanism: args.mechanism, fs: "model" };
+            let expectations = match args.mechanism {
+                Mechanism::Seal => Expectations::all_hold(),
+                other => Expectations::of(other, "model", "0.0").map_err(|e| Stop(INTERNAL, e))?,
+            };
+            one_run(&target, &subject, &args.libtest.arguments(2), &expectations)
+        }
+        TargetName::Host => {
+            let sandbox = sandbox(&[args.fs])?;
+            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest)?;
+            drop(sandbox);
+            results
+        }
+    };
+    if args.timings {
+        eprint!("{}", report::human::timings(&results, elapsed, begin.elapsed().saturating_sub(elapsed)));
+    }
+    output.write(&report::write(&results, args.format))?;
+    Ok(results.exit_code())
+}
+
+fn list(args: &RunArgs) -> Result<u8, Stop> {
+    let selected = cases::all().filter(|case| args.libtest.selects(&case.full_name()));
+    let text = match args.format {
+        Format::Json => {
+            let rows: Vec<_> = selected
+                .map(|c| serde_json::json!({"name": c.full_name(), "clause": c.clause.id, "about": c.about}))
+                .collect();
+            report::json(&rows)
+        }
+        _ => selected.map(|case| format!("{}: test\n", case.full_name())).collect(),
+    };
+    Output::open(args.output.as_ref())?.write(&text)?;
+    Ok(0)
+}
+
+/// Cases of the host wait for the disk and for grace periods, so more of them run than there are processors.
+const HOST_THREADS: usize = 8;
+
+fn host_run(sandbox: &Sandbox, fs: FsKind, mechanism: Mechanism, libtest: &Libtest) -> Result<(Results, Duration), Stop> {
+    let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let expectations = Expectations::of(mechanism, fs.name(), &iomap_conformance::kernel_release());
+    let expectations = expectations.map_err(|e| Stop(INTERNAL, e))?;
+    let target: Arc<dyn Target> = Arc::new(host);
+    let subject = Subject { target: "host", mechanism, fs: fs.name() };
+    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
+}
+
+fn one_run(
+    target: &Arc<dyn Target>,
+    subject: &Subject,
+    arguments: &Arguments,
+    expectations: &Expectations,
+) -> (Results, Duration) {
+    let begin = Instant::now();
+    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()));
+    let results = run::run(target, subject, arguments, expectations, &progress);
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    (results, begin.elapsed())
+}
+
+fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
+    if let Some(missing) = kinds.iter().find_map(|kind| host::missing(*kind)) {
+        return Err(Stop(ENVIRONMENT, missing));
+    }
+    Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))
+}
+
+/// One line on a terminal that says where the run is. Elsewhere nothing.
+fn progress(label: &str) -> Progress {
+    if !io::stderr().is_terminal() {
+        return Arc::new(|_| ());
+    }
+    let (label, total, done) = (label.to_owned(), cases::all().count(), AtomicUsize::new(0));
+    let shown = Mutex::new(Instant::now());
+    Arc::new(move |case: &CaseResult| {
+        let number = done.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.elapsed() > Duration::from_millis(50) {
+            *shown = Instant::now();
+            eprint!("\r\x1b[K{label} [{number}/{total}] {}", case.name);
+        }
+    })
+}
+
+fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
+    let mut output = Output::open(args.output.as_ref())?;
+    let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
+    matrix::comparable(&all).map_err(|e| Stop(2, e))?;
+    output.write(&match args.format {
+        TableFormat::Human => matrix::human(&all),
+        TableFormat::Markdown => matrix::markdown(&all),
+        TableFormat::Json => report::json(&all),
+    })?;
+    Ok(all.iter().map(Results::exit_code).max().unwrap_or(0))
+}
+
+fn run_everything() -> Result<Vec<Results>, Stop> {
+    let sandbox = sandbox(&FsKind::ALL)?;
+    let libtest = Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
+    let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
+    let pairs = mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)));
+    pairs.map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
+}
+
+fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
+    let read = |path: &PathBuf| {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
+        Results::parse(&text).map_err(|e| Stop(2, format!("{name}: {e}")))
+    };
+    files.iter().map(read).collect()
+}
+
+fn audit(args: &AuditArgs) -> Result<u8, Stop> {
+    let mut output = Output::open(args.output.as_ref())?;
+    let audited = audit::audit(args.filter.as_deref());
+    let survived = audited.iter().filter(|one| one.verdict == "survived").count();
+    output.write(&match args.format {
+        ListFormat::Json => report::json(&serde_json::json!({"schema": 1, "violations": audited})),
+        ListFormat::Human => {
+            let lines = audited.iter().map(|one| format!("{:<9}{:<34}{}\n", one.verdict, one.id, one.by.join(" ")));
+            let total = format!("{} violations: {} killed, {survived} survived\n", audited.len(), audited.len() - survived);
+            lines.chain([total]).collect()
+        }
+    })?;
+    Ok(u8::from(survived > 0))
+}
+
+/// Where results go.
+enum Output {
+    Stdout,
+    File(PathBuf, File),
+}
+
+impl Output {
+    fn open(path: Option<&PathBuf>) -> Result<Self, Stop> {
+        let Some(path) = path else { return Ok(Self::Stdout) };
+        let file = File::create(path).map_err(|e| Stop(ENVIRONMENT, format!("{}: {e}", path.display())))?;
+        Ok(Self::File(path.clone(), file))
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Stop> {
+        match self {
+            Self::Stdout => match io::stdout().write_all(text.as_bytes()) {
+                // The reader has seen enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                other => other.map_err(|e| Stop(ENVIRONMENT, format!("standard output: {e}"))),
+            },
+            Self::File(path, file) => {
+                file.write_all(text.as_bytes()).map_err(|e| Stop(ENVIRONMENT, format!("{}: {e}", path.display())))
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Results side by side: clauses down, file systems and mechanisms across.
+
+use crate::results::Results;
+use crate::verdict::Verdict;
+use std::fmt::Write as _;
+
+/// The table for a terminal of 80 columns. A target that lacks the mechanism gets a line, not a column.
+pub fn human(all: &[Results]) -> String {
+    let (columns, lacking) = split(all);
+    let mut out = head(all);
+    if !columns.is_empty() {
+        let width = 8;
+        let mut mechanisms = String::new();
+        for (start, len) in groups(&columns) {
+            let _ = write!(mechanisms, "{:<1$}", columns[start].mechanism, len * width);
+        }
+        let _ = writeln!(out, "{:26}{}", "", mechanisms.trim_end());
+        let names: String = columns.iter().map(|c| format!("{:<width$}", c.fs)).collect();
+        let _ = writeln!(out, "{:26}{}", "clause", names.trim_end());
+        for (row, clause) in columns[0].clauses.iter().enumerate() {
+            let marks: String =
+                columns.iter().map(|c| format!("{:<width$}", c.clauses[row].verdict.mark())).collect();
+            let _ = writeln!(out, "{:26}{}", clause.id, marks.trim_end());
+        }
+        let sums: String = columns.iter().map(|c| format!("{:<width$}", sum(c))).collect();
+        let _ = writeln!(out, "{:26}{}", "holds, of those tested", sums.trim_end());
+        let legend: Vec<String> =
+            Verdict::MARKS.iter().filter(|(v, _)| *v != Verdict::Untested).map(|(v, m)| format!("{m} {v}")).collect();
+        let _ = writeln!(out, "\n{}   blank: untested", legend.join("   "));
+    }
+    for line in lacking {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+/// The table for a page.
+pub fn markdown(all: &[Results]) -> String {
+    let (columns, lacking) = split(all);
+    let mut out = format!("{}\n", head(all).trim_end());
+    if !columns.is_empty() {
+        let labels: Vec<String> = columns.iter().map(|c| c.label()).collect();
+        let _ = writeln!(out, "\n| clause | {} |", labels.join(" | "));
+        let _ = writeln!(out, "|---|{}", "---|".repeat(columns.len()));
+        for (row, clause) in columns[0].clauses.iter().enumerate() {
+            let verdicts: Vec<String> = columns.iter().map(|c| c.clauses[row].verdict.to_string()).collect();
+            let _ = writeln!(out, "| `{}` | {} |", clause.id, verdicts.join(" | "));
+        }
+        let sums: Vec<String> = columns.iter().map(|c| sum(c)).collect();
+        let _ = writeln!(out, "| holds, of those tested | {} |", sums.join(" | "));
+    }
+    for line in lacking {
+        let _ = writeln!(out, "\n{line}");
+    }
+    out
+}
+
+/// What can be compared: the same clauses in every document.
+pub fn comparable(all: &[Results]) -> Result<(), String> {
+    let Some(first) = all.first() else { return Err("no results".into()) };
+    match all.iter().find(|results| results.spec != first.spec) {
+        Some(other) => Err(format!(
+            "results of different specifications: {} {} and {} {}",
+            first.spec.version, first.spec.digest, other.spec.version, other.spec.digest
+        )),
+        None => Ok(()),
+    }
+}
+
+fn head(all: &[Results]) -> String {
+    let first = &all[0];
+    let mut kernels: Vec<&str> = all.iter().map(|r| r.kernel.release.as_str()).collect();
+    kernels.dedup();
+    format!("specification {} ({}), Linux {}\n\n", first.spec.version, first.spec.digest, kernels.join(", "))
+}
+
+fn split(all: &[Results]) -> (Vec<&Results>, Vec<String>) {
+    let columns = all.iter().filter(|r| r.not_offered.is_none()).collect();
+    let lacking = all.iter().filter_map(|r| Some(format!("{}: not offered: {}", r.label(), r.not_offered.as_ref()?)));
+    (columns, lacking.collect())
+}
+
+/// Runs of columns with the same mechanism: first column and length.
+fn groups(columns: &[&Results]) -> Vec<(usize, usize)> {
+    let mut groups: Vec<(usize, usize)> = Vec::new();
+    for (index, column) in columns.iter().enumerate() {
+        match groups.last_mut() {
+            Some((start, len)) if columns[*start].mechanism == column.mechanism => *len += 1,
+            _ => groups.push((index, 1)),
+        }
+    }
+    groups
+}
+
+fn sum(results: &Results) -> String {
+    let holds = results.count(Verdict::Holds);
+    format!("{holds}/{}", holds + results.count(Verdict::Violated))
+}

@@ -1,0 +1,94 @@
+//! How a file gets into the state, and out of it.
+
+use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
+
+/// A way to keep the placement of a file, as specified or as mainline has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mechanism {
+    /// The specified interface.
+    Seal,
+    /// An active swap file.
+    Swapfile,
+    /// FS_IMMUTABLE_FL, `chattr +i`.
+    ImmutableAttr,
+}
+
+impl Mechanism {
+    /// Every mechanism.
+    pub const ALL: [Self; 3] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr];
+
+    /// The name on the command line and in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seal => "seal",
+            Self::Swapfile => "swapfile",
+            Self::ImmutableAttr => "immutable-attr",
+        }
+    }
+
+    /// What the mechanism is, in a few words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Seal => "fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP, the specified interface",
+            Self::Swapfile => "an active swap file, swapon(2)",
+            Self::ImmutableAttr => "the immutable attribute, FS_IMMUTABLE_FL",
+        }
+    }
+
+    /// The call that brings a file of so many bytes into the state.
+    pub fn enter(self, fd: Fd, size: i64) -> Call {
+        match self {
+            Self::Seal => Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) },
+            Self::Swapfile => Call::Swapon { fd },
+            Self::ImmutableAttr => Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 },
+        }
+    }
+
+    /// The call that takes it out again.
+    pub fn leave(self, fd: Fd, size: i64) -> Call {
+        match self {
+            Self::Seal => Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) },
+            Self::Swapfile => Call::Swapoff { fd },
+            Self::ImmutableAttr => Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
+        }
+    }
+
+    /// The bit of `fsx_xflags` that shows the state, if one does.
+    pub fn state_bit(self) -> Option<u32> {
+        match self {
+            Self::Seal => Some(XFLAG_SEALED),
+            Self::Swapfile => None,
+            Self::ImmutableAttr => Some(XFLAG_IMMUTABLE),
+        }
+    }
+
+    /// How many bytes at the start of a file belong to the mechanism. A swap file has its header there, and the one
+    /// page that it offers: the kernel really swaps to that, so no case may look at it, let alone change it.
+    pub fn lead(self) -> usize {
+        match self {
+            Self::Swapfile => SWAP_LEAD,
+            Self::Seal | Self::ImmutableAttr => 0,
+        }
+    }
+
+    /// What the lead of a file contains.
+    pub fn header(self) -> Vec<u8> {
+        match self {
+            Self::Swapfile => swap_header(),
+            Self::Seal | Self::ImmutableAttr => Vec::new(),
+        }
+    }
+}
+
+const SWAP_LEAD: usize = 2 * BLOCK;
+
+/// `union swap_header` of <linux/swap.h>: version 1, and page 1 the last page, so that one page is offered.
+fn swap_header() -> Vec<u8> {
+    let mut header = vec![0; SWAP_LEAD];
+    let fields: [(usize, u32); 3] = [(1024, 1), (1028, 1), (1032, 0)];
+    for (at, value) in fields {
+        header[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+    header[BLOCK - 10..BLOCK].copy_from_slice(b"SWAPSPACE2");
+    header
+}

@@ -1,0 +1,86 @@
+//! Everything about a file that a call could have changed without saying so.
+
+use crate::context::File;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, Reply, Stat, Whence};
+
+/// A file at one moment.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// fstat(2) and the extended attributes.
+    pub stat: Stat,
+    /// The contents after the mechanism's lead.
+    pub data: Vec<u8>,
+    /// The first hole, or the size.
+    pub hole: i64,
+    /// The offset of the read-write descriptor.
+    pub position: i64,
+    /// Whether the state is shown, where the mechanism shows it.
+    pub state: Option<bool>,
+    lead: usize,
+}
+
+impl Picture {
+    /// Looks at a file.
+    pub(crate) fn take(file: &File) -> Result<Self, Trouble> {
+        let context = file.context;
+        let stat = file.stat()?;
+        let lead = context.mechanism().lead();
+        let len = (stat.size as usize).saturating_sub(lead);
+        let data = file.read(0, len as i64)?;
+        let position = file.position()?;
+        // lseek(2) with SEEK_HOLE moves the offset; the descriptor for reading is not looked at otherwise.
+        let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
+        let hole = match context.system.call(Caller::Privileged, &hole) {
+            Ok(Reply::Number(at)) => at,
+            // An empty file has no byte to start from.
+            _ => 0,
+        };
+        let state = context.mechanism().state_bit().map(|_| file.state(file.fd())).transpose()?;
+        Ok(Self { stat, data, hole, position, state, lead })
+    }
+
+    /// Writes into the picture, at an offset of the case.
+    pub fn patch(&mut self, offset: i64, data: &[u8]) {
+        let end = offset as usize + data.len();
+        if self.data.len() < end {
+            self.data.resize(end, 0);
+            self.stat.size = (self.lead + end) as u64;
+        }
+        self.data[offset as usize..end].copy_from_slice(data);
+    }
+
+    /// What is different in a later picture, in words.
+    pub fn differences(&self, later: &Self, times: bool) -> Vec<String> {
+        let (a, b) = (&self.stat, &later.stat);
+        let rows: [(&str, String, String, bool); 11] = [
+            ("size", a.size.to_string(), b.size.to_string(), true),
+            ("first hole", self.hole.to_string(), later.hole.to_string(), true),
+            ("file offset", self.position.to_string(), later.position.to_string(), true),
+            ("mode", format!("{:#o}", a.mode), format!("{:#o}", b.mode), true),
+            ("owner", format!("{}:{}", a.uid, a.gid), format!("{}:{}", b.uid, b.gid), true),
+            ("links", a.links.to_string(), b.links.to_string(), true),
+            ("extended attributes", format!("{:?}", a.xattrs), format!("{:?}", b.xattrs), true),
+            ("state", shown(self.state), shown(later.state), true),
+            ("modification time", a.mtime.to_string(), b.mtime.to_string(), times),
+            ("status change time", a.ctime.to_string(), b.ctime.to_string(), times),
+            ("contents", String::new(), first_difference(&self.data, &later.data), true),
+        ];
+        let differing = rows.iter().filter(|(_, before, after, counts)| *counts && before != after);
+        differing
+            .map(|(what, before, after, _)| match before.as_str() {
+                "" => format!("{what} {after}"),
+                _ => format!("{what} was to be {before}, is {after}"),
+            })
+            .collect()
+    }
+}
+
+fn shown(state: Option<bool>) -> String {
+    state.map_or("unknown".into(), |sealed| if sealed { "sealed" } else { "not sealed" }.into())
+}
+
+fn first_difference(a: &[u8], b: &[u8]) -> String {
+    let common = a.iter().zip(b).position(|(x, y)| x != y);
+    common.map_or(String::new(), |at| format!("differ from byte {at} on"))
+}

@@ -1,0 +1,140 @@
+//! The summary for people, in 80 columns.
+
+use crate::results::{ClauseResult, Results};
+use crate::verdict::Verdict;
+use iomap_clauses::ALL;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const WIDTH: usize = 80;
+const INDENT: usize = 14;
+
+/// Writes the summary by clause.
+pub fn write(results: &Results) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "specification {} ({}), target {}, file system {}, mechanism {}, Linux {}\n",
+        results.spec.version,
+        results.spec.digest,
+        results.target,
+        results.fs,
+        results.mechanism,
+        results.kernel.release
+    );
+    if let Some(reason) = &results.not_offered {
+        let _ = writeln!(out, "not offered: {reason}");
+        return out;
+    }
+    for verdict in [Verdict::Holds, Verdict::Violated, Verdict::Error, Verdict::NotReachable, Verdict::NotOffered] {
+        list(&mut out, results, verdict);
+    }
+    for clause in results.clauses.iter().filter(|clause| clause.is_surprise() || clause.verdict == Verdict::Error) {
+        explain(&mut out, clause);
+    }
+    let counts: Vec<String> = Verdict::MARKS
+        .iter()
+        .filter(|(verdict, _)| results.count(*verdict) > 0)
+        .map(|(verdict, _)| format!("{} {verdict}", results.count(*verdict)))
+        .collect();
+    let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
+    let _ = writeln!(out, "{} clauses: {}; {cases} cases", results.clauses.len(), counts.join(", "));
+    let surprises = results.clauses.iter().filter(|clause| clause.is_surprise()).count();
+    let as_expected = match (surprises, results.exit_code()) {
+        (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
+        (0, 0) => "as expected of this mechanism; --format json has the reasons".into(),
+        (0, _) => "some cases could not do their work".into(),
+        (count, _) => format!("{count} not as expected"),
+    };
+    let _ = writeln!(out, "{as_expected}");
+    out
+}
+
+/// The clauses with one verdict, by family, in running lines.
+fn list(out: &mut String, results: &Results, verdict: Verdict) {
+    let clauses: Vec<&ClauseResult> = results.clauses.iter().filter(|clause| clause.verdict == verdict).collect();
+    if clauses.is_empty() {
+        return;
+    }
+    let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
+    for clause in clauses {
+        let (family, rest) = clause.id.split_once('.').unwrap_or((&clause.id, ""));
+        match families.last_mut() {
+            Some((name, list)) if *name == family => list.push(rest),
+            _ => families.push((family, vec![rest])),
+        }
+    }
+    let _ = writeln!(out, "{verdict}");
+    for (family, names) in families {
+        let mut line = format!("  {family:<width$}", width = INDENT - 2);
+        for name in names {
+            if line.len() + 1 + name.len() > WIDTH {
+                let _ = writeln!(out, "{}", line.trim_end());
+                line = " ".repeat(INDENT);
+            }
+            line.push_str(name);
+            line.push(' ');
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out.push('\n');
+}
+
+/// What was observed where something else was expected.
+fn explain(out: &mut String, result: &ClauseResult) {
+    let Some(clause) = ALL.iter().find(|clause| clause.id == result.id) else { return };
+    let _ = writeln!(out, "{} is {}", clause.id, result.verdict);
+    if let Some(expected) = result.expected.filter(|expected| *expected != Verdict::Holds) {
+        let why = result.reason.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "{}", wrap(&format!("expected: {expected}, because {why}"), 2));
+    }
+    let _ = writeln!(out, "{}", wrap(clause.text, 4));
+    let _ = writeln!(out, "    {}, {} [{}]", clause.page, clause.section, clause.hash);
+    for case in result.cases.iter().filter(|case| case.verdict != Verdict::Holds) {
+        let _ = writeln!(out, "  {} ({})", case.name, case.verdict);
+        for line in case.detail.iter().flat_map(|detail| detail.lines()) {
+            let _ = writeln!(out, "{}", wrap(line, 4));
+        }
+    }
+    out.push('\n');
+}
+
+fn wrap(text: &str, indent: usize) -> String {
+    let mut lines = vec![" ".repeat(indent)];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if lines[last].len() + 1 + word.len() > WIDTH && lines[last].len() > indent {
+            lines.push(" ".repeat(indent));
+        }
+        let last = lines.len() - 1;
+        if lines[last].len() > indent {
+            lines[last].push(' ');
+        }
+        lines[last].push_str(word);
+    }
+    lines.join("\n")
+}
+
+/// How long each family took, and the rate: for `--timings`.
+pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
+    let mut families: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for clause in &results.clauses {
+        let entry = families.entry(clause.id.split('.').next().unwrap_or(&clause.id)).or_default();
+        entry.0 += clause.cases.len();
+        entry.1 += clause.cases.iter().map(|case| case.duration_ms).sum::<f64>();
+    }
+    let cases: usize = families.values().map(|(count, _)| count).sum();
+    let mut out = String::from("family      cases   ms in cases\n");
+    for (family, (count, ms)) in families.iter().filter(|(_, (count, _))| *count > 0) {
+        let _ = writeln!(out, "{family:<12}{count:>5}{ms:>14.1}");
+    }
+    let seconds = elapsed.as_secs_f64();
+    let _ = writeln!(
+        out,
+        "{cases} cases in {:.0} ms: {:.0} cases a second; set-up before them {:.0} ms",
+        seconds * 1000.0,
+        cases as f64 / seconds,
+        ready.as_secs_f64() * 1000.0
+    );
+    out
+}

@@ -1,0 +1,74 @@
+//! Where the calls of a case go.
+
+use crate::cases::Case;
+use crate::context::{Ready, StorageAgent, System};
+use crate::mechanism::Mechanism;
+use crate::verdict::Trouble;
+use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
+
+/// A file system to run cases on.
+pub trait Target: Send + Sync {
+    /// A place for one case.
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble>;
+
+    /// Why no case can run, if the target does not have the mechanism at all.
+    fn lacks(&self, mechanism: Mechanism) -> Option<String>;
+}
+
+/// The in-process reference: each case has a file system of its own.
+pub struct Reference {
+    violation: Option<Violation>,
+}
+
+/// How large the reference's storage is for one case, in blocks.
+const BLOCKS: usize = 160;
+
+impl Reference {
+    /// The reference, or one that breaks a clause.
+    pub fn new(violation: Option<Violation>) -> Self {
+        Self { violation }
+    }
+}
+
+impl Target for Reference {
+    fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        Ok(Box::new(match &self.violation {
+            Some(violation) => Fs::breaking(BLOCKS, violation.clone()),
+            None => Fs::new(BLOCKS),
+        }))
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        (mechanism == Mechanism::Swapfile).then(|| "the reference is a file system, and swap belongs to a kernel".into())
+    }
+}
+
+impl System for Fs {
+    fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        Fs::call(self, caller, call)
+    }
+
+    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        match Fs::agent(self, fd) {
+            Ok(agent) => Ok(Box::new(agent)),
+            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {errno:?}"))),
+        }
+    }
+
+    fn retire(&self, _: Mechanism, file: Ready) {
+        for fd in [file.fd, file.append, file.direct, file.reader] {
+            let _ = Fs::call(self, Caller::Privileged, &Call::Close { fd });
+        }
+    }
+}
+
+impl StorageAgent for Agent {
+    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
+        Ok(Agent::read(self, offset as usize, len))
+    }
+
+    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
+        Agent::write(self, offset as usize, data);
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! Verdicts, and how observations become one.
+
+use iomap_clauses::{Clause, Errno};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What was found out about a clause. The order is the order of precedence when cases disagree: the first one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// An outcome or an effect that the clause excludes was observed.
+    Violated,
+    /// The harness or the environment failed; says nothing about the clause.
+    Error,
+    /// Everything observed is allowed.
+    Holds,
+    /// The transport cannot carry the call.
+    NotReachable,
+    /// The kernel, the file system or the mechanism has no such thing.
+    NotOffered,
+    /// No case ran.
+    Untested,
+}
+
+impl Verdict {
+    /// Every verdict, with the mark that it has in the matrix.
+    pub const MARKS: [(Self, char); 6] = [
+        (Self::Holds, '+'),
+        (Self::Violated, 'x'),
+        (Self::NotOffered, '-'),
+        (Self::NotReachable, '~'),
+        (Self::Untested, ' '),
+        (Self::Error, '!'),
+    ];
+
+    /// The mark that it has in the matrix.
+    pub fn mark(self) -> char {
+        Self::MARKS.iter().find(|(verdict, _)| *verdict == self).map_or('?', |(_, mark)| *mark)
+    }
+
+    /// The verdict on a clause from those of its cases.
+    pub fn of(cases: impl IntoIterator<Item = Self>) -> Self {
+        cases.into_iter().min().unwrap_or(Self::Untested)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Violated => "violated",
+            Self::Error => "error",
+            Self::Holds => "holds",
+            Self::NotReachable => "not reachable",
+            Self::NotOffered => "not offered",
+            Self::Untested => "untested",
+        })
+    }
+}
+
+/// Why a case could not observe what it wanted to. Never a violation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Preparing failed: `error`.
+    Setup(String),
+    /// `not offered`, with the reason.
+    NotOffered(String),
+    /// `not reachable`, with the reason.
+    NotReachable(String),
+}
+
+/// One thing that a case observed.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The call as in C, or the fact that was looked at.
+    pub what: String,
+    /// What the call came to, if it was one: `Some(None)` is success.
+    pub outcome: Option<Option<Errno>>,
+    /// What is not as it has to be after it.
+    pub faults: Vec<String>,
+}
+
+/// What a case observed.
+#[derive(Clone, Debug, Default)]
+pub struct Observed(pub Vec<Observation>);
+
+impl Observed {
+    /// These observations and those of another step.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+}
+
+/// What a case returns.
+pub type Seen = Result<Observed, Trouble>;
+
+/// Judges what a case observed by the envelope of its clause. The second part says why, if there is something to say.
+pub fn judge(clause: &Clause, seen: &Seen) -> (Verdict, Option<String>) {
+    let observed = match seen {
+        Ok(observed) => observed,
+        Err(Trouble::Setup(why)) => return (Verdict::Error, Some(why.clone())),
+        Err(Trouble::NotOffered(why)) => return (Verdict::NotOffered, Some(why.clone())),
+        Err(Trouble::NotReachable(why)) => return (Verdict::NotReachable, Some(why.clone())),
+    };
+    if observed.0.is_empty() {
+        return (Verdict::Error, Some("the case observed nothing".into()));
+    }
+    let complaints: Vec<String> = observed.0.iter().filter_map(|one| complaint(clause, one)).collect();
+    if complaints.is_empty() { (Verdict::Holds, None) } else { (Verdict::Violated, Some(complaints.join("\n"))) }
+}
+
+fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(outcome) = one.outcome.filter(|outcome| !clause.allows(*outcome)) {
+        let got = outcome.map_or("ok".to_owned(), |errno| format!("{errno:?}"));
+        parts.push(format!("expected {}, observed {got}", clause.envelope()));
+    }
+    parts.extend(one.faults.iter().cloned());
+    (!parts.is_empty()).then(|| format!("{}: {}", one.what, parts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iomap_clauses::TRUNCATE_SHRINK;
+
+    fn seen(outcome: Option<Errno>, faults: &[&str]) -> Seen {
+        let faults = faults.iter().map(|f| (*f).to_owned()).collect();
+        Ok(Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults }]))
+    }
+
+    #[test]
+    fn envelope_and_effects_both_count() {
+        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen).0;
+        assert_eq!(verdict(&seen(Some(Errno::ETXTBSY), &[])), Verdict::Holds);
+        assert_eq!(verdict(&seen(Some(Errno::EPERM), &[])), Verdict::Violated);
+        assert_eq!(verdict(&seen(None, &[])), Verdict::Violated);
+        assert_eq!(verdict(&seen(Some(Errno::ETXTBSY), &["size was 1, is 0"])), Verdict::Violated);
+    }
+
+    #[test]
+    fn trouble_is_never_a_violation_and_silence_is_no_pass() {
+        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen).0;
+        assert_eq!(verdict(&Err(Trouble::Setup("no space".into()))), Verdict::Error);
+        assert_eq!(verdict(&Ok(Observed::default())), Verdict::Error);
+    }
+
+    #[test]
+    fn a_clause_holds_only_if_no_case_says_otherwise() {
+        assert_eq!(Verdict::of([Verdict::Holds, Verdict::Violated, Verdict::Error]), Verdict::Violated);
+        assert_eq!(Verdict::of([Verdict::Holds, Verdict::Error]), Verdict::Error);
+        assert_eq!(Verdict::of([Verdict::NotOffered, Verdict::Holds]), Verdict::Holds);
+        assert_eq!(Verdict::of([]), Verdict::Untested);
+    }
+}

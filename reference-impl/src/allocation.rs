@@ -1,0 +1,167 @@
+//! fallocate(2).
+
+use crate::call::{Caller, Fd};
+use crate::fs::State;
+use crate::inode::{Extent, Ino, Kind};
+use crate::mode::Mode;
+use crate::rules::{Allocation, Op};
+use crate::store::BLOCK;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+
+const PAGE: u64 = BLOCK as u64;
+
+impl State {
+    pub(crate) fn fallocate(
+        &mut self,
+        caller: Caller,
+        fd: Fd,
+        mode: Mode,
+        offset: i64,
+        len: i64,
+    ) -> Result<(), Errno> {
+        let descriptor = self.descriptor(fd)?.clone();
+        let (ino, writable) = (descriptor.ino, descriptor.writable());
+        let call = Allocation { mode, offset, len };
+        if mode.contains(Mode::SEAL) {
+            let result = self.guarded(caller, ino, writable, Op::Seal(call), |fs| fs.seal(fd, ino, len));
+            if result == Err(Errno::EINVAL) && self.has(Quirk::SealFillsHoles) {
+                self.fill(ino, 0, self.inode(ino).blocks(), true)?;
+            }
+            if result == Err(Errno::EINVAL) && self.has(Quirk::SealUnshares) {
+                (0..self.inode(ino).blocks()).try_for_each(|block| self.place(ino, block).map(|_| ()))?;
+            }
+            return result;
+        }
+        if mode.contains(Mode::UNSEAL) {
+            return self.guarded(caller, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino));
+        }
+        self.guarded(caller, ino, writable, Op::Fallocate(call), |fs| {
+            let file = fs.inode(ino);
+            match file.kind {
+                _ if !exclusive(mode) => return Err(Errno::EOPNOTSUPP),
+                _ if file.is_immutable() => return Err(Errno::EPERM),
+                _ if file.is_append_only() && mode.0 & !Mode::KEEP_SIZE.0 != 0 => return Err(Errno::EPERM),
+                Kind::Fifo => return Err(Errno::ESPIPE),
+                Kind::Directory => return Err(Errno::EISDIR),
+                Kind::Regular => (),
+            }
+            let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+            fs.allocate(ino, mode, offset.unsigned_abs(), end.unsigned_abs())
+        })
+    }
+
+    /// Carries out a mode on [from, to).
+    fn allocate(&mut self, ino: Ino, mode: Mode, from: u64, to: u64) -> Result<(), Errno> {
+        let size = self.inode(ino).size;
+        let (first, last) = (from / PAGE, to.div_ceil(PAGE));
+        let grows = !mode.contains(Mode::KEEP_SIZE);
+        let aligned = from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE);
+        match () {
+            () if mode.contains(Mode::PUNCH_HOLE) => self.clear(ino, from, to.min(size.max(from)), false)?,
+            () if mode.contains(Mode::ZERO_RANGE) => {
+                self.fill(ino, first, last, false)?;
+                self.clear(ino, from, to, true)?;
+            }
+            () if mode.contains(Mode::COLLAPSE_RANGE) => {
+                if !aligned || to >= size {
+                    return Err(Errno::EINVAL);
+                }
+                self.clear(ino, from, to, false)?;
+                self.shift(ino, last, first);
+                return self.resize(ino, size - (to - from));
+            }
+            () if mode.contains(Mode::INSERT_RANGE) => {
+                if !aligned || from >= size {
+                    return Err(Errno::EINVAL);
+                }
+                let grown = size.checked_add(to - from).ok_or(Errno::EFBIG)?;
+                self.shift(ino, first, last);
+                return self.resize(ino, grown);
+            }
+            () if mode.contains(Mode::UNSHARE_RANGE) => {
+                for block in self.mapped(ino, first, last) {
+                    self.place(ino, block)?;
+                }
+            }
+            () if mode.contains(Mode::WRITE_ZEROES) => {
+                self.fill(ino, first, last, true)?;
+                self.clear(ino, from, to, true)?;
+                (first..last).try_for_each(|block| self.place(ino, block).map(|_| ()))?;
+            }
+            () => self.fill(ino, first, last, false)?,
+        }
+        let shrinks_nothing = mode.contains(Mode::PUNCH_HOLE) || mode.contains(Mode::UNSHARE_RANGE);
+        let now = self.now();
+        let file = self.inode_mut(ino);
+        if grows && !shrinks_nothing {
+            file.size = file.size.max(to);
+        }
+        (file.mtime, file.ctime) = (now, now);
+        Ok(())
+    }
+
+    /// Gives every hole of [first, last) a place, written as zeros or not.
+    fn fill(&mut self, ino: Ino, first: u64, last: u64, written: bool) -> Result<(), Errno> {
+        let present = self.inode(ino).map.range(first..last).count() as u64;
+        if last - first - present > self.allocator.free() as u64 {
+            return Err(Errno::ENOSPC);
+        }
+        for block in first..last {
+            if !self.inode(ino).map.contains_key(&block) {
+                let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+                self.store.block_mut(address).fill(0);
+                self.inode_mut(ino).map.insert(block, Extent { address, written });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes [from, to) read as zeros: whole blocks become unwritten if `keep`, holes if not.
+    fn clear(&mut self, ino: Ino, from: u64, to: u64, keep: bool) -> Result<(), Errno> {
+        // Holes read as zeros already.
+        for block in self.mapped(ino, from / PAGE, to.div_ceil(PAGE)) {
+            let (start, end) = ((block * PAGE).max(from), ((block + 1) * PAGE).min(to));
+            if end - start < PAGE {
+                self.zero_within_block(ino, start, end)?;
+            } else if !keep {
+                self.release_block(ino, block);
+            } else if self.inode(ino).map.get(&block).is_some_and(|extent| self.allocator.is_shared(extent.address)) {
+                self.release_block(ino, block);
+                self.fill(ino, block, block + 1, false)?;
+            } else if let Some(extent) = self.inode_mut(ino).map.get_mut(&block) {
+                extent.written = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// The blocks of [first, last) that are not holes.
+    fn mapped(&self, ino: Ino, first: u64, last: u64) -> Vec<u64> {
+        self.inode(ino).map.range(first..last.max(first)).map(|(block, _)| *block).collect()
+    }
+
+    /// Moves the blocks from `from` on to `to` on.
+    fn shift(&mut self, ino: Ino, from: u64, to: u64) {
+        let tail = self.inode_mut(ino).map.split_off(&from);
+        self.inode_mut(ino).map.extend(tail.into_iter().map(|(block, extent)| (block - from + to, extent)));
+    }
+}
+
+/// Linux takes one of the modes at a time; KEEP_SIZE goes with some and PUNCH_HOLE needs it.
+fn exclusive(mode: Mode) -> bool {
+    let keep = Mode::KEEP_SIZE;
+    [
+        Mode::ALLOCATE,
+        keep,
+        Mode::PUNCH_HOLE | keep,
+        Mode::ZERO_RANGE,
+        Mode::ZERO_RANGE | keep,
+        Mode::COLLAPSE_RANGE,
+        Mode::INSERT_RANGE,
+        Mode::UNSHARE_RANGE,
+        Mode::UNSHARE_RANGE | keep,
+        Mode::WRITE_ZEROES,
+    ]
+    .contains(&mode)
+}

@@ -1,0 +1,139 @@
+//! Metadata, attributes, and the query.
+
+use crate::call::{
+    Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Stat, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED,
+};
+use crate::fs::State;
+use crate::inode::{Ino, Inode};
+use crate::rules::Op;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+
+impl State {
+    /// Changes metadata by name and updates the status change time.
+    pub(crate) fn change(
+        &mut self,
+        caller: Caller,
+        name: &str,
+        op: Op,
+        act: impl FnOnce(&mut Inode),
+    ) -> Result<(), Errno> {
+        let ino = self.named(name)?;
+        self.guarded(caller, ino, true, op, |fs| {
+            let now = fs.now();
+            let file = fs.inode_mut(ino);
+            act(file);
+            file.ctime = now;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn remove_xattr(&mut self, caller: Caller, name: &str, key: &str) -> Result<(), Errno> {
+        if !self.inode(self.lookup(name)?).xattrs.contains_key(key) {
+            return Err(Errno::ENODATA);
+        }
+        self.change(caller, name, Op::Xattr, |file| {
+            file.xattrs.remove(key);
+        })
+    }
+
+    pub(crate) fn stat(&self, fd: Fd) -> Result<Stat, Errno> {
+        let file = self.inode(self.descriptor(fd)?.ino);
+        Ok(Stat {
+            mode: file.mode,
+            uid: file.uid,
+            gid: file.gid,
+            links: file.links,
+            size: file.size,
+            mtime: file.mtime,
+            ctime: file.ctime,
+            xattrs: file.xattrs.clone().into_iter().collect(),
+        })
+    }
+
+    pub(crate) fn xflags(&mut self, caller: Caller, fd: Fd) -> Result<u32, Errno> {
+        let descriptor = self.descriptor(fd)?.clone();
+        self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Query, |fs| {
+            let file = fs.inode(descriptor.ino);
+            let mut flags = file.xflags;
+            let shown = match () {
+                () if fs.has(Quirk::StateHidden) => false,
+                () if fs.has(Quirk::StateAlwaysShown) => true,
+                () if fs.has(Quirk::UnsealIsCosmetic) => file.sealed && file.sealed_by.is_some(),
+                () if fs.has(Quirk::SealPerDescriptor) => file.sealed && file.sealed_by == Some(fd),
+                () => file.sealed,
+            };
+            flags |= if shown { XFLAG_SEALED } else { 0 };
+            flags |= if file.is_immutable() { XFLAG_IMMUTABLE } else { 0 };
+            flags |= if file.is_append_only() { XFLAG_APPEND } else { 0 };
+            Ok(flags)
+        })
+    }
+
+    pub(crate) fn change_xflags(&mut self, caller: Caller, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+        let old = self.xflags(caller, fd)?;
+        let new = (old | set) & !clear;
+        let ino = self.descriptor(fd)?.ino;
+        self.guarded(caller, ino, true, Op::SetXflags { old, new }, |fs| {
+            let guarded_flags = [(XFLAG_IMMUTABLE, FLAG_IMMUTABLE), (XFLAG_APPEND, FLAG_APPEND)];
+            if caller == Caller::Unprivileged && guarded_flags.iter().any(|(x, _)| (old ^ new) & x != 0) {
+                return Err(Errno::EPERM);
+            }
+            let now = fs.now();
+            let drops_state = fs.has(Quirk::AttributesDropState);
+            let file = fs.inode_mut(ino);
+            for (xflag, flag) in guarded_flags {
+                file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
+            }
+            file.xflags = new & !(XFLAG_SEALED | XFLAG_IMMUTABLE | XFLAG_APPEND);
+            file.ctime = now;
+            // Only a broken rule lets a request through that changes the state.
+            let asked = if (old ^ new) & XFLAG_SEALED != 0 { new & XFLAG_SEALED != 0 } else { file.sealed };
+            file.sealed = asked && !drops_state;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn change_flags(&mut self, caller: Caller, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        let new = (self.inode(ino).flags | set) & !clear;
+        let changed = self.inode(ino).flags ^ new;
+        if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && caller == Caller::Unprivileged {
+            return Err(Errno::EPERM);
+        }
+        let now = self.now();
+        let file = self.inode_mut(ino);
+        file.flags = new;
+        file.ctime = now;
+        Ok(())
+    }
+
+    /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
+    pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
+        let now = self.now();
+        let (keep_ctime, touch_mtime) = (self.has(Quirk::SealSkipsCtime), self.has(Quirk::SealTouchesMtime));
+        let (idle, grow) = (self.has(Quirk::SealDoesNothing), self.has(Quirk::SealGrows));
+        let file = self.inode_mut(ino);
+        file.sealed = !idle;
+        file.sealed_by = Some(fd);
+        file.ctime = if keep_ctime { file.ctime } else { now };
+        file.mtime = if touch_mtime { now } else { file.mtime };
+        if grow {
+            self.resize(ino, len.unsigned_abs())?;
+        }
+        Ok(())
+    }
+
+    /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
+    pub(crate) fn unseal(&mut self, ino: Ino) -> Result<(), Errno> {
+        let now = self.now();
+        let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
+        let cosmetic = self.has(Quirk::UnsealIsCosmetic);
+        let file = self.inode_mut(ino);
+        file.sealed = cosmetic;
+        file.sealed_by = None;
+        file.ctime = if keep_ctime { file.ctime } else { now };
+        file.mtime = if touch_mtime { now } else { file.mtime };
+        Ok(())
+    }
+}

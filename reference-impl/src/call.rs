@@ -1,0 +1,203 @@
+//! The calls of the system, as data.
+//!
+//! One vocabulary serves the model, the kernel and the reports: whoever has a [`Call`] can make it, print it and make
+//! it again elsewhere.
+
+use crate::mode::Mode;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use std::fmt;
+
+/// An open file descriptor, as the system numbers it.
+pub type Fd = i32;
+
+/// A mapping of a file, as the system numbers it.
+pub type MapId = u64;
+
+/// `FS_IMMUTABLE_FL` of FS_IOC_SETFLAGS.
+pub const FLAG_IMMUTABLE: u32 = 0x10;
+/// `FS_APPEND_FL` of FS_IOC_SETFLAGS.
+pub const FLAG_APPEND: u32 = 0x20;
+/// `FS_COMPR_FL` of FS_IOC_SETFLAGS.
+pub const FLAG_COMPRESS: u32 = 0x04;
+/// `FS_NOCOW_FL` of FS_IOC_SETFLAGS.
+pub const FLAG_NOCOW: u32 = 0x0080_0000;
+
+/// `FS_XFLAG_IMMUTABLE` of FS_IOC_FSGETXATTR.
+pub const XFLAG_IMMUTABLE: u32 = 0x08;
+/// `FS_XFLAG_APPEND` of FS_IOC_FSGETXATTR.
+pub const XFLAG_APPEND: u32 = 0x10;
+/// `FS_XFLAG_NODUMP` of FS_IOC_FSGETXATTR.
+pub const XFLAG_NODUMP: u32 = 0x80;
+/// `FS_XFLAG_IOMAP_IMMUTABLE`: provisional, see the page. 0x00080000 and below are taken.
+pub const XFLAG_SEALED: u32 = 0x0010_0000;
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A process with CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN.
+    Privileged,
+    /// The same process without those two.
+    Unprivileged,
+}
+
+/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
+pub enum Call {
+    Open { name: String, flags: OFlag, mode: u32 },
+    Close { fd: Fd },
+    Read { fd: Fd, len: usize },
+    Pread { fd: Fd, offset: i64, len: usize },
+    Write { fd: Fd, data: Vec<u8> },
+    Pwrite { fd: Fd, offset: i64, data: Vec<u8> },
+    /// pwritev2(2): `append` is RWF_APPEND.
+    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: bool },
+    Seek { fd: Fd, offset: i64, whence: Whence },
+    Fsync { fd: Fd },
+    Ftruncate { fd: Fd, size: i64 },
+    Truncate { name: String, size: i64 },
+    Fallocate { fd: Fd, mode: Mode, offset: i64, len: i64 },
+    CopyRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
+    /// FICLONE: the whole of `from` becomes the contents of `to`.
+    Clone { from: Fd, to: Fd },
+    Map { fd: Fd, len: usize, shared: bool, write: bool },
+    Load { map: MapId, offset: usize, len: usize },
+    Store { map: MapId, offset: usize, data: Vec<u8> },
+    Unmap { map: MapId },
+    Unlink { name: String },
+    Rename { from: String, to: String, exchange: bool },
+    Link { from: String, to: String },
+    Mkfifo { name: String },
+    Chmod { name: String, mode: u32 },
+    Chown { name: String, uid: u32, gid: u32 },
+    /// utimensat(2), both times, in seconds since the epoch.
+    Utimes { name: String, atime: i64, mtime: i64 },
+    SetXattr { name: String, key: String, value: Vec<u8> },
+    RemoveXattr { name: String, key: String },
+    Stat { fd: Fd },
+    /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
+    GetXflags { fd: Fd },
+    /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added to `fsx_xflags` and `clear` taken out.
+    ChangeXflags { fd: Fd, set: u32, clear: u32 },
+    /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS in the same manner.
+    ChangeFlags { fd: Fd, set: u32, clear: u32 },
+    /// statfs(2): the reply is the free space in bytes.
+    FreeSpace,
+    Remount { read_only: bool },
+    /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
+    Swapon { fd: Fd },
+    Swapoff { fd: Fd },
+}
+
+/// lseek(2) from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "SEEK_SET, SEEK_CUR and SEEK_HOLE")]
+pub enum Whence {
+    Set,
+    Cur,
+    Hole,
+}
+
+/// What a successful call returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The number that the call returned: a count, a descriptor, an offset, flags, or 0.
+    Number(i64),
+    /// The bytes that were read.
+    Data(Vec<u8>),
+    /// fstat(2), the extended attributes included.
+    Stat(Box<Stat>),
+}
+
+/// What fstat(2) and fgetxattr(2) tell of a file. Times are in nanoseconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of struct stat, under their names")]
+pub struct Stat {
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub links: u64,
+    pub size: u64,
+    pub mtime: i128,
+    pub ctime: i128,
+    pub xattrs: Vec<(String, Vec<u8>)>,
+}
+
+/// What a call came to.
+pub type Outcome = Result<Reply, Errno>;
+
+/// As the call would be written in C, with data given by its length.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { name, flags, mode } if flags.contains(OFlag::O_CREAT) => {
+                write!(f, "open({name:?}, {}, {mode:#o})", flag_names(*flags))
+            }
+            Self::Open { name, flags, .. } => write!(f, "open({name:?}, {})", flag_names(*flags)),
+            Self::Close { fd } => write!(f, "close({fd})"),
+            Self::Read { fd, len } => write!(f, "read({fd}, buf, {len})"),
+            Self::Pread { fd, offset, len } => write!(f, "pread({fd}, buf, {len}, {offset})"),
+            Self::Write { fd, data } => write!(f, "write({fd}, buf, {})", data.len()),
+            Self::Pwrite { fd, offset, data } => write!(f, "pwrite({fd}, buf, {}, {offset})", data.len()),
+            Self::Pwritev { fd, offset, parts, append } => {
+                let lengths = parts.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(" + ");
+                let flags = if *append { "RWF_APPEND" } else { "0" };
+                write!(f, "pwritev2({fd}, [{lengths}], {}, {offset}, {flags})", parts.len())
+            }
+            Self::Seek { fd, offset, whence } => {
+                write!(f, "lseek({fd}, {offset}, SEEK_{})", format!("{whence:?}").to_uppercase())
+            }
+            Self::Fsync { fd } => write!(f, "fsync({fd})"),
+            Self::Ftruncate { fd, size } => write!(f, "ftruncate({fd}, {size})"),
+            Self::Truncate { name, size } => write!(f, "truncate({name:?}, {size})"),
+            Self::Fallocate { fd, mode, offset, len } => write!(f, "fallocate({fd}, {mode}, {offset}, {len})"),
+            Self::CopyRange { from, from_offset, to, to_offset, len } => {
+                write!(f, "copy_file_range({from}, {from_offset}, {to}, {to_offset}, {len}, 0)")
+            }
+            Self::Clone { from, to } => write!(f, "ioctl({to}, FICLONE, {from})"),
+            Self::Map { fd, len, shared, write } => {
+                let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
+                let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };
+                write!(f, "mmap(NULL, {len}, {protection}, {kind}, {fd}, 0)")
+            }
+            Self::Load { offset, len, .. } => write!(f, "memcpy(buf, map + {offset}, {len})"),
+            Self::Store { offset, data, .. } => write!(f, "memcpy(map + {offset}, buf, {})", data.len()),
+            Self::Unmap { .. } => write!(f, "munmap(map, len)"),
+            Self::Unlink { name } => write!(f, "unlink({name:?})"),
+            Self::Rename { from, to, exchange: false } => write!(f, "rename({from:?}, {to:?})"),
+            Self::Rename { from, to, exchange: true } => {
+                write!(f, "renameat2(AT_FDCWD, {from:?}, AT_FDCWD, {to:?}, RENAME_EXCHANGE)")
+            }
+            Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
+            Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
+            Self::Chmod { name, mode } => write!(f, "chmod({name:?}, {mode:#o})"),
+            Self::Chown { name, uid, gid } => write!(f, "chown({name:?}, {uid}, {gid})"),
+            Self::Utimes { name, atime, mtime } => write!(f, "utimensat(AT_FDCWD, {name:?}, {{{atime}, {mtime}}}, 0)"),
+            Self::SetXattr { name, key, value } => write!(f, "setxattr({name:?}, {key:?}, value, {}, 0)", value.len()),
+            Self::RemoveXattr { name, key } => write!(f, "removexattr({name:?}, {key:?})"),
+            Self::Stat { fd } => write!(f, "fstat({fd}, &st)"),
+            Self::GetXflags { fd } => write!(f, "ioctl({fd}, FS_IOC_FSGETXATTR, &attr)"),
+            Self::ChangeXflags { fd, set, clear } => {
+                write!(f, "ioctl({fd}, FS_IOC_FSSETXATTR, xflags | {set:#x} & ~{clear:#x})")
+            }
+            Self::ChangeFlags { fd, set, clear } => {
+                write!(f, "ioctl({fd}, FS_IOC_SETFLAGS, flags | {set:#x} & ~{clear:#x})")
+            }
+            Self::FreeSpace => write!(f, "statfs(\".\", &st)"),
+            Self::Remount { read_only } => write!(f, "mount(remount, {})", if *read_only { "ro" } else { "rw" }),
+            Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
+            Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
+        }
+    }
+}
+
+fn flag_names(flags: OFlag) -> String {
+    let access = match flags & OFlag::O_ACCMODE {
+        OFlag::O_RDWR => "O_RDWR",
+        OFlag::O_WRONLY => "O_WRONLY",
+        _ => "O_RDONLY",
+    };
+    let rest = flags - OFlag::O_ACCMODE;
+    std::iter::once(access).chain(rest.iter_names().map(|(name, _)| name)).collect::<Vec<_>>().join(" | ")
+}

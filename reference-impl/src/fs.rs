@@ -1,0 +1,298 @@
+//! The file system: its state, and the way every call takes through the rules.
+
+use crate::call::{Call, Caller, Fd, MapId, Outcome, Reply};
+use crate::inode::{Ino, Inode, Kind};
+use crate::rules::{Answer, Op, Request, rule_for};
+use crate::store::{Address, Allocator, BLOCK, Store};
+use crate::violation::{How, Quirk, Violation};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) const ROOT: Ino = 1;
+
+/// An open file description.
+#[derive(Clone, Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) ino: Ino,
+    pub(crate) flags: OFlag,
+    pub(crate) position: u64,
+}
+
+impl Descriptor {
+    pub(crate) fn readable(&self) -> bool {
+        self.flags & OFlag::O_ACCMODE != OFlag::O_WRONLY
+    }
+
+    pub(crate) fn writable(&self) -> bool {
+        self.flags & OFlag::O_ACCMODE != OFlag::O_RDONLY
+    }
+}
+
+/// A mapping. `private` has the pages that were stored to when it is private.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    pub(crate) ino: Ino,
+    pub(crate) len: usize,
+    pub(crate) shared: bool,
+    pub(crate) write: bool,
+    pub(crate) private: BTreeMap<usize, u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) allocator: Allocator,
+    pub(crate) inodes: BTreeMap<Ino, Inode>,
+    pub(crate) names: BTreeMap<String, Ino>,
+    pub(crate) descriptors: BTreeMap<Fd, Descriptor>,
+    pub(crate) mappings: BTreeMap<MapId, Mapping>,
+    pub(crate) next: u64,
+    pub(crate) clock: i128,
+    pub(crate) read_only: bool,
+    violation: Option<Violation>,
+}
+
+/// A file system in memory. Clones are the same file system.
+#[derive(Clone, Debug)]
+pub struct Fs(Arc<Mutex<State>>);
+
+impl Fs {
+    /// An empty file system on storage of so many blocks of [`BLOCK`] bytes.
+    pub fn new(blocks: usize) -> Self {
+        Self::with(blocks, None)
+    }
+
+    /// The same, but it breaks one clause.
+    pub fn breaking(blocks: usize, violation: Violation) -> Self {
+        Self::with(blocks, Some(violation))
+    }
+
+    fn with(blocks: usize, violation: Option<Violation>) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            store: Store::new(blocks),
+            allocator: Allocator::new(blocks),
+            inodes: BTreeMap::from([(ROOT, Inode::new(Kind::Directory, 0o755, 0))]),
+            names: BTreeMap::new(),
+            descriptors: BTreeMap::new(),
+            mappings: BTreeMap::new(),
+            next: ROOT + 1,
+            clock: 0,
+            read_only: false,
+            violation,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic of another thread in the middle of a call is a bug that its own case reports.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a system call.
+    pub fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        self.state().call(caller, call)
+    }
+
+    /// Gives access to the storage of a file as it is now. The agent is not a hold: it stands for a device that was
+    /// told once where the file lives and does not ask again.
+    ///
+    /// Fails with EBADF for a bad descriptor and with EINVAL for a file that has a hole.
+    pub fn agent(&self, fd: Fd) -> Result<Agent, Errno> {
+        let state = self.state();
+        let file = state.inode(state.descriptor(fd)?.ino);
+        let place = |block| file.map.get(&block).map(|extent| extent.address).ok_or(Errno::EINVAL);
+        let places = (0..file.blocks()).map(place).collect::<Result<_, _>>()?;
+        Ok(Agent { fs: self.clone(), places })
+    }
+}
+
+/// Direct access to what was the storage of a file when the access was given.
+#[derive(Debug)]
+pub struct Agent {
+    fs: Fs,
+    places: Vec<Address>,
+}
+
+impl Agent {
+    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`].
+    pub fn read(&self, offset: usize, len: usize) -> Vec<u8> {
+        let state = self.fs.state();
+        self.span(offset, len).iter().flat_map(|at| state.store.block(*at).to_vec()).collect()
+    }
+
+    /// Writes to what was at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
+    pub fn write(&self, offset: usize, data: &[u8]) {
+        let mut state = self.fs.state();
+        for (at, bytes) in self.span(offset, data.len()).iter().zip(data.chunks_exact(BLOCK)) {
+            state.store.block_mut(*at).copy_from_slice(bytes);
+        }
+    }
+
+    fn span(&self, offset: usize, len: usize) -> &[Address] {
+        self.places.get(offset / BLOCK..(offset + len) / BLOCK).unwrap_or_default()
+    }
+}
+
+impl State {
+    fn call(&mut self, caller: Caller, call: &Call) -> Outcome {
+        match call {
+            Call::Open { name, flags, mode } => self.open(caller, name, *flags, *mode).map(|fd| number(fd.into())),
+            Call::Close { fd } => self.close(*fd).map(zero),
+            Call::Read { fd, len } => self.read(caller, *fd, None, *len).map(Reply::Data),
+            Call::Pread { fd, offset, len } => self.read(caller, *fd, Some(*offset), *len).map(Reply::Data),
+            Call::Write { fd, data } => self.write(caller, *fd, None, data, false).map(length),
+            Call::Pwrite { fd, offset, data } => self.write(caller, *fd, Some(*offset), data, false).map(length),
+            Call::Pwritev { fd, offset, parts, append } => {
+                self.write(caller, *fd, Some(*offset), &parts.concat(), *append).map(length)
+            }
+            Call::Seek { fd, offset, whence } => self.seek(caller, *fd, *offset, *whence).map(number),
+            Call::Fsync { fd } => self.sync(caller, *fd).map(zero),
+            Call::Ftruncate { fd, size } => self.ftruncate(caller, *fd, *size).map(zero),
+            Call::Truncate { name, size } => self.truncate(caller, name, *size).map(zero),
+            Call::Fallocate { fd, mode, offset, len } => self.fallocate(caller, *fd, *mode, *offset, *len).map(zero),
+            Call::CopyRange { from, from_offset, to, to_offset, len } => {
+                self.copy_range(caller, (*from, *from_offset), (*to, *to_offset), *len).map(length)
+            }
+            Call::Clone { from, to } => self.clone_file(caller, *from, *to).map(zero),
+            Call::Map { fd, len, shared, write } => {
+                self.map(caller, *fd, *len, *shared, *write).map(|id| number(id as i64))
+            }
+            Call::Load { map, offset, len } => self.load(*map, *offset, *len).map(Reply::Data),
+            Call::Store { map, offset, data } => self.store_through(*map, *offset, data).map(zero),
+            Call::Unmap { map } => self.unmap(*map).map(zero),
+            Call::Unlink { name } => self.unlink(caller, name).map(zero),
+            Call::Rename { from, to, exchange: false } => self.rename(caller, from, to).map(zero),
+            Call::Rename { from, to, exchange: true } => self.exchange(caller, from, to).map(zero),
+            Call::Link { from, to } => self.link(caller, from, to).map(zero),
+            Call::Mkfifo { name } => self.make(name, Kind::Fifo, 0o600).map(|_| number(0)),
+            Call::Chmod { name, mode } => self.change(caller, name, Op::Chmod, |i| i.mode = *mode).map(zero),
+            Call::Chown { name, uid, gid } => {
+                self.change(caller, name, Op::Chown, |i| (i.uid, i.gid) = (*uid, *gid)).map(zero)
+            }
+            Call::Utimes { name, mtime, .. } => {
+                self.change(caller, name, Op::Utimes, |i| i.mtime = i128::from(*mtime) * 1_000_000_000).map(zero)
+            }
+            Call::SetXattr { name, key, value } => self
+                .change(caller, name, Op::Xattr, |i| {
+                    i.xattrs.insert(key.clone(), value.clone());
+                })
+                .map(zero),
+            Call::RemoveXattr { name, key } => self.remove_xattr(caller, name, key).map(zero),
+            Call::Stat { fd } => self.stat(*fd).map(|stat| Reply::Stat(Box::new(stat))),
+            Call::GetXflags { fd } => self.xflags(caller, *fd).map(|flags| number(flags.into())),
+            Call::ChangeXflags { fd, set, clear } => self.change_xflags(caller, *fd, *set, *clear).map(zero),
+            Call::ChangeFlags { fd, set, clear } => self.change_flags(caller, *fd, *set, *clear).map(zero),
+            Call::FreeSpace => Ok(length(self.allocator.free() * BLOCK)),
+            Call::Remount { read_only } => self.remount(*read_only).map(zero),
+            // Swap belongs to the kernel's memory management; there is none here.
+            Call::Swapon { .. } | Call::Swapoff { .. } => Err(Errno::ENOSYS),
+        }
+    }
+
+    /// Asks the rules, and carries the request out if they let it through.
+    pub(crate) fn guarded<T: Default>(
+        &mut self,
+        caller: Caller,
+        ino: Ino,
+        writable: bool,
+        op: Op,
+        act: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let file = self.inode(ino);
+        let request = Request {
+            op,
+            file,
+            shared: file.map.values().any(|extent| self.allocator.is_shared(extent.address)),
+            caller,
+            writable,
+            full: self.allocator.free() == 0,
+            read_only: self.read_only,
+        };
+        let Some(rule) = rule_for(&request) else {
+            return act(self);
+        };
+        let broken = self.violation.as_ref().filter(|v| v.clause == rule.clause).map(|v| v.how);
+        match broken {
+            Some(How::Late(errno)) => {
+                // The result does not matter: this file system does the damage and reports the refusal.
+                let _ = act(self);
+                return Err(errno);
+            }
+            Some(How::Answer(answer)) => self.answer(ino, answer, act),
+            Some(How::Quirk(_)) | None => self.answer(ino, rule.answer, act),
+        }
+    }
+
+    fn answer<T: Default>(
+        &mut self,
+        ino: Ino,
+        answer: Answer,
+        act: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match answer {
+            Answer::Proceed => act(self),
+            Answer::Done => Ok(T::default()),
+            Answer::Refuse(errno) => {
+                if errno == Errno::ETXTBSY {
+                    self.refused(ino);
+                }
+                Err(errno)
+            }
+        }
+    }
+
+    /// What a refusal does only when a violation wants it to.
+    fn refused(&mut self, ino: Ino) {
+        if self.has(Quirk::RefusalTouchesMtime) {
+            let now = self.now();
+            self.inode_mut(ino).mtime = now;
+        }
+        if self.has(Quirk::RefusalMovesOffset) {
+            self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
+        }
+        if self.has(Quirk::MoveOnRefusal) {
+            self.relocate(ino);
+        }
+    }
+
+    pub(crate) fn has(&self, quirk: Quirk) -> bool {
+        self.violation.as_ref().is_some_and(|v| v.how == How::Quirk(quirk))
+    }
+
+    pub(crate) fn descriptor(&self, fd: Fd) -> Result<&Descriptor, Errno> {
+        self.descriptors.get(&fd).ok_or(Errno::EBADF)
+    }
+
+    pub(crate) fn inode(&self, ino: Ino) -> &Inode {
+        // Names, descriptors and mappings refer to inodes that exist: `release_unused` removes only the others.
+        &self.inodes[&ino]
+    }
+
+    pub(crate) fn inode_mut(&mut self, ino: Ino) -> &mut Inode {
+        self.inodes.get_mut(&ino).expect("names, descriptors and mappings refer to inodes that exist")
+    }
+
+    /// The next moment: no two changes happen at the same time.
+    pub(crate) fn now(&mut self) -> i128 {
+        self.clock += 1;
+        self.clock
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+fn number(value: i64) -> Reply {
+    Reply::Number(value)
+}
+
+fn zero((): ()) -> Reply {
+    Reply::Number(0)
+}
+
+fn length(value: usize) -> Reply {
+    Reply::Number(value as i64)
+}

@@ -1,0 +1,99 @@
+//! Files: what an inode holds, and how its bytes are found on the storage.
+
+use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
+use crate::store::{Address, BLOCK};
+use std::collections::BTreeMap;
+
+/// The number of an inode.
+pub(crate) type Ino = u64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Directory,
+    Fifo,
+}
+
+/// Where one block of a file lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) address: Address,
+    /// False: allocated, reads as zeros until it is written.
+    pub(crate) written: bool,
+}
+
+/// A file. `map` goes from the number of a block in the file to its place; what is missing is a hole.
+#[derive(Debug)]
+pub(crate) struct Inode {
+    pub(crate) kind: Kind,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) links: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime: i128,
+    pub(crate) ctime: i128,
+    pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+    pub(crate) flags: u32,
+    pub(crate) xflags: u32,
+    pub(crate) map: BTreeMap<u64, Extent>,
+    pub(crate) sealed: bool,
+    /// The descriptor that sealed the file: only a violation looks at it.
+    pub(crate) sealed_by: Option<Fd>,
+    pub(crate) descriptors: usize,
+    pub(crate) mappings: usize,
+}
+
+impl Inode {
+    pub(crate) fn new(kind: Kind, mode: u32, now: i128) -> Self {
+        Self {
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            links: 1,
+            size: 0,
+            mtime: now,
+            ctime: now,
+            xattrs: BTreeMap::new(),
+            flags: 0,
+            xflags: 0,
+            map: BTreeMap::new(),
+            sealed: false,
+            sealed_by: None,
+            descriptors: 0,
+            mappings: 0,
+        }
+    }
+
+    /// How many blocks [0, size) spans.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.size.div_ceil(BLOCK as u64)
+    }
+
+    /// The first block of [0, size) that is a hole.
+    pub(crate) fn hole(&self) -> Option<u64> {
+        (0..self.blocks()).find(|block| !self.map.contains_key(block))
+    }
+
+    pub(crate) fn has_unwritten(&self) -> bool {
+        self.map.range(..self.blocks()).any(|(_, extent)| !extent.written)
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mappings > 0
+    }
+
+    pub(crate) fn is_immutable(&self) -> bool {
+        self.flags & FLAG_IMMUTABLE != 0
+    }
+
+    pub(crate) fn is_append_only(&self) -> bool {
+        self.flags & FLAG_APPEND != 0
+    }
+
+    /// A compressed file is written to a new place each time.
+    pub(crate) fn never_in_place(&self) -> bool {
+        self.flags & FLAG_COMPRESS != 0
+    }
+}

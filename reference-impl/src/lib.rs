@@ -1,0 +1,24 @@
+//! The reference: a small file system in memory that follows the specification of immutable iomap files.
+//!
+//! [`Fs::call`] takes the system calls of [`Call`] and answers as a kernel would. Placement is real: a file has a map
+//! from its blocks to the storage, blocks can be shared, and an [`Agent`] reaches them without asking. `rules.rs` is
+//! the table to read beside the page. [`Fs::breaking`] makes a file system that breaks one clause.
+
+mod allocation;
+mod attributes;
+mod call;
+mod data;
+mod fs;
+mod inode;
+mod mode;
+mod names;
+mod rules;
+mod store;
+mod violation;
+
+pub use call::*;
+pub use fs::{Agent, Fs};
+pub use mode::Mode;
+pub use rules::BY_CONSTRUCTION;
+pub use store::{Address, BLOCK};
+pub use violation::{Violation, violations};

@@ -1,0 +1,303 @@
+//! The rules of the sealed state, to be read beside the page.
+//!
+//! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
+//! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
+
+use crate::call::{Caller, XFLAG_SEALED};
+use crate::inode::{Inode, Kind};
+use crate::mode::Mode;
+use iomap_clauses::*;
+
+/// The arguments of fallocate(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    pub(crate) mode: Mode,
+    pub(crate) offset: i64,
+    pub(crate) len: i64,
+}
+
+/// What a caller wants from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Seal(Allocation),
+    Unseal(Allocation),
+    Read,
+    OpenToWrite,
+    OpenToTruncate,
+    Write { offset: u64, len: u64, append: bool },
+    CopyInto { offset: u64, len: u64 },
+    CopyFrom,
+    Map { shared: bool, write: bool },
+    Sync,
+    SeekHole,
+    Truncate { size: i64, by_name: bool },
+    Fallocate(Allocation),
+    CloneFrom,
+    CloneInto,
+    Unlink,
+    Rename,
+    Replace,
+    Exchange,
+    Link,
+    Chmod,
+    Chown,
+    Utimes,
+    Xattr,
+    Query,
+    SetXflags { old: u32, new: u32 },
+}
+
+/// All that a rule can look at.
+pub(crate) struct Request<'a> {
+    pub(crate) op: Op,
+    pub(crate) file: &'a Inode,
+    /// The file shares storage with another one.
+    pub(crate) shared: bool,
+    pub(crate) caller: Caller,
+    /// The descriptor is open for writing, or the call takes a name.
+    pub(crate) writable: bool,
+    /// The file system is full.
+    pub(crate) full: bool,
+    /// The file system is mounted read-only.
+    pub(crate) read_only: bool,
+}
+
+impl Request<'_> {
+    fn sealed(&self) -> bool {
+        self.file.sealed
+    }
+
+    fn privileged(&self) -> bool {
+        self.caller == Caller::Privileged
+    }
+
+    /// The range of a write, by any call: offset and length.
+    fn written(&self) -> Option<(u64, u64)> {
+        match self.op {
+            Op::Write { offset, len, .. } | Op::CopyInto { offset, len } => Some((offset, len)),
+            _ => None,
+        }
+    }
+
+    fn sealing(&self, test: impl Fn(Allocation) -> bool) -> bool {
+        matches!(self.op, Op::Seal(call) if test(call))
+    }
+
+    fn unsealing(&self, test: impl Fn(Allocation) -> bool) -> bool {
+        matches!(self.op, Op::Unseal(call) if test(call))
+    }
+
+    fn allocating(&self, test: impl Fn(Allocation) -> bool) -> bool {
+        self.sealed() && matches!(self.op, Op::Fallocate(call) if test(call))
+    }
+
+    fn is(&self, op: Op) -> bool {
+        self.sealed() && self.op == op
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is carried out.
+    Proceed,
+    /// It succeeds at once and changes nothing.
+    Done,
+    /// It fails and changes nothing.
+    Refuse(Errno),
+}
+
+/// One row.
+pub(crate) struct Rule {
+    pub(crate) clause: &'static Clause,
+    pub(crate) applies: fn(&Request) -> bool,
+    pub(crate) answer: Answer,
+    /// The row is about which error comes first: the request could not be carried out anyway.
+    pub(crate) precedence: bool,
+}
+
+const fn refuse(clause: &'static Clause, errno: Errno, applies: fn(&Request) -> bool) -> Rule {
+    Rule { clause, applies, answer: Answer::Refuse(errno), precedence: false }
+}
+
+const fn first(clause: &'static Clause, errno: Errno, applies: fn(&Request) -> bool) -> Rule {
+    Rule { clause, applies, answer: Answer::Refuse(errno), precedence: true }
+}
+
+const fn done(clause: &'static Clause, applies: fn(&Request) -> bool) -> Rule {
+    Rule { clause, applies, answer: Answer::Done, precedence: false }
+}
+
+const fn grant(clause: &'static Clause, applies: fn(&Request) -> bool) -> Rule {
+    Rule { clause, applies, answer: Answer::Proceed, precedence: false }
+}
+
+use Errno::{EBADF, EBUSY, EINVAL, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
+
+/// The rules, in the order of the checks.
+pub(crate) static RULES: &[Rule] = &[
+    // Becoming sealed.
+    first(&SEAL_LENGTH, EINVAL, |r| r.sealing(|c| c.offset < 0 || c.len <= 0)),
+    refuse(&SEAL_COMBINED, EOPNOTSUPP, |r| r.sealing(|c| c.mode != Mode::SEAL)),
+    first(&SEAL_DIRECTORY, EBADF, |r| r.sealing(|_| r.file.kind == Kind::Directory)),
+    first(&SEAL_ORDER, EBADF, |r| r.sealing(|_| !r.writable && !r.privileged())),
+    refuse(&SEAL_READONLY, EBADF, |r| r.sealing(|_| !r.writable)),
+    refuse(&SEAL_PRIVILEGE, EPERM, |r| r.sealing(|_| !r.privileged())),
+    refuse(&SEAL_APPEND_ONLY, EPERM, |r| r.sealing(|_| r.file.is_append_only())),
+    refuse(&SEAL_IMMUTABLE, EPERM, |r| r.sealing(|_| r.file.is_immutable())),
+    first(&SEAL_FIFO, ESPIPE, |r| r.sealing(|_| r.file.kind == Kind::Fifo)),
+    refuse(&SEAL_OFFSET, EINVAL, |r| r.sealing(|c| c.offset != 0)),
+    refuse(&SEAL_SHORT, EINVAL, |r| r.sealing(|c| c.len.unsigned_abs() < r.file.size)),
+    done(&SEAL_AGAIN_MAPPED, |r| r.sealing(|_| r.sealed() && r.file.is_mapped())),
+    done(&SEAL_AGAIN, |r| r.sealing(|_| r.sealed())),
+    refuse(&SEAL_NEVER, EOPNOTSUPP, |r| r.sealing(|_| r.file.never_in_place())),
+    refuse(&SEAL_EMPTY, EINVAL, |r| r.sealing(|_| r.file.size == 0)),
+    refuse(&SEAL_HOLE, EINVAL, |r| r.sealing(|_| r.file.hole().is_some())),
+    refuse(&SEAL_UNWRITTEN, EINVAL, |r| r.sealing(|_| r.file.has_unwritten())),
+    refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared)),
+    refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
+    grant(&SEAL_UNLINKED, |r| r.sealing(|_| r.file.links == 0)),
+    grant(&SEAL_LONG, |r| r.sealing(|c| c.len.unsigned_abs() > r.file.size)),
+    grant(&SEAL_SEALED, |r| r.sealing(|_| true)),
+    // Ceasing to be sealed.
+    refuse(&UNSEAL_COMBINED, EOPNOTSUPP, |r| r.unsealing(|c| c.mode != Mode::UNSEAL)),
+    refuse(&UNSEAL_READONLY, EBADF, |r| r.unsealing(|_| !r.writable)),
+    refuse(&UNSEAL_PRIVILEGE, EPERM, |r| r.unsealing(|_| !r.privileged())),
+    refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset != 0 || c.len <= 0)),
+    refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.len.unsigned_abs() < r.file.size)),
+    done(&UNSEAL_AGAIN, |r| r.unsealing(|_| !r.sealed())),
+    refuse(&UNSEAL_MAPPED, EBUSY, |r| r.unsealing(|_| r.file.is_mapped())),
+    grant(&UNSEAL_UNSEALED, |r| r.unsealing(|_| true)),
+    // Reading and opening.
+    grant(&READ_ANY, |r| r.is(Op::Read)),
+    grant(&OPEN_WRITE, |r| r.is(Op::OpenToWrite)),
+    // Writes.
+    first(&WRITE_READONLY, EBADF, |r| r.written().is_some() && !r.writable),
+    done(&WRITE_EMPTY, |r| r.written().is_some_and(|(_, len)| len == 0)),
+    refuse(&WRITE_APPEND, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Write { append: true, .. })),
+    refuse(&WRITE_BEYOND, ETXTBSY, |r| r.sealed() && r.written().is_some_and(|(offset, _)| offset >= r.file.size)),
+    refuse(&WRITE_CROSSING, ETXTBSY, |r| {
+        r.sealed() && r.written().is_some_and(|(offset, len)| offset.saturating_add(len) > r.file.size)
+    }),
+    grant(&WRITE_FULL, |r| r.sealed() && r.written().is_some() && r.full),
+    grant(&WRITE_COPY, |r| r.sealed() && matches!(r.op, Op::CopyInto { .. })),
+    grant(&WRITE_INSIDE, |r| r.sealed() && r.written().is_some()),
+    grant(&WRITE_COPY_FROM, |r| r.is(Op::CopyFrom)),
+    grant(&WRITE_MAPPED, |r| r.is(Op::Map { shared: true, write: true })),
+    grant(&WRITE_FULL_SYNC, |r| r.is(Op::Sync) && r.full),
+    grant(&WRITE_NO_HOLE, |r| r.is(Op::SeekHole)),
+    // Truncation.
+    first(&TRUNCATE_ORDER, EINVAL, |r| matches!(r.op, Op::Truncate { size, .. } if size < 0 || !r.writable)),
+    refuse(&TRUNCATE_PATH, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Truncate { by_name: true, .. })),
+    refuse(&TRUNCATE_EMPTY, ETXTBSY, |r| r.is(Op::Truncate { size: 0, by_name: false })),
+    refuse(&TRUNCATE_SAME, ETXTBSY, |r| {
+        r.sealed() && matches!(r.op, Op::Truncate { size, .. } if size.unsigned_abs() == r.file.size)
+    }),
+    refuse(&TRUNCATE_SHRINK, ETXTBSY, |r| {
+        r.sealed() && matches!(r.op, Op::Truncate { size, .. } if size.unsigned_abs() < r.file.size)
+    }),
+    refuse(&TRUNCATE_GROW, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Truncate { .. })),
+    refuse(&TRUNCATE_OPEN, ETXTBSY, |r| r.is(Op::OpenToTruncate)),
+    // Allocation. The first three hold for every file.
+    first(&FALLOCATE_ARGUMENT, EINVAL, |r| {
+        matches!(r.op, Op::Fallocate(c) if c.offset < 0 || c.len <= 0)
+    }),
+    first(&FALLOCATE_UNKNOWN, EOPNOTSUPP, |r| matches!(r.op, Op::Fallocate(c) if !known(c.mode))),
+    first(&FALLOCATE_READONLY, EBADF, |r| matches!(r.op, Op::Fallocate(_) if !r.writable)),
+    refuse(&FALLOCATE_PUNCH, ETXTBSY, |r| {
+        r.allocating(|c| c.mode.contains(Mode::PUNCH_HOLE) && inside(r, c.offset))
+    }),
+    refuse(&FALLOCATE_ZERO, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::ZERO_RANGE))),
+    refuse(&FALLOCATE_COLLAPSE, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::COLLAPSE_RANGE))),
+    refuse(&FALLOCATE_INSERT, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::INSERT_RANGE))),
+    refuse(&FALLOCATE_UNSHARE, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::UNSHARE_RANGE))),
+    refuse(&FALLOCATE_WRITE_ZEROES, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::WRITE_ZEROES))),
+    refuse(&FALLOCATE_KEEP_SIZE, ETXTBSY, |r| r.allocating(|c| c.mode == Mode::KEEP_SIZE)),
+    refuse(&FALLOCATE_GROW, ETXTBSY, |r| {
+        r.allocating(|c| c.mode == Mode::ALLOCATE && !inside(r, c.offset.saturating_add(c.len) - 1))
+    }),
+    refuse(&FALLOCATE_ALLOCATE, ETXTBSY, |r| r.allocating(|c| c.mode == Mode::ALLOCATE)),
+    refuse(&FALLOCATE_NO_OP, ETXTBSY, |r| r.allocating(|_| true)),
+    // Sharing.
+    refuse(&SHARE_SOURCE, ETXTBSY, |r| r.is(Op::CloneFrom)),
+    refuse(&SHARE_TARGET, ETXTBSY, |r| r.is(Op::CloneInto)),
+    // Names.
+    grant(&NAME_UNLINK, |r| r.is(Op::Unlink)),
+    grant(&NAME_RENAME, |r| r.is(Op::Rename)),
+    grant(&NAME_REPLACE, |r| r.is(Op::Replace)),
+    grant(&NAME_EXCHANGE, |r| r.is(Op::Exchange)),
+    grant(&NAME_LINK, |r| r.is(Op::Link)),
+    // Metadata.
+    grant(&META_CHMOD, |r| r.is(Op::Chmod)),
+    grant(&META_CHOWN, |r| r.is(Op::Chown)),
+    grant(&META_UTIMES, |r| r.is(Op::Utimes)),
+    grant(&META_XATTR, |r| r.is(Op::Xattr)),
+    // Asking for the state.
+    grant(&QUERY_READONLY_MOUNT, |r| r.op == Op::Query && r.read_only),
+    grant(&QUERY_UNPRIVILEGED, |r| r.op == Op::Query && !r.privileged()),
+    grant(&QUERY_READONLY, |r| r.op == Op::Query && !r.writable),
+    grant(&QUERY_SEALED, |r| r.is(Op::Query)),
+    grant(&QUERY_UNSEALED, |r| r.op == Op::Query),
+    refuse(&QUERY_SET, EINVAL, |r| {
+        matches!(r.op, Op::SetXflags { new, .. } if !r.sealed() && new & XFLAG_SEALED != 0)
+    }),
+    refuse(&QUERY_CLEAR, EINVAL, |r| {
+        matches!(r.op, Op::SetXflags { new, .. } if r.sealed() && new & XFLAG_SEALED == 0)
+    }),
+    grant(&QUERY_OTHERS, |r| r.sealed() && matches!(r.op, Op::SetXflags { .. })),
+];
+
+/// Clauses that hold because of what the whole file system does, not because of one row.
+/// Each has a violation in [`crate::violation`] all the same.
+pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
+    (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
+    (&SEAL_KEEPS, "sealing sets the state and the status change time, nothing else"),
+    (&SEAL_CTIME, "sealing sets the status change time"),
+    (&SEAL_INODE, "the state is a field of the inode"),
+    (&SEAL_UNFIT, "sealing prepares nothing"),
+    (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
+    (&UNSEAL_ORDINARY, "the state is all that the rules look at"),
+    (&UNSEAL_KEEPS, "unsealing clears the state and sets the status change time, nothing else"),
+    (&UNSEAL_CTIME, "unsealing sets the status change time"),
+    (&AGENT_SEES, "a written, unshared block is overwritten in place"),
+    (&AGENT_WRITES, "nothing moves a written, unshared block"),
+    (&AGENT_NEIGHBOURS, "a block is free only when no file refers to it"),
+    (&NAME_KEPT, "storage is released with the last name, descriptor and mapping"),
+    (&NAME_FREED, "storage is released with the last name, descriptor and mapping"),
+];
+
+fn known(mode: Mode) -> bool {
+    let bits = crate::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
+    mode.0 & !bits.fold(0, |known, (m, _)| known | m.0) == 0
+}
+
+fn inside(request: &Request, offset: i64) -> bool {
+    offset.unsigned_abs() < request.file.size
+}
+
+/// The first row that applies.
+pub(crate) fn rule_for(request: &Request) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| (rule.applies)(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page and the table agree: every clause is a row or holds by construction, and each answer is allowed.
+    #[test]
+    fn table_follows_the_page() {
+        for rule in RULES {
+            let outcome = match rule.answer {
+                Answer::Refuse(errno) => Some(errno),
+                Answer::Proceed | Answer::Done => None,
+            };
+            assert!(rule.clause.allows(outcome), "{}: {:?} is not in its envelope", rule.clause, rule.answer);
+        }
+        for clause in ALL.iter().filter(|clause| clause.uncased.is_none()) {
+            let rows = RULES.iter().filter(|rule| rule.clause == *clause).count();
+            let constructed = BY_CONSTRUCTION.iter().filter(|(c, _)| c == clause).count();
+            assert!((rows > 0) != (constructed > 0), "{clause}: {rows} rows, {constructed} constructions");
+        }
+    }
+}

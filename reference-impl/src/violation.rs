@@ -1,0 +1,143 @@
+//! Ways to break one clause each, so that the suite can show that it notices.
+
+use crate::rules::{Answer, RULES};
+use iomap_clauses::*;
+
+/// One way to break one clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The clause and the manner, such as `truncate.shrink/permitted`.
+    pub id: String,
+    /// The clause that it breaks.
+    pub clause: &'static Clause,
+    pub(crate) how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Requests to which the row applies get another answer.
+    Answer(Answer),
+    /// The request is carried out and then fails with the right error.
+    Late(Errno),
+    /// The file system does something that no row speaks of.
+    Quirk(Quirk),
+}
+
+/// Misbehaviour outside the table of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    SealDoesNothing,
+    SealTouchesMtime,
+    SealSkipsCtime,
+    SealGrows,
+    SealFillsHoles,
+    SealUnshares,
+    SealPerDescriptor,
+    ReadonlyMountSeals,
+    UnsealTouchesMtime,
+    UnsealSkipsCtime,
+    UnsealIsCosmetic,
+    RefusalTouchesMtime,
+    RefusalMovesOffset,
+    ShortWrite,
+    MoveOnOverwrite,
+    MoveOnRename,
+    MoveOnRefusal,
+    MoveOnSync,
+    ShareOnCopyInto,
+    ShareOnCopyFrom,
+    SpaceForOverwrite,
+    SyncNeedsSpace,
+    PunchZeros,
+    StoreIsLost,
+    FreedWithName,
+    NeverFreed,
+    StateFollowsName,
+    StateHidden,
+    StateAlwaysShown,
+    AttributesDropState,
+}
+
+static QUIRKS: &[(Quirk, &Clause, &str)] = &[
+    (Quirk::SealDoesNothing, &SEAL_SEALED, "does_nothing"),
+    (Quirk::SealTouchesMtime, &SEAL_KEEPS, "touches_mtime"),
+    (Quirk::SealSkipsCtime, &SEAL_CTIME, "skipped"),
+    (Quirk::SealGrows, &SEAL_LONG, "grows"),
+    (Quirk::SealFillsHoles, &SEAL_UNFIT, "fills_holes"),
+    (Quirk::SealUnshares, &SEAL_UNFIT, "unshares"),
+    (Quirk::SealPerDescriptor, &SEAL_INODE, "per_descriptor"),
+    (Quirk::ReadonlyMountSeals, &SEAL_READONLY_MOUNT, "permitted"),
+    (Quirk::UnsealTouchesMtime, &UNSEAL_KEEPS, "touches_mtime"),
+    (Quirk::UnsealSkipsCtime, &UNSEAL_CTIME, "skipped"),
+    (Quirk::UnsealIsCosmetic, &UNSEAL_ORDINARY, "cosmetic"),
+    (Quirk::RefusalTouchesMtime, &REFUSE_NOTHING, "touches_mtime"),
+    (Quirk::RefusalMovesOffset, &REFUSE_NOTHING, "moves_offset"),
+    (Quirk::ShortWrite, &WRITE_CROSSING, "short_write"),
+    (Quirk::MoveOnOverwrite, &AGENT_SEES, "move_on_overwrite"),
+    (Quirk::MoveOnRename, &AGENT_WRITES, "move_on_rename"),
+    (Quirk::MoveOnRefusal, &AGENT_WRITES, "move_on_refusal"),
+    (Quirk::MoveOnSync, &AGENT_NEIGHBOURS, "move_on_sync"),
+    (Quirk::ShareOnCopyInto, &WRITE_COPY, "shares"),
+    (Quirk::ShareOnCopyFrom, &WRITE_COPY_FROM, "shares"),
+    (Quirk::SpaceForOverwrite, &WRITE_FULL, "needs_space"),
+    (Quirk::SyncNeedsSpace, &WRITE_FULL_SYNC, "needs_space"),
+    (Quirk::PunchZeros, &WRITE_NO_HOLE, "punches_zeros"),
+    (Quirk::StoreIsLost, &WRITE_MAPPED, "store_lost"),
+    (Quirk::FreedWithName, &NAME_KEPT, "freed_with_name"),
+    (Quirk::NeverFreed, &NAME_FREED, "never_freed"),
+    (Quirk::StateFollowsName, &NAME_EXCHANGE, "state_follows_name"),
+    (Quirk::StateHidden, &QUERY_SEALED, "hidden"),
+    (Quirk::StateAlwaysShown, &QUERY_UNSEALED, "always_shown"),
+    (Quirk::AttributesDropState, &QUERY_OTHERS, "drops_state"),
+];
+
+/// Every violation there is, in the order of the rules.
+pub fn violations() -> Vec<Violation> {
+    let rows = RULES.iter().flat_map(|rule| {
+        let Answer::Refuse(errno) = rule.answer else {
+            return vec![("refused", How::Answer(Answer::Refuse(other(rule.clause))), rule.clause)];
+        };
+        let wrong = ("errno", How::Answer(Answer::Refuse(other(rule.clause))), rule.clause);
+        if rule.precedence {
+            return vec![wrong];
+        }
+        let permitted = ("permitted", How::Answer(Answer::Proceed), rule.clause);
+        vec![permitted, wrong, ("late", How::Late(errno), rule.clause)]
+    });
+    let quirks = QUIRKS.iter().map(|(quirk, clause, name)| (*name, How::Quirk(*quirk), *clause));
+    let mut all: Vec<Violation> = Vec::new();
+    for (name, how, clause) in rows.chain(quirks) {
+        let id = format!("{clause}/{name}");
+        // Two rows of one clause make one violation.
+        if all.iter().all(|v| v.id != id) {
+            all.push(Violation { id, clause, how });
+        }
+    }
+    all
+}
+
+/// An error that the clause does not allow, and that an implementation could well return in its place.
+fn other(clause: &Clause) -> Errno {
+    let candidates = [Errno::ETXTBSY, Errno::EPERM];
+    candidates.into_iter().find(|errno| !clause.allows(Some(*errno))).unwrap_or(Errno::EIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_clause_can_be_broken() {
+        let all = violations();
+        for clause in ALL.iter().filter(|clause| clause.uncased.is_none()) {
+            assert!(all.iter().any(|v| v.clause == *clause), "{clause} has no violation");
+        }
+    }
+
+    #[test]
+    fn every_quirk_is_listed_once() {
+        for (quirk, ..) in QUIRKS {
+            assert_eq!(QUIRKS.iter().filter(|(q, ..)| q == quirk).count(), 1, "{quirk:?}");
+        }
+    }
+}

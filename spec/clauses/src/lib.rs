@@ -1,0 +1,92 @@
+//! The clauses of the specification as constants.
+//!
+//! The constants are made from `man/*.md` when this crate is built. A clause `truncate.shrink` is
+//! [`TRUNCATE_SHRINK`]; code that cites a clause which no page defines does not build.
+
+pub use nix::errno::Errno;
+use std::fmt;
+
+/// How strongly a clause binds an implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Breaking it is a violation.
+    Must,
+    /// Breaking it needs a reason.
+    Should,
+    /// It permits.
+    May,
+}
+
+/// Where a clause can be observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observe {
+    /// In the result of a call.
+    Call,
+    /// In the data, size, times, names or attributes of a file.
+    Data,
+    /// On the storage, as an agent has it.
+    Storage,
+    /// After a crash.
+    Crash,
+    /// In how long a call takes.
+    Time,
+}
+
+/// One sentence of the specification, with the outcomes that it allows.
+#[derive(Debug)]
+pub struct Clause {
+    /// The name, such as `truncate.shrink`.
+    pub id: &'static str,
+    /// How strongly it binds.
+    pub level: Level,
+    /// Whether success is an allowed outcome.
+    pub ok: bool,
+    /// The errors that are allowed outcomes.
+    pub errnos: &'static [Errno],
+    /// Where it can be observed.
+    pub observe: &'static [Observe],
+    /// The page that has it, such as `iomap_immutable(7)`.
+    pub page: &'static str,
+    /// The heading under which it stands.
+    pub section: &'static str,
+    /// Its text, without markup.
+    pub text: &'static str,
+    /// Eight hex digits that change with the wording or the level.
+    pub hash: &'static str,
+    /// Why no case cites it, if none does.
+    pub uncased: Option<&'static str>,
+}
+
+impl Clause {
+    /// Whether the envelope has this outcome: `None` is success.
+    pub fn allows(&self, outcome: Option<Errno>) -> bool {
+        outcome.map_or(self.ok, |errno| self.errnos.contains(&errno))
+    }
+
+    /// The part of the id before its first dot.
+    pub fn family(&self) -> &'static str {
+        self.id.split('.').next().unwrap_or(self.id)
+    }
+
+    /// The allowed outcomes in words, such as `ok or ETXTBSY`.
+    pub fn envelope(&self) -> String {
+        let ok = self.ok.then(|| "ok".to_owned());
+        ok.into_iter().chain(self.errnos.iter().map(|e| format!("{e:?}"))).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+impl PartialEq for Clause {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Clause {}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/clauses.rs"));

@@ -1,0 +1,261 @@
+//! The marker line of a clause: `r[id attribute=value …]`.
+
+use crate::diagnostic::{Diagnostic, Source};
+use crate::model::{Level, Observe};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// The longest id: it has to fit, with its envelope, on a line of a manual page.
+const ID_BYTES: usize = 32;
+
+/// Every attribute and what may stand after its `=`.
+const ATTRIBUTES: [(&str, &str); 6] = [
+    ("level", "one of must, should, may"),
+    ("result", "ok"),
+    ("errno", "names of Linux errors with commas between them, such as ETXTBSY or EINVAL,EPERM"),
+    ("observe", "some of call, data, storage, crash, time with commas between them, each once"),
+    ("since", "a version, such as 0.1"),
+    ("uncased", "the reason why no case cites the clause, in quotation marks"),
+];
+
+/// The name of every error that Linux has.
+static ERRNOS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    // 133 is EHWPOISON, the last one; numbers that are no error print as `UnknownErrno`.
+    (1..=133).map(|raw| format!("{:?}", Errno::from_raw(raw))).filter(|name| name.starts_with('E')).collect()
+});
+
+pub(crate) fn is_errno(name: &str) -> bool {
+    ERRNOS.contains(name)
+}
+
+/// `[a-z][a-z0-9_]*(\.[a-z0-9_]+)+`: mandoc(1) makes an anchor of it, and cuts one with a hyphen short.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.len() <= ID_BYTES
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.contains('.')
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(is_id_byte))
+}
+
+fn is_id_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')
+}
+
+/// Numbers with dots between them.
+pub(crate) fn is_version(text: &str) -> bool {
+    text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What a marker says.
+pub(crate) struct Marker {
+    pub(crate) id: String,
+    pub(crate) level: Level,
+    pub(crate) ok: bool,
+    pub(crate) errnos: Vec<String>,
+    pub(crate) observe: Vec<Observe>,
+    pub(crate) since: Option<String>,
+    pub(crate) uncased: Option<String>,
+}
+
+/// Reads the marker on the line `line` of the source. What is wrong goes to `findings`; there is a marker
+/// as soon as there is an id, so that references to a clause with a bad attribute are no second finding.
+pub(crate) fn marker(source: &Source, line: Range<usize>, findings: &mut Vec<Diagnostic>) -> Option<Marker> {
+    let mut reader = Reader { source, findings };
+    let words = reader.words(line.clone())?;
+    let Some((id_span, attributes)) = words.split_first() else {
+        reader.report(line, "bad-id", "a clause needs an id", "write r[area.behaviour level=must …]");
+        return None;
+    };
+    let id = &source.text[id_span.clone()];
+    if !is_id(id) {
+        reader.report(
+            id_span.clone(),
+            "bad-id",
+            format!("`{id}` is not a clause id"),
+            "write two or more parts of a-z, 0-9 and _ with dots between them, a letter first, \
+             at most 32 bytes: truncate.shrink",
+        );
+    }
+    let mut marker = Marker {
+        id: id.to_owned(),
+        level: Level::Must,
+        ok: false,
+        errnos: vec![],
+        observe: vec![],
+        since: None,
+        uncased: None,
+    };
+    let mut seen = BTreeSet::new();
+    for span in attributes {
+        if let Some((name, value)) = reader.attribute(span.clone(), &mut seen) {
+            reader.assign(&mut marker, name, value);
+        }
+    }
+    if !seen.contains("level") {
+        reader.report(
+            id_span.clone(),
+            "missing-level",
+            format!("`{id}` has no level"),
+            "add level=must, level=should or level=may",
+        );
+    }
+    if !seen.contains("result") && !seen.contains("errno") {
+        reader.report(
+            id_span.clone(),
+            "missing-outcome",
+            format!("`{id}` does not say what a caller may observe"),
+            "add result=ok, or errno= with the errors allowed, or both if either is allowed",
+        );
+    }
+    if marker.observe.is_empty() {
+        marker.observe.push(Observe::Call);
+    }
+    Some(marker)
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a> {
+    fn report(&mut self, span: Range<usize>, code: &'static str, message: impl Into<String>, mend: impl Into<String>) {
+        self.findings.push(self.source.diagnostic(span, code, message, mend));
+    }
+
+    /// The words between the brackets; white space inside quotation marks does not end a word.
+    fn words(&mut self, line: Range<usize>) -> Option<Vec<Range<usize>>> {
+        let text = &self.source.text[line.clone()];
+        let mut words: Vec<Range<usize>> = vec![];
+        let mut start = None;
+        let mut quote = None;
+        for (at, c) in text.char_indices().skip("r[".len()) {
+            let ends_word = quote.is_none() && (c == ']' || c.is_whitespace());
+            match (ends_word, start) {
+                (true, Some(from)) => {
+                    words.push(line.start + from..line.start + at);
+                    start = None;
+                }
+                (false, None) => start = Some(at),
+                _ => {}
+            }
+            if c == '"' {
+                quote = if quote.is_none() { Some(at) } else { None };
+            }
+            if ends_word && c == ']' {
+                let rest = &text[at + 1..];
+                if rest.trim().is_empty() {
+                    return Some(words);
+                }
+                let span = line.start + at + 1..line.end;
+                self.report(
+                    span,
+                    "malformed-marker",
+                    "the marker has its line to itself",
+                    "begin the clause's text on the next line",
+                );
+                return None;
+            }
+        }
+        match quote {
+            Some(at) => self.report(
+                line.start + at..line.end,
+                "unterminated-quote",
+                "this quotation mark is never closed",
+                "close it on the same line: uncased=\"reason\"]",
+            ),
+            None => self.report(
+                line,
+                "malformed-marker",
+                "the marker does not end with `]` on its line",
+                "keep a marker on one line: r[id level=must …]",
+            ),
+        }
+        None
+    }
+
+    /// Splits `name=value`; `None` when there is nothing that could be assigned.
+    fn attribute(
+        &mut self,
+        span: Range<usize>,
+        seen: &mut BTreeSet<&'static str>,
+    ) -> Option<(&'static str, Range<usize>)> {
+        let text = &self.source.text[span.clone()];
+        let name = text.split('=').next().unwrap_or_default();
+        let Some((known, form)) = ATTRIBUTES.into_iter().find(|(known, _)| *known == name) else {
+            let known: Vec<&str> = ATTRIBUTES.iter().map(|(known, _)| *known).collect();
+            self.report(
+                span,
+                "unknown-attribute",
+                format!("there is no attribute `{name}`"),
+                format!("the attributes are {}", known.join(", ")),
+            );
+            return None;
+        };
+        if !seen.insert(known) {
+            self.report(span, "duplicate-attribute", format!("`{known}` is given twice"), "keep one of them");
+            return None;
+        }
+        let mut value = (span.start + name.len() + 1).min(span.end)..span.end;
+        let quoted = self.source.text[value.clone()].strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(quoted) = quoted {
+            value = value.start + 1..value.start + 1 + quoted.len();
+        }
+        if self.source.text[value.clone()].trim().is_empty() {
+            self.report(span, "empty-value", format!("`{known}` has no value"), format!("{known} is {form}"));
+            return None;
+        }
+        Some((known, value))
+    }
+
+    fn assign(&mut self, marker: &mut Marker, name: &'static str, value: Range<usize>) {
+        let text = &self.source.text[value.clone()];
+        let fits = match name {
+            "level" => {
+                Level::ALL.iter().find(|level| level.as_str() == text).map(|level| marker.level = *level).is_some()
+            }
+            "result" => {
+                marker.ok = text == "ok";
+                marker.ok
+            }
+            "errno" => return self.errnos(marker, value),
+            "observe" => text.split(',').all(|word| {
+                let found = Observe::ALL.iter().find(|it| it.as_str() == word && !marker.observe.contains(it));
+                found.map(|it| marker.observe.push(*it)).is_some()
+            }),
+            "since" => {
+                marker.since = Some(text.to_owned());
+                is_version(text)
+            }
+            _ => {
+                marker.uncased = Some(text.to_owned());
+                true
+            }
+        };
+        if !fits {
+            let form = ATTRIBUTES.into_iter().find(|(known, _)| *known == name).map_or("", |(_, form)| form);
+            self.report(value, "bad-value", format!("`{text}` is no value for `{name}`"), format!("{name} is {form}"));
+        }
+    }
+
+    fn errnos(&mut self, marker: &mut Marker, value: Range<usize>) {
+        let mut start = value.start;
+        for name in self.source.text[value].split(',') {
+            let span = start..start + name.len();
+            start = span.end + 1;
+            if !is_errno(name) {
+                self.report(
+                    span,
+                    "unknown-errno",
+                    format!("Linux has no error `{name}`"),
+                    "use the name that errno(3) lists first, in capitals: EOPNOTSUPP rather than ENOTSUP",
+                );
+            } else if marker.errnos.iter().any(|known| known == name) {
+                self.report(span, "bad-value", format!("`{name}` is listed twice"), "keep one of them");
+            } else {
+                marker.errnos.push(name.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Lists of clauses, for people and for programs, and what to say when one is not on the list.
+
+use iomap_spec::{Clause, Spec};
+use serde::Serialize;
+
+pub(crate) fn human(spec: &Spec) -> String {
+    let header = ["CLAUSE".into(), "LEVEL".into(), "OUTCOME".into(), "SECTION".into()];
+    let row = |clause: &Clause| {
+        let envelope = clause.envelope();
+        let (level, outcome) = envelope.split_once("; ").unwrap_or((&envelope, ""));
+        [clause.id.clone(), level.to_owned(), outcome.to_owned(), format!("{}, {}", clause.page, clause.section)]
+    };
+    let rows: Vec<[String; 4]> = std::iter::once(header).chain(spec.clauses().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let (id, level, outcome) = (width(0), width(1), width(2));
+    let lines = rows.iter().map(|row| format!("{:id$}  {:level$}  {:outcome$}  {}\n", row[0], row[1], row[2], row[3]));
+    lines.collect()
+}
+
+#[derive(Serialize)]
+struct Index<'a> {
+    schema: u32,
+    spec: Identity<'a>,
+    clauses: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    version: &'a str,
+    digest: String,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    level: &'a str,
+    page: &'a str,
+    section: &'a str,
+    text: &'a str,
+    outcome: Outcome<'a>,
+    hash: &'a str,
+    since: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncased: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    ok: bool,
+    errno: &'a [String],
+    observe: Vec<&'a str>,
+}
+
+pub(crate) fn json(spec: &Spec) -> String {
+    let clauses = spec.clauses().map(|clause| Entry {
+        id: &clause.id,
+        level: clause.level.as_str(),
+        page: &clause.page,
+        section: &clause.section,
+        text: &clause.text,
+        outcome: Outcome {
+            ok: clause.ok,
+            errno: &clause.errnos,
+            observe: clause.observe.iter().map(|it| it.as_str()).collect(),
+        },
+        hash: &clause.hash,
+        since: &clause.since,
+        uncased: clause.uncased.as_deref(),
+    });
+    let identity = Identity { version: &spec.version, digest: spec.digest() };
+    document(&Index { schema: 1, spec: identity, clauses: clauses.collect() })
+}
+
+/// A JSON document with a newline at its end.
+pub(crate) fn document(value: &impl Serialize) -> String {
+    // Strings, numbers and lists of them: nothing that JSON could not hold.
+    serde_json::to_string_pretty(value).expect("plain data is JSON") + "\n"
+}
+
+/// Says that there is no such clause, and which ones it could have been.
+pub(crate) fn unknown(spec: &Spec, id: &str) -> String {
+    let mut near: Vec<(usize, &str)> = spec
+        .clauses()
+        .map(|clause| (likeness(id, &clause.id), clause.id.as_str()))
+        .filter(|(likeness, _)| likeness * 2 >= id.len())
+        .collect();
+    near.sort_by_key(|(likeness, id)| (std::cmp::Reverse(*likeness), *id));
+    let near: Vec<&str> = near.into_iter().take(3).map(|(_, id)| id).collect();
+    let hint = match near[..] {
+        [] => "`iomap-spec clauses` lists them all".to_owned(),
+        _ => format!("did you mean {}?", near.join(", ")),
+    };
+    format!("iomap-spec: no clause has the id `{id}`: {hint}")
+}
+
+/// How many characters the two have in common at both ends, or all of `wanted` if it is a part of `id`.
+fn likeness(wanted: &str, id: &str) -> usize {
+    if id.contains(wanted) {
+        return wanted.len();
+    }
+    let start = wanted.bytes().zip(id.bytes()).take_while(|(a, b)| a == b).count();
+    let end = wanted.bytes().rev().zip(id.bytes().rev()).take_while(|(a, b)| a == b).count();
+    start + end
+}

@@ -1,0 +1,290 @@
+//! The command: see `iomap-spec --help`.
+
+mod index;
+mod report;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use iomap_spec::man::Man;
+use iomap_spec::text::{self, Text};
+use iomap_spec::{Backend, Clause, Diagnostic, IO, Page, Spec};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, panic};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, nothing found
+  1  the pages have findings, or no clause has the id
+  2  the command line is wrong
+  3  the environment is: a file or directory cannot be read or written
+  4  iomap-spec itself is: please report it
+
+Example:
+  iomap-spec check && iomap-spec show truncate.shrink";
+
+/// Reads the specification: Markdown manual pages in which every promise is a clause with a name of its own.
+#[derive(Parser)]
+#[command(version, max_term_width = 80, after_help = EXIT_CODES)]
+struct Arguments {
+    /// The directory of the pages
+    #[arg(long, global = true, value_name = "DIR", default_value = "man")]
+    pages: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what is wrong with the pages, where, and how to mend it
+    #[command(after_help = "\
+Example:
+  iomap-spec check
+  iomap-spec check --format json man/iomap_immutable.7.md")]
+    Check {
+        /// For people or for programs
+        #[arg(long, default_value = "human")]
+        format: Format,
+        /// Pages, or directories of pages, to check together instead of those of --pages
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Make manual pages, one for man(1) or plain text from each Markdown page
+    #[command(after_help = "\
+Example:
+  iomap-spec man --out build/man
+  iomap-spec man iomap_immutable | man -l -")]
+    Man {
+        /// Write a file for each page into this directory, which is made if it is missing
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Roff for man(1), or plain text of 72 columns
+        #[arg(long, default_value = "roff")]
+        format: Document,
+        /// Only this page; without --out it has to be one
+        page: Option<String>,
+    },
+    /// List the clauses
+    #[command(after_help = "\
+Example:
+  iomap-spec clauses
+  iomap-spec clauses --format json --output clauses.json")]
+    Clauses {
+        /// For people or for programs
+        #[arg(long, default_value = "human")]
+        format: Format,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Show clauses: what they say, what they allow, and where they stand
+    #[command(after_help = "\
+Example:
+  iomap-spec show truncate.shrink")]
+    Show {
+        /// Clauses
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Print clauses as plain text for mail, with the version and the hash that pin their wording
+    #[command(after_help = "\
+Example:
+  iomap-spec cite truncate.shrink
+  iomap-spec cite --one-line truncate.shrink write.beyond")]
+    Cite {
+        /// One line for each, to stand in a sentence
+        #[arg(long)]
+        one_line: bool,
+        /// Clauses
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Document {
+    Roff,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Fine = 0,
+    Findings = 1,
+    Usage = 2,
+    Environment = 3,
+    Internal = 4,
+}
+
+/// What ends the command early, and what to say about it on standard error.
+struct Trouble {
+    exit: Exit,
+    message: String,
+}
+
+type Outcome = Result<Exit, Trouble>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = panic::catch_unwind(|| run(arguments)).unwrap_or(Ok(Exit::Internal));
+    let exit = outcome.unwrap_or_else(|Trouble { exit, message }| {
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
+        exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn run(Arguments { pages, command }: Arguments) -> Outcome {
+    match command {
+        Command::Check { format, paths } => check(if paths.is_empty() { vec![pages] } else { paths }, format),
+        Command::Man { out, format, page } => {
+            let spec = load(&pages)?;
+            let backend: &dyn Backend = match format {
+                Document::Roff => &Man,
+                Document::Text => &Text,
+            };
+            man(&spec, backend, out.as_deref(), page.as_deref())
+        }
+        Command::Clauses { format, output } => {
+            let spec = load(&pages)?;
+            let list = match format {
+                Format::Human => index::human(&spec),
+                Format::Json => index::json(&spec),
+            };
+            match output {
+                Some(file) => write(&file, &list).map(|()| Exit::Fine),
+                None => print(&list),
+            }
+        }
+        Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", |_, clause| text::show(clause)),
+        Command::Cite { one_line: false, ids } => clauses(&load(&pages)?, &ids, "\n", text::cite),
+        Command::Cite { one_line: true, ids } => {
+            clauses(&load(&pages)?, &ids, "", |spec, clause| text::cite_on_one_line(spec, clause) + "\n")
+        }
+    }
+}
+
+fn load(pages: &Path) -> Result<Spec, Trouble> {
+    exists(pages)?;
+    iomap_spec::load(pages).map_err(|findings| Trouble {
+        exit: exit_of(&findings),
+        message: report::human(&findings, report::Stream::Error),
+    })
+}
+
+fn exists(path: &Path) -> Result<(), Trouble> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "iomap-spec: {} does not exist: work at the top of the repository, or name the directory with --pages DIR",
+        path.display()
+    );
+    Err(Trouble { exit: Exit::Environment, message })
+}
+
+fn exit_of(findings: &[Diagnostic]) -> Exit {
+    match findings {
+        [] => Exit::Fine,
+        all if all.iter().any(|finding| finding.code == IO) => Exit::Environment,
+        _ => Exit::Findings,
+    }
+}
+
+fn check(paths: Vec<PathBuf>, format: Format) -> Outcome {
+    let mut files = vec![];
+    let mut findings = vec![];
+    for path in paths {
+        exists(&path)?;
+        match if path.is_dir() { iomap_spec::files(&path) } else { Ok(vec![path]) } {
+            Ok(pages) => files.extend(pages),
+            Err(finding) => findings.extend(finding),
+        }
+    }
+    let mut summary = String::new();
+    match iomap_spec::load_files(&files) {
+        Ok(spec) => {
+            findings.extend(iomap_spec::lint(&spec));
+            let clauses = count(spec.clauses().count(), "clause");
+            summary = format!("{}, {clauses}: no findings\n", count(spec.pages.len(), "page"));
+        }
+        Err(more) => findings.extend(more),
+    }
+    if !findings.is_empty() {
+        summary = count(findings.len(), "finding") + "\n";
+    }
+    print(&match format {
+        Format::Human => report::human(&findings, report::Stream::Output) + &summary,
+        Format::Json => report::json(&findings),
+    })?;
+    Ok(exit_of(&findings))
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn man(spec: &Spec, backend: &dyn Backend, out: Option<&Path>, only: Option<&str>) -> Outcome {
+    let wanted =
+        |page: &&Page| only.is_none_or(|only| only == page.title || only == format!("{}.{}", page.title, page.section));
+    let pages: Vec<&Page> = spec.pages.iter().filter(wanted).collect();
+    let names: Vec<String> = spec.pages.iter().map(Page::reference).collect();
+    match (out, &pages[..]) {
+        (_, []) => {
+            let message = format!("iomap-spec: there is no such page: the pages are {}", names.join(", "));
+            Err(Trouble { exit: Exit::Usage, message })
+        }
+        (None, [page]) => print(&backend.page(page)),
+        (None, _) => {
+            let message = format!("iomap-spec: name one page or say --out DIR: the pages are {}", names.join(", "));
+            Err(Trouble { exit: Exit::Usage, message })
+        }
+        (Some(out), pages) => {
+            fs::create_dir_all(out).map_err(|error| environment(out, &error))?;
+            for page in pages {
+                let file = out.join(backend.file_name(page));
+                write(&file, &backend.page(page))?;
+                let _ = writeln!(std::io::stderr(), "{}", file.display());
+            }
+            Ok(Exit::Fine)
+        }
+    }
+}
+
+/// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.
+fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Spec, &Clause) -> String) -> Outcome {
+    let (mut shown, mut unknown) = (vec![], vec![]);
+    for id in ids {
+        match spec.clause(id) {
+            Some(clause) => shown.push(show(spec, clause)),
+            None => unknown.push(index::unknown(spec, id)),
+        }
+    }
+    print(&shown.join(separator))?;
+    if unknown.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") }) }
+}
+
+fn environment(path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble { exit: Exit::Environment, message: format!("iomap-spec: {}: {error}", path.display()) }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Trouble> {
+    fs::write(file, text).map_err(|error| environment(file, &error))
+}
+
+fn print(text: &str) -> Outcome {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        // The reader, such as head(1), has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Fine),
+        Err(error) => Err(environment(Path::new("standard output"), &error)),
+        Ok(()) => Ok(Exit::Fine),
+    }
+}

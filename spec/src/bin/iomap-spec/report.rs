@@ -1,0 +1,87 @@
+//! Findings for people, in the manner of rustc, and for programs.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use iomap_spec::Diagnostic;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::path::Path;
+
+/// Where the report goes, which decides about colour.
+pub(crate) enum Stream {
+    Output,
+    Error,
+}
+
+/// Each finding with its source line, followed by an empty line.
+pub(crate) fn human(findings: &[Diagnostic], stream: Stream) -> String {
+    let terminal = match stream {
+        Stream::Output => std::io::stdout().is_terminal(),
+        Stream::Error => std::io::stderr().is_terminal(),
+    };
+    let plain = !terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let renderer = if plain { Renderer::plain() } else { Renderer::styled() };
+    let mut sources: BTreeMap<&Path, String> = BTreeMap::new();
+    let mut report = String::new();
+    for finding in findings {
+        let source = sources.entry(&finding.file).or_insert_with(|| {
+            // What cannot be read or is not UTF-8 is the finding itself.
+            fs::read(&finding.file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        });
+        report += &renderer.render(&[group(finding, source)]);
+        report += "\n\n";
+    }
+    report
+}
+
+fn group<'a>(finding: &'a Diagnostic, source: &'a str) -> Group<'a> {
+    let path = finding.file.to_string_lossy();
+    let title = Level::ERROR.primary_title(&*finding.message).id(finding.code);
+    let help = Level::HELP.message(&*finding.mend);
+    if finding.line == 0 {
+        return title.element(Origin::path(path)).element(help);
+    }
+    let annotation = AnnotationKind::Primary.span(span(finding, source));
+    title.element(Snippet::source(source).path(path).annotation(annotation)).element(help)
+}
+
+/// The bytes of the source that the finding is about.
+fn span(finding: &Diagnostic, source: &str) -> Range<usize> {
+    let line_start: usize = source.split_inclusive('\n').take(finding.line - 1).map(str::len).sum();
+    let line = &source[line_start..];
+    let byte = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    let (from, to) = (finding.column - 1, finding.column - 1 + finding.length);
+    line_start + byte(from)..line_start + byte(to)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    findings: Vec<Finding<'a>>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    length: usize,
+    code: &'a str,
+    message: &'a str,
+    mend: &'a str,
+}
+
+pub(crate) fn json(findings: &[Diagnostic]) -> String {
+    let findings = findings.iter().map(|finding| Finding {
+        file: finding.file.display().to_string(),
+        line: finding.line,
+        column: finding.column,
+        length: finding.length,
+        code: finding.code,
+        message: &finding.message,
+        mend: &finding.mend,
+    });
+    crate::index::document(&Report { schema: 1, findings: findings.collect() })
+}

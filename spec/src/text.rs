@@ -1,0 +1,192 @@
+//! Plain text of 72 columns: what goes into mail.
+
+use crate::model::{Alignment, BULLET_INSET, Block, Clause, Inline, NUMBER_INSET, Page, Spec, TABLE_GAP, Table, plain};
+use crate::{Backend, MEASURE};
+use unicode_width::UnicodeWidthStr;
+
+/// The plain text back end.
+pub struct Text;
+
+/// How far text is set in from its heading.
+const INDENT: usize = 4;
+/// The whole line.
+const WIDTH: usize = INDENT + MEASURE;
+
+impl Backend for Text {
+    fn file_name(&self, page: &Page) -> String {
+        format!("{}.{}.txt", page.title, page.section)
+    }
+
+    fn page(&self, page: &Page) -> String {
+        let mut out = spread(&page.reference(), &format!("iomap-spec {}  {}", page.version, page.date));
+        for section in &page.sections {
+            let indent = if section.is_subsection { INDENT / 2 } else { 0 };
+            out.push('\n');
+            line(&mut out, indent, &section.title());
+            for (index, block) in section.blocks.iter().enumerate() {
+                if index > 0 {
+                    out.push('\n');
+                }
+                self::block(&mut out, block, INDENT);
+            }
+        }
+        out
+    }
+}
+
+/// The clause for mail.
+pub fn cite(spec: &Spec, clause: &Clause) -> String {
+    let mut out = spread(
+        &format!("{}  ({})", clause.id, clause.level),
+        &format!("{} {}  {}", clause.page, spec.version, clause.hash),
+    );
+    out.push('\n');
+    fill(&mut out, INDENT, &clause.text);
+    out
+}
+
+/// The clause for the middle of a sentence.
+pub fn cite_on_one_line(spec: &Spec, clause: &Clause) -> String {
+    format!("{} {} ({}, {})", clause.page, clause.id, spec.version, clause.hash)
+}
+
+/// Everything about the clause that a reader may want to know.
+pub fn show(clause: &Clause) -> String {
+    let observe: Vec<&str> = clause.observe.iter().map(|it| it.as_str()).collect();
+    let mut out = format!("{} ({})  {}, {}\n\n", clause.id, clause.envelope(), clause.page, clause.section);
+    fill(&mut out, INDENT, &clause.text);
+    out.push('\n');
+    let mut fact = |name: &str, value: &str| line(&mut out, INDENT, &format!("{name:<10}{value}"));
+    fact("observed", &observe.join(", "));
+    fact("since", &clause.since);
+    fact("hash", &clause.hash);
+    if let Some(reason) = &clause.uncased {
+        fact("uncased", reason);
+    }
+    fact("source", &format!("{}:{}", clause.file.display(), clause.line));
+    out
+}
+
+fn line(out: &mut String, indent: usize, text: &str) {
+    *out += format!("{:indent$}{text}", "").trim_end();
+    out.push('\n');
+}
+
+/// One text at each end of a line, or of two lines if there is no room.
+fn spread(left: &str, right: &str) -> String {
+    let gap = WIDTH.saturating_sub(left.width() + right.width());
+    match gap {
+        0 | 1 => format!("{left}\n{right:>WIDTH$}\n"),
+        _ => format!("{left}{:gap$}{right}\n", ""),
+    }
+}
+
+/// Lines of at most `width` columns; a longer word stays whole.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        if used > 0 && used + 1 + word.width() > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            *line += word;
+            used += word.width();
+        }
+    }
+    lines
+}
+
+fn fill(out: &mut String, indent: usize, text: &str) {
+    wrap(text, WIDTH - indent).iter().for_each(|text| line(out, indent, text));
+}
+
+/// The text with where its links lead; forced ends of lines are newlines.
+fn shown(inlines: &[Inline]) -> String {
+    let mut text = String::new();
+    for inline in inlines {
+        match inline {
+            Inline::Break => text.push('\n'),
+            Inline::Newline => text.push(' '),
+            Inline::Text { text: part, .. } | Inline::Code(part) | Inline::Reference { id: part, .. } => text += part,
+            Inline::Link { url, content } if plain(content) == *url => text += &format!("<{url}>"),
+            Inline::Link { url, content } => text += &format!("{} <{url}>", shown(content)),
+            Inline::Strong(content) | Inline::Emphasis(content) => text += &shown(content),
+        }
+    }
+    text
+}
+
+fn block(out: &mut String, block: &Block, indent: usize) {
+    match block {
+        Block::Paragraph(text) => shown(text).split('\n').for_each(|text| fill(out, indent, text)),
+        Block::Clause(clause) => {
+            line(out, indent, &format!("{} ({})", clause.id, clause.envelope()));
+            fill(out, indent + INDENT, &shown(&clause.inlines));
+        }
+        Block::List { start, items } => {
+            for (index, item) in items.iter().enumerate() {
+                let (tag, inset) = match start {
+                    Some(start) => (format!("{}.", start.saturating_add(index as u64)), NUMBER_INSET),
+                    None => ("*".to_owned(), BULLET_INSET),
+                };
+                if index > 0 {
+                    out.push('\n');
+                }
+                let body = blocks(item, indent + inset);
+                // The tag takes the place of the first line's indent.
+                *out += &format!("{:indent$}{tag:<inset$}{}", "", body.trim_start());
+            }
+        }
+        Block::Definitions(definitions) => {
+            for (index, definition) in definitions.iter().enumerate() {
+                if index > 0 {
+                    out.push('\n');
+                }
+                definition.terms.iter().for_each(|term| line(out, indent, &shown(term)));
+                *out += &blocks(&definition.body, indent + INDENT);
+            }
+        }
+        Block::Code { text, .. } => text.split('\n').for_each(|text| line(out, indent, text)),
+        Block::Table(table) => self::table(out, table, indent),
+    }
+}
+
+fn blocks(blocks: &[Block], indent: usize) -> String {
+    let rendered = blocks.iter().map(|it| {
+        let mut out = String::new();
+        block(&mut out, it, indent);
+        out
+    });
+    rendered.collect::<Vec<_>>().join("\n")
+}
+
+fn table(out: &mut String, table: &Table, indent: usize) {
+    for (number, row) in table.rows().enumerate() {
+        let cells: Vec<Vec<String>> =
+            row.iter().zip(&table.widths).map(|(cell, width)| wrap(&plain(cell), *width)).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or_default();
+        for at in 0..height {
+            let columns = cells.iter().zip(&table.widths).zip(&table.alignment).map(|((cell, &width), alignment)| {
+                let text = cell.get(at).map_or("", String::as_str);
+                let room = width.saturating_sub(text.width());
+                let before = match alignment {
+                    Alignment::Left => 0,
+                    Alignment::Centre => room / 2,
+                    Alignment::Right => room,
+                };
+                format!("{:before$}{text}{:after$}", "", "", after = room - before)
+            });
+            line(out, indent, &columns.collect::<Vec<_>>().join(&" ".repeat(TABLE_GAP)));
+        }
+        if number == 0 {
+            let rule = table.widths.iter().sum::<usize>() + TABLE_GAP * table.widths.len().saturating_sub(1);
+            line(out, indent, &"-".repeat(rule));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line: what it prints, where, and how it exits.
+
+mod tools;
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the command with the sampler as the only page, `man/sampler.7.md`.
+fn run(arguments: &[&str]) -> Output {
+    let directory = with_sampler();
+    command(arguments).current_dir(directory.path()).output().expect("the command can be run")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
+    // The width of --help is no business of the terminal that the tests run in.
+    command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS");
+    command
+}
+
+fn with_sampler() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("the test can be set up");
+    fs::create_dir(directory.path().join("man")).expect("the test can be set up");
+    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).expect("the test can be set up");
+    directory
+}
+
+/// Exit code, standard output and standard error.
+fn transcript(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    format!(
+        "$ iomap-spec {}\n{}---- stderr\n{}---- exit {}\n",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().expect("it exits")
+    )
+}
+
+#[test]
+fn help() {
+    let commands: [&[&str]; 6] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"]];
+    let all: String = commands.map(|command| transcript(&[command, &["--help"]].concat())).concat();
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn clauses() {
+    insta::assert_snapshot!(transcript(&["clauses"]) + &transcript(&["clauses", "--format", "json"]));
+}
+
+#[test]
+fn show_and_cite() {
+    let commands: [&[&str]; 5] = [
+        &["show", "sample.write", "sample.read"],
+        &["cite", "sample.write", "sample.read"],
+        &["cite", "--one-line", "sample.write", "sample.read"],
+        &["show", "sample.wrote", "sample.read"],
+        &["cite", "nothing.like.it"],
+    ];
+    insta::assert_snapshot!(commands.map(transcript).concat());
+}
+
+#[test]
+fn check() {
+    let commands: [&[&str]; 3] = [&["check"], &["check", "--format", "json"], &["check", "man/sampler.7.md"]];
+    insta::assert_snapshot!(commands.map(transcript).concat());
+}
+
+#[test]
+fn trouble() {
+    let commands: [&[&str]; 7] = [
+        &["check", "--pages", "nowhere"],
+        &["clauses", "--pages", "nowhere"],
+        &["check", "nowhere.md"],
+        &["clauses", "--output", "nowhere/file"],
+        &["man", "nothing"],
+        &["show"],
+        &["frobnicate"],
+    ];
+    insta::assert_snapshot!(commands.map(transcript).concat());
+}
+
+#[test]
+fn findings_keep_the_other_commands_from_working() {
+    let directory = with_sampler();
+    let page = directory.path().join("man/sampler.7.md");
+    fs::write(&page, fs::read_to_string(&page).unwrap() + "\n[no.such]\n").unwrap();
+    let output = command(&["man"]).current_dir(directory.path()).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error[undefined-reference]"));
+}
+
+#[test]
+fn man_writes_one_file_for_each_page() {
+    let directory = with_sampler();
+    for (format, name) in [("roff", "sampler-page.7"), ("text", "sampler-page.7.txt")] {
+        let arguments = ["man", "--out", "deep/er", "--format", format];
+        let output = command(&arguments).current_dir(directory.path()).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("deep/er/{name}\n"));
+        let printed = run(&["man", "--format", format, "sampler-page"]).stdout;
+        assert_eq!(fs::read(directory.path().join("deep/er").join(name)).unwrap(), printed);
+    }
+}
+
+#[test]
+fn output_goes_to_a_file_or_to_standard_output() {
+    let directory = with_sampler();
+    let arguments = ["clauses", "--format", "json", "--output", "clauses.json"];
+    let output = command(&arguments).current_dir(directory.path()).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    let written = fs::read(directory.path().join("clauses.json")).unwrap();
+    assert_eq!(written, run(&["clauses", "--format", "json"]).stdout);
+    let document: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(document["clauses"].as_array().unwrap().len(), 3);
+}
+
+/// `iomap-spec man | head` ends as quietly as cat(1) would.
+#[test]
+fn a_reader_that_leaves_is_no_trouble() {
+    let directory = with_sampler();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command(&["man"]).current_dir(directory.path()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}

@@ -1,0 +1,117 @@
+//! Pages that are right: what becomes of them, and that mandoc(1) and groff(1) have nothing to say about it.
+
+mod tools;
+
+use iomap_spec::man::Man;
+use iomap_spec::text::Text;
+use iomap_spec::{Backend, Spec, lint, load, load_files};
+use std::path::Path;
+use unicode_width::UnicodeWidthStr;
+
+fn sampler() -> Spec {
+    load_files(&[tools::sampler()]).expect("the sampler is right")
+}
+
+/// The project's own pages, which are not there when this crate is built on its own.
+fn own() -> Option<Spec> {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man");
+    if !pages.is_dir() {
+        eprintln!("not tested, {} is missing", pages.display());
+        return None;
+    }
+    Some(load(&pages).unwrap_or_else(|findings| panic!("{}", findings[0])))
+}
+
+fn all() -> impl Iterator<Item = Spec> {
+    own().into_iter().chain([sampler()])
+}
+
+#[test]
+fn sampler_as_roff() {
+    insta::assert_snapshot!(Man.page(&sampler().pages[0]));
+}
+
+#[test]
+fn sampler_as_text() {
+    insta::assert_snapshot!(Text.page(&sampler().pages[0]));
+}
+
+#[test]
+fn sampler_on_a_terminal() {
+    if let Some(shown) = tools::terminal(&Man.page(&sampler().pages[0])).first() {
+        insta::assert_snapshot!(shown);
+    }
+}
+
+#[test]
+fn own_pages_as_roff() {
+    for page in own().iter().flat_map(|spec| &spec.pages) {
+        insta::assert_snapshot!(format!("own_{}", Man.file_name(page)), Man.page(page));
+    }
+}
+
+#[test]
+fn no_findings() {
+    for spec in all() {
+        let findings: Vec<String> = lint(&spec).iter().map(ToString::to_string).collect();
+        assert_eq!(findings, [""; 0]);
+    }
+}
+
+#[test]
+fn formatters_are_silent() {
+    for page in all().flat_map(|spec| spec.pages) {
+        assert_eq!(tools::complaints(&Man.page(&page)), "", "{}", page.reference());
+    }
+}
+
+#[test]
+fn every_clause_is_an_anchor() {
+    for spec in all() {
+        for page in &spec.pages {
+            let Some(html) = tools::html(&Man.page(page)) else { return };
+            for clause in page.clauses() {
+                assert!(html.contains(&format!("id=\"{}\"", clause.id)), "no anchor for {}", clause.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_a_terminal() {
+    for page in all().flat_map(|spec| spec.pages) {
+        for shown in tools::terminal(&Man.page(&page)) {
+            for line in shown.lines() {
+                assert!(line.width() <= 80, "{}: {line}", page.reference());
+            }
+        }
+        for line in Text.page(&page).lines() {
+            assert!(line.width() <= 72, "{}: {line}", page.reference());
+        }
+    }
+}
+
+/// Nothing of the text is lost on its way: what is written like a request is read like text.
+#[test]
+fn text_that_looks_like_roff_is_text() {
+    let shown = tools::terminal(&Man.page(&sampler().pages[0]));
+    for shown in &shown {
+        assert_eq!(shown.matches(".so /etc/passwd").count(), 7, "{shown}");
+        assert_eq!(shown.matches("'so /etc/passwd").count() + shown.matches("’so /etc/passwd").count(), 2, "{shown}");
+        for text in ["\\fBnot bold\\fR and \\*[x] and \\ .TH at", ".SH in bold", "\\R", "T{"] {
+            assert!(
+                shown.split_whitespace().collect::<Vec<_>>().join(" ").contains(text),
+                "{text} is missing: {shown}"
+            );
+        }
+    }
+}
+
+/// Hashes are what `printf '%s\0%s\0%s' id level text | sha256sum | cut -c1-8` prints, for ever.
+#[test]
+fn hashes_can_be_recomputed() {
+    let spec = sampler();
+    let clause = spec.clause("sample.read").unwrap();
+    assert_eq!(clause.text, "Reading should work.");
+    assert_eq!((clause.hash.as_str(), spec.digest().as_str()), ("49276478", "e5d750f7"));
+}

@@ -1,0 +1,63 @@
+//! mandoc(1) and groff(1), which read what the emitter writes.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The one complaint that Linux man-pages ignores too: its titles are in lower case.
+const TITLE: &str = "lower case character in document title";
+
+pub(crate) fn sampler() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/sampler.7.md")
+}
+
+/// What the command prints on both streams when it reads `input`; `None`, with a note, if it is not installed.
+fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
+    // A file, because a pipe could fill up while the output's pipe is full too.
+    let mut file = tempfile::tempfile().expect("temporary files can be made");
+    file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("temporary files can be written");
+    match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output() {
+        Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
+        Err(error) => {
+            let required = std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+            assert!(!required, "{program} is required but cannot be run: {error}");
+            eprintln!("not tested, {program} cannot be run: {error}");
+            None
+        }
+    }
+}
+
+/// Complaints of both about this page.
+pub(crate) fn complaints(roff: &str) -> String {
+    let mandoc = run("mandoc", &["-Tlint", "-Wstyle"], roff).unwrap_or_default();
+    let groff = run("groff", &["-man", "-t", "-ww", "-z"], roff).unwrap_or_default();
+    let groff_utf8 = run("groff", &["-man", "-t", "-ww", "-z", "-Tutf8"], roff).unwrap_or_default();
+    let lines = mandoc.lines().filter(|line| !line.contains(TITLE)).chain(groff.lines()).chain(groff_utf8.lines());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The page as each of them shows it on a terminal of 80 columns.
+pub(crate) fn terminal(roff: &str) -> Vec<String> {
+    let mandoc = run("mandoc", &["-Tutf8", "-Owidth=80"], roff);
+    let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-c", "-rLL=80n"], roff);
+    mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
+}
+
+/// `x BACKSPACE x` is a bold x.
+fn without_overstrike(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars() {
+        match c {
+            '\u{8}' => {
+                plain.pop();
+            }
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+pub(crate) fn html(roff: &str) -> Option<String> {
+    run("mandoc", &["-Thtml"], roff)
+}
