@@ -86,7 +86,9 @@ enum Undo {
 
 /// Bytes that differ from block to block and from seed to seed.
 pub fn pattern(seed: u8, len: i64) -> Vec<u8> {
-    (0..len).map(|at| seed.wrapping_add((at / BLOCK_LEN) as u8).wrapping_mul(31).wrapping_add((at % 251) as u8)).collect()
+    (0..len)
+        .map(|at| seed.wrapping_add((at / BLOCK_LEN) as u8).wrapping_mul(31).wrapping_add((at % 251) as u8))
+        .collect()
 }
 
 impl<'a> Context<'a> {
@@ -169,10 +171,11 @@ impl<'a> Context<'a> {
         Ok(data)
     }
 
-    /// Whether the file that [`Self::churn`] wrote still has its contents on storage.
-    pub fn churn_intact(&self, data: &[u8]) -> Result<bool, Trouble> {
+    /// The file that [`Self::churn`] wrote still has its contents on storage.
+    pub fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
         let fd = self.open("churn", OFlag::O_RDONLY | OFlag::O_DIRECT)?;
-        Ok(self.setup_data(&Call::Pread { fd, offset: 0, len: data.len() })? == data)
+        let read = self.system.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
+        Ok(self.fact("a file written in between has its own data", read == Ok(Reply::Data(data.into()))))
     }
 
     /// Uses up the free space, to the last block.
@@ -243,6 +246,13 @@ impl<'a> Context<'a> {
         Ok(seen(call.to_string(), Some(outcome.err()), Vec::new()))
     }
 
+    /// A call that the clause takes for granted. Where it fails there is nothing to observe; `without` says what is
+    /// missing then.
+    pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
+        let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {errno:?}"));
+        self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
+    }
+
     /// Something that has to be so, whatever the envelope says.
     pub fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
@@ -294,12 +304,7 @@ fn make(
 }
 
 /// Makes a file of `size` bytes after the mechanism's header, all written and on storage.
-pub(crate) fn make_written(
-    system: &dyn System,
-    mechanism: Mechanism,
-    name: &str,
-    size: i64,
-) -> Result<Ready, Trouble> {
+pub(crate) fn make_written(system: &dyn System, mechanism: Mechanism, name: &str, size: i64) -> Result<Ready, Trouble> {
     make(system, mechanism, name, |fd| {
         let mut data = mechanism.header();
         data.extend(pattern(1, size));
@@ -457,10 +462,21 @@ impl File<'_> {
         self.context.setup_data(&call)
     }
 
-    /// Reads from storage.
-    pub fn read_direct(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
-        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: len as usize };
-        self.context.setup_data(&call)
+    /// What storage has at an offset of the case, read with O_DIRECT, against what it has to have.
+    pub fn holds(&self, offset: i64, data: &[u8]) -> Observed {
+        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: data.len() };
+        let faults = match self.context.system.call(Caller::Privileged, &call) {
+            Ok(Reply::Data(found)) if found == data => Vec::new(),
+            Ok(_) => vec!["it returns something else".into()],
+            Err(errno) => vec![format!("it fails with {errno:?}")],
+        };
+        seen(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+    }
+
+    /// Closes every descriptor of the file.
+    pub fn close(self) -> Result<(), Trouble> {
+        let Ready { fd, append, direct, reader, .. } = self.ready;
+        [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
     }
 
     /// Maps the whole file until the case ends, or says what came of it.

@@ -175,6 +175,7 @@ struct AuditArgs {
 /// Why the program ends early, with its exit code.
 struct Stop(u8, String);
 
+const USAGE: u8 = 2;
 const ENVIRONMENT: u8 = 3;
 const INTERNAL: u8 = 4;
 
@@ -210,11 +211,10 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         TargetName::Reference => {
             let target: Arc<dyn Target> = Arc::new(Reference::new(None));
             let subject = Subject { target: "reference", mechanism: args.mechanism, fs: "model" };
-            let expectations = match args.mechanism {
-                Mechanism::Seal => Expectations::all_hold(),
-                other => Expectations::of(other, "model", "0.0").map_err(|e| Stop(INTERNAL, e))?,
-            };
-            one_run(&target, &subject, &args.libtest.arguments(2), &expectations)
+            if let Some(reason) = target.lacks(args.mechanism) {
+                return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
+            }
+            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold())
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
@@ -248,7 +248,12 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
 /// Cases of the host wait for the disk and for grace periods, so more of them run than there are processors.
 const HOST_THREADS: usize = 8;
 
-fn host_run(sandbox: &Sandbox, fs: FsKind, mechanism: Mechanism, libtest: &Libtest) -> Result<(Results, Duration), Stop> {
+fn host_run(
+    sandbox: &Sandbox,
+    fs: FsKind,
+    mechanism: Mechanism,
+    libtest: &Libtest,
+) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
     let expectations = Expectations::of(mechanism, fs.name(), &iomap_conformance::kernel_release());
     let expectations = expectations.map_err(|e| Stop(INTERNAL, e))?;
@@ -299,7 +304,7 @@ fn progress(label: &str) -> Progress {
 fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
     let mut output = Output::open(args.output.as_ref())?;
     let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
-    matrix::comparable(&all).map_err(|e| Stop(2, e))?;
+    matrix::comparable(&all).map_err(|e| Stop(USAGE, e))?;
     output.write(&match args.format {
         TableFormat::Human => matrix::human(&all),
         TableFormat::Markdown => matrix::markdown(&all),
@@ -310,7 +315,8 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
 
 fn run_everything() -> Result<Vec<Results>, Stop> {
     let sandbox = sandbox(&FsKind::ALL)?;
-    let libtest = Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
+    let libtest =
+        Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
     let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
     let pairs = mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)));
     pairs.map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
@@ -320,7 +326,7 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
     let read = |path: &PathBuf| {
         let name = path.display();
         let text = std::fs::read_to_string(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
-        Results::parse(&text).map_err(|e| Stop(2, format!("{name}: {e}")))
+        Results::parse(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
     };
     files.iter().map(read).collect()
 }
@@ -333,7 +339,8 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
         ListFormat::Json => report::json(&serde_json::json!({"schema": 1, "violations": audited})),
         ListFormat::Human => {
             let lines = audited.iter().map(|one| format!("{:<9}{:<34}{}\n", one.verdict, one.id, one.by.join(" ")));
-            let total = format!("{} violations: {} killed, {survived} survived\n", audited.len(), audited.len() - survived);
+            let total =
+                format!("{} violations: {} killed, {survived} survived\n", audited.len(), audited.len() - survived);
             lines.chain([total]).collect()
         }
     })?;

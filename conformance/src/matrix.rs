@@ -18,8 +18,7 @@ pub fn human(all: &[Results]) -> String {
         let names: String = columns.iter().map(|c| format!("{:<width$}", c.fs)).collect();
         let _ = writeln!(out, "{:26}{}", "clause", names.trim_end());
         for (row, clause) in columns[0].clauses.iter().enumerate() {
-            let marks: String =
-                columns.iter().map(|c| format!("{:<width$}", c.clauses[row].verdict.mark())).collect();
+            let marks: String = columns.iter().map(|c| format!("{:<width$}", c.clauses[row].verdict.mark())).collect();
             let _ = writeln!(out, "{:26}{}", clause.id, marks.trim_end());
         }
         let sums: String = columns.iter().map(|c| format!("{:<width$}", sum(c))).collect();

@@ -10,8 +10,8 @@ use crate::verdict::{Trouble, Verdict, judge};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 /// What a run is about, for the head of its results.
@@ -115,7 +115,9 @@ fn assemble(
             let all: Vec<&Case> = cases::all().filter(|case| case.clause == *clause).collect();
             let ran: Vec<CaseResult> = all
                 .iter()
-                .filter_map(|case| found.iter().find(|(c, _)| std::ptr::eq(*c, *case)).map(|(_, result)| result.clone()))
+                .filter_map(|case| {
+                    found.iter().find(|(c, _)| std::ptr::eq(*c, *case)).map(|(_, result)| result.clone())
+                })
                 .collect();
             let complete = clause.uncased.is_none() && ran.len() == all.len();
             let verdict = match &not_offered {

@@ -39,7 +39,7 @@ impl Target for Reference {
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        (mechanism == Mechanism::Swapfile).then(|| "the reference is a file system, and swap belongs to a kernel".into())
+        (mechanism != Mechanism::Seal).then(|| "the reference has the specified interface only".into())
     }
 }
 

@@ -12,14 +12,7 @@ use nix::errno::Errno;
 const PAGE: u64 = BLOCK as u64;
 
 impl State {
-    pub(crate) fn fallocate(
-        &mut self,
-        caller: Caller,
-        fd: Fd,
-        mode: Mode,
-        offset: i64,
-        len: i64,
-    ) -> Result<(), Errno> {
+    pub(crate) fn fallocate(&mut self, caller: Caller, fd: Fd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
         let descriptor = self.descriptor(fd)?.clone();
         let (ino, writable) = (descriptor.ino, descriptor.writable());
         let call = Allocation { mode, offset, len };

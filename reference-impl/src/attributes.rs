@@ -1,8 +1,6 @@
 //! Metadata, attributes, and the query.
 
-use crate::call::{
-    Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Stat, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED,
-};
+use crate::call::{Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Stat, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::fs::State;
 use crate::inode::{Ino, Inode};
 use crate::rules::Op;

@@ -45,49 +45,162 @@ pub enum Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
 pub enum Call {
-    Open { name: String, flags: OFlag, mode: u32 },
-    Close { fd: Fd },
-    Read { fd: Fd, len: usize },
-    Pread { fd: Fd, offset: i64, len: usize },
-    Write { fd: Fd, data: Vec<u8> },
-    Pwrite { fd: Fd, offset: i64, data: Vec<u8> },
+    Open {
+        name: String,
+        flags: OFlag,
+        mode: u32,
+    },
+    Close {
+        fd: Fd,
+    },
+    Read {
+        fd: Fd,
+        len: usize,
+    },
+    Pread {
+        fd: Fd,
+        offset: i64,
+        len: usize,
+    },
+    Write {
+        fd: Fd,
+        data: Vec<u8>,
+    },
+    Pwrite {
+        fd: Fd,
+        offset: i64,
+        data: Vec<u8>,
+    },
     /// pwritev2(2): `append` is RWF_APPEND.
-    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: bool },
-    Seek { fd: Fd, offset: i64, whence: Whence },
-    Fsync { fd: Fd },
-    Ftruncate { fd: Fd, size: i64 },
-    Truncate { name: String, size: i64 },
-    Fallocate { fd: Fd, mode: Mode, offset: i64, len: i64 },
-    CopyRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
+    Pwritev {
+        fd: Fd,
+        offset: i64,
+        parts: Vec<Vec<u8>>,
+        append: bool,
+    },
+    Seek {
+        fd: Fd,
+        offset: i64,
+        whence: Whence,
+    },
+    Fsync {
+        fd: Fd,
+    },
+    Ftruncate {
+        fd: Fd,
+        size: i64,
+    },
+    Truncate {
+        name: String,
+        size: i64,
+    },
+    Fallocate {
+        fd: Fd,
+        mode: Mode,
+        offset: i64,
+        len: i64,
+    },
+    CopyRange {
+        from: Fd,
+        from_offset: i64,
+        to: Fd,
+        to_offset: i64,
+        len: usize,
+    },
     /// FICLONE: the whole of `from` becomes the contents of `to`.
-    Clone { from: Fd, to: Fd },
-    Map { fd: Fd, len: usize, shared: bool, write: bool },
-    Load { map: MapId, offset: usize, len: usize },
-    Store { map: MapId, offset: usize, data: Vec<u8> },
-    Unmap { map: MapId },
-    Unlink { name: String },
-    Rename { from: String, to: String, exchange: bool },
-    Link { from: String, to: String },
-    Mkfifo { name: String },
-    Chmod { name: String, mode: u32 },
-    Chown { name: String, uid: u32, gid: u32 },
+    Clone {
+        from: Fd,
+        to: Fd,
+    },
+    Map {
+        fd: Fd,
+        len: usize,
+        shared: bool,
+        write: bool,
+    },
+    Load {
+        map: MapId,
+        offset: usize,
+        len: usize,
+    },
+    Store {
+        map: MapId,
+        offset: usize,
+        data: Vec<u8>,
+    },
+    Unmap {
+        map: MapId,
+    },
+    Unlink {
+        name: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+        exchange: bool,
+    },
+    Link {
+        from: String,
+        to: String,
+    },
+    Mkfifo {
+        name: String,
+    },
+    Chmod {
+        name: String,
+        mode: u32,
+    },
+    Chown {
+        name: String,
+        uid: u32,
+        gid: u32,
+    },
     /// utimensat(2), both times, in seconds since the epoch.
-    Utimes { name: String, atime: i64, mtime: i64 },
-    SetXattr { name: String, key: String, value: Vec<u8> },
-    RemoveXattr { name: String, key: String },
-    Stat { fd: Fd },
+    Utimes {
+        name: String,
+        atime: i64,
+        mtime: i64,
+    },
+    SetXattr {
+        name: String,
+        key: String,
+        value: Vec<u8>,
+    },
+    RemoveXattr {
+        name: String,
+        key: String,
+    },
+    Stat {
+        fd: Fd,
+    },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
-    GetXflags { fd: Fd },
+    GetXflags {
+        fd: Fd,
+    },
     /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added to `fsx_xflags` and `clear` taken out.
-    ChangeXflags { fd: Fd, set: u32, clear: u32 },
+    ChangeXflags {
+        fd: Fd,
+        set: u32,
+        clear: u32,
+    },
     /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS in the same manner.
-    ChangeFlags { fd: Fd, set: u32, clear: u32 },
+    ChangeFlags {
+        fd: Fd,
+        set: u32,
+        clear: u32,
+    },
     /// statfs(2): the reply is the free space in bytes.
     FreeSpace,
-    Remount { read_only: bool },
+    Remount {
+        read_only: bool,
+    },
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
-    Swapon { fd: Fd },
-    Swapoff { fd: Fd },
+    Swapon {
+        fd: Fd,
+    },
+    Swapoff {
+        fd: Fd,
+    },
 }
 
 /// lseek(2) from where.

@@ -73,9 +73,8 @@ impl State {
         if self.has(Quirk::ShortWrite) && sealed && at < size && at + data.len() as u64 > size {
             return self.write_at(descriptor.ino, at, &data[..(size - at) as usize]);
         }
-        let count = self.guarded(caller, descriptor.ino, descriptor.writable(), op, |fs| {
-            fs.write_at(descriptor.ino, at, data)
-        })?;
+        let count = self
+            .guarded(caller, descriptor.ino, descriptor.writable(), op, |fs| fs.write_at(descriptor.ino, at, data))?;
         if offset.is_none() && count > 0 {
             self.advance(fd, at + count as u64);
         }
@@ -94,7 +93,9 @@ impl State {
         if wanted > self.allocator.free() {
             return Err(Errno::ENOSPC);
         }
-        let sealed = self.inode(ino).sealed;
+        if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
+            self.relocate(ino);
+        }
         let mut rest = data;
         for block in touched {
             let start = block * BLOCK as u64;
@@ -103,9 +104,6 @@ impl State {
             rest = later;
             let address = self.place(ino, block)?;
             self.store.block_mut(address)[within..within + bytes.len()].copy_from_slice(bytes);
-            if sealed && self.has(Quirk::MoveOnOverwrite) {
-                self.relocate(ino);
-            }
             if self.has(Quirk::PunchZeros) && bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0) {
                 self.release_block(ino, block);
             }
@@ -287,16 +285,17 @@ impl State {
         if !source.readable() || !target.writable() {
             return Err(Errno::EBADF);
         }
-        self.guarded(caller, source.ino, source.writable(), Op::CloneFrom, |_| Ok(()))?;
-        self.guarded(caller, target.ino, true, Op::CloneInto, |fs| {
-            if source.ino == target.ino {
-                return Ok(());
-            }
-            let (size, blocks) = (fs.inode(source.ino).size, fs.inode(source.ino).blocks());
-            fs.resize(target.ino, 0)?;
-            fs.share(source.ino, 0, target.ino, 0, blocks);
-            fs.inode_mut(target.ino).size = size;
-            Ok(())
+        self.guarded(caller, source.ino, source.writable(), Op::CloneFrom, |fs| {
+            fs.guarded(caller, target.ino, true, Op::CloneInto, |fs| {
+                if source.ino == target.ino {
+                    return Ok(());
+                }
+                let (size, blocks) = (fs.inode(source.ino).size, fs.inode(source.ino).blocks());
+                fs.resize(target.ino, 0)?;
+                fs.share(source.ino, 0, target.ino, 0, blocks);
+                fs.inode_mut(target.ino).size = size;
+                Ok(())
+            })
         })
     }
 

@@ -199,14 +199,10 @@ pub(crate) static RULES: &[Rule] = &[
     refuse(&TRUNCATE_GROW, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Truncate { .. })),
     refuse(&TRUNCATE_OPEN, ETXTBSY, |r| r.is(Op::OpenToTruncate)),
     // Allocation. The first three hold for every file.
-    first(&FALLOCATE_ARGUMENT, EINVAL, |r| {
-        matches!(r.op, Op::Fallocate(c) if c.offset < 0 || c.len <= 0)
-    }),
+    first(&FALLOCATE_ARGUMENT, EINVAL, |r| matches!(r.op, Op::Fallocate(c) if c.offset < 0 || c.len <= 0)),
     first(&FALLOCATE_UNKNOWN, EOPNOTSUPP, |r| matches!(r.op, Op::Fallocate(c) if !known(c.mode))),
     first(&FALLOCATE_READONLY, EBADF, |r| matches!(r.op, Op::Fallocate(_) if !r.writable)),
-    refuse(&FALLOCATE_PUNCH, ETXTBSY, |r| {
-        r.allocating(|c| c.mode.contains(Mode::PUNCH_HOLE) && inside(r, c.offset))
-    }),
+    refuse(&FALLOCATE_PUNCH, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::PUNCH_HOLE) && inside(r, c.offset))),
     refuse(&FALLOCATE_ZERO, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::ZERO_RANGE))),
     refuse(&FALLOCATE_COLLAPSE, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::COLLAPSE_RANGE))),
     refuse(&FALLOCATE_INSERT, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::INSERT_RANGE))),
@@ -238,12 +234,12 @@ pub(crate) static RULES: &[Rule] = &[
     grant(&QUERY_READONLY, |r| r.op == Op::Query && !r.writable),
     grant(&QUERY_SEALED, |r| r.is(Op::Query)),
     grant(&QUERY_UNSEALED, |r| r.op == Op::Query),
-    refuse(&QUERY_SET, EINVAL, |r| {
-        matches!(r.op, Op::SetXflags { new, .. } if !r.sealed() && new & XFLAG_SEALED != 0)
-    }),
-    refuse(&QUERY_CLEAR, EINVAL, |r| {
-        matches!(r.op, Op::SetXflags { new, .. } if r.sealed() && new & XFLAG_SEALED == 0)
-    }),
+    refuse(&QUERY_SET, EINVAL, |r| matches!(r.op, Op::SetXflags { new, .. } if !r.sealed() && new & XFLAG_SEALED != 0)),
+    refuse(
+        &QUERY_CLEAR,
+        EINVAL,
+        |r| matches!(r.op, Op::SetXflags { new, .. } if r.sealed() && new & XFLAG_SEALED == 0),
+    ),
     grant(&QUERY_OTHERS, |r| r.sealed() && matches!(r.op, Op::SetXflags { .. })),
 ];
 

@@ -16,9 +16,7 @@ pub(super) static CASES: &[Case] = &[
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
     }),
-    case(&FALLOCATE_KEEP_SIZE, "keep_size", "keeping the size does not help", |t| {
-        refused(t, Mode::KEEP_SIZE, &RANGES)
-    }),
+    case(&FALLOCATE_KEEP_SIZE, "keep_size", "keeping the size does not help", |t| refused(t, Mode::KEEP_SIZE, &RANGES)),
     case(&FALLOCATE_PUNCH, "punch", "punching a hole is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
     }),

@@ -1,31 +1,26 @@
-use super::seal::make_closed;
+use super::seal::{make_closed, succeeded};
 use super::{Case, alone, case};
-use crate::context::{Effect, SIZE};
+use crate::context::{Context, Effect, File, SIZE};
+use crate::verdict::Seen;
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, XFLAG_NODUMP};
+use iomap_reference::{Call, Caller, Fd, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&QUERY_SEALED, "sealed", "the query shows a sealed file as sealed", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        let seen = file.act(&Call::GetXflags { fd: file.fd() }, Effect::Nothing)?;
-        Ok(seen.and(t.fact("the state is shown", file.state(file.fd())?)))
+        shows(t, &file, file.fd(), true)
     }),
     case(&QUERY_UNSEALED, "unsealed", "the query shows an unsealed file as not sealed", |t| {
         t.needs_query()?;
         let file = t.file("file", SIZE)?;
-        let seen = t.observe(&Call::GetXflags { fd: file.fd() })?;
-        Ok(seen.and(t.fact("the state is not shown", !file.state(file.fd())?)))
+        shows(t, &file, file.fd(), false)
     }),
     case(&QUERY_READONLY, "readonly", "the query works on a descriptor for reading", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        let seen = t.observe(&Call::GetXflags { fd: file.reader() })?;
-        if seen.0.iter().any(|one| one.outcome != Some(None)) {
-            return Ok(seen);
-        }
-        Ok(seen.and(t.fact("the state is shown", file.state(file.reader())?)))
+        shows(t, &file, file.reader(), true)
     }),
     case(&QUERY_UNPRIVILEGED, "unprivileged", "the query works without privilege", |t| {
         t.needs_query()?;
@@ -57,3 +52,13 @@ pub(super) static CASES: &[Case] = &[
         Ok(set.and(file.act(&clear, Effect::Times)?))
     }),
 ];
+
+/// The query works through a descriptor, and shows what it has to.
+fn shows(t: &Context, file: &File, fd: Fd, sealed: bool) -> Seen {
+    let seen = t.observe(&Call::GetXflags { fd })?;
+    if !succeeded(&seen) {
+        return Ok(seen);
+    }
+    let what = if sealed { "the state is shown" } else { "the state is not shown" };
+    Ok(seen.and(t.fact(what, file.state(fd)? == sealed)))
+}

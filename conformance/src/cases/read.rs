@@ -1,5 +1,5 @@
 use super::{Case, case};
-use crate::context::{Effect, SIZE, pattern};
+use crate::context::{SIZE, pattern};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::{Call, Reply};
@@ -10,9 +10,9 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let buffered = Call::Pread { fd: file.reader(), offset: file.at(0), len: SIZE as usize };
         let direct = Call::Pread { fd: file.direct(), offset: file.at(0), len: SIZE as usize };
-        let seen = file.act(&buffered, Effect::Nothing)?.and(file.act(&direct, Effect::Nothing)?);
-        let same = file.read(0, SIZE)? == pattern(1, SIZE) && file.read_direct(0, SIZE)? == pattern(1, SIZE);
-        Ok(seen.and(t.fact("the data is what was written", same)))
+        let seen = t.observe(&buffered)?.and(t.observe(&direct)?).and(file.holds(0, &pattern(1, SIZE)));
+        let cached = t.setup(&buffered);
+        Ok(seen.and(t.fact("the data is what was written", cached == Ok(Reply::Data(pattern(1, SIZE))))))
     }),
     case(&READ_ANY, "mapping", "a mapping for reading shows the data", |t| {
         let file = t.sealed()?;

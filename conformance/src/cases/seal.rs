@@ -1,6 +1,6 @@
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
-use crate::verdict::{Seen, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode};
 use nix::fcntl::OFlag;
@@ -101,7 +101,9 @@ pub(super) static CASES: &[Case] = &[
         t.observe(&Mechanism::Seal.enter(fd, SIZE))
     }),
     case(&SEAL_EMPTY, "empty", "an empty file is refused", |t| {
-        t.needs_seal("way to take an empty file: the header needs room")?;
+        if t.mechanism().lead() > 0 {
+            return Err(Trouble::NotOffered("swapfile: no empty file, the header needs room".into()));
+        }
         let file = t.file("file", 0)?;
         file.refused(&file.enter_call()?)
     }),
@@ -128,7 +130,8 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_SHARED, "shared", "a file that shares storage is refused, and so is the other one", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
-        let other = File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
+        let other =
+            File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),
     case(&SEAL_NEVER, "compressed", "a compressed file is refused", |t| {
@@ -155,7 +158,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_UNFIT, "hole_stays", "a refused sealing does not fill a hole", |t| {
         let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
         let hole = first_hole(t, &file)?;
-        let seen = file.refused(&file.enter_call()?)?;
+        let seen = refusal(&file)?;
         Ok(seen.and(t.fact("the hole is where it was", first_hole(t, &file)? == hole)))
     }),
     alone(&SEAL_UNFIT, "sharing_stays", "a refused sealing does not break sharing, which would take space", |t| {
@@ -164,7 +167,7 @@ pub(super) static CASES: &[Case] = &[
         File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let free = t.free_space()?;
-        let seen = file.refused(&file.enter_call()?)?;
+        let seen = refusal(&file)?;
         Ok(seen.and(t.fact("no space was taken", t.free_space()? >= free)))
     }),
     alone(&SEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to seal", |t| {
@@ -179,7 +182,12 @@ use crate::mechanism::Mechanism;
 
 /// What every element of a list leads to.
 pub(super) fn each<T>(list: &[T], mut step: impl FnMut(&T) -> Seen) -> Seen {
-    list.iter().try_fold(Default::default(), |seen: crate::verdict::Observed, one| Ok(seen.and(step(one)?)))
+    list.iter().try_fold(Default::default(), |seen: Observed, one| Ok(seen.and(step(one)?)))
+}
+
+/// Whether every call succeeded.
+pub(super) fn succeeded(seen: &Observed) -> bool {
+    seen.0.iter().all(|one| !matches!(one.outcome, Some(Some(_))))
 }
 
 /// Maps a file until the case ends.
@@ -197,10 +205,7 @@ pub(super) fn make_closed(t: &Context, name: &str) -> Result<(), Trouble> {
 }
 
 /// A file with the mechanism's header, prepared by the case from there on.
-fn prepared<'a>(
-    t: &'a Context<'a>,
-    prepare: impl FnOnce(Fd, i64) -> Result<(), Trouble>,
-) -> Result<File<'a>, Trouble> {
+fn prepared<'a>(t: &'a Context<'a>, prepare: impl FnOnce(Fd, i64) -> Result<(), Trouble>) -> Result<File<'a>, Trouble> {
     let lead = t.mechanism().lead() as i64;
     let ready = t.make("file", |fd| {
         if lead > 0 {
@@ -210,6 +215,15 @@ fn prepared<'a>(
         t.setup(&Call::Fsync { fd }).map(|_| ())
     })?;
     Ok(File::from_ready(t, ready))
+}
+
+/// What a refused sealing leaves behind; whether it is refused is for other clauses.
+fn refusal(file: &File) -> Seen {
+    let seen = file.refused(&file.enter_call()?)?;
+    if succeeded(&seen) {
+        return Err(Trouble::NotOffered("the file is not refused".into()));
+    }
+    Ok(seen)
 }
 
 fn first_hole(t: &Context, file: &File) -> Result<i64, Trouble> {

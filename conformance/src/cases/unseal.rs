@@ -13,7 +13,9 @@ pub(super) static CASES: &[Case] = &[
         let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(2 * BLOCK_LEN) };
         let seen = seen.and(t.observe(&shrink)?);
         let grow = Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: file.at(0), len: SIZE };
-        Ok(seen.and(t.observe(&grow)?).and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(SIZE))))
+        Ok(seen
+            .and(t.observe(&grow)?)
+            .and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(SIZE))))
     }),
     case(&UNSEAL_KEEPS, "mtime", "unsealing leaves the modification time alone", |t| {
         let file = t.sealed()?;

@@ -54,7 +54,8 @@ impl BackingAgent {
     }
 
     fn device(&self, address: u64) -> Result<u64, Trouble> {
-        let chunk = self.chunks.iter().find(|chunk| (chunk.start..chunk.start.saturating_add(chunk.length)).contains(&address));
+        let chunk =
+            self.chunks.iter().find(|chunk| (chunk.start..chunk.start.saturating_add(chunk.length)).contains(&address));
         chunk
             .map(|chunk| address - chunk.start + chunk.device)
             .ok_or_else(|| Trouble::Setup(format!("address {address} is in no chunk")))
@@ -114,7 +115,9 @@ fn parse_chunks(dump: &str) -> Vec<Chunk> {
                 chunks.extend(after("CHUNK_ITEM").map(|start| Chunk { start, length: 0, device: 0 }));
             }
             // length 8388608 owner 2 stripe_len 65536 type DATA
-            ["length", ..] => chunks.iter_mut().last().into_iter().for_each(|c| c.length = after("length").unwrap_or(0)),
+            ["length", ..] => {
+                chunks.iter_mut().last().into_iter().for_each(|c| c.length = after("length").unwrap_or(0))
+            }
             // stripe 0 devid 1 offset 13631488
             ["stripe", "0", ..] => {
                 chunks.iter_mut().last().into_iter().for_each(|c| c.device = after("offset").unwrap_or(0));

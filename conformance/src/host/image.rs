@@ -23,7 +23,8 @@ pub(super) struct Image {
 impl Image {
     pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
         let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
-        let backing = tempfile::tempfile().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+        let backing =
+            tempfile::tempfile().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         backing.set_len(SIZE).map_err(|e| format!("no image of {SIZE} bytes: {e}"))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
@@ -54,8 +55,9 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         if self.mounted {
-            // What is still open keeps it alive a little longer; the namespace ends with us in any case.
-            let _ = umount2(&self.root, MntFlags::MNT_DETACH);
+            // If something is still active there it stays: the guardian finds it by its path, and the mount ends with
+            // the namespace.
+            let _ = umount2(&self.root, MntFlags::empty());
         }
     }
 }

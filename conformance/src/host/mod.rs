@@ -166,7 +166,10 @@ pub fn missing(kind: FsKind) -> Option<String> {
         return Some("target host needs loop devices: /dev/loop-control is missing".into());
     }
     if image::program(facts.mkfs[0]).is_none() {
-        return Some(format!("target host needs {} for {}: apt-get install {}", facts.mkfs[0], facts.name, facts.package));
+        return Some(format!(
+            "target host needs {} for {}: apt-get install {}",
+            facts.mkfs[0], facts.name, facts.package
+        ));
     }
     None
 }

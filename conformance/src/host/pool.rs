@@ -3,8 +3,8 @@
 //! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
 //! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
 
-use super::{FsKind, sys};
 use super::system::HostSystem;
+use super::{FsKind, sys};
 use crate::context::{Ready, SIZE, System, make_written};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
@@ -12,6 +12,7 @@ use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -33,14 +34,17 @@ pub(super) struct Stocked {
 
 /// Files in the state, ready to be used.
 pub(super) struct Pool {
-    ready: Option<Mutex<Receiver<Result<Stocked, Trouble>>>>,
+    ready: Mutex<Receiver<Result<Stocked, Trouble>>>,
     makers: Vec<JoinHandle<()>>,
+    ended: Arc<AtomicBool>,
+    retirement: Arc<Retirement>,
 }
 
 impl Pool {
     /// Starts making files below `root`.
     pub(super) fn new(root: &Path, kind: FsKind, backing: &Arc<File>, retirement: &Arc<Retirement>) -> Self {
         let (sender, receiver) = sync_channel(MAKING);
+        let ended = Arc::new(AtomicBool::new(false));
         let makers = (0..MAKING).map(|number| {
             let maker = Maker {
                 directory: format!("ready-{number}"),
@@ -49,24 +53,28 @@ impl Pool {
                 backing: backing.clone(),
                 retirement: retirement.clone(),
                 sender: sender.clone(),
+                ended: ended.clone(),
             };
             std::thread::spawn(move || maker.run())
         });
         let makers = makers.collect();
-        Self { ready: Some(Mutex::new(receiver)), makers }
+        Self { ready: Mutex::new(receiver), makers, ended, retirement: retirement.clone() }
     }
 
     /// The next file.
     pub(super) fn take(&self) -> Result<Stocked, Trouble> {
-        let ended = || Err(Trouble::Setup("the pool of swap files has ended".into()));
-        self.ready.as_ref().map_or_else(ended, |ready| locked(ready).recv().unwrap_or_else(|_| ended()))
+        let ended = |_| Err(Trouble::Setup("the pool of swap files has ended".into()));
+        locked(&self.ready).recv().unwrap_or_else(ended)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // Without a receiver the makers end, and retire what they made last.
-        drop(self.ready.take());
+        self.ended.store(true, Ordering::Relaxed);
+        // The makers end one by one; what they made and nobody took is active all the same.
+        while let Ok(made) = locked(&self.ready).recv() {
+            made.into_iter().for_each(|stocked| self.retirement.send(stocked));
+        }
         for maker in self.makers.drain(..) {
             let _ = maker.join();
         }
@@ -80,6 +88,7 @@ struct Maker {
     backing: Arc<File>,
     retirement: Arc<Retirement>,
     sender: SyncSender<Result<Stocked, Trouble>>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Maker {
@@ -89,28 +98,33 @@ impl Maker {
             let _ = self.sender.send(Err(Trouble::Setup(format!("{}: {error}", place.display()))));
             return;
         }
-        for number in 0.. {
+        let mut number = 0;
+        while !self.ended.load(Ordering::Relaxed) {
+            number += 1;
             self.retirement.reserve();
             let made = self.make(&place, number);
             let failed = made.is_err();
-            let unwanted = self.sender.send(made).err();
-            match unwanted {
-                None if !failed => (),
-                Some(refused) if !failed => {
-                    refused.0.into_iter().for_each(|stocked| self.retirement.send(stocked));
-                    return;
-                }
-                _ => {
-                    self.retirement.release();
-                    return;
-                }
+            if failed {
+                self.retirement.release();
+            }
+            // The pool receives until the last maker has ended.
+            let _ = self.sender.send(made);
+            if failed {
+                return;
             }
         }
     }
 
     fn make(&self, place: &Path, number: usize) -> Result<Stocked, Trouble> {
-        let system =
-            HostSystem::new(place.into(), self.root.clone(), self.kind, self.backing.clone(), None, &self.retirement, None);
+        let system = HostSystem::new(
+            place.into(),
+            self.root.clone(),
+            self.kind,
+            self.backing.clone(),
+            None,
+            &self.retirement,
+            None,
+        );
         let mut file = make_written(&system, Mechanism::Swapfile, &number.to_string(), SIZE)?;
         let call = Call::Swapon { fd: file.fd };
         let outcome = System::call(&system, Caller::Privileged, &call);

@@ -64,8 +64,10 @@ impl Aligned {
 
 /// pwritev2(2); `append` is RWF_APPEND. Returns the bytes written.
 pub(super) fn pwritev2(file: BorrowedFd, parts: &[Vec<u8>], offset: i64, append: bool) -> Result<usize, Errno> {
-    let vectors: Vec<libc::iovec> =
-        parts.iter().map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
+    let vectors: Vec<libc::iovec> = parts
+        .iter()
+        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() })
+        .collect();
     let flags = if append { libc::RWF_APPEND } else { 0 };
     // SAFETY: the vectors point to the parts, which live during the call and are only read.
     let count = unsafe { libc::pwritev2(file.as_raw_fd(), vectors.as_ptr(), vectors.len() as i32, offset, flags) };
@@ -315,8 +317,7 @@ pub(super) fn user_xattrs(file: BorrowedFd) -> Result<Vec<(String, Vec<u8>)>, Er
         let key = CString::new(name).map_err(|_| Errno::EINVAL)?;
         let mut value = vec![0_u8; 4096];
         // SAFETY: the name is terminated, and the kernel writes at most the length of the buffer.
-        let len =
-            unsafe { libc::fgetxattr(file.as_raw_fd(), key.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        let len = unsafe { libc::fgetxattr(file.as_raw_fd(), key.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
         value.truncate(Errno::result(len)? as usize);
         all.push((String::from_utf8_lossy(name).into_owned(), value));
     }

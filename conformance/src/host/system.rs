@@ -19,7 +19,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+static ACTIVATION: Mutex<()> = Mutex::new(());
 
 /// A directory on a mounted file system, with what a case has open there.
 pub(super) struct HostSystem<'a> {
@@ -150,9 +152,7 @@ impl<'a> HostSystem<'a> {
             Call::SetXattr { name, key, value } => sys::set_xattr(&self.path(name), key, value).map(zero),
             Call::RemoveXattr { name, key } => sys::remove_xattr(&self.path(name), key).map(zero),
             Call::GetXflags { fd } => self.with(*fd, |f| sys::xflags(f)).map(i64::from),
-            Call::ChangeXflags { fd, set, clear } => {
-                self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero)
-            }
+            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
                 // Some file systems free space behind the caller's back; syncing makes them do it.
@@ -166,7 +166,12 @@ impl<'a> HostSystem<'a> {
                 let none = None::<&str>;
                 mount(none, &self.root, none, flags, none).map(zero)
             }
-            Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero),
+            Call::Swapon { fd } => {
+                // btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
+                let lock = || ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner);
+                let _one_by_one = (self.kind == FsKind::Btrfs).then(lock);
+                self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero)
+            }
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
         }
