@@ -75,8 +75,18 @@ fn head(all: &[Results]) -> String {
 
 fn split(all: &[Results]) -> (Vec<&Results>, Vec<String>) {
     let columns = all.iter().filter(|r| r.not_offered.is_none()).collect();
-    let lacking = all.iter().filter_map(|r| Some(format!("{}: not offered: {}", r.label(), r.not_offered.as_ref()?)));
-    (columns, lacking.collect())
+    let mut lacking: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for results in all {
+        let Some(reason) = &results.not_offered else { continue };
+        match lacking.iter_mut().find(|(mechanism, why, _)| *mechanism == results.mechanism && why == reason) {
+            Some((_, _, list)) => list.push(&results.fs),
+            None => lacking.push((&results.mechanism, reason, vec![&results.fs])),
+        }
+    }
+    let line = |(mechanism, reason, list): &(&str, &str, Vec<&str>)| {
+        format!("{mechanism} ({}): not offered: {reason}", list.join(", "))
+    };
+    (columns, lacking.iter().map(line).collect())
 }
 
 /// Runs of columns with the same mechanism: first column and length.

@@ -217,7 +217,7 @@ impl State {
             Some(How::Late(errno)) => {
                 // The result does not matter: this file system does the damage and reports the refusal.
                 let _ = act(self);
-                return Err(errno);
+                Err(errno)
             }
             Some(How::Answer(answer)) => self.answer(ino, answer, act),
             Some(How::Quirk(_)) | None => self.answer(ino, rule.answer, act),

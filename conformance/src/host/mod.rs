@@ -133,11 +133,7 @@ impl Target for Host {
             // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
             Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
                 Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
-                Err(Errno::EOPNOTSUPP) => Some(format!(
-                    "Linux {} {}: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP",
-                    crate::kernel_release(),
-                    self.kind.name()
-                )),
+                Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
                 other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
             },
             Mechanism::Swapfile => match call(&Call::Swapon { fd }) {

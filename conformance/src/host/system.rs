@@ -151,7 +151,7 @@ impl<'a> HostSystem<'a> {
             }
             Call::SetXattr { name, key, value } => sys::set_xattr(&self.path(name), key, value).map(zero),
             Call::RemoveXattr { name, key } => sys::remove_xattr(&self.path(name), key).map(zero),
-            Call::GetXflags { fd } => self.with(*fd, |f| sys::xflags(f)).map(i64::from),
+            Call::GetXflags { fd } => self.with(*fd, sys::xflags).map(i64::from),
             Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
@@ -186,7 +186,7 @@ impl<'a> HostSystem<'a> {
             Call::Load { map, offset, len } => {
                 self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.load(*offset, *len).map(Reply::Data)
             }
-            Call::Stat { fd } => self.with(*fd, |f| stat(f)).map(|stat| Reply::Stat(Box::new(stat))),
+            Call::Stat { fd } => self.with(*fd, stat).map(|stat| Reply::Stat(Box::new(stat))),
             other => self.number(other).map(Reply::Number),
         }
     }
