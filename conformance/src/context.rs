@@ -25,6 +25,11 @@ pub trait System {
         None
     }
 
+    /// How long after a call its last effects may come about.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
     /// Gives access to the storage of a file, as a device has it.
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
 
@@ -202,7 +207,7 @@ impl<'a> Context<'a> {
 
     /// Waits until something is so. Not everything that a call brings about has happened when it returns.
     pub fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + self.system.patience();
         while !is_so()? {
             if Instant::now() > deadline {
                 return Ok(false);

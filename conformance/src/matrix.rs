@@ -25,7 +25,7 @@ pub fn human(all: &[Results]) -> String {
         let _ = writeln!(out, "{:26}{}", "holds, of those tested", sums.trim_end());
         let legend: Vec<String> =
             Verdict::MARKS.iter().filter(|(v, _)| *v != Verdict::Untested).map(|(v, m)| format!("{m} {v}")).collect();
-        let _ = writeln!(out, "\n{}   blank: untested", legend.join("   "));
+        let _ = writeln!(out, "\n{}  blank: untested", legend.join("  "));
     }
     for line in lacking {
         let _ = writeln!(out, "{line}");

@@ -5,6 +5,7 @@ use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
+use std::time::Duration;
 
 /// A file system to run cases on.
 pub trait Target: Send + Sync {
@@ -46,6 +47,11 @@ impl Target for Reference {
 impl System for Fs {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         Fs::call(self, caller, call)
+    }
+
+    fn patience(&self) -> Duration {
+        // Nothing happens here but in calls.
+        Duration::ZERO
     }
 
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {

@@ -93,20 +93,20 @@ pub(super) static CASES: &[Case] = &[
         let end = Reply::Number(file.at(SIZE));
         Ok(seen.and(t.fact("SEEK_HOLE reports the end", t.setup(&hole) == Ok(end))))
     }),
-    case(&WRITE_CROSSING, "pwrite", "a pwrite across the end is refused as a whole", |t| {
+    case(&WRITE_CROSSING, "crossing_pwrite", "a pwrite across the end is refused as a whole", |t| {
         let file = t.sealed()?;
         each(&[(0, SIZE + 1), (SIZE - 1, 2), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
             refused_write(&file, *offset, *len)
         })
     }),
-    case(&WRITE_CROSSING, "write", "a write across the end leaves the file offset alone", |t| {
+    case(&WRITE_CROSSING, "crossing_write", "a write across the end leaves the file offset alone", |t| {
         let file = t.sealed()?;
         t.setup(&Call::Seek { fd: file.fd(), offset: file.at(BLOCK_LEN), whence: Whence::Set })?;
         file.refused(&Call::Write { fd: file.fd(), data: pattern(14, SIZE) })
     }),
     case(
         &WRITE_CROSSING,
-        "pwritev",
+        "crossing_pwritev",
         "a vectored write is refused as a whole when its last part crosses the end",
         |t| {
             let file = t.sealed()?;
@@ -114,7 +114,7 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: false })
         },
     ),
-    case(&WRITE_CROSSING, "direct", "a write with O_DIRECT across the end is refused", |t| {
+    case(&WRITE_CROSSING, "crossing_direct", "a write with O_DIRECT across the end is refused", |t| {
         let file = t.sealed()?;
         let data = pattern(17, 2 * BLOCK_LEN);
         file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(SIZE - BLOCK_LEN), data })

@@ -59,5 +59,8 @@ impl Drop for Sandbox {
 fn stage() -> Option<PathBuf> {
     let in_use = [std::env::current_dir().unwrap_or_default(), std::env::temp_dir()];
     let free = |stage: &&Path| stage.is_dir() && in_use.iter().all(|path| !path.starts_with(stage));
-    STAGES.iter().map(Path::new).find(free).map(Path::to_path_buf)
+    let is_empty = |stage: &Path| std::fs::read_dir(stage).is_ok_and(|mut entries| entries.next().is_none());
+    let mut stages: Vec<&Path> = STAGES.iter().map(Path::new).filter(free).collect();
+    stages.sort_by_key(|stage| !is_empty(stage));
+    stages.first().map(|stage| stage.to_path_buf())
 }

@@ -1,7 +1,17 @@
 //! The clauses of the specification as constants.
 //!
 //! The constants are made from `man/*.md` when this crate is built. A clause `truncate.shrink` is
-//! [`TRUNCATE_SHRINK`]; code that cites a clause which no page defines does not build.
+//! [`TRUNCATE_SHRINK`]:
+//!
+//! ```
+//! assert_eq!(iomap_clauses::TRUNCATE_SHRINK.id, "truncate.shrink");
+//! ```
+//!
+//! Code that cites a clause which no page defines does not build:
+//!
+//! ```compile_fail,E0425
+//! assert_eq!(iomap_clauses::TRUNCATE_SIDEWAYS.id, "truncate.sideways");
+//! ```
 
 pub use nix::errno::Errno;
 use std::fmt;
