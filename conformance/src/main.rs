@@ -9,6 +9,7 @@ use iomap_conformance::results::{CaseResult, Results};
 use iomap_conformance::run::{self, Progress, Subject};
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::{audit, cases, matrix};
+use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -34,7 +35,7 @@ Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
 ///
 /// Without arguments the whole suite runs on the in-process reference, without privilege and in about a second.
 #[derive(Parser)]
-#[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(version, about, max_term_width = 80, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -82,6 +83,9 @@ struct RunArgs {
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Break the reference in one way, to see what a failure looks like; `audit` lists the ways
+    #[arg(long, value_name = "ID")]
+    violation: Option<String>,
     /// Report the time of each family on standard error
     #[arg(long)]
     timings: bool,
@@ -93,7 +97,7 @@ struct RunArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Choosing cases")]
 struct Libtest {
-    /// Only cases whose name contains one of these
+    /// Only cases whose name contains this
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
     /// The filter is the whole name
@@ -209,12 +213,15 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     let begin = Instant::now();
     let (results, elapsed) = match args.target {
         TargetName::Reference => {
-            let target: Arc<dyn Target> = Arc::new(Reference::new(None));
+            let target: Arc<dyn Target> = Arc::new(Reference::new(violation(args.violation.as_deref())?));
             let subject = Subject { target: "reference", mechanism: args.mechanism, fs: "model" };
             if let Some(reason) = target.lacks(args.mechanism) {
                 return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
             }
             one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold())
+        }
+        TargetName::Host if args.violation.is_some() => {
+            return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
@@ -228,6 +235,19 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     output.write(&report::write(&results, args.format))?;
     Ok(results.exit_code())
+}
+
+/// The violation with this name, or those whose names begin alike.
+fn violation(id: Option<&str>) -> Result<Option<Violation>, Stop> {
+    let Some(id) = id else { return Ok(None) };
+    let all = violations();
+    if let Some(found) = all.iter().find(|violation| violation.id == id) {
+        return Ok(Some(found.clone()));
+    }
+    let clause = id.split('/').next().unwrap_or(id);
+    let near: Vec<&str> = all.iter().map(|v| v.id.as_str()).filter(|name| name.starts_with(clause)).collect();
+    let hint = if near.is_empty() { "`iomap-conformance audit` lists them".into() } else { near.join(", ") };
+    Err(Stop(USAGE, format!("no violation {id}: {hint}")))
 }
 
 fn list(args: &RunArgs) -> Result<u8, Stop> {

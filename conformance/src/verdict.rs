@@ -109,14 +109,19 @@ pub fn judge(clause: &Clause, seen: &Seen) -> (Verdict, Option<String>) {
     if complaints.is_empty() { (Verdict::Holds, None) } else { (Verdict::Violated, Some(complaints.join("\n"))) }
 }
 
+/// What is wrong, in the manner of strace: `ftruncate(3, 0) = EPERM, expected ETXTBSY`.
 fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(outcome) = one.outcome.filter(|outcome| !clause.allows(*outcome)) {
-        let got = outcome.map_or("ok".to_owned(), |errno| format!("{errno:?}"));
-        parts.push(format!("expected {}, observed {got}", clause.envelope()));
+    let faults = one.faults.join("; ");
+    let Some(outcome) = one.outcome else {
+        return (!faults.is_empty()).then(|| format!("{}: {faults}", one.what));
+    };
+    let got = outcome.map_or("ok".to_owned(), |errno| format!("{errno:?}"));
+    match (clause.allows(outcome), faults.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("{} = {got}, but {faults}", one.what)),
+        (false, true) => Some(format!("{} = {got}, expected {}", one.what, clause.envelope())),
+        (false, false) => Some(format!("{} = {got}, expected {}; {faults}", one.what, clause.envelope())),
     }
-    parts.extend(one.faults.iter().cloned());
-    (!parts.is_empty()).then(|| format!("{}: {}", one.what, parts.join("; ")))
 }
 
 #[cfg(test)]

@@ -71,6 +71,19 @@ fn every_violation_is_killed() {
 }
 
 #[test]
+fn a_failure_says_what_was_observed() {
+    let output = conformance(&["--violation", "truncate.shrink/late", "truncate"]);
+    insta::assert_snapshot!("failure", text(&output));
+    assert_eq!(output.status.code(), Some(1));
+    let ktap = conformance(&["--violation", "write.crossing/errno", "--format", "ktap", "write::crossing"]);
+    insta::assert_snapshot!("failure_ktap", text(&ktap));
+    assert_eq!(ktap.status.code(), Some(1));
+    let unknown = conformance(&["--violation", "truncate.shrink/sideways"]);
+    insta::assert_snapshot!("bad_violation", error(&unknown));
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
 fn bad_arguments_list_the_good_ones() {
     for (name, arguments) in [
         ("bad_target", ["--target", "moon"]),

@@ -437,6 +437,8 @@ impl Lines<'_> {
         match piece {
             Piece::Run(font, text) => match self.word.last_mut() {
                 Some((last, word)) if *last == font => *word += &text,
+                // A literal that is hyphenated cannot be told from one that has a hyphen.
+                None if font == Font::Bold && !text.starts_with('\\') => self.word.push((font, format!("\\%{text}"))),
                 _ => self.word.push((font, text)),
             },
             Piece::Space => self.end_word(),

@@ -12,22 +12,16 @@ const INDENT: usize = 14;
 /// Writes the summary by clause.
 pub fn write(results: &Results) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "specification {} ({}), target {}, file system {}, mechanism {}, Linux {}\n",
-        results.spec.version,
-        results.spec.digest,
-        results.target,
-        results.fs,
-        results.mechanism,
-        results.kernel.release
-    );
+    let Results { spec, target, fs, mechanism, kernel, .. } = results;
+    let _ = writeln!(out, "specification {} ({}) on Linux {}", spec.version, spec.digest, kernel.release);
+    let _ = writeln!(out, "target {target}, file system {fs}, mechanism {mechanism}\n");
     if let Some(reason) = &results.not_offered {
         let _ = writeln!(out, "not offered: {reason}");
         return out;
     }
-    for verdict in [Verdict::Holds, Verdict::Violated, Verdict::Error, Verdict::NotReachable, Verdict::NotOffered] {
-        list(&mut out, results, verdict);
+    holding(&mut out, results);
+    for verdict in [Verdict::Violated, Verdict::Error, Verdict::NotReachable, Verdict::NotOffered, Verdict::Untested] {
+        by_reason(&mut out, results, verdict);
     }
     for clause in results.clauses.iter().filter(|clause| clause.is_surprise() || clause.verdict == Verdict::Error) {
         explain(&mut out, clause);
@@ -42,7 +36,7 @@ pub fn write(results: &Results) -> String {
     let surprises = results.clauses.iter().filter(|clause| clause.is_surprise()).count();
     let as_expected = match (surprises, results.exit_code()) {
         (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
-        (0, 0) => "as expected of this mechanism; --format json has the reasons".into(),
+        (0, 0) => "as expected of this mechanism".into(),
         (0, _) => "some cases could not do their work".into(),
         (count, _) => format!("{count} not as expected"),
     };
@@ -50,9 +44,9 @@ pub fn write(results: &Results) -> String {
     out
 }
 
-/// The clauses with one verdict, by family, in running lines.
-fn list(out: &mut String, results: &Results, verdict: Verdict) {
-    let clauses: Vec<&ClauseResult> = results.clauses.iter().filter(|clause| clause.verdict == verdict).collect();
+/// The clauses that hold, by family, in running lines.
+fn holding(out: &mut String, results: &Results) {
+    let clauses: Vec<&ClauseResult> = results.clauses.iter().filter(|c| c.verdict == Verdict::Holds).collect();
     if clauses.is_empty() {
         return;
     }
@@ -64,18 +58,30 @@ fn list(out: &mut String, results: &Results, verdict: Verdict) {
             _ => families.push((family, vec![rest])),
         }
     }
-    let _ = writeln!(out, "{verdict}");
+    let _ = writeln!(out, "holds");
     for (family, names) in families {
-        let mut line = format!("  {family:<width$}", width = INDENT - 2);
-        for name in names {
-            if line.len() + 1 + name.len() > WIDTH {
-                let _ = writeln!(out, "{}", line.trim_end());
-                line = " ".repeat(INDENT);
-            }
-            line.push_str(name);
-            line.push(' ');
+        let lines = wrap(&names.join(" "), INDENT);
+        let _ = writeln!(out, "  {family:<width$}{}", lines.trim_start(), width = INDENT - 2);
+    }
+    out.push('\n');
+}
+
+/// The clauses with another verdict, each reason once.
+fn by_reason(out: &mut String, results: &Results, verdict: Verdict) {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for clause in results.clauses.iter().filter(|clause| clause.verdict == verdict) {
+        let Some(reason) = clause.reason.as_deref().filter(|_| !clause.is_surprise()) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, list)) => list.push(&clause.id),
+            None => groups.push((reason, vec![&clause.id])),
         }
-        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    if groups.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{verdict}");
+    for (reason, clauses) in groups {
+        let _ = writeln!(out, "{}\n{}", wrap(&clauses.join(" "), 2), wrap(reason, INDENT));
     }
     out.push('\n');
 }
