@@ -21,21 +21,21 @@ use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Examples:
-  iomap-conformance                                  the whole suite on the reference
-  iomap-conformance truncate                         the cases whose name has `truncate`
+  iomap-conformance                      the whole suite on the reference
+  iomap-conformance truncate             the cases with `truncate` in their name
   iomap-conformance --target host --fs xfs --mechanism swapfile
   iomap-conformance --format json --output results.json
-  iomap-conformance matrix                           this kernel, all there is to compare
-  iomap-conformance audit                            whether the suite notices violations
+  iomap-conformance matrix               this kernel, all there is to compare
+  iomap-conformance audit                whether the suite notices violations
 
 Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
 3 environment, 4 internal.";
 
 /// Checks every clause of the specification of immutable iomap files.
 ///
-/// Without arguments the whole suite runs on the in-process reference, without privilege and in about a second.
+/// Without arguments the whole suite runs on the in-process reference.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 80, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,7 +50,8 @@ enum Command {
     Run(RunArgs),
     /// Compares file systems and mechanisms in one table
     ///
-    /// Without files it runs every file system of this kernel with every mechanism; that needs root.
+    /// Without files it runs every file system of this kernel with every
+    /// mechanism; that needs root.
     Matrix(MatrixArgs),
     /// Breaks each clause in the reference, and says whether its cases notice
     Audit(AuditArgs),
@@ -62,7 +63,7 @@ enum Command {
 enum TargetName {
     /// The in-process reference
     Reference,
-    /// This kernel, on a file system that the suite makes; needs root
+    /// This kernel, on file systems that the suite makes (root)
     Host,
 }
 
@@ -83,7 +84,7 @@ struct RunArgs {
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Break the reference in one way, to see what a failure looks like; `audit` lists the ways
+    /// Break the reference in one way (`audit` lists them), to see a failure
     #[arg(long, value_name = "ID")]
     violation: Option<String>,
     /// Report the time of each family on standard error

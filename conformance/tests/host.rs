@@ -7,6 +7,8 @@ use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::results::Results;
 use iomap_conformance::verdict::Verdict;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -96,13 +98,13 @@ fn killed(fs: FsKind) -> Outcome {
 
 /// SIGKILL while swap files are active for certain, then Ctrl-C.
 fn interrupted() -> Outcome {
-    for signal in ["-KILL", "-INT"] {
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let mut suite = start(FsKind::Xfs)?;
         let deadline = Instant::now() + Duration::from_secs(10);
         while swap_areas() == 0 && suite.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        Command::new("kill").args([signal, &suite.id().to_string()]).status()?;
+        kill(Pid::from_raw(suite.id().cast_signed()), signal)?;
         suite.wait()?;
         nothing_left()?;
     }

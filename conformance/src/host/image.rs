@@ -3,7 +3,10 @@
 use super::sys;
 use super::{FsKind, Sandbox};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,8 +26,7 @@ pub(super) struct Image {
 impl Image {
     pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
         let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
-        let backing =
-            tempfile::tempfile().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+        let backing = nameless().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         backing.set_len(SIZE).map_err(|e| format!("no image of {SIZE} bytes: {e}"))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
@@ -60,6 +62,16 @@ impl Drop for Image {
             let _ = umount2(&self.root, MntFlags::empty());
         }
     }
+}
+
+/// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
+fn nameless() -> Result<File, Errno> {
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),
+        other => other,
+    }
+    .map(File::from)
 }
 
 /// Attaches a file to a free loop device that detaches itself after its last use.

@@ -32,11 +32,11 @@ use system::HostSystem;
 /// A file system that the suite can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum FsKind {
-    /// XFS.
+    /// XFS
     Xfs,
-    /// ext4.
+    /// ext4
     Ext4,
-    /// btrfs; swap files are made without copy-on-write, as it wants them.
+    /// btrfs; swap files without copy-on-write, as it wants them
     Btrfs,
 }
 

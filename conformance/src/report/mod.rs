@@ -8,11 +8,11 @@ use crate::results::Results;
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A summary by clause, and what was observed where a clause does not hold.
+    /// A summary by clause, with reasons
     Human,
-    /// One JSON document.
+    /// One JSON document
     Json,
-    /// KTAP version 1, for kselftest and CI systems.
+    /// KTAP version 1, for kselftest and CI systems
     Ktap,
 }
 

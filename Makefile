@@ -1,0 +1,25 @@
+# Work that is too long for every run of the tests, and what people do by hand.
+
+.PHONY: fresh matrix pages timings
+
+# From a clone to the first verdict, as a newcomer has it: an empty target directory.
+fresh:
+	rm -rf target/fresh
+	bash -c 'time CARGO_TARGET_DIR=target/fresh cargo run --release --locked'
+	rm -rf target/fresh
+
+# The table of this kernel. Needs root and the mkfs programs.
+matrix:
+	cargo run --release --locked -- matrix
+
+# The manual pages, in target/man.
+pages:
+	cargo run --release --locked -p iomap-spec -- man --out target/man
+
+# How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
+timings:
+	cargo build --release --locked
+	for run in 1 2 3 4 5; do target/release/iomap-conformance --timings | tail -n 1; done
+	for run in 1 2 3 4 5; do \
+		target/release/iomap-conformance --target host --fs xfs --mechanism swapfile --timings 2>&1 >/dev/null | tail -n 1; \
+	done
