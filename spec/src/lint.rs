@@ -287,8 +287,9 @@ fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
 
 /// The name of the error in the clause's marker.
 fn errno_span(page: &Page, clause: &Clause, errno: &str) -> Range<usize> {
-    let text = &page.source.text[clause.span.clone()];
-    let start = clause.span.start + text.find("errno=").and_then(|at| Some(at + text[at..].find(errno)?)).unwrap_or(0);
+    let text = &page.source.text[clause.marker.clone()];
+    let start =
+        clause.marker.start + text.find("errno=").and_then(|at| Some(at + text[at..].find(errno)?)).unwrap_or(0);
     start..start + errno.len()
 }
 
@@ -321,7 +322,7 @@ fn see_also(page: &Page, findings: &mut Vec<Diagnostic>) {
 
 fn line_width(page: &Page, findings: &mut Vec<Diagnostic>) {
     let text = &page.source.text;
-    let mut exempt: Vec<Range<usize>> = page.clauses().map(|clause| clause.span.start..clause.span.start + 1).collect();
+    let mut exempt: Vec<Range<usize>> = page.clauses().map(|clause| clause.marker.clone()).collect();
     for block in page.sections.iter().flat_map(|section| &section.blocks) {
         block.walk(0, &mut |block, inset| match block {
             Block::Table(table) => exempt.push(table.span.clone()),

@@ -308,6 +308,8 @@ pub struct Clause {
     pub observe: Vec<Observe>,
     /// The version of the specification that introduced it.
     pub since: String,
+    /// Who asked for it, or what it is good for.
+    pub why: Option<String>,
     /// Why no case cites it, where none does.
     pub uncased: Option<String>,
     /// Its page: `iomap_immutable(7)`.
@@ -324,6 +326,8 @@ pub struct Clause {
     pub file: PathBuf,
     /// The line of its marker.
     pub line: usize,
+    /// The lines of the marker in the source.
+    pub(crate) marker: Range<usize>,
     /// Marker and text in the source.
     pub(crate) span: Range<usize>,
 }

@@ -41,6 +41,8 @@ struct Entry<'a> {
     hash: &'a str,
     since: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     uncased: Option<&'a str>,
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn json(spec: &Spec) -> String {
         },
         hash: &clause.hash,
         since: &clause.since,
+        why: clause.why.as_deref(),
         uncased: clause.uncased.as_deref(),
     });
     let identity = Identity { version: &spec.version, digest: spec.digest() };
