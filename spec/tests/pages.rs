@@ -65,6 +65,20 @@ fn formatters_are_silent() {
     }
 }
 
+/// Constants and types have sections of their own, such as 2const.
+#[test]
+fn a_part_of_a_section() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("page.md");
+    let text = std::fs::read_to_string(tools::sampler()).unwrap();
+    std::fs::write(&file, text.replace("section: 7", "section: 2const")).unwrap();
+    let spec = load_files(&[file]).unwrap();
+    assert_eq!(Man.file_name(&spec.pages[0]), "sampler-page.2const");
+    let roff = Man.page(&spec.pages[0]);
+    assert!(roff.contains("\n.TH sampler\\-page 2const 2026-01-31 "), "{roff}");
+    assert_eq!(tools::complaints(&roff), "");
+}
+
 #[test]
 fn every_clause_is_an_anchor() {
     for spec in all() {
