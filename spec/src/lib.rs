@@ -10,6 +10,7 @@ mod diagnostic;
 mod frontmatter;
 mod lint;
 pub mod man;
+mod manual;
 pub mod model;
 mod parse;
 mod resolve;
@@ -17,6 +18,7 @@ pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use lint::lint;
+pub use manual::Manual;
 pub use model::{Clause, Level, Observe, Page, Spec};
 
 use std::fs;
