@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
 use crate::manual::Manual;
 use crate::model::{Block, Clause, Inline, Level, Page, Section, Spec, plain};
+use crate::spelling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
@@ -69,7 +70,7 @@ const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 9] = [
     semantic_newlines,
 ];
 
-const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 2] = [errors_closure, families];
+const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 3] = [errors_closure, families, spelling::check];
 
 /// Every finding about pages that could be read, in their order. Whether the pages of others that SEE ALSO names exist
 /// can only be said with a `manual`.
@@ -88,12 +89,17 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
 }
 
 /// The words of running text with their places; code is not running text.
-fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
+pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
     let mut words = vec![];
     for inline in inlines {
         inline.walk(&mut |inline| {
             let Inline::Text { text, at } = inline else { return };
-            for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+            for word in text.split(|c: char| !c.is_alphanumeric() && !"_'’".contains(c)) {
+                let word = word.trim_matches(['\'', '’']);
+                let word = word.strip_suffix("'s").or(word.strip_suffix("’s")).unwrap_or(word);
+                if word.is_empty() {
+                    continue;
+                }
                 // The word is a part of `text`, so the difference of the addresses is its offset.
                 let start = at + (word.as_ptr() as usize - text.as_ptr() as usize);
                 words.push((word, start..start + word.len()));
@@ -159,7 +165,7 @@ fn level_of_prose(page: &Page, findings: &mut Vec<Diagnostic>) {
 }
 
 /// Sections and subsections, each with the title of its section.
-fn sections(page: &Page) -> Vec<(String, &Section)> {
+pub(crate) fn sections(page: &Page) -> Vec<(String, &Section)> {
     let mut title = String::new();
     let titled = page.sections.iter().map(|section| {
         if !section.is_subsection {

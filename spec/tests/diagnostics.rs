@@ -128,11 +128,14 @@ fn several_pages() {
     let other = clause.replace("title: bad", "title: other").replace("bad -", "other -");
     let later = other.replace("version: 0.1", "version: 0.2").replace("a.b", "a.c");
     let mut report = String::new();
+    let prose = format!(
+        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
+    );
     let scattered = format!(
         "{clause}\n## Sub\n\nr[a.c level=may result=ok]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok]\nIt may.\n"
     );
     let elsewhere = other.replace("a.b", "a.e");
-    let cases: [(&str, Files<'_>); 7] = [
+    let cases: [(&str, Files<'_>); 9] = [
         ("the same id", &[("a.md", clause.as_bytes()), ("b.md", other.as_bytes())]),
         (
             "the same page, another version",
@@ -154,6 +157,14 @@ fn several_pages() {
             &[("a.md", clause.as_bytes()), ("moved.toml", b"[[moved]]\nold = 1\n")],
         ),
         ("a scattered family", &[("a.md", scattered.as_bytes()), ("b.md", elsewhere.as_bytes())]),
+        ("spelling", &[("a.md", prose.as_bytes()), ("words.txt", b"a\nbad\ndescription\nit\nmay\nof\npage\nword\n")]),
+        (
+            "a list of words in disorder",
+            &[
+                ("a.md", clause.as_bytes()),
+                ("words.txt", b"bad\nbad\na\nMay\n\ndescription\nit\nname\npage\ntwo words"),
+            ],
+        ),
         ("no pages", &[("a.txt", b"")]),
     ];
     for (what, files) in cases {
