@@ -45,7 +45,7 @@ pub(crate) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String
 pub struct Page {
     /// Its name, such as `iomap_immutable`.
     pub title: String,
-    /// The section of the manual, such as `7`.
+    /// The section of the manual, such as `7` or `2const`.
     pub section: String,
     /// Date of the last change, `YYYY-MM-DD`.
     pub date: String,
