@@ -151,8 +151,7 @@ fn pieces(inlines: &[Inline], font: Font, out: &mut Vec<Piece>) {
             Inline::Code(text) => runs(text, Font::Bold, out),
             Inline::Strong(content) => pieces(content, font.and(Font::Bold), out),
             Inline::Emphasis(content) => pieces(content, font.and(Font::Italic), out),
-            // `\%` keeps groff from hyphenating it.
-            Inline::Reference { id, .. } => out.push(Piece::Run(Font::Bold, format!("\\%{id}"))),
+            Inline::Reference { id, .. } => out.push(Piece::Run(Font::Bold, id.clone())),
             // mandoc complains of a link without a text of its own.
             Inline::Link { url, content } if plain(content) == *url => {
                 out.push(Piece::Run(font, format!("<{}>", escape_url(url))));
@@ -437,8 +436,6 @@ impl Lines<'_> {
         match piece {
             Piece::Run(font, text) => match self.word.last_mut() {
                 Some((last, word)) if *last == font => *word += &text,
-                // A literal that is hyphenated cannot be told from one that has a hyphen.
-                None if font == Font::Bold && !text.starts_with('\\') => self.word.push((font, format!("\\%{text}"))),
                 _ => self.word.push((font, text)),
             },
             Piece::Space => self.end_word(),
@@ -469,10 +466,16 @@ impl Lines<'_> {
     }
 
     fn end_word(&mut self) {
-        let word = std::mem::take(&mut self.word);
+        let mut word = std::mem::take(&mut self.word);
         if std::mem::take(&mut self.link) {
             self.begin(Kind::Macro, format!(".UE {}", with_escapes(&word)).trim_end().to_owned());
             return;
+        }
+        // A literal or an address that is hyphenated cannot be told from one that has a hyphen. Inside a word `\%` would
+        // allow what it forbids at the beginning.
+        let literal = word.iter().any(|(font, text)| *font == Font::Bold || text.contains('@'));
+        if let Some((_, first)) = word.first_mut().filter(|_| literal) {
+            first.insert_str(0, "\\%");
         }
         match &word[..] {
             [] => {}
