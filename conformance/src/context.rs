@@ -20,9 +20,15 @@ pub trait System {
     /// Makes a call.
     fn call(&self, caller: Caller, call: &Call) -> Outcome;
 
-    /// Why this system never gets to see a call, if so.
-    fn unreachable(&self, _call: &Call) -> Option<String> {
-        None
+    /// Whether this system gets to see a call, and has what it is about.
+    fn reach(&self, _call: &Call) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    /// Makes two calls at the same time.
+    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        let why = format!("{one} and {other} at the same time: this target makes one call at a time");
+        Err(Trouble::NotReachable(why))
     }
 
     /// How long after a call its last effects may come about.
@@ -87,6 +93,7 @@ enum Undo {
     Retire(Ready),
     Close(Fd),
     Remount,
+    Unregister(MapId),
 }
 
 /// Bytes that differ from block to block and from seed to seed.
@@ -217,6 +224,24 @@ impl<'a> Context<'a> {
         Ok(true)
     }
 
+    /// A call after which the case goes on, with what it came to.
+    pub fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
+        self.reach(call)?;
+        Ok(self.system.call(Caller::Privileged, call))
+    }
+
+    /// Two calls at the same time.
+    pub fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        self.system.race(one, other)
+    }
+
+    /// A loss of power, perhaps during a call. Nothing is open afterwards.
+    pub fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
+        let call = Call::PowerLoss { during: during.map(Box::new) };
+        self.reach(&call)?;
+        self.setup(&call).map(|_| ())
+    }
+
     /// Whether the file system can make two files share storage.
     pub fn needs_sharing(&self) -> Result<(), Trouble> {
         let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -248,12 +273,13 @@ impl<'a> Context<'a> {
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
             self.cleanup.borrow_mut().push(Undo::Close(*fd as Fd));
         }
-        Ok(seen(call.to_string(), Some(outcome.err()), Vec::new()))
+        Ok(one(call.to_string(), Some(outcome.err()), Vec::new()))
     }
 
     /// A call that the clause takes for granted. Where it fails there is nothing to observe; `without` says what is
     /// missing then.
     pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
+        self.reach(call)?;
         let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {errno:?}"));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
@@ -261,11 +287,11 @@ impl<'a> Context<'a> {
     /// Something that has to be so, whatever the envelope says.
     pub fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
-        seen(what.into(), None, faults)
+        one(what.into(), None, faults)
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        self.system.unreachable(call).map_or(Ok(()), |why| Err(Trouble::NotReachable(why)))
+        self.system.reach(call)
     }
 
     /// Which mechanism is in use.
@@ -299,6 +325,16 @@ fn make(
         let _ = system.call(Caller::Privileged, &mark);
     }
     prepare(fd)?;
+    others(system, name, fd)
+}
+
+/// Opens a file that exists in every way that a case could want.
+fn opened(system: &dyn System, name: &str) -> Result<Ready, Trouble> {
+    let fd = open(system, name, OFlag::O_RDWR)?;
+    others(system, name, fd)
+}
+
+fn others(system: &dyn System, name: &str, fd: Fd) -> Result<Ready, Trouble> {
     Ok(Ready {
         name: name.into(),
         fd,
@@ -327,6 +363,7 @@ impl Drop for Context<'_> {
             let call = match undo {
                 Undo::Unmap(map) => Call::Unmap { map },
                 Undo::Close(fd) => Call::Close { fd },
+                Undo::Unregister(registration) => Call::Unregister { registration },
                 Undo::Remount => Call::Remount { read_only: false },
                 Undo::Retire(ready) => {
                     self.system.retire(self.mechanism, ready);
@@ -338,7 +375,7 @@ impl Drop for Context<'_> {
     }
 }
 
-fn seen(what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
+fn one(what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
     Observed(vec![Observation { what, outcome, faults }])
 }
 
@@ -424,7 +461,7 @@ impl File<'_> {
         let before = Picture::take(self)?;
         let outcome = self.context.system.call(caller, call);
         let after = Picture::take(self)?;
-        let faults = match (&outcome, effect) {
+        let faults: Vec<String> = match (&outcome, effect) {
             (Err(_), _) | (Ok(_), Effect::Nothing) => before.differences(&after, true),
             (Ok(_), Effect::Times) => before.differences(&after, false),
             (Ok(_), Effect::Change(change)) => {
@@ -433,7 +470,7 @@ impl File<'_> {
                 expected.differences(&after, false)
             }
         };
-        Ok(seen(call.to_string(), Some(outcome.err()), faults))
+        Ok(one(call.to_string(), Some(outcome.err()), faults))
     }
 
     /// Makes a call that has to be refused, whatever the clause allows besides.
@@ -475,7 +512,31 @@ impl File<'_> {
             Ok(_) => vec!["it returns something else".into()],
             Err(errno) => vec![format!("it fails with {errno:?}")],
         };
-        seen(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+        one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+    }
+
+    /// The file of this name, opened again after nothing was open any more.
+    pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
+        let ready = opened(context.system, name)?;
+        context.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+        Ok(File { context, ready })
+    }
+
+    /// Registers the whole file for a device, by way of a mapping that is gone afterwards.
+    pub fn register(&self) -> Result<(Observed, Option<MapId>), Trouble> {
+        let (_, map) = self.map(true, true)?;
+        let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping to register".into()))?;
+        let call = Call::Register { map };
+        let outcome = self.context.attempt(&call)?;
+        let registration = match outcome {
+            Ok(Reply::Number(id)) => Some(id as MapId),
+            _ => None,
+        };
+        if let Some(registration) = registration {
+            self.context.cleanup.borrow_mut().push(Undo::Unregister(registration));
+        }
+        self.context.setup(&Call::Unmap { map })?;
+        Ok((one(call.to_string(), Some(outcome.err()), Vec::new()), registration))
     }
 
     /// Closes every descriptor of the file.
@@ -497,7 +558,7 @@ impl File<'_> {
             }
             _ => None,
         };
-        Ok((seen(call.to_string(), Some(outcome.err()), Vec::new()), map))
+        Ok((one(call.to_string(), Some(outcome.err()), Vec::new()), map))
     }
 
     /// Access to the storage of the file as it is now.

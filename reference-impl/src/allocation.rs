@@ -46,6 +46,7 @@ impl State {
 
     /// Carries out a mode on [from, to).
     fn allocate(&mut self, ino: Ino, mode: Mode, from: u64, to: u64) -> Result<(), Errno> {
+        self.spill(ino)?;
         let size = self.inode(ino).size;
         let (first, last) = (from / PAGE, to.div_ceil(PAGE));
         let grows = !mode.contains(Mode::KEEP_SIZE);

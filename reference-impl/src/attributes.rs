@@ -95,15 +95,18 @@ impl State {
     pub(crate) fn change_flags(&mut self, caller: Caller, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
         let new = (self.inode(ino).flags | set) & !clear;
-        let changed = self.inode(ino).flags ^ new;
+        let old = self.inode(ino).flags;
+        let changed = old ^ new;
         if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && caller == Caller::Unprivileged {
             return Err(Errno::EPERM);
         }
-        let now = self.now();
-        let file = self.inode_mut(ino);
-        file.flags = new;
-        file.ctime = now;
-        Ok(())
+        self.guarded(caller, ino, true, Op::SetFlags { old, new }, |fs| {
+            let now = fs.now();
+            let file = fs.inode_mut(ino);
+            file.flags = new;
+            file.ctime = now;
+            Ok(())
+        })
     }
 
     /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
@@ -119,11 +122,15 @@ impl State {
         if grow {
             self.resize(ino, len.unsigned_abs())?;
         }
+        self.commit_state(ino);
         Ok(())
     }
 
     /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
     pub(crate) fn unseal(&mut self, ino: Ino) -> Result<(), Errno> {
+        if self.has(Quirk::UnsealNeedsOnlyOpener) && self.inode(ino).descriptors > 4 {
+            return Err(Errno::EBUSY);
+        }
         let now = self.now();
         let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
         let cosmetic = self.has(Quirk::UnsealIsCosmetic);
@@ -132,6 +139,7 @@ impl State {
         file.sealed_by = None;
         file.ctime = if keep_ctime { file.ctime } else { now };
         file.mtime = if touch_mtime { now } else { file.mtime };
+        self.commit_state(ino);
         Ok(())
     }
 }

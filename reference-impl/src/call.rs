@@ -42,165 +42,74 @@ pub enum Caller {
 }
 
 /// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case.
+#[rustfmt::skip] // One call, one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
 pub enum Call {
-    Open {
-        name: String,
-        flags: OFlag,
-        mode: u32,
-    },
-    Close {
-        fd: Fd,
-    },
-    Read {
-        fd: Fd,
-        len: usize,
-    },
-    Pread {
-        fd: Fd,
-        offset: i64,
-        len: usize,
-    },
-    Write {
-        fd: Fd,
-        data: Vec<u8>,
-    },
-    Pwrite {
-        fd: Fd,
-        offset: i64,
-        data: Vec<u8>,
-    },
+    Open { name: String, flags: OFlag, mode: u32 },
+    Close { fd: Fd },
+    Read { fd: Fd, len: usize },
+    Pread { fd: Fd, offset: i64, len: usize },
+    Write { fd: Fd, data: Vec<u8> },
+    Pwrite { fd: Fd, offset: i64, data: Vec<u8> },
     /// pwritev2(2): `append` is RWF_APPEND.
-    Pwritev {
-        fd: Fd,
-        offset: i64,
-        parts: Vec<Vec<u8>>,
-        append: bool,
-    },
-    Seek {
-        fd: Fd,
-        offset: i64,
-        whence: Whence,
-    },
-    Fsync {
-        fd: Fd,
-    },
-    Ftruncate {
-        fd: Fd,
-        size: i64,
-    },
-    Truncate {
-        name: String,
-        size: i64,
-    },
-    Fallocate {
-        fd: Fd,
-        mode: Mode,
-        offset: i64,
-        len: i64,
-    },
-    CopyRange {
-        from: Fd,
-        from_offset: i64,
-        to: Fd,
-        to_offset: i64,
-        len: usize,
-    },
+    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: bool },
+    Seek { fd: Fd, offset: i64, whence: Whence },
+    Fsync { fd: Fd },
+    Ftruncate { fd: Fd, size: i64 },
+    Truncate { name: String, size: i64 },
+    Fallocate { fd: Fd, mode: Mode, offset: i64, len: i64 },
+    CopyRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
+    /// pwritev2(2) with RWF_ATOMIC.
+    PwriteAtomic { fd: Fd, offset: i64, data: Vec<u8> },
     /// FICLONE: the whole of `from` becomes the contents of `to`.
-    Clone {
-        from: Fd,
-        to: Fd,
-    },
-    Map {
-        fd: Fd,
-        len: usize,
-        shared: bool,
-        write: bool,
-    },
-    Load {
-        map: MapId,
-        offset: usize,
-        len: usize,
-    },
-    Store {
-        map: MapId,
-        offset: usize,
-        data: Vec<u8>,
-    },
-    Unmap {
-        map: MapId,
-    },
-    Unlink {
-        name: String,
-    },
-    Rename {
-        from: String,
-        to: String,
-        exchange: bool,
-    },
-    Link {
-        from: String,
-        to: String,
-    },
-    Mkfifo {
-        name: String,
-    },
-    Chmod {
-        name: String,
-        mode: u32,
-    },
-    Chown {
-        name: String,
-        uid: u32,
-        gid: u32,
-    },
+    Clone { from: Fd, to: Fd },
+    /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
+    Dedupe { from: Fd, to: Fd, len: usize },
+    /// XFS_IOC_EXCHANGE_RANGE of both files as a whole.
+    Exchange { one: Fd, other: Fd },
+    /// BTRFS_IOC_SNAP_CREATE of the whole file system.
+    Snapshot,
+    /// BTRFS_IOC_DEFRAG and its like.
+    Defragment { fd: Fd },
+    /// Lets garbage collection or balancing move what it likes.
+    Collect,
+    /// Shrinks the file system to so many bytes.
+    Shrink { size: i64 },
+    Map { fd: Fd, len: usize, shared: bool, write: bool },
+    /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
+    Register { map: MapId },
+    Unregister { registration: MapId },
+    Load { map: MapId, offset: usize, len: usize },
+    Store { map: MapId, offset: usize, data: Vec<u8> },
+    Unmap { map: MapId },
+    Unlink { name: String },
+    Rename { from: String, to: String, exchange: bool },
+    Link { from: String, to: String },
+    Mkfifo { name: String },
+    Chmod { name: String, mode: u32 },
+    Chown { name: String, uid: u32, gid: u32 },
     /// utimensat(2), both times, in seconds since the epoch.
-    Utimes {
-        name: String,
-        atime: i64,
-        mtime: i64,
-    },
-    SetXattr {
-        name: String,
-        key: String,
-        value: Vec<u8>,
-    },
-    RemoveXattr {
-        name: String,
-        key: String,
-    },
-    Stat {
-        fd: Fd,
-    },
+    Utimes { name: String, atime: i64, mtime: i64 },
+    SetXattr { name: String, key: String, value: Vec<u8> },
+    RemoveXattr { name: String, key: String },
+    Stat { fd: Fd },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
-    GetXflags {
-        fd: Fd,
-    },
+    GetXflags { fd: Fd },
     /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added to `fsx_xflags` and `clear` taken out.
-    ChangeXflags {
-        fd: Fd,
-        set: u32,
-        clear: u32,
-    },
+    ChangeXflags { fd: Fd, set: u32, clear: u32 },
     /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS in the same manner.
-    ChangeFlags {
-        fd: Fd,
-        set: u32,
-        clear: u32,
-    },
+    ChangeFlags { fd: Fd, set: u32, clear: u32 },
     /// statfs(2): the reply is the free space in bytes.
     FreeSpace,
-    Remount {
-        read_only: bool,
-    },
+    Remount { read_only: bool },
+    /// umount(2), then mount(2). Nothing may be open.
+    Cycle,
+    /// The power goes, perhaps while a call is under way, and comes back. Nothing is open afterwards.
+    PowerLoss { during: Option<Box<Call>> },
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
-    Swapon {
-        fd: Fd,
-    },
-    Swapoff {
-        fd: Fd,
-    },
+    Swapon { fd: Fd },
+    Swapoff { fd: Fd },
 }
 
 /// lseek(2) from where.
@@ -268,7 +177,18 @@ impl fmt::Display for Call {
             Self::CopyRange { from, from_offset, to, to_offset, len } => {
                 write!(f, "copy_file_range({from}, {from_offset}, {to}, {to_offset}, {len}, 0)")
             }
+            Self::PwriteAtomic { fd, offset, data } => {
+                write!(f, "pwritev2({fd}, [{}], 1, {offset}, RWF_ATOMIC)", data.len())
+            }
             Self::Clone { from, to } => write!(f, "ioctl({to}, FICLONE, {from})"),
+            Self::Dedupe { from, to, len } => write!(f, "ioctl({from}, FIDEDUPERANGE, {{0, {len}, {to}}})"),
+            Self::Exchange { one, other } => write!(f, "ioctl({one}, XFS_IOC_EXCHANGE_RANGE, {other})"),
+            Self::Snapshot => write!(f, "ioctl(\".\", BTRFS_IOC_SNAP_CREATE)"),
+            Self::Defragment { fd } => write!(f, "ioctl({fd}, BTRFS_IOC_DEFRAG)"),
+            Self::Collect => write!(f, "garbage collection"),
+            Self::Shrink { size } => write!(f, "shrinking the file system to {size} bytes"),
+            Self::Register { .. } => write!(f, "io_uring_register(ring, IORING_REGISTER_BUFFERS, map)"),
+            Self::Unregister { .. } => write!(f, "io_uring_register(ring, IORING_UNREGISTER_BUFFERS)"),
             Self::Map { fd, len, shared, write } => {
                 let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
                 let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };
@@ -299,6 +219,9 @@ impl fmt::Display for Call {
             }
             Self::FreeSpace => write!(f, "statfs(\".\", &st)"),
             Self::Remount { read_only } => write!(f, "mount(remount, {})", if *read_only { "ro" } else { "rw" }),
+            Self::Cycle => write!(f, "umount and mount"),
+            Self::PowerLoss { during: None } => write!(f, "power loss"),
+            Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
         }

@@ -1,14 +1,13 @@
-//! Data: reading, writing, mapping, and where it all goes.
+//! Data: reading, writing, and where it all goes.
 
-use crate::call::{Caller, Fd, MapId, Whence};
-use crate::fs::{Mapping, State};
-use crate::inode::{Extent, Ino, Kind};
+use crate::call::{Caller, Fd, Whence};
+use crate::fs::State;
+use crate::inode::{Extent, INLINE, Ino, Kind};
 use crate::rules::Op;
 use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::collections::BTreeMap;
 
 /// No file is larger: the offsets of the calls are signed.
 const LARGEST: u64 = i64::MAX as u64;
@@ -40,6 +39,9 @@ impl State {
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
         let mut position = at;
+        if let Some(inline) = &file.inline {
+            return inline.get(at as usize..end as usize).unwrap_or_default().to_vec();
+        }
         while position < end {
             let (block, within) = (position / BLOCK as u64, (position % BLOCK as u64) as usize);
             let count = (BLOCK - within).min((end - position) as usize);
@@ -81,12 +83,32 @@ impl State {
         Ok(count)
     }
 
+    /// pwritev2(2) with RWF_ATOMIC: one block, in place.
+    pub(crate) fn write_atomic(&mut self, caller: Caller, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
+        let descriptor = self.descriptor(fd)?.clone();
+        let at = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if data.len() != BLOCK || !at.is_multiple_of(BLOCK as u64) {
+            return Err(Errno::EINVAL);
+        }
+        let op = Op::WriteAtomic { offset: at, len: data.len() as u64 };
+        self.guarded(caller, descriptor.ino, descriptor.writable(), op, |fs| {
+            if fs.has(Quirk::MoveOnAtomicWrite) {
+                fs.relocate(descriptor.ino);
+            }
+            fs.write_at(descriptor.ino, at, data)
+        })
+    }
+
     /// Writes all of `data` or, if there is not enough space, nothing.
     pub(crate) fn write_at(&mut self, ino: Ino, at: u64, data: &[u8]) -> Result<usize, Errno> {
         let end = at.checked_add(data.len() as u64).filter(|end| *end <= LARGEST).ok_or(Errno::EFBIG)?;
         if data.is_empty() {
             return Ok(0);
         }
+        if self.write_inline(ino, at, data) {
+            return Ok(data.len());
+        }
+        self.spill(ino)?;
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
         let needed = touched.clone().filter(|block| self.overwritable(ino, *block).is_none()).count();
         let wanted = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { needed };
@@ -108,11 +130,50 @@ impl State {
                 self.release_block(ino, block);
             }
         }
+        self.written(ino, end);
+        Ok(data.len())
+    }
+
+    /// Size and times after a write that ended at `end`.
+    fn written(&mut self, ino: Ino, end: u64) {
         let now = self.now();
+        let keeps_times = self.has(Quirk::WriteKeepsTimes) && self.inode(ino).sealed;
         let file = self.inode_mut(ino);
         file.size = file.size.max(end);
-        (file.mtime, file.ctime) = (now, now);
-        Ok(data.len())
+        if !keeps_times {
+            (file.mtime, file.ctime) = (now, now);
+        }
+    }
+
+    /// Writes into the inode, if the file is small enough and has no storage of its own.
+    fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
+        let end = at + data.len() as u64;
+        let file = self.inode_mut(ino);
+        if end.max(file.size) > INLINE || !file.map.is_empty() || (file.inline.is_none() && file.size > 0) {
+            return false;
+        }
+        let inline = file.inline.get_or_insert_default();
+        inline.resize(inline.len().max(end as usize), 0);
+        inline[at as usize..end as usize].copy_from_slice(data);
+        self.written(ino, end);
+        true
+    }
+
+    /// Gives the data of a small file a place on storage.
+    pub(crate) fn spill(&mut self, ino: Ino) -> Result<(), Errno> {
+        let Some(data) = self.inode(ino).inline.clone() else { return Ok(()) };
+        self.inode_mut(ino).inline = None;
+        if data.is_empty() {
+            return Ok(());
+        }
+        match self.place(ino, 0) {
+            Ok(address) => self.store.block_mut(address)[..data.len()].copy_from_slice(&data),
+            Err(errno) => {
+                self.inode_mut(ino).inline = Some(data);
+                return Err(errno);
+            }
+        }
+        Ok(())
     }
 
     /// The block can be overwritten where it is: written, and of this file alone.
@@ -138,19 +199,6 @@ impl State {
         }
         self.inode_mut(ino).map.insert(block, Extent { address, written: true });
         Ok(address)
-    }
-
-    /// Moves a file to other places, as a defragmenter would: what nobody may do to a sealed file.
-    pub(crate) fn relocate(&mut self, ino: Ino) {
-        let blocks: Vec<(u64, Extent)> = self.inode(ino).map.iter().map(|(block, extent)| (*block, *extent)).collect();
-        let mut left = Vec::new();
-        for (block, old) in blocks {
-            let Some(address) = self.allocator.allocate() else { break };
-            self.store.copy(old.address, address);
-            self.inode_mut(ino).map.insert(block, Extent { address, written: old.written });
-            left.push(old.address);
-        }
-        left.into_iter().for_each(|address| self.allocator.release(address));
     }
 
     pub(crate) fn release_block(&mut self, ino: Ino, block: u64) {
@@ -202,6 +250,7 @@ impl State {
             if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
                 fs.relocate(descriptor.ino);
             }
+            fs.commit();
             Ok(())
         })
     }
@@ -225,6 +274,7 @@ impl State {
 
     pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let old = self.inode(ino).size;
+        self.spill(ino)?;
         if size < old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
@@ -271,6 +321,11 @@ impl State {
                 || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
         };
         self.guarded(caller, target.ino, target.writable(), op, |fs| {
+            if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
+                fs.write_at(target.ino, to_offset, &data)?;
+                fs.inode_mut(target.ino).sealed = true;
+                return Ok(data.len());
+            }
             if shares(fs) {
                 let count = data.len().div_ceil(BLOCK) as u64;
                 fs.share(source.ino, from_offset / BLOCK as u64, target.ino, to_offset / BLOCK as u64, count);
@@ -278,104 +333,5 @@ impl State {
             }
             fs.write_at(target.ino, to_offset, &data)
         })
-    }
-
-    pub(crate) fn clone_file(&mut self, caller: Caller, from: Fd, to: Fd) -> Result<(), Errno> {
-        let (source, target) = (self.descriptor(from)?.clone(), self.descriptor(to)?.clone());
-        if !source.readable() || !target.writable() {
-            return Err(Errno::EBADF);
-        }
-        self.guarded(caller, source.ino, source.writable(), Op::CloneFrom, |fs| {
-            fs.guarded(caller, target.ino, true, Op::CloneInto, |fs| {
-                if source.ino == target.ino {
-                    return Ok(());
-                }
-                let (size, blocks) = (fs.inode(source.ino).size, fs.inode(source.ino).blocks());
-                fs.resize(target.ino, 0)?;
-                fs.share(source.ino, 0, target.ino, 0, blocks);
-                fs.inode_mut(target.ino).size = size;
-                Ok(())
-            })
-        })
-    }
-
-    /// Makes `count` blocks of one file blocks of another as well.
-    fn share(&mut self, source: Ino, first: u64, target: Ino, at: u64, count: u64) {
-        for step in 0..count {
-            self.release_block(target, at + step);
-            if let Some(extent) = self.inode(source).map.get(&(first + step)).copied() {
-                self.allocator.share(extent.address);
-                self.inode_mut(target).map.insert(at + step, extent);
-            }
-        }
-    }
-
-    pub(crate) fn map(
-        &mut self,
-        caller: Caller,
-        fd: Fd,
-        len: usize,
-        shared: bool,
-        write: bool,
-    ) -> Result<MapId, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
-        if len == 0 {
-            return Err(Errno::EINVAL);
-        }
-        if !descriptor.readable() || (shared && write && !descriptor.writable()) {
-            return Err(Errno::EACCES);
-        }
-        let ino = descriptor.ino;
-        self.guarded(caller, ino, descriptor.writable(), Op::Map { shared, write }, |fs| {
-            let id = fs.number();
-            fs.mappings.insert(id, Mapping { ino, len, shared, write, private: BTreeMap::new() });
-            fs.inode_mut(ino).mappings += 1;
-            Ok(id)
-        })
-    }
-
-    pub(crate) fn load(&self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
-        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
-        self.within(mapping, offset, len)?;
-        let mut data = self.read_at(mapping.ino, offset as u64, len);
-        data.resize(len, 0);
-        for (index, byte) in data.iter_mut().enumerate() {
-            *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
-        }
-        Ok(data)
-    }
-
-    pub(crate) fn store_through(&mut self, id: MapId, offset: usize, data: &[u8]) -> Result<(), Errno> {
-        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
-        self.within(mapping, offset, data.len())?;
-        let (ino, shared) = (mapping.ino, mapping.shared);
-        if !mapping.write {
-            return Err(Errno::EFAULT);
-        }
-        if !shared {
-            let mapping = self.mappings.get_mut(&id).ok_or(Errno::EFAULT)?;
-            mapping.private.extend(data.iter().enumerate().map(|(index, byte)| (offset + index, *byte)));
-            return Ok(());
-        }
-        if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
-            return Ok(());
-        }
-        // What is stored beyond the size, in the last page, is not data of the file.
-        let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
-        self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
-    }
-
-    /// A mapping reaches to the end of the last page of the file.
-    fn within(&self, mapping: &Mapping, offset: usize, len: usize) -> Result<(), Errno> {
-        let pages = self.inode(mapping.ino).size.next_multiple_of(BLOCK as u64) as usize;
-        let end = offset.checked_add(len).ok_or(Errno::EFAULT)?;
-        if end <= pages.min(mapping.len) { Ok(()) } else { Err(Errno::EFAULT) }
-    }
-
-    pub(crate) fn unmap(&mut self, id: MapId) -> Result<(), Errno> {
-        let mapping = self.mappings.remove(&id).ok_or(Errno::EINVAL)?;
-        self.inode_mut(mapping.ino).mappings -= 1;
-        self.release_unused(mapping.ino);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The file system: its state, and the way every call takes through the rules.
 
 use crate::call::{Call, Caller, Fd, MapId, Outcome, Reply};
+use crate::durability::Committed;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::{Answer, Op, Request, rule_for};
 use crate::store::{Address, Allocator, BLOCK, Store};
@@ -48,6 +49,12 @@ pub(crate) struct State {
     pub(crate) names: BTreeMap<String, Ino>,
     pub(crate) descriptors: BTreeMap<Fd, Descriptor>,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
+    pub(crate) registrations: BTreeMap<MapId, Ino>,
+    pub(crate) committed: Option<Committed>,
+    pub(crate) losing_power: bool,
+    /// What a violation lets happen between the check of a call and its effect, and what came of it.
+    intruder: Option<(Caller, Call)>,
+    intruded: Option<Outcome>,
     pub(crate) next: u64,
     pub(crate) clock: i128,
     pub(crate) read_only: bool,
@@ -77,6 +84,11 @@ impl Fs {
             names: BTreeMap::new(),
             descriptors: BTreeMap::new(),
             mappings: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            committed: None,
+            losing_power: false,
+            intruder: None,
+            intruded: None,
             next: ROOT + 1,
             clock: 0,
             read_only: false,
@@ -92,6 +104,24 @@ impl Fs {
     /// Makes a system call.
     pub fn call(&self, caller: Caller, call: &Call) -> Outcome {
         self.state().call(caller, call)
+    }
+
+    /// Makes two system calls at the same time.
+    pub fn race(&self, caller: Caller, one: &Call, other: &Call) -> (Outcome, Outcome) {
+        if self.state().has(Quirk::RaceLost) {
+            let mut state = self.state();
+            state.intruder = Some((caller, other.clone()));
+            let outcome = state.call(caller, one);
+            let intruded = state.intruded.take();
+            state.intruder = None;
+            return (outcome, intruded.unwrap_or_else(|| state.call(caller, other)));
+        }
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| self.call(caller, other));
+            let first = self.call(caller, one);
+            // A thread that panics is a bug of the model, which the case reports as an error.
+            (first, second.join().unwrap_or(Err(Errno::EIO)))
+        })
     }
 
     /// Gives access to the storage of a file as it is now. The agent is not a hold: it stands for a device that was
@@ -124,8 +154,8 @@ impl Agent {
     /// Writes to what was at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
     pub fn write(&self, offset: usize, data: &[u8]) {
         let mut state = self.fs.state();
-        for (at, bytes) in self.span(offset, data.len()).iter().zip(data.chunks_exact(BLOCK)) {
-            state.store.block_mut(*at).copy_from_slice(bytes);
+        for (at, bytes) in self.span(offset, data.len()).iter().zip(data.as_chunks::<BLOCK>().0) {
+            state.agent_wrote(*at, bytes);
         }
     }
 
@@ -135,7 +165,7 @@ impl Agent {
 }
 
 impl State {
-    fn call(&mut self, caller: Caller, call: &Call) -> Outcome {
+    pub(crate) fn call(&mut self, caller: Caller, call: &Call) -> Outcome {
         match call {
             Call::Open { name, flags, mode } => self.open(caller, name, *flags, *mode).map(|fd| number(fd.into())),
             Call::Close { fd } => self.close(*fd).map(zero),
@@ -153,6 +183,23 @@ impl State {
             Call::Fallocate { fd, mode, offset, len } => self.fallocate(caller, *fd, *mode, *offset, *len).map(zero),
             Call::CopyRange { from, from_offset, to, to_offset, len } => {
                 self.copy_range(caller, (*from, *from_offset), (*to, *to_offset), *len).map(length)
+            }
+            Call::PwriteAtomic { fd, offset, data } => self.write_atomic(caller, *fd, *offset, data).map(length),
+            Call::Dedupe { from, to, len } => self.dedupe(caller, *from, *to, *len).map(length),
+            Call::Exchange { one, other } => self.exchange_contents(caller, *one, *other).map(zero),
+            Call::Snapshot => self.snapshot(caller).map(zero),
+            Call::Defragment { fd } => self.defragment(caller, *fd).map(zero),
+            Call::Collect => {
+                self.collect();
+                Ok(number(0))
+            }
+            Call::Shrink { size } => self.shrink(caller, *size).map(zero),
+            Call::Register { map } => self.register(caller, *map).map(|id| number(id as i64)),
+            Call::Unregister { registration } => self.unregister(*registration).map(zero),
+            Call::Cycle => self.cycle().map(zero),
+            Call::PowerLoss { during } => {
+                self.power_loss(caller, during.as_deref());
+                Ok(number(0))
             }
             Call::Clone { from, to } => self.clone_file(caller, *from, *to).map(zero),
             Call::Map { fd, len, shared, write } => {
@@ -185,8 +232,8 @@ impl State {
             Call::ChangeFlags { fd, set, clear } => self.change_flags(caller, *fd, *set, *clear).map(zero),
             Call::FreeSpace => Ok(length(self.allocator.free() * BLOCK)),
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
-            // Swap belongs to the kernel's memory management; there is none here.
-            Call::Swapon { .. } | Call::Swapoff { .. } => Err(Errno::ENOSYS),
+            Call::Swapon { fd } => self.swapon(caller, *fd).map(zero),
+            Call::Swapoff { fd } => self.swapoff(caller, *fd).map(zero),
         }
     }
 
@@ -210,7 +257,7 @@ impl State {
             read_only: self.read_only,
         };
         let Some(rule) = rule_for(&request) else {
-            return act(self);
+            return self.answer(ino, Answer::Proceed, act);
         };
         let broken = self.violation.as_ref().filter(|v| v.clause == rule.clause).map(|v| v.how);
         match broken {
@@ -224,6 +271,20 @@ impl State {
         }
     }
 
+    /// Asks the rules about several files, and carries the request out if they let it through for all.
+    pub(crate) fn guarded_all(
+        &mut self,
+        caller: Caller,
+        files: &[Ino],
+        op: Op,
+        act: &mut dyn FnMut(&mut Self) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        match files.split_first() {
+            None => act(self),
+            Some((file, rest)) => self.guarded(caller, *file, true, op, |fs| fs.guarded_all(caller, rest, op, act)),
+        }
+    }
+
     fn answer<T: Default>(
         &mut self,
         ino: Ino,
@@ -231,7 +292,16 @@ impl State {
         act: impl FnOnce(&mut Self) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         match answer {
-            Answer::Proceed => act(self),
+            Answer::Proceed => {
+                if let Some((caller, call)) = self.intruder.take() {
+                    let outcome = self.call(caller, &call);
+                    self.intruded = Some(outcome);
+                    if self.breaks(&iomap_clauses::RACE_SEALS) {
+                        return Err(Errno::EBUSY);
+                    }
+                }
+                act(self)
+            }
             Answer::Done => Ok(T::default()),
             Answer::Refuse(errno) => {
                 if errno == Errno::ETXTBSY {
@@ -251,9 +321,16 @@ impl State {
         if self.has(Quirk::RefusalMovesOffset) {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
         }
+        if self.has(Quirk::RefusalWaits) {
+            std::thread::sleep(std::time::Duration::from_millis(1200));
+        }
         if self.has(Quirk::MoveOnRefusal) {
             self.relocate(ino);
         }
+    }
+
+    fn breaks(&self, clause: &iomap_clauses::Clause) -> bool {
+        self.violation.as_ref().is_some_and(|v| v.clause == clause)
     }
 
     pub(crate) fn has(&self, quirk: Quirk) -> bool {

@@ -22,8 +22,11 @@ pub(crate) struct Extent {
     pub(crate) written: bool,
 }
 
+/// Files up to this size, in bytes, keep their data in the inode until they grow.
+pub(crate) const INLINE: u64 = 64;
+
 /// A file. `map` goes from the number of a block in the file to its place; what is missing is a hole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
     pub(crate) mode: u32,
@@ -37,11 +40,16 @@ pub(crate) struct Inode {
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
     pub(crate) map: BTreeMap<u64, Extent>,
+    /// The data of a small file, which then has no map.
+    pub(crate) inline: Option<Vec<u8>>,
     pub(crate) sealed: bool,
     /// The descriptor that sealed the file: only a violation looks at it.
     pub(crate) sealed_by: Option<Fd>,
     pub(crate) descriptors: usize,
     pub(crate) mappings: usize,
+    pub(crate) registrations: usize,
+    /// It is an active swap file.
+    pub(crate) swap: bool,
 }
 
 impl Inode {
@@ -59,10 +67,13 @@ impl Inode {
             flags: 0,
             xflags: 0,
             map: BTreeMap::new(),
+            inline: None,
             sealed: false,
             sealed_by: None,
             descriptors: 0,
             mappings: 0,
+            registrations: 0,
+            swap: false,
         }
     }
 

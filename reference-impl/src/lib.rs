@@ -8,11 +8,15 @@ mod allocation;
 mod attributes;
 mod call;
 mod data;
+mod durability;
 mod fs;
+mod holds;
 mod inode;
 mod mode;
+mod mover;
 mod names;
 mod rules;
+mod sharing;
 mod store;
 mod violation;
 

@@ -57,7 +57,9 @@ impl State {
             return Err(Errno::EEXIST);
         }
         let (ino, now) = (self.number(), self.now());
-        self.inodes.insert(ino, Inode::new(kind, mode, now));
+        let mut inode = Inode::new(kind, mode, now);
+        inode.sealed = self.has(Quirk::NewFileInherits) && self.inodes.values().any(|file| file.sealed);
+        self.inodes.insert(ino, inode);
         self.names.insert(name.to_owned(), ino);
         Ok(ino)
     }
@@ -152,7 +154,8 @@ impl State {
     /// Frees the file if neither a name nor a descriptor nor a mapping refers to it.
     pub(crate) fn release_unused(&mut self, ino: Ino) {
         let file = self.inode(ino);
-        if file.links + file.descriptors as u64 + file.mappings as u64 == 0 && ino != ROOT {
+        let references = file.descriptors + file.mappings + file.registrations;
+        if file.links == 0 && references == 0 && ino != ROOT {
             if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
                 self.release_all(ino);
             }

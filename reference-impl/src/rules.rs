@@ -3,7 +3,7 @@
 //! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
 //! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
 
-use crate::call::{Caller, XFLAG_SEALED};
+use crate::call::{Caller, FLAG_COMPRESS, XFLAG_SEALED};
 use crate::inode::{Inode, Kind};
 use crate::mode::Mode;
 use iomap_clauses::*;
@@ -25,6 +25,7 @@ pub(crate) enum Op {
     OpenToWrite,
     OpenToTruncate,
     Write { offset: u64, len: u64, append: bool },
+    WriteAtomic { offset: u64, len: u64 },
     CopyInto { offset: u64, len: u64 },
     CopyFrom,
     Map { shared: bool, write: bool },
@@ -34,6 +35,16 @@ pub(crate) enum Op {
     Fallocate(Allocation),
     CloneFrom,
     CloneInto,
+    DedupeFrom,
+    DedupeInto,
+    ExchangeOne,
+    ExchangeOther,
+    Snapshot,
+    Defragment,
+    ShrinkAway,
+    SetFlags { old: u32, new: u32 },
+    Register,
+    Swapon,
     Unlink,
     Rename,
     Replace,
@@ -74,7 +85,9 @@ impl Request<'_> {
     /// The range of a write, by any call: offset and length.
     fn written(&self) -> Option<(u64, u64)> {
         match self.op {
-            Op::Write { offset, len, .. } | Op::CopyInto { offset, len } => Some((offset, len)),
+            Op::Write { offset, len, .. } | Op::WriteAtomic { offset, len } | Op::CopyInto { offset, len } => {
+                Some((offset, len))
+            }
             _ => None,
         }
     }
@@ -152,10 +165,12 @@ pub(crate) static RULES: &[Rule] = &[
     done(&SEAL_AGAIN, |r| r.sealing(|_| r.sealed())),
     refuse(&SEAL_NEVER, EOPNOTSUPP, |r| r.sealing(|_| r.file.never_in_place())),
     refuse(&SEAL_EMPTY, EINVAL, |r| r.sealing(|_| r.file.size == 0)),
+    refuse(&SEAL_INLINE, EINVAL, |r| r.sealing(|_| r.file.inline.is_some())),
     refuse(&SEAL_HOLE, EINVAL, |r| r.sealing(|_| r.file.hole().is_some())),
     refuse(&SEAL_UNWRITTEN, EINVAL, |r| r.sealing(|_| r.file.has_unwritten())),
     refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared)),
     refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
+    refuse(&HOLD_REGISTRATION, EBUSY, |r| r.sealing(|_| r.file.registrations > 0)),
     grant(&SEAL_UNLINKED, |r| r.sealing(|_| r.file.links == 0)),
     grant(&SEAL_LONG, |r| r.sealing(|c| c.len.unsigned_abs() > r.file.size)),
     grant(&SEAL_SEALED, |r| r.sealing(|_| true)),
@@ -167,18 +182,24 @@ pub(crate) static RULES: &[Rule] = &[
     refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.len.unsigned_abs() < r.file.size)),
     done(&UNSEAL_AGAIN, |r| r.unsealing(|_| !r.sealed())),
     refuse(&UNSEAL_MAPPED, EBUSY, |r| r.unsealing(|_| r.file.is_mapped())),
+    refuse(&HOLD_REGISTRATION, EBUSY, |r| r.unsealing(|_| r.file.registrations > 0)),
+    refuse(&SWAP_UNSEAL, EBUSY, |r| r.unsealing(|_| r.file.swap)),
     grant(&UNSEAL_UNSEALED, |r| r.unsealing(|_| true)),
+    // Holds.
+    grant(&HOLD_REGISTER, |r| r.is(Op::Register)),
     // Reading and opening.
     grant(&READ_ANY, |r| r.is(Op::Read)),
     grant(&OPEN_WRITE, |r| r.is(Op::OpenToWrite)),
     // Writes.
     first(&WRITE_READONLY, EBADF, |r| r.written().is_some() && !r.writable),
     done(&WRITE_EMPTY, |r| r.written().is_some_and(|(_, len)| len == 0)),
+    refuse(&SWAP_WRITES, ETXTBSY, |r| r.file.swap && r.written().is_some()),
     refuse(&WRITE_APPEND, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Write { append: true, .. })),
     refuse(&WRITE_BEYOND, ETXTBSY, |r| r.sealed() && r.written().is_some_and(|(offset, _)| offset >= r.file.size)),
     refuse(&WRITE_CROSSING, ETXTBSY, |r| {
         r.sealed() && r.written().is_some_and(|(offset, len)| offset.saturating_add(len) > r.file.size)
     }),
+    grant(&WRITE_ATOMIC, |r| r.sealed() && matches!(r.op, Op::WriteAtomic { .. })),
     grant(&WRITE_FULL, |r| r.sealed() && r.written().is_some() && r.full),
     grant(&WRITE_COPY, |r| r.sealed() && matches!(r.op, Op::CopyInto { .. })),
     grant(&WRITE_INSIDE, |r| r.sealed() && r.written().is_some()),
@@ -217,6 +238,17 @@ pub(crate) static RULES: &[Rule] = &[
     // Sharing.
     refuse(&SHARE_SOURCE, ETXTBSY, |r| r.is(Op::CloneFrom)),
     refuse(&SHARE_TARGET, ETXTBSY, |r| r.is(Op::CloneInto)),
+    refuse(&SHARE_DEDUPE_SOURCE, ETXTBSY, |r| r.is(Op::DedupeFrom)),
+    refuse(&SHARE_DEDUPE_TARGET, ETXTBSY, |r| r.is(Op::DedupeInto)),
+    refuse(&SHARE_EXCHANGE, ETXTBSY, |r| r.is(Op::ExchangeOne)),
+    refuse(&SHARE_EXCHANGE_OTHER, ETXTBSY, |r| r.is(Op::ExchangeOther)),
+    refuse(&SHARE_SNAPSHOT, ETXTBSY, |r| r.is(Op::Snapshot)),
+    // Moving by the system.
+    refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
+    refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
+    refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
+        r.sealed() && matches!(r.op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0)
+    }),
     // Names.
     grant(&NAME_UNLINK, |r| r.is(Op::Unlink)),
     grant(&NAME_RENAME, |r| r.is(Op::Rename)),
@@ -228,6 +260,8 @@ pub(crate) static RULES: &[Rule] = &[
     grant(&META_CHOWN, |r| r.is(Op::Chown)),
     grant(&META_UTIMES, |r| r.is(Op::Utimes)),
     grant(&META_XATTR, |r| r.is(Op::Xattr)),
+    // Swap.
+    grant(&SWAP_ON, |r| r.is(Op::Swapon)),
     // Asking for the state.
     grant(&QUERY_READONLY_MOUNT, |r| r.op == Op::Query && r.read_only),
     grant(&QUERY_UNPRIVILEGED, |r| r.op == Op::Query && !r.privileged()),
@@ -246,12 +280,33 @@ pub(crate) static RULES: &[Rule] = &[
 /// Clauses that hold because of what the whole file system does, not because of one row.
 /// Each has a violation in [`crate::violation`] all the same.
 pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
+    (&REFUSE_PROMPT, "the rules come before anything that could wait"),
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
     (&SEAL_KEEPS, "sealing sets the state and the status change time, nothing else"),
     (&SEAL_CTIME, "sealing sets the status change time"),
     (&SEAL_INODE, "the state is a field of the inode"),
     (&SEAL_UNFIT, "sealing prepares nothing"),
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
+    (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
+    (&HOLD_CLOSE, "descriptors are not looked at"),
+    (&WRITE_TIMES, "a write is a write"),
+    (&MAP_TAIL, "only what is inside the size is written"),
+    (&MAP_BEYOND, "a mapping ends with the last page of the file"),
+    (&MOVER_COLLECT, "sealed files are passed over"),
+    (&SWAP_KEEPS, "activation reads the header and the map"),
+    (&SWAP_OFF, "being active and being sealed are two fields"),
+    (&SWAP_UNSEALED, "being active and being sealed are two fields"),
+    (&DURABLE_SEAL, "sealing commits before it returns"),
+    (&DURABLE_DATA, "sealing commits the data as well"),
+    (&DURABLE_EITHER, "a commit is done as a whole or not at all"),
+    (&DURABLE_REMOUNT, "the state is committed with the inode"),
+    (&DURABLE_UNSEAL, "unsealing commits before it returns"),
+    (&DURABLE_AGENT, "an agent writes to storage, not to the write cache"),
+    (&COPY_UNSEALED, "copying is writing to another file"),
+    (&COPY_INHERIT, "a new inode is not sealed"),
+    (&RACE_SEALS, "calls follow one another"),
+    (&RACE_TRUNCATE, "calls follow one another"),
+    (&RACE_WRITE, "calls follow one another"),
     (&UNSEAL_ORDINARY, "the state is all that the rules look at"),
     (&UNSEAL_KEEPS, "unsealing clears the state and sets the status change time, nothing else"),
     (&UNSEAL_CTIME, "unsealing sets the status change time"),

@@ -7,7 +7,7 @@ pub const BLOCK: usize = 4096;
 pub type Address = usize;
 
 /// The storage itself: what an agent reaches without asking the file system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     bytes: Vec<u8>,
 }
@@ -15,6 +15,10 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn new(blocks: usize) -> Self {
         Self { bytes: vec![0; blocks * BLOCK] }
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.bytes.len() / BLOCK
     }
 
     pub(crate) fn block(&self, at: Address) -> &[u8] {
@@ -25,13 +29,17 @@ impl Store {
         &mut self.bytes[at * BLOCK..(at + 1) * BLOCK]
     }
 
+    pub(crate) fn truncate(&mut self, blocks: usize) {
+        self.bytes.truncate(blocks * BLOCK);
+    }
+
     pub(crate) fn copy(&mut self, from: Address, to: Address) {
         self.bytes.copy_within(from * BLOCK..(from + 1) * BLOCK, to * BLOCK);
     }
 }
 
 /// How many files refer to each block. A block with more than one reference is shared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Allocator {
     references: Vec<u16>,
 }
@@ -59,6 +67,14 @@ impl Allocator {
 
     pub(crate) fn is_shared(&self, at: Address) -> bool {
         self.references[at] > 1
+    }
+
+    pub(crate) fn used_from(&self, limit: usize) -> usize {
+        self.references.iter().skip(limit).filter(|count| **count > 0).count()
+    }
+
+    pub(crate) fn truncate(&mut self, blocks: usize) {
+        self.references.truncate(blocks);
     }
 
     pub(crate) fn free(&self) -> usize {

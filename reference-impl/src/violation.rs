@@ -56,6 +56,25 @@ pub(crate) enum Quirk {
     StateHidden,
     StateAlwaysShown,
     AttributesDropState,
+    RefusalWaits,
+    UnsealNeedsOnlyOpener,
+    MoveOnAtomicWrite,
+    WriteKeepsTimes,
+    TailIsData,
+    AccessBeyond,
+    CollectMoves,
+    SwaponMoves,
+    SwapoffUnseals,
+    SwaponSeals,
+    SealNotCommitted,
+    SealCommitsNoData,
+    TornSeal,
+    MountForgets,
+    UnsealNotCommitted,
+    AgentDataLost,
+    CopyInherits,
+    NewFileInherits,
+    RaceLost,
 }
 
 static QUIRKS: &[(Quirk, &Clause, &str)] = &[
@@ -89,6 +108,28 @@ static QUIRKS: &[(Quirk, &Clause, &str)] = &[
     (Quirk::StateHidden, &QUERY_SEALED, "hidden"),
     (Quirk::StateAlwaysShown, &QUERY_UNSEALED, "always_shown"),
     (Quirk::AttributesDropState, &QUERY_OTHERS, "drops_state"),
+    (Quirk::RefusalWaits, &REFUSE_PROMPT, "waits"),
+    (Quirk::ReadonlyMountSeals, &UNSEAL_READONLY_MOUNT, "permitted"),
+    (Quirk::UnsealNeedsOnlyOpener, &HOLD_CLOSE, "counts_descriptors"),
+    (Quirk::MoveOnAtomicWrite, &WRITE_ATOMIC, "moves"),
+    (Quirk::WriteKeepsTimes, &WRITE_TIMES, "keeps_times"),
+    (Quirk::TailIsData, &MAP_TAIL, "is_data"),
+    (Quirk::AccessBeyond, &MAP_BEYOND, "permitted"),
+    (Quirk::CollectMoves, &MOVER_COLLECT, "moves"),
+    (Quirk::SwaponMoves, &SWAP_KEEPS, "moves"),
+    (Quirk::SwapoffUnseals, &SWAP_OFF, "unseals"),
+    (Quirk::SwaponSeals, &SWAP_UNSEALED, "seals"),
+    (Quirk::SealNotCommitted, &DURABLE_SEAL, "not_committed"),
+    (Quirk::SealCommitsNoData, &DURABLE_DATA, "no_data"),
+    (Quirk::TornSeal, &DURABLE_EITHER, "torn"),
+    (Quirk::MountForgets, &DURABLE_REMOUNT, "forgotten"),
+    (Quirk::UnsealNotCommitted, &DURABLE_UNSEAL, "not_committed"),
+    (Quirk::AgentDataLost, &DURABLE_AGENT, "lost"),
+    (Quirk::CopyInherits, &COPY_UNSEALED, "inherits"),
+    (Quirk::NewFileInherits, &COPY_INHERIT, "inherits"),
+    (Quirk::RaceLost, &RACE_SEALS, "lost"),
+    (Quirk::RaceLost, &RACE_TRUNCATE, "lost"),
+    (Quirk::RaceLost, &RACE_WRITE, "lost"),
 ];
 
 /// Every violation there is, in the order of the rules.
@@ -135,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn every_quirk_is_listed_once() {
-        for (quirk, ..) in QUIRKS {
-            assert_eq!(QUIRKS.iter().filter(|(q, ..)| q == quirk).count(), 1, "{quirk:?}");
+    fn violations_have_names_of_their_own() {
+        for (_, clause, name) in QUIRKS {
+            assert_eq!(QUIRKS.iter().filter(|(_, c, n)| c == clause && n == name).count(), 1, "{clause}/{name}");
         }
     }
 }

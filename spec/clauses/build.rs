@@ -46,7 +46,7 @@ fn constant(out: &mut String, clause: &Clause) {
     let _ = write!(
         out,
         "#[doc = {:?}]\npub static {}: Clause = Clause {{ id: {:?}, level: Level::{:?}, ok: {:?}, errnos: &[{}], \
-         observe: &[{}], page: {:?}, section: {:?}, text: {:?}, hash: {:?}, uncased: {:?} }};\n",
+         observe: &[{}], page: {:?}, section: {:?}, text: {:?}, hash: {:?}, why: {:?}, uncased: {:?} }};\n",
         clause.text,
         name(&clause.id),
         clause.id,
@@ -58,6 +58,7 @@ fn constant(out: &mut String, clause: &Clause) {
         clause.section,
         clause.text,
         clause.hash,
+        clause.why,
         clause.uncased,
     );
 }

@@ -1,4 +1,4 @@
-//! The marker line of a clause: `r[id attribute=value …]`.
+//! The marker of a clause: `r[id attribute=value …]`.
 
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::{Level, Observe};
@@ -11,12 +11,13 @@ use std::sync::LazyLock;
 const ID_BYTES: usize = 32;
 
 /// Every attribute and what may stand after its `=`.
-const ATTRIBUTES: [(&str, &str); 6] = [
+const ATTRIBUTES: [(&str, &str); 7] = [
     ("level", "one of must, should, may"),
     ("result", "ok"),
     ("errno", "names of Linux errors with commas between them, such as ETXTBSY or EINVAL,EPERM"),
     ("observe", "some of call, data, storage, crash, time with commas between them, each once"),
     ("since", "a version, such as 0.1"),
+    ("why", "who asked for it, or what it is good for, in quotation marks"),
     ("uncased", "the reason why no case cites the clause, in quotation marks"),
 ];
 
@@ -55,16 +56,33 @@ pub(crate) struct Marker {
     pub(crate) errnos: Vec<String>,
     pub(crate) observe: Vec<Observe>,
     pub(crate) since: Option<String>,
+    pub(crate) why: Option<String>,
     pub(crate) uncased: Option<String>,
 }
 
-/// Reads the marker on the line `line` of the source. What is wrong goes to `findings`; there is a marker
+/// The length of the marker that `text` begins with, its `]` included. If it has no end: the quotation mark that is not
+/// closed on its line, if there is one.
+pub(crate) fn length(text: &str) -> Result<usize, Option<usize>> {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (c, quote) {
+            (']', None) => return Ok(at + 1),
+            ('"', None) => quote = Some(at),
+            ('"', Some(_)) => quote = None,
+            ('\n', Some(_)) => break,
+            _ => {}
+        }
+    }
+    Err(quote)
+}
+
+/// Reads the marker at the beginning of the paragraph `span`. What is wrong goes to `findings`; there is a marker
 /// as soon as there is an id, so that references to a clause with a bad attribute are no second finding.
-pub(crate) fn marker(source: &Source, line: Range<usize>, findings: &mut Vec<Diagnostic>) -> Option<Marker> {
+pub(crate) fn marker(source: &Source, span: Range<usize>, findings: &mut Vec<Diagnostic>) -> Option<Marker> {
     let mut reader = Reader { source, findings };
-    let words = reader.words(line.clone())?;
+    let words = reader.words(span.clone())?;
     let Some((id_span, attributes)) = words.split_first() else {
-        reader.report(line, "bad-id", "a clause needs an id", "write r[area.behaviour level=must …]");
+        reader.report(span, "bad-id", "a clause needs an id", "write r[area.behaviour level=must …]");
         return None;
     };
     let id = &source.text[id_span.clone()];
@@ -84,6 +102,7 @@ pub(crate) fn marker(source: &Source, line: Range<usize>, findings: &mut Vec<Dia
         errnos: vec![],
         observe: vec![],
         since: None,
+        why: None,
         uncased: None,
     };
     let mut seen = BTreeSet::new();
@@ -125,54 +144,56 @@ impl<'a> Reader<'a> {
     }
 
     /// The words between the brackets; white space inside quotation marks does not end a word.
-    fn words(&mut self, line: Range<usize>) -> Option<Vec<Range<usize>>> {
-        let text = &self.source.text[line.clone()];
-        let mut words: Vec<Range<usize>> = vec![];
+    fn words(&mut self, span: Range<usize>) -> Option<Vec<Range<usize>>> {
+        let text = &self.source.text[span.clone()];
+        let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |length| at + length);
+        let in_source = |range: Range<usize>| span.start + range.start..span.start + range.end;
+        let end = match length(text) {
+            Ok(end) => end,
+            Err(Some(quote)) => {
+                self.report(
+                    in_source(quote..line_end(quote)),
+                    "unterminated-quote",
+                    "this quotation mark is never closed",
+                    "close it on the same line: uncased=\"reason\"]",
+                );
+                return None;
+            }
+            Err(None) => {
+                self.report(
+                    in_source(0..line_end(0)),
+                    "malformed-marker",
+                    "the marker does not end with `]` in its paragraph",
+                    "close it before the clause's text: r[id level=must …]",
+                );
+                return None;
+            }
+        };
+        if !text[end..line_end(end)].trim().is_empty() {
+            self.report(
+                in_source(end..line_end(end)),
+                "malformed-marker",
+                "the text of a clause does not begin on a line of its marker",
+                "begin the clause's text on the next line",
+            );
+            return None;
+        }
+        let mut words = vec![];
         let mut start = None;
-        let mut quote = None;
-        for (at, c) in text.char_indices().skip("r[".len()) {
-            let ends_word = quote.is_none() && (c == ']' || c.is_whitespace());
-            match (ends_word, start) {
+        let mut quoted = false;
+        for (at, c) in text[..end].char_indices().skip("r[".len()) {
+            quoted ^= c == '"';
+            // Outside quotation marks the only `]` is the last character.
+            match (!quoted && (c == ']' || c.is_whitespace()), start) {
                 (true, Some(from)) => {
-                    words.push(line.start + from..line.start + at);
+                    words.push(in_source(from..at));
                     start = None;
                 }
                 (false, None) => start = Some(at),
                 _ => {}
             }
-            if c == '"' {
-                quote = if quote.is_none() { Some(at) } else { None };
-            }
-            if ends_word && c == ']' {
-                let rest = &text[at + 1..];
-                if rest.trim().is_empty() {
-                    return Some(words);
-                }
-                let span = line.start + at + 1..line.end;
-                self.report(
-                    span,
-                    "malformed-marker",
-                    "the marker has its line to itself",
-                    "begin the clause's text on the next line",
-                );
-                return None;
-            }
         }
-        match quote {
-            Some(at) => self.report(
-                line.start + at..line.end,
-                "unterminated-quote",
-                "this quotation mark is never closed",
-                "close it on the same line: uncased=\"reason\"]",
-            ),
-            None => self.report(
-                line,
-                "malformed-marker",
-                "the marker does not end with `]` on its line",
-                "keep a marker on one line: r[id level=must …]",
-            ),
-        }
-        None
+        Some(words)
     }
 
     /// Splits `name=value`; `None` when there is nothing that could be assigned.
@@ -227,6 +248,10 @@ impl<'a> Reader<'a> {
             "since" => {
                 marker.since = Some(text.to_owned());
                 is_version(text)
+            }
+            "why" => {
+                marker.why = Some(text.to_owned());
+                true
             }
             _ => {
                 marker.uncased = Some(text.to_owned());

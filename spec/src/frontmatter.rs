@@ -12,7 +12,7 @@ type Key = (&'static str, fn(&str) -> bool, &'static str);
 
 const KEYS: [Key; 4] = [
     ("title", is_title, "the name of the page: a letter, then letters, digits and any of _ . -"),
-    ("section", is_section, "a section of the manual: 1 to 8"),
+    ("section", is_section, "a section of the manual: 1 to 8, then lower case letters if it is a part of one"),
     ("date", is_date, "the day of the last change: YYYY-MM-DD"),
     ("version", is_version, "the version of the specification, such as 0.1"),
 ];
@@ -24,7 +24,7 @@ pub(crate) fn is_title(text: &str) -> bool {
 }
 
 fn is_section(text: &str) -> bool {
-    matches!(text.as_bytes(), [b'1'..=b'8'])
+    matches!(text.as_bytes(), [b'1'..=b'8', part @ ..] if part.iter().all(u8::is_ascii_lowercase))
 }
 
 fn is_date(text: &str) -> bool {

@@ -10,14 +10,18 @@ mod diagnostic;
 mod frontmatter;
 mod lint;
 pub mod man;
+mod manual;
 pub mod model;
 mod parse;
 mod resolve;
+mod spelling;
 pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use lint::lint;
+pub use manual::Manual;
 pub use model::{Clause, Level, Observe, Page, Spec};
+pub use spelling::nearest;
 
 use std::fs;
 use std::path::{Path, PathBuf};

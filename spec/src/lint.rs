@@ -4,8 +4,10 @@ use crate::MEASURE;
 use crate::attributes::is_errno;
 use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
+use crate::manual::Manual;
 use crate::model::{Block, Clause, Inline, Level, Page, Section, Spec, plain};
-use std::collections::BTreeSet;
+use crate::spelling;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
@@ -47,31 +49,57 @@ const FACTS: [(Level, &str); 3] = [
 /// How a file system does it is no business of the specification.
 const INNER_WORDS: [&str; 4] = ["block", "blocks", "extent", "extents"];
 
+/// What ends with a full stop and no sentence. A single letter does as well.
+const ABBREVIATIONS: [&str; 6] = ["etc", "cf", "vs", "al", "St", "Fig"];
+
+/// What can stand between a full stop and the end of its sentence.
+const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
+
 /// Source lines fit on a terminal and in a patch.
 const LINE: usize = 80;
 
-const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 8] =
-    [level_of_clauses, level_of_prose, inner_words, section_order, name, errors_order, see_also, line_width];
+const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 9] = [
+    level_of_clauses,
+    level_of_prose,
+    inner_words,
+    section_order,
+    name,
+    errors_order,
+    see_also,
+    line_width,
+    semantic_newlines,
+];
 
-/// Every finding about pages that could be read, in their order.
-pub fn lint(spec: &Spec) -> Vec<Diagnostic> {
+const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 3] = [errors_closure, families, spelling::check];
+
+/// Every finding about pages that could be read, in their order. Whether the pages of others that SEE ALSO names exist
+/// can only be said with a `manual`.
+pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     let mut findings = vec![];
     for page in &spec.pages {
         PAGE_LINTS.iter().for_each(|lint| lint(page, &mut findings));
     }
-    errors_closure(spec, &mut findings);
+    SPEC_LINTS.iter().for_each(|lint| lint(spec, &mut findings));
+    if let Some(manual) = manual {
+        see_also_exists(spec, manual, &mut findings);
+    }
     let order = |finding: &Diagnostic| spec.pages.iter().position(|page| page.source.file == finding.file);
     findings.sort_by_key(|finding| (order(finding), finding.line, finding.column));
     findings
 }
 
 /// The words of running text with their places; code is not running text.
-fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
+pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
     let mut words = vec![];
     for inline in inlines {
         inline.walk(&mut |inline| {
             let Inline::Text { text, at } = inline else { return };
-            for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+            for word in text.split(|c: char| !c.is_alphanumeric() && !"_'’".contains(c)) {
+                let word = word.trim_matches(['\'', '’']);
+                let word = word.strip_suffix("'s").or(word.strip_suffix("’s")).unwrap_or(word);
+                if word.is_empty() {
+                    continue;
+                }
                 // The word is a part of `text`, so the difference of the addresses is its offset.
                 let start = at + (word.as_ptr() as usize - text.as_ptr() as usize);
                 words.push((word, start..start + word.len()));
@@ -137,7 +165,7 @@ fn level_of_prose(page: &Page, findings: &mut Vec<Diagnostic>) {
 }
 
 /// Sections and subsections, each with the title of its section.
-fn sections(page: &Page) -> Vec<(String, &Section)> {
+pub(crate) fn sections(page: &Page) -> Vec<(String, &Section)> {
     let mut title = String::new();
     let titled = page.sections.iter().map(|section| {
         if !section.is_subsection {
@@ -287,8 +315,9 @@ fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
 
 /// The name of the error in the clause's marker.
 fn errno_span(page: &Page, clause: &Clause, errno: &str) -> Range<usize> {
-    let text = &page.source.text[clause.span.clone()];
-    let start = clause.span.start + text.find("errno=").and_then(|at| Some(at + text[at..].find(errno)?)).unwrap_or(0);
+    let text = &page.source.text[clause.marker.clone()];
+    let start =
+        clause.marker.start + text.find("errno=").and_then(|at| Some(at + text[at..].find(errno)?)).unwrap_or(0);
     start..start + errno.len()
 }
 
@@ -303,11 +332,7 @@ fn see_also(page: &Page, findings: &mut Vec<Diagnostic>) {
             if shown.ends_with('.') {
                 report("SEE ALSO ends with a full stop".into(), "remove it: this is a list, not a sentence");
             }
-            let pages: Vec<(&str, &str)> = shown
-                .split(',')
-                .filter_map(|entry| entry.trim().trim_end_matches('.').strip_suffix(')')?.split_once('('))
-                .map(|(name, section)| (section, name))
-                .collect();
+            let pages = references(&shown);
             if let Some(pair) = pages.windows(2).find(|pair| pair[0] > pair[1]) {
                 let [(first_section, first), (section, name)] = [pair[0], pair[1]];
                 report(
@@ -319,9 +344,123 @@ fn see_also(page: &Page, findings: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Section and name of each page in `name(section), name(section)`.
+fn references(shown: &str) -> Vec<(&str, &str)> {
+    let entries = shown.split(',').filter_map(|entry| {
+        entry.trim().trim_end_matches('.').strip_suffix(')')?.split_once('(').map(|(name, section)| (section, name))
+    });
+    entries.collect()
+}
+
+/// A page exists if it is one of these, or its source is beside them, or the manual has it.
+fn see_also_exists(spec: &Spec, manual: &Manual, findings: &mut Vec<Diagnostic>) {
+    for page in &spec.pages {
+        let see_also = sections(page).into_iter().filter(|(title, _)| title == "SEE ALSO");
+        for block in see_also.flat_map(|(_, section)| &section.blocks) {
+            let Block::Paragraph(text) = block else { continue };
+            for (section, name) in references(&plain(text)) {
+                let reference = format!("{name}({section})");
+                let source = page.source.file.with_file_name(format!("{name}.{section}.md"));
+                let own = spec.pages.iter().any(|page| page.reference() == reference) || source.exists();
+                if !own && !manual.has(name, section) {
+                    let message = format!("{reference} is none of these pages, and the manual here does not have it");
+                    let mend = "correct the name or the section, or install the package that has the page";
+                    let span = reference_span(page, span(text), name, section);
+                    findings.push(page.source.diagnostic(span, "see-also-missing", message, mend));
+                }
+            }
+        }
+    }
+}
+
+/// The name in `**name**(section)`, somewhere in a part of the source.
+fn reference_span(page: &Page, part: Range<usize>, name: &str, section: &str) -> Range<usize> {
+    let text = &page.source.text[part.start..];
+    let suffix = format!("({section})");
+    let is_whole = |at: &usize| {
+        !text[..*at].ends_with(|c: char| c.is_alphanumeric() || "_.-".contains(c))
+            && text[at + name.len()..].trim_start_matches('*').starts_with(&suffix)
+    };
+    match text.match_indices(name).map(|(at, _)| at).find(is_whole) {
+        Some(at) => part.start + at..part.start + at + name.len(),
+        None => part,
+    }
+}
+
+/// A family's clauses stand together, so that a reader finds the others where one is.
+fn families(spec: &Spec, findings: &mut Vec<Diagnostic>) {
+    let mut homes: BTreeMap<&str, String> = BTreeMap::new();
+    for page in &spec.pages {
+        for (title, section) in sections(page) {
+            let place = format!("{}, {title}", page.reference());
+            for block in &section.blocks {
+                let Block::Clause(clause) = block else { continue };
+                let family = clause.id.split('.').next().unwrap_or_default();
+                let home = homes.entry(family).or_insert_with(|| place.clone());
+                if *home != place {
+                    let message = format!("the clauses `{family}.*` are in {home}, and `{}` is not", clause.id);
+                    let mend = "move it there, or give it an id of another family if it is new";
+                    findings.push(page.source.diagnostic(clause.id_span(), "scattered-family", message, mend));
+                }
+            }
+        }
+    }
+}
+
+/// Lines end where sentences do (man-pages(7)), so that a patch shows which sentence it changes.
+fn semantic_newlines(page: &Page, findings: &mut Vec<Diagnostic>) {
+    for block in page.sections.iter().flat_map(|section| &section.blocks) {
+        block.walk(0, &mut |block, _| {
+            let (Block::Paragraph(_) | Block::Clause(_)) = block else { return };
+            for line in block.inlines().into_iter().flat_map(lines) {
+                for at in sentence_starts(&line) {
+                    let message = "a sentence begins in the middle of the line";
+                    let mend = "begin it on the next line: in the source a line ends where a sentence does";
+                    findings.push(page.source.diagnostic(at..at + 1, "semantic-newline", message, mend));
+                }
+            }
+        });
+    }
+}
+
+/// The source lines of running text without markup: each character and where it comes from. Code and ids are one
+/// character.
+fn lines(inlines: &[Inline]) -> Vec<Vec<(char, usize)>> {
+    let mut lines = vec![vec![]];
+    let mut at = 0;
+    let mut add = |inline: &Inline| {
+        let characters: Vec<(char, usize)> = match inline {
+            Inline::Newline | Inline::Break => return lines.push(vec![]),
+            Inline::Text { text, at } => text.char_indices().map(|(offset, c)| (c, at + offset)).collect(),
+            Inline::Code(_) => vec![('`', at)],
+            Inline::Reference { span, .. } => vec![('`', span.start)],
+            Inline::Strong(_) | Inline::Emphasis(_) | Inline::Link { .. } => return,
+        };
+        at = characters.last().map_or(at, |(c, at)| at + c.len_utf8());
+        lines.last_mut().into_iter().for_each(|line| line.extend(&characters));
+    };
+    inlines.iter().for_each(|inline| inline.walk(&mut add));
+    lines
+}
+
+/// Where in the source sentences begin that are not the first on their line.
+fn sentence_starts(line: &[(char, usize)]) -> Vec<usize> {
+    let words: Vec<_> = line.split(|(c, _)| c.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let ends_sentence = |word: &[(char, usize)]| {
+        let word: String = word.iter().map(|(c, _)| c).collect();
+        let word = word.trim_end_matches(CLOSERS);
+        let stem = word.trim_end_matches('.');
+        let last = stem.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let initial = last.len() == 1 && last.chars().all(char::is_alphabetic);
+        let full_stop = word.len() == stem.len() + 1;
+        word.ends_with(['?', '!']) || (full_stop && !initial && !ABBREVIATIONS.contains(&last))
+    };
+    words.windows(2).filter(|pair| ends_sentence(pair[0])).map(|pair| pair[1][0].1).collect()
+}
+
 fn line_width(page: &Page, findings: &mut Vec<Diagnostic>) {
     let text = &page.source.text;
-    let mut exempt: Vec<Range<usize>> = page.clauses().map(|clause| clause.span.start..clause.span.start + 1).collect();
+    let mut exempt: Vec<Range<usize>> = page.clauses().map(|clause| clause.marker.clone()).collect();
     for block in page.sections.iter().flat_map(|section| &section.blocks) {
         block.walk(0, &mut |block, inset| match block {
             Block::Table(table) => exempt.push(table.span.clone()),

@@ -45,7 +45,7 @@ pub(crate) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String
 pub struct Page {
     /// Its name, such as `iomap_immutable`.
     pub title: String,
-    /// The section of the manual, such as `7`.
+    /// The section of the manual, such as `7` or `2const`.
     pub section: String,
     /// Date of the last change, `YYYY-MM-DD`.
     pub date: String,
@@ -308,6 +308,8 @@ pub struct Clause {
     pub observe: Vec<Observe>,
     /// The version of the specification that introduced it.
     pub since: String,
+    /// Who asked for it, or what it is good for.
+    pub why: Option<String>,
     /// Why no case cites it, where none does.
     pub uncased: Option<String>,
     /// Its page: `iomap_immutable(7)`.
@@ -324,6 +326,8 @@ pub struct Clause {
     pub file: PathBuf,
     /// The line of its marker.
     pub line: usize,
+    /// The lines of the marker in the source.
+    pub(crate) marker: Range<usize>,
     /// Marker and text in the source.
     pub(crate) span: Range<usize>,
 }

@@ -88,25 +88,30 @@ fn clause_reference<'a>(link: BrokenLink<'a>) -> Option<(CowStr<'a>, CowStr<'a>)
     (link.link_type == LinkType::Shortcut && is_id(&link.reference)).then_some((link.reference, "".into()))
 }
 
-/// The source with the front matter blank and each marker line replaced by as many letters, so that nothing inside a
+/// The source with the front matter blank and the lines of each marker replaced by as many letters, so that nothing inside a
 /// marker is taken for Markdown and every offset stays what it was.
 fn mask_markers(source: &Source, body: usize) -> String {
     let blank = |text: &str, with: &str| -> String {
         text.chars().map(|c| if c == '\n' { "\n".into() } else { with.repeat(c.len_utf8()) }).collect()
     };
     let mut masked = blank(&source.text[..body], " ") + &source.text[body..];
-    let paragraphs: Vec<usize> = events(&masked, |_| None)
+    let markers: Vec<Range<usize>> = events(&masked, |_| None)
         .filter(|(event, range)| {
             matches!(event, Event::Start(Tag::Paragraph)) && masked[range.start..].starts_with(MARKER)
         })
-        .map(|(_, range)| range.start)
+        .map(|(_, range)| marker_lines(&masked, range))
         .collect();
-    for start in paragraphs {
-        let line = line_at(&masked, start);
-        let letters = blank(&masked[line.clone()], "r");
-        masked.replace_range(line, &letters);
+    for lines in markers {
+        let letters = blank(&masked[lines.clone()], "r");
+        masked.replace_range(lines, &letters);
     }
     masked
+}
+
+/// The lines of the marker that a paragraph begins with; of one without an end, the first.
+fn marker_lines(text: &str, paragraph: Range<usize>) -> Range<usize> {
+    let length = attributes::length(&text[paragraph.clone()]).unwrap_or(0);
+    paragraph.start..line_at(text, paragraph.start + length).end
 }
 
 /// From `start` to the end of its line.
@@ -338,16 +343,18 @@ impl<'a> Reader<'a> {
     }
 
     fn clause(&mut self, span: Range<usize>, text: Vec<Inline>, heading: &str) -> Option<Clause> {
-        let line = line_at(&self.source.text, span.start);
-        self.handled.push(line.clone());
-        let marker = attributes::marker(self.source, line.clone(), self.findings)?;
-        // The masked marker is all there is on the first line.
-        let end = text.iter().position(|inline| matches!(inline, Inline::Newline)).map_or(text.len(), |at| at + 1);
+        let lines = marker_lines(&self.source.text, span.clone());
+        self.handled.push(lines.clone());
+        let marker = attributes::marker(self.source, span.clone(), self.findings)?;
+        // The masked marker is all there is on its lines.
+        let count = self.source.text[lines.clone()].matches('\n').count();
+        let mut newlines = text.iter().enumerate().filter(|(_, inline)| matches!(inline, Inline::Newline));
+        let end = newlines.nth(count).map_or(text.len(), |(at, _)| at + 1);
         let inlines = text[end..].to_vec();
         let text = plain(&inlines);
         if text.is_empty() {
             let mend = "write the sentence on the lines below, without an empty line between";
-            self.report(line, "empty-clause", format!("`{}` says nothing", marker.id), mend);
+            self.report(lines.clone(), "empty-clause", format!("`{}` says nothing", marker.id), mend);
         }
         Some(Clause {
             hash: short_hash([&marker.id, "\0", marker.level.as_str(), "\0", &text]),
@@ -357,6 +364,7 @@ impl<'a> Reader<'a> {
             errnos: marker.errnos,
             observe: marker.observe,
             since: marker.since.unwrap_or_else(|| self.version.to_owned()),
+            why: marker.why,
             uncased: marker.uncased,
             page: self.page.to_owned(),
             section: heading.to_owned(),
@@ -364,6 +372,7 @@ impl<'a> Reader<'a> {
             text,
             file: self.source.file.clone(),
             line: self.source.position(span.start).0,
+            marker: lines,
             span,
         })
     }

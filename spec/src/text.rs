@@ -9,6 +9,8 @@ pub struct Text;
 
 /// How far text is set in from its heading.
 const INDENT: usize = 4;
+/// Columns for the name of a fact about a clause.
+const FACT: usize = 10;
 /// The whole line.
 const WIDTH: usize = INDENT + MEASURE;
 
@@ -56,7 +58,14 @@ pub fn show(clause: &Clause) -> String {
     let mut out = format!("{} ({})  {}, {}\n\n", clause.id, clause.envelope(), clause.page, clause.section);
     fill(&mut out, INDENT, &clause.text);
     out.push('\n');
-    let mut fact = |name: &str, value: &str| line(&mut out, INDENT, &format!("{name:<10}{value}"));
+    let mut fact = |name: &str, value: &str| {
+        for (index, value) in wrap(value, MEASURE - FACT).into_iter().enumerate() {
+            line(&mut out, INDENT, &format!("{:<FACT$}{value}", if index == 0 { name } else { "" }));
+        }
+    };
+    if let Some(why) = &clause.why {
+        fact("why", why);
+    }
     fact("observed", &observe.join(", "));
     fact("since", &clause.since);
     fact("hash", &clause.hash);

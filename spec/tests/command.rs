@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 /// Runs the command with the sampler as the only page, `man/sampler.7.md`.
 fn run(arguments: &[&str]) -> Output {
     let directory = with_sampler();
-    command(arguments).current_dir(directory.path()).output().expect("the command can be run")
+    let manual = tools::manual(directory.path());
+    command(arguments).current_dir(directory.path()).env("MANPATH", manual).output().expect("the command can be run")
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -65,6 +66,15 @@ fn show_and_cite() {
 fn check() {
     let commands: [&[&str]; 3] = [&["check"], &["check", "--format", "json"], &["check", "man/sampler.7.md"]];
     insta::assert_snapshot!(commands.map(transcript).concat());
+}
+
+/// Without the manual there is no telling whether a page exists.
+#[test]
+fn without_a_manual() {
+    let directory = with_sampler();
+    let output = command(&["check"]).current_dir(directory.path()).env("MANPATH", "nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

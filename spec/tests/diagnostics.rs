@@ -1,5 +1,7 @@
 //! Pages that are wrong, and what `check` says about each: a snapshot to be read by people.
 
+mod tools;
+
 use std::fmt::Write;
 use std::fs;
 use std::process::Command;
@@ -22,10 +24,16 @@ const BODIES: &[(&str, &str)] = &[
     ("id of 33 bytes", "r[a.b234567890b234567890b2345678901 level=may result=ok]\nIt may.\n"),
     ("clause without text", "r[a.b level=may result=ok]\n\nIt is separate.\n"),
     ("text on the line of the marker", "r[a.b level=may result=ok] It may.\n"),
-    ("marker on two lines", "r[a.b level=may\nresult=ok]\nIt may.\n"),
+    ("marker on three lines", "r[a.b level=may\nresult=ok\n  color=red\n]\nIt may.\n"),
+    ("marker without an end", "Text.\n\nr[a.b level=may\nresult=ok\nIt may.\n\nMore text]\n"),
+    ("unterminated quote on a second line", "r[a.b level=may result=ok\n  why=\"it\nmight]\"]\nIt may.\n"),
+    ("marker that a heading ends", "r[a.b level=may\n# NOTES\n"),
     ("marker in mid-paragraph", "Text.\nr[a.b level=may result=ok]\nIt might.\n"),
     ("marker in a list", "- r[a.b level=may result=ok]\n  It might.\n\n- r[a.c level=may result=ok]\n\n  It might.\n"),
-    ("markup in a marker is none", "r[a.b level=may result=ok uncased=\"*[no.such] `\"]\nIt may* `be.\n"),
+    (
+        "markup in a marker is none",
+        "r[a.b level=may\nresult=ok why=\"*[no.such] r[\"\n  uncased=\" `\"]\nIt may* `be.\n",
+    ),
     ("marker as code is none", "Write `r[a.b]`, or array[1], or\n\n```\nr[a.b]\n```\n"),
     ("undefined reference", "See [no.such.clause], but \\[not.this\\].\n"),
     ("unclosed fence", "```c\nint x;\n\n# ERRORS\n"),
@@ -52,6 +60,14 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("section order", "# ERRORS\n\n# RETURN VALUE\n\n# FOO\n\n# NOTES\n\n# NOTES\n"),
     ("SEE ALSO", "# SEE ALSO\n\n**b**(7), **a**(7).\n"),
+    (
+        "pages that do not exist",
+        "# SEE ALSO\n\n**map**(2),\n**mmap**(2),\n**open**(2),\n**F_GETFL**(2const),\n**F_SETFL**(2const),\n**ap**(7),\n**bad**(7)\n",
+    ),
+    (
+        "sentences in the middle of lines",
+        "One. Two (three.) **Four!**\n*Five.* `six` seven? See `man`. See [a.b]. Yes\netc. or e.g. J. Doe... no 1.5 or v4. No.\nYes.\n\nr[a.b level=may result=ok]\nIt may. Or not.\n\n- An item. One\n  more.\n\nTerm. One\n: A \"body.\" One\n\n```\nCode. One\n```\n\n| Cell. One |\n|-----------|\n",
+    ),
     (
         "wide lines",
         "This line of the source is longer than the eighty columns which a terminal and a patch have room for.\n\n```\nThis line of code is longer than the 68 columns that are left for it.\n```\n\n- list\n\n  ```\n  This line of code in a list is longer than what is left for it here.\n  ```\n\nhttps://example.org/a-single-word-that-cannot-be-broken-anywhere-however-long-it-is-in-the-source\n",
@@ -88,6 +104,7 @@ fn check(files: Files<'_>) -> String {
     }
     let output = Command::new(env!("CARGO_BIN_EXE_iomap-spec"))
         .arg("check")
+        .env("MANPATH", tools::manual(directory.path()))
         .current_dir(directory.path())
         .output()
         .expect("the command can be run");
@@ -111,7 +128,14 @@ fn several_pages() {
     let other = clause.replace("title: bad", "title: other").replace("bad -", "other -");
     let later = other.replace("version: 0.1", "version: 0.2").replace("a.b", "a.c");
     let mut report = String::new();
-    let cases: [(&str, Files<'_>); 6] = [
+    let prose = format!(
+        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
+    );
+    let scattered = format!(
+        "{clause}\n## Sub\n\nr[a.c level=may result=ok]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok]\nIt may.\n"
+    );
+    let elsewhere = other.replace("a.b", "a.e");
+    let cases: [(&str, Files<'_>); 9] = [
         ("the same id", &[("a.md", clause.as_bytes()), ("b.md", other.as_bytes())]),
         (
             "the same page, another version",
@@ -131,6 +155,15 @@ fn several_pages() {
         (
             "moved.toml with something else in it",
             &[("a.md", clause.as_bytes()), ("moved.toml", b"[[moved]]\nold = 1\n")],
+        ),
+        ("a scattered family", &[("a.md", scattered.as_bytes()), ("b.md", elsewhere.as_bytes())]),
+        ("spelling", &[("a.md", prose.as_bytes()), ("words.txt", b"a\nbad\ndescription\nit\nmay\nof\npage\nword\n")]),
+        (
+            "a list of words in disorder",
+            &[
+                ("a.md", clause.as_bytes()),
+                ("words.txt", b"bad\nbad\na\nMay\n\ndescription\nit\nname\npage\ntwo words"),
+            ],
         ),
         ("no pages", &[("a.txt", b"")]),
     ];

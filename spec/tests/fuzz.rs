@@ -108,7 +108,7 @@ fn damaged_pages() {
         fs::write(&file, &page).unwrap();
         let Ok(spec) = load_files(std::slice::from_ref(&file)) else { continue };
         understood += 1;
-        let _ = lint(&spec);
+        let _ = lint(&spec, None);
         let _ = Text.page(&spec.pages[0]);
         let roff = Man.page(&spec.pages[0]);
         for line in roff.lines().filter(|line| line.starts_with(['.', '\''])) {

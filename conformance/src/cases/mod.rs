@@ -2,13 +2,19 @@
 
 mod agent;
 mod allocation;
+mod copies;
+mod durability;
+mod holds;
 mod metadata;
+mod mover;
 mod names;
 mod query;
+mod races;
 mod read;
 mod refuse;
 mod seal;
 mod share;
+mod swap;
 mod truncate;
 mod unseal;
 mod write;
@@ -53,15 +59,21 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         refuse::CASES,
         seal::CASES,
         unseal::CASES,
+        holds::CASES,
         read::CASES,
         write::CASES,
         agent::CASES,
         truncate::CASES,
         allocation::CASES,
         share::CASES,
+        mover::CASES,
         names::CASES,
         metadata::CASES,
         query::CASES,
+        swap::CASES,
+        durability::CASES,
+        copies::CASES,
+        races::CASES,
     ]
     .into_iter()
     .flatten()

@@ -107,6 +107,15 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", 0)?;
         file.refused(&file.enter_call()?)
     }),
+    case(&SEAL_INLINE, "inline", "a file that is kept with its metadata is refused", |t| {
+        t.needs_seal("word on small files")?;
+        let ready = t.make("file", |fd| {
+            t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, 10) })?;
+            t.setup(&Call::Fsync { fd }).map(|_| ())
+        })?;
+        let file = File::from_ready(t, ready);
+        file.refused(&file.enter_call()?)
+    }),
     case(&SEAL_HOLE, "hole", "a file with a hole is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;

@@ -1,5 +1,6 @@
-use super::{Case, case};
-use crate::context::{BLOCK_LEN, Effect};
+use super::write::rewritten_in_place;
+use super::{Case, alone, case};
+use crate::context::{BLOCK_LEN, Effect, SIZE};
 use iomap_clauses::*;
 use iomap_reference::Call;
 
@@ -10,6 +11,37 @@ pub(super) static CASES: &[Case] = &[
         let target = t.file("target", BLOCK_LEN)?;
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
+    }),
+    case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file is no source of deduplication", |t| {
+        t.needs_sharing()?;
+        let file = t.sealed()?;
+        let twin = t.file("twin", SIZE)?;
+        let len = file.at(SIZE) as usize;
+        let seen = file.act(&Call::Dedupe { from: file.fd(), to: twin.fd(), len }, Effect::Nothing)?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file is no destination of deduplication", |t| {
+        t.needs_sharing()?;
+        let file = t.sealed()?;
+        let twin = t.file("twin", SIZE)?;
+        let len = file.at(SIZE) as usize;
+        let seen = file.act(&Call::Dedupe { from: twin.fd(), to: file.fd(), len }, Effect::Nothing)?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(&SHARE_EXCHANGE, "exchange", "the storage of a sealed file is not exchanged", |t| {
+        let file = t.sealed()?;
+        let other = t.file("other", SIZE)?;
+        file.act(&Call::Exchange { one: file.fd(), other: other.fd() }, Effect::Nothing)
+    }),
+    case(&SHARE_EXCHANGE_OTHER, "exchange_other", "in neither role", |t| {
+        let file = t.sealed()?;
+        let other = t.file("other", SIZE)?;
+        file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
+    }),
+    alone(&SHARE_SNAPSHOT, "snapshot", "no snapshot is made that shares a sealed file", |t| {
+        let file = t.sealed()?;
+        let seen = file.act(&Call::Snapshot, Effect::Nothing)?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_TARGET, "target", "a sealed file cannot be cloned into", |t| {
         t.needs_sharing()?;

@@ -1,9 +1,10 @@
 use super::seal::{each, mapped};
-use super::{Case, case};
+use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Effect, SIZE};
 use crate::mechanism::Mechanism;
 use iomap_clauses::*;
 use iomap_reference::{Call, Caller, Mode};
+use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_UNSEALED, "unsealed", "a sealed file can be unsealed", |t| t.sealed()?.leave()),
@@ -63,6 +64,14 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.sealed()?;
         file.refused(&Mechanism::Seal.leave(file.reader(), SIZE))
+    }),
+    alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to unseal", |t| {
+        t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
+        let file = t.sealed()?;
+        let name = file.name();
+        file.close()?;
+        t.read_only_mount()?;
+        t.observe(&Call::Open { name, flags: OFlag::O_RDWR, mode: 0 })
     }),
     case(&UNSEAL_PRIVILEGE, "privilege", "without the capability unsealing is refused", |t| {
         let file = t.sealed()?;

@@ -1,7 +1,7 @@
-use super::seal::each;
+use super::seal::{each, succeeded};
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
-use crate::verdict::Seen;
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Reply, Whence};
 use nix::fcntl::OFlag;
@@ -70,6 +70,51 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::CopyRange { from: file.fd(), from_offset: file.at(0), to, to_offset: 0, len };
         let seen = file.act(&call, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(&WRITE_ATOMIC, "atomic", "an atomic write stays in place or is refused", |t| {
+        let file = t.sealed()?;
+        let agent = file.agent()?;
+        let data = pattern(24, BLOCK_LEN);
+        let call = Call::PwriteAtomic { fd: file.direct(), offset: file.at(0), data: data.clone() };
+        let seen = file.write_with(call, 0, &data)?;
+        if !succeeded(&seen) {
+            return Ok(seen);
+        }
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        Ok(seen.and(t.fact("the data is where the file was", agent.read(file.at(0), BLOCK)? == data)))
+    }),
+    case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
+        let file = t.sealed()?;
+        let before = file.stat()?;
+        let seen = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(23, 10) })?;
+        if !succeeded(&seen) {
+            return Err(Trouble::NotOffered("no write inside the size succeeds".into()));
+        }
+        let after = file.stat()?;
+        let later = after.mtime > before.mtime && after.ctime > before.ctime;
+        Ok(seen.and(t.fact("modification and status change time are later", later)))
+    }),
+    case(&MAP_TAIL, "tail", "a store beyond the size, in the last page, is no data", |t| {
+        let size = SIZE - 100;
+        let file = t.file("file", size)?;
+        t.setup(&file.enter_call()?)?;
+        let (_, map) = file.map(true, true)?;
+        let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
+        let call = Call::Store { map, offset: file.at(size) as usize, data: pattern(25, 50) };
+        t.given(&call, "no store")?;
+        Ok(t.fact("the size is what it was", file.stat()?.size as i64 == file.at(size)))
+    }),
+    case(&MAP_BEYOND, "beyond", "beyond the last page there is nothing", |t| {
+        let file = t.sealed()?;
+        let fd = file.reader();
+        let len = file.at(2 * SIZE) as usize;
+        let Reply::Number(map) = t.setup(&Call::Map { fd, len, shared: true, write: false })? else {
+            return Err(Trouble::Setup("mmap".into()));
+        };
+        let load = Call::Load { map: map as u64, offset: file.at(SIZE) as usize, len: 1 };
+        let seen = t.observe(&load)?;
+        t.setup(&Call::Unmap { map: map as u64 })?;
+        Ok(seen)
     }),
     alone(&WRITE_FULL, "full", "a full file system does not stop writes inside the size", |t| {
         let file = t.sealed()?;
@@ -155,11 +200,15 @@ fn refused_write(file: &File, offset: i64, len: i64) -> Seen {
     file.refused(&Call::Pwrite { fd: file.fd(), offset: file.at(offset), data: pattern(21, len) })
 }
 
-/// A write that reaches the storage the file had before: it would not if the storage had become shared.
-fn rewritten_in_place(t: &Context, file: &File) -> Seen {
+/// The next write reaches the storage that the file has now: it would not if that had become shared. Where writes are
+/// refused there is nothing to see.
+pub(super) fn rewritten_in_place(t: &Context, file: &File) -> Seen {
     let agent = file.agent()?;
     let data = pattern(22, BLOCK_LEN);
-    let seen = file.write(0, &data)?;
+    let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
+    if t.attempt(&write)?.is_err() {
+        return Ok(Observed::default());
+    }
     t.setup(&Call::Fsync { fd: file.fd() })?;
-    Ok(seen.and(t.fact("the next write arrives on the same storage", agent.read(file.at(0), BLOCK)? == data)))
+    Ok(t.fact("the next write arrives on the same storage", agent.read(file.at(0), BLOCK)? == data))
 }

@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -62,13 +62,18 @@ impl Aligned {
     }
 }
 
-/// pwritev2(2); `append` is RWF_APPEND. Returns the bytes written.
-pub(super) fn pwritev2(file: BorrowedFd, parts: &[Vec<u8>], offset: i64, append: bool) -> Result<usize, Errno> {
+/// pwritev2(2) with RWF_APPEND.
+pub(super) const APPEND: i32 = libc::RWF_APPEND;
+
+/// pwritev2(2) with RWF_ATOMIC, since Linux 6.11.
+pub(super) const ATOMIC: i32 = 0x40;
+
+/// pwritev2(2). Returns the bytes written.
+pub(super) fn pwritev2(file: BorrowedFd, parts: &[&[u8]], offset: i64, flags: i32) -> Result<usize, Errno> {
     let vectors: Vec<libc::iovec> = parts
         .iter()
         .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() })
         .collect();
-    let flags = if append { libc::RWF_APPEND } else { 0 };
     // SAFETY: the vectors point to the parts, which live during the call and are only read.
     let count = unsafe { libc::pwritev2(file.as_raw_fd(), vectors.as_ptr(), vectors.len() as i32, offset, flags) };
     Errno::result(count).map(|count| count as usize)
@@ -81,6 +86,7 @@ mod ioctls {
     nix::ioctl_read_bad!(get_xattr, 0x801c_581f, FsXattr);
     nix::ioctl_write_ptr_bad!(set_xattr, 0x401c_5820, FsXattr);
     nix::ioctl_write_int_bad!(clone, 0x4004_9409);
+    nix::ioctl_readwrite_bad!(dedupe, 0xc018_9436_u32 as i64, super::DedupeRange);
     nix::ioctl_readwrite_bad!(fiemap, 0xc020_660b_u32 as i64, super::Fiemap);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
@@ -133,6 +139,43 @@ pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
 pub(super) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is the number of a descriptor that is open.
     unsafe { ioctls::clone(to.as_raw_fd(), from.as_raw_fd()) }.map(|_| ())
+}
+
+/// `struct file_dedupe_range` of <linux/fs.h>, with one destination.
+#[repr(C)]
+pub(super) struct DedupeRange {
+    source_offset: u64,
+    source_length: u64,
+    destinations: u16,
+    reserved: [u16; 3],
+    destination: i64,
+    destination_offset: u64,
+    deduped: u64,
+    status: i32,
+    reserved_too: u32,
+}
+
+/// FIDEDUPERANGE from the start of both files. Returns the bytes that are shared now, or the destination's error.
+pub(super) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usize, Errno> {
+    let mut range = DedupeRange {
+        source_offset: 0,
+        source_length: len as u64,
+        destinations: 1,
+        reserved: [0; 3],
+        destination: to.as_raw_fd().into(),
+        destination_offset: 0,
+        deduped: 0,
+        status: 0,
+        reserved_too: 0,
+    };
+    // SAFETY: the kernel reads and writes a struct file_dedupe_range with one destination, whose layout this is.
+    unsafe { ioctls::dedupe(from.as_raw_fd(), &mut range) }?;
+    match range.status {
+        0 => Ok(range.deduped as usize),
+        // FILE_DEDUPE_RANGE_DIFFERS
+        1.. => Err(Errno::EBADE),
+        errno => Err(Errno::from_raw(-errno)),
+    }
 }
 
 /// How many pieces of a file are asked for: the files of the cases are small.
@@ -252,7 +295,28 @@ impl Mapping {
         let flags = if shared { MapFlags::MAP_SHARED } else { MapFlags::MAP_PRIVATE };
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { mmap(None, size, protection, flags, file, 0) }?;
-        Ok(Self { start, len })
+        // A mapping consists of whole pages.
+        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK) })
+    }
+
+    /// Registers the mapping as a fixed buffer of an io_uring of its own, which pins its pages for the long term
+    /// (FOLL_LONGTERM) until the ring is closed.
+    pub(super) fn register(&self) -> Result<OwnedFd, Errno> {
+        const IORING_REGISTER_BUFFERS: libc::c_uint = 0;
+        // struct io_uring_params, all zeros.
+        let mut parameters = [0_u32; 30];
+        // SAFETY: the kernel writes a struct io_uring_params, for which there is room.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+        let ring = Errno::result(ring)? as i32;
+        // SAFETY: the descriptor was just made and nobody else has it.
+        let ring = unsafe { OwnedFd::from_raw_fd(ring) };
+        let buffer = libc::iovec { iov_base: self.start.as_ptr(), iov_len: self.len };
+        let fd = ring.as_raw_fd();
+        // SAFETY: the kernel reads one iovec, which describes the mapping.
+        let result =
+            unsafe { libc::syscall(libc::SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &raw const buffer, 1) };
+        Errno::result(result)?;
+        Ok(ring)
     }
 
     fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {

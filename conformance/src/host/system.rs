@@ -7,7 +7,9 @@ use super::{FsKind, agent};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
+use iomap_reference::{
+    Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, MapId, Mode, Outcome, Reply, Stat, Whence,
+};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FallocateFlags, OFlag, RenameFlags};
 use nix::sys::stat::{Mode as FileMode, UtimensatFlags};
@@ -85,7 +87,13 @@ impl<'a> HostSystem<'a> {
                 self.with(*fd, |f| uio::pwrite(f, Aligned::of(data).get(), *offset)).map(signed)
             }
             Call::Pwritev { fd, offset, parts, append } => {
-                self.with(*fd, |f| sys::pwritev2(f, parts, *offset, *append)).map(signed)
+                let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+                let flags = if *append { sys::APPEND } else { 0 };
+                self.with(*fd, |f| sys::pwritev2(f, &parts, *offset, flags)).map(signed)
+            }
+            Call::PwriteAtomic { fd, offset, data } => {
+                let data = Aligned::of(data);
+                self.with(*fd, |f| sys::pwritev2(f, &[data.get()], *offset, sys::ATOMIC)).map(signed)
             }
             Call::Seek { fd, offset, whence } => {
                 let whence = match whence {
@@ -99,7 +107,7 @@ impl<'a> HostSystem<'a> {
             Call::Ftruncate { fd, size } => self.with(*fd, |f| unistd::ftruncate(f, *size)).map(zero),
             Call::Truncate { name, size } => unistd::truncate(&self.path(name), *size).map(zero),
             Call::Fallocate { fd, mode, offset, len } => {
-                // `unreachable` keeps the case away; this keeps everybody away.
+                // `reach` keeps the case away; this keeps everybody away.
                 if mode.contains(Mode::WRITE_ZEROES) {
                     return Err(Errno::EOPNOTSUPP);
                 }
@@ -115,6 +123,17 @@ impl<'a> HostSystem<'a> {
                 })
                 .map(signed),
             Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| sys::clone(from, to))).map(zero),
+            Call::Dedupe { from, to, len } => {
+                self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
+            }
+            Call::Register { map } => {
+                let ring = self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.register()?;
+                Ok(self.keep(ring))
+            }
+            Call::Unregister { registration } => {
+                let ring = Fd::try_from(*registration).map_err(|_| Errno::EBADF)?;
+                self.open.borrow_mut().remove(&ring).map(|_| 0).ok_or(Errno::EBADF)
+            }
             Call::Map { fd, len, shared, write } => {
                 let mapping = self.with(*fd, |f| Mapping::new(f, *len, *shared, *write))?;
                 let id = self.maps.borrow().last_key_value().map_or(0, |(id, _)| id + 1);
@@ -173,7 +192,10 @@ impl<'a> HostSystem<'a> {
                 self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero)
             }
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
+            // `make` has the first four; nobody makes the others here, see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
+            Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
+            Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
     }
 
@@ -206,13 +228,23 @@ impl System for HostSystem<'_> {
         }
     }
 
-    fn unreachable(&self, call: &Call) -> Option<String> {
-        match call {
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        let why = match call {
             Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-                Some("the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data".into())
+                "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data".into()
             }
-            _ => None,
-        }
+            Call::ChangeFlags { set, .. } if set & FLAG_COMPRESS != 0 && self.kind == FsKind::Ext4 => {
+                return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
+            }
+            Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. } => {
+                format!("{call}: the suite does not make this call on kernels yet")
+            }
+            Call::Cycle | Call::PowerLoss { .. } => {
+                format!("{call}: the suite does not take kernels through this yet")
+            }
+            _ => return Ok(()),
+        };
+        Err(Trouble::NotReachable(why))
     }
 
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {

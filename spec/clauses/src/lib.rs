@@ -63,6 +63,8 @@ pub struct Clause {
     pub text: &'static str,
     /// Eight hex digits that change with the wording or the level.
     pub hash: &'static str,
+    /// Who asked for it, or what it is good for.
+    pub why: Option<&'static str>,
     /// Why no case cites it, if none does.
     pub uncased: Option<&'static str>,
 }

@@ -12,6 +12,17 @@ pub(crate) fn sampler() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/sampler.7.md")
 }
 
+/// A manual of a few pages, of which the sampler names some: a value for MANPATH.
+pub(crate) fn manual(directory: &Path) -> PathBuf {
+    let manual = directory.join("manual");
+    for page in ["man2/mmap.2", "man2/open.2.gz", "man2const/F_GETFL.2const", "man7/man-pages.7.xz"] {
+        let page = manual.join(page);
+        let made = page.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&page, ""));
+        made.expect("the test can be set up");
+    }
+    manual
+}
+
 /// What the command prints on both streams when it reads `input`; `None`, with a note, if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     // A file, because a pipe could fill up while the output's pipe is full too.

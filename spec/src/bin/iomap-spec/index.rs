@@ -41,6 +41,8 @@ struct Entry<'a> {
     hash: &'a str,
     since: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     uncased: Option<&'a str>,
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn json(spec: &Spec) -> String {
         },
         hash: &clause.hash,
         since: &clause.since,
+        why: clause.why.as_deref(),
         uncased: clause.uncased.as_deref(),
     });
     let identity = Identity { version: &spec.version, digest: spec.digest() };
@@ -79,26 +82,10 @@ pub(crate) fn document(value: &impl Serialize) -> String {
 
 /// Says that there is no such clause, and which ones it could have been.
 pub(crate) fn unknown(spec: &Spec, id: &str) -> String {
-    let mut near: Vec<(usize, &str)> = spec
-        .clauses()
-        .map(|clause| (likeness(id, &clause.id), clause.id.as_str()))
-        .filter(|(likeness, _)| likeness * 2 >= id.len())
-        .collect();
-    near.sort_by_key(|(likeness, id)| (std::cmp::Reverse(*likeness), *id));
-    let near: Vec<&str> = near.into_iter().take(3).map(|(_, id)| id).collect();
+    let near = iomap_spec::nearest(id, spec.clauses().map(|clause| clause.id.as_str()));
     let hint = match near[..] {
         [] => "`iomap-spec clauses` lists them all".to_owned(),
         _ => format!("did you mean {}?", near.join(", ")),
     };
     format!("iomap-spec: no clause has the id `{id}`: {hint}")
-}
-
-/// How many characters the two have in common at both ends, or all of `wanted` if it is a part of `id`.
-fn likeness(wanted: &str, id: &str) -> usize {
-    if id.contains(wanted) {
-        return wanted.len();
-    }
-    let start = wanted.bytes().zip(id.bytes()).take_while(|(a, b)| a == b).count();
-    let end = wanted.bytes().rev().zip(id.bytes().rev()).take_while(|(a, b)| a == b).count();
-    start + end
 }

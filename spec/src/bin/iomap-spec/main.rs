@@ -6,7 +6,7 @@ mod report;
 use clap::{Parser, Subcommand, ValueEnum};
 use iomap_spec::man::Man;
 use iomap_spec::text::{self, Text};
-use iomap_spec::{Backend, Clause, Diagnostic, IO, Page, Spec};
+use iomap_spec::{Backend, Clause, Diagnostic, IO, Manual, Page, Spec};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -211,7 +211,11 @@ fn check(paths: Vec<PathBuf>, format: Format) -> Outcome {
     let mut summary = String::new();
     match iomap_spec::load_files(&files) {
         Ok(spec) => {
-            findings.extend(iomap_spec::lint(&spec));
+            let manual = Manual::installed().inspect_err(|reason| {
+                let _ =
+                    writeln!(std::io::stderr(), "iomap-spec: not checked whether pages in SEE ALSO exist: {reason}");
+            });
+            findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
             let clauses = count(spec.clauses().count(), "clause");
             summary = format!("{}, {clauses}: no findings\n", count(spec.pages.len(), "page"));
         }

@@ -50,7 +50,7 @@ fn group<'a>(finding: &'a Diagnostic, source: &'a str) -> Group<'a> {
 /// The bytes of the source that the finding is about.
 fn span(finding: &Diagnostic, source: &str) -> Range<usize> {
     let line_start: usize = source.split_inclusive('\n').take(finding.line - 1).map(str::len).sum();
-    let line = &source[line_start..];
+    let line = source[line_start..].lines().next().unwrap_or_default();
     let byte = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let (from, to) = (finding.column - 1, finding.column - 1 + finding.length);
     line_start + byte(from)..line_start + byte(to)

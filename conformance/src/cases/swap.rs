@@ -1,0 +1,79 @@
+use super::seal::succeeded;
+use super::{Case, case};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::mechanism::Mechanism;
+use crate::verdict::{Observed, Trouble};
+use iomap_clauses::*;
+use iomap_reference::{BLOCK, Call};
+
+/// Where a case may look in a file that the kernel swaps to: after the header and the page that it offers.
+const AFTER_SWAP: i64 = 2 * BLOCK_LEN;
+
+pub(super) static CASES: &[Case] = &[
+    case(&SWAP_ON, "swapon", "a sealed file can be an active swap file", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        let seen = t.observe(&Call::Swapon { fd: file.fd() })?;
+        off(t, &file, &seen)?;
+        Ok(seen)
+    }),
+    case(&SWAP_KEEPS, "in_place", "activation leaves size and placement alone", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        let agent = file.agent()?;
+        let size = file.stat()?.size;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let data = pattern(51, BLOCK_LEN);
+        agent.write(AFTER_SWAP, &data)?;
+        t.setup(&Call::Swapoff { fd: file.fd() })?;
+        let same = t.fact("the size is what it was", file.stat()?.size == size);
+        Ok(same.and(file.holds(AFTER_SWAP, &data)))
+    }),
+    case(&SWAP_WRITES, "write", "an active swap file is not written to, sealed or not", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let data = vec![1; BLOCK];
+        let seen = file.refused(&Call::Pwrite { fd: file.fd(), offset: AFTER_SWAP, data })?;
+        t.setup(&Call::Swapoff { fd: file.fd() })?;
+        Ok(seen)
+    }),
+    case(&SWAP_OFF, "swapoff", "deactivation leaves a sealed file sealed", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let seen = file.act(&Call::Swapoff { fd: file.fd() }, Effect::Nothing)?;
+        Ok(seen.and(t.fact("the file is sealed", file.state(file.fd())?)))
+    }),
+    case(&SWAP_UNSEALED, "does_not_seal", "activation does not seal", |t| {
+        let file = swap_file(t)?;
+        let seen = file.act(&Call::Swapon { fd: file.fd() }, Effect::Nothing)?;
+        off(t, &file, &seen)?;
+        let shrink = Call::Ftruncate { fd: file.fd(), size: AFTER_SWAP };
+        Ok(seen.and(t.fact("afterwards the file can be cut", t.attempt(&shrink)?.is_ok())))
+    }),
+    case(&SWAP_UNSEAL, "unseal", "an active swap file cannot be unsealed", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let seen = file.refused(&file.leave_call()?)?;
+        t.setup(&Call::Swapoff { fd: file.fd() })?;
+        Ok(seen)
+    }),
+];
+
+/// A file with a swap header, whatever the mechanism.
+fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    t.needs_seal("second state beside it")?;
+    let ready = t.make("swap", |fd| {
+        let mut data = Mechanism::Swapfile.header();
+        data.extend(pattern(1, SIZE));
+        t.setup(&Call::Pwrite { fd, offset: 0, data })?;
+        t.setup(&Call::Fsync { fd }).map(|_| ())
+    })?;
+    Ok(File::from_ready(t, ready))
+}
+
+fn off(t: &Context, file: &File, activation: &Observed) -> Result<(), Trouble> {
+    if succeeded(activation) { t.setup(&Call::Swapoff { fd: file.fd() }).map(|_| ()) } else { Ok(()) }
+}

@@ -1,0 +1,147 @@
+//! What refers to a file without a descriptor: mappings, registrations, active swap.
+
+use crate::call::{Caller, Fd, MapId};
+use crate::fs::{Mapping, State};
+use crate::inode::Kind;
+use crate::rules::Op;
+use crate::store::BLOCK;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+
+/// Where a swap file says that it is one: at the end of its first page.
+const SWAP_MAGIC: &[u8] = b"SWAPSPACE2";
+
+impl State {
+    pub(crate) fn map(
+        &mut self,
+        caller: Caller,
+        fd: Fd,
+        len: usize,
+        shared: bool,
+        write: bool,
+    ) -> Result<MapId, Errno> {
+        let descriptor = self.descriptor(fd)?.clone();
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !descriptor.readable() || (shared && write && !descriptor.writable()) {
+            return Err(Errno::EACCES);
+        }
+        let ino = descriptor.ino;
+        self.guarded(caller, ino, descriptor.writable(), Op::Map { shared, write }, |fs| {
+            let id = fs.number();
+            // A mapping consists of whole pages.
+            let len = len.next_multiple_of(BLOCK);
+            fs.mappings.insert(id, Mapping { ino, len, shared, write, private: BTreeMap::new() });
+            fs.inode_mut(ino).mappings += 1;
+            Ok(id)
+        })
+    }
+
+    pub(crate) fn load(&self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
+        self.within(mapping, offset, len)?;
+        let mut data = self.read_at(mapping.ino, offset as u64, len);
+        data.resize(len, 0);
+        for (index, byte) in data.iter_mut().enumerate() {
+            *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
+        }
+        Ok(data)
+    }
+
+    pub(crate) fn store_through(&mut self, id: MapId, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
+        self.within(mapping, offset, data.len())?;
+        let (ino, shared) = (mapping.ino, mapping.shared);
+        if !mapping.write {
+            return Err(Errno::EFAULT);
+        }
+        if !shared {
+            let mapping = self.mappings.get_mut(&id).ok_or(Errno::EFAULT)?;
+            mapping.private.extend(data.iter().enumerate().map(|(index, byte)| (offset + index, *byte)));
+            return Ok(());
+        }
+        if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
+            return Ok(());
+        }
+        // What is stored beyond the size, in the last page, is not data of the file.
+        let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
+        let inside = if self.has(Quirk::TailIsData) { data.len() } else { inside };
+        self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
+    }
+
+    /// A mapping reaches to the end of the last page of the file.
+    fn within(&self, mapping: &Mapping, offset: usize, len: usize) -> Result<(), Errno> {
+        let pages = self.inode(mapping.ino).size.next_multiple_of(BLOCK as u64) as usize;
+        let end = offset.checked_add(len).ok_or(Errno::EFAULT)?;
+        let reach = if self.has(Quirk::AccessBeyond) { mapping.len } else { pages.min(mapping.len) };
+        if end <= reach { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    pub(crate) fn unmap(&mut self, id: MapId) -> Result<(), Errno> {
+        let mapping = self.mappings.remove(&id).ok_or(Errno::EINVAL)?;
+        self.inode_mut(mapping.ino).mappings -= 1;
+        self.release_unused(mapping.ino);
+        Ok(())
+    }
+
+    /// Registers a mapping for a device. The registration goes on without the mapping.
+    pub(crate) fn register(&mut self, caller: Caller, map: MapId) -> Result<MapId, Errno> {
+        let ino = self.mappings.get(&map).ok_or(Errno::EFAULT)?.ino;
+        self.guarded(caller, ino, true, Op::Register, |fs| {
+            let id = fs.number();
+            fs.registrations.insert(id, ino);
+            fs.inode_mut(ino).registrations += 1;
+            Ok(id)
+        })
+    }
+
+    pub(crate) fn unregister(&mut self, registration: MapId) -> Result<(), Errno> {
+        let ino = self.registrations.remove(&registration).ok_or(Errno::ENXIO)?;
+        self.inode_mut(ino).registrations -= 1;
+        self.release_unused(ino);
+        Ok(())
+    }
+
+    pub(crate) fn swapon(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        if caller == Caller::Unprivileged {
+            return Err(Errno::EPERM);
+        }
+        self.guarded(caller, ino, true, Op::Swapon, |fs| {
+            let file = fs.inode(ino);
+            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len());
+            match () {
+                () if file.kind != Kind::Regular || file.hole().is_some() || magic != SWAP_MAGIC => Err(Errno::EINVAL),
+                () if file.map.values().any(|extent| fs.allocator.is_shared(extent.address)) => Err(Errno::EINVAL),
+                () if file.swap => Err(Errno::EBUSY),
+                () if file.links == 0 => Err(Errno::ENOENT),
+                () => {
+                    let (seals, moves) = (fs.has(Quirk::SwaponSeals), fs.has(Quirk::SwaponMoves));
+                    let file = fs.inode_mut(ino);
+                    file.swap = true;
+                    file.sealed |= seals;
+                    if moves {
+                        fs.relocate(ino);
+                    }
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    pub(crate) fn swapoff(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        if caller == Caller::Unprivileged {
+            return Err(Errno::EPERM);
+        }
+        let unseals = self.has(Quirk::SwapoffUnseals);
+        let file = self.inode_mut(ino);
+        if !std::mem::replace(&mut file.swap, false) {
+            return Err(Errno::EINVAL);
+        }
+        file.sealed &= !unseals;
+        Ok(())
+    }
+}
