@@ -290,7 +290,8 @@ impl<'a> Context<'a> {
         one(what.into(), None, faults)
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+    /// For cases that make no sense without a call, before they prepare anything.
+    pub fn reach(&self, call: &Call) -> Result<(), Trouble> {
         self.system.reach(call)
     }
 

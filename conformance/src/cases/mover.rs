@@ -6,6 +6,7 @@ use iomap_reference::{Call, FLAG_COMPRESS};
 
 pub(super) static CASES: &[Case] = &[
     case(&MOVER_DEFRAGMENT, "defragment", "defragmentation leaves a sealed file in place", |t| {
+        t.reach(&Call::Defragment { fd: 0 })?;
         let file = t.sealed()?;
         let agent = file.agent()?;
         let call = Call::Defragment { fd: file.fd() };
@@ -14,6 +15,7 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
     alone(&MOVER_COLLECT, "collect", "garbage collection passes a sealed file over", |t| {
+        t.reach(&Call::Collect)?;
         let file = t.sealed()?;
         let agent = file.agent()?;
         t.churn()?;
@@ -21,6 +23,7 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
     alone(&MOVER_SHRINK, "shrink", "a file system does not shrink over a sealed file", |t| {
+        t.reach(&Call::Shrink { size: 8 * BLOCK_LEN })?;
         // Something else takes the low addresses, so that the file is in the way.
         t.churn()?;
         let file = t.sealed()?;

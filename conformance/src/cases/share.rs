@@ -29,16 +29,19 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_EXCHANGE, "exchange", "the storage of a sealed file is not exchanged", |t| {
+        t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = t.sealed()?;
         let other = t.file("other", SIZE)?;
         file.act(&Call::Exchange { one: file.fd(), other: other.fd() }, Effect::Nothing)
     }),
     case(&SHARE_EXCHANGE_OTHER, "exchange_other", "in neither role", |t| {
+        t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = t.sealed()?;
         let other = t.file("other", SIZE)?;
         file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
     }),
     alone(&SHARE_SNAPSHOT, "snapshot", "no snapshot is made that shares a sealed file", |t| {
+        t.reach(&Call::Snapshot)?;
         let file = t.sealed()?;
         let seen = file.act(&Call::Snapshot, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
