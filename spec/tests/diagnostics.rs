@@ -129,7 +129,7 @@ fn several_pages() {
     let later = other.replace("version: 0.1", "version: 0.2").replace("a.b", "a.c");
     let mut report = String::new();
     let prose = format!(
-        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
+        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n*baad/pagees.txxt*\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
     );
     let scattered = format!(
         "{clause}\n## Sub\n\nr[a.c level=may result=ok]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok]\nIt may.\n"
