@@ -85,8 +85,9 @@ fn unknown(page: &Page, known: &BTreeSet<String>, list: &Path, findings: &mut Ve
 
 /// Whether the word is a part of something like `man/moved.toml`.
 fn is_path(text: &str, word: &Range<usize>) -> bool {
-    let after = &text[word.end..];
-    text[..word.start].ends_with(['/', '.'])
+    // An entity can be longer than its source.
+    let after = text.get(word.end..).unwrap_or_default();
+    text.get(..word.start).is_some_and(|before| before.ends_with(['/', '.']))
         || after.starts_with('/')
         || after.strip_prefix('.').is_some_and(|rest| rest.starts_with(char::is_alphanumeric))
 }
