@@ -1,5 +1,8 @@
 //! What the command prints, and how it ends.
 
+#[path = "../../spec/tests/tools/help.rs"]
+mod help;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -63,6 +66,13 @@ fn help() {
     insta::assert_snapshot!("help", text(&conformance(&["--help"])));
     insta::assert_snapshot!("help_matrix", text(&conformance(&["matrix", "--help"])));
     insta::assert_snapshot!("help_audit", text(&conformance(&["audit", "--help"])));
+}
+
+#[test]
+fn the_page_says_what_help_says() {
+    let page = include_str!("../../man/iomap-conformance.1.md");
+    let differences = help::differences("iomap-conformance", page, |arguments| text(&conformance(arguments)));
+    assert_eq!(differences, Default::default());
 }
 
 #[test]

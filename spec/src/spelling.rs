@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// The list: lower case, one word a line, sorted. Pages that have none beside them are not checked.
 const LIST: &str = "words.txt";
 
+/// A word that is longer or shorter by more than this is not what was meant.
+const SLIP: usize = 2;
+
 /// How many words to propose.
 const PROPOSALS: usize = 3;
 
@@ -65,18 +68,28 @@ fn unknown(page: &Page, known: &BTreeSet<String>, list: &Path, findings: &mut Ve
     let mut reported = BTreeSet::new();
     for (word, span) in found {
         let folded = word.to_lowercase().replace('’', "'");
-        let identifier = word.contains(|c: char| c == '_' || c.is_numeric());
+        let identifier = word.contains(|c: char| c == '_' || c.is_numeric()) || is_path(&page.source.text, &span);
         // One finding for each word is enough.
         if identifier || word.chars().count() == 1 || known.contains(&folded) || !reported.insert(folded.clone()) {
             continue;
         }
         let add = format!("add it to {}", list.display());
-        let mend = match &nearest(&folded, known.iter().map(String::as_str))[..] {
+        let similar = known.iter().map(String::as_str).filter(|known| known.len().abs_diff(folded.len()) <= SLIP);
+        let mend = match &nearest(&folded, similar)[..] {
             [] => format!("correct it, or {add}"),
             near => format!("did you mean {}? Otherwise {add}", near.join(", ")),
         };
         findings.push(page.source.diagnostic(span, "spelling", format!("`{word}` is not in the word list"), mend));
     }
+}
+
+/// Whether the word is a part of something like `man/moved.toml`.
+fn is_path(text: &str, word: &Range<usize>) -> bool {
+    // An entity can be longer than its source.
+    let after = text.get(word.end..).unwrap_or_default();
+    text.get(..word.start).is_some_and(|before| before.ends_with(['/', '.']))
+        || after.starts_with('/')
+        || after.strip_prefix('.').is_some_and(|rest| rest.starts_with(char::is_alphanumeric))
 }
 
 /// The words of prose: what is bold is the name of something, and a link that is shown is no text.

@@ -3,6 +3,7 @@
 mod tools;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Runs the command with the sampler as the only page, `man/sampler.7.md`.
@@ -43,6 +44,16 @@ fn help() {
     let commands: [&[&str]; 6] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"]];
     let all: String = commands.map(|command| transcript(&[command, &["--help"]].concat())).concat();
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn the_page_says_what_help_says() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/iomap-spec.1.md");
+    let Ok(page) = fs::read_to_string(&page) else {
+        return eprintln!("not tested, {} is missing", page.display());
+    };
+    let help = |arguments: &[&str]| String::from_utf8_lossy(&run(arguments).stdout).into_owned();
+    assert_eq!(tools::help::differences("iomap-spec", &page, help), Default::default());
 }
 
 #[test]

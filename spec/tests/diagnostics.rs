@@ -129,13 +129,17 @@ fn several_pages() {
     let later = other.replace("version: 0.1", "version: 0.2").replace("a.b", "a.c");
     let mut report = String::new();
     let prose = format!(
-        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
+        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n*baad/pagees.txxt*\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
     );
     let scattered = format!(
         "{clause}\n## Sub\n\nr[a.c level=may result=ok]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok]\nIt may.\n"
     );
+    let mixed = format!(
+        "{FRONT}One. Tow.\n\nr[a.b level=may errno=EIO]\nIt must. Tow block.\n\n# HISTORY\n\nr[a.c level=may result=ok]\nIt may.\n\n# SEE ALSO\n\n**b**(7),\n**a**(7)\n"
+    );
+    let also_mixed = mixed.replace("bad", "other").replace("a.b", "a.d").replace("a.c", "a.e");
     let elsewhere = other.replace("a.b", "a.e");
-    let cases: [(&str, Files<'_>); 9] = [
+    let cases: [(&str, Files<'_>); 10] = [
         ("the same id", &[("a.md", clause.as_bytes()), ("b.md", other.as_bytes())]),
         (
             "the same page, another version",
@@ -163,6 +167,14 @@ fn several_pages() {
             &[
                 ("a.md", clause.as_bytes()),
                 ("words.txt", b"bad\nbad\na\nMay\n\ndescription\nit\nname\npage\ntwo words"),
+            ],
+        ),
+        (
+            "findings in the order of the pages",
+            &[
+                ("a.md", mixed.as_bytes()),
+                ("b.md", also_mixed.as_bytes()),
+                ("words.txt", b"a\nalso\nbad\ndescription\nhistory\nit\nmay\nname\none\nother\npage\nsee\nmust\n"),
             ],
         ),
         ("no pages", &[("a.txt", b"")]),

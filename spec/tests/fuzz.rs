@@ -100,6 +100,7 @@ fn damaged_pages() {
     let original = fs::read(tools::sampler()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("page.md");
+    fs::write(directory.path().join("words.txt"), "a\nand\nblock\nline\nparagraph\nsecond\n").unwrap();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut understood = 0;
     for round in 0..4000 {
@@ -135,8 +136,9 @@ fn deep_nesting() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("page.md");
     let front = "---\ntitle: deep\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n# NAME\n\ndeep - x\n\n# NOTES\n\n";
+    fs::write(directory.path().join("words.txt"), "a\n").unwrap();
     for unit in ["- ", "> ", "1. ", "*a **b ", "[", "[a](", "**", "`", "| ", "r[", ": "] {
         fs::write(&file, front.to_owned() + &unit.repeat(20_000)).unwrap();
-        let _ = load_files(std::slice::from_ref(&file)).map(|spec| Man.page(&spec.pages[0]));
+        let _ = load_files(std::slice::from_ref(&file)).map(|spec| (lint(&spec, None), Man.page(&spec.pages[0])));
     }
 }

@@ -1,6 +1,8 @@
 //! mandoc(1) and groff(1), which read what the emitter writes.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod help;
+
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
