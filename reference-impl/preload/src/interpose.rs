@@ -1,0 +1,209 @@
+//! The functions of libc that a preloaded library replaces.
+#![expect(unsafe_code, reason = "the edge to the program and to libc")]
+
+use crate::shim::{descriptor, is_mapped, name, shim};
+use iomap_reference::{BLOCK, Call, Fd, Mode, Stat};
+use libc::{c_char, c_int, c_uint, c_ulong, c_void, mode_t, off_t, size_t, ssize_t};
+use nix::errno::Errno;
+use std::ffi::CStr;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// From <linux/fs.h>.
+const FS_IOC_FSGETXATTR: c_ulong = 0x801c_581f;
+const FS_IOC_FSSETXATTR: c_ulong = 0x401c_5820;
+const FICLONE: c_ulong = 0x4004_9409;
+
+/// `struct fsxattr`; the flags come first.
+type FsXattr = [u32; 7];
+
+/// Defines each function under each of its names. The expression says what the model answers, or `None` to go on to
+/// libc. off_t and off64_t are the same, and so are the structs and functions with and without 64.
+macro_rules! interpose {
+    ($([$($name:ident),+] $arguments:tt -> $result:ty = $answer:expr;)+) => {
+        $($(interpose!(@ $name $arguments -> $result = $answer);)+)+
+    };
+    (@ $name:ident ($($argument:ident: $type:ty),+) -> $result:ty = $answer:expr) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $type),+) -> $result {
+            type Next = unsafe extern "C" fn($($type),+) -> $result;
+            static NEXT: LazyLock<Next> = LazyLock::new(|| {
+                // SAFETY: libc's function of this name has this type.
+                unsafe { libc_function(concat!(stringify!($name), "\0")) }
+            });
+            #[allow(unused_unsafe, reason = "some functions take no pointers")]
+            // SAFETY: the program vouches for its pointers here as it does to libc.
+            let answer: Option<Result<i64, Errno>> = unsafe { $answer };
+            match answer {
+                Some(Ok(value)) => value as $result,
+                Some(Err(errno)) => {
+                    errno.set();
+                    -1_i64 as $result
+                }
+                // SAFETY: these are the program's own arguments.
+                None => unsafe { NEXT($($argument),+) },
+            }
+        }
+    };
+}
+
+// open, openat and ioctl are variadic in C. On Linux the one argument that they look for is where a named one would be.
+interpose! {
+    [open, open64](path: *const c_char, flags: c_int, mode: mode_t) -> c_int =
+        named(path).map(|name| shim().open(name, flags, mode));
+    [openat, openat64](_directory: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int =
+        named(path).map(|name| shim().open(name, flags, mode));
+    [creat, creat64](path: *const c_char, mode: mode_t) -> c_int =
+        named(path).map(|name| shim().open(name, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, mode));
+    [close](fd: c_int) -> c_int =
+        then_libc(descriptor(fd).map(|fd| shim().close(fd)));
+    [read](fd: c_int, buffer: *mut c_void, len: size_t) -> ssize_t =
+        descriptor(fd).map(|fd| fill(buffer, shim().data(&Call::Read { fd, len })));
+    [pread, pread64](fd: c_int, buffer: *mut c_void, len: size_t, offset: off_t) -> ssize_t =
+        descriptor(fd).map(|fd| fill(buffer, shim().data(&Call::Pread { fd, offset, len })));
+    [write](fd: c_int, buffer: *const c_void, len: size_t) -> ssize_t =
+        descriptor(fd).map(|fd| shim().number(&Call::Write { fd, data: bytes(buffer, len)? }));
+    [pwrite, pwrite64](fd: c_int, buffer: *const c_void, len: size_t, offset: off_t) -> ssize_t =
+        descriptor(fd).map(|fd| shim().number(&Call::Pwrite { fd, offset, data: bytes(buffer, len)? }));
+    [lseek, lseek64](fd: c_int, offset: off_t, whence: c_int) -> off_t =
+        descriptor(fd).map(|fd| shim().seek(fd, offset, whence));
+    [fsync](fd: c_int) -> c_int =
+        descriptor(fd).map(|fd| shim().number(&Call::Fsync { fd }));
+    [fdatasync](fd: c_int) -> c_int =
+        descriptor(fd).map(|fd| shim().number(&Call::Fsync { fd }));
+    [ftruncate, ftruncate64](fd: c_int, size: off_t) -> c_int =
+        descriptor(fd).map(|fd| shim().number(&Call::Ftruncate { fd, size }));
+    [truncate, truncate64](path: *const c_char, size: off_t) -> c_int =
+        named(path).map(|name| shim().number(&Call::Truncate { name, size }));
+    [fallocate, fallocate64](fd: c_int, mode: c_int, offset: off_t, len: off_t) -> c_int =
+        descriptor(fd).map(|fd| shim().number(&Call::Fallocate { fd, mode: Mode(mode as u32), offset, len }));
+    [ioctl](fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int =
+        descriptor(fd).map(|fd| control(fd, request, argument));
+    [copy_file_range](
+        from: c_int, from_offset: *mut off_t, to: c_int, to_offset: *mut off_t, len: size_t, flags: c_uint
+    ) -> ssize_t =
+        both(descriptor(from), descriptor(to), |from, to| match flags {
+            0 => shim().copy_range((from, from_offset.as_mut()), (to, to_offset.as_mut()), len),
+            _ => Err(Errno::EINVAL),
+        });
+    [unlink](path: *const c_char) -> c_int =
+        named(path).map(|name| shim().number(&Call::Unlink { name }));
+    [rename](from: *const c_char, to: *const c_char) -> c_int =
+        both(named(from), named(to), |from, to| shim().number(&Call::Rename { from, to, exchange: false }));
+    [link](from: *const c_char, to: *const c_char) -> c_int =
+        both(named(from), named(to), |from, to| shim().number(&Call::Link { from, to }));
+    [fstat, fstat64](fd: c_int, result: *mut libc::stat) -> c_int =
+        descriptor(fd).map(|fd| shim().stat(fd).map(|stat| show(&stat, result)));
+    [mmap, mmap64](
+        address: *mut c_void, len: size_t, protection: c_int, flags: c_int, fd: c_int, offset: off_t
+    ) -> *mut c_void =
+        descriptor(fd).map(|fd| {
+            let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len)).ok_or(Errno::EINVAL)?;
+            let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+            shim().map(fd, end, (shared, protection & libc::PROT_WRITE != 0), |memory| {
+                let start = libc::mmap(address, len, protection, flags, memory, offset);
+                if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(range(start, len)) }
+            })
+        });
+    [munmap](address: *mut c_void, len: size_t) -> c_int =
+        then_libc(is_mapped(&range(address, len)).then(|| shim().unmap(&range(address, len))));
+    [msync](address: *mut c_void, len: size_t, _flags: c_int) -> c_int =
+        is_mapped(&range(address, len)).then(|| shim().store());
+}
+
+/// What this library replaces, by its terminated name. `F` is a pointer to a function of its type.
+unsafe fn libc_function<F>(name: &str) -> F {
+    // SAFETY: the name is terminated.
+    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) };
+    assert!(!found.is_null(), "libc has no {name}");
+    // SAFETY: the caller vouches for the type, and a pointer to a function has the size of any pointer.
+    unsafe { std::mem::transmute_copy(&found) }
+}
+
+/// After success in the model libc has its part to do: what the kernel holds is released too.
+fn then_libc(answer: Option<Result<i64, Errno>>) -> Option<Result<i64, Errno>> {
+    answer.filter(Result::is_err)
+}
+
+/// Calls with two files: both are the model's, or neither.
+fn both<T>(
+    one: Option<T>,
+    other: Option<T>,
+    call: impl FnOnce(T, T) -> Result<i64, Errno>,
+) -> Option<Result<i64, Errno>> {
+    match (one, other) {
+        (None, None) => None,
+        (Some(one), Some(other)) => Some(call(one, other)),
+        _ => Some(Err(Errno::EXDEV)),
+    }
+}
+
+/// The pages of a mapping.
+fn range(start: *mut c_void, len: size_t) -> Range<usize> {
+    start as usize..(start as usize).saturating_add(len).next_multiple_of(BLOCK)
+}
+
+unsafe fn named(path: *const c_char) -> Option<String> {
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: the program gave a terminated string.
+    name(unsafe { CStr::from_ptr(path) })
+}
+
+unsafe fn bytes(buffer: *const c_void, len: size_t) -> Result<Vec<u8>, Errno> {
+    match (buffer.is_null(), len) {
+        (_, 0) => Ok(Vec::new()),
+        (true, _) => Err(Errno::EFAULT),
+        // SAFETY: the program's buffer has this length.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(buffer.cast(), len) }.to_vec()),
+    }
+}
+
+unsafe fn fill(buffer: *mut c_void, data: Result<Vec<u8>, Errno>) -> Result<i64, Errno> {
+    let data = data?;
+    if buffer.is_null() && !data.is_empty() {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: the model returns no more bytes than the program has room for.
+    unsafe { std::ptr::copy(data.as_ptr(), buffer.cast(), data.len()) };
+    Ok(data.len() as i64)
+}
+
+unsafe fn control(fd: Fd, request: c_ulong, argument: *mut c_void) -> Result<i64, Errno> {
+    // SAFETY: the argument of these two is a struct fsxattr; the others do not use it.
+    let attributes = || unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT);
+    match request {
+        FS_IOC_FSGETXATTR => {
+            let xflags = shim().number(&Call::GetXflags { fd })?;
+            *attributes()? = [xflags as u32, 0, 0, 0, 0, 0, 0];
+            Ok(0)
+        }
+        FS_IOC_FSSETXATTR => {
+            let set = attributes()?[0];
+            shim().number(&Call::ChangeXflags { fd, set, clear: !set })
+        }
+        FICLONE => {
+            let from = descriptor(argument as usize as c_int).ok_or(Errno::EXDEV)?;
+            shim().number(&Call::Clone { from, to: fd })
+        }
+        _ => Err(Errno::ENOTTY),
+    }
+}
+
+unsafe fn show(stat: &Stat, result: *mut libc::stat) -> i64 {
+    let seconds = |time: i128| ((time / 1_000_000_000) as i64, (time % 1_000_000_000) as i64);
+    // SAFETY: zeros are valid for each field.
+    let mut shown: libc::stat = unsafe { std::mem::zeroed() };
+    shown.st_mode = libc::S_IFREG | stat.mode;
+    shown.st_nlink = stat.links as _;
+    (shown.st_uid, shown.st_gid) = (stat.uid, stat.gid);
+    shown.st_size = stat.size as i64;
+    shown.st_blksize = BLOCK as _;
+    shown.st_blocks = (stat.size.next_multiple_of(BLOCK as u64) / 512) as _;
+    (shown.st_mtime, shown.st_mtime_nsec) = seconds(stat.mtime);
+    (shown.st_ctime, shown.st_ctime_nsec) = seconds(stat.ctime);
+    // SAFETY: the program's struct has room for this one.
+    unsafe { result.write(shown) };
+    0
+}

@@ -1,0 +1,23 @@
+//! Serves files of the reference to a C program, so that the examples of the page run before any kernel can run them.
+//!
+//!     IOMAP_REFERENCE=/iomap LD_PRELOAD=libiomap_preload.so ./program /iomap/file
+//!
+//! Calls on names directly below the prefix in `IOMAP_REFERENCE`, on their descriptors and on their mappings go to one
+//! [`iomap_reference::Fs`] in the process; all others go on to libc. The caller has CAP_LINUX_IMMUTABLE unless
+//! `IOMAP_REFERENCE_UNPRIVILEGED` is set.
+//!
+//! What it cannot do:
+//!
+//! - The files live and die with the process: no other process sees them, and a child of fork(2) has a copy.
+//! - It replaces functions of glibc, on 64-bit targets. Static programs, direct system calls and what libc does inside
+//!   (stdio, mkstemp) pass it by, and so do calls that are not in the table of `interpose.rs`. On one of its
+//!   descriptors these fail with EBADF: underneath it is an O_PATH descriptor, which holds the number and nothing else.
+//! - Names are absolute, and there are no directories. fstat(2) has no inode number.
+//! - A mapping is memory of its own. A store reaches the file at msync(2), at munmap(2), and before the next call on any
+//!   file of the model; what a call wrote is in the mapping when it returns. Until then two mappings of a file differ. A
+//!   store into a hole for which there is no space is reported by msync(2), or lost, where a kernel sends SIGBUS.
+//! - A mapping is unmapped as a whole, or munmap(2) fails with EINVAL; mremap(2), mprotect(2) and MAP_FIXED over a mapping
+//!   go unnoticed.
+
+mod interpose;
+mod shim;
