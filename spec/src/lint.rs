@@ -50,7 +50,7 @@ const FACTS: [(Level, &str); 3] = [
 const INNER_WORDS: [&str; 4] = ["block", "blocks", "extent", "extents"];
 
 /// What ends with a full stop and no sentence. A single letter does as well.
-const ABBREVIATIONS: [&str; 6] = ["etc", "cf", "vs", "al", "St", "Fig"];
+const ABBREVIATIONS: [&str; 5] = ["al", "cf", "etc", "resp", "vs"];
 
 /// What can stand between a full stop and the end of its sentence.
 const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
