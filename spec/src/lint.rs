@@ -50,7 +50,7 @@ const FACTS: [(Level, &str); 3] = [
 const INNER_WORDS: [&str; 4] = ["block", "blocks", "extent", "extents"];
 
 /// What ends with a full stop and no sentence. A single letter does as well.
-const ABBREVIATIONS: [&str; 6] = ["etc", "cf", "vs", "al", "St", "Fig"];
+const ABBREVIATIONS: [&str; 5] = ["al", "cf", "etc", "resp", "vs"];
 
 /// What can stand between a full stop and the end of its sentence.
 const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
@@ -58,7 +58,8 @@ const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
 /// Source lines fit on a terminal and in a patch.
 const LINE: usize = 80;
 
-const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 9] = [
+const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 10] = [
+    why_of_clauses,
     level_of_clauses,
     level_of_prose,
     inner_words,
@@ -112,6 +113,14 @@ pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
 fn levels(inlines: &[Inline]) -> Vec<(Level, Range<usize>)> {
     let level = |word: &str| Level::ALL.iter().copied().find(|level| level.as_str() == word);
     words(inlines).into_iter().filter_map(|(word, span)| Some((level(word)?, span))).collect()
+}
+
+fn why_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
+    for clause in page.clauses().filter(|clause| clause.why.is_none()) {
+        let message = format!("`{}` does not say why it is there", clause.id);
+        let mend = "add why=\"who asked for it, or what it is good for\" to the marker";
+        findings.push(page.source.diagnostic(clause.id_span(), "why-missing", message, mend));
+    }
 }
 
 fn level_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {

@@ -50,13 +50,14 @@ const BODIES: &[(&str, &str)] = &[
     ("table too wide", "| a |\n|---|\n| aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg |\n"),
     (
         "level word missing, wrong, twice",
-        "r[a.a level=may result=ok]\nIt does.\n\nr[a.b level=may result=ok]\nIt must.\n\nr[a.c level=may result=ok]\nIt may\nor may not.\n",
+        "r[a.a level=may result=ok why=\"x\"]\nIt does.\n\nr[a.b level=may result=ok why=\"x\"]\nIt must.\n\nr[a.c level=may result=ok why=\"x\"]\nIt may\nor may not.\n",
     ),
+    ("no reason", "r[a.a level=may result=ok]\nIt may.\n\nr[a.b level=may result=ok why=\"x\"]\nIt may.\n"),
     ("level word in prose", "It should not.\n`must` is code.\n\n- a **must**\n\n## What may\n"),
-    ("inner word", "r[a.b level=may result=ok]\nBlocks may be in `block` form.\n"),
+    ("inner word", "r[a.b level=may result=ok why=\"x\"]\nBlocks may be in `block` form.\n"),
     (
         "ERRORS and clauses",
-        "r[a.b level=may errno=EPERM,EIO]\nIt may.\n\n# ERRORS\n\n**EPERM**\n: No.\n\n**EBUSY**\n: Later.\n\nEINVAL\n: Never.\n",
+        "r[a.b level=may errno=EPERM,EIO why=\"x\"]\nIt may.\n\n# ERRORS\n\n**EPERM**\n: No.\n\n**EBUSY**\n: Later.\n\nEINVAL\n: Never.\n",
     ),
     ("section order", "# ERRORS\n\n# RETURN VALUE\n\n# FOO\n\n# NOTES\n\n# NOTES\n"),
     ("SEE ALSO", "# SEE ALSO\n\n**b**(7), **a**(7).\n"),
@@ -66,7 +67,7 @@ const BODIES: &[(&str, &str)] = &[
     ),
     (
         "sentences in the middle of lines",
-        "One. Two (three.) **Four!**\n*Five.* `six` seven? See `man`. See [a.b]. Yes\netc. or e.g. J. Doe... no 1.5 or v4. No.\nYes.\n\nr[a.b level=may result=ok]\nIt may. Or not.\n\n- An item. One\n  more.\n\nTerm. One\n: A \"body.\" One\n\n```\nCode. One\n```\n\n| Cell. One |\n|-----------|\n",
+        "One. Two (three.) **Four!**\n*Five.* `six` seven? See `man`. See [a.b]. Yes\netc. or e.g. J. Doe... no 1.5 or v4. No.\nYes.\n\nr[a.b level=may result=ok why=\"x\"]\nIt may. Or not.\n\n- An item. One\n  more.\n\nTerm. One\n: A \"body.\" One\n\n```\nCode. One\n```\n\n| Cell. One |\n|-----------|\n",
     ),
     (
         "wide lines",
@@ -124,18 +125,18 @@ fn one_page() {
 
 #[test]
 fn several_pages() {
-    let clause = format!("{FRONT}r[a.b level=may result=ok]\nIt may.\n");
+    let clause = format!("{FRONT}r[a.b level=may result=ok why=\"x\"]\nIt may.\n");
     let other = clause.replace("title: bad", "title: other").replace("bad -", "other -");
     let later = other.replace("version: 0.1", "version: 0.2").replace("a.b", "a.c");
     let mut report = String::new();
     let prose = format!(
-        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n*baad/pagees.txxt*\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok]\nIt may.\n"
+        "{FRONT}It's a ‘baad’ word’s pagee: pagee, *of* **boold**, `coode`, <https://e.org/>, x_y x86.\n*baad/pagees.txxt*\n\n## Heding\n\nbdterm\n: *bd*\n\n| hedder |\n|--|\n| sell |\n\nr[bd.bd level=may result=ok why=\"x\"]\nIt may.\n"
     );
     let scattered = format!(
-        "{clause}\n## Sub\n\nr[a.c level=may result=ok]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok]\nIt may.\n"
+        "{clause}\n## Sub\n\nr[a.c level=may result=ok why=\"x\"]\nIt may.\n\n# HISTORY\n\nr[a.d level=may result=ok why=\"x\"]\nIt may.\n"
     );
     let mixed = format!(
-        "{FRONT}One. Tow.\n\nr[a.b level=may errno=EIO]\nIt must. Tow block.\n\n# HISTORY\n\nr[a.c level=may result=ok]\nIt may.\n\n# SEE ALSO\n\n**b**(7),\n**a**(7)\n"
+        "{FRONT}One. Tow.\n\nr[a.b level=may errno=EIO why=\"x\"]\nIt must. Tow block.\n\n# HISTORY\n\nr[a.c level=may result=ok why=\"x\"]\nIt may.\n\n# SEE ALSO\n\n**b**(7),\n**a**(7)\n"
     );
     let also_mixed = mixed.replace("bad", "other").replace("a.b", "a.d").replace("a.c", "a.e");
     let elsewhere = other.replace("a.b", "a.e");

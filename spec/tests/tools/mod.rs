@@ -25,6 +25,11 @@ pub(crate) fn manual(directory: &Path) -> PathBuf {
     manual
 }
 
+/// Whether a test that misses something fails instead of leaving it out.
+pub(crate) fn required() -> bool {
+    std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1")
+}
+
 /// What the command prints on both streams when it reads `input`; `None`, with a note, if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     // A file, because a pipe could fill up while the output's pipe is full too.
@@ -33,8 +38,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output() {
         Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
         Err(error) => {
-            let required = std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-            assert!(!required, "{program} is required but cannot be run: {error}");
+            assert!(!required(), "{program} is required but cannot be run: {error}");
             eprintln!("not tested, {program} cannot be run: {error}");
             None
         }
