@@ -23,6 +23,6 @@ mod violation;
 pub use call::*;
 pub use fs::{Agent, Fs};
 pub use mode::Mode;
-pub use rules::BY_CONSTRUCTION;
+pub use rules::{BY_CONSTRUCTION, rules};
 pub use store::{Address, BLOCK};
 pub use violation::{Violation, violations};

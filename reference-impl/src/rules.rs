@@ -326,6 +326,18 @@ fn inside(request: &Request, offset: i64) -> bool {
     offset.unsigned_abs() < request.file.size
 }
 
+/// The clause and the answer of each row, in the order of the checks.
+pub fn rules() -> impl Iterator<Item = (&'static Clause, String)> {
+    RULES.iter().map(|rule| {
+        let answer = match rule.answer {
+            Answer::Proceed => "carried out".into(),
+            Answer::Done => "success, nothing changes".into(),
+            Answer::Refuse(errno) => format!("{errno:?}"),
+        };
+        (rule.clause, answer)
+    })
+}
+
 /// The first row that applies.
 pub(crate) fn rule_for(request: &Request) -> Option<&'static Rule> {
     RULES.iter().find(|rule| (rule.applies)(request))
