@@ -97,6 +97,19 @@ impl Results {
         serde_json::from_str(text).map_err(|e| format!("not a results document of schema {SCHEMA}: {e}"))
     }
 
+    /// The clauses by family, each family where its first clause is.
+    pub fn families(&self) -> Vec<(&str, Vec<&ClauseResult>)> {
+        let mut families: Vec<(&str, Vec<&ClauseResult>)> = Vec::new();
+        for clause in &self.clauses {
+            let family = clause.id.split('.').next().unwrap_or(&clause.id);
+            match families.iter_mut().find(|(name, _)| *name == family) {
+                Some((_, clauses)) => clauses.push(clause),
+                None => families.push((family, vec![clause])),
+            }
+        }
+        families
+    }
+
     /// How many clauses have a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.totals.get(&verdict).copied().unwrap_or(0)

@@ -3,7 +3,6 @@
 use crate::results::{ClauseResult, Results};
 use crate::verdict::Verdict;
 use iomap_clauses::ALL;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 const WIDTH: usize = 80;
@@ -46,22 +45,17 @@ pub fn write(results: &Results) -> String {
 
 /// The clauses that hold, by family, in running lines.
 fn holding(out: &mut String, results: &Results) {
-    let clauses: Vec<&ClauseResult> = results.clauses.iter().filter(|c| c.verdict == Verdict::Holds).collect();
-    if clauses.is_empty() {
+    if results.count(Verdict::Holds) == 0 {
         return;
     }
-    let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
-    for clause in clauses {
-        let (family, rest) = clause.id.split_once('.').unwrap_or((&clause.id, ""));
-        match families.last_mut() {
-            Some((name, list)) if *name == family => list.push(rest),
-            _ => families.push((family, vec![rest])),
-        }
-    }
     let _ = writeln!(out, "holds");
-    for (family, names) in families {
-        let lines = wrap(&names.join(" "), INDENT);
-        let _ = writeln!(out, "  {family:<width$}{}", lines.trim_start(), width = INDENT - 2);
+    for (family, clauses) in results.families() {
+        let names = clauses.iter().filter(|c| c.verdict == Verdict::Holds).filter_map(|c| c.id.split('.').next_back());
+        let names: Vec<&str> = names.collect();
+        if !names.is_empty() {
+            let lines = wrap(&names.join(" "), INDENT);
+            let _ = writeln!(out, "  {family:<width$}{}", lines.trim_start(), width = INDENT - 2);
+        }
     }
     out.push('\n');
 }
@@ -123,23 +117,21 @@ fn wrap(text: &str, indent: usize) -> String {
 
 /// How long each family took, and the rate: for `--timings`.
 pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
-    let mut families: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
-    for clause in &results.clauses {
-        let entry = families.entry(clause.id.split('.').next().unwrap_or(&clause.id)).or_default();
-        entry.0 += clause.cases.len();
-        entry.1 += clause.cases.iter().map(|case| case.duration_ms).sum::<f64>();
-    }
-    let cases: usize = families.values().map(|(count, _)| count).sum();
     let mut out = String::from("family      cases   ms in cases\n");
-    for (family, (count, ms)) in families.iter().filter(|(_, (count, _))| *count > 0) {
-        let _ = writeln!(out, "{family:<12}{count:>5}{ms:>14.1}");
+    let mut total = 0;
+    for (family, clauses) in results.families() {
+        let cases: Vec<f64> = clauses.iter().flat_map(|c| &c.cases).map(|case| case.duration_ms).collect();
+        total += cases.len();
+        if !cases.is_empty() {
+            let _ = writeln!(out, "{family:<12}{:>5}{:>14.1}", cases.len(), cases.iter().sum::<f64>());
+        }
     }
     let seconds = elapsed.as_secs_f64();
     let _ = writeln!(
         out,
-        "{cases} cases in {:.0} ms: {:.0} cases a second; set-up before them {:.0} ms",
+        "{total} cases in {:.0} ms: {:.0} cases a second; set-up before them {:.0} ms",
         seconds * 1000.0,
-        cases as f64 / seconds,
+        total as f64 / seconds,
         ready.as_secs_f64() * 1000.0
     );
     out

@@ -11,7 +11,8 @@ pub fn write(results: &Results) -> String {
         let _ = writeln!(out, "1..0 # SKIP not offered: {reason}");
         return out;
     }
-    let families = families(results);
+    let families: Vec<_> =
+        results.families().into_iter().filter(|(_, clauses)| clauses.iter().any(|c| !c.cases.is_empty())).collect();
     let _ = writeln!(out, "1..{}", families.len());
     let _ = writeln!(
         out,
@@ -51,16 +52,4 @@ fn line(clause: &ClauseResult, case: &CaseResult) -> (&'static str, String) {
             ("ok", format!(" # SKIP {}: {}", case.verdict, detail()))
         }
     }
-}
-
-fn families(results: &Results) -> Vec<(&str, Vec<&ClauseResult>)> {
-    let mut families: Vec<(&str, Vec<&ClauseResult>)> = Vec::new();
-    for clause in results.clauses.iter().filter(|clause| !clause.cases.is_empty()) {
-        let family = clause.id.split('.').next().unwrap_or(&clause.id);
-        match families.last_mut() {
-            Some((name, clauses)) if *name == family => clauses.push(clause),
-            _ => families.push((family, vec![clause])),
-        }
-    }
-    families
 }
