@@ -57,7 +57,7 @@ fn libtest_flags() {
     );
     let one = conformance(&["--exact", "truncate::shrink", "-j", "1", "--nocapture"]);
     let untested = iomap_clauses::ALL.len() - 1;
-    let ending = format!("1 holds, {untested} untested; 1 cases\nconforms\n");
+    let ending = format!("1 cases: 1 holds, {untested} untested\nconforms\n");
     assert!(text(&one).ends_with(&ending), "{}", text(&one));
 }
 

@@ -31,7 +31,8 @@ pub fn write(results: &Results) -> String {
         .map(|(verdict, _)| format!("{} {verdict}", results.count(*verdict)))
         .collect();
     let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
-    let _ = writeln!(out, "{} clauses: {}; {cases} cases", results.clauses.len(), counts.join(", "));
+    let sum = format!("{} clauses, {cases} cases: {}", results.clauses.len(), counts.join(", "));
+    let _ = writeln!(out, "{}", wrap(&sum, 0));
     let surprises = results.clauses.iter().filter(|clause| clause.is_surprise()).count();
     let as_expected = match (surprises, results.exit_code()) {
         (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
