@@ -285,8 +285,9 @@ impl Drop for HostSystem<'_> {
         self.maps.borrow_mut().clear();
         self.open.borrow_mut().clear();
         if self.alone.is_some() {
-            // The next case wants the space.
+            // The next case wants the space, which btrfs gives back when it commits.
             let _ = std::fs::remove_dir_all(&self.directory);
+            let _ = File::open(&self.root).map(unistd::syncfs);
         }
     }
 }
