@@ -90,6 +90,9 @@ impl State {
     pub(crate) fn register(&mut self, caller: Caller, map: MapId) -> Result<MapId, Errno> {
         let ino = self.mappings.get(&map).ok_or(Errno::EFAULT)?.ino;
         self.guarded(caller, ino, true, Op::Register, |fs| {
+            if fs.has(Quirk::RegistrationBusy) {
+                return Err(Errno::EBUSY);
+            }
             let id = fs.number();
             fs.registrations.insert(id, ino);
             fs.inode_mut(ino).registrations += 1;

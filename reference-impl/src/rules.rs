@@ -288,6 +288,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_UNFIT, "sealing prepares nothing"),
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
+    (&HOLD_REFUSAL, "no registration is refused"),
     (&HOLD_CLOSE, "descriptors are not looked at"),
     (&WRITE_TIMES, "a write is a write"),
     (&MAP_TAIL, "only what is inside the size is written"),

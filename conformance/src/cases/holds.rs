@@ -12,6 +12,11 @@ pub(super) static CASES: &[Case] = &[
         let (seen, _) = file.register()?;
         Ok(seen)
     }),
+    case(&HOLD_REFUSAL, "refusal", "a refused registration is refused by name", |t| {
+        let file = t.sealed()?;
+        let (seen, _) = file.register()?;
+        Ok(seen)
+    }),
     case(&HOLD_REGISTRATION, "unseal", "a registered file stays sealed, also without the mapping", |t| {
         let file = t.sealed()?;
         registered(file.register()?.1)?;
