@@ -151,9 +151,13 @@ impl<'a> Context<'a> {
 
     /// A file of `size` bytes, all written and on storage, and not in the state.
     pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
-        let ready = make_written(self.system, self.mechanism, name, size)?;
+        Ok(self.holding(make_written(self.system, self.mechanism, name, size)?))
+    }
+
+    /// Looks after a file until the case ends.
+    fn holding(&'a self, ready: Ready) -> File<'a> {
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
-        Ok(File { context: self, ready })
+        File { context: self, ready }
     }
 
     /// An empty file with its descriptors, after `prepare` has had it.
@@ -166,8 +170,7 @@ impl<'a> Context<'a> {
     /// A file of [`SIZE`] bytes in the state.
     pub fn sealed(&'a self) -> Result<File<'a>, Trouble> {
         if let Some(ready) = self.system.ready() {
-            self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
-            return Ok(File { context: self, ready });
+            return Ok(self.holding(ready));
         }
         let file = self.file("file", SIZE)?;
         self.setup(&file.enter_call()?)?;
@@ -329,12 +332,7 @@ fn make(
     others(system, name, fd)
 }
 
-/// Opens a file that exists in every way that a case could want.
-fn opened(system: &dyn System, name: &str) -> Result<Ready, Trouble> {
-    let fd = open(system, name, OFlag::O_RDWR)?;
-    others(system, name, fd)
-}
-
+/// Opens a file that is open for reading and writing in every other way that a case could want.
 fn others(system: &dyn System, name: &str, fd: Fd) -> Result<Ready, Trouble> {
     Ok(Ready {
         name: name.into(),
@@ -474,7 +472,7 @@ impl File<'_> {
         Ok(one(call.to_string(), Some(outcome.err()), faults))
     }
 
-    /// Makes a call that has to be refused, whatever the clause allows besides.
+    /// Makes a call of which nothing may come, whether it is refused or not.
     pub fn refused(&self, call: &Call) -> Seen {
         self.act(call, Effect::Nothing)
     }
@@ -518,9 +516,8 @@ impl File<'_> {
 
     /// The file of this name, opened again after nothing was open any more.
     pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
-        let ready = opened(context.system, name)?;
-        context.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
-        Ok(File { context, ready })
+        let fd = open(context.system, name, OFlag::O_RDWR)?;
+        Ok(context.holding(others(context.system, name, fd)?))
     }
 
     /// Registers the whole file for a device, by way of a mapping that is gone afterwards.

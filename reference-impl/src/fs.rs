@@ -321,6 +321,11 @@ impl State {
         if self.has(Quirk::RefusalMovesOffset) {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
         }
+        if self.has(Quirk::RefusalHarmsOthers) {
+            let others = self.inodes.iter().filter(|(other, _)| **other != ino).flat_map(|(_, file)| file.map.values());
+            let places: Vec<Address> = others.map(|extent| extent.address).collect();
+            places.into_iter().for_each(|at| self.store.block_mut(at).fill(0));
+        }
         if self.has(Quirk::RefusalWaits) {
             std::thread::sleep(std::time::Duration::from_millis(1200));
         }

@@ -26,6 +26,7 @@ pub(super) static CASES: &[Case] = &[
         "refused calls of every kind, one after the other, leave no trace",
         |t| {
             let file = t.sealed()?;
+            let other = t.churn()?;
             let crossing = Call::Write { fd: file.fd(), data: pattern(9, SIZE + file.at(BLOCK_LEN)) };
             let seen = file.truncate(BLOCK_LEN)?;
             let seen = seen.and(file.refused(&crossing)?);
@@ -36,7 +37,7 @@ pub(super) static CASES: &[Case] = &[
             if refusals.is_empty() {
                 return Err(Trouble::NotOffered("no call fails with ETXTBSY".into()));
             }
-            Ok(Observed(refusals))
+            Ok(Observed(refusals).and(t.churn_intact(&other)?))
         },
     ),
 ];
