@@ -20,7 +20,7 @@ fn main() {
     for clause in spec.clauses() {
         constant(&mut out, clause);
     }
-    let names: Vec<String> = spec.clauses().map(|c| format!("&{}", name(&c.id))).collect();
+    let names: Vec<String> = spec.clauses().map(|c| format!("&{}", c.constant())).collect();
     let _ = write!(
         out,
         "/// Every clause, in the order of the pages.\npub static ALL: &[&Clause] = &[{}];\n\
@@ -35,11 +35,6 @@ fn main() {
     std::fs::write(file, out).expect("the output directory can be written");
 }
 
-/// `truncate.shrink` is cited as `TRUNCATE_SHRINK`.
-fn name(id: &str) -> String {
-    id.replace('.', "_").to_uppercase()
-}
-
 fn constant(out: &mut String, clause: &Clause) {
     let errnos: Vec<String> = clause.errnos.iter().map(|e| format!("Errno::{e}")).collect();
     let observe: Vec<String> = clause.observe.iter().map(|o| format!("Observe::{o:?}")).collect();
@@ -48,7 +43,7 @@ fn constant(out: &mut String, clause: &Clause) {
         "#[doc = {:?}]\npub static {}: Clause = Clause {{ id: {:?}, level: Level::{:?}, ok: {:?}, errnos: &[{}], \
          observe: &[{}], page: {:?}, section: {:?}, text: {:?}, hash: {:?}, why: {:?}, uncased: {:?} }};\n",
         clause.text,
-        name(&clause.id),
+        clause.constant(),
         clause.id,
         clause.level,
         clause.ok,

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+pub mod confirmed;
 mod diagnostic;
+pub mod explain;
 mod frontmatter;
 mod lint;
 pub mod man;

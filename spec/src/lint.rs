@@ -2,6 +2,7 @@
 
 use crate::MEASURE;
 use crate::attributes::is_errno;
+use crate::confirmed;
 use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
 use crate::manual::Manual;
@@ -9,6 +10,7 @@ use crate::model::{Block, Clause, Inline, Level, Page, Section, Spec, plain};
 use crate::spelling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
 /// The sections of a manual page in the order of man-pages(7).
@@ -71,7 +73,7 @@ const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 10] = [
     semantic_newlines,
 ];
 
-const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 3] = [errors_closure, families, spelling::check];
+const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 4] = [errors_closure, families, spelling::check, confirmed::check];
 
 /// Every finding about pages that could be read, in their order. Whether the pages of others that SEE ALSO names exist
 /// can only be said with a `manual`.
@@ -84,8 +86,10 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     if let Some(manual) = manual {
         see_also_exists(spec, manual, &mut findings);
     }
-    let order = |finding: &Diagnostic| spec.pages.iter().position(|page| page.source.file == finding.file);
-    findings.sort_by_key(|finding| (order(finding), finding.line, finding.column));
+    // The pages first, then what cites them.
+    // The pages first, then what cites them.
+    let order = |file: &Path| spec.pages.iter().position(|page| page.source.file == file).unwrap_or(spec.pages.len());
+    findings.sort_by_cached_key(|it| (order(&it.file), it.file.clone(), it.line, it.column));
     findings
 }
 

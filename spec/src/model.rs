@@ -333,6 +333,11 @@ pub struct Clause {
 }
 
 impl Clause {
+    /// The constant of `iomap-clauses` that cites it: `TRUNCATE_SHRINK`.
+    pub fn constant(&self) -> String {
+        self.id.replace('.', "_").to_uppercase()
+    }
+
     /// Level and outcomes for people: `must; ok, ETXTBSY`.
     pub fn envelope(&self) -> String {
         let outcomes: Vec<&str> =

@@ -36,20 +36,44 @@ impl Backend for Text {
     }
 }
 
-/// The clause for mail.
-pub fn cite(spec: &Spec, clause: &Clause) -> String {
+/// Where the book has the clause; its pages compare the hash with the wording that they show.
+pub fn permalink(base: &str, clause: &Clause) -> String {
+    let page = clause.page.replace('(', ".").replace(')', "");
+    format!("{}/{page}.html?{}#{}", base.trim_end_matches('/'), clause.hash, clause.id)
+}
+
+/// The clause for mail, with where it can be read if the book is published at `base`.
+pub fn cite(spec: &Spec, clause: &Clause, base: Option<&str>) -> String {
     let mut out = spread(
         &format!("{}  ({})", clause.id, clause.level),
         &format!("{} {}  {}", clause.page, spec.version, clause.hash),
     );
     out.push('\n');
     fill(&mut out, INDENT, &clause.text);
+    if let Some(base) = base {
+        out.push('\n');
+        line(&mut out, INDENT, &format!("<{}>", permalink(base, clause)));
+    }
     out
 }
 
 /// The clause for the middle of a sentence.
 pub fn cite_on_one_line(spec: &Spec, clause: &Clause) -> String {
     format!("{} {} ({}, {})", clause.page, clause.id, spec.version, clause.hash)
+}
+
+/// The clause for the end of a commit message.
+pub fn cite_as_trailer(clause: &Clause, base: &str) -> String {
+    format!("Link: {} # {}", permalink(base, clause), clause.id)
+}
+
+/// The clause for a forge: a quotation, and below it the citation, which is a link if the book is published at `base`.
+pub fn cite_in_markdown(spec: &Spec, clause: &Clause, base: Option<&str>) -> String {
+    let cited = cite_on_one_line(spec, clause);
+    let cited = base.map_or(cited.clone(), |base| format!("[{cited}]({})", permalink(base, clause)));
+    let page = spec.pages.iter().find(|page| page.source.file == clause.file);
+    let source = page.map_or("", |page| &page.source.text[clause.marker.end..clause.span.end]);
+    format!("> {}\n>\n> \u{2014} {cited}\n", source.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Everything about the clause that a reader may want to know.
@@ -74,6 +98,19 @@ pub fn show(clause: &Clause) -> String {
     }
     fact("source", &format!("{}:{}", clause.file.display(), clause.line));
     out
+}
+
+/// Paragraphs, filled; what is set in, or says what is wrong and right, stays as it is.
+pub fn paragraphs(text: &str) -> String {
+    let filled = text.split("\n\n").map(|paragraph| {
+        let mut out = String::new();
+        match paragraph.starts_with([' ']) || paragraph.starts_with("wrong:") || paragraph.starts_with("right:") {
+            true => paragraph.split('\n').for_each(|text| line(&mut out, 0, text)),
+            false => fill(&mut out, 0, paragraph),
+        }
+        out
+    });
+    filled.collect::<Vec<_>>().join("\n")
 }
 
 fn line(out: &mut String, indent: usize, text: &str) {

@@ -16,7 +16,7 @@ fn run(arguments: &[&str]) -> Output {
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
     // The width of --help is no business of the terminal that the tests run in.
-    command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS");
+    command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("IOMAP_SPEC_URL");
     command
 }
 
@@ -41,7 +41,7 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands: [&[&str]; 6] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"]];
+    let commands: [&[&str]; 7] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"], &["confirm"]];
     let all: String = commands.map(|command| transcript(&[command, &["--help"]].concat())).concat();
     insta::assert_snapshot!(all);
 }
@@ -63,10 +63,17 @@ fn clauses() {
 
 #[test]
 fn show_and_cite() {
-    let commands: [&[&str]; 5] = [
+    const URL: &str = "https://example.org/book/";
+    let commands: [&[&str]; 11] = [
         &["show", "sample.write", "sample.read"],
         &["cite", "sample.write", "sample.read"],
         &["cite", "--one-line", "sample.write", "sample.read"],
+        &["cite", "--markdown", "sample.write", "sample.read"],
+        &["cite", "--url", URL, "sample.write", "sample.read"],
+        &["cite", "--url", URL, "--markdown", "sample.write"],
+        &["cite", "--url", URL, "--trailer", "sample.write", "sample.read"],
+        &["cite", "--trailer", "sample.write"],
+        &["cite", "--url", "example.org/#", "sample.write"],
         &["show", "sample.wrote", "sample.read"],
         &["cite", "nothing.like.it"],
     ];
@@ -75,7 +82,13 @@ fn show_and_cite() {
 
 #[test]
 fn check() {
-    let commands: [&[&str]; 3] = [&["check"], &["check", "--format", "json"], &["check", "man/sampler.7.md"]];
+    let commands: [&[&str]; 5] = [
+        &["check"],
+        &["check", "--format", "json"],
+        &["check", "man/sampler.7.md"],
+        &["check", "--explain", "inner-word"],
+        &["check", "--explain", "nothing-like-it"],
+    ];
     insta::assert_snapshot!(commands.map(transcript).concat());
 }
 

@@ -80,12 +80,15 @@ pub(crate) fn document(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("plain data is JSON") + "\n"
 }
 
+/// Which clauses somebody could have meant who wrote `id`.
+pub(crate) fn hint(spec: &Spec, id: &str) -> String {
+    match iomap_spec::nearest(id, spec.clauses().map(|clause| clause.id.as_str()))[..] {
+        [] => "`iomap-spec clauses` lists them all".to_owned(),
+        ref near => format!("did you mean {}?", near.join(", ")),
+    }
+}
+
 /// Says that there is no such clause, and which ones it could have been.
 pub(crate) fn unknown(spec: &Spec, id: &str) -> String {
-    let near = iomap_spec::nearest(id, spec.clauses().map(|clause| clause.id.as_str()));
-    let hint = match near[..] {
-        [] => "`iomap-spec clauses` lists them all".to_owned(),
-        _ => format!("did you mean {}?", near.join(", ")),
-    };
-    format!("iomap-spec: no clause has the id `{id}`: {hint}")
+    format!("iomap-spec: no clause has the id `{id}`: {}", hint(spec, id))
 }

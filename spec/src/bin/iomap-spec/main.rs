@@ -1,9 +1,12 @@
 //! The command: see `iomap-spec --help`.
 
+mod citations;
+mod cite;
 mod index;
 mod report;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use iomap_spec::confirmed::{self, Which};
 use iomap_spec::man::Man;
 use iomap_spec::text::{self, Text};
 use iomap_spec::{Backend, Clause, Diagnostic, IO, Manual, Page, Spec};
@@ -40,11 +43,15 @@ enum Command {
     #[command(after_help = "\
 Example:
   iomap-spec check
-  iomap-spec check --format json man/iomap_immutable.7.md")]
+  iomap-spec check --format json man/iomap_immutable.7.md
+  iomap-spec check --explain inner-word")]
     Check {
-        /// For people or for programs
+        /// For people, for programs, or for the annotations of GitHub
         #[arg(long, default_value = "human")]
         format: Format,
+        /// Instead of checking, say what a finding with this code means
+        #[arg(long, value_name = "CODE", conflicts_with_all = ["format", "paths"])]
+        explain: Option<String>,
         /// Pages, or directories of pages, to check together instead of those of --pages
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -72,7 +79,7 @@ Example:
     Clauses {
         /// For people or for programs
         #[arg(long, default_value = "human")]
-        format: Format,
+        format: Listing,
         /// Write to this file instead of standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -90,19 +97,37 @@ Example:
     #[command(after_help = "\
 Example:
   iomap-spec cite truncate.shrink
-  iomap-spec cite --one-line truncate.shrink write.beyond")]
-    Cite {
-        /// One line for each, to stand in a sentence
-        #[arg(long)]
-        one_line: bool,
-        /// Clauses
-        #[arg(required = true, value_name = "ID")]
+  iomap-spec cite --one-line truncate.shrink write.beyond
+  iomap-spec cite --check reply.eml")]
+    Cite(cite::Arguments),
+    /// Record that the places that cite a clause were read again and fit its present wording
+    #[command(after_help = "\
+Which files are looked at is in confirmed.toml beside the pages. A citation that was
+never recorded is recorded without being named.
+
+Example:
+  iomap-spec confirm
+  iomap-spec confirm truncate.shrink")]
+    Confirm {
+        /// Every citation, without naming the clauses
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Clauses whose citations were read again
+        #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
+    Human,
+    Json,
+    Github,
+}
+
+/// The same for what has no findings.
+#[derive(Clone, Copy, ValueEnum)]
+enum Listing {
     Human,
     Json,
 }
@@ -143,7 +168,8 @@ fn main() -> ExitCode {
 
 fn run(Arguments { pages, command }: Arguments) -> Outcome {
     match command {
-        Command::Check { format, paths } => check(if paths.is_empty() { vec![pages] } else { paths }, format),
+        Command::Check { explain: Some(code), .. } => explain(&code),
+        Command::Check { format, paths, .. } => check(if paths.is_empty() { vec![pages] } else { paths }, format),
         Command::Man { out, format, page } => {
             let spec = load(&pages)?;
             let backend: &dyn Backend = match format {
@@ -155,8 +181,8 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
         Command::Clauses { format, output } => {
             let spec = load(&pages)?;
             let list = match format {
-                Format::Human => index::human(&spec),
-                Format::Json => index::json(&spec),
+                Listing::Human => index::human(&spec),
+                Listing::Json => index::json(&spec),
             };
             match output {
                 Some(file) => write(&file, &list).map(|()| Exit::Fine),
@@ -164,10 +190,8 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
             }
         }
         Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", |_, clause| text::show(clause)),
-        Command::Cite { one_line: false, ids } => clauses(&load(&pages)?, &ids, "\n", text::cite),
-        Command::Cite { one_line: true, ids } => {
-            clauses(&load(&pages)?, &ids, "", |spec, clause| text::cite_on_one_line(spec, clause) + "\n")
-        }
+        Command::Cite(arguments) => cite::run(&pages, &arguments),
+        Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
     }
 }
 
@@ -227,8 +251,36 @@ fn check(paths: Vec<PathBuf>, format: Format) -> Outcome {
     print(&match format {
         Format::Human => report::human(&findings, report::Stream::Output) + &summary,
         Format::Json => report::json(&findings),
+        Format::Github => report::github(&findings),
     })?;
     Ok(exit_of(&findings))
+}
+
+fn explain(code: &str) -> Outcome {
+    if let Some(text) = iomap_spec::explain::explain(code) {
+        return print(&format!("{code}\n\n{}", text::paragraphs(text)));
+    }
+    let codes: Vec<&str> = iomap_spec::explain::CODES.iter().map(|(code, _)| *code).collect();
+    let message = format!("iomap-spec: no finding has the code `{code}`: the codes are {}", codes.join(", "));
+    Err(Trouble { exit: Exit::Usage, message })
+}
+
+fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
+    let spec = load(pages)?;
+    let trouble = |findings: Vec<Diagnostic>| Trouble {
+        exit: exit_of(&findings),
+        message: report::human(&findings, report::Stream::Error),
+    };
+    if let Which::Ids(ids) = which {
+        let unknown = ids.iter().filter(|id| spec.clause(id).is_none());
+        let unknown: Vec<String> = unknown.map(|id| index::unknown(&spec, id)).collect();
+        if !unknown.is_empty() {
+            return Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") });
+        }
+    }
+    let changes = confirmed::confirm(&spec, pages, which).map_err(trouble)?;
+    let summary = format!("{} recorded\n", count(changes.len(), "citation"));
+    print(&(changes.iter().map(|change| change.clone() + "\n").collect::<String>() + &summary))
 }
 
 fn count(number: usize, what: &str) -> String {

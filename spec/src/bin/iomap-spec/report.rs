@@ -1,7 +1,7 @@
 //! Findings for people, in the manner of rustc, and for programs.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use iomap_spec::Diagnostic;
+use iomap_spec::{Diagnostic, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,13 +17,19 @@ pub(crate) enum Stream {
 
 /// Each finding with its source line, followed by an empty line.
 pub(crate) fn human(findings: &[Diagnostic], stream: Stream) -> String {
+    human_in(findings, stream, &[])
+}
+
+/// The same where some files have been read already, or are no files.
+pub(crate) fn human_in(findings: &[Diagnostic], stream: Stream, read: &[Source]) -> String {
     let terminal = match stream {
         Stream::Output => std::io::stdout().is_terminal(),
         Stream::Error => std::io::stderr().is_terminal(),
     };
     let plain = !terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let renderer = if plain { Renderer::plain() } else { Renderer::styled() };
-    let mut sources: BTreeMap<&Path, String> = BTreeMap::new();
+    let read = read.iter().map(|source| (source.file.as_path(), source.text.clone()));
+    let mut sources: BTreeMap<&Path, String> = read.collect();
     let mut report = String::new();
     for finding in findings {
         let source = sources.entry(&finding.file).or_insert_with(|| {
@@ -71,6 +77,21 @@ struct Finding<'a> {
     code: &'a str,
     message: &'a str,
     mend: &'a str,
+}
+
+/// Annotations on the changed files of a pull request, in the form of GitHub's workflow commands.
+pub(crate) fn github(findings: &[Diagnostic]) -> String {
+    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
+    let lines = findings.iter().map(|Diagnostic { file, line, column, length, code, message, mend }| {
+        let (file, end) = (property(&file.to_string_lossy()), column + length - 1);
+        let place = match line {
+            0 => format!("file={file}"),
+            _ => format!("file={file},line={line},col={column},endColumn={end}"),
+        };
+        format!("::error {place},title={}::{}\n", property(code), escape(&format!("{message}\n{mend}")))
+    });
+    lines.collect()
 }
 
 pub(crate) fn json(findings: &[Diagnostic]) -> String {

@@ -1,0 +1,96 @@
+//! `cite`: clauses for mail, and whether those in a mail are right.
+
+use crate::citations::{self, Checked};
+use crate::{Exit, Format, Outcome, environment, load, print, report};
+use clap::Args;
+use iomap_spec::{Clause, Source, Spec, text};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// One line for each, to stand in a sentence
+    #[arg(long, group = "form")]
+    one_line: bool,
+    /// A line `Link: URL # ID` for each, to stand at the end of a commit message; needs --url
+    #[arg(long, group = "form", requires = "url")]
+    trailer: bool,
+    /// A quotation with the citation below it, for a forge
+    #[arg(long, group = "form")]
+    markdown: bool,
+    /// Where the book is published, so that citations lead there
+    #[arg(long, value_name = "URL", env = "IOMAP_SPEC_URL", value_parser = base, global = false)]
+    url: Option<String>,
+    /// Instead of citing, say which citations in this mail, patch or text (- for standard input) are unknown, stale or
+    /// misquoted
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
+    check: Option<PathBuf>,
+    /// How --check reports
+    #[arg(long, default_value = "human", requires = "check")]
+    format: Format,
+    /// Clauses
+    #[arg(required_unless_present = "check", conflicts_with = "check", value_name = "ID")]
+    ids: Vec<String>,
+}
+
+/// An address that a clause's file name and anchor can be added to, and that ends where white space does.
+fn base(url: &str) -> Result<String, String> {
+    let rest = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
+    let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>?#()".contains(&byte));
+    if rest.is_empty() || !plain {
+        return Err("give the address of the book's directory: https://…, without ? and #".to_owned());
+    }
+    Ok(url.to_owned())
+}
+
+pub(crate) fn run(pages: &Path, arguments: &Arguments) -> Outcome {
+    let spec = load(pages)?;
+    if let Some(file) = &arguments.check {
+        return check(&spec, file, arguments.format);
+    }
+    let url = arguments.url.as_deref();
+    let one = |cited: String| cited + "\n";
+    match (arguments, url) {
+        (Arguments { one_line: true, .. }, _) => {
+            cite(&spec, &arguments.ids, "", |clause| one(text::cite_on_one_line(&spec, clause)))
+        }
+        (Arguments { trailer: true, .. }, Some(url)) => {
+            cite(&spec, &arguments.ids, "", |clause| one(text::cite_as_trailer(clause, url)))
+        }
+        (Arguments { markdown: true, .. }, _) => {
+            cite(&spec, &arguments.ids, "\n", |clause| text::cite_in_markdown(&spec, clause, url))
+        }
+        _ => cite(&spec, &arguments.ids, "\n", |clause| text::cite(&spec, clause, url)),
+    }
+}
+
+fn cite(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
+    crate::clauses(spec, ids, separator, |_, clause| show(clause))
+}
+
+fn check(spec: &Spec, file: &Path, format: Format) -> Outcome {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = vec![];
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(file)
+    };
+    let bytes = bytes.map_err(|error| environment(file, &error))?;
+    // A mail can have a part in any encoding; citations are ASCII.
+    let source = Source { file: file.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() };
+    let Checked { source, citations, findings } = citations::check(spec, source);
+    print(&match format {
+        Format::Json => report::json(&findings),
+        Format::Github => report::github(&findings),
+        Format::Human => {
+            let summary = match (citations, findings.len()) {
+                (0, _) => "no citations\n".to_owned(),
+                (all, 0) => format!("{}: no findings\n", crate::count(all, "citation")),
+                (all, wrong) => format!("{}, {}\n", crate::count(all, "citation"), crate::count(wrong, "finding")),
+            };
+            report::human_in(&findings, report::Stream::Output, &[source]) + &summary
+        }
+    })?;
+    Ok(if findings.is_empty() { Exit::Fine } else { Exit::Findings })
+}

@@ -1,0 +1,221 @@
+//! Which wording of a clause each place that cites it was written for.
+//!
+//! `confirmed.toml` beside the pages names the places (files and directories, relative to the directory above the pages)
+//! and, for each file, the hash that each clause it cites had when somebody last read the two together. A clause that has
+//! another hash now makes the citation *stale*. A citation is the clause's id, or the constant that is made of it.
+
+use crate::diagnostic::{Diagnostic, IO, Source};
+use crate::model::{Clause, Spec};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The file beside the pages.
+const RECORD: &str = "confirmed.toml";
+
+/// Files of a directory that cite clauses.
+const EXTENSIONS: [&str; 3] = ["md", "rs", "toml"];
+
+const PREAMBLE: &str = "\
+# Which wording (hash) of a clause each place that cites it was written for. `iomap-spec check` reports a place whose
+# clause has another wording now; `iomap-spec confirm ID` records that somebody has read the two together again.
+";
+
+/// What the file says.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    places: Vec<String>,
+    /// File, then id, then hash.
+    #[serde(default)]
+    wording: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One file that cites clauses: its path as the record has it, its text, and where it first cites each.
+struct Place<'a> {
+    name: String,
+    source: Source,
+    cited: BTreeMap<&'a str, (&'a Clause, Range<usize>)>,
+}
+
+/// Which clauses to confirm, beside those that were never confirmed.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All that are cited.
+    All,
+    /// These.
+    Ids(&'a [String]),
+}
+
+impl Which<'_> {
+    fn has(self, id: &str) -> bool {
+        match self {
+            Which::All => true,
+            Which::Ids(ids) => ids.iter().any(|wanted| wanted == id),
+        }
+    }
+}
+
+pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
+    let pages: BTreeSet<PathBuf> = spec.pages.iter().map(|page| page.source.file.with_file_name(RECORD)).collect();
+    for path in pages {
+        let Some(record) = read(&path, findings) else { continue };
+        for place in places(spec, &path, &record, findings) {
+            let known = record.wording.get(&place.name);
+            for (id, (clause, span)) in place.cited {
+                let (code, message, mend) = match known.and_then(|known| known.get(id)) {
+                    Some(hash) if *hash == clause.hash => continue,
+                    Some(hash) => (
+                        "stale",
+                        format!(
+                            "this was written for `{id}` as of {hash}, which says something else now ({})",
+                            clause.hash
+                        ),
+                        format!("read both, mend this if need be, then run `iomap-spec confirm {id}`"),
+                    ),
+                    None => (
+                        "unconfirmed",
+                        format!("there is no record for which wording of `{id}` this was written"),
+                        "run `iomap-spec confirm`".to_owned(),
+                    ),
+                };
+                findings.push(place.source.diagnostic(span, code, message, mend));
+            }
+        }
+    }
+}
+
+/// Records for the pages of `dir` that what cites the clauses fits their present wording: what was never confirmed, and
+/// `which`. Places that no longer cite a clause are forgotten. Returns what changed, a line each.
+///
+/// # Errors
+/// Findings, if there is no record or something cannot be read or written.
+pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
+    let path = dir.join(RECORD);
+    let mut findings = vec![];
+    let Some(record) = read(&path, &mut findings) else {
+        if findings.is_empty() {
+            let mend = "write one that names the places that cite clauses: places = [\"src\"]";
+            findings.push(Diagnostic::whole(&path, IO, "does not exist", mend));
+        }
+        return Err(findings);
+    };
+    let places = places(spec, &path, &record, &mut findings);
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let mut changes = vec![];
+    let mut new = Record { places: record.places, wording: BTreeMap::new() };
+    for place in &places {
+        let old = record.wording.get(&place.name);
+        let hashes = place.cited.iter().map(|(id, (clause, _))| {
+            let kept = old.and_then(|old| old.get(*id)).filter(|_| !which.has(id));
+            let hash = kept.unwrap_or(&clause.hash).clone();
+            if old.and_then(|old| old.get(*id)) != Some(&hash) {
+                changes.push(format!("{}: {id} {hash}", place.name));
+            }
+            ((*id).to_owned(), hash)
+        });
+        let hashes = hashes.collect();
+        new.wording.insert(place.name.clone(), hashes);
+    }
+    let text = toml::to_string_pretty(&new).map_err(|error| error.to_string());
+    let written =
+        text.and_then(|text| fs::write(&path, PREAMBLE.to_owned() + &text).map_err(|error| error.to_string()));
+    let unwritable =
+        |error| vec![Diagnostic::whole(&path, IO, format!("cannot be written: {error}"), "make it writable")];
+    written.map_err(unwritable)?;
+    Ok(changes)
+}
+
+fn read(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Record> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => {
+            findings.push(Diagnostic::whole(path, IO, format!("cannot be read: {error}"), "mend or remove the file"));
+            return None;
+        }
+    };
+    match toml::from_str(&text) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            let source = Source { file: path.to_owned(), text };
+            let span = error.span().unwrap_or_default();
+            let mend = "write places = [\"file or directory\"]; `iomap-spec confirm` writes the rest";
+            findings.push(source.diagnostic(span, "unconfirmed", error.message(), mend));
+            None
+        }
+    }
+}
+
+/// The files of the record that cite clauses of `spec`, sorted, each once.
+fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<Diagnostic>) -> Vec<Place<'a>> {
+    let directory = record.parent().unwrap_or(Path::new(""));
+    // Above `man` is the empty path, above `/x/man` it is `/x`; `.` and `..` have a name above them only on disk.
+    let above = directory.join("..");
+    let top = directory.file_name().and_then(|_| directory.parent()).unwrap_or(&above);
+    let mut names = BTreeSet::new();
+    for place in &named.places {
+        if let Err(error) = collect(top, place, &mut names) {
+            let mend = format!("correct `places` in {}", record.display());
+            findings.push(Diagnostic::whole(&top.join(place), IO, format!("cannot be read: {error}"), mend));
+        }
+    }
+    let ids: BTreeMap<String, &Clause> =
+        spec.clauses().flat_map(|it| [(it.id.clone(), it), (it.constant(), it)]).collect();
+    let mut places = vec![];
+    for name in names {
+        let file = top.join(&name);
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let source = Source { file, text: String::from_utf8_lossy(&bytes).into_owned() };
+                let mut cited = BTreeMap::new();
+                for (word, span) in citations(&source.text) {
+                    if let Some(clause) = ids.get(word) {
+                        cited.entry(clause.id.as_str()).or_insert((*clause, span));
+                    }
+                }
+                places.push(Place { name, source, cited });
+            }
+            Err(error) => {
+                findings.push(Diagnostic::whole(&file, IO, format!("cannot be read: {error}"), "make it readable"));
+            }
+        }
+    }
+    places.retain(|place| !place.cited.is_empty());
+    places
+}
+
+/// The file `name` below `top`, or those in the directory of that name.
+fn collect(top: &Path, name: &str, names: &mut BTreeSet<String>) -> std::io::Result<()> {
+    let path = top.join(name);
+    if !path.is_dir() {
+        fs::metadata(&path)?;
+        names.insert(name.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(&path)? {
+        let entry = entry?;
+        let inner = format!("{name}/{}", entry.file_name().to_string_lossy());
+        let cites = entry.path().extension().is_some_and(|it| EXTENSIONS.iter().any(|known| it == *known));
+        if entry.file_type()?.is_dir() || (cites && entry.file_name() != RECORD) {
+            collect(top, &inner, names)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every word that could be an id or a constant; the marker of a clause does not cite it.
+fn citations(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+    words.filter_map(move |word| {
+        // The word is a part of `text`, so the difference of the addresses is its offset.
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        let word = word.trim_end_matches('.');
+        (!word.is_empty() && !text[..start].ends_with("r[")).then_some((word, start..start + word.len()))
+    })
+}

@@ -1,0 +1,161 @@
+//! Citations: whether those in a mail are right, and whether what cites a clause was written for its present wording.
+
+mod tools;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+fn with_sampler() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("man")).unwrap();
+    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).unwrap();
+    directory
+}
+
+/// Exit code and both streams.
+fn run(directory: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_iomap-spec"))
+        .args(arguments)
+        .env("MANPATH", tools::manual(directory))
+        .env_remove("IOMAP_SPEC_URL")
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    format!(
+        "$ iomap-spec {}\n{}{}exit {}\n",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().unwrap()
+    )
+}
+
+/// Whatever `cite` prints, filled and quoted as mail does it, `cite --check` finds right.
+#[test]
+fn what_cite_prints_is_right() {
+    let directory = with_sampler();
+    let url = ["--url", "https://example.org/book"];
+    let forms: [(&[&str], usize); 4] = [(&[], 2), (&["--one-line"], 1), (&["--markdown"], 2), (&["--trailer"], 1)];
+    for (form, citations) in forms {
+        let ids = ["sample.write", "sample.read"];
+        let cited = run(directory.path(), &[&["cite"], &url[..], form, &ids[..]].concat());
+        let cited = cited.lines().filter(|line| !line.starts_with("$ ") && !line.starts_with("exit "));
+        let cited: Vec<&str> = cited.collect();
+        let quoted = cited.iter().map(|line| format!("> > {line}\n")).collect::<String>();
+        let added = cited.iter().map(|line| format!("+{line}\n")).collect::<String>();
+        let narrow = cited.join("\n").replace(" (0.1", "\n(0.1").replace("work.\n", "\n    work.\n");
+        for mail in [cited.join("\n"), quoted, added, narrow] {
+            fs::write(directory.path().join("mail"), &mail).unwrap();
+            let all = citations * ids.len();
+            let expected = format!("$ iomap-spec cite --check mail\n{all} citations: no findings\nexit 0\n");
+            assert_eq!(run(directory.path(), &["cite", "--check", "mail"]), expected, "{mail}");
+        }
+    }
+}
+
+const MAIL: &str = "\
+From: A Reader <reader@example.org>
+Subject: Re: [PATCH] fs: somewhat
+
+> I think sampler-page(7) sample.read
+> (0.1, 49276478) is right, but sampler-page(7) sample.red (0.1, 49276478)
+> is not, and sampler-page(2) sample.read (0.1, 12345678) is old.
+
+sample.read  (should)                   sampler-page(7) 0.1  49276478
+
+    Reading should [...]
+
+sample.read  (must)                     sampler-page(7) 0.1  49276478
+
+    Reading should probably work.
+
+sample.read  (must)                     sampler-page(7) 0.0  0badcafe
+
+    Reading must work.
+
+sample.read  (should)                   sampler-page(7) 0.1  49276478
+
+This is an answer, not a quotation.
+
+> Reading *should* sometimes work.
+>
+> — [sampler-page(7) sample.read (0.1, 49276478)](https://example.org/sampler-page.7.html?49276478#sample.read)
+
+Link: https://example.org/other.7.html?49276478#sample.read # sample.read
+Link: https://example.org/sampler-page.7.html?4927647#sample.read # sample.read
+";
+
+#[test]
+fn check_a_mail() {
+    let directory = with_sampler();
+    fs::write(directory.path().join("mail"), MAIL).unwrap();
+    fs::write(directory.path().join("none"), "No citation, but sample.read.\n").unwrap();
+    fs::write(directory.path().join("bytes"), b"\xff\xfe sampler-page(7) sample.red (0.1, 49276478)\n").unwrap();
+    let commands: [&[&str]; 8] = [
+        &["cite", "--check", "mail"],
+        &["cite", "--check", "mail", "--format", "json"],
+        &["cite", "--check", "mail", "--format", "github"],
+        &["cite", "--check", "none"],
+        &["cite", "--check", "bytes"],
+        &["cite", "--check", "nowhere"],
+        &["cite", "--check", "mail", "sample.read"],
+        &["cite"],
+    ];
+    insta::assert_snapshot!(commands.map(|command| run(directory.path(), command) + "\n").concat());
+}
+
+/// A citation is stale from the rewording of its clause until somebody confirms it.
+#[test]
+fn stale_until_confirmed() {
+    let directory = with_sampler();
+    let at = |name: &str| directory.path().join(name);
+    fs::create_dir_all(at("src/deep")).unwrap();
+    fs::write(at("src/case.rs"), "fn a() {}\ncase(&SAMPLE_READ, SAMPLE_READ); // not SAMPLE_READS\n").unwrap();
+    fs::write(at("src/deep/why.md"), "Because of `sample.write`, see sample.read.\n").unwrap();
+    fs::write(at("src/deep/ignored.txt"), "sample.write\n").unwrap();
+    let mut report = run(directory.path(), &["confirm"]);
+    let mut step = |what: &str, commands: &[&[&str]]| {
+        report += &format!("==== {what}\n");
+        commands.iter().for_each(|command| report += &run(directory.path(), command));
+        report += &fs::read_to_string(at("man/confirmed.toml")).unwrap_or_default();
+    };
+    fs::write(at("man/confirmed.toml"), "places = [\"src\", \"man\"]\n").unwrap();
+    step("new citations", &[&["check"], &["confirm"], &["check"]]);
+    let page = fs::read_to_string(at("man/sampler.7.md")).unwrap();
+    fs::write(at("man/sampler.7.md"), page.replace("\nReading\n", "\nReading simply\n")).unwrap();
+    step("a new wording", &[&["check"], &["check", "--format", "github"]]);
+    fs::remove_file(at("src/deep/why.md")).unwrap();
+    fs::write(at("src/new.rs"), "SAMPLE_WRITE\n").unwrap();
+    step("only what is new", &[&["confirm"], &["check"]]);
+    step(
+        "what was read",
+        &[&["confirm", "sample.red"], &["confirm", "sample.read"], &["check"], &["confirm", "--all"]],
+    );
+    fs::write(at("man/confirmed.toml"), "places = [\"src\", \"gone\"]\n").unwrap();
+    step("a place that is missing", &[&["check"], &["confirm"]]);
+    fs::write(at("man/confirmed.toml"), "places = \"src\"\n").unwrap();
+    step("no list of places", &[&["check"], &["confirm"]]);
+    insta::assert_snapshot!(report);
+}
+
+/// Every finding that the tests provoke is explained, and every explanation is of a finding that the tests provoke.
+#[test]
+fn every_finding_is_explained() {
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let mut provoked: Vec<String> = vec![];
+    for entry in fs::read_dir(snapshots).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let codes = text.split("error[").skip(1).filter_map(|rest| rest.split_once(']'));
+        provoked.extend(codes.map(|(code, _)| code.to_owned()));
+    }
+    provoked.sort();
+    provoked.dedup();
+    let explained: Vec<&str> = iomap_spec::explain::CODES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(provoked, explained);
+    for (code, text) in iomap_spec::explain::CODES {
+        let shown = iomap_spec::text::paragraphs(text);
+        assert!(shown.lines().all(|line| line.chars().count() <= 72), "{code}: {shown}");
+    }
+}
