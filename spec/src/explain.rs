@@ -215,7 +215,7 @@ tables, fenced code, bold, italic, `code` and links; nothing else is dropped sil
         "A clause does not say who asked for it, or what it is good for. Without that nobody can tell later whether it
 could be changed.
 
-right:  r[a.b level=must errno=EBUSY why=\"a mapping would outlive the promise\"]",
+right:  r[a.b level=must errno=EBUSY why=\"a mapping would outlive it\"]",
     ),
     ("wide-code", "A line of code is wider than what a terminal of 80 columns, or a quoted mail, has room for."),
     ("wide-table", "A table does not fit on a terminal even with its cells wrapped. Use a definition list."),

@@ -8,9 +8,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 fn with_sampler() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    fs::create_dir(directory.path().join("man")).unwrap();
-    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).unwrap();
+    let directory = tempfile::tempdir().expect("the test can be set up");
+    fs::create_dir(directory.path().join("man")).expect("the test can be set up");
+    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).expect("the test can be set up");
     directory
 }
 
@@ -22,13 +22,13 @@ fn run(directory: &Path, arguments: &[&str]) -> String {
         .env_remove("IOMAP_SPEC_URL")
         .current_dir(directory)
         .output()
-        .unwrap();
+        .expect("the command can be run");
     format!(
         "$ iomap-spec {}\n{}{}exit {}\n",
         arguments.join(" "),
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
-        output.status.code().unwrap()
+        output.status.code().expect("it exits")
     )
 }
 
