@@ -122,6 +122,30 @@ fn text_that_looks_like_roff_is_text() {
     }
 }
 
+/// The line below NAME is what whatis(1) finds, by each of the names on it.
+#[test]
+fn whatis_knows_every_name() {
+    for spec in all() {
+        let directory = tempfile::tempdir().unwrap();
+        for page in &spec.pages {
+            let section = directory.path().join(format!("man{}", page.section));
+            std::fs::create_dir_all(&section).unwrap();
+            std::fs::write(section.join(Man.file_name(page)), Man.page(page)).unwrap();
+        }
+        for page in &spec.pages {
+            let line = page.source.text.lines().skip_while(|line| *line != "# NAME").nth(2).unwrap();
+            let (names, what) = line.split_once(" - ").unwrap();
+            for name in names.split(", ") {
+                let Some(found) = tools::whatis(directory.path(), name) else { return };
+                let found = found.split_whitespace().collect::<Vec<_>>().join(" ");
+                // A second name leads to the first one.
+                let expected = names.split(", ").map(|name| format!("{name} ({}) - {what}", page.section));
+                assert!(expected.collect::<Vec<_>>().contains(&found), "{name}: {found}");
+            }
+        }
+    }
+}
+
 /// Hashes are what `printf '%s\0%s\0%s' id level text | sha256sum | cut -c1-8` prints, for ever.
 #[test]
 fn hashes_can_be_recomputed() {

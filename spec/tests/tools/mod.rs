@@ -75,6 +75,13 @@ fn without_overstrike(text: &str) -> String {
     plain
 }
 
+/// What whatis(1) says about `name` once mandb(8) has read the manual below `directory`.
+pub(crate) fn whatis(directory: &Path, name: &str) -> Option<String> {
+    let directory = directory.to_string_lossy();
+    run("mandb", &["--quiet", "--no-purge", &directory], "")?;
+    run("whatis", &["--long", "--manpath", &directory, name], "")
+}
+
 pub(crate) fn html(roff: &str) -> Option<String> {
     run("mandoc", &["-Thtml"], roff)
 }
