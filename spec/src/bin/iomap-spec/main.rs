@@ -158,10 +158,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
                 Format::Human => index::human(&spec),
                 Format::Json => index::json(&spec),
             };
-            match output {
-                Some(file) => write(&file, &list).map(|()| Exit::Fine),
-                None => print(&list),
-            }
+            deliver(output.as_deref(), &list)
         }
         Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", |_, clause| text::show(clause)),
         Command::Cite { one_line: false, ids } => clauses(&load(&pages)?, &ids, "\n", text::cite),
@@ -281,6 +278,14 @@ fn environment(path: &Path, error: &std::io::Error) -> Trouble {
 
 fn write(file: &Path, text: &str) -> Result<(), Trouble> {
     fs::write(file, text).map_err(|error| environment(file, &error))
+}
+
+/// To the file, or to standard output.
+fn deliver(output: Option<&Path>, text: &str) -> Outcome {
+    match output {
+        Some(file) => write(file, text).map(|()| Exit::Fine),
+        None => print(text),
+    }
 }
 
 fn print(text: &str) -> Outcome {
