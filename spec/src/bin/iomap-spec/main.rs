@@ -1,5 +1,6 @@
 //! The command: see `iomap-spec --help`.
 
+mod diff;
 mod index;
 mod report;
 
@@ -99,6 +100,8 @@ Example:
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
+    /// Say which clauses differ between two states of the specification
+    Diff(diff::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -165,6 +168,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
         Command::Cite { one_line: true, ids } => {
             clauses(&load(&pages)?, &ids, "", |spec, clause| text::cite_on_one_line(spec, clause) + "\n")
         }
+        Command::Diff(arguments) => diff::run(&pages, arguments),
     }
 }
 
