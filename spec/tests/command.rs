@@ -41,7 +41,8 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands: [&[&str]; 7] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"], &["diff"]];
+    let commands: [&[&str]; 8] =
+        [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"], &["diff"], &["review"]];
     let all: String = commands.map(|command| transcript(&[command, &["--help"]].concat())).concat();
     insta::assert_snapshot!(all);
 }

@@ -3,6 +3,7 @@
 mod diff;
 mod index;
 mod report;
+mod review;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use iomap_spec::man::Man;
@@ -102,6 +103,8 @@ Example:
     },
     /// Say which clauses differ between two states of the specification
     Diff(diff::Arguments),
+    /// List the clauses that bear on a patch to a kernel, to be quoted in a reply
+    Review(review::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -169,6 +172,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
             clauses(&load(&pages)?, &ids, "", |spec, clause| text::cite_on_one_line(spec, clause) + "\n")
         }
         Command::Diff(arguments) => diff::run(&pages, arguments),
+        Command::Review(arguments) => review::run(&pages, arguments),
     }
 }
 
