@@ -8,6 +8,7 @@
 mod attributes;
 pub mod confirmed;
 mod diagnostic;
+pub mod diff;
 pub mod explain;
 mod frontmatter;
 mod lint;
@@ -23,6 +24,7 @@ pub use diagnostic::{Diagnostic, IO, Source};
 pub use lint::lint;
 pub use manual::Manual;
 pub use model::{Clause, Level, Observe, Page, Spec};
+pub use resolve::Moved;
 pub use spelling::nearest;
 
 use std::fs;
@@ -83,6 +85,10 @@ pub fn load_files(paths: &[PathBuf]) -> Result<Spec, Vec<Diagnostic>> {
             }
         }
     }
+    resolved(paths, pages, findings)
+}
+
+fn resolved(paths: &[PathBuf], pages: Vec<Page>, mut findings: Vec<Diagnostic>) -> Result<Spec, Vec<Diagnostic>> {
     resolve::check(&pages, &mut findings);
     if findings.is_empty() {
         let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();

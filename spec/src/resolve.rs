@@ -9,7 +9,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file beside the pages that remembers the ids no longer in use.
-const MOVED: &str = "moved.toml";
+pub(crate) const MOVED: &str = "moved.toml";
+
+/// The code of the finding about a reference to a clause that is on none of the pages.
+pub(crate) const UNDEFINED: &str = "undefined-reference";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,13 +21,23 @@ struct MovedIds {
     moved: Vec<Moved>,
 }
 
-#[derive(Deserialize)]
+/// An id that is no longer in use.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Moved {
-    old: String,
-    new: Option<String>,
-    reason: Option<String>,
-    since: String,
+pub struct Moved {
+    /// The id.
+    pub old: String,
+    /// The id that the clause has now, if it was renamed.
+    pub new: Option<String>,
+    /// Why there is no such clause any more, if it was withdrawn.
+    pub reason: Option<String>,
+    /// The first version without it.
+    pub since: String,
+}
+
+/// What the text of `moved.toml` says.
+pub(crate) fn moved_ids(text: &str) -> Result<Vec<Moved>, toml::de::Error> {
+    toml::from_str::<MovedIds>(text).map(|ids| ids.moved)
 }
 
 pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
@@ -55,7 +68,7 @@ pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
             {
                 let message = format!("no clause has the id `{id}`");
                 let mend = "correct the id, or write \\[ if the brackets are meant as text";
-                findings.push(page.source.diagnostic(span.clone(), "undefined-reference", message, mend));
+                findings.push(page.source.diagnostic(span.clone(), UNDEFINED, message, mend));
             }
         });
     }
@@ -75,8 +88,8 @@ fn moved(path: &Path, pages: &[Page], clauses: &BTreeMap<&str, &Clause>, finding
         }
     };
     let form = "[[moved]] with old, since, and either new or reason";
-    let entries = match toml::from_str::<MovedIds>(&text) {
-        Ok(entries) => entries.moved,
+    let entries = match moved_ids(&text) {
+        Ok(entries) => entries,
         Err(error) => return findings.push(Diagnostic::whole(path, "moved", error.message(), form)),
     };
     for entry in entries {

@@ -1,7 +1,7 @@
 //! `cite`: clauses for mail, and whether those in a mail are right.
 
 use crate::citations::{self, Checked};
-use crate::{Exit, Format, Outcome, environment, load, print, report};
+use crate::{Exit, Outcome, Report, environment, load, print, report};
 use clap::Args;
 use iomap_spec::{Clause, Source, Spec, text};
 use std::io::Read;
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     check: Option<PathBuf>,
     /// How --check reports
     #[arg(long, default_value = "human", requires = "check")]
-    format: Format,
+    format: Report,
     /// Clauses
     #[arg(required_unless_present = "check", conflicts_with = "check", value_name = "ID")]
     ids: Vec<String>,
@@ -69,7 +69,7 @@ fn cite(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> 
     crate::clauses(spec, ids, separator, |_, clause| show(clause))
 }
 
-fn check(spec: &Spec, file: &Path, format: Format) -> Outcome {
+fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
     let bytes = if file == Path::new("-") {
         let mut bytes = vec![];
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
@@ -81,9 +81,9 @@ fn check(spec: &Spec, file: &Path, format: Format) -> Outcome {
     let source = Source { file: file.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() };
     let Checked { source, citations, findings } = citations::check(spec, source);
     print(&match format {
-        Format::Json => report::json(&findings),
-        Format::Github => report::github(&findings),
-        Format::Human => {
+        Report::Json => report::json(&findings),
+        Report::Github => report::github(&findings),
+        Report::Human => {
             let summary = match (citations, findings.len()) {
                 (0, _) => "no citations\n".to_owned(),
                 (all, 0) => format!("{}: no findings\n", crate::count(all, "citation")),

@@ -24,14 +24,20 @@ struct Index<'a> {
     clauses: Vec<Entry<'a>>,
 }
 
+/// Which specification it is.
 #[derive(Serialize)]
-struct Identity<'a> {
+pub(crate) struct Identity<'a> {
     version: &'a str,
     digest: String,
 }
 
+pub(crate) fn identity(spec: &Spec) -> Identity<'_> {
+    Identity { version: &spec.version, digest: spec.digest() }
+}
+
+/// A clause as programs see it.
 #[derive(Serialize)]
-struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     id: &'a str,
     level: &'a str,
     page: &'a str,
@@ -53,8 +59,8 @@ struct Outcome<'a> {
     observe: Vec<&'a str>,
 }
 
-pub(crate) fn json(spec: &Spec) -> String {
-    let clauses = spec.clauses().map(|clause| Entry {
+pub(crate) fn entry(clause: &Clause) -> Entry<'_> {
+    Entry {
         id: &clause.id,
         level: clause.level.as_str(),
         page: &clause.page,
@@ -69,9 +75,11 @@ pub(crate) fn json(spec: &Spec) -> String {
         since: &clause.since,
         why: clause.why.as_deref(),
         uncased: clause.uncased.as_deref(),
-    });
-    let identity = Identity { version: &spec.version, digest: spec.digest() };
-    document(&Index { schema: 1, spec: identity, clauses: clauses.collect() })
+    }
+}
+
+pub(crate) fn json(spec: &Spec) -> String {
+    document(&Index { schema: 1, spec: identity(spec), clauses: spec.clauses().map(entry).collect() })
 }
 
 /// A JSON document with a newline at its end.

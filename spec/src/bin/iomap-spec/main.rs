@@ -2,8 +2,10 @@
 
 mod citations;
 mod cite;
+mod diff;
 mod index;
 mod report;
+mod review;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use iomap_spec::confirmed::{self, Which};
@@ -48,7 +50,7 @@ Example:
     Check {
         /// For people, for programs, or for the annotations of GitHub
         #[arg(long, default_value = "human")]
-        format: Format,
+        format: Report,
         /// Instead of checking, say what a finding with this code means
         #[arg(long, value_name = "CODE", conflicts_with_all = ["format", "paths"])]
         explain: Option<String>,
@@ -79,7 +81,7 @@ Example:
     Clauses {
         /// For people or for programs
         #[arg(long, default_value = "human")]
-        format: Listing,
+        format: Format,
         /// Write to this file instead of standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -116,20 +118,24 @@ Example:
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
+    /// Say which clauses differ between two states of the specification
+    Diff(diff::Arguments),
+    /// List the clauses that bear on a patch to a kernel, to be quoted in a reply
+    Review(review::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Human,
     Json,
-    Github,
 }
 
-/// The same for what has no findings.
+/// How findings are reported.
 #[derive(Clone, Copy, ValueEnum)]
-enum Listing {
+enum Report {
     Human,
     Json,
+    Github,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -181,17 +187,16 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
         Command::Clauses { format, output } => {
             let spec = load(&pages)?;
             let list = match format {
-                Listing::Human => index::human(&spec),
-                Listing::Json => index::json(&spec),
+                Format::Human => index::human(&spec),
+                Format::Json => index::json(&spec),
             };
-            match output {
-                Some(file) => write(&file, &list).map(|()| Exit::Fine),
-                None => print(&list),
-            }
+            deliver(output.as_deref(), &list)
         }
         Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", |_, clause| text::show(clause)),
         Command::Cite(arguments) => cite::run(&pages, &arguments),
         Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
+        Command::Diff(arguments) => diff::run(&pages, arguments),
+        Command::Review(arguments) => review::run(&pages, arguments),
     }
 }
 
@@ -222,7 +227,7 @@ fn exit_of(findings: &[Diagnostic]) -> Exit {
     }
 }
 
-fn check(paths: Vec<PathBuf>, format: Format) -> Outcome {
+fn check(paths: Vec<PathBuf>, format: Report) -> Outcome {
     let mut files = vec![];
     let mut findings = vec![];
     for path in paths {
@@ -249,9 +254,9 @@ fn check(paths: Vec<PathBuf>, format: Format) -> Outcome {
         summary = count(findings.len(), "finding") + "\n";
     }
     print(&match format {
-        Format::Human => report::human(&findings, report::Stream::Output) + &summary,
-        Format::Json => report::json(&findings),
-        Format::Github => report::github(&findings),
+        Report::Human => report::human(&findings, report::Stream::Output) + &summary,
+        Report::Json => report::json(&findings),
+        Report::Github => report::github(&findings),
     })?;
     Ok(exit_of(&findings))
 }
@@ -333,6 +338,14 @@ fn environment(path: &Path, error: &std::io::Error) -> Trouble {
 
 fn write(file: &Path, text: &str) -> Result<(), Trouble> {
     fs::write(file, text).map_err(|error| environment(file, &error))
+}
+
+/// To the file, or to standard output.
+fn deliver(output: Option<&Path>, text: &str) -> Outcome {
+    match output {
+        Some(file) => write(file, text).map(|()| Exit::Fine),
+        None => print(text),
+    }
 }
 
 fn print(text: &str) -> Outcome {

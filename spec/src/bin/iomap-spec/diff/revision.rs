@@ -1,0 +1,79 @@
+//! Pages as they are in a git revision.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The files of a directory, or one file.
+pub(super) struct Files {
+    pub(super) sources: Vec<(PathBuf, Vec<u8>)>,
+    pub(super) alone: bool,
+}
+
+/// Reads `REV`, which is the directory of the pages as it was then, or `REV:PATH`.
+pub(super) fn read(pages: &Path, name: &str) -> Result<Files, String> {
+    let git = Git { pages };
+    let object = match name.contains(':') {
+        true => name.to_owned(),
+        false => {
+            let prefix = git.text(&["rev-parse", "--show-prefix"]).map_err(|error| {
+                format!("{name} is no file or directory, and revisions cannot be looked up: {error}")
+            })?;
+            format!("{name}:{}", prefix.trim_end_matches(['\n', '/']))
+        }
+    };
+    // No option of git is taken for this, because of the colon.
+    let id = git.text(&["rev-parse", "--verify", "--quiet", &object]).map_err(|error| {
+        let tail = if error.is_empty() { String::new() } else { format!(" ({error})") };
+        format!("{name} is no file, no directory and no revision that has pages: git knows no `{object}`{tail}")
+    })?;
+    let id = id.trim_end();
+    let label = |path: &str| PathBuf::from(format!("{}/{path}", object.trim_end_matches('/')));
+    match git.text(&["cat-file", "-t", id])?.trim_end() {
+        "blob" => {
+            Ok(Files { sources: vec![(PathBuf::from(&object), git.run(&["cat-file", "blob", id])?)], alone: true })
+        }
+        "tree" => {
+            let mut sources = vec![];
+            for entry in git.text(&["ls-tree", "-z", "--full-tree", id])?.split_terminator('\0') {
+                // "100644 blob OBJECT\tNAME"
+                let Some((facts, path)) = entry.split_once('\t') else { continue };
+                let mut facts = facts.split(' ').skip(1);
+                if let (Some("blob"), Some(blob)) = (facts.next(), facts.next())
+                    && (path.ends_with(".md") || path == "moved.toml")
+                {
+                    sources.push((label(path), git.run(&["cat-file", "blob", blob])?));
+                }
+            }
+            match sources.iter().any(|(path, _)| path.extension().is_some_and(|extension| extension == "md")) {
+                true => Ok(Files { sources, alone: false }),
+                false => Err(format!("{object} has no pages (*.md): name their directory, as in REV:man")),
+            }
+        }
+        other => Err(format!("{object} is a {other}: name a directory of pages or a page")),
+    }
+}
+
+struct Git<'a> {
+    pages: &'a Path,
+}
+
+impl Git<'_> {
+    /// What git prints, or what it complains of.
+    fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        // Its directory is the one of the pages, because they can be those of another repository.
+        let output = Command::new("git").arg("-C").arg(self.pages).args(arguments).env("LC_ALL", "C").output();
+        let output = output.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => "git is not installed, and only it can read revisions".to_owned(),
+            _ => format!("git cannot be run: {error}"),
+        })?;
+        match output.status.success() {
+            true => Ok(output.stdout),
+            false => Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned()),
+        }
+    }
+
+    fn text(&self, arguments: &[&str]) -> Result<String, String> {
+        self.run(arguments).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

@@ -1,0 +1,141 @@
+//! `iomap-spec review`: which clauses bear on a patch to a kernel.
+
+mod bearing;
+mod kernel;
+mod mail;
+mod patch;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::{Exit, Format, Outcome, Trouble};
+use bearing::Lookup;
+use clap::Args;
+use iomap_spec::Spec;
+use report::Finding;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use table::Table;
+
+#[derive(Args)]
+#[command(after_help = "\
+Exit codes:
+  0  the patch was read, whether or not a clause bears on it
+  1  there is no patch, part of it is damaged, or the table has findings
+  2  the command line is wrong
+  3  a file cannot be read or written
+
+Example:
+  iomap-spec review 0001-fs-refuse-fallocate.patch
+  git show | iomap-spec review
+  iomap-spec review --kernel linux-6.12")]
+pub(crate) struct Arguments {
+    /// For a reply or for programs
+    #[arg(long, default_value = "human")]
+    format: Format,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Give every sentence and every changed line, each time
+    #[arg(long)]
+    full: bool,
+    /// The table of entry points, instead of the one that is built in
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    /// Read no patch: say what the table names and this kernel source tree lacks
+    #[arg(long, value_name = "TREE", conflicts_with_all = ["patch", "format", "full"])]
+    kernel: Option<PathBuf>,
+    /// A diff, a mail or a mailbox; standard input if there is none, or if it is -
+    #[arg(value_name = "PATCH")]
+    patch: Option<PathBuf>,
+}
+
+pub(crate) fn run(pages: &Path, arguments: Arguments) -> Outcome {
+    let spec = crate::load(pages)?;
+    let table = read_table(&spec, arguments.table.as_deref())?;
+    match &arguments.kernel {
+        Some(tree) => check(&table, tree, arguments.output.as_deref()),
+        None => review(&spec, &table, &arguments),
+    }
+}
+
+fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Trouble> {
+    let (name, text) = match file {
+        None => (table::BUILT_IN.0.to_owned(), table::BUILT_IN.1.to_owned()),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| crate::environment(file, &error))?;
+            (file.display().to_string(), text)
+        }
+    };
+    table::read(&name, &text, spec).map_err(|findings| Trouble {
+        exit: Exit::Findings,
+        message: findings.iter().map(|finding| format!("{finding}\n")).collect(),
+    })
+}
+
+fn check(table: &Table, tree: &Path, output: Option<&Path>) -> Outcome {
+    let checked = kernel::check(table, tree)
+        .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
+    let mut text: String = checked.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let kernel::Checked { version, found, other_version, .. } = checked;
+    let missing = checked.findings.len();
+    let table::Version(major, minor) = version;
+    text += &format!("Linux {major}.{minor}: {found} found, {missing} missing, {other_version} of other versions\n");
+    crate::deliver(output, &text)?;
+    Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
+}
+
+fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
+    let file = arguments.patch.as_deref().filter(|file| *file != Path::new("-"));
+    let mut bytes = vec![];
+    let name = match file {
+        Some(file) => {
+            bytes = std::fs::read(file).map_err(|error| crate::environment(file, &error))?;
+            file.display().to_string()
+        }
+        None => {
+            let name = "standard input";
+            std::io::stdin().read_to_end(&mut bytes).map_err(|error| crate::environment(Path::new(name), &error))?;
+            name.to_owned()
+        }
+    };
+    let patches = mail::patches(&bytes);
+    let lookup = Lookup::new(table);
+    let findings: Vec<Finding<'_>> = patches
+        .iter()
+        .map(|patch| {
+            let hunks = patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect();
+            Finding { patch, hunks }
+        })
+        .collect();
+    let (mut hunks, mut bearing, mut damage) = (0, 0, vec![]);
+    for (number, finding) in findings.iter().enumerate() {
+        hunks += finding.hunks.len();
+        bearing += finding.hunks.iter().filter(|(_, hits)| !hits.is_empty()).count();
+        // Lines are counted in the decoded text of a mail, which is another than the file.
+        let place = match &finding.patch.subject {
+            Some(_) => format!("{name}: mail {}, line", number + 1),
+            None => format!("{name}: line"),
+        };
+        damage.extend(
+            finding.patch.damage.iter().map(|(line, message)| format!("iomap-spec: {place} {line}: {message}")),
+        );
+    }
+    if hunks == 0 && damage.is_empty() {
+        let message = format!(
+            "iomap-spec: {name}: no unified diff in these {}: make one with git format-patch or diff -up",
+            crate::count(bytes.len(), "byte")
+        );
+        return Err(Trouble { exit: Exit::Findings, message });
+    }
+    let text = match arguments.format {
+        Format::Human => report::human(spec, &findings, arguments.full),
+        Format::Json => report::json(spec, &findings),
+    };
+    crate::deliver(arguments.output.as_deref(), &text)?;
+    if bearing == 0 && hunks > 0 {
+        let _ = writeln!(std::io::stderr(), "iomap-spec: {name}: no clause bears on {}", crate::count(hunks, "hunk"));
+    }
+    if damage.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: damage.join("\n") }) }
+}

@@ -1,0 +1,291 @@
+//! What bears on a patch, for a reply and for programs.
+
+use super::bearing::{Hit, How};
+use super::patch::{Hunk, Patch};
+use super::table::{self, Kind};
+use crate::index;
+use iomap_spec::{Clause, Spec, text};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Columns of a line that goes into mail.
+const WIDTH: usize = 72;
+/// How far a sentence is set in below its citation.
+const INDENT: usize = 4;
+/// Changed lines that are quoted of one hunk, unless all are wanted.
+const QUOTED: usize = 16;
+/// Sentences below one hunk, unless all are wanted; what does not fit is named.
+const SENTENCES: usize = 6;
+
+/// A patch and what bears on each of its hunks.
+pub(super) struct Finding<'a> {
+    pub(super) patch: &'a Patch,
+    pub(super) hunks: Vec<(&'a Hunk, Vec<Hit<'a>>)>,
+}
+
+pub(super) fn human(spec: &Spec, findings: &[Finding<'_>], full: bool) -> String {
+    let mut reply = Reply {
+        spec,
+        full,
+        answered: BTreeMap::new(),
+        cited: BTreeSet::new(),
+        repeated: String::new(),
+        out: String::new(),
+    };
+    for Finding { patch, hunks } in findings {
+        let mut subject = patch.subject.as_ref().filter(|_| findings.len() > 1);
+        let mut file = None;
+        for (hunk, hits) in hunks {
+            if !reply.matters(hits) {
+                continue;
+            }
+            if let Some(subject) = subject.take() {
+                reply.out += &format!("> {}\n>\n", subject.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+            if file != Some(&hunk.file) {
+                reply.out += &format!("> +++ b/{}\n", hunk.file);
+                file = Some(&hunk.file);
+            }
+            reply.hunk(hunk, hits);
+        }
+    }
+    reply.out
+}
+
+struct Reply<'a> {
+    spec: &'a Spec,
+    full: bool,
+    /// The entries, by their line, that were explained already, and how closely they were met then.
+    answered: BTreeMap<usize, How>,
+    /// The clauses whose sentence was given already.
+    cited: BTreeSet<&'a str>,
+    /// What was said of the last hunk, if it was nothing new.
+    repeated: String,
+    out: String,
+}
+
+impl<'a> Reply<'a> {
+    /// What was told before and is only near, or an errno, is not told again.
+    fn matters(&self, hits: &[Hit<'_>]) -> bool {
+        hits.iter().any(|hit| is_worth_repeating(hit) || self.is_new(hit))
+    }
+
+    /// What was only named in passing is new when it is met closely.
+    fn is_new(&self, hit: &Hit<'_>) -> bool {
+        let before = self.answered.get(&hit.entry.line);
+        self.full || before.is_none_or(|before| !is_close(*before) && is_close(hit.how))
+    }
+
+    fn hunk(&mut self, hunk: &Hunk, hits: &'a [Hit<'a>]) {
+        let (mut old, mut new): (Vec<&Hit<'_>>, Vec<&Hit<'_>>) = (vec![], vec![]);
+        for hit in hits {
+            if self.is_new(hit) {
+                self.answered.insert(hit.entry.line, hit.how);
+                new.push(hit);
+            } else if is_worth_repeating(hit) {
+                old.push(hit);
+            }
+        }
+        let names: Vec<&str> = old.iter().map(|hit| hit.entry.name.as_str()).collect();
+        let mut again = String::new();
+        if !names.is_empty() {
+            fill(&mut again, 0, INDENT, &format!("As above: {}.", names.join(", ")));
+            again.push('\n');
+        }
+        if new.is_empty() {
+            // Hunks of which nothing but the same is said are quoted together.
+            let end = format!("\n{again}");
+            if self.repeated == end && self.out.ends_with(&end) {
+                self.out.truncate(self.out.len() - end.len());
+            }
+            self.out += &format!("> {}\n{end}", hunk.header);
+            self.repeated = end;
+        } else {
+            self.repeated.clear();
+            self.out += &format!("> {}\n", hunk.header);
+            self.quote(hunk);
+            self.out.push('\n');
+            self.answer(&new);
+            self.out += &again;
+        }
+    }
+
+    fn quote(&mut self, hunk: &Hunk) {
+        let changes: Vec<_> = hunk.lines.iter().filter(|line| line.is_change()).collect();
+        let shown = if self.full || changes.len() <= QUOTED { changes.len() } else { QUOTED - 1 };
+        for line in &changes[..shown] {
+            self.out += format!("> {}{}", line.sign, line.text).trim_end();
+            self.out.push('\n');
+        }
+        if shown < changes.len() {
+            self.out += &format!("> [{} more]\n", crate::count(changes.len() - shown, "changed line"));
+        }
+    }
+
+    /// What is said below a quoted hunk.
+    fn answer(&mut self, hits: &[&'a Hit<'a>]) {
+        let mut listed: BTreeSet<&str> = BTreeSet::new();
+        let mut sentences = SENTENCES;
+        let mut aside: Vec<(&Hit<'_>, Vec<&str>)> = vec![];
+        for hit in hits {
+            // A clause stands below the closest entry that leads to it.
+            let mut fresh: Vec<&'a str> = hit.entry.clauses.iter().map(String::as_str).collect();
+            fresh.retain(|id| listed.insert(id));
+            let unknown = fresh.iter().filter(|id| !self.cited.contains(*id)).count();
+            if fresh.is_empty() {
+                // Its clauses are there already, but it can be the very line that matters.
+                if hit.how == How::Touched {
+                    aside.push((hit, hit.entry.clauses.iter().map(String::as_str).collect()));
+                }
+                continue;
+            }
+            if !self.full && (!is_close(hit.how) || unknown > sentences) {
+                aside.push((hit, fresh));
+                continue;
+            }
+            sentences = sentences.saturating_sub(unknown);
+            fill(&mut self.out, 0, INDENT, &format!("{}, {}:", hit.entry.name, reason(hit)));
+            fresh.into_iter().for_each(|id| self.cite(id));
+            self.out.push('\n');
+        }
+        for (hit, ids) in &aside {
+            let line = format!("{}, {}: {}", hit.entry.name, reason(hit), ids.join(", "));
+            fill(&mut self.out, 0, INDENT, &line);
+        }
+        if !aside.is_empty() {
+            self.out.push('\n');
+        }
+    }
+
+    fn cite(&mut self, id: &'a str) {
+        let clauses: Vec<&'a Clause> = self.spec.clauses().filter(|clause| table::is_named(id, &clause.id)).collect();
+        if let (Some(name), Some(first), false) = (table::whole_family(id), clauses.first(), self.full) {
+            self.out += &format!("  {} {name}.* ({})\n", first.page, self.spec.version);
+            let ids: Vec<&str> = clauses.iter().map(|clause| clause.id.as_str()).collect();
+            return fill(&mut self.out, INDENT, INDENT, &ids.join(", "));
+        }
+        for clause in clauses {
+            let citation = text::cite_on_one_line(self.spec, clause);
+            if self.cited.insert(&clause.id) || self.full {
+                self.out += &format!("  {citation}\n");
+                fill(&mut self.out, INDENT, INDENT, &clause.text);
+            } else {
+                self.out += &format!("  {citation}, see above\n");
+            }
+        }
+    }
+}
+
+fn is_worth_repeating(hit: &Hit<'_>) -> bool {
+    is_close(hit.how) && hit.entry.kind != Kind::Errno
+}
+
+fn is_close(how: How) -> bool {
+    matches!(how, How::Changed | How::Touched)
+}
+
+fn reason(hit: &Hit<'_>) -> String {
+    format!("{} ({})", hit.how.phrase(), hit.entry.why)
+}
+
+/// Lines of words, the first set in by `first` columns and the others by `rest`.
+fn fill(out: &mut String, first: usize, rest: usize, text: &str) {
+    let mut line = " ".repeat(first);
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            *out += &line;
+            out.push('\n');
+            (line, is_empty) = (" ".repeat(rest), true);
+        }
+        line += if is_empty { "" } else { " " };
+        line += word;
+        is_empty = false;
+    }
+    *out += &line;
+    out.push('\n');
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    spec: index::Identity<'a>,
+    patches: Vec<PatchRow<'a>>,
+    /// Each clause that is named, once.
+    clauses: BTreeMap<&'a str, ClauseRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct PatchRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    hunks: Vec<HunkRow<'a>>,
+    damage: Vec<DamageRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct HunkRow<'a> {
+    file: &'a str,
+    line: usize,
+    header: &'a str,
+    functions: Vec<String>,
+    hits: Vec<HitRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct HitRow<'a> {
+    kind: &'static str,
+    name: &'a str,
+    how: &'static str,
+    why: &'a str,
+    clauses: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct DamageRow<'a> {
+    line: usize,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct ClauseRow<'a> {
+    citation: String,
+    #[serde(flatten)]
+    clause: index::Entry<'a>,
+}
+
+pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
+    let mut clauses = BTreeMap::new();
+    let mut ids = |hit: &Hit<'_>| -> Vec<&str> {
+        let named = |clause: &&Clause| hit.entry.clauses.iter().any(|id| table::is_named(id, &clause.id));
+        let named: Vec<&Clause> = spec.clauses().filter(named).collect();
+        for clause in &named {
+            let row = || ClauseRow { citation: text::cite_on_one_line(spec, clause), clause: index::entry(clause) };
+            clauses.entry(clause.id.as_str()).or_insert_with(row);
+        }
+        named.into_iter().map(|clause| clause.id.as_str()).collect()
+    };
+    let mut patches = vec![];
+    for Finding { patch, hunks } in findings {
+        let hunks = hunks.iter().map(|(hunk, hits)| HunkRow {
+            file: &hunk.file,
+            line: hunk.line,
+            header: &hunk.header,
+            functions: hunk.changed().into_iter().map(|function| function.name).collect(),
+            hits: hits
+                .iter()
+                .map(|hit| HitRow {
+                    kind: hit.entry.kind.as_str(),
+                    name: &hit.entry.name,
+                    how: hit.how.as_str(),
+                    why: &hit.entry.why,
+                    clauses: ids(hit),
+                })
+                .collect(),
+        });
+        let damage = patch.damage.iter().map(|(line, message)| DamageRow { line: *line, message });
+        let hunks = hunks.collect();
+        patches.push(PatchRow { subject: patch.subject.as_deref(), hunks, damage: damage.collect() });
+    }
+    index::document(&Document { schema: 1, spec: index::identity(spec), patches, clauses })
+}

@@ -1,0 +1,292 @@
+//! Patches as they come: wrapped, damaged, or no patches at all.
+
+use super::bearing::Lookup;
+use super::patch::{Definition, definition};
+use super::report::{self, Finding};
+use super::table::{self, BUILT_IN, Table};
+use super::{mail, patch};
+use iomap_spec::Spec;
+use std::fs;
+use std::path::Path;
+
+fn spec_and_table() -> Option<(Spec, Table)> {
+    let spec = iomap_spec::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../man")).ok()?;
+    let table = table::read(BUILT_IN.0, BUILT_IN.1, &spec).ok()?;
+    Some((spec, table))
+}
+
+fn samples() -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patches");
+    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// Xorshift: the same patches in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+/// Pieces that are likely to mean something to some part of the reader.
+const TOKENS: &[&str] = &[
+    "\n",
+    "\r\n",
+    "\n\n",
+    "@@ -1,3 +1,4 @@ f(\n",
+    "@@ -99999999999999999999 +1 @@\n",
+    "@@ -1,18446744073709551615 +1,18446744073709551615 @@\n",
+    "@@ -0,0 +1 @@",
+    "@@@",
+    "--- a/\n+++ b/\n",
+    "--- /dev/null\n",
+    "+++ \"b/\\303\\244\"\n",
+    "diff --git ",
+    "\nFrom x\nSubject: y\n\n",
+    "\n>From ",
+    "=?UTF-8?Q?",
+    "=\n",
+    "=00",
+    "Content-Type: multipart/mixed; boundary=\"outer\"\n",
+    "Content-Type: message/rfc822\n\n",
+    "--outer\n",
+    "--outer--\n",
+    "SYSCALL_DEFINE1(",
+    "SYSCALL_DEFINE",
+    "vfs_fallocate(",
+    "é",
+    "\0",
+    "\u{1b}[31m",
+    "\\ No newline",
+    "-",
+    "+",
+    " ",
+    "}",
+];
+
+fn damage(patch: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(6) {
+        let at = random.below(patch.len());
+        match random.below(5) {
+            0 => patch[at] = random.below(256) as u8,
+            1 => drop(patch.drain(at..(at + random.below(60)).min(patch.len()))),
+            2 => {
+                let piece = patch[at..(at + random.below(200)).min(patch.len())].to_vec();
+                let to = random.below(patch.len());
+                patch.splice(to..to, piece);
+            }
+            _ => drop(patch.splice(at..at, TOKENS[random.below(TOKENS.len())].bytes())),
+        }
+        if patch.is_empty() {
+            patch.push(b'-');
+        }
+    }
+}
+
+/// Nothing panics, nothing reaches a terminal that acts on it, and no line of ours is too wide for mail.
+#[test]
+fn damaged_patches() {
+    let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let (lookup, samples) = (Lookup::new(&table), samples());
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut understood = 0;
+    for round in 0..3000 {
+        let mut bytes = samples[round % samples.len()].clone();
+        damage(&mut bytes, &mut random);
+        let patches = mail::patches(&bytes);
+        let hunks = |patch: &'_ patch::Patch| patch.hunks.iter().map(|hunk| lookup.hits(hunk).len()).sum::<usize>();
+        understood += usize::from(patches.iter().any(|patch| hunks(patch) > 0));
+        let findings: Vec<Finding<'_>> = patches
+            .iter()
+            .map(|patch| Finding { patch, hunks: patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect() })
+            .collect();
+        for full in [false, true] {
+            let reply = report::human(&spec, &findings, full);
+            assert!(!reply.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "round {round}: {reply:?}");
+            for line in reply.lines().filter(|line| !line.starts_with('>')) {
+                assert!(line.chars().count() <= 72, "round {round}: {line}");
+            }
+        }
+        let json = report::json(&spec, &findings);
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
+    // Not all are so damaged that nothing is left of them.
+    assert!(understood > 1500, "only {understood} patches were understood");
+}
+
+#[test]
+fn depth_costs_no_stack() {
+    for unit in ["Content-Type: message/rfc822\n\n", "@@ -1 +1 @@\n", "From x\nSubject: y\n\n", "--outer\n", "=?", ">"]
+    {
+        let _ =
+            mail::patches(("From: x\nContent-Type: message/rfc822\n\n".to_owned() + &unit.repeat(20_000)).as_bytes());
+        let _ = mail::patches(unit.repeat(20_000).as_bytes());
+    }
+}
+
+fn hunks(text: &str) -> Vec<(usize, usize)> {
+    let patches = mail::patches(text.as_bytes());
+    patches.iter().map(|patch| (patch.hunks.len(), patch.damage.len())).collect()
+}
+
+const DIFF: &str = "--- a/fs/open.c\n+++ b/fs/open.c\n@@ -1,3 +1,3 @@ int f(void)\n a\n-b\n+c\n\n";
+
+#[test]
+fn what_is_around_a_diff() {
+    let mail = format!("Subject: s\n\n{DIFF}-- \n2.43.0\n");
+    let encoded = DIFF.replace("-b", "=2Db").replace(" a\n", "=20=\na\n");
+    let encoded = format!("Subject: s\nContent-Transfer-Encoding: quoted-printable\n\n{encoded}");
+    let cases = [
+        ("plain", DIFF.to_owned()),
+        ("CRLF", DIFF.replace('\n', "\r\n")),
+        ("text before it", format!("Some words\n{DIFF}")),
+        ("an empty context line without its space", DIFF.to_owned()),
+        ("a context line without its first space", DIFF.replace(" a\n", "\ta\n")),
+        ("a mail", mail.clone()),
+        ("a mail with CRLF", mail.replace('\n', "\r\n")),
+        ("a mailbox", format!("From me Mon Sep 17 00:00:00 2001\n{mail}")),
+        ("a header without an empty line after it", format!("Subject: s\nFrom: f\n{DIFF}")),
+        ("a body that says From", format!("From me\nSubject: s\n\nFrom here on\n>From there\n{DIFF}")),
+        ("an encoded mail", encoded.clone()),
+        ("an attached mail", format!("Subject: s\nContent-Type: message/rfc822\n\n{encoded}")),
+    ];
+    for (what, text) in cases {
+        assert_eq!(hunks(&text), [(1, 0)], "{what}");
+    }
+    assert_eq!(hunks(&format!("From me\n{mail}\nFrom me\n{mail}")), [(1, 0), (1, 0)]);
+    assert_eq!(hunks("no diff\n--- a\n"), [(0, 0)]);
+    assert_eq!(hunks(&DIFF.replace("+c\n\n", "+c\nwrapped\n")), [(1, 1)]);
+    // The mail has the same patch as HTML.
+    let twice = "Subject: s\nContent-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n";
+    assert_eq!(hunks(&format!("{twice}{DIFF}\n--b\nContent-Type: text/html\n\n{DIFF}\n--b--\n")), [(1, 0)]);
+}
+
+#[test]
+fn names_of_files() {
+    let cases = [
+        ("a/fs/open.c", "b/fs/open.c", "fs/open.c"),
+        ("fs/open.c", "fs/open.c", "fs/open.c"),
+        ("linux.orig/fs/open.c\t2026-01-01 00:00:00", "linux/fs/open.c\t2026-01-02 00:00:00", "fs/open.c"),
+        ("/dev/null", "b/fs/open.c", "fs/open.c"),
+        ("a/fs/open.c", "/dev/null", "fs/open.c"),
+        ("\"a/fs/open.c\"", "\"b/fs/open.c\"", "fs/open.c"),
+        ("open.c.orig", "open.c", "open.c"),
+    ];
+    for (old, new, expected) in cases {
+        let patch = patch::read(&format!("--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n"));
+        assert_eq!(patch.hunks[0].file, expected);
+    }
+}
+
+#[test]
+fn heads_of_functions() {
+    let named = |line: &str| definition(line).map(|Definition { name, is_syscall }| (name, is_syscall));
+    let cases = [
+        ("int vfs_fallocate(struct file *file, int mode)", Some(("vfs_fallocate", false))),
+        ("xfs_file_fallocate(", Some(("xfs_file_fallocate", false))),
+        ("static struct file *open_it(void)", Some(("open_it", false))),
+        ("SYSCALL_DEFINE2(swapon, const char __user *, name, int, flags)", Some(("swapon", true))),
+        ("COMPAT_SYSCALL_DEFINE2(truncate, const char __user *, path)", Some(("truncate", true))),
+        ("EXPORT_SYMBOL_GPL(vfs_fallocate);", None),
+        ("static int (*f)(void) = g;", None),
+        ("out_unlock:", None),
+        ("\treturn f(x)", None),
+        ("#define f(x) g(x)", None),
+        ("static const struct file_operations f = {", None),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(named(line), expected.map(|(name, is_syscall)| (name.to_owned(), is_syscall)), "{line}");
+    }
+}
+
+/// The functions whose lines change, when one ends and another begins in the hunk.
+#[test]
+fn changed_functions() {
+    let names = |heading: &str, lines: &str| -> Vec<String> {
+        let count = lines.lines().count();
+        let text = format!("--- a/f.c\n+++ b/f.c\n@@ -1,{count} +1,{count} @@ {heading}\n{lines}");
+        let patch = patch::read(&text);
+        patch.hunks[0].changed().into_iter().map(|function| function.name).collect()
+    };
+    assert_eq!(names("int first(void)", " \ta;\n-\tb;\n"), ["first"]);
+    assert_eq!(names("int first(void)", " }\n \n int second(void)\n {\n+\tb;\n"), ["second"]);
+    assert_eq!(
+        names("int first(void)", "+\ta;\n }\n+/* About the second. */\n+int second(void)\n"),
+        ["first", "second"]
+    );
+    assert_eq!(names("int first(void)", " /* Between. */\n+static int x;\n"), [""; 0]);
+    assert_eq!(names("int first(void)", " out:\n+\tb;\n"), ["first"]);
+    assert_eq!(names("", " \ta;\n+\tb;\n"), [""; 0]);
+}
+
+/// A function is explained below its first hunk, and later hunks of it are quoted together.
+#[test]
+fn what_was_said_is_not_said_again() {
+    let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let lookup = Lookup::new(&table);
+    let hunk = |line: usize, name: &str| format!("@@ -{line} +{line} @@ int {name}(void)\n-\ta;\n+\tb;\n");
+    let names = ["vfs_fallocate", "do_truncate", "vfs_fallocate", "vfs_fallocate", "do_truncate", "something_else"];
+    let hunks: String = names.iter().enumerate().map(|(line, name)| hunk(line, name)).collect();
+    let patch = patch::read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
+    let hits = |full| {
+        let hunks = patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect();
+        report::human(&spec, &[Finding { patch: &patch, hunks }], full)
+    };
+    let end = "> @@ -2 +2 @@ int vfs_fallocate(void)\n> @@ -3 +3 @@ int vfs_fallocate(void)\n\nAs above: vfs_fallocate.\n\n\
+        > @@ -4 +4 @@ int do_truncate(void)\n\nAs above: do_truncate.\n\n";
+    assert!(hits(false).ends_with(end), "{}", hits(false));
+    assert_eq!(hits(false).matches("vfs_fallocate, changed").count(), 1);
+    assert_eq!(hits(true).matches("vfs_fallocate, changed").count(), 3);
+}
+
+/// What was only named near another change is explained when it is changed itself.
+#[test]
+fn what_was_only_named_is_explained_later() {
+    let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let lookup = Lookup::new(&table);
+    let hunks = "@@ -1,2 +1,2 @@ int f(void)\n \tvfs_fallocate();\n-\ta;\n+\tb;\n@@ -9 +9 @@ int vfs_fallocate(void)\n-\ta;\n+\tb;\n";
+    let patch = patch::read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
+    let hunks = patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect();
+    let reply = report::human(&spec, &[Finding { patch: &patch, hunks }], false);
+    assert!(reply.contains("vfs_fallocate, near the change") && reply.contains("vfs_fallocate, changed"), "{reply}");
+}
+
+/// A call that is only written in another way is near the change; one that goes or comes is in it.
+#[test]
+fn how_closely_a_name_is_met() {
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let lookup = Lookup::new(&table);
+    let met = |file: &str, lines: &str| -> Vec<(String, &str)> {
+        let (old, new) = (lines.matches("\n-").count(), lines.matches("\n+").count());
+        let common = lines.matches("\n ").count();
+        let (old, new) = (old + common, new + common);
+        let patch = patch::read(&format!("--- a/{file}\n+++ b/{file}\n@@ -1,{old} +1,{new} @@{lines}"));
+        assert!(patch.damage.is_empty(), "{patch:?}");
+        lookup.hits(&patch.hunks[0]).iter().map(|hit| (hit.entry.name.clone(), hit.how.as_str())).collect()
+    };
+    let one = |name: &str, how| vec![(name.to_owned(), how)];
+    assert_eq!(met("fs/x.c", "\n-\tnotify_change(a);\n+\tnotify_change(b);\n"), one("notify_change", "near"));
+    assert_eq!(met("fs/x.c", "\n-\tnotify_change(a);\n+\tb;\n"), one("notify_change", "touched"));
+    assert_eq!(met("fs/x.c", "\n \tnotify_change(a);\n+\tb;\n"), one("notify_change", "near"));
+    assert_eq!(met("fs/x.c", "\n+\t/* notify_change() does it. */\n"), one("notify_change", "near"));
+    assert_eq!(met("fs/x.c", "\n+\treturn -ETXTBSY;\n"), one("ETXTBSY", "touched"));
+    assert_eq!(met("fs/x.c", "\n \treturn -ETXTBSY;\n+\tb;\n"), []);
+    // This errno counts elsewhere.
+    assert_eq!(met("fs/x.c", "\n+\treturn -EFAULT;\n"), []);
+    // A function of the same name in another file is another function.
+    assert_eq!(met("fs/x.c", " int vfs_fallocate(void)\n+\tb;\n"), []);
+    assert_eq!(met("fs/open.c", " int vfs_fallocate(void)\n+\tb;\n"), one("vfs_fallocate", "changed"));
+    // The name that it has in another version.
+    assert_eq!(
+        met("fs/ext4/move_extent.c", " int mext_check_validity(void)\n+\tb;\n"),
+        one("mext_check_arguments", "changed")
+    );
+    assert_eq!(met("Documentation/x.rst", "\n+notify_change()\n"), []);
+    assert_eq!(met("fs/f2fs/gc.c", " int other(void)\n+\tb;\n"), one("fs/f2fs/gc.c", "file"));
+}

@@ -1,0 +1,199 @@
+//! `iomap-spec review`: what it makes of patches in the style of kernel patches, with the table and the pages of the
+//! repository.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Whether the pages are there; a package has none.
+fn is_repository() -> bool {
+    let is_there = root().join("man").is_dir();
+    if !is_there {
+        eprintln!("not tested, ../man is missing");
+    }
+    is_there
+}
+
+/// The command where the patches are, so that their names are short.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
+    let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patches");
+    command.arg("review").args(arguments).arg("--pages").arg(root().join("man")).current_dir(patches);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn review(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the command can be run")
+}
+
+fn transcript(arguments: &[&str]) -> String {
+    let output = review(arguments);
+    format!(
+        "$ iomap-spec review {}\n{}---- stderr\n{}---- exit {}\n",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().expect("the command can be run")
+    )
+}
+
+/// What standard input brings.
+fn piped(input: &[u8], arguments: &[&str]) -> Output {
+    let mut child = command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    let mut stdin = child.stdin.take().expect("the test can be set up");
+    stdin.write_all(input).expect("the test can be set up");
+    drop(stdin);
+    child.wait_with_output().expect("the command can be run")
+}
+
+#[test]
+fn replies() {
+    if !is_repository() {
+        return;
+    }
+    let patches = [
+        "fallocate.patch",
+        "remap.diff",
+        "exchange.eml",
+        "series.mbox",
+        "new-file.patch",
+        "documentation.patch",
+        "damaged.patch",
+    ];
+    insta::assert_snapshot!(patches.map(|patch| transcript(&[patch])).concat());
+}
+
+#[test]
+fn every_sentence() {
+    if is_repository() {
+        insta::assert_snapshot!(transcript(&["--full", "fallocate.patch"]));
+    }
+}
+
+#[test]
+fn for_programs() {
+    if is_repository() {
+        insta::assert_snapshot!(transcript(&["--format", "json", "series.mbox"]));
+    }
+}
+
+#[test]
+fn standard_input_and_output() {
+    if !is_repository() {
+        return;
+    }
+    let expected = review(&["fallocate.patch"]).stdout;
+    assert!(!expected.is_empty());
+    let patch = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patches/fallocate.patch")).unwrap();
+    assert_eq!(piped(&patch, &[]).stdout, expected);
+    assert_eq!(piped(&patch, &["-"]).stdout, expected);
+    let text = String::from_utf8(patch).unwrap();
+    assert_eq!(piped(text.replace('\n', "\r\n").as_bytes(), &[]).stdout, expected);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("reply");
+    let output = review(&["fallocate.patch", "--output", file.to_str().unwrap()]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    assert_eq!(fs::read(file).unwrap(), expected);
+}
+
+#[test]
+fn trouble() {
+    if !is_repository() {
+        return;
+    }
+    let none = piped(b"From me\nSubject: s\n\nNo patch today.\n", &[]);
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0));
+    let all = [&["nowhere.patch"][..], &["--kernel", "."], &["--kernel", ".", "remap.diff"], &["--table", "nowhere"]];
+    insta::assert_snapshot!(String::from_utf8_lossy(&none.stderr).into_owned() + &all.map(transcript).concat());
+}
+
+#[test]
+fn another_table() {
+    if !is_repository() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("table.toml");
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("entry-points.toml")).unwrap();
+    let row = "\n[function]\nexample_fallocate = { clauses = \"copy.*\", why = \"an example\" }\n";
+    fs::write(&file, table.replace("\n[function]\n", row)).unwrap();
+    let reply = review(&["new-file.patch", "--table", file.to_str().unwrap()]);
+    let reply = String::from_utf8_lossy(&reply.stdout).into_owned();
+    assert!(reply.contains("\nexample_fallocate, changed (an example):\n"), "{reply}");
+    fs::write(&file, table.replace("\n[function]\n", &row.replace("copy.*", "copy.unseald"))).unwrap();
+    let refused = review(&["new-file.patch", "--table", file.to_str().unwrap()]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("no clause has the id `copy.unseald`") && message.contains("copy.unsealed"), "{message}");
+}
+
+/// A tree that has some of what a small table names, in the forms that a kernel has.
+#[test]
+fn kernel_trees() {
+    if !is_repository() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = directory.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    file("tree/Makefile", "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\n");
+    file(
+        "tree/fs/a.c",
+        "int one(int x);\nint one(int x)\n{\n\treturn two(x);\n}\n\nSYSCALL_DEFINE1(call, int, x)\n{\n}\nint\nxfs_style(\n\tint x)\n{\n}\n",
+    );
+    file("tree/mm/b.c", "static int moved(void)\n{\n}\n\nint declared(void);\n");
+    file("tree/include/c.h", "#define FLAG\t1\nenum {\n\tENUMERATED = 1,\n};\n#define macro(x) (x)\n\tMENTIONED(1);\n");
+    let rows = [
+        "[function]",
+        "declared = { clauses = \"name.*\", why = \"x\" }",
+        "macro = { clauses = \"name.*\", why = \"x\" }",
+        "moved = { in = \"fs/*.c\", clauses = \"name.*\", why = \"x\" }",
+        "new_name = { in = \"fs/a.c\", also = \"one\", clauses = \"name.*\", why = \"x\" }",
+        "nowhere = { clauses = \"name.*\", why = \"x\" }",
+        "one = { in = \"fs/a.c\", clauses = \"name.*\", why = \"x\" }",
+        "recent = { clauses = \"name.*\", why = \"x\", since = \"6.13\" }",
+        "removed = { clauses = \"name.*\", why = \"x\", until = \"6.9\" }",
+        "two = { clauses = \"name.*\", why = \"x\" }",
+        "xfs_style = { in = \"fs/a.c\", clauses = \"name.*\", why = \"x\" }",
+        "[syscall]",
+        "call = { in = \"fs/a.c\", clauses = \"name.*\", why = \"x\" }",
+        "one = { in = \"fs/a.c\", clauses = \"name.*\", why = \"x\" }",
+        "[flag]",
+        "ENUMERATED = { clauses = \"name.*\", why = \"x\" }",
+        "FLAG = { clauses = \"name.*\", why = \"x\" }",
+        "MENTIONED = { clauses = \"name.*\", why = \"x\" }",
+        "[file]",
+        "\"fs/*.c\" = { clauses = \"name.*\", why = \"x\" }",
+        "\"fs/b.c\" = { clauses = \"name.*\", why = \"x\" }",
+        "[unreached]",
+    ];
+    // The other families have no entry here.
+    let table = fs::read_to_string(root().join("man/iomap_immutable.7.md")).unwrap();
+    let ids = table.lines().filter_map(|line| line.strip_prefix("r[")?.split([' ', ']']).next());
+    let mut families: Vec<&str> =
+        ids.filter_map(|id| id.split('.').next()).filter(|family| *family != "name").collect();
+    families.sort_unstable();
+    families.dedup();
+    let unreached: String = families.iter().map(|family| format!("{family} = \"x\"\n")).collect();
+    file("table.toml", &(rows.join("\n") + "\n" + &unreached));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
+    command.args(["review", "--table", "table.toml", "--kernel", "tree", "--pages"]).arg(root().join("man"));
+    let output = command.current_dir(directory.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
+}
