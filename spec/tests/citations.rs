@@ -93,8 +93,12 @@ fn check_a_mail() {
     fs::write(directory.path().join("mail"), MAIL).unwrap();
     fs::write(directory.path().join("none"), "No citation, but sample.read.\n").unwrap();
     fs::write(directory.path().join("bytes"), b"\xff\xfe sampler-page(7) sample.red (0.1, 49276478)\n").unwrap();
-    let commands: [&[&str]; 8] = [
+    let encoded = "From: A <a@example.org>\nContent-Transfer-Encoding: quoted-printable\n\n\
+                   See sampler-page(7) sample.re=\nad (0.1,=20\n49276478) and sampler-page(7) sample=2Ered (0.1, 49276478)\n";
+    fs::write(directory.path().join("encoded"), encoded).unwrap();
+    let commands: [&[&str]; 9] = [
         &["cite", "--check", "mail"],
+        &["cite", "--check", "encoded"],
         &["cite", "--check", "mail", "--format", "json"],
         &["cite", "--check", "mail", "--format", "github"],
         &["cite", "--check", "none"],

@@ -1,9 +1,9 @@
 //! `cite`: clauses for mail, and whether those in a mail are right.
 
 use crate::citations::{self, Checked};
-use crate::{Exit, Outcome, Report, environment, load, print, report};
+use crate::{Exit, Outcome, Report, environment, load, mail, print, report};
 use clap::Args;
-use iomap_spec::{Clause, Source, Spec, text};
+use iomap_spec::{Clause, Diagnostic, Source, Spec, text};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -77,9 +77,11 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
         fs::read(file)
     };
     let bytes = bytes.map_err(|error| environment(file, &error))?;
-    // A mail can have a part in any encoding; citations are ASCII.
-    let source = Source { file: file.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() };
-    let Checked { source, citations, findings } = citations::check(spec, source);
+    let checked: Vec<Checked> = texts(file, &bytes).into_iter().map(|text| citations::check(spec, text)).collect();
+    let citations = checked.iter().map(|it| it.citations).sum();
+    let (sources, findings): (Vec<Source>, Vec<Vec<Diagnostic>>) =
+        checked.into_iter().map(|it| (it.source, it.findings)).unzip();
+    let findings = findings.concat();
     print(&match format {
         Report::Json => report::json(&findings),
         Report::Github => report::github(&findings),
@@ -89,8 +91,29 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
                 (all, 0) => format!("{}: no findings\n", crate::count(all, "citation")),
                 (all, wrong) => format!("{}, {}\n", crate::count(all, "citation"), crate::count(wrong, "finding")),
             };
-            report::human_in(&findings, report::Stream::Output, &[source]) + &summary
+            report::human_in(&findings, report::Stream::Output, &sources) + &summary
         }
     })?;
     Ok(if findings.is_empty() { Exit::Fine } else { Exit::Findings })
+}
+
+/// In what form a mail's text stands in the file: these two are not what a reader sees.
+const ENCODINGS: [&str; 2] = ["content-transfer-encoding: quoted-printable", "content-transfer-encoding: base64"];
+
+/// The file as it is, so that findings have its lines; of a mail that is encoded, its texts.
+fn texts(file: &Path, bytes: &[u8]) -> Vec<Source> {
+    let raw = String::from_utf8_lossy(bytes);
+    let lower = raw.to_ascii_lowercase();
+    let parts = match ENCODINGS.iter().any(|encoding| lower.contains(encoding)) {
+        true => mail::parts(bytes),
+        false => vec![],
+    };
+    if parts.is_empty() {
+        return vec![Source { file: file.to_owned(), text: raw.into_owned() }];
+    }
+    let named = parts.into_iter().enumerate().map(|(number, part)| {
+        let name = format!("{}, part {} decoded", file.display(), number + 1);
+        Source { file: name.into(), text: part.text }
+    });
+    named.collect()
 }

@@ -4,6 +4,7 @@ mod citations;
 mod cite;
 mod diff;
 mod index;
+mod mail;
 mod report;
 mod review;
 

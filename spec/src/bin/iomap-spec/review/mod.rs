@@ -2,17 +2,17 @@
 
 mod bearing;
 mod kernel;
-mod mail;
 mod patch;
 mod report;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::{Exit, Format, Outcome, Trouble};
+use crate::{Exit, Format, Outcome, Trouble, mail};
 use bearing::Lookup;
 use clap::Args;
 use iomap_spec::Spec;
+use patch::Patch;
 use report::Finding;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,18 @@ fn check(table: &Table, tree: &Path, output: Option<&Path>) -> Outcome {
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }
 
+/// The patches in a diff, a mail or a mailbox.
+fn patches(bytes: &[u8]) -> Vec<Patch> {
+    let is_empty = |patch: &Patch| patch.hunks.is_empty() && patch.damage.is_empty();
+    let parts = mail::parts(bytes).into_iter().map(|part| {
+        let subject = part.subject.as_deref().map(patch::shown);
+        Patch { subject, ..patch::read(&part.text) }
+    });
+    let patches: Vec<Patch> = parts.filter(|patch| !is_empty(patch)).collect();
+    // A diff below a few lines that look like a header is still a diff.
+    if patches.is_empty() { vec![patch::read(&String::from_utf8_lossy(bytes))] } else { patches }
+}
+
 fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
     let file = arguments.patch.as_deref().filter(|file| *file != Path::new("-"));
     let mut bytes = vec![];
@@ -100,7 +112,7 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
             name.to_owned()
         }
     };
-    let patches = mail::patches(&bytes);
+    let patches = patches(&bytes);
     let lookup = Lookup::new(table);
     let findings: Vec<Finding<'_>> = patches
         .iter()

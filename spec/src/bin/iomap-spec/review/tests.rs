@@ -4,7 +4,7 @@ use super::bearing::Lookup;
 use super::patch::{Definition, definition};
 use super::report::{self, Finding};
 use super::table::{self, BUILT_IN, Table};
-use super::{mail, patch};
+use super::{patch, patches};
 use iomap_spec::Spec;
 use std::fs;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn damaged_patches() {
     for round in 0..3000 {
         let mut bytes = samples[round % samples.len()].clone();
         damage(&mut bytes, &mut random);
-        let patches = mail::patches(&bytes);
+        let patches = patches(&bytes);
         let hunks = |patch: &'_ patch::Patch| patch.hunks.iter().map(|hunk| lookup.hits(hunk).len()).sum::<usize>();
         understood += usize::from(patches.iter().any(|patch| hunks(patch) > 0));
         let findings: Vec<Finding<'_>> = patches
@@ -125,13 +125,13 @@ fn depth_costs_no_stack() {
     for unit in ["Content-Type: message/rfc822\n\n", "@@ -1 +1 @@\n", "From x\nSubject: y\n\n", "--outer\n", "=?", ">"]
     {
         let _ =
-            mail::patches(("From: x\nContent-Type: message/rfc822\n\n".to_owned() + &unit.repeat(20_000)).as_bytes());
-        let _ = mail::patches(unit.repeat(20_000).as_bytes());
+            patches(("From: x\nContent-Type: message/rfc822\n\n".to_owned() + &unit.repeat(20_000)).as_bytes());
+        let _ = patches(unit.repeat(20_000).as_bytes());
     }
 }
 
 fn hunks(text: &str) -> Vec<(usize, usize)> {
-    let patches = mail::patches(text.as_bytes());
+    let patches = patches(text.as_bytes());
     patches.iter().map(|patch| (patch.hunks.len(), patch.damage.len())).collect()
 }
 

@@ -1,6 +1,5 @@
-//! What mail wraps around a patch: mailboxes, headers, encodings, attachments.
+//! What mail wraps around a text: mailboxes, headers, encodings, attachments.
 
-use super::patch::{self, Patch};
 use mail_parser::{Message, MessageParser, PartType};
 
 /// Header fields by which a mail is told from a text that happens to begin with a word and a colon.
@@ -9,19 +8,26 @@ const FIELDS: [&str; 4] = ["from", "subject", "message-id", "content-type"];
 /// Messages in messages are looked into this far.
 const DEEPEST: usize = 4;
 
-/// The patches in a diff, a mail or a mailbox.
-pub(super) fn patches(bytes: &[u8]) -> Vec<Patch> {
+/// A text that came by mail.
+pub(crate) struct Part {
+    pub(crate) subject: Option<String>,
+    pub(crate) text: String,
+}
+
+/// The texts in a mail or a mailbox, decoded; none, if this is neither.
+pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
     let mails: Vec<Vec<u8>> = match bytes {
         _ if bytes.starts_with(b"From ") => split(bytes),
         _ if is_mail(bytes) => vec![bytes.to_vec()],
         _ => vec![],
     };
-    let patches: Vec<Patch> = mails.iter().flat_map(|mail| of_mail(mail)).collect();
-    // A diff below a few lines that look like a header is still a diff.
-    match patches.iter().any(|patch| !patch.hunks.is_empty() || !patch.damage.is_empty()) {
-        true => patches,
-        false => vec![patch::read(&String::from_utf8_lossy(bytes))],
+    let mut parts = vec![];
+    for mail in mails {
+        if let Some(message) = MessageParser::default().parse(&mail) {
+            collect(&message, 0, &mut parts);
+        }
     }
+    parts
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -61,28 +67,18 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
     mails
 }
 
-fn of_mail(bytes: &[u8]) -> Vec<Patch> {
-    let Some(message) = MessageParser::default().parse(bytes) else { return vec![] };
-    let mut patches = vec![];
-    collect(&message, 0, &mut patches);
-    patches
-}
-
-fn collect(message: &Message<'_>, depth: usize, patches: &mut Vec<Patch>) {
+fn collect(message: &Message<'_>, depth: usize, parts: &mut Vec<Part>) {
     for part in &message.parts {
         let text = match &part.body {
             PartType::Text(text) => text.clone(),
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => String::from_utf8_lossy(bytes),
             PartType::Message(inner) if depth < DEEPEST => {
-                collect(inner, depth + 1, patches);
+                collect(inner, depth + 1, parts);
                 continue;
             }
             // The same text again.
             PartType::Html(_) | PartType::Message(_) | PartType::Multipart(_) => continue,
         };
-        let patch = patch::read(&text);
-        if !patch.hunks.is_empty() || !patch.damage.is_empty() {
-            patches.push(Patch { subject: message.subject().map(patch::shown), ..patch });
-        }
+        parts.push(Part { subject: message.subject().map(str::to_owned), text: text.into_owned() });
     }
 }
