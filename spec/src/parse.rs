@@ -2,8 +2,10 @@
 
 use crate::attributes::{self, is_id};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::model::{Alignment, Block, Clause, Definition, Inline, Page, Section, Table, plain, short_hash};
-use crate::{MEASURE, frontmatter};
+use crate::model::{
+    Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain, short_hash,
+};
+use crate::{MEASURE, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,
 };
@@ -39,11 +41,20 @@ pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) 
     let handled = reader.handled;
     misplaced_markers(&source, front.end, &handled, findings);
     let frontmatter::FrontMatter { title, section, date, version, end } = front;
-    Some(Page { title, section, date, version, sections, source, body: end })
+    Some(Page { title, section, date, version, ordinary: None, sections, source, body: end })
 }
 
-/// The text, if it is UTF-8 and holds nothing that cannot be seen.
-fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
+/// Reads one page, of the specification or not; `date` is for those that have none.
+pub(crate) fn any(file: &Path, bytes: Vec<u8>, date: &str, findings: &mut Vec<Diagnostic>) -> Option<Page> {
+    if std::str::from_utf8(&bytes).is_ok_and(head::is_specification) {
+        return page(file, bytes, findings);
+    }
+    let source = utf8(file, bytes, findings)?;
+    Some(ordinary::page(file, source.text, date))
+}
+
+/// The text, if it is UTF-8.
+fn utf8(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
     let (text, bad) = match String::from_utf8(bytes) {
         Ok(text) => (text, None),
         Err(error) => {
@@ -56,6 +67,12 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
         findings.push(source.diagnostic(at..at, "invalid-utf8", "this byte is not UTF-8", "save the page as UTF-8"));
         return None;
     }
+    Some(source)
+}
+
+/// The text, if it is UTF-8 and holds nothing that cannot be seen.
+fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
+    let source = utf8(file, bytes, findings)?;
     match source.text.char_indices().find(|(_, c)| is_invisible(*c)) {
         Some((at, c)) => {
             let message = format!("the page contains the character U+{:04X}", c as u32);
@@ -68,7 +85,7 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
 }
 
 /// Control characters, and those that change the direction in which text is read.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -115,7 +132,7 @@ fn marker_lines(text: &str, paragraph: Range<usize>) -> Range<usize> {
 }
 
 /// From `start` to the end of its line.
-fn line_at(text: &str, start: usize) -> Range<usize> {
+pub(crate) fn line_at(text: &str, start: usize) -> Range<usize> {
     start..text[start..].find('\n').map_or(text.len(), |length| start + length)
 }
 
@@ -330,7 +347,7 @@ impl<'a> Reader<'a> {
         let body = rows.split_off(rows.len().min(1));
         let header = rows.pop().unwrap_or_default();
         let mut table = Table { alignment: alignment.collect(), header, body, widths: vec![], span };
-        match table.fit(MEASURE) {
+        match table.fit(MEASURE, longest_word) {
             Some(widths) => table.widths = widths,
             None => self.report(
                 table.span.clone(),
@@ -466,7 +483,7 @@ fn is_url(url: &str) -> bool {
         && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>^`{|}".contains(&byte))
 }
 
-fn expand_tabs(line: &str) -> String {
+pub(crate) fn expand_tabs(line: &str) -> String {
     let mut expanded = String::new();
     for c in line.chars() {
         match c {
