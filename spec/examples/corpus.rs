@@ -20,7 +20,7 @@
 //! Prints a line for each page that fails and a table of totals. Exits with 1 if anything is lost or said.
 
 use iomap_spec::{Backend, man::Man};
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -192,13 +192,21 @@ fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
             Event::Html(part) => html += &part,
             Event::InlineHtml(part) => text += &without_tags(&part),
             Event::FootnoteReference(label) => text += &label,
-            Event::SoftBreak | Event::HardBreak | Event::Rule | Event::Start(Tag::Item) => text.push(' '),
+            Event::SoftBreak | Event::HardBreak | Event::Rule => text.push(' '),
+            Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, dest_url, .. }) => {
+                text.push('<');
+                if dest_url.starts_with("http") {
+                    links.push(dest_url.chars().map(shape).collect());
+                }
+            }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) if dest_url.starts_with("http") => {
                 links.push(dest_url.split_whitespace().collect::<Vec<_>>().join("%20").chars().map(shape).collect());
             }
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. }) => {}
-            Event::End(end) if is_inline(end) => {}
-            Event::End(_) => {
+            // Where it leads stands between it and what follows.
+            Event::End(TagEnd::Link | TagEnd::Image) => text.push(' '),
+            Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough) => {}
+            Event::Start(_) | Event::End(_) => {
                 text += &without_tags(&std::mem::take(&mut html));
                 text.push('\n');
             }
@@ -208,13 +216,15 @@ fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
     (count(&text), links)
 }
 
-fn is_inline(end: pulldown_cmark::TagEnd) -> bool {
-    use pulldown_cmark::TagEnd as End;
-    matches!(end, End::Emphasis | End::Strong | End::Strikethrough | End::Link | End::Image)
-}
-
-/// The page without lines of `%` and of YAML at its top.
+/// The page without lines of `%`, of YAML, or a heading `# name 1 "date" "source"` at its top: they are set at the head
+/// and the foot of the page, the date in another form.
 fn without_front_matter(source: &str) -> &str {
+    if let Some((heading, rest)) = source.split_once('\n')
+        && heading.starts_with("# ")
+        && heading.matches('"').count() >= 2
+    {
+        return rest;
+    }
     if source.starts_with('%') {
         let lines = source.split_inclusive('\n').take(3).take_while(|line| line.starts_with('%'));
         return &source[lines.map(str::len).sum()..];

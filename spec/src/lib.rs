@@ -8,6 +8,7 @@
 
 mod attributes;
 mod diagnostic;
+mod fill;
 mod frontmatter;
 mod head;
 mod html;
@@ -20,6 +21,7 @@ pub mod model;
 mod ordinary;
 mod parse;
 mod resolve;
+mod roff;
 mod spelling;
 pub mod text;
 

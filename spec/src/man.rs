@@ -8,28 +8,20 @@
 //! word cannot be adjusted and a literal with a hyphen more cannot be copied, and long words get places where they may be
 //! broken (`\:`), which show nothing. Characters that only a terminal has get a substitute for typesetters (`.fchar`).
 
+use crate::fill::{self, bold_line_of, line_of};
 use crate::model::{
-    Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, STRIKE, TERM_INSET, Table, Target, plain,
-    shown, target,
+    Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, TERM_INSET, Table, plain, shown,
 };
-use crate::ordinary::BREAK_AFTER;
+use crate::roff::{Font, broken, ends_sentence, escape, escape_to, guard};
 use crate::{Backend, MEASURE};
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// The manual page back end.
 pub struct Man;
 
-/// mandoc's style check allows 80 bytes; this leaves room for quoting in mail.
-const LINE: usize = 74;
-
 /// Columns of text on a terminal of 78, after a heading's indent.
 const TEXT: usize = 71;
-
-/// Words of ordinary pages that are longer than this may be broken after punctuation.
-const LONG: usize = 30;
 
 /// Columns of a terminal, and of "Miscellaneous Information Manual" with space around it.
 const TERMINAL: usize = 78;
@@ -89,6 +81,11 @@ impl Backend for Man {
                 blocks => writer.blocks(blocks),
             }
         }
+        if page.sections.is_empty() {
+            // mandoc(1) warns of a page that has nothing.
+            writer.line(".SH NAME");
+            writer.line(&format!("\\&{}", escape(&page.title, Font::Bold)));
+        }
         let substitutes = substitutes(&writer.out[start..]);
         writer.out.insert_str(start, &substitutes);
         writer.out
@@ -121,252 +118,7 @@ fn substitutes(roff: &str) -> String {
         codes.extend(roff[at + prefix.len()..].split(']').next().and_then(|hex| u32::from_str_radix(hex, 16).ok()));
     }
     let lines = codes.into_iter().filter(|code| *code > LATIN_1);
-    lines.map(|code| format!(".if t .fchar \\[u{code:04X}] [U+{code:04X}]\n")).collect()
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Font {
-    Roman,
-    Bold,
-    Italic,
-    BoldItalic,
-}
-
-impl Font {
-    fn escape(self) -> &'static str {
-        match self {
-            Font::Roman => "\\fR",
-            Font::Bold => "\\fB",
-            Font::Italic => "\\fI",
-            Font::BoldItalic => "\\f(BI",
-        }
-    }
-
-    /// Its letter in the names of the font macros, which know no bold italic.
-    fn letter(self) -> Option<char> {
-        match self {
-            Font::Roman => Some('R'),
-            Font::Bold => Some('B'),
-            Font::Italic => Some('I'),
-            Font::BoldItalic => None,
-        }
-    }
-
-    fn and(self, other: Font) -> Font {
-        match (self, other) {
-            (Font::Roman, font) | (font, Font::Roman) => font,
-            (one, other) if one == other => one,
-            _ => Font::BoldItalic,
-        }
-    }
-}
-
-/// Characters that roff would take for something else or cannot print from Latin-1 input.
-const GLYPHS: [(char, &str); 17] = [
-    ('\\', "\\e"),
-    ('"', "\\(dq"),
-    ('^', "\\(ha"),
-    ('`', "\\(ga"),
-    ('~', "\\(ti"),
-    ('\u{a0}', "\\~"),
-    ('×', "\\(mu"),
-    ('–', "\\(en"),
-    ('—', "\\(em"),
-    ('‘', "\\(oq"),
-    ('’', "\\(cq"),
-    ('“', "\\(lq"),
-    ('”', "\\(rq"),
-    ('•', "\\(bu"),
-    ('→', "\\(->"),
-    ('≤', "\\(<="),
-    ('≥', "\\(>="),
-];
-
-/// Bold is literal: there `-` and `'` are what a shell or a compiler would have to see.
-fn escape(text: &str, font: Font) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match GLYPHS.iter().find(|(glyph, _)| *glyph == c) {
-            Some((_, name)) => escaped += name,
-            None if c == '-' && font == Font::Bold => escaped += "\\-",
-            None if c == '\'' && font == Font::Bold => escaped += "\\(aq",
-            // Entities can stand for control characters.
-            None if c.is_ascii_control() && c != '\n' && c != '\t' => escaped += "\\[uFFFD]",
-            None if c.is_ascii() => escaped.push(c),
-            None => escaped += &format!("\\[u{:04X}]", c as u32),
-        }
-    }
-    escaped
-}
-
-/// A line of text that does not look like a request.
-fn protected(line: &str) -> String {
-    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() }
-}
-
-/// What may stand between a full stop and the end of its sentence.
-const CLOSERS: [&str; 8] = [")", "]", "'", "*", "\\fR", "\\(dq", "\\(rq", "\\(cq"];
-
-/// Whether roff would put the space that separates sentences after this line.
-fn ends_sentence(mut line: &str) -> bool {
-    while let Some(shorter) = CLOSERS.iter().find_map(|closer| line.strip_suffix(closer)) {
-        line = shorter;
-    }
-    line.ends_with(['.', '?', '!'])
-}
-
-enum Piece {
-    /// Escaped characters, no space among them.
-    Run(Font, String),
-    Space,
-    Newline,
-    Break,
-    OpenLink(String),
-    CloseLink,
-}
-
-fn pieces(inlines: &[Inline], font: Font, out: &mut Vec<Piece>) {
-    for inline in inlines {
-        match inline {
-            Inline::Text { text, .. } => runs(text, font, out),
-            Inline::Code(text) => runs(text, Font::Bold, out),
-            Inline::Strong(content) => pieces(content, font.and(Font::Bold), out),
-            Inline::Emphasis(content) => pieces(content, font.and(Font::Italic), out),
-            Inline::Strike(content) => {
-                runs(STRIKE, font, out);
-                pieces(content, font, out);
-                runs(STRIKE, font, out);
-            }
-            Inline::Reference { id, .. } => out.push(Piece::Run(Font::Bold, id.clone())),
-            Inline::Link { url, content } | Inline::Image { url, content } => match target(url, content) {
-                // mandoc complains of a link without a text of its own.
-                Target::Alone => out.push(Piece::Run(font, format!("<{}>", escape_url(url)))),
-                Target::Named => pieces(content, font, out),
-                // A link inside another one, which is an image.
-                Target::Beside if is_in_link(out) => {
-                    pieces(content, font, out);
-                    out.extend([Piece::Space, Piece::Run(font, format!("<{}>", escape_url(url)))]);
-                }
-                Target::Beside => {
-                    out.push(Piece::OpenLink(escape_url(url)));
-                    pieces(content, font, out);
-                    out.push(Piece::CloseLink);
-                }
-            },
-            Inline::Newline => out.push(Piece::Newline),
-            Inline::Break => out.push(Piece::Break),
-        }
-    }
-}
-
-fn is_in_link(pieces: &[Piece]) -> bool {
-    let last = pieces.iter().rev().find(|piece| matches!(piece, Piece::OpenLink(_) | Piece::CloseLink));
-    matches!(last, Some(Piece::OpenLink(_)))
-}
-
-fn runs(text: &str, font: Font, out: &mut Vec<Piece>) {
-    for (index, part) in text.split([' ', '\t', '\n']).enumerate() {
-        if index > 0 {
-            out.push(Piece::Space);
-        }
-        let begins_word = !matches!(out.last(), Some(Piece::Run(..)));
-        match part.strip_prefix('-') {
-            // A dash, an option or a negative number: no hyphen.
-            Some(rest) if begins_word => out.push(Piece::Run(font, format!("\\-{}", escape(rest, font)))),
-            _ if part.is_empty() => {}
-            _ => out.push(Piece::Run(font, escape(part, font))),
-        }
-    }
-}
-
-/// A URL may be broken after a slash.
-fn escape_url(url: &str) -> String {
-    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + "://".len()));
-    escape(scheme, Font::Bold) + &escape(rest, Font::Bold).replace('/', "/\\:")
-}
-
-/// All of it on one line with font escapes, for where no macro can stand.
-fn line_of(inlines: &[Inline]) -> String {
-    let mut all = vec![];
-    pieces(inlines, Font::Roman, &mut all);
-    let mut links = vec![];
-    let runs = all.into_iter().map(|piece| match piece {
-        Piece::Run(font, text) => (font, text),
-        Piece::OpenLink(url) => {
-            links.push(url);
-            (Font::Roman, String::new())
-        }
-        Piece::CloseLink => (Font::Roman, links.pop().map_or(String::new(), |url| format!(" <{url}>"))),
-        _ => (Font::Roman, " ".to_owned()),
-    });
-    let line = with_escapes(&runs.collect::<Vec<_>>());
-    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// `line`, which is roff, with places to break in each word that is longer than `room` columns; nothing is done where
-/// none are needed.
-fn broken(line: &str, room: Option<usize>) -> Cow<'_, str> {
-    let Some(room) = room else { return Cow::Borrowed(line) };
-    let least = room.min(LONG);
-    if line.len() <= least || line.split(' ').all(|word| columns(word) <= least) {
-        return Cow::Borrowed(line);
-    }
-    let words =
-        line.split(' ').map(|word| if columns(word) > least { broken_word(word, room) } else { word.to_owned() });
-    Cow::Owned(words.collect::<Vec<_>>().join(" "))
-}
-
-/// The word with places to break after punctuation, and where it has none for `room` columns, anywhere.
-fn broken_word(word: &str, room: usize) -> String {
-    /// Shorter pieces help nobody.
-    const LEAST: usize = 4;
-    let mut broken = String::with_capacity(word.len() * 2);
-    let mut used = 0;
-    let mut glyphs = glyphs(word).peekable();
-    while let Some((glyph, width)) = glyphs.next() {
-        if used > 0 && used + width > room {
-            broken += "\\:";
-            used = 0;
-        }
-        broken += glyph;
-        used += width;
-        let is_good = glyph == "\\-" || glyph.len() == 1 && BREAK_AFTER.contains(&glyph.as_bytes()[0]);
-        if is_good && used >= LEAST && glyphs.peek().is_some_and(|(next, _)| *next != "\\:") {
-            broken += "\\:";
-            used = 0;
-        } else if glyph == "\\:" {
-            used = 0;
-        }
-    }
-    broken
-}
-
-fn columns(word: &str) -> usize {
-    // Each escape is longer than what it shows.
-    if word.len() < LONG / 4 { word.len() } else { glyphs(word).map(|(_, width)| width).sum() }
-}
-
-/// Characters and escape sequences with the columns that they take.
-fn glyphs(text: &str) -> impl Iterator<Item = (&str, usize)> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let (length, width) = match (first, rest.as_bytes().get(1)) {
-            ('\\', Some(b'f')) => (if rest[2..].starts_with('(') { 5 } else { 3 }, 0),
-            ('\\', Some(b'&' | b'%' | b':')) => (2, 0),
-            ('\\', Some(b'(')) => (4, 1),
-            ('\\', Some(b'[')) => {
-                let end = rest.find(']').map_or(rest.len(), |at| at + 1);
-                let code = rest.get(3..end - 1).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-                (end, code.and_then(char::from_u32).and_then(UnicodeWidthChar::width).unwrap_or(1))
-            }
-            ('\\', Some(_)) => (2, 1),
-            _ => (first.len_utf8(), 1),
-        };
-        let (glyph, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        rest = after;
-        Some((glyph, width))
-    })
+    lines.map(|code| format!(".if t .fchar \\[u{code:04X}] ?\n")).collect()
 }
 
 struct Writer {
@@ -426,7 +178,9 @@ impl Writer {
         let what = escape(what, Font::Roman);
         let line = format!("{} \\- {what}", escape(names, Font::Bold));
         let line = if what.is_empty() { line.trim_end_matches(" \\- ") } else { &line };
-        self.line(&protected(&broken(line, self.room())));
+        let line = broken(line, self.room());
+        self.out += guard(&line);
+        self.line(&line);
     }
 
     fn blocks(&mut self, blocks: &[Block]) {
@@ -473,7 +227,10 @@ impl Writer {
                     self.line(".in +4n");
                     self.line(".EX");
                     for line in text.split('\n') {
-                        self.line(&protected(&escape(line, Font::Bold)));
+                        // An apostrophe is escaped anyway.
+                        self.out += if line.starts_with('.') { guard(line) } else { "" };
+                        escape_to(&mut self.out, line, Font::Bold);
+                        self.out.push('\n');
                     }
                     self.line(".EE");
                     self.line(".in");
@@ -531,10 +288,8 @@ impl Writer {
 
     fn quote(&mut self, content: &[Block]) {
         let outer = (self.nested, self.indent);
-        if self.fresh {
-            // Something has to be there that the quotation can be set in from.
-            self.fresh = false;
-        }
+        // It has a paragraph macro of its own even directly below a tag.
+        self.fresh = false;
         self.line(&format!(".RS {}", QUOTE_INSET + if self.nested { self.indent } else { 0 }));
         self.nested = false;
         self.indent = TERM_INSET;
@@ -546,47 +301,24 @@ impl Writer {
 
     /// A tag is the next input line, whatever that is, so it has to be one.
     fn term(&mut self, term: &[Inline]) {
-        let mut all = vec![];
-        pieces(term, Font::Roman, &mut all);
-        let bold: Option<Vec<&str>> = all
-            .iter()
-            .filter(|piece| !matches!(piece, Piece::Space))
-            .map(|piece| match piece {
-                Piece::Run(Font::Bold, text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect();
-        match bold {
-            Some(words) if all.len() + 1 == words.len() * 2 => {
-                self.line(&format!(".B {}", broken(&words.join(" "), self.room())));
-            }
-            _ => {
-                let line = line_of(term);
-                // A tag that is empty would take the next line for it.
-                self.line(&if line.is_empty() { "\\&".to_owned() } else { protected(&broken(&line, self.room())) });
-            }
-        }
+        let (request, text) = match bold_line_of(term) {
+            Some(bold) => (".B ", bold),
+            None => ("", line_of(term)),
+        };
+        let text = broken(&text, self.room());
+        let guard = match &text[..] {
+            // A tag that is empty would take the next line for it.
+            "" => "\\&",
+            text if request.is_empty() => guard(text),
+            _ => "",
+        };
+        let line = format!("{request}{guard}{text}");
+        self.line(&line);
     }
 
     fn fill(&mut self, inlines: &[Inline]) {
-        let mut all = vec![];
-        pieces(inlines, Font::Roman, &mut all);
         let room = self.room();
-        let mut lines = Lines {
-            out: &mut self.out,
-            line: String::new(),
-            kind: Kind::Text,
-            word: vec![],
-            link: false,
-            started: false,
-            ends: false,
-            room,
-        };
-        for piece in all {
-            lines.piece(piece);
-        }
-        lines.end_word();
-        lines.end_line(true);
+        fill::fill(&mut self.out, inlines, room);
     }
 
     fn table(&mut self, table: &Table) {
@@ -656,167 +388,4 @@ fn plain_cell(text: &str) -> String {
         || text.starts_with("T{")
         || text.starts_with("T}");
     if special { format!("\\&{text}") } else { text.to_owned() }
-}
-
-/// What the line under construction is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Text, to which words can be added.
-    Text,
-    /// The arguments of `.B` or `.I`, to which words can be added.
-    Font(Font),
-    /// A finished macro line.
-    Macro,
-}
-
-/// Puts words on lines: as they stand in the source, but broken when too long, and fonts by macros.
-struct Lines<'a> {
-    out: &'a mut String,
-    line: String,
-    kind: Kind,
-    word: Vec<(Font, String)>,
-    /// The word under construction is the punctuation after a link.
-    link: bool,
-    /// Whether there is a text that a forced end of line could end, and whether there is one to be ended.
-    started: bool,
-    ends: bool,
-    /// Columns for a word, if that matters.
-    room: Option<usize>,
-}
-
-impl Lines<'_> {
-    fn piece(&mut self, piece: Piece) {
-        match piece {
-            Piece::Run(font, text) => match self.word.last_mut() {
-                Some((last, word)) if *last == font => *word += &text,
-                _ => self.word.push((font, text)),
-            },
-            Piece::Space => self.end_word(),
-            Piece::Newline => {
-                self.end_word();
-                self.end_line(true);
-            }
-            Piece::Break => {
-                self.end_word();
-                self.end_line(true);
-                self.ends = self.started;
-            }
-            Piece::OpenLink(url) => {
-                let glued = !self.word.is_empty() && !self.link;
-                self.end_word();
-                if glued {
-                    self.line += "\\c";
-                }
-                self.end_line(false);
-                self.forced_end();
-                let _ = writeln!(self.out, ".UR {}", broken(&url, self.room));
-            }
-            Piece::CloseLink => {
-                self.end_word();
-                self.end_line(false);
-                self.link = true;
-            }
-        }
-    }
-
-    /// Writes what ends the line before, now that there is another one.
-    fn forced_end(&mut self) {
-        if std::mem::take(&mut self.ends) {
-            *self.out += ".br\n";
-        }
-        self.started = true;
-    }
-
-    fn end_word(&mut self) {
-        let mut word = std::mem::take(&mut self.word);
-        if std::mem::take(&mut self.link) {
-            self.begin(Kind::Macro, format!(".UE {}", with_escapes(&word)).trim_end().to_owned());
-            return;
-        }
-        // A literal or an address that is hyphenated cannot be told from one that has a hyphen. Inside a word `\%` would
-        // allow what it forbids at the beginning.
-        let literal = word.iter().any(|(font, text)| *font == Font::Bold || text.contains('@'));
-        if let Some((_, first)) = word.first_mut().filter(|_| literal) {
-            first.insert_str(0, "\\%");
-        }
-        if self.room.is_some()
-            && word.iter().map(|(_, text)| text.len()).sum::<usize>() > LONG.min(self.room.unwrap_or(0))
-        {
-            self.break_up(&mut word);
-        }
-        match &word[..] {
-            [] => {}
-            [(Font::Roman, text)] => self.add(Kind::Text, text),
-            [(font @ (Font::Bold | Font::Italic), text)] => self.add(Kind::Font(*font), text),
-            runs => match alternating(runs) {
-                Some(name) => {
-                    let arguments: Vec<&str> = runs.iter().map(|(_, text)| text.as_str()).collect();
-                    self.begin(Kind::Macro, format!(".{name} {}", arguments.join(" ")));
-                }
-                None => self.add(Kind::Text, &with_escapes(runs)),
-            },
-        }
-    }
-
-    /// Gives a long word places to break.
-    fn break_up(&self, word: &mut [(Font, String)]) {
-        let Some(room) = self.room else { return };
-        let all: usize = word.iter().map(|(_, text)| columns(text)).sum();
-        if all > room.min(LONG) {
-            word.iter_mut().for_each(|(_, text)| *text = broken_word(text, room));
-        }
-    }
-
-    /// Adds a word to the line if it is of the same kind and has room.
-    fn add(&mut self, kind: Kind, word: &str) {
-        if self.kind == kind && !self.line.is_empty() && self.line.len() + 1 + word.len() <= LINE {
-            self.line.push(' ');
-            self.line += word;
-            return;
-        }
-        match kind {
-            Kind::Font(font) => self.begin(kind, format!(".{} {word}", font.letter().unwrap_or('R'))),
-            _ => self.begin(kind, word.to_owned()),
-        }
-    }
-
-    fn begin(&mut self, kind: Kind, line: String) {
-        self.end_line(false);
-        self.line = line;
-        self.kind = kind;
-    }
-
-    /// Writes the line. A full stop at the end of one that goes on in the source ends no sentence.
-    fn end_line(&mut self, in_source: bool) {
-        let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
-            return;
-        }
-        self.forced_end();
-        *self.out += &if self.kind == Kind::Text { protected(&line) } else { line.clone() };
-        *self.out += if !in_source && ends_sentence(&line) { "\\&\n" } else { "\n" };
-    }
-}
-
-/// The macro that prints these runs, if they take turns between two fonts.
-fn alternating(runs: &[(Font, String)]) -> Option<String> {
-    let name: String = runs.iter().take(2).map(|(font, _)| font.letter()).collect::<Option<String>>()?;
-    let two_fonts = runs.iter().enumerate().all(|(index, (font, _))| *font == runs[index % 2].0);
-    two_fonts.then_some(name)
-}
-
-fn with_escapes(runs: &[(Font, String)]) -> String {
-    let mut text = String::new();
-    let mut current = Font::Roman;
-    for (font, part) in runs {
-        if *font != current {
-            text += font.escape();
-        }
-        current = *font;
-        text += part;
-    }
-    if current != Font::Roman {
-        text += Font::Roman.escape();
-    }
-    text
 }

@@ -48,7 +48,7 @@ pub(crate) fn page(file: &Path, text: String, date: &str) -> Page {
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS;
-    let mut reader = Reader { events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(), body };
+    let mut reader = Reader { events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(), source: &text[body..], body };
     let parts = reader.parts();
     let mut sections = structure(parts, &mut head, &head::of_file(file).0);
     for (heading, lines) in std::mem::take(&mut head.more) {
@@ -216,6 +216,8 @@ fn longest_part(text: &str) -> usize {
 
 struct Reader<'a> {
     events: Peekable<OffsetIter<'a>>,
+    /// The text that the events are about.
+    source: &'a str,
     /// Where the text begins that the events are about.
     body: usize,
 }
@@ -411,6 +413,8 @@ impl Reader<'_> {
         while let Some((event, span)) = self.events.next_if(|(event, _)| is_inline(event)) {
             let at = self.body + span.start;
             match event {
+                // What stands in the source is visible; entities can stand for anything.
+                Event::Text(text) if self.source.get(span) == Some(&*text) => content.visible(&text, at),
                 Event::Text(text) => content.text(&text, at),
                 Event::Code(text) => content.push(Inline::Code(visible(&text).into_owned())),
                 Event::FootnoteReference(label) => content.text(&format!("[{label}]"), at),
@@ -532,11 +536,14 @@ impl Content {
     }
 
     fn text(&mut self, text: &str, at: usize) {
-        let text = visible(text);
+        self.visible(&visible(text), at);
+    }
+
+    fn visible(&mut self, text: &str, at: usize) {
         match self.last().last_mut() {
-            Some(Inline::Text { text: last, .. }) => *last += &text,
+            Some(Inline::Text { text: last, .. }) => *last += text,
             _ if text.is_empty() => {}
-            _ => self.push(Inline::Text { text: text.into_owned(), at }),
+            _ => self.push(Inline::Text { text: text.to_owned(), at }),
         }
     }
 
