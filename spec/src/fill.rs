@@ -1,7 +1,7 @@
 //! Running text as lines of roff: as they stand in the source, but broken when too long, and fonts by macros.
 
 use crate::model::{Inline, STRIKE, Target, target};
-use crate::roff::{Font, LONG, broken, broken_word, columns, ends_sentence, escape_to, escape_url, guard};
+use crate::roff::{Font, LONG, broken, broken_word, columns, ends_sentence, escape_to, escape_url, guard, is_plain};
 use std::fmt::Write as _;
 
 /// mandoc's style check allows 80 bytes; this leaves room for quoting in mail.
@@ -9,6 +9,8 @@ const LINE: usize = 74;
 
 /// A part of running text.
 enum Piece<'a> {
+    /// Text as it is in the model.
+    Text(Font, &'a str),
     /// Characters without white space among them.
     Run(Font, &'a str),
     /// An address that has no other text.
@@ -24,8 +26,8 @@ enum Piece<'a> {
 fn pieces<'a>(inlines: &'a [Inline], font: Font, in_link: bool, out: &mut dyn FnMut(Piece<'a>)) {
     for inline in inlines {
         match inline {
-            Inline::Text { text, .. } => runs(text, font, out),
-            Inline::Code(text) => runs(text, Font::Bold, out),
+            Inline::Text { text, .. } => out(Piece::Text(font, text)),
+            Inline::Code(text) => out(Piece::Text(Font::Bold, text)),
             Inline::Strong(content) => pieces(content, font.and(Font::Bold), in_link, out),
             Inline::Emphasis(content) => pieces(content, font.and(Font::Italic), in_link, out),
             Inline::Strike(content) => {
@@ -55,7 +57,8 @@ fn pieces<'a>(inlines: &'a [Inline], font: Font, in_link: bool, out: &mut dyn Fn
     }
 }
 
-fn runs<'a>(text: &'a str, font: Font, out: &mut dyn FnMut(Piece<'a>)) {
+/// Hands the words of the text and the spaces between them to `out`.
+fn words(text: &str, font: Font, out: &mut impl FnMut(Piece<'_>)) {
     let is_space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
     if is_space(text.as_bytes().first()) {
         out(Piece::Space);
@@ -98,7 +101,7 @@ impl Word {
                 self.text += "\\-";
                 escape_to(&mut self.text, rest, font);
             }
-            _ if text.contains("://") => escape_dashes(&mut self.text, text, font),
+            _ if text.as_bytes().contains(&b':') && text.contains("://") => escape_dashes(&mut self.text, text, font),
             _ => escape_to(&mut self.text, text, font),
         }
     }
@@ -156,6 +159,11 @@ impl Word {
     }
 }
 
+/// The bytes at the beginning that are a word or a part of one without anything that has to be looked at.
+fn simple_length(text: &str) -> usize {
+    text.bytes().position(|byte| !is_plain(byte) || byte == b'@' || byte == b' ').unwrap_or(text.len())
+}
+
 /// Escapes the text, its hyphens as those that can be typed.
 fn escape_dashes(out: &mut String, text: &str, font: Font) {
     for (index, part) in text.split('-').enumerate() {
@@ -170,20 +178,25 @@ fn escape_dashes(out: &mut String, text: &str, font: Font) {
 pub(crate) fn line_of(inlines: &[Inline]) -> String {
     let mut word = Word::default();
     let mut urls = vec![];
-    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+    let mut add = |piece: Piece<'_>| match piece {
         Piece::Run(font, text) => {
             let begins_word = word.text.is_empty() || word.text.ends_with(' ');
             word.push(font, text, begins_word);
         }
         Piece::Address(font, url) => word.address(font, url),
-        Piece::OpenLink(url) => urls.push(url),
+        Piece::OpenLink(url) => urls.push(escape_url(url)),
         Piece::CloseLink => {
-            if let Some(url) = urls.pop() {
-                word.push(Font::Roman, " ", false);
-                word.address(Font::Roman, url);
-            }
+            word.font(Font::Roman);
+            let _ = write!(word.text, " <{}>", urls.pop().unwrap_or_default());
         }
-        Piece::Space | Piece::Newline | Piece::Break => word.push(Font::Roman, " ", false),
+        Piece::Text(..) | Piece::Space | Piece::Newline | Piece::Break => {
+            word.font(Font::Roman);
+            word.text.push(' ');
+        }
+    };
+    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+        Piece::Text(font, text) => words(text, font, &mut add),
+        piece => add(piece),
     });
     let line = word.with_escapes();
     line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
@@ -193,13 +206,17 @@ pub(crate) fn line_of(inlines: &[Inline]) -> String {
 pub(crate) fn bold_line_of(inlines: &[Inline]) -> Option<String> {
     let mut word = Word::default();
     let mut is_bold = true;
-    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+    let mut add = |piece: Piece<'_>| match piece {
         Piece::Run(Font::Bold, text) => {
             let begins_word = word.text.is_empty() || word.text.ends_with(' ');
             word.push(Font::Bold, text, begins_word);
         }
         Piece::Space if !word.text.is_empty() && !word.text.ends_with(' ') => word.text.push(' '),
         _ => is_bold = false,
+    };
+    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+        Piece::Text(font, text) => words(text, font, &mut add),
+        piece => add(piece),
     });
     Some(word.text).filter(|text| is_bold && !text.is_empty() && !text.ends_with(' '))
 }
@@ -247,8 +264,32 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    /// Adds text; a word in it that is nothing but a word goes straight to its line.
+    fn text(&mut self, font: Font, text: &str) {
+        let longest = self.room.map_or(LINE, |room| room.min(LONG));
+        let mut rest = text;
+        while !rest.is_empty() {
+            let length = simple_length(rest);
+            let ends = rest.as_bytes().get(length).is_some_and(u8::is_ascii_whitespace);
+            if ends && length > 0 && length <= longest && font == Font::Roman && self.word.runs.is_empty() && !self.link {
+                self.add(Kind::Text, &rest[..length]);
+                rest = &rest[length + 1..];
+                continue;
+            }
+            let length = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
+            if length > 0 {
+                self.piece(Piece::Run(font, &rest[..length]));
+            }
+            if length < rest.len() {
+                self.end_word();
+            }
+            rest = rest.get(length + 1..).unwrap_or_default();
+        }
+    }
+
     fn piece(&mut self, piece: Piece<'_>) {
         match piece {
+            Piece::Text(font, text) => self.text(font, text),
             Piece::Run(font, text) => {
                 let begins_word = self.word.runs.is_empty();
                 self.word.push(font, text, begins_word);

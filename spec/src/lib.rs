@@ -124,6 +124,20 @@ pub fn compile(paths: &[PathBuf], date: &str) -> Result<Vec<Page>, Vec<Diagnosti
     Ok(strict)
 }
 
+/// The same for one page that is no file, as a set of its own.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_bytes(name: &Path, bytes: Vec<u8>, date: &str) -> Result<Spec, Vec<Diagnostic>> {
+    let mut findings = vec![];
+    let pages: Vec<Page> = parse::any(name, bytes, date, &mut findings).into_iter().collect();
+    if pages.iter().all(|page| page.ordinary.is_none()) {
+        resolve::check(&pages, &mut findings);
+    }
+    let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
+    if findings.is_empty() { Ok(Spec { version, pages }) } else { Err(findings) }
+}
+
 /// Findings in the order of the pages.
 fn sorted(mut findings: Vec<Diagnostic>, paths: &[PathBuf]) -> Vec<Diagnostic> {
     let order = |finding: &Diagnostic| paths.iter().position(|path| *path == finding.file);

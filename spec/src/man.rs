@@ -10,12 +10,11 @@
 
 use crate::fill::{self, bold_line_of, line_of};
 use crate::model::{
-    Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, TERM_INSET, Table, plain, shown,
+    Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, TERM_INSET, Table, columns, plain, shown,
 };
 use crate::roff::{Font, broken, ends_sentence, escape, escape_to, guard};
 use crate::{Backend, MEASURE};
 use std::collections::BTreeSet;
-use unicode_width::UnicodeWidthStr;
 
 /// The manual page back end.
 pub struct Man;
@@ -65,6 +64,8 @@ impl Backend for Man {
                 };
                 let head = format!(".TH {title} {} {} {origin} {manual}", page.section, page.date);
                 writer.line(head.trim_end());
+                // The register is for groff's macros, which set hyphenation anew after some of them.
+                writer.line(".nr HY 0");
                 writer.line(".nh");
                 writer.line(".ad l");
             }
@@ -77,7 +78,7 @@ impl Backend for Man {
             writer.fresh = true;
             writer.indent = TERM_INSET;
             match &section.blocks[..] {
-                [Block::Paragraph(text)] if section.title() == "NAME" && !has_link(text) => writer.name(text),
+                [Block::Paragraph(text)] if section.title().eq_ignore_ascii_case("NAME") && !has_link(text) => writer.name(text),
                 blocks => writer.blocks(blocks),
             }
         }
@@ -114,8 +115,10 @@ fn has_link(text: &[Inline]) -> bool {
 fn substitutes(roff: &str) -> String {
     const LATIN_1: u32 = 0xff;
     let mut codes = BTreeSet::new();
-    for (at, prefix) in roff.match_indices("\\[u") {
-        codes.extend(roff[at + prefix.len()..].split(']').next().and_then(|hex| u32::from_str_radix(hex, 16).ok()));
+    // Brackets are rarer than backslashes.
+    for (at, _) in roff.match_indices('[').filter(|(at, _)| roff[..*at].ends_with('\\')) {
+        let name = roff[at + 1..].split(']').next().and_then(|name| name.strip_prefix('u'));
+        codes.extend(name.and_then(|hex| u32::from_str_radix(hex, 16).ok()));
     }
     let lines = codes.into_iter().filter(|code| *code > LATIN_1);
     lines.map(|code| format!(".if t .fchar \\[u{code:04X}] ?\n")).collect()
@@ -288,8 +291,6 @@ impl Writer {
 
     fn quote(&mut self, content: &[Block]) {
         let outer = (self.nested, self.indent);
-        // It has a paragraph macro of its own even directly below a tag.
-        self.fresh = false;
         self.line(&format!(".RS {}", QUOTE_INSET + if self.nested { self.indent } else { 0 }));
         self.nested = false;
         self.indent = TERM_INSET;
@@ -323,7 +324,12 @@ impl Writer {
 
     fn table(&mut self, table: &Table) {
         let room = self.room();
-        let wraps: Vec<bool> = (0..table.widths.len()).map(|index| table.wraps(index)).collect();
+        // Which cells are wider than their column, row by row, and which columns have such cells.
+        let wide = |row: &Vec<Vec<Inline>>| -> Vec<bool> {
+            row.iter().zip(&table.widths).map(|(cell, width)| columns(&shown(cell)) > *width).collect()
+        };
+        let wide: Vec<Vec<bool>> = table.rows().map(wide).collect();
+        let wraps = |index: usize| wide.iter().any(|row| row[index]);
         let format = |bold: &str| {
             let columns = table.alignment.iter().enumerate().map(|(index, alignment)| {
                 let letter = match alignment {
@@ -331,7 +337,7 @@ impl Writer {
                     Alignment::Centre => "c",
                     Alignment::Right => "r",
                 };
-                let width = match wraps[index] {
+                let width = match wraps(index) {
                     true => format!("w({})", table.widths[index]),
                     false => String::new(),
                 };
@@ -347,7 +353,11 @@ impl Writer {
         self.line(&format("b"));
         self.line(&format!("{}.", format("")));
         for (number, row) in table.rows().enumerate() {
-            let cells = row.iter().zip(&table.widths).map(|(cell, width)| table_cell(cell, *width, room));
+            let cells = row.iter().zip(&table.widths).zip(&wide[number]);
+            let cells = cells.map(|((cell, width), is_wide)| match is_wide {
+                true => text_block(cell, room.map(|_| *width)),
+                false => plain_cell(&line_of(cell)),
+            });
             self.line(&cells.collect::<Vec<_>>().join("\t"));
             if number == 0 {
                 // A rule below the header.
@@ -358,28 +368,24 @@ impl Writer {
     }
 }
 
-/// A cell; one that is wider than its column becomes a text block, which tbl(1) fills.
-fn table_cell(cell: &[Inline], width: usize, room: Option<usize>) -> String {
+/// A cell that tbl(1) fills, because it is wider than its column.
+fn text_block(cell: &[Inline], room: Option<usize>) -> String {
     let text = line_of(cell);
-    if shown(cell).width() > width {
-        let text = broken(&text, room.map(|_| width));
-        let mut block = String::from("T{\n");
-        let mut column = 0;
-        for word in text.split(' ') {
-            if column > 0 && column + 1 + word.len() > MEASURE {
-                block += if ends_sentence(&block) { "\\&\n" } else { "\n" };
-                column = 0;
-            }
-            let word = match column {
-                0 => plain_cell(word),
-                _ => format!(" {word}"),
-            };
-            column += word.len();
-            block += &word;
+    let mut block = String::from("T{\n");
+    let mut column = 0;
+    for word in broken(&text, room).split(' ') {
+        if column > 0 && column + 1 + word.len() > MEASURE {
+            block += if ends_sentence(&block) { "\\&\n" } else { "\n" };
+            column = 0;
         }
-        return block + "\nT}";
+        let word = match column {
+            0 => plain_cell(word),
+            _ => format!(" {word}"),
+        };
+        column += word.len();
+        block += &word;
     }
-    plain_cell(&text)
+    block + "\nT}"
 }
 
 /// tbl(1) has its own ideas of cells that begin with a dot, a rule or the mark of a text block.

@@ -239,11 +239,6 @@ impl Table {
         std::iter::once(&self.header).chain(&self.body)
     }
 
-    /// Whether column `index` has cells that must be wrapped.
-    pub(crate) fn wraps(&self, index: usize) -> bool {
-        self.rows().any(|row| shown(&row[index]).width() > self.widths[index])
-    }
-
     /// Column widths with which the table is at most `measure` wide, if there are any; `longest` is the width of what
     /// cannot be broken in a cell.
     pub(crate) fn fit(&self, measure: usize, longest: fn(&str) -> usize) -> Option<Vec<usize>> {
@@ -254,7 +249,7 @@ impl Table {
             for (at, cell) in row.iter().enumerate() {
                 let cell = shown(cell);
                 least[at] = least[at].max(longest(&cell));
-                widths[at] = widths[at].max(cell.width());
+                widths[at] = widths[at].max(self::columns(&cell));
             }
         }
         // No column needs more than the measure; after that, the widest gives way until all have room.
@@ -286,8 +281,13 @@ impl Table {
     }
 }
 
+/// What the text takes on a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 pub(crate) fn longest_word(text: &str) -> usize {
-    text.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default()
+    text.split(' ').map(columns).max().unwrap_or_default()
 }
 
 /// How a column is set.
@@ -379,14 +379,26 @@ pub fn plain(inlines: &[Inline]) -> String {
         Inline::Strong(_) | Inline::Emphasis(_) | Inline::Strike(_) | Inline::Link { .. } | Inline::Image { .. } => {}
     };
     inlines.iter().for_each(|inline| inline.walk(&mut append));
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    single_spaced(text)
+}
+
+/// The text with one space between words.
+fn single_spaced(text: String) -> String {
+    let is_space = |byte: u8| byte == b' ';
+    let mut after_space = true;
+    let is_single = text.bytes().all(|byte| {
+        let fits = byte.is_ascii_graphic() || is_space(byte) && !after_space;
+        after_space = is_space(byte);
+        fits
+    });
+    if is_single && !(after_space && !text.is_empty()) { text } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 
 /// The text as a reader of plain text sees it, with where its links lead and with one space between words.
 pub(crate) fn shown(inlines: &[Inline]) -> String {
     let mut text = String::new();
     show(inlines, " ", &mut text);
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    single_spaced(text)
 }
 
 /// The same with its white space as it is and `end` for a forced end of line.

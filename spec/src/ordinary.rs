@@ -35,13 +35,16 @@ const DEEPEST_SPAN: usize = 8;
 const FARTHEST_TAG: usize = 16;
 
 /// Understands the page; `date` is for one that does not say its own.
-pub(crate) fn page(file: &Path, text: String, date: &str) -> Page {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() };
-    let text = match visible(&text) {
-        Cow::Owned(text) => text,
-        Cow::Borrowed(_) => text,
-    };
+pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    if text.contains('\r') {
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
+    if let Cow::Owned(visible) = visible(&text) {
+        text = visible;
+    }
     let (mut head, body) = head::read(&text);
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_DEFINITION_LIST
@@ -68,13 +71,24 @@ pub(crate) fn page(file: &Path, text: String, date: &str) -> Page {
 
 /// The text with a sign for each character that cannot be seen.
 fn visible(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n' | b'\t')) {
-        Cow::Borrowed(text)
-    } else if text.chars().any(is_hidden) {
+    if has_hidden(text) {
         Cow::Owned(text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Decodes only pieces that are not all ASCII that can be seen, which few are.
+fn has_hidden(text: &str) -> bool {
+    const PIECE: usize = 64;
+    let is_suspect = |byte: u8| (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte > b'~');
+    text.as_bytes().chunks(PIECE).enumerate().any(|(number, piece)| {
+        let suspect = piece.iter().fold(false, |found, byte| found | is_suspect(*byte));
+        // A character that the piece before began is not looked at again.
+        let start = (number * PIECE..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let end = number * PIECE + piece.len();
+        suspect && text[start..].char_indices().take_while(|(at, _)| start + at < end).any(|(_, c)| is_hidden(c))
+    })
 }
 
 /// Besides those that no page of the specification can have: marks of direction, separators, tags and fillers.
@@ -366,7 +380,7 @@ impl Reader<'_> {
                         if number > 0 {
                             content.push(Inline::Newline);
                         }
-                        content.text(line.trim(), 0);
+                        content.text(line, 0);
                     }
                 }
                 Piece::Open { effect: Effect::Lines, .. } | Piece::Close { effect: Effect::Lines, .. } => {

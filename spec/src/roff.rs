@@ -79,6 +79,10 @@ const fn plain_bytes() -> [bool; 256] {
     plain
 }
 
+pub(crate) fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
+}
+
 /// Adds the text. Bold is literal: there `-` and `'` are what a shell or a compiler would have to see.
 pub(crate) fn escape_to(out: &mut String, text: &str, font: Font) {
     let mut rest = text;
