@@ -46,7 +46,11 @@ fn main() -> ExitCode {
     println!("{} bytes, {RUNS} runs each, user and system time in ms", input.len());
     let (our_least, our_median) = report("iomap-spec man", our_times);
     let (their_least, their_median) = report("go-md2man", their_times);
-    println!("ratio of the least {:.2}, of the medians {:.2}", ratio(our_least, their_least), ratio(our_median, their_median));
+    println!(
+        "ratio of the least {:.2}, of the medians {:.2}",
+        ratio(our_least, their_least),
+        ratio(our_median, their_median)
+    );
     ExitCode::from(u8::from(our_least * 3 > their_least || our_least > MOST_MICROSECONDS))
 }
 
@@ -56,7 +60,8 @@ fn pages(directory: &Path) -> String {
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
     files.sort();
-    let pages = files.iter().map(|file| fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
+    let pages =
+        files.iter().map(|file| fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
     pages.collect::<Vec<_>>().join("\n")
 }
 

@@ -136,7 +136,8 @@ impl Word {
     /// The macro that prints these runs, if they take turns between two fonts.
     fn alternating(&self) -> Option<[char; 2]> {
         let [(one, _), (other, _), ..] = self.runs[..] else { return None };
-        let two_fonts = self.runs.iter().enumerate().all(|(at, (font, _))| *font == if at % 2 == 0 { one } else { other });
+        let two_fonts =
+            self.runs.iter().enumerate().all(|(at, (font, _))| *font == if at % 2 == 0 { one } else { other });
         Some([one.letter()?, other.letter()?]).filter(|_| two_fonts)
     }
 
@@ -271,7 +272,8 @@ impl Lines<'_> {
         while !rest.is_empty() {
             let length = simple_length(rest);
             let ends = rest.as_bytes().get(length).is_some_and(u8::is_ascii_whitespace);
-            if ends && length > 0 && length <= longest && font == Font::Roman && self.word.runs.is_empty() && !self.link {
+            if ends && length > 0 && length <= longest && font == Font::Roman && self.word.runs.is_empty() && !self.link
+            {
                 self.add(Kind::Text, &rest[..length]);
                 rest = &rest[length + 1..];
                 continue;

@@ -12,7 +12,7 @@ mod fill;
 mod frontmatter;
 mod head;
 mod html;
-#[cfg(feature = "cli")]
+#[cfg(feature = "json")]
 pub mod json;
 mod lint;
 pub mod man;

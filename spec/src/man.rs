@@ -78,7 +78,9 @@ impl Backend for Man {
             writer.fresh = true;
             writer.indent = TERM_INSET;
             match &section.blocks[..] {
-                [Block::Paragraph(text)] if section.title().eq_ignore_ascii_case("NAME") && !has_link(text) => writer.name(text),
+                [Block::Paragraph(text)] if section.title().eq_ignore_ascii_case("NAME") && !has_link(text) => {
+                    writer.name(text)
+                }
                 blocks => writer.blocks(blocks),
             }
         }

@@ -391,7 +391,11 @@ fn single_spaced(text: String) -> String {
         after_space = is_space(byte);
         fits
     });
-    if is_single && !(after_space && !text.is_empty()) { text } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
+    if is_single && !(after_space && !text.is_empty()) {
+        text
+    } else {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// The text as a reader of plain text sees it, with where its links lead and with one space between words.

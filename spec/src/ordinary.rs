@@ -51,7 +51,11 @@ pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS;
-    let mut reader = Reader { events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(), source: &text[body..], body };
+    let mut reader = Reader {
+        events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(),
+        source: &text[body..],
+        body,
+    };
     let parts = reader.parts();
     let mut sections = structure(parts, &mut head, &head::of_file(file).0);
     for (heading, lines) in std::mem::take(&mut head.more) {

@@ -36,9 +36,11 @@ pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) 
         depth: 0,
         inline_depth: 0,
         one_line: false,
+        counted: (0, 1),
     };
     let sections = reader.sections();
-    let handled = reader.handled;
+    let mut handled = reader.handled;
+    handled.sort_by_key(|span| span.start);
     misplaced_markers(&source, front.end, &handled, findings);
     let frontmatter::FrontMatter { title, section, date, version, end } = front;
     Some(Page { title, section, date, version, ordinary: None, sections, source, body: end })
@@ -138,9 +140,14 @@ pub(crate) fn line_at(text: &str, start: usize) -> Range<usize> {
 
 /// A marker that begins no paragraph would silently be text.
 fn misplaced_markers(source: &Source, body: usize, handled: &[Range<usize>], findings: &mut Vec<Diagnostic>) {
+    // They are in the order of the page, and none is inside another.
+    let is_handled = |at: usize| {
+        let next = handled.partition_point(|span| span.end <= at);
+        handled.get(next).is_some_and(|span| span.contains(&at))
+    };
     for (at, _) in source.text.match_indices(MARKER) {
         let in_word = source.text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        if at >= body && !in_word && !handled.iter().any(|span| span.contains(&at)) {
+        if at >= body && !in_word && !is_handled(at) {
             findings.push(source.diagnostic(
                 at..at + MARKER.len(),
                 "misplaced-marker",
@@ -168,11 +175,21 @@ struct Reader<'a> {
     inline_depth: usize,
     /// Whether the current text has to fit on one line of roff.
     one_line: bool,
+    /// A place in the source and its line.
+    counted: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
     fn report(&mut self, span: Range<usize>, code: &'static str, message: impl Into<String>, mend: impl Into<String>) {
         self.findings.push(self.source.diagnostic(span, code, message, mend));
+    }
+
+    /// The number of the line, from 1, of a place behind the one that was last asked for: each line is counted once.
+    fn line(&mut self, at: usize) -> usize {
+        let (from, line) = self.counted;
+        let line = line + self.source.text[from..at].matches('\n').count();
+        self.counted = (at, line);
+        line
     }
 
     fn refuse(&mut self, span: Range<usize>, what: &str) {
@@ -388,7 +405,7 @@ impl<'a> Reader<'a> {
             inlines,
             text,
             file: self.source.file.clone(),
-            line: self.source.position(span.start).0,
+            line: self.line(span.start),
             marker: lines,
             span,
         })
@@ -428,7 +445,14 @@ impl<'a> Reader<'a> {
 
     fn inline(&mut self, event: Event<'a>, span: Range<usize>) -> Option<Inline> {
         match event {
-            Event::Text(text) => return Some(Inline::Text { text: text.into_string(), at: span.start }),
+            Event::Text(text) => {
+                if let Some(c) = text.chars().find(|c| is_invisible(*c)) {
+                    let message = format!("this stands for the character U+{:04X}", c as u32);
+                    let mend = "remove it: nobody could see it";
+                    self.report(span.clone(), "invisible-character", message, mend);
+                }
+                return Some(Inline::Text { text: text.into_string(), at: span.start });
+            }
             Event::Code(text) => {
                 self.handled.push(span);
                 return Some(Inline::Code(text.into_string()));

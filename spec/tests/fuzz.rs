@@ -11,8 +11,7 @@ use std::path::Path;
 /// All that the emitter begins a line with; the sampler's text has requests that are not among them.
 const MACROS: &[&str] = &[
     "'\\\" t", ".\\\"", ".TH", ".SH", ".SS", ".PP", ".IP", ".TP", ".TQ", ".RS", ".RE", ".B", ".I", ".BR", ".RB", ".IR",
-    ".RI", ".BI", ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if",
-    ".nr", ".nh", ".ad",
+    ".RI", ".BI", ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".nh", ".ad",
 ];
 
 /// Pieces that are likely to mean something to some part of the parser.
@@ -149,7 +148,11 @@ fn render(page: &Page, source: &[u8]) -> String {
         let word = line.split(' ').next().unwrap_or_default();
         assert!(MACROS.contains(&word) || line == MACROS[0], "{line}\n{}", String::from_utf8_lossy(source));
     }
-    assert!(roff.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')), "{}", String::from_utf8_lossy(source));
+    assert!(
+        roff.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')),
+        "{}",
+        String::from_utf8_lossy(source)
+    );
     roff
 }
 
@@ -196,7 +199,20 @@ fn roff_in_every_position() {
         "<p>\nX\n</p>\n\na<br>X <b>X</b> <a href=\"X\">X</a> <X>\n",
     ];
     const TEXTS: [&str; 14] = [
-        ".so /etc/passwd", "'so x", "\\!cmd", "\\\\!cmd", ".\\\"", "\\n(.x", "T}", "T{", "_", "=", "\\_", "&#46;so", "&#10;.so x", "\"",
+        ".so /etc/passwd",
+        "'so x",
+        "\\!cmd",
+        "\\\\!cmd",
+        ".\\\"",
+        "\\n(.x",
+        "T}",
+        "T{",
+        "_",
+        "=",
+        "\\_",
+        "&#46;so",
+        "&#10;.so x",
+        "\"",
     ];
     for form in FORMS {
         for text in TEXTS {
@@ -217,7 +233,25 @@ fn deep_nesting() {
     let file = directory.path().join("page.md");
     let front = "---\ntitle: deep\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n# NAME\n\ndeep - x\n\n# NOTES\n\n";
     fs::write(directory.path().join("words.txt"), "a\n").unwrap();
-    for unit in ["- ", "> ", "1. ", "*a **b ", "[", "[a](", "**", "`", "| ", "r[", ": ", "<b>", "</b>", "~~", "![", "[^1]", "#### --x\n\n"] {
+    for unit in [
+        "- ",
+        "> ",
+        "1. ",
+        "*a **b ",
+        "[",
+        "[a](",
+        "**",
+        "`",
+        "| ",
+        "r[",
+        ": ",
+        "<b>",
+        "</b>",
+        "~~",
+        "![",
+        "[^1]",
+        "#### --x\n\n",
+    ] {
         fs::write(&file, front.to_owned() + &unit.repeat(20_000)).unwrap();
         let _ = load_files(std::slice::from_ref(&file)).map(|spec| (lint(&spec, None), Man.page(&spec.pages[0])));
         let page = unit.repeat(20_000);

@@ -60,8 +60,14 @@ fn formatters_are_silent() {
 fn nothing_is_lost() {
     let kept = [
         ("pack-box", &["<https://example.org/packing/rules?of=boxes&for=all>", "../lists/things.txt", "see-also"][..]),
-        ("SHELF", &["Ada Example, Bob .so /etc/passwd", "Shelves 2.1", "2026-01-31", "[1]", "[long]", "~~saw~~", "[ ]"]),
-        ("ruler", &["<length>", "[<unit>...]", "and <b> alone", "<https://example.org/html>", "<placeholder>", "<tag>"]),
+        (
+            "SHELF",
+            &["Ada Example, Bob .so /etc/passwd", "Shelves 2.1", "2026-01-31", "[1]", "[long]", "~~saw~~", "[ ]"],
+        ),
+        (
+            "ruler",
+            &["<length>", "[<unit>...]", "and <b> alone", "<https://example.org/html>", "<placeholder>", "<tag>"],
+        ),
         ("drawer_open", &["libdrawer", "drawer_close (3), cupboard (7)", "deeper", "and deeper still"]),
         ("hinge", &["Text before the first section", "https://example.org/badge.svg", "https://example.org/empty"]),
         ("nail", &[".so /etc/passwd begins a page", "https://example.org/a?b=", "T} and more words", "\\n(.x"]),
