@@ -93,11 +93,8 @@ impl Head {
         for (key, values) in entries {
             let value = values.join(" ");
             match key.to_ascii_lowercase().as_str() {
-                "title" => {
-                    if !self.line(&value) {
-                        self.title = Some(value).filter(|title| !title.is_empty());
-                    }
-                }
+                "title" if self.line(&value) => {}
+                "title" => self.title = Some(value).filter(|title| !title.is_empty()),
                 "section" => self.section = Some(value).filter(|section| is_section(section)),
                 "date" => self.dated(&value),
                 "source" | "footer" => self.origin(&value),

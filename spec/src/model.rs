@@ -391,7 +391,7 @@ fn single_spaced(text: String) -> String {
         after_space = is_space(byte);
         fits
     });
-    if is_single && !(after_space && !text.is_empty()) {
+    if is_single && (text.is_empty() || !after_space) {
         text
     } else {
         text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -346,7 +346,7 @@ impl Reader<'_> {
     /// The text of events up to the next end, that included.
     fn raw(&mut self) -> String {
         let mut text = String::new();
-        while let Some((event, _)) = self.events.next() {
+        for (event, _) in self.events.by_ref() {
             match event {
                 Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) => text += &part,
                 Event::End(_) => break,
@@ -525,7 +525,7 @@ impl From<Tag<'_>> for Span {
 
 /// White space in an address would end it.
 fn address(url: &str) -> String {
-    visible(url).trim().split_whitespace().collect::<Vec<_>>().join("%20")
+    visible(url).split_whitespace().collect::<Vec<_>>().join("%20")
 }
 
 struct Frame {
