@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: fresh matrix pages timings
+.PHONY: corpus fresh fuzz matrix pages timings
 
 # From a clone to the first verdict, as a newcomer has it: an empty target directory.
 fresh:
@@ -23,3 +23,13 @@ timings:
 	for run in 1 2 3 4 5; do \
 		target/release/iomap-conformance --target host --fs xfs --mechanism swapfile --timings 2>&1 >/dev/null | tail -n 1; \
 	done
+
+# What becomes of manual pages that other people wrote: make corpus CORPUS=DIR. Needs mandoc and groff.
+corpus:
+	cargo run --release --locked -p iomap-spec --example corpus -- $(CORPUS)
+
+# Ten minutes of random pages. Needs a nightly compiler and cargo-fuzz.
+fuzz:
+	mkdir -p spec/fuzz/corpus/page
+	cp spec/tests/pages/*.md spec/tests/pages/ordinary/*.md spec/fuzz/corpus/page
+	cd spec && cargo +nightly fuzz run page -- -max_total_time=600

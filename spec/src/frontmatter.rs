@@ -27,7 +27,7 @@ fn is_section(text: &str) -> bool {
     matches!(text.as_bytes(), [b'1'..=b'8', part @ ..] if part.iter().all(u8::is_ascii_lowercase))
 }
 
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     let fields: Vec<&str> = text.split('-').collect();
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))

@@ -2,7 +2,8 @@
 //!
 //! [`load`] reads the pages of a directory and refuses what cannot be understood; [`lint`] says what a page that can
 //! be understood still does wrong. Both speak in [`Diagnostic`]s: file, line, column, what is wrong, how to mend it.
-//! What a page may contain is the [`model`]; a [`Backend`] turns one page into text.
+//! What a page may contain is the [`model`]; a [`Backend`] turns one page into text. [`compile`] also reads manual
+//! pages in Markdown that are not of the specification, and refuses none of them for its Markdown.
 #![forbid(unsafe_code)]
 
 mod attributes;
@@ -10,13 +11,20 @@ pub mod confirmed;
 mod diagnostic;
 pub mod diff;
 pub mod explain;
+mod fill;
 mod frontmatter;
+mod head;
+mod html;
+#[cfg(feature = "json")]
+pub mod json;
 mod lint;
 pub mod man;
 mod manual;
 pub mod model;
+mod ordinary;
 mod parse;
 mod resolve;
+mod roff;
 mod spelling;
 pub mod text;
 
@@ -94,7 +102,53 @@ fn resolved(paths: &[PathBuf], pages: Vec<Page>, mut findings: Vec<Diagnostic>) 
         let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
         return Ok(Spec { version, pages });
     }
+    Err(sorted(findings, paths))
+}
+
+/// Reads manual pages in Markdown. One with `version:` in its front matter is of the specification and is read as by
+/// [`load_files`], together with the others of that kind; any other is understood whatever it holds. `date` is the date
+/// of pages that do not say theirs, `YYYY-MM-DD`.
+///
+/// # Errors
+/// Everything that is wrong with a page of the specification; of the others, what cannot be read or is not UTF-8.
+pub fn compile(paths: &[PathBuf], date: &str) -> Result<Vec<Page>, Vec<Diagnostic>> {
+    let mut findings = vec![];
+    let mut pages = vec![];
+    for path in paths {
+        match fs::read(path) {
+            Ok(bytes) => pages.extend(parse::any(path, bytes, date, &mut findings)),
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                findings.push(Diagnostic::whole(path, IO, message, "name a page that exists"));
+            }
+        }
+    }
+    let (mut strict, ordinary): (Vec<Page>, Vec<Page>) = pages.into_iter().partition(|page| page.ordinary.is_none());
+    resolve::check(&strict, &mut findings);
+    if !findings.is_empty() {
+        return Err(sorted(findings, paths));
+    }
+    strict.extend(ordinary);
+    Ok(strict)
+}
+
+/// The same for one page that is no file, as a set of its own.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_bytes(name: &Path, bytes: Vec<u8>, date: &str) -> Result<Spec, Vec<Diagnostic>> {
+    let mut findings = vec![];
+    let pages: Vec<Page> = parse::any(name, bytes, date, &mut findings).into_iter().collect();
+    if pages.iter().all(|page| page.ordinary.is_none()) {
+        resolve::check(&pages, &mut findings);
+    }
+    let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
+    if findings.is_empty() { Ok(Spec { version, pages }) } else { Err(findings) }
+}
+
+/// Findings in the order of the pages.
+fn sorted(mut findings: Vec<Diagnostic>, paths: &[PathBuf]) -> Vec<Diagnostic> {
     let order = |finding: &Diagnostic| paths.iter().position(|path| *path == finding.file);
     findings.sort_by_key(|finding| (order(finding), finding.line, finding.column));
-    Err(findings)
+    findings
 }

@@ -447,7 +447,11 @@ fn lines(inlines: &[Inline]) -> Vec<Vec<(char, usize)>> {
             Inline::Text { text, at } => text.char_indices().map(|(offset, c)| (c, at + offset)).collect(),
             Inline::Code(_) => vec![('`', at)],
             Inline::Reference { span, .. } => vec![('`', span.start)],
-            Inline::Strong(_) | Inline::Emphasis(_) | Inline::Link { .. } => return,
+            Inline::Strong(_)
+            | Inline::Emphasis(_)
+            | Inline::Strike(_)
+            | Inline::Link { .. }
+            | Inline::Image { .. } => return,
         };
         at = characters.last().map_or(at, |(c, at)| at + c.len_utf8());
         lines.last_mut().into_iter().for_each(|line| line.extend(&characters));

@@ -1,6 +1,7 @@
 //! The pages as data: what the parser makes and every back end walks.
 
 use crate::diagnostic::Source;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
@@ -41,7 +42,7 @@ pub(crate) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String
 }
 
 /// One manual page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Page {
     /// Its name, such as `iomap_immutable`.
     pub title: String,
@@ -49,20 +50,48 @@ pub struct Page {
     pub section: String,
     /// Date of the last change, `YYYY-MM-DD`.
     pub date: String,
-    /// The version of the specification that it is part of.
+    /// The version of the specification that it is part of; empty for an ordinary page.
     pub version: String,
+    /// What an ordinary page says about itself; a page of the specification has none.
+    pub ordinary: Option<Ordinary>,
     /// The sections of the page and their subsections, one after the other.
     pub sections: Vec<Section>,
     /// The Markdown.
+    #[serde(skip)]
     pub source: Source,
     /// Where the Markdown begins, after the front matter.
+    #[serde(skip)]
     pub(crate) body: usize,
+}
+
+/// What stands at the foot and the head of a page that is not of the specification; both can be empty.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Ordinary {
+    /// Where it comes from, such as `libcurl`.
+    pub origin: String,
+    /// The manual that it belongs to, such as `User Commands`.
+    pub manual: String,
 }
 
 impl Page {
     /// How other pages refer to it: `iomap_immutable(7)`.
     pub fn reference(&self) -> String {
         format!("{}({})", self.title, self.section)
+    }
+
+    /// The name of the file that holds it as a manual page: `iomap_immutable.7`. That of an ordinary page follows the
+    /// name of its source, if it has a section, and never leads to another directory.
+    pub fn stem(&self) -> String {
+        if self.ordinary.is_none() {
+            return format!("{}.{}", self.title, self.section);
+        }
+        let name = match crate::head::of_file(&self.source.file) {
+            (title, Some(section)) => format!("{title}.{section}"),
+            _ => format!("{}.{}", self.title, self.section),
+        };
+        let safe = |c: char| c.is_alphanumeric() || "_.-+:@".contains(c);
+        let name: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();
+        if name.starts_with('.') { format!("_{name}") } else { name }
     }
 
     /// Its clauses, in order.
@@ -75,7 +104,7 @@ impl Page {
 }
 
 /// A heading and what follows it, up to the next heading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Section {
     /// A subsection belongs to the section before it.
     pub is_subsection: bool,
@@ -83,6 +112,7 @@ pub struct Section {
     pub heading: Vec<Inline>,
     /// What stands below it.
     pub blocks: Vec<Block>,
+    #[serde(skip)]
     pub(crate) span: Range<usize>,
 }
 
@@ -94,7 +124,8 @@ impl Section {
 }
 
 /// Something that stands on lines of its own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", content = "content", rename_all = "lowercase")]
 pub enum Block {
     /// Running text.
     Paragraph(Vec<Inline>),
@@ -116,10 +147,17 @@ pub enum Block {
         /// What stands after the fence, such as `c`.
         language: String,
         /// All of it, fences included.
+        #[serde(skip)]
         span: Range<usize>,
     },
-    /// Rows and columns; only ever directly below a heading.
+    /// Rows and columns; in a page of the specification only ever directly below a heading.
     Table(Table),
+    /// A heading below those of subsections. From here on: in ordinary pages only.
+    Heading(Vec<Inline>),
+    /// What somebody else said.
+    Quote(Vec<Block>),
+    /// A rule across the page.
+    Rule,
 }
 
 /// How far the body of a bullet is set in, in columns.
@@ -128,6 +166,8 @@ pub(crate) const BULLET_INSET: usize = 3;
 pub(crate) const NUMBER_INSET: usize = 4;
 /// The same for a definition or a clause: man(7)'s own default.
 pub(crate) const TERM_INSET: usize = 7;
+/// The same for a quotation.
+pub(crate) const QUOTE_INSET: usize = 4;
 
 impl Block {
     /// Shows `visit` this block and those inside it, outermost first, with the number of columns each is set in.
@@ -141,24 +181,30 @@ impl Block {
             Block::Definitions(definitions) => {
                 definitions.iter().flat_map(|it| &it.body).for_each(|block| block.walk(inset + TERM_INSET, visit));
             }
-            Block::Paragraph(_) | Block::Clause(_) | Block::Code { .. } | Block::Table(_) => {}
+            Block::Quote(blocks) => blocks.iter().for_each(|block| block.walk(inset + QUOTE_INSET, visit)),
+            Block::Paragraph(_)
+            | Block::Clause(_)
+            | Block::Code { .. }
+            | Block::Table(_)
+            | Block::Heading(_)
+            | Block::Rule => {}
         }
     }
 
     /// The text that stands in this block itself, not in a block inside it.
     pub(crate) fn inlines(&self) -> Vec<&[Inline]> {
         match self {
-            Block::Paragraph(text) => vec![text],
+            Block::Paragraph(text) | Block::Heading(text) => vec![text],
             Block::Clause(clause) => vec![&clause.inlines],
             Block::Definitions(definitions) => definitions.iter().flat_map(|it| &it.terms).map(Vec::as_slice).collect(),
             Block::Table(table) => table.rows().flatten().map(Vec::as_slice).collect(),
-            Block::List { .. } | Block::Code { .. } => vec![],
+            Block::List { .. } | Block::Code { .. } | Block::Quote(_) | Block::Rule => vec![],
         }
     }
 }
 
 /// One or more terms and what is said about them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Definition {
     /// The terms, one on each source line.
     pub terms: Vec<Vec<Inline>>,
@@ -167,7 +213,7 @@ pub struct Definition {
 }
 
 /// A table: a header row and the others, all of the same length.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Table {
     /// How each column is set.
     pub alignment: Vec<Alignment>,
@@ -175,9 +221,12 @@ pub struct Table {
     pub header: Vec<Vec<Inline>>,
     /// The other rows.
     pub body: Vec<Vec<Vec<Inline>>>,
-    /// Width of each column; a cell that is wider is wrapped.
+    /// Width of each column; a cell that is wider is wrapped. Empty if the table does not fit: then its rows are shown
+    /// one below the other.
+    #[serde(skip)]
     pub widths: Vec<usize>,
     /// All of it.
+    #[serde(skip)]
     pub span: Range<usize>,
 }
 
@@ -190,20 +239,19 @@ impl Table {
         std::iter::once(&self.header).chain(&self.body)
     }
 
-    /// Whether column `index` has cells that must be wrapped.
-    pub(crate) fn wraps(&self, index: usize) -> bool {
-        self.rows().any(|row| plain(&row[index]).width() > self.widths[index])
-    }
-
-    /// Column widths with which the table is at most `measure` wide, if there are any.
-    pub(crate) fn fit(&self, measure: usize) -> Option<Vec<usize>> {
-        let widest = |index: usize, width: fn(&str) -> usize| {
-            self.rows().map(|row| width(&plain(&row[index]))).max().unwrap_or_default()
-        };
+    /// Column widths with which the table is at most `measure` wide, if there are any; `longest` is the width of what
+    /// cannot be broken in a cell.
+    pub(crate) fn fit(&self, measure: usize, longest: fn(&str) -> usize) -> Option<Vec<usize>> {
         let columns = 0..self.alignment.len();
-        let least: Vec<usize> = columns.clone().map(|at| widest(at, longest_word).max(1)).collect();
-        let mut widths: Vec<usize> = columns.clone().map(|at| widest(at, |text| text.width()).max(1)).collect();
-        let measure = measure.checked_sub(TABLE_GAP * widths.len().saturating_sub(1))?;
+        let measure = measure.checked_sub(TABLE_GAP * columns.len().saturating_sub(1))?;
+        let (mut least, mut widths) = (vec![1; columns.len()], vec![1; columns.len()]);
+        for row in self.rows() {
+            for (at, cell) in row.iter().enumerate() {
+                let cell = shown(cell);
+                least[at] = least[at].max(longest(&cell));
+                widths[at] = widths[at].max(self::columns(&cell));
+            }
+        }
         // No column needs more than the measure; after that, the widest gives way until all have room.
         widths.iter_mut().zip(&least).for_each(|(width, least)| *width = (*width).min(measure).max(*least));
         while widths.iter().sum::<usize>() > measure {
@@ -212,14 +260,39 @@ impl Table {
         }
         Some(widths)
     }
+
+    /// The rows for where the columns have no room side by side: the first cell of each is the term, every cell has
+    /// its column's header before it.
+    pub(crate) fn as_definitions(&self) -> Vec<Definition> {
+        let space = || Inline::Text { text: ": ".to_owned(), at: 0 };
+        let labelled = |(header, cell): (&Vec<Inline>, &Vec<Inline>)| match (header.is_empty(), cell.is_empty()) {
+            (false, false) => [&header[..], &[space()], cell].concat(),
+            _ => [&header[..], cell].concat(),
+        };
+        let definition = |row: &Vec<Vec<Inline>>| {
+            let mut cells = self.header.iter().zip(row).map(labelled);
+            let term = cells.next().unwrap_or_default();
+            Definition { terms: vec![term], body: cells.filter(|it| !it.is_empty()).map(Block::Paragraph).collect() }
+        };
+        match &self.body[..] {
+            [] => vec![definition(&vec![vec![]; self.header.len()])],
+            rows => rows.iter().map(definition).collect(),
+        }
+    }
 }
 
-fn longest_word(text: &str) -> usize {
-    text.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default()
+/// What the text takes on a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
+pub(crate) fn longest_word(text: &str) -> usize {
+    text.split(' ').map(columns).max().unwrap_or_default()
 }
 
 /// How a column is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Alignment {
     /// Flush left.
     Left,
@@ -230,13 +303,15 @@ pub enum Alignment {
 }
 
 /// A piece of running text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", content = "content", rename_all = "lowercase")]
 pub enum Inline {
     /// Characters as they are read.
     Text {
         /// The characters, without a newline.
         text: String,
         /// Where in the source they begin.
+        #[serde(skip)]
         at: usize,
     },
     /// To be typed as it is.
@@ -245,11 +320,20 @@ pub enum Inline {
     Strong(Vec<Inline>),
     /// Italic or underlined in a manual page: what stands for something else.
     Emphasis(Vec<Inline>),
-    /// A link to the web.
+    /// No longer true. In ordinary pages only.
+    Strike(Vec<Inline>),
+    /// A link to the web; in ordinary pages to anything.
     Link {
         /// Where to.
         url: String,
         /// What is read.
+        content: Vec<Inline>,
+    },
+    /// A picture, which a terminal cannot show. In ordinary pages only.
+    Image {
+        /// Where it is.
+        url: String,
+        /// What is read instead.
         content: Vec<Inline>,
     },
     /// `[some.clause]`.
@@ -257,6 +341,7 @@ pub enum Inline {
         /// The id of the clause.
         id: String,
         /// Where in the source.
+        #[serde(skip)]
         span: Range<usize>,
     },
     /// The end of a source line: white space that the author chose as the place to break.
@@ -269,7 +354,11 @@ impl Inline {
     /// What stands inside it.
     pub(crate) fn content(&self) -> &[Inline] {
         match self {
-            Inline::Strong(content) | Inline::Emphasis(content) | Inline::Link { content, .. } => content,
+            Inline::Strong(content)
+            | Inline::Emphasis(content)
+            | Inline::Strike(content)
+            | Inline::Link { content, .. }
+            | Inline::Image { content, .. } => content,
             _ => &[],
         }
     }
@@ -287,14 +376,101 @@ pub fn plain(inlines: &[Inline]) -> String {
     let mut append = |inline: &Inline| match inline {
         Inline::Text { text: part, .. } | Inline::Code(part) | Inline::Reference { id: part, .. } => text += part,
         Inline::Newline | Inline::Break => text.push(' '),
-        Inline::Strong(_) | Inline::Emphasis(_) | Inline::Link { .. } => {}
+        Inline::Strong(_) | Inline::Emphasis(_) | Inline::Strike(_) | Inline::Link { .. } | Inline::Image { .. } => {}
     };
     inlines.iter().for_each(|inline| inline.walk(&mut append));
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    single_spaced(text)
+}
+
+/// The text with one space between words.
+fn single_spaced(text: String) -> String {
+    let is_space = |byte: u8| byte == b' ';
+    let mut after_space = true;
+    let is_single = text.bytes().all(|byte| {
+        let fits = byte.is_ascii_graphic() || is_space(byte) && !after_space;
+        after_space = is_space(byte);
+        fits
+    });
+    if is_single && (text.is_empty() || !after_space) {
+        text
+    } else {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The text as a reader of plain text sees it, with where its links lead and with one space between words.
+pub(crate) fn shown(inlines: &[Inline]) -> String {
+    let mut text = String::new();
+    show(inlines, " ", &mut text);
+    single_spaced(text)
+}
+
+/// The same with its white space as it is and `end` for a forced end of line.
+pub(crate) fn show(inlines: &[Inline], end: &str, text: &mut String) {
+    for inline in inlines {
+        match inline {
+            Inline::Break => *text += end,
+            Inline::Newline => text.push(' '),
+            Inline::Text { text: part, .. } | Inline::Code(part) | Inline::Reference { id: part, .. } => *text += part,
+            Inline::Link { url, content } | Inline::Image { url, content } => match target(url, content) {
+                Target::Alone => *text += &format!("<{url}>"),
+                Target::Named => show(content, end, text),
+                Target::Beside => {
+                    show(content, end, text);
+                    *text += &format!(" <{url}>");
+                }
+            },
+            Inline::Strike(content) => {
+                *text += STRIKE;
+                show(content, end, text);
+                *text += STRIKE;
+            }
+            Inline::Strong(content) | Inline::Emphasis(content) => show(content, end, text),
+        }
+    }
+}
+
+/// Stands around what is struck out, because terminals cannot strike it out.
+pub(crate) const STRIKE: &str = "~~";
+
+/// What a reader is to see of where a link leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Nothing but that: the text is the address, or there is none.
+    Alone,
+    /// Nothing: the text names it.
+    Named,
+    /// The text, and that after it.
+    Beside,
+}
+
+/// An address of the web is always shown. Another manual page or a place in this one is not if the text names it, as in
+/// `[podman-run(1)](podman-run.1.md)` and `[Exit status](#exit-status)`.
+pub(crate) fn target(url: &str, content: &[Inline]) -> Target {
+    let text = plain(content);
+    if url.is_empty() {
+        return Target::Named;
+    }
+    if text.is_empty() || text == url {
+        return Target::Alone;
+    }
+    let is_local = !url.contains(':') && !url.starts_with('/');
+    let (file, place) = url.split_once('#').unwrap_or((url, ""));
+    let name = file.rsplit('/').next().unwrap_or(file).split('.').next().unwrap_or(file);
+    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let name = letters(if file.is_empty() { place } else { name });
+    let is_page = file.is_empty()
+        || [".md", ".html"].iter().any(|suffix| file.ends_with(suffix))
+        || file.ends_with(|c: char| c.is_ascii_digit());
+    if is_local && is_page && !name.is_empty() && letters(&text).contains(&name) {
+        Target::Named
+    } else {
+        Target::Beside
+    }
 }
 
 /// A sentence that can be cited, tested and violated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Clause {
     /// Its name for ever.
     pub id: String,
@@ -327,8 +503,10 @@ pub struct Clause {
     /// The line of its marker.
     pub line: usize,
     /// The lines of the marker in the source.
+    #[serde(skip)]
     pub(crate) marker: Range<usize>,
     /// Marker and text in the source.
+    #[serde(skip)]
     pub(crate) span: Range<usize>,
 }
 
@@ -365,6 +543,12 @@ macro_rules! words {
             /// The word in the source.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 

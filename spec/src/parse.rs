@@ -2,8 +2,10 @@
 
 use crate::attributes::{self, is_id};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::model::{Alignment, Block, Clause, Definition, Inline, Page, Section, Table, plain, short_hash};
-use crate::{MEASURE, frontmatter};
+use crate::model::{
+    Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain, short_hash,
+};
+use crate::{MEASURE, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,
 };
@@ -34,16 +36,27 @@ pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) 
         depth: 0,
         inline_depth: 0,
         one_line: false,
+        counted: (0, 1),
     };
     let sections = reader.sections();
-    let handled = reader.handled;
+    let mut handled = reader.handled;
+    handled.sort_by_key(|span| span.start);
     misplaced_markers(&source, front.end, &handled, findings);
     let frontmatter::FrontMatter { title, section, date, version, end } = front;
-    Some(Page { title, section, date, version, sections, source, body: end })
+    Some(Page { title, section, date, version, ordinary: None, sections, source, body: end })
 }
 
-/// The text, if it is UTF-8 and holds nothing that cannot be seen.
-fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
+/// Reads one page, of the specification or not; `date` is for those that have none.
+pub(crate) fn any(file: &Path, bytes: Vec<u8>, date: &str, findings: &mut Vec<Diagnostic>) -> Option<Page> {
+    if std::str::from_utf8(&bytes).is_ok_and(head::is_specification) {
+        return page(file, bytes, findings);
+    }
+    let source = utf8(file, bytes, findings)?;
+    Some(ordinary::page(file, source.text, date))
+}
+
+/// The text, if it is UTF-8.
+fn utf8(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
     let (text, bad) = match String::from_utf8(bytes) {
         Ok(text) => (text, None),
         Err(error) => {
@@ -56,6 +69,12 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
         findings.push(source.diagnostic(at..at, "invalid-utf8", "this byte is not UTF-8", "save the page as UTF-8"));
         return None;
     }
+    Some(source)
+}
+
+/// The text, if it is UTF-8 and holds nothing that cannot be seen.
+fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
+    let source = utf8(file, bytes, findings)?;
     match source.text.char_indices().find(|(_, c)| is_invisible(*c)) {
         Some((at, c)) => {
             let message = format!("the page contains the character U+{:04X}", c as u32);
@@ -68,7 +87,7 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
 }
 
 /// Control characters, and those that change the direction in which text is read.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -115,15 +134,20 @@ fn marker_lines(text: &str, paragraph: Range<usize>) -> Range<usize> {
 }
 
 /// From `start` to the end of its line.
-fn line_at(text: &str, start: usize) -> Range<usize> {
+pub(crate) fn line_at(text: &str, start: usize) -> Range<usize> {
     start..text[start..].find('\n').map_or(text.len(), |length| start + length)
 }
 
 /// A marker that begins no paragraph would silently be text.
 fn misplaced_markers(source: &Source, body: usize, handled: &[Range<usize>], findings: &mut Vec<Diagnostic>) {
+    // They are in the order of the page, and none is inside another.
+    let is_handled = |at: usize| {
+        let next = handled.partition_point(|span| span.end <= at);
+        handled.get(next).is_some_and(|span| span.contains(&at))
+    };
     for (at, _) in source.text.match_indices(MARKER) {
         let in_word = source.text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        if at >= body && !in_word && !handled.iter().any(|span| span.contains(&at)) {
+        if at >= body && !in_word && !is_handled(at) {
             findings.push(source.diagnostic(
                 at..at + MARKER.len(),
                 "misplaced-marker",
@@ -151,11 +175,21 @@ struct Reader<'a> {
     inline_depth: usize,
     /// Whether the current text has to fit on one line of roff.
     one_line: bool,
+    /// A place in the source and its line.
+    counted: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
     fn report(&mut self, span: Range<usize>, code: &'static str, message: impl Into<String>, mend: impl Into<String>) {
         self.findings.push(self.source.diagnostic(span, code, message, mend));
+    }
+
+    /// The number of the line, from 1, of a place behind the one that was last asked for: each line is counted once.
+    fn line(&mut self, at: usize) -> usize {
+        let (from, line) = self.counted;
+        let line = line + self.source.text[from..at].matches('\n').count();
+        self.counted = (at, line);
+        line
     }
 
     fn refuse(&mut self, span: Range<usize>, what: &str) {
@@ -330,7 +364,7 @@ impl<'a> Reader<'a> {
         let body = rows.split_off(rows.len().min(1));
         let header = rows.pop().unwrap_or_default();
         let mut table = Table { alignment: alignment.collect(), header, body, widths: vec![], span };
-        match table.fit(MEASURE) {
+        match table.fit(MEASURE, longest_word) {
             Some(widths) => table.widths = widths,
             None => self.report(
                 table.span.clone(),
@@ -371,7 +405,7 @@ impl<'a> Reader<'a> {
             inlines,
             text,
             file: self.source.file.clone(),
-            line: self.source.position(span.start).0,
+            line: self.line(span.start),
             marker: lines,
             span,
         })
@@ -411,7 +445,14 @@ impl<'a> Reader<'a> {
 
     fn inline(&mut self, event: Event<'a>, span: Range<usize>) -> Option<Inline> {
         match event {
-            Event::Text(text) => return Some(Inline::Text { text: text.into_string(), at: span.start }),
+            Event::Text(text) => {
+                if let Some(c) = text.chars().find(|c| is_invisible(*c)) {
+                    let message = format!("this stands for the character U+{:04X}", c as u32);
+                    let mend = "remove it: nobody could see it";
+                    self.report(span.clone(), "invisible-character", message, mend);
+                }
+                return Some(Inline::Text { text: text.into_string(), at: span.start });
+            }
             Event::Code(text) => {
                 self.handled.push(span);
                 return Some(Inline::Code(text.into_string()));
@@ -466,7 +507,7 @@ fn is_url(url: &str) -> bool {
         && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>^`{|}".contains(&byte))
 }
 
-fn expand_tabs(line: &str) -> String {
+pub(crate) fn expand_tabs(line: &str) -> String {
     let mut expanded = String::new();
     for c in line.chars() {
         match c {

@@ -1,6 +1,8 @@
 //! Plain text of 72 columns: what goes into mail.
 
-use crate::model::{Alignment, BULLET_INSET, Block, Clause, Inline, NUMBER_INSET, Page, Spec, TABLE_GAP, Table, plain};
+use crate::model::{
+    self, Alignment, BULLET_INSET, Block, Clause, Inline, NUMBER_INSET, Page, QUOTE_INSET, Spec, TABLE_GAP, Table,
+};
 use crate::{Backend, MEASURE};
 use unicode_width::UnicodeWidthStr;
 
@@ -16,11 +18,15 @@ const WIDTH: usize = INDENT + MEASURE;
 
 impl Backend for Text {
     fn file_name(&self, page: &Page) -> String {
-        format!("{}.{}.txt", page.title, page.section)
+        page.stem() + ".txt"
     }
 
     fn page(&self, page: &Page) -> String {
-        let mut out = spread(&page.reference(), &format!("iomap-spec {}  {}", page.version, page.date));
+        let of = match &page.ordinary {
+            Some(ordinary) => ordinary.origin.clone(),
+            None => format!("iomap-spec {}", page.version),
+        };
+        let mut out = spread(&page.reference(), format!("{of}  {}", page.date).trim_start());
         for section in &page.sections {
             let indent = if section.is_subsection { INDENT / 2 } else { 0 };
             out.push('\n');
@@ -149,22 +155,13 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn fill(out: &mut String, indent: usize, text: &str) {
-    wrap(text, WIDTH - indent).iter().for_each(|text| line(out, indent, text));
+    wrap(text, WIDTH.saturating_sub(indent)).iter().for_each(|text| line(out, indent, text));
 }
 
 /// The text with where its links lead; forced ends of lines are newlines.
 fn shown(inlines: &[Inline]) -> String {
     let mut text = String::new();
-    for inline in inlines {
-        match inline {
-            Inline::Break => text.push('\n'),
-            Inline::Newline => text.push(' '),
-            Inline::Text { text: part, .. } | Inline::Code(part) | Inline::Reference { id: part, .. } => text += part,
-            Inline::Link { url, content } if plain(content) == *url => text += &format!("<{url}>"),
-            Inline::Link { url, content } => text += &format!("{} <{url}>", shown(content)),
-            Inline::Strong(content) | Inline::Emphasis(content) => text += &shown(content),
-        }
-    }
+    model::show(inlines, "\n", &mut text);
     text
 }
 
@@ -198,6 +195,12 @@ fn block(out: &mut String, block: &Block, indent: usize) {
                 *out += &blocks(&definition.body, indent + INDENT);
             }
         }
+        Block::Heading(text) => fill(out, indent.saturating_sub(1), &shown(text)),
+        Block::Quote(content) => *out += &blocks(content, indent + QUOTE_INSET),
+        Block::Rule => line(out, indent, "* * *"),
+        Block::Table(table) if table.widths.is_empty() => {
+            self::block(out, &Block::Definitions(table.as_definitions()), indent);
+        }
         Block::Code { text, .. } => text.split('\n').for_each(|text| line(out, indent, text)),
         Block::Table(table) => self::table(out, table, indent),
     }
@@ -215,7 +218,7 @@ fn blocks(blocks: &[Block], indent: usize) -> String {
 fn table(out: &mut String, table: &Table, indent: usize) {
     for (number, row) in table.rows().enumerate() {
         let cells: Vec<Vec<String>> =
-            row.iter().zip(&table.widths).map(|(cell, width)| wrap(&plain(cell), *width)).collect();
+            row.iter().zip(&table.widths).map(|(cell, width)| wrap(&model::shown(cell), *width)).collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or_default();
         for at in 0..height {
             let columns = cells.iter().zip(&table.widths).zip(&table.alignment).map(|((cell, &width), alignment)| {

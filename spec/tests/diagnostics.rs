@@ -35,6 +35,7 @@ const BODIES: &[(&str, &str)] = &[
         "r[a.b level=may\nresult=ok why=\"*[no.such] r[\"\n  uncased=\" `\"]\nIt may* `be.\n",
     ),
     ("marker as code is none", "Write `r[a.b]`, or array[1], or\n\n```\nr[a.b]\n```\n"),
+    ("entity for an invisible character", "a&#27;b &#x202e;\n"),
     ("undefined reference", "See [no.such.clause], but \\[not.this\\].\n"),
     ("unclosed fence", "```c\nint x;\n\n# ERRORS\n"),
     ("unclosed fence in a list", "- item\n\n  ```\n\nText.\n"),

@@ -14,6 +14,12 @@ pub(crate) fn sampler() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/sampler.7.md")
 }
 
+/// Manual pages in the dialects of other people.
+pub(crate) fn ordinary() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/ordinary");
+    iomap_spec::files(&directory).expect("the pages are there")
+}
+
 /// A manual of a few pages, of which the sampler names some: a value for MANPATH.
 pub(crate) fn manual(directory: &Path) -> PathBuf {
     let manual = directory.join("manual");
@@ -52,6 +58,13 @@ pub(crate) fn complaints(roff: &str) -> String {
     let groff_utf8 = run("groff", &["-man", "-t", "-ww", "-z", "-Tutf8"], roff).unwrap_or_default();
     let lines = mandoc.lines().filter(|line| !line.contains(TITLE)).chain(groff.lines()).chain(groff_utf8.lines());
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What both warn of; that is less than what they suggest.
+pub(crate) fn warnings(roff: &str) -> String {
+    let mandoc = run("mandoc", &["-Tlint", "-Wwarning"], roff).unwrap_or_default();
+    let groff = run("groff", &["-man", "-t", "-ww", "-z"], roff).unwrap_or_default();
+    mandoc + &groff + &run("groff", &["-man", "-t", "-ww", "-z", "-Tutf8"], roff).unwrap_or_default()
 }
 
 /// The page as each of them shows it on a terminal of 80 columns.

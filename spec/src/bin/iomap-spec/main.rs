@@ -5,14 +5,14 @@ mod cite;
 mod diff;
 mod index;
 mod mail;
+mod man;
 mod report;
 mod review;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use iomap_spec::confirmed::{self, Which};
-use iomap_spec::man::Man;
-use iomap_spec::text::{self, Text};
-use iomap_spec::{Backend, Clause, Diagnostic, IO, Manual, Page, Spec};
+use iomap_spec::text;
+use iomap_spec::{Clause, Diagnostic, IO, Manual, Spec};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,21 +59,13 @@ Example:
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Make manual pages, one for man(1) or plain text from each Markdown page
+    /// Make manual pages from these or any other pages in Markdown
     #[command(after_help = "\
 Example:
   iomap-spec man --out build/man
-  iomap-spec man iomap_immutable | man -l -")]
-    Man {
-        /// Write a file for each page into this directory, which is made if it is missing
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Roff for man(1), or plain text of 72 columns
-        #[arg(long, default_value = "roff")]
-        format: Document,
-        /// Only this page; without --out it has to be one
-        page: Option<String>,
-    },
+  iomap-spec man iomap_immutable | man -l -
+  iomap-spec man --out build/man docs/podman-run.1.md docs/more")]
+    Man(man::Arguments),
     /// List the clauses
     #[command(after_help = "\
 Example:
@@ -139,12 +131,6 @@ enum Report {
     Github,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Document {
-    Roff,
-    Text,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     Fine = 0,
@@ -177,14 +163,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
     match command {
         Command::Check { explain: Some(code), .. } => explain(&code),
         Command::Check { format, paths, .. } => check(if paths.is_empty() { vec![pages] } else { paths }, format),
-        Command::Man { out, format, page } => {
-            let spec = load(&pages)?;
-            let backend: &dyn Backend = match format {
-                Document::Roff => &Man,
-                Document::Text => &Text,
-            };
-            man(&spec, backend, out.as_deref(), page.as_deref())
-        }
+        Command::Man(arguments) => man::run(arguments, &pages),
         Command::Clauses { format, output } => {
             let spec = load(&pages)?;
             let list = match format {
@@ -291,33 +270,6 @@ fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
 
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn man(spec: &Spec, backend: &dyn Backend, out: Option<&Path>, only: Option<&str>) -> Outcome {
-    let wanted =
-        |page: &&Page| only.is_none_or(|only| only == page.title || only == format!("{}.{}", page.title, page.section));
-    let pages: Vec<&Page> = spec.pages.iter().filter(wanted).collect();
-    let names: Vec<String> = spec.pages.iter().map(Page::reference).collect();
-    match (out, &pages[..]) {
-        (_, []) => {
-            let message = format!("iomap-spec: there is no such page: the pages are {}", names.join(", "));
-            Err(Trouble { exit: Exit::Usage, message })
-        }
-        (None, [page]) => print(&backend.page(page)),
-        (None, _) => {
-            let message = format!("iomap-spec: name one page or say --out DIR: the pages are {}", names.join(", "));
-            Err(Trouble { exit: Exit::Usage, message })
-        }
-        (Some(out), pages) => {
-            fs::create_dir_all(out).map_err(|error| environment(out, &error))?;
-            for page in pages {
-                let file = out.join(backend.file_name(page));
-                write(&file, &backend.page(page))?;
-                let _ = writeln!(std::io::stderr(), "{}", file.display());
-            }
-            Ok(Exit::Fine)
-        }
-    }
 }
 
 /// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.

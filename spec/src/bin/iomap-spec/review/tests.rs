@@ -124,8 +124,7 @@ fn damaged_patches() {
 fn depth_costs_no_stack() {
     for unit in ["Content-Type: message/rfc822\n\n", "@@ -1 +1 @@\n", "From x\nSubject: y\n\n", "--outer\n", "=?", ">"]
     {
-        let _ =
-            patches(("From: x\nContent-Type: message/rfc822\n\n".to_owned() + &unit.repeat(20_000)).as_bytes());
+        let _ = patches(("From: x\nContent-Type: message/rfc822\n\n".to_owned() + &unit.repeat(20_000)).as_bytes());
         let _ = patches(unit.repeat(20_000).as_bytes());
     }
 }

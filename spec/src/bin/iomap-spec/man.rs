@@ -1,0 +1,150 @@
+//! `iomap-spec man`: pages in, documents out.
+
+use crate::{Exit, Outcome, Trouble, environment, exit_of, load, print, report, write};
+use clap::{Args, ValueEnum};
+use iomap_spec::json::Json;
+use iomap_spec::man::Man;
+use iomap_spec::text::Text;
+use iomap_spec::{Backend, Page};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The day of a page that does not say one, which mandoc(1) wants to see: the first that computers know.
+const FIRST_DAY: &str = "1970-01-01";
+
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Write a file for each page into this directory, which is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Roff for man(1), plain text of 72 columns, or the structure for programs
+    #[arg(long, default_value = "roff")]
+    format: Document,
+    /// Files with manual pages in Markdown, directories of them, or pages of --pages by name; without --out it has to
+    /// be one page
+    #[arg(value_name = "PAGE")]
+    page: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Document {
+    Roff,
+    Text,
+    Json,
+}
+
+/// `directory` has the pages that are named without being files.
+pub(crate) fn run(Arguments { out, format, page }: Arguments, directory: &Path) -> Outcome {
+    let backend: &dyn Backend = match format {
+        Document::Roff => &Man,
+        Document::Text => &Text,
+        Document::Json => &Json,
+    };
+    let (paths, names): (Vec<String>, Vec<String>) = page.into_iter().partition(|path| Path::new(path).exists());
+    let mut chosen = vec![];
+    let mut known = vec![];
+    if !names.is_empty() || paths.is_empty() {
+        let spec = load(directory)?;
+        known = spec.pages.iter().map(Page::reference).collect();
+        let is = |page: &Page, name: &String| *name == page.title || *name == page.stem();
+        if names.iter().any(|name| !spec.pages.iter().any(|page| is(page, name))) {
+            let message = format!("iomap-spec: there is no such page: the pages are {}", known.join(", "));
+            return Err(Trouble { exit: Exit::Usage, message });
+        }
+        chosen
+            .extend(spec.pages.into_iter().filter(|page| names.is_empty() || names.iter().any(|name| is(page, name))));
+    }
+    chosen.extend(compile(&paths)?);
+    let outcome = match (out, &chosen[..]) {
+        (None, [page]) => print(&backend.page(page)),
+        (None, pages) => {
+            let names = if known.is_empty() { pages.iter().map(Page::reference).collect() } else { known };
+            let message = format!("iomap-spec: name one page or say --out DIR: the pages are {}", names.join(", "));
+            Err(Trouble { exit: Exit::Usage, message })
+        }
+        (Some(out), pages) => write_all(&out, pages, backend),
+    };
+    // The process ends: to take thousands of blocks apart before would be a twentieth of its time.
+    std::mem::forget(chosen);
+    outcome
+}
+
+fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
+    let trouble = |findings: Vec<_>| Trouble {
+        exit: exit_of(&findings),
+        message: report::human(&findings, report::Stream::Error),
+    };
+    let mut files = vec![];
+    for path in paths.iter().map(PathBuf::from) {
+        if path.is_dir() {
+            files.extend(iomap_spec::files(&path).map_err(trouble)?);
+        } else {
+            files.push(path);
+        }
+    }
+    iomap_spec::compile(&files, &day()?).map_err(trouble)
+}
+
+/// Each page in a file of its own; two of one name would leave one of them out.
+fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
+    let mut files: BTreeMap<String, &Page> = BTreeMap::new();
+    for page in pages {
+        let name = backend.file_name(page);
+        if let Some(first) = files.get(&name) {
+            let (first, second) = (first.source.file.display(), page.source.file.display());
+            let message = format!("iomap-spec: {first} and {second} would both be {name}: compile them one by one");
+            return Err(Trouble { exit: Exit::Usage, message });
+        }
+        files.insert(name, page);
+    }
+    fs::create_dir_all(out).map_err(|error| environment(out, &error))?;
+    for page in pages {
+        let file = out.join(backend.file_name(page));
+        write(&file, &backend.page(page))?;
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{}", file.display());
+    }
+    Ok(Exit::Fine)
+}
+
+/// The day of SOURCE_DATE_EPOCH, if it is set. The clock would make each build of a page another one.
+fn day() -> Result<String, Trouble> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(FIRST_DAY.to_owned()) };
+    let seconds: Option<u64> = value.to_str().and_then(|value| value.parse().ok());
+    seconds.and_then(date).ok_or_else(|| Trouble {
+        exit: Exit::Usage,
+        message: "iomap-spec: SOURCE_DATE_EPOCH is no number of seconds since 1970: correct or unset it".to_owned(),
+    })
+}
+
+/// The day in the Gregorian calendar, up to the year 9999.
+fn date(seconds: u64) -> Option<String> {
+    let mut days = seconds / SECONDS_OF_A_DAY;
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    for year in 1970..=9999 {
+        let february = if is_leap(year) { 29 } else { 28 };
+        for (month, length) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+            if days < length {
+                return Some(format!("{year}-{month:02}-{:02}", days + 1));
+            }
+            days -= length;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    /// As `date -u -I -d @SECONDS` prints them.
+    #[test]
+    fn dates() {
+        for (seconds, day) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_795_219_200, "2026-11-21")] {
+            assert_eq!(super::date(seconds).as_deref(), Some(day));
+        }
+        assert_eq!(super::date(u64::MAX), None);
+    }
+}

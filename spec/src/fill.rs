@@ -1,0 +1,413 @@
+//! Running text as lines of roff: as they stand in the source, but broken when too long, and fonts by macros.
+
+use crate::model::{Inline, STRIKE, Target, target};
+use crate::roff::{Font, LONG, broken, broken_word, columns, ends_sentence, escape_to, escape_url, guard, is_plain};
+use std::fmt::Write as _;
+
+/// mandoc's style check allows 80 bytes; this leaves room for quoting in mail.
+const LINE: usize = 74;
+
+/// A part of running text.
+enum Piece<'a> {
+    /// Text as it is in the model.
+    Text(Font, &'a str),
+    /// Characters without white space among them.
+    Run(Font, &'a str),
+    /// An address that has no other text.
+    Address(Font, &'a str),
+    Space,
+    Newline,
+    Break,
+    OpenLink(&'a str),
+    CloseLink,
+}
+
+/// Hands the parts of running text to `out`, in order. A link inside another one, which is an image, is no link.
+fn pieces<'a>(inlines: &'a [Inline], font: Font, in_link: bool, out: &mut dyn FnMut(Piece<'a>)) {
+    for inline in inlines {
+        match inline {
+            Inline::Text { text, .. } => out(Piece::Text(font, text)),
+            Inline::Code(text) => out(Piece::Text(Font::Bold, text)),
+            Inline::Strong(content) => pieces(content, font.and(Font::Bold), in_link, out),
+            Inline::Emphasis(content) => pieces(content, font.and(Font::Italic), in_link, out),
+            Inline::Strike(content) => {
+                out(Piece::Run(font, STRIKE));
+                pieces(content, font, in_link, out);
+                out(Piece::Run(font, STRIKE));
+            }
+            Inline::Reference { id, .. } => out(Piece::Run(Font::Bold, id)),
+            Inline::Link { url, content } | Inline::Image { url, content } => match target(url, content) {
+                // mandoc complains of a link without a text of its own.
+                Target::Alone => out(Piece::Address(font, url)),
+                Target::Named => pieces(content, font, in_link, out),
+                Target::Beside if in_link => {
+                    pieces(content, font, in_link, out);
+                    out(Piece::Space);
+                    out(Piece::Address(font, url));
+                }
+                Target::Beside => {
+                    out(Piece::OpenLink(url));
+                    pieces(content, font, true, out);
+                    out(Piece::CloseLink);
+                }
+            },
+            Inline::Newline => out(Piece::Newline),
+            Inline::Break => out(Piece::Break),
+        }
+    }
+}
+
+/// Hands the words of the text and the spaces between them to `out`.
+fn words(text: &str, font: Font, out: &mut impl FnMut(Piece<'_>)) {
+    let is_space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    if is_space(text.as_bytes().first()) {
+        out(Piece::Space);
+    }
+    for (index, word) in text.split_ascii_whitespace().enumerate() {
+        if index > 0 {
+            out(Piece::Space);
+        }
+        out(Piece::Run(font, word));
+    }
+    if is_space(text.as_bytes().last()) {
+        out(Piece::Space);
+    }
+}
+
+/// Characters in the fonts that they are set in.
+#[derive(Default)]
+struct Word {
+    text: String,
+    /// Fonts and where in the text each begins.
+    runs: Vec<(Font, usize)>,
+}
+
+impl Word {
+    fn font(&mut self, font: Font) {
+        if self.runs.last().is_none_or(|(last, _)| *last != font) {
+            self.runs.push((font, self.text.len()));
+        }
+    }
+
+    fn push(&mut self, font: Font, text: &str, begins_word: bool) {
+        self.font(font);
+        match text.strip_prefix('-') {
+            // An option: no hyphens.
+            Some(rest) if begins_word && rest.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic()) => {
+                escape_dashes(&mut self.text, text, font);
+            }
+            // A dash or a negative number.
+            Some(rest) if begins_word => {
+                self.text += "\\-";
+                escape_to(&mut self.text, rest, font);
+            }
+            _ if text.as_bytes().contains(&b':') && text.contains("://") => escape_dashes(&mut self.text, text, font),
+            _ => escape_to(&mut self.text, text, font),
+        }
+    }
+
+    fn address(&mut self, font: Font, url: &str) {
+        self.font(font);
+        let _ = write!(self.text, "<{}>", escape_url(url));
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (Font, &str)> {
+        let ends = self.runs.iter().skip(1).map(|(_, start)| *start).chain([self.text.len()]);
+        self.runs.iter().zip(ends).map(|((font, start), end)| (*font, &self.text[*start..end]))
+    }
+
+    /// The word with font escapes.
+    fn with_escapes(&self) -> String {
+        let mut text = String::with_capacity(self.text.len() + 4 * self.runs.len());
+        let mut current = Font::Roman;
+        for (font, part) in self.runs() {
+            if font != current {
+                text += font.escape();
+            }
+            current = font;
+            text += part;
+        }
+        if current != Font::Roman {
+            text += Font::Roman.escape();
+        }
+        text
+    }
+
+    /// The macro that prints these runs, if they take turns between two fonts.
+    fn alternating(&self) -> Option<[char; 2]> {
+        let [(one, _), (other, _), ..] = self.runs[..] else { return None };
+        let two_fonts =
+            self.runs.iter().enumerate().all(|(at, (font, _))| *font == if at % 2 == 0 { one } else { other });
+        Some([one.letter()?, other.letter()?]).filter(|_| two_fonts)
+    }
+
+    /// Gives a long word places to break.
+    fn break_up(&mut self, room: usize) {
+        let least = room.min(LONG);
+        if self.text.len() > least && columns(&self.text) > least {
+            let mut broken = Word::default();
+            for (font, text) in self.runs() {
+                broken.font(font);
+                broken.text += &broken_word(text, room);
+            }
+            *self = broken;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.runs.clear();
+    }
+}
+
+/// The bytes at the beginning that are a word or a part of one without anything that has to be looked at.
+fn simple_length(text: &str) -> usize {
+    text.bytes().position(|byte| !is_plain(byte) || byte == b'@' || byte == b' ').unwrap_or(text.len())
+}
+
+/// Escapes the text, its hyphens as those that can be typed.
+fn escape_dashes(out: &mut String, text: &str, font: Font) {
+    for (index, part) in text.split('-').enumerate() {
+        if index > 0 {
+            out.push_str("\\-");
+        }
+        escape_to(out, part, font);
+    }
+}
+
+/// All of it on one line with font escapes, for where no macro can stand.
+pub(crate) fn line_of(inlines: &[Inline]) -> String {
+    let mut word = Word::default();
+    let mut urls = vec![];
+    let mut add = |piece: Piece<'_>| match piece {
+        Piece::Run(font, text) => {
+            let begins_word = word.text.is_empty() || word.text.ends_with(' ');
+            word.push(font, text, begins_word);
+        }
+        Piece::Address(font, url) => word.address(font, url),
+        Piece::OpenLink(url) => urls.push(escape_url(url)),
+        Piece::CloseLink => {
+            word.font(Font::Roman);
+            let _ = write!(word.text, " <{}>", urls.pop().unwrap_or_default());
+        }
+        Piece::Text(..) | Piece::Space | Piece::Newline | Piece::Break => {
+            word.font(Font::Roman);
+            word.text.push(' ');
+        }
+    };
+    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+        Piece::Text(font, text) => words(text, font, &mut add),
+        piece => add(piece),
+    });
+    let line = word.with_escapes();
+    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The words on one line without font escapes, if all of them are bold.
+pub(crate) fn bold_line_of(inlines: &[Inline]) -> Option<String> {
+    let mut word = Word::default();
+    let mut is_bold = true;
+    let mut add = |piece: Piece<'_>| match piece {
+        Piece::Run(Font::Bold, text) => {
+            let begins_word = word.text.is_empty() || word.text.ends_with(' ');
+            word.push(Font::Bold, text, begins_word);
+        }
+        Piece::Space if !word.text.is_empty() && !word.text.ends_with(' ') => word.text.push(' '),
+        _ => is_bold = false,
+    };
+    pieces(inlines, Font::Roman, false, &mut |piece| match piece {
+        Piece::Text(font, text) => words(text, font, &mut add),
+        piece => add(piece),
+    });
+    Some(word.text).filter(|text| is_bold && !text.is_empty() && !text.ends_with(' '))
+}
+
+/// Writes running text; words get places to break if there is no `room` for them.
+pub(crate) fn fill(out: &mut String, inlines: &[Inline], room: Option<usize>) {
+    let mut lines = Lines {
+        out,
+        line: String::with_capacity(2 * LINE),
+        kind: Kind::Text,
+        word: Word::default(),
+        link: false,
+        started: false,
+        ends: false,
+        room,
+    };
+    pieces(inlines, Font::Roman, false, &mut |piece| lines.piece(piece));
+    lines.end_word();
+    lines.end_line(true);
+}
+
+/// What the line under construction is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Text, to which words can be added.
+    Text,
+    /// The arguments of `.B` or `.I`, to which words can be added.
+    Font(Font),
+    /// A finished macro line.
+    Macro,
+}
+
+struct Lines<'a> {
+    out: &'a mut String,
+    line: String,
+    kind: Kind,
+    word: Word,
+    /// The word under construction is the punctuation after a link.
+    link: bool,
+    /// Whether there is a text that a forced end of line could end, and whether there is one to be ended.
+    started: bool,
+    ends: bool,
+    /// Columns for a word, if that matters.
+    room: Option<usize>,
+}
+
+impl Lines<'_> {
+    /// Adds text; a word in it that is nothing but a word goes straight to its line.
+    fn text(&mut self, font: Font, text: &str) {
+        let longest = self.room.map_or(LINE, |room| room.min(LONG));
+        let mut rest = text;
+        while !rest.is_empty() {
+            let length = simple_length(rest);
+            let ends = rest.as_bytes().get(length).is_some_and(u8::is_ascii_whitespace);
+            if ends && length > 0 && length <= longest && font == Font::Roman && self.word.runs.is_empty() && !self.link
+            {
+                self.add(Kind::Text, &rest[..length]);
+                rest = &rest[length + 1..];
+                continue;
+            }
+            let length = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
+            if length > 0 {
+                self.piece(Piece::Run(font, &rest[..length]));
+            }
+            if length < rest.len() {
+                self.end_word();
+            }
+            rest = rest.get(length + 1..).unwrap_or_default();
+        }
+    }
+
+    fn piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Text(font, text) => self.text(font, text),
+            Piece::Run(font, text) => {
+                let begins_word = self.word.runs.is_empty();
+                self.word.push(font, text, begins_word);
+            }
+            Piece::Address(font, url) => self.word.address(font, url),
+            Piece::Space => self.end_word(),
+            Piece::Newline => {
+                self.end_word();
+                self.end_line(true);
+            }
+            Piece::Break => {
+                self.end_word();
+                self.end_line(true);
+                self.ends = self.started;
+            }
+            Piece::OpenLink(url) => {
+                let glued = !self.word.runs.is_empty() && !self.link;
+                self.end_word();
+                if glued {
+                    self.line += "\\c";
+                }
+                self.end_line(false);
+                self.forced_end();
+                let _ = writeln!(self.out, ".UR {}", broken(&escape_url(url), self.room));
+            }
+            Piece::CloseLink => {
+                self.end_word();
+                self.end_line(false);
+                self.link = true;
+            }
+        }
+    }
+
+    /// Writes what ends the line before, now that there is another one.
+    fn forced_end(&mut self) {
+        if std::mem::take(&mut self.ends) {
+            *self.out += ".br\n";
+        }
+        self.started = true;
+    }
+
+    fn end_word(&mut self) {
+        if self.word.runs.is_empty() && !self.link {
+            return;
+        }
+        let mut word = std::mem::take(&mut self.word);
+        if std::mem::take(&mut self.link) {
+            if let Some(room) = self.room {
+                word.break_up(room);
+            }
+            self.end_line(false);
+            self.kind = Kind::Macro;
+            self.line += ".UE ";
+            self.line += &word.with_escapes();
+            self.line.truncate(self.line.trim_end().len());
+        } else {
+            self.finished(&mut word);
+        }
+        // Its memory is for the next one.
+        word.clear();
+        self.word = word;
+    }
+
+    fn finished(&mut self, word: &mut Word) {
+        // A literal or an address that is hyphenated cannot be told from one that has a hyphen. Inside a word `\%` would
+        // allow what it forbids at the beginning.
+        if word.runs.iter().any(|(font, _)| *font == Font::Bold) || word.text.contains('@') {
+            word.text.insert_str(0, "\\%");
+            word.runs.iter_mut().skip(1).for_each(|(_, start)| *start += "\\%".len());
+        }
+        if let Some(room) = self.room {
+            word.break_up(room);
+        }
+        match word.runs[..] {
+            [(Font::Roman, _)] => self.add(Kind::Text, &word.text),
+            [(font @ (Font::Bold | Font::Italic), _)] => self.add(Kind::Font(font), &word.text),
+            _ => match word.alternating() {
+                Some([one, other]) => {
+                    self.end_line(false);
+                    self.kind = Kind::Macro;
+                    self.line.extend(['.', one, other]);
+                    for (_, run) in word.runs() {
+                        self.line.push(' ');
+                        self.line += run;
+                    }
+                }
+                None => self.add(Kind::Text, &word.with_escapes()),
+            },
+        }
+    }
+
+    /// Adds a word to the line if it is of the same kind and has room.
+    fn add(&mut self, kind: Kind, word: &str) {
+        if self.kind == kind && !self.line.is_empty() && self.line.len() + 1 + word.len() <= LINE {
+            self.line.push(' ');
+        } else {
+            self.end_line(false);
+            self.kind = kind;
+            if let Kind::Font(font) = kind {
+                self.line.extend(['.', font.letter().unwrap_or('R'), ' ']);
+            }
+        }
+        self.line += word;
+    }
+
+    /// Writes the line. A full stop at the end of one that goes on in the source ends no sentence.
+    fn end_line(&mut self, in_source: bool) {
+        if self.line.is_empty() {
+            return;
+        }
+        self.forced_end();
+        if self.kind == Kind::Text {
+            *self.out += guard(&self.line);
+        }
+        *self.out += &self.line;
+        *self.out += if !in_source && ends_sentence(&self.line) { "\\&\n" } else { "\n" };
+        self.line.clear();
+    }
+}

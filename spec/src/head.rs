@@ -1,0 +1,235 @@
+//! What an ordinary page says about itself, in the dialects of those who write manual pages in Markdown.
+//!
+//! - pandoc and go-md2man: up to three lines at the top that begin with `%`, the title, the authors and the date;
+//! - curl: YAML between `---` and `---` with `Title:`, `Section:`, `Source:` and `See-also:`;
+//! - ronn, cargo, go-md2man: the first heading, as `name(1) -- text`, `name(1)` or `name 1 "date" "source" "manual"`;
+//! - where nothing is said, the name of the file: `podman-run.1.md`.
+//!
+//! What belongs to no part of the `.TH` line becomes a section of its own at the end, so that it is not lost.
+
+use crate::frontmatter::is_date;
+use std::path::Path;
+
+/// The section of pages that do not say theirs: the miscellaneous.
+const SECTION: &str = "7";
+
+/// Everything that is known about a page before its text.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) title: Option<String>,
+    pub(crate) section: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) origin: String,
+    pub(crate) manual: String,
+    /// What the page is about, if its heading says so.
+    pub(crate) about: Option<String>,
+    /// Headings and lines for the end of the page, for those headings that it does not have itself.
+    pub(crate) more: Vec<(&'static str, Vec<String>)>,
+}
+
+/// What is at the top of the text and how many bytes of it that is.
+pub(crate) fn read(text: &str) -> (Head, usize) {
+    let mut head = Head::default();
+    let end = head.percent(text).or_else(|| head.yaml(text)).unwrap_or(0);
+    (head, end)
+}
+
+/// Whether the page has `version:` among the lines of its front matter, as those of the specification do.
+pub(crate) fn is_specification(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_end);
+    lines.next() == Some("---") && lines.take_while(|line| *line != "---").any(|line| line.starts_with("version:"))
+}
+
+impl Head {
+    /// The block of lines with `%`; a line that begins with a space goes on with the one before.
+    fn percent(&mut self, text: &str) -> Option<usize> {
+        let mut end = 0;
+        let mut fields: Vec<String> = vec![];
+        for line in text.split_inclusive('\n') {
+            let room = fields.len() < 3;
+            match (line.strip_prefix('%'), fields.last_mut()) {
+                (Some(field), _) if room => fields.push(field.trim().to_owned()),
+                (None, Some(last)) if line.starts_with([' ', '\t']) && !line.trim().is_empty() => {
+                    last.push(' ');
+                    *last += line.trim();
+                }
+                _ => break,
+            }
+            end += line.len();
+        }
+        let mut fields = fields.into_iter();
+        let title = fields.next()?;
+        if !self.line(&title) {
+            self.title = Some(title).filter(|title| !title.is_empty());
+        }
+        self.more("AUTHORS", fields.next().unwrap_or_default().split(';'));
+        self.dated(&fields.next().unwrap_or_default());
+        Some(end)
+    }
+
+    /// Keys and values; a list has an item on each line, after `-`.
+    fn yaml(&mut self, text: &str) -> Option<usize> {
+        let mut lines = text.split_inclusive('\n');
+        let mut end = lines.next().filter(|line| line.trim_end() == "---")?.len();
+        let mut entries: Vec<(&str, Vec<&str>)> = vec![];
+        loop {
+            let line = lines.next()?;
+            end += line.len();
+            let line = line.trim_end();
+            match (line, entries.last_mut(), line.split_once(':')) {
+                ("---" | "...", Some(_), _) => break,
+                (line, _, _) if line.is_empty() || line.starts_with('#') => {}
+                (line, Some((_, items)), _) if line.starts_with([' ', '\t', '-']) => {
+                    items.push(line.trim_start().trim_start_matches('-').trim());
+                }
+                (_, _, Some((key, value)))
+                    if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) =>
+                {
+                    entries.push((key, Some(unquoted(value)).filter(|value| !value.is_empty()).into_iter().collect()));
+                }
+                _ => return None,
+            }
+        }
+        for (key, values) in entries {
+            let value = values.join(" ");
+            match key.to_ascii_lowercase().as_str() {
+                "title" if self.line(&value) => {}
+                "title" => self.title = Some(value).filter(|title| !title.is_empty()),
+                "section" => self.section = Some(value).filter(|section| is_section(section)),
+                "date" => self.dated(&value),
+                "source" | "footer" => self.origin(&value),
+                "manual" | "header" => self.manual = value,
+                "see-also" => self.more("SEE ALSO", values.into_iter()),
+                "author" | "authors" => self.more("AUTHORS", values.into_iter()),
+                _ => {}
+            }
+        }
+        Some(end)
+    }
+
+    /// A title line or a heading. False, and nothing is changed, if it is none.
+    pub(crate) fn line(&mut self, text: &str) -> bool {
+        let with_parentheses = text.split_once('(').and_then(|(title, rest)| {
+            let (section, rest) = rest.split_once(')')?;
+            (is_name(title.trim()) && is_section(section)).then_some((title.trim(), section, rest.trim()))
+        });
+        if let Some((title, section, rest)) = with_parentheses {
+            let about = ["--- ", "-- ", "- ", "— ", "– "].iter().find_map(|dash| rest.strip_prefix(dash));
+            let (origin, manual) = rest.split_once('|').unwrap_or((rest, ""));
+            match about {
+                Some(about) => self.about = Some(about.trim().to_owned()),
+                None => {
+                    self.origin(origin.trim());
+                    self.manual = manual.trim().to_owned();
+                }
+            }
+            self.title = Some(title.to_owned());
+            self.section = Some(section.to_owned());
+            return true;
+        }
+        let mut words = words(text).into_iter();
+        match (words.next(), words.next()) {
+            (Some(title), Some(section)) if is_name(&title) && is_section(&section) => {
+                self.title = Some(title);
+                self.section = Some(section);
+                self.dated(&words.next().unwrap_or_default());
+                self.origin(&words.next().unwrap_or_default());
+                self.manual = words.collect::<Vec<_>>().join(" ");
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A date that formatters can read, or else something to be kept.
+    fn dated(&mut self, text: &str) {
+        match day(text) {
+            Some(date) => self.date = Some(date),
+            None => self.origin(text),
+        }
+    }
+
+    fn origin(&mut self, text: &str) {
+        if !self.origin.is_empty() && !text.is_empty() {
+            self.origin += ", ";
+        }
+        self.origin += text;
+    }
+
+    fn more<'a>(&mut self, heading: &'static str, lines: impl Iterator<Item = &'a str>) {
+        let lines: Vec<String> = lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+        if !lines.is_empty() {
+            self.more.push((heading, lines));
+        }
+    }
+
+    /// Title and section: what the page says, or the name of its file.
+    pub(crate) fn name(&self, file: &Path) -> (String, String) {
+        let (title, section) = of_file(file);
+        (self.title.clone().unwrap_or(title), self.section.clone().or(section).unwrap_or_else(|| SECTION.to_owned()))
+    }
+}
+
+/// `podman-run` and `1` of `podman-run.1.md`.
+pub(crate) fn of_file(file: &Path) -> (String, Option<String>) {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    match stem.rsplit_once('.') {
+        Some((title, section)) if is_section(section) && !title.is_empty() => {
+            (title.to_owned(), Some(section.to_owned()))
+        }
+        _ => (stem, None),
+    }
+}
+
+/// A digit and what follows it, as in `3ssl`, or one of the letters for local, new and Tcl's pages.
+fn is_section(text: &str) -> bool {
+    let digit = text.starts_with(|c: char| c.is_ascii_digit()) && text.len() <= 12;
+    (digit && text.bytes().all(|byte| byte.is_ascii_alphanumeric())) || ["n", "l", "o"].contains(&text)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.split(' ').count() <= 4 && !text.starts_with(|c: char| c.is_whitespace())
+}
+
+/// Words, of which those in quotation marks can hold spaces.
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![];
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+        let (word, after) = quoted.or(rest.split_once(char::is_whitespace)).unwrap_or((rest, ""));
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    words
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// `YYYY-MM-DD` for a date in that form or with the name of a month; a month without a day means its first.
+fn day(text: &str) -> Option<String> {
+    if is_date(text) {
+        return Some(text.to_owned());
+    }
+    let month = |word: &str| {
+        let prefix = word.get(..3)?.to_ascii_lowercase();
+        MONTHS.iter().position(|month| *month == prefix).map(|at| at + 1)
+    };
+    let words: Vec<&str> = text.split([' ', ',', '-', '/']).filter(|word| !word.is_empty()).collect();
+    let (year, name, day) = match words[..] {
+        [first, year] if month(first).is_some() => (year, month(first)?, "1"),
+        [year, number] if year.len() == 4 => (year, number.parse().ok()?, "1"),
+        [first, day, year] if month(first).is_some() => (year, month(first)?, day),
+        [day, second, year] if month(second).is_some() => (year, month(second)?, day),
+        _ => return None,
+    };
+    let date = format!("{:04}-{name:02}-{:02}", year.parse::<u16>().ok()?, day.parse::<u8>().ok()?);
+    is_date(&date).then_some(date)
+}
+
+/// A value of YAML without its quotation marks.
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    quoted.unwrap_or(value)
+}

@@ -1,0 +1,677 @@
+//! Ordinary manual pages in Markdown: whatever people write is understood, nothing is refused.
+//!
+//! What has no place in a manual page is kept as text:
+//!
+//! - A heading below those of subsections that names an option becomes the term of a definition, with what follows as
+//!   its body; any other stands in bold.
+//! - Text before the first heading stands under DESCRIPTION.
+//! - Where a link leads is shown, unless its text names the other page or the place in this one ([`crate::model`]).
+//! - Characters that cannot be seen and would change what a reader sees (control characters, changes of direction, tags)
+//!   are shown as U+FFFD.
+//! - What would be set in further than [`DEEPEST`] columns stands with what it is in, so that neither the text gets too
+//!   narrow nor any recursion deep.
+
+use crate::head::{self, Head};
+use crate::html::{self, Effect, Piece};
+use crate::model::{
+    Alignment, BULLET_INSET, Block, Definition, Inline, NUMBER_INSET, Ordinary, Page, QUOTE_INSET, Section, TERM_INSET,
+    Table, longest_word, plain,
+};
+use crate::parse::{expand_tabs, is_invisible};
+use crate::{MEASURE, Source};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
+use std::borrow::Cow;
+use std::iter::Peekable;
+use std::path::Path;
+use unicode_width::UnicodeWidthStr;
+
+/// Columns that a block can be set in.
+const DEEPEST: usize = 28;
+
+/// Spans around a piece of text.
+const DEEPEST_SPAN: usize = 8;
+
+/// How far up an HTML tag is looked for that another one closes.
+const FARTHEST_TAG: usize = 16;
+
+/// Understands the page; `date` is for one that does not say its own.
+pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    if text.contains('\r') {
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
+    if let Cow::Owned(visible) = visible(&text) {
+        text = visible;
+    }
+    let (mut head, body) = head::read(&text);
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_DEFINITION_LIST
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS;
+    let mut reader = Reader {
+        events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(),
+        source: &text[body..],
+        body,
+    };
+    let parts = reader.parts();
+    let mut sections = structure(parts, &mut head, &head::of_file(file).0);
+    for (heading, lines) in std::mem::take(&mut head.more) {
+        if !sections.iter().any(|section| section.title().eq_ignore_ascii_case(heading)) {
+            sections.push(named(heading, vec![Block::Paragraph(listed(&lines))]));
+        }
+    }
+    for section in &mut sections {
+        fit(&mut section.blocks, 0);
+    }
+    let (title, section) = head.name(file);
+    let date = head.date.unwrap_or_else(|| date.to_owned());
+    let ordinary = Some(Ordinary { origin: head.origin, manual: head.manual });
+    let source = Source { file: file.to_owned(), text };
+    Page { title, section, date, version: String::new(), ordinary, sections, source, body }
+}
+
+/// The text with a sign for each character that cannot be seen.
+fn visible(text: &str) -> Cow<'_, str> {
+    if has_hidden(text) {
+        Cow::Owned(text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Decodes only pieces that are not all ASCII that can be seen, which few are.
+fn has_hidden(text: &str) -> bool {
+    const PIECE: usize = 64;
+    let is_suspect = |byte: u8| (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte > b'~');
+    text.as_bytes().chunks(PIECE).enumerate().any(|(number, piece)| {
+        let suspect = piece.iter().fold(false, |found, byte| found | is_suspect(*byte));
+        // A character that the piece before began is not looked at again.
+        let start = (number * PIECE..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let end = number * PIECE + piece.len();
+        suspect && text[start..].char_indices().take_while(|(at, _)| start + at < end).any(|(_, c)| is_hidden(c))
+    })
+}
+
+/// Besides those that no page of the specification can have: marks of direction, separators, tags and fillers.
+/// Joiners and variation selectors stay, because words and pictures need them.
+fn is_hidden(c: char) -> bool {
+    is_invisible(c)
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        )
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn named(heading: &str, blocks: Vec<Block>) -> Section {
+    let heading = vec![Inline::Text { text: heading.to_owned(), at: 0 }];
+    Section { is_subsection: false, heading, blocks, span: 0..0 }
+}
+
+/// Lines with commas between them.
+fn listed(lines: &[String]) -> Vec<Inline> {
+    let mut inlines = vec![];
+    for (number, line) in lines.iter().enumerate() {
+        let comma = if number + 1 < lines.len() { "," } else { "" };
+        inlines.extend([Inline::Text { text: visible(line).into_owned() + comma, at: 0 }, Inline::Newline]);
+    }
+    inlines
+}
+
+/// A heading, if there is one, and the blocks up to the next.
+struct Part {
+    level: usize,
+    heading: Vec<Inline>,
+    blocks: Vec<Block>,
+}
+
+/// Makes sections of the parts: the highest level that is used gives sections, the next subsections. A first heading
+/// that is the title of the page goes into `head`.
+fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> {
+    // Nobody wrote the first heading, which is there for text that has none.
+    let highest = parts.iter().skip(1).map(|part| part.level).min().unwrap_or(1);
+    match parts.first_mut() {
+        Some(first) if first.blocks.is_empty() => drop(parts.remove(0)),
+        Some(first) => first.level = highest,
+        None => {}
+    }
+    let mut sections = vec![];
+    if let Some(first) = parts.first() {
+        let below = parts.iter().skip(1).map(|part| part.level).min();
+        let alone = first.level == 1 && below.is_none_or(|below| below > 1);
+        let has_name = parts.iter().any(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
+        let text = plain(&first.heading);
+        let is_title = alone
+            && is_text(&first.heading)
+            && match head.title {
+                // Said twice.
+                Some(ref title) => text == *title,
+                None => (head.line(&text) && (head.about.is_none() || !has_name)) || (text == file && !text.is_empty()),
+            };
+        if is_title {
+            let title = parts.remove(0);
+            if let Some(about) = &head.about {
+                let text = format!("{} - {about}", head.title.as_deref().unwrap_or(file));
+                sections.push(named("NAME", vec![Block::Paragraph(vec![Inline::Text { text, at: 0 }])]));
+            }
+            if !title.blocks.is_empty() {
+                sections.push(named("DESCRIPTION", title.blocks));
+            }
+        } else {
+            head.about = None;
+        }
+    }
+    let top = parts.iter().map(|part| part.level).min().unwrap_or(1);
+    // The level of the options that are being collected.
+    let mut options = None;
+    for Part { level, heading, blocks } in parts {
+        let is_option = level > top && plain(&heading).starts_with('-') && !sections.is_empty();
+        if options.is_some_and(|options| level < options || (level == options && !is_option)) {
+            options = None;
+        }
+        let Some(last) = sections.last_mut().filter(|_| level > top + 1 || is_option || options.is_some()) else {
+            sections.push(Section { is_subsection: level > top, heading, blocks, span: 0..0 });
+            continue;
+        };
+        match (options, last.blocks.last_mut()) {
+            (Some(_), Some(Block::Definitions(list))) if is_option && options == Some(level) => {
+                list.push(Definition { terms: vec![heading], body: blocks });
+            }
+            (Some(_), Some(Block::Definitions(list))) => {
+                if let Some(option) = list.last_mut() {
+                    option.body.push(Block::Heading(heading));
+                    option.body.extend(blocks);
+                }
+            }
+            _ if is_option => {
+                last.blocks.push(Block::Definitions(vec![Definition { terms: vec![heading], body: blocks }]));
+                options = Some(level);
+            }
+            _ => {
+                last.blocks.push(Block::Heading(heading));
+                last.blocks.extend(blocks);
+            }
+        }
+    }
+    sections
+}
+
+fn is_text(inlines: &[Inline]) -> bool {
+    inlines.iter().all(|it| matches!(it, Inline::Text { .. } | Inline::Newline | Inline::Code(_) | Inline::Strong(_)))
+}
+
+/// Gives tables the widths that they have room for.
+fn fit(blocks: &mut [Block], inset: usize) {
+    for block in blocks {
+        match block {
+            Block::Table(table) => {
+                let measure = MEASURE.saturating_sub(inset);
+                table.widths =
+                    table.fit(measure, longest_word).or(table.fit(measure, longest_part)).unwrap_or_default();
+            }
+            Block::Quote(blocks) => fit(blocks, inset + QUOTE_INSET),
+            Block::List { start, items } => {
+                let inset = inset + if start.is_some() { NUMBER_INSET } else { BULLET_INSET };
+                items.iter_mut().for_each(|item| fit(item, inset));
+            }
+            Block::Definitions(list) => list.iter_mut().for_each(|it| fit(&mut it.body, inset + TERM_INSET)),
+            _ => {}
+        }
+    }
+}
+
+/// Where a long word may be broken: after these.
+pub(crate) const BREAK_AFTER: &[u8] = b"/.,=&?:-_";
+
+fn longest_part(text: &str) -> usize {
+    let parts = text.split_inclusive(|c: char| c == ' ' || c.is_ascii() && BREAK_AFTER.contains(&(c as u8)));
+    parts.map(|part| part.trim_end().width()).max().unwrap_or_default()
+}
+
+struct Reader<'a> {
+    events: Peekable<OffsetIter<'a>>,
+    /// The text that the events are about.
+    source: &'a str,
+    /// Where the text begins that the events are about.
+    body: usize,
+}
+
+impl Reader<'_> {
+    /// The page; the first part has what stands before the first heading.
+    fn parts(&mut self) -> Vec<Part> {
+        let heading = vec![Inline::Text { text: "DESCRIPTION".to_owned(), at: 0 }];
+        let mut parts = vec![Part { level: 1, heading, blocks: vec![] }];
+        while self.events.peek().is_some() {
+            if let Some((Event::Start(Tag::Heading { level, .. }), _)) =
+                self.events.next_if(|(event, _)| matches!(event, Event::Start(Tag::Heading { .. })))
+            {
+                let heading = self.leaf();
+                // A heading without a text is none.
+                if !plain(&heading).is_empty() {
+                    parts.push(Part { level: number(level), heading, blocks: vec![] });
+                }
+            } else if let Some(part) = parts.last_mut() {
+                self.block(0, &mut part.blocks);
+            }
+        }
+        parts
+    }
+
+    /// The blocks up to the end of what contains them, its end included. What is too deep stands among the others.
+    fn blocks(&mut self, inset: usize) -> Vec<Block> {
+        let mut blocks = vec![];
+        let mut open = 1;
+        while open > 0 && self.events.peek().is_some() {
+            if self.events.next_if(|(event, _)| matches!(event, Event::End(_))).is_some() {
+                open -= 1;
+            } else if self.block(inset, &mut blocks) {
+                open += 1;
+            }
+        }
+        blocks
+    }
+
+    /// Adds the next block to `blocks`. True if it has only begun, because it is too deep: what it contains is next.
+    fn block(&mut self, inset: usize, blocks: &mut Vec<Block>) -> bool {
+        // Tight lists have their text without a paragraph around it.
+        let text = self.inlines();
+        if !text.is_empty() {
+            blocks.push(Block::Paragraph(text));
+            return false;
+        }
+        let Some((event, _)) = self.events.next() else { return false };
+        let tag = match event {
+            Event::Start(tag) => tag,
+            Event::Rule => {
+                blocks.push(Block::Rule);
+                return false;
+            }
+            _ => return false,
+        };
+        let block = match tag {
+            Tag::Paragraph | Tag::DefinitionListTitle => Block::Paragraph(self.leaf()),
+            Tag::Heading { .. } => Block::Heading(self.leaf()),
+            Tag::CodeBlock(kind) => self.code(&kind),
+            Tag::HtmlBlock => return self.html(blocks),
+            Tag::Table(alignment) => self.table(&alignment),
+            _ if inset + TERM_INSET > DEEPEST => return true,
+            Tag::BlockQuote(_) => Block::Quote(self.blocks(inset + QUOTE_INSET)),
+            Tag::List(start) => {
+                let inset = inset + if start.is_some() { NUMBER_INSET } else { BULLET_INSET };
+                let mut items = vec![];
+                while self.events.next_if(|(event, _)| matches!(event, Event::Start(_))).is_some() {
+                    items.push(self.blocks(inset));
+                }
+                self.events.next();
+                Block::List { start, items }
+            }
+            Tag::DefinitionList => self.definitions(inset + TERM_INSET),
+            Tag::FootnoteDefinition(label) => {
+                let terms = vec![vec![Inline::Text { text: format!("[{}]", visible(&label)), at: 0 }]];
+                Block::Definitions(vec![Definition { terms, body: self.blocks(inset + TERM_INSET) }])
+            }
+            _ => return true,
+        };
+        match block {
+            Block::Paragraph(text) | Block::Heading(text) if text.is_empty() => {}
+            Block::Quote(content) if content.is_empty() => {}
+            Block::Code { text, .. } if text.trim().is_empty() => {}
+            Block::List { items, .. } if items.is_empty() => {}
+            block => blocks.push(block),
+        }
+        false
+    }
+
+    fn definitions(&mut self, inset: usize) -> Block {
+        let mut definitions: Vec<Definition> = vec![];
+        while let Some((Event::Start(tag), _)) = self.events.next() {
+            if tag == Tag::DefinitionListTitle {
+                let text = self.leaf();
+                let terms = text.split(|it| matches!(it, Inline::Newline | Inline::Break)).map(<[Inline]>::to_vec);
+                definitions.push(Definition { terms: terms.collect(), body: vec![] });
+            } else {
+                let body = self.blocks(inset);
+                if let Some(definition) = definitions.last_mut() {
+                    definition.body.extend(body);
+                }
+            }
+        }
+        Block::Definitions(definitions)
+    }
+
+    /// The text of events up to the next end, that included.
+    fn raw(&mut self) -> String {
+        let mut text = String::new();
+        for (event, _) in self.events.by_ref() {
+            match event {
+                Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) => text += &part,
+                Event::End(_) => break,
+                _ => {}
+            }
+        }
+        text
+    }
+
+    fn code(&mut self, kind: &CodeBlockKind<'_>) -> Block {
+        let language = match kind {
+            CodeBlockKind::Fenced(language) => visible(language).into_owned(),
+            CodeBlockKind::Indented => String::new(),
+        };
+        code(&self.raw(), language)
+    }
+
+    /// A block of HTML: what is to be read of it.
+    fn html(&mut self, blocks: &mut Vec<Block>) -> bool {
+        let source = self.raw();
+        let begins = |name: &str| source.trim_start().get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
+        if ["<script", "<style", "<textarea"].into_iter().any(begins) {
+            blocks.push(code(&source, String::new()));
+            return false;
+        }
+        let keeps_lines = begins("<pre");
+        let mut lines = String::new();
+        let mut content = Content::default();
+        for piece in html::pieces(&source) {
+            match piece {
+                Piece::Text(text) if keeps_lines => lines += &html::decoded(text),
+                _ if keeps_lines => {}
+                Piece::Text(text) => {
+                    for (number, line) in html::decoded(text).split('\n').enumerate() {
+                        if number > 0 {
+                            content.push(Inline::Newline);
+                        }
+                        content.text(line, 0);
+                    }
+                }
+                Piece::Open { effect: Effect::Lines, .. } | Piece::Close { effect: Effect::Lines, .. } => {
+                    content.push(Inline::Break);
+                }
+                tag => content.tag(tag, true),
+            }
+        }
+        if keeps_lines {
+            blocks.extend(Some(code(lines.trim_matches('\n'), String::new())).filter(|_| !lines.trim().is_empty()));
+        } else {
+            let text = content.finish();
+            blocks.extend(Some(Block::Paragraph(text)).filter(|block| !is_blank(block)));
+        }
+        false
+    }
+
+    fn table(&mut self, alignment: &[pulldown_cmark::Alignment]) -> Block {
+        let mut rows = vec![];
+        while let Some((Event::Start(_), _)) = self.events.next() {
+            let mut cells = vec![];
+            while let Some((Event::Start(_), _)) = self.events.next() {
+                cells.push(self.leaf());
+            }
+            cells.resize(alignment.len(), vec![]);
+            rows.push(cells);
+        }
+        let alignment: Vec<Alignment> = alignment.iter().map(|it| Alignment::from(*it)).collect();
+        let body = rows.split_off(rows.len().min(1));
+        let header = rows.pop().unwrap_or_else(|| vec![vec![]; alignment.len()]);
+        Block::Table(Table { alignment, header, body, widths: vec![], span: 0..0 })
+    }
+
+    /// The text of a block that holds nothing else, its end included.
+    fn leaf(&mut self) -> Vec<Inline> {
+        let text = self.inlines();
+        self.events.next();
+        text
+    }
+
+    /// Text up to what is none.
+    fn inlines(&mut self) -> Vec<Inline> {
+        let mut content = Content::default();
+        while let Some((event, span)) = self.events.next_if(|(event, _)| is_inline(event)) {
+            let at = self.body + span.start;
+            match event {
+                // What stands in the source is visible; entities can stand for anything.
+                Event::Text(text) if self.source.get(span) == Some(&*text) => content.visible(&text, at),
+                Event::Text(text) => content.text(&text, at),
+                Event::Code(text) => content.push(Inline::Code(visible(&text).into_owned())),
+                Event::FootnoteReference(label) => content.text(&format!("[{label}]"), at),
+                Event::TaskListMarker(done) => content.text(if done { "[x] " } else { "[ ] " }, at),
+                Event::SoftBreak => content.push(Inline::Newline),
+                Event::HardBreak => content.push(Inline::Break),
+                Event::Html(text) | Event::InlineHtml(text) => {
+                    for piece in html::pieces(&text) {
+                        content.tag(piece, false);
+                    }
+                }
+                Event::Start(tag) => content.open(Span::from(tag)),
+                Event::End(_) => content.close(),
+                _ => {}
+            }
+        }
+        content.finish()
+    }
+}
+
+impl From<pulldown_cmark::Alignment> for Alignment {
+    fn from(alignment: pulldown_cmark::Alignment) -> Alignment {
+        match alignment {
+            pulldown_cmark::Alignment::Center => Alignment::Centre,
+            pulldown_cmark::Alignment::Right => Alignment::Right,
+            pulldown_cmark::Alignment::None | pulldown_cmark::Alignment::Left => Alignment::Left,
+        }
+    }
+}
+
+fn number(level: HeadingLevel) -> usize {
+    level as usize
+}
+
+fn code(text: &str, language: String) -> Block {
+    let text = visible(text);
+    let text = text.trim_end_matches('\n');
+    let text = if text.contains('\t') {
+        text.split('\n').map(expand_tabs).collect::<Vec<_>>().join("\n")
+    } else {
+        text.to_owned()
+    };
+    Block::Code { text, language, span: 0..0 }
+}
+
+fn is_blank(block: &Block) -> bool {
+    block.inlines().into_iter().flatten().all(|it| match it {
+        Inline::Newline | Inline::Break => true,
+        Inline::Text { text, .. } => text.trim().is_empty(),
+        _ => false,
+    })
+}
+
+fn is_inline(event: &Event<'_>) -> bool {
+    match event {
+        Event::Start(tag) => {
+            matches!(tag, Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. })
+        }
+        Event::End(tag) => {
+            matches!(tag, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image)
+        }
+        Event::Rule => false,
+        _ => true,
+    }
+}
+
+/// What is open around a piece of text.
+enum Span {
+    Strong,
+    Emphasis,
+    Strike,
+    Link(String),
+    Image(String),
+    /// Nothing that could be seen.
+    Plain,
+}
+
+impl From<Tag<'_>> for Span {
+    fn from(tag: Tag<'_>) -> Span {
+        match tag {
+            Tag::Strong => Span::Strong,
+            Tag::Emphasis => Span::Emphasis,
+            Tag::Strikethrough => Span::Strike,
+            Tag::Link { dest_url, .. } => Span::Link(address(&dest_url)),
+            Tag::Image { dest_url, .. } => Span::Image(address(&dest_url)),
+            _ => Span::Plain,
+        }
+    }
+}
+
+/// White space in an address would end it.
+fn address(url: &str) -> String {
+    visible(url).split_whitespace().collect::<Vec<_>>().join("%20")
+}
+
+struct Frame {
+    span: Span,
+    /// The HTML tag that opened it: its name and how it is written.
+    tag: Option<(&'static str, String)>,
+    content: Vec<Inline>,
+}
+
+/// Running text under construction.
+#[derive(Default)]
+struct Content {
+    text: Vec<Inline>,
+    frames: Vec<Frame>,
+    /// Spans that are too deep: their text goes into the last frame.
+    deeper: Vec<Span>,
+}
+
+impl Content {
+    fn last(&mut self) -> &mut Vec<Inline> {
+        self.frames.last_mut().map_or(&mut self.text, |frame| &mut frame.content)
+    }
+
+    fn push(&mut self, inline: Inline) {
+        self.last().push(inline);
+    }
+
+    fn text(&mut self, text: &str, at: usize) {
+        self.visible(&visible(text), at);
+    }
+
+    fn visible(&mut self, text: &str, at: usize) {
+        match self.last().last_mut() {
+            Some(Inline::Text { text: last, .. }) => *last += text,
+            _ if text.is_empty() => {}
+            _ => self.push(Inline::Text { text: text.to_owned(), at }),
+        }
+    }
+
+    fn open(&mut self, span: Span) {
+        match self.frames.len() < DEEPEST_SPAN && self.deeper.is_empty() {
+            true => self.frames.push(Frame { span, tag: None, content: vec![] }),
+            false => self.deeper.push(span),
+        }
+    }
+
+    /// Closes what Markdown opened last.
+    fn close(&mut self) {
+        match self.deeper.pop() {
+            Some(Span::Link(url) | Span::Image(url)) if !url.is_empty() => self.text(&format!(" <{url}>"), 0),
+            Some(_) => {}
+            None => while self.pop().is_some_and(|is_tag| is_tag) {},
+        }
+    }
+
+    /// Closes the last frame and says whether a tag had opened it. One that a tag opened and none closed is text.
+    fn pop(&mut self) -> Option<bool> {
+        let Frame { span, tag, content } = self.frames.pop()?;
+        match tag {
+            Some((_, source)) => {
+                self.text(&source, 0);
+                content.into_iter().for_each(|inline| self.again(inline));
+                Some(true)
+            }
+            None => {
+                self.wrap(span, content);
+                Some(false)
+            }
+        }
+    }
+
+    /// Adds what had been in a frame.
+    fn again(&mut self, inline: Inline) {
+        match inline {
+            Inline::Text { text, at } => self.text(&text, at),
+            inline => self.push(inline),
+        }
+    }
+
+    fn wrap(&mut self, span: Span, content: Vec<Inline>) {
+        let inline = match span {
+            Span::Link(url) => Inline::Link { url, content },
+            Span::Image(url) => Inline::Image { url, content },
+            Span::Plain => return content.into_iter().for_each(|inline| self.again(inline)),
+            _ if content.is_empty() => return,
+            Span::Strong => Inline::Strong(content),
+            Span::Emphasis => Inline::Emphasis(content),
+            Span::Strike => Inline::Strike(content),
+        };
+        self.push(inline);
+    }
+
+    /// Takes a part of HTML. In a block of it (`raw`) a tag needs no other one to be markup.
+    fn tag(&mut self, piece: Piece<'_>, raw: bool) {
+        match piece {
+            Piece::Text(text) => self.text(&html::decoded(text), 0),
+            Piece::Open { effect: Effect::Break, .. } => self.push(Inline::Break),
+            Piece::Open { effect: Effect::Image, attributes, .. } => {
+                let url = address(&html::attribute(attributes, "src").unwrap_or_default());
+                let mut alt = Content::default();
+                alt.text(&html::attribute(attributes, "alt").unwrap_or_default(), 0);
+                self.push(Inline::Image { url, content: alt.text });
+            }
+            Piece::Open { name, effect, attributes, source } => {
+                let is_void = matches!(name, "wbr" | "hr");
+                if is_void
+                    || raw && !matches!(effect, Effect::Strong | Effect::Emphasis | Effect::Strike | Effect::Link)
+                {
+                    return;
+                }
+                if !self.deeper.is_empty() || self.frames.len() >= DEEPEST_SPAN {
+                    return self.text(source, 0);
+                }
+                let span = match effect {
+                    Effect::Strong => Span::Strong,
+                    Effect::Emphasis => Span::Emphasis,
+                    Effect::Strike => Span::Strike,
+                    Effect::Link => {
+                        html::attribute(attributes, "href").map_or(Span::Plain, |url| Span::Link(address(&url)))
+                    }
+                    _ => Span::Plain,
+                };
+                self.frames.push(Frame { span, tag: Some((name, source.to_owned())), content: vec![] });
+            }
+            Piece::Close { name, source, .. } => {
+                let mut candidates =
+                    self.frames.iter().rev().take(FARTHEST_TAG).take_while(|frame| frame.tag.is_some());
+                let found = candidates.position(|frame| frame.tag.as_ref().is_some_and(|(open, _)| *open == name));
+                match found.filter(|_| self.deeper.is_empty()) {
+                    Some(inner) => {
+                        for _ in 0..inner {
+                            self.pop();
+                        }
+                        if let Some(Frame { span, content, .. }) = self.frames.pop() {
+                            self.wrap(span, content);
+                        }
+                    }
+                    None if raw => {}
+                    None => self.text(source, 0),
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<Inline> {
+        while self.pop().is_some() {}
+        self.text
+    }
+}

@@ -1,0 +1,208 @@
+//! Text as roff(7) input: fonts, characters, and where a long word may be broken.
+
+use crate::ordinary::BREAK_AFTER;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use unicode_width::UnicodeWidthChar;
+
+/// Words of ordinary pages that are longer than this may be broken after punctuation.
+pub(crate) const LONG: usize = 30;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Font {
+    Roman,
+    Bold,
+    Italic,
+    BoldItalic,
+}
+
+impl Font {
+    pub(crate) fn escape(self) -> &'static str {
+        match self {
+            Font::Roman => "\\fR",
+            Font::Bold => "\\fB",
+            Font::Italic => "\\fI",
+            Font::BoldItalic => "\\f(BI",
+        }
+    }
+
+    /// Its letter in the names of the font macros, which know no bold italic.
+    pub(crate) fn letter(self) -> Option<char> {
+        match self {
+            Font::Roman => Some('R'),
+            Font::Bold => Some('B'),
+            Font::Italic => Some('I'),
+            Font::BoldItalic => None,
+        }
+    }
+
+    pub(crate) fn and(self, other: Font) -> Font {
+        match (self, other) {
+            (Font::Roman, font) | (font, Font::Roman) => font,
+            (one, other) if one == other => one,
+            _ => Font::BoldItalic,
+        }
+    }
+}
+
+/// Characters that roff would take for something else or cannot print from Latin-1 input.
+const GLYPHS: [(char, &str); 17] = [
+    ('\\', "\\e"),
+    ('"', "\\(dq"),
+    ('^', "\\(ha"),
+    ('`', "\\(ga"),
+    ('~', "\\(ti"),
+    ('\u{a0}', "\\~"),
+    ('×', "\\(mu"),
+    ('–', "\\(en"),
+    ('—', "\\(em"),
+    ('‘', "\\(oq"),
+    ('’', "\\(cq"),
+    ('“', "\\(lq"),
+    ('”', "\\(rq"),
+    ('•', "\\(bu"),
+    ('→', "\\(->"),
+    ('≤', "\\(<="),
+    ('≥', "\\(>="),
+];
+
+/// Bytes that stand for themselves wherever they are.
+static PLAIN: [bool; 256] = plain_bytes();
+
+const fn plain_bytes() -> [bool; 256] {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'\\' | b'"' | b'^' | b'`' | b'~' | b'-' | b'\'');
+        byte += 1;
+    }
+    plain
+}
+
+pub(crate) fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
+}
+
+/// Adds the text. Bold is literal: there `-` and `'` are what a shell or a compiler would have to see.
+pub(crate) fn escape_to(out: &mut String, text: &str, font: Font) {
+    let mut rest = text;
+    loop {
+        let plain = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]).unwrap_or(rest.len());
+        out.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let Some(c) = rest.chars().next() else { return };
+        rest = &rest[c.len_utf8()..];
+        match (c, font) {
+            ('-', Font::Bold) => out.push_str("\\-"),
+            ('\'', Font::Bold) => out.push_str("\\(aq"),
+            ('-' | '\'' | '\n' | '\t', _) => out.push(c),
+            // Entities can stand for control characters.
+            (c, _) if c.is_ascii_control() => out.push_str("\\[uFFFD]"),
+            (c, _) => match GLYPHS.iter().find(|(glyph, _)| *glyph == c) {
+                Some((_, name)) => out.push_str(name),
+                None => {
+                    let _ = write!(out, "\\[u{:04X}]", u32::from(c));
+                }
+            },
+        }
+    }
+}
+
+/// The text, escaped.
+pub(crate) fn escape(text: &str, font: Font) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    escape_to(&mut escaped, text, font);
+    escaped
+}
+
+/// A URL may be broken after a slash.
+pub(crate) fn escape_url(url: &str) -> String {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + "://".len()));
+    escape(scheme, Font::Bold) + &escape(rest, Font::Bold).replace('/', "/\\:")
+}
+
+/// What keeps a line of text from being a request.
+pub(crate) fn guard(line: &str) -> &'static str {
+    if line.starts_with(['.', '\'']) { "\\&" } else { "" }
+}
+
+/// What may stand between a full stop and the end of its sentence.
+const CLOSERS: [&str; 8] = [")", "]", "'", "*", "\\fR", "\\(dq", "\\(rq", "\\(cq"];
+
+/// Whether roff would put the space that separates sentences after this line.
+pub(crate) fn ends_sentence(mut line: &str) -> bool {
+    while let Some(shorter) = CLOSERS.iter().find_map(|closer| line.strip_suffix(closer)) {
+        line = shorter;
+    }
+    line.ends_with(['.', '?', '!'])
+}
+
+/// `line`, which is roff, with places to break in each word that is longer than `room` columns; nothing is done where
+/// none are needed.
+pub(crate) fn broken(line: &str, room: Option<usize>) -> Cow<'_, str> {
+    let Some(room) = room else { return Cow::Borrowed(line) };
+    let least = room.min(LONG);
+    if line.len() <= least || line.split(' ').all(|word| columns(word) <= least) {
+        return Cow::Borrowed(line);
+    }
+    let words =
+        line.split(' ').map(|word| if columns(word) > least { broken_word(word, room) } else { word.to_owned() });
+    Cow::Owned(words.collect::<Vec<_>>().join(" "))
+}
+
+/// The word with places to break after punctuation, and where it has none for `room` columns, anywhere.
+pub(crate) fn broken_word(word: &str, room: usize) -> String {
+    /// Shorter pieces help nobody.
+    const LEAST: usize = 4;
+    let mut broken = String::with_capacity(word.len() * 2);
+    let mut used = 0;
+    let mut glyphs = glyphs(word).peekable();
+    while let Some((glyph, width)) = glyphs.next() {
+        if used > 0 && used + width > room {
+            broken += "\\:";
+            used = 0;
+        }
+        broken += glyph;
+        used += width;
+        let ends_here = |next: &str| next != "\\:" && !is_punctuation(next);
+        if is_punctuation(glyph) && used >= LEAST && glyphs.peek().is_some_and(|(next, _)| ends_here(next)) {
+            broken += "\\:";
+            used = 0;
+        } else if glyph == "\\:" {
+            used = 0;
+        }
+    }
+    broken
+}
+
+fn is_punctuation(glyph: &str) -> bool {
+    glyph == "\\-" || matches!(glyph.as_bytes(), [byte] if BREAK_AFTER.contains(byte))
+}
+
+pub(crate) fn columns(word: &str) -> usize {
+    // Each escape is longer than what it shows.
+    if word.len() < LONG / 4 { word.len() } else { glyphs(word).map(|(_, width)| width).sum() }
+}
+
+/// Characters and escape sequences with the columns that they take.
+pub(crate) fn glyphs(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let (length, width) = match (first, rest.as_bytes().get(1)) {
+            ('\\', Some(b'f')) => (if rest[2..].starts_with('(') { 5 } else { 3 }, 0),
+            ('\\', Some(b'&' | b'%' | b':')) => (2, 0),
+            ('\\', Some(b'(')) => (4, 1),
+            ('\\', Some(b'[')) => {
+                let end = rest.find(']').map_or(rest.len(), |at| at + 1);
+                let code = rest.get(3..end - 1).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                (end, code.and_then(char::from_u32).and_then(UnicodeWidthChar::width).unwrap_or(1))
+            }
+            ('\\', Some(_)) => (2, 1),
+            _ => (first.len_utf8(), 1),
+        };
+        let (glyph, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        rest = after;
+        Some((glyph, width))
+    })
+}
