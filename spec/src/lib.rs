@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+#[cfg(feature = "book")]
+pub mod book;
 mod diagnostic;
 mod frontmatter;
 mod lint;

@@ -20,11 +20,17 @@ struct MovedIds {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Moved {
-    old: String,
-    new: Option<String>,
-    reason: Option<String>,
-    since: String,
+pub(crate) struct Moved {
+    pub(crate) old: String,
+    pub(crate) new: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) since: String,
+}
+
+/// The ids that are out of use; none, if there is no list of them in this directory.
+#[cfg(feature = "book")]
+pub(crate) fn moved_ids(directory: &Path) -> Result<Vec<Moved>, Diagnostic> {
+    read_moved(&directory.join(MOVED))
 }
 
 pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
@@ -65,24 +71,33 @@ pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
     }
 }
 
-fn moved(path: &Path, pages: &[Page], clauses: &BTreeMap<&str, &Clause>, findings: &mut Vec<Diagnostic>) {
+/// What an entry has.
+const FORM: &str = "[[moved]] with old, since, and either new or reason";
+
+fn read_moved(path: &Path) -> Result<Vec<Moved>, Diagnostic> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => {
             let message = format!("cannot be read: {error}");
-            return findings.push(Diagnostic::whole(path, IO, message, "mend or remove the file"));
+            return Err(Diagnostic::whole(path, IO, message, "mend or remove the file"));
         }
     };
-    let form = "[[moved]] with old, since, and either new or reason";
-    let entries = match toml::from_str::<MovedIds>(&text) {
-        Ok(entries) => entries.moved,
-        Err(error) => return findings.push(Diagnostic::whole(path, "moved", error.message(), form)),
+    match toml::from_str::<MovedIds>(&text) {
+        Ok(entries) => Ok(entries.moved),
+        Err(error) => Err(Diagnostic::whole(path, "moved", error.message(), FORM)),
+    }
+}
+
+fn moved(path: &Path, pages: &[Page], clauses: &BTreeMap<&str, &Clause>, findings: &mut Vec<Diagnostic>) {
+    let entries = match read_moved(path) {
+        Ok(entries) => entries,
+        Err(finding) => return findings.push(finding),
     };
     for entry in entries {
         if entry.new.is_some() == entry.reason.is_some() {
             let message = format!("`{}` needs a new id or a reason, not both", entry.old);
-            findings.push(Diagnostic::whole(path, "moved", message, form));
+            findings.push(Diagnostic::whole(path, "moved", message, FORM));
         }
         if let Some(clause) = clauses.get(entry.old.as_str())
             && let Some(page) = pages.iter().find(|page| page.source.file == clause.file)

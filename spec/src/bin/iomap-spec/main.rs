@@ -1,5 +1,7 @@
 //! The command: see `iomap-spec --help`.
 
+#[cfg(feature = "book")]
+mod book;
 mod index;
 mod report;
 
@@ -99,6 +101,9 @@ Example:
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
+    /// Build the book: the pages as HTML, with verdicts beside the clauses
+    #[cfg(feature = "book")]
+    Book(book::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -168,6 +173,8 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
         Command::Cite { one_line: true, ids } => {
             clauses(&load(&pages)?, &ids, "", |spec, clause| text::cite_on_one_line(spec, clause) + "\n")
         }
+        #[cfg(feature = "book")]
+        Command::Book(arguments) => book::run(&load(&pages)?, &arguments),
     }
 }
 
