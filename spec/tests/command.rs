@@ -41,7 +41,7 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands: [&[&str]; 6] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"]];
+    let commands: [&[&str]; 7] = [&[], &["check"], &["man"], &["clauses"], &["show"], &["cite"], &["book"]];
     let all: String = commands.map(|command| transcript(&[command, &["--help"]].concat())).concat();
     insta::assert_snapshot!(all);
 }

@@ -40,7 +40,7 @@ pub(super) fn breakable(id: &str) -> String {
 /// A table that scrolls inside itself, with the keyboard too.
 pub(super) fn scrolling(label: &str, table: &str) -> String {
     format!(
-        "<div class=\"table-wrapper\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{table}</div>",
+        "<div class=\"table-wrapper made\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{table}</div>",
         escape(label)
     )
 }

@@ -183,7 +183,7 @@ fn results(book: &Book<'_>) -> String {
         "<table><thead><tr><th>run</th><th>target, mechanism, file system, kernel</th><th>verdicts</th>\
          <th>wording</th></tr></thead><tbody>{runs}</tbody></table>"
     );
-    out += &format!("{}\n\n", scrolling("Runs", &table));
+    out += &format!("{}\n\n## By clause\n\n", scrolling("Runs", &table));
     out + &matrix(book) + "\n"
 }
 

@@ -143,6 +143,10 @@ fn load(chapters: &Path, assets: &Path) -> Result<MDBook, Trouble> {
     if let Some(html) = given.get::<toml::Value>("output.html").map_err(trouble)? {
         config.set("output.html", html).map_err(trouble)?;
     }
+    if given.html_config().is_none_or(|html| html.site_url.is_none()) {
+        // A page that is shown for any address has to know where the book is.
+        config.set("output.html.input-404", "").map_err(trouble)?;
+    }
     config.book = given.book;
     // Nothing is written where the chapters are.
     config.book.src = absolute(&chapters.join(&config.book.src))?;

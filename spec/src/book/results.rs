@@ -2,12 +2,13 @@
 
 use super::output::Trouble;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// The schema that this program reads.
-const SCHEMA: u32 = 1;
+const SCHEMA: u64 = 1;
 
 /// The results of one run of the suite.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,17 +92,12 @@ pub(super) fn totals(verdicts: impl IntoIterator<Item = Verdict>) -> String {
     counts.iter().map(|(verdict, count)| format!("{} {count}", verdict.html())).collect::<Vec<_>>().join(", ")
 }
 
-#[derive(Deserialize)]
-struct SchemaOnly {
-    schema: u32,
-}
-
 impl Results {
-    /// Reads a document.
+    /// Reads a file of one document or of a list of documents.
     ///
     /// # Errors
     /// Why the file cannot be read, or what is wrong with it.
-    pub fn read(file: &Path) -> Result<Self, Trouble> {
+    pub fn read(file: &Path) -> Result<Vec<Self>, Trouble> {
         let text = fs::read(file).map_err(|error| Trouble::io(file, &error))?;
         Self::parse(&text).map_err(|reason| {
             let mend = "give a file that `iomap-conformance --format json --output FILE` wrote";
@@ -109,12 +105,23 @@ impl Results {
         })
     }
 
-    fn parse(text: &[u8]) -> Result<Self, String> {
-        let schema = serde_json::from_slice::<SchemaOnly>(text).map_err(|error| format!("no results: {error}"))?.schema;
-        if schema != SCHEMA {
-            return Err(format!("its schema is {schema}, this program reads schema {SCHEMA}"));
+    fn parse(text: &[u8]) -> Result<Vec<Self>, String> {
+        let no_json = |error| format!("not a results document: {error}");
+        match serde_json::from_slice(text).map_err(no_json)? {
+            Value::Array(documents) if documents.is_empty() => Err("a list without any results".into()),
+            Value::Array(documents) => documents.into_iter().map(Self::document).collect(),
+            document => Self::document(document).map(|results| vec![results]),
         }
-        serde_json::from_slice(text).map_err(|error| format!("no results of schema {SCHEMA}: {error}"))
+    }
+
+    fn document(document: Value) -> Result<Self, String> {
+        match document.get("schema").and_then(Value::as_u64) {
+            Some(SCHEMA) => {
+                Self::deserialize(document).map_err(|error| format!("not a results document of schema {SCHEMA}: {error}"))
+            }
+            Some(other) => Err(format!("its schema is {other}, this program reads schema {SCHEMA}")),
+            None => Err("not a results document: it names no schema".into()),
+        }
     }
 
     /// What was measured, where, and how: `host, swapfile, xfs, 6.18.0`.

@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     /// The directory of the book, which is replaced if it is one, and else has to be empty or missing
     #[arg(long, value_name = "DIR", default_value = "target/book")]
     out: PathBuf,
-    /// Verdicts to show: what `iomap-conformance --format json` wrote; can be given more than once
+    /// Verdicts to show, as `iomap-conformance --format json` writes them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     results: Vec<PathBuf>,
     /// The directory of the written chapters, with book.toml
@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(spec: &Spec, arguments: &Arguments) -> Outcome {
-    let results: Vec<Results> =
+    let results: Vec<Vec<Results>> =
         arguments.results.iter().map(|file| Results::read(file)).collect::<Result<_, _>>().map_err(trouble)?;
-    let built = book::build(spec, &results, &arguments.chapters, &arguments.out).map_err(trouble)?;
+    let built = book::build(spec, &results.concat(), &arguments.chapters, &arguments.out).map_err(trouble)?;
     let mut error = std::io::stderr();
     // Nobody is left to be told if standard error is gone.
     let _ = writeln!(error, "{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter"));

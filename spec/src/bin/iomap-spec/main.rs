@@ -17,7 +17,8 @@ use std::{fs, panic};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, nothing found
-  1  the pages have findings, or no clause has the id
+  1  the pages, results or links of the book have findings, or no clause has the
+     id
   2  the command line is wrong
   3  the environment is: a file or directory cannot be read or written
   4  iomap-spec itself is: please report it
