@@ -20,8 +20,8 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let words = id.replace(['.', '_'], " ");
     format!(
         "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\">{former}<div class=\"clause-head\">\
+         <h{level} id=\"{id}\">{id}</h{level}> <span class=\"clause-envelope\">{}</span> \
          <a class=\"clause-permalink\" href=\"#{id}\" aria-label=\"Permalink to {id}\">¶</a>\
-         <h{level} id=\"{id}\">{id}</h{level}> <span class=\"clause-envelope\">{}</span>\
          <span class=\"clause-words\" hidden> {words}</span></div>\n",
         escape(&clause.envelope())
     )
@@ -57,7 +57,9 @@ fn tests(book: &Book<'_>, clause: &Clause) -> String {
     match (&clause.uncased, names.is_empty()) {
         (Some(reason), _) => format!("none: {}", escape(reason)),
         (None, true) => "none in the results".into(),
-        (None, false) => names.iter().map(|name| format!("<code>{}</code>", escape(name))).collect::<Vec<_>>().join(" "),
+        (None, false) => {
+            names.iter().map(|name| format!("<code>{}</code>", escape(name))).collect::<Vec<_>>().join(" ")
+        }
     }
 }
 
@@ -71,7 +73,8 @@ fn verdicts(book: &Book<'_>, clause: &Clause) -> String {
         .map(|results| {
             let result = results.clause(&clause.id);
             let verdict = result.map_or("not in the results".into(), |result| result.verdict.html());
-            let reason = result.and_then(|it| it.reason.as_deref()).or(results.not_offered.as_deref()).unwrap_or_default();
+            let reason =
+                result.and_then(|it| it.reason.as_deref()).or(results.not_offered.as_deref()).unwrap_or_default();
             let other = if results.spec.digest == book.digest {
                 ""
             } else {

@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn nothing_leaves_its_place() {
-        assert_eq!(escape("a\n\n<b class=\"x\" id='y'>&"), "a&#10;&#10;&lt;b class=&quot;x&quot; id=&#39;y&#39;&gt;&amp;");
+        assert_eq!(
+            escape("a\n\n<b class=\"x\" id='y'>&"),
+            "a&#10;&#10;&lt;b class=&quot;x&quot; id=&#39;y&#39;&gt;&amp;"
+        );
         assert_eq!(breakable("seal.keeps"), "seal.keeps");
         assert_eq!(breakable("share.exchange_other"), "share.<wbr>exchange_other");
     }

@@ -100,7 +100,11 @@ fn out_of_use(book: &Book<'_>) -> String {
                 (None, None) => "withdrawn with its successor".into(),
             };
             let old = escape(&moved.old);
-            format!("<li id=\"{old}\"><strong>{}</strong>, until {}: {fate}</li>", breakable(&moved.old), escape(&moved.since))
+            format!(
+                "<li id=\"{old}\"><strong>{}</strong>, until {}: {fate}</li>",
+                breakable(&moved.old),
+                escape(&moved.since)
+            )
         })
         .collect();
     if items.is_empty() { String::new() } else { format!("\n## Out of use\n\n<ul>{}</ul>\n", items.concat()) }
@@ -138,7 +142,9 @@ fn terms(book: &Book<'_>) -> String {
     }
     terms.sort();
     let items: String = terms.into_iter().map(|(_, item)| item).collect();
-    format!("# Term index\n\nThe words to which the pages give a meaning of their own.\n\n<ul class=\"index\">{items}</ul>\n")
+    format!(
+        "# Term index\n\nThe words to which the pages give a meaning of their own.\n\n<ul class=\"index\">{items}</ul>\n"
+    )
 }
 
 /// How results are made.
@@ -209,6 +215,7 @@ fn matrix(book: &Book<'_>) -> String {
             format!("<tr><th scope=\"row\">{}</th>{cells}</tr>", link(book, &clause.id))
         })
         .collect();
-    let table = format!("<table class=\"matrix\"><thead><tr><th>clause</th>{heads}</tr></thead><tbody>{rows}</tbody></table>");
+    let table =
+        format!("<table class=\"matrix\"><thead><tr><th>clause</th>{heads}</tr></thead><tbody>{rows}</tbody></table>");
     scrolling("Verdicts by clause and run", &table)
 }

@@ -116,9 +116,8 @@ impl Results {
 
     fn document(document: Value) -> Result<Self, String> {
         match document.get("schema").and_then(Value::as_u64) {
-            Some(SCHEMA) => {
-                Self::deserialize(document).map_err(|error| format!("not a results document of schema {SCHEMA}: {error}"))
-            }
+            Some(SCHEMA) => Self::deserialize(document)
+                .map_err(|error| format!("not a results document of schema {SCHEMA}: {error}")),
             Some(other) => Err(format!("its schema is {other}, this program reads schema {SCHEMA}")),
             None => Err("not a results document: it names no schema".into()),
         }
