@@ -34,6 +34,12 @@ frobnicator
 : What *frobs* things.
 "#;
 
+const FIRST: &str = r"
+# First `odd.text`
+
+See [a `clause`](sampler-page.7.html#odd.text), `odd.reference`, `sampler-page(7)`, `odd.none` and [`odd.text`](last.md).
+";
+
 const MOVED: &str = r#"
 [[moved]]
 old = "odd.first"
@@ -59,7 +65,7 @@ impl Project {
             ("man/moved.toml", MOVED.into()),
             ("book/book.toml", "[book]\ntitle = \"Sampler\"\n".into()),
             ("book/src/SUMMARY.md", "- [First](first.md)\n- [Verdicts](verdicts.md)\n\n[Last](last.md)\n".into()),
-            ("book/src/first.md", "# First\n\nSee [a clause](sampler-page.7.html#odd.text).\n".into()),
+            ("book/src/first.md", FIRST.into()),
             ("book/src/verdicts.md", "# Verdicts\n".into()),
             ("book/src/last.md", "# Last\n".into()),
         ];
@@ -244,7 +250,11 @@ fn verdicts_stand_beside_clauses() {
         let (_, section) = page.split_once(&format!("data-id=\"{}\"", clause.id)).unwrap();
         let (section, _) = section.split_once("</section>").unwrap();
         assert_eq!(section.matches(&format!(">{verdict}</span>")).count(), 2, "{section}");
-        assert!(section.contains("<td>xfs</td><td>6.18.0</td>") && section.contains("a &lt;reason&gt;"), "{section}");
+        assert!(
+            section.contains("<td>xfs</td><td>swapfile</td><td>host</td><td>6.18.0</td>")
+                && section.contains("a &lt;reason&gt;"),
+            "{section}"
+        );
     }
     let table = read(&project.path("target/book/results.html"));
     assert!(table.contains("0badcafe of version 0.1"), "{table}");
@@ -277,6 +287,12 @@ fn indexes_lead_to_clauses_and_terms() {
     let terms = out("terms.html");
     assert!(terms.contains("href=\"sampler-page.7.html#term:frobnicator\">frobnicator</a>"), "{terms}");
     assert!(terms.contains("href=\"sampler-page.7.html#term:frobs\">frobs</a>"), "{terms}");
+    // In the chapters, names in code lead there.
+    let first = out("first.html");
+    assert!(first.contains("<a href=\"sampler-page.7.html#odd.reference\"><code>odd.reference</code></a>"), "{first}");
+    assert!(first.contains("<a href=\"sampler-page.7.html\"><code>sampler-page(7)</code></a>"), "{first}");
+    assert!(first.contains(" <code>odd.none</code>"), "{first}");
+    assert!(first.contains("<a href=\"last.html\"><code>odd.text</code></a>"), "{first}");
     // The pages stand between the numbered chapters and those that close the book.
     let contents = out("toc.html");
     let at = |text: &str| contents.find(text).unwrap_or_else(|| panic!("{text} is missing: {contents}"));

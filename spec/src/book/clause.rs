@@ -80,14 +80,14 @@ fn verdicts(book: &Book<'_>, clause: &Clause) -> String {
             } else {
                 " <strong class=\"other-wording\">measured against another wording</strong>"
             };
-            let cells = [&results.target, &results.mechanism, &results.fs, &results.kernel.release];
+            let cells = [&results.fs, &results.mechanism, &results.target, &results.kernel.release, reason];
             let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
-            format!("<tr>{cells}<td>{verdict}{other}</td><td>{}</td></tr>", escape(reason))
+            format!("<tr><td>{verdict}{other}</td>{cells}</tr>")
         })
         .collect();
     let table = format!(
-        "<table><thead><tr><th>target</th><th>mechanism</th><th>file system</th><th>kernel</th><th>verdict</th>\
-         <th>reason</th></tr></thead><tbody>{rows}</tbody></table>"
+        "<table><thead><tr><th>verdict</th><th>file system</th><th>mechanism</th><th>target</th><th>kernel</th>\
+         <th class=\"reason\">reason</th></tr></thead><tbody>{rows}</tbody></table>"
     );
     scrolling(&format!("Verdicts on {}", clause.id), &table)
 }

@@ -1,6 +1,6 @@
 //! The directory of the book: made beside the old one, checked, and put into its place.
 
-use super::{Book, Results, indexes, links};
+use super::{Book, Results, indexes, links, page};
 use crate::model::Spec;
 use crate::{Backend, Diagnostic};
 use mdbook_driver::MDBook;
@@ -182,6 +182,7 @@ fn add_chapters(book: &Book<'_>, md: &mut MDBook) {
         chapter.source_path = None;
         BookItem::Chapter(chapter)
     };
+    md.book.for_each_chapter_mut(|written| written.content = page::linked(book, &written.content));
     let pages = book.spec.pages.iter().map(|page| chapter(&page.reference(), book.page(page), &book.file_name(page)));
     let indexes = indexes::all(book).map(|it| chapter(it.name, it.text, it.file));
     let added: Vec<BookItem> = std::iter::once(BookItem::PartTitle("The pages".into()))

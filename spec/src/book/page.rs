@@ -3,6 +3,7 @@
 use super::html::in_markdown;
 use super::{Book, clause, terms};
 use crate::model::{Block, Clause, Inline, Page, plain};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
 pub(super) fn chapter(book: &Book<'_>, page: &Page) -> String {
@@ -37,6 +38,27 @@ pub(super) fn chapter(book: &Book<'_>, page: &Page) -> String {
         page.date
     );
     head + &edits.apply(page.body) + "\n"
+}
+
+/// A written chapter, in which `some.clause` and `page(7)` in code lead where they are.
+pub(super) fn linked(book: &Book<'_>, text: &str) -> String {
+    let mut edits = Edits { text, list: vec![] };
+    // How many links and headings, which lead somewhere themselves, are open.
+    let mut leading = 0;
+    for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Link { .. } | Tag::Heading { .. }) => leading += 1,
+            Event::End(TagEnd::Link | TagEnd::Heading(_)) => leading -= 1,
+            Event::Code(code) if leading == 0 => {
+                if let Some(link) = book.link(&code).or_else(|| book.pages.get(&*code).cloned()) {
+                    edits.insert(range.start, "[".into());
+                    edits.insert(range.end, format!("]({link})"));
+                }
+            }
+            _ => {}
+        }
+    }
+    edits.apply(0)
 }
 
 /// Changes to a text, by position in it.
