@@ -8,6 +8,8 @@ use crate::text;
 use std::collections::BTreeSet;
 
 /// Opens the clause: its name as a heading, level and outcomes, and a link to itself.
+///
+/// Search finds what stands below headings down to the third level; who listens to the page hears the real one.
 pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let Clause { id, hash, .. } = clause;
     let former: String = book
@@ -20,7 +22,7 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let words = id.replace(['.', '_'], " ");
     format!(
         "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\">{former}<div class=\"clause-head\">\
-         <h{level} id=\"{id}\">{id}</h{level}> <span class=\"clause-envelope\">{}</span> \
+         <h3 id=\"{id}\" aria-level=\"{level}\">{id}</h3> <span class=\"clause-envelope\">{}</span> \
          <a class=\"clause-permalink\" href=\"#{id}\" aria-label=\"Permalink to {id}\">¶</a>\
          <span class=\"clause-words\" hidden> {words}</span></div>\n",
         escape(&clause.envelope())

@@ -1,12 +1,11 @@
 //! Whether every link of the book leads somewhere.
 
 use super::output::Trouble;
-use html5ever::tendril::StrTendril;
-use html5ever::tokenizer::states::RawKind;
-use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
+use html5gum::{Span, Tokenizer};
 use percent_encoding::percent_decode_str;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -20,53 +19,33 @@ struct Links {
 }
 
 /// The attributes that lead somewhere.
-const LEADING: [&str; 5] = ["href", "src", "data", "poster", "action"];
-
-#[derive(Default)]
-struct Collector(RefCell<Links>);
-
-impl TokenSink for Collector {
-    type Handle = ();
-
-    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        match token {
-            Token::TagToken(tag) if tag.kind == TagKind::StartTag => self.start(tag),
-            _ => TokenSinkResult::Continue,
-        }
-    }
-}
-
-impl Collector {
-    fn start(&self, tag: Tag) -> TokenSinkResult<()> {
-        let mut links = self.0.borrow_mut();
-        for attribute in tag.attrs {
-            match &*attribute.name.local {
-                "href" if &*tag.name == "base" => links.from_top = true,
-                "id" => {
-                    links.ids.insert(attribute.value.to_string());
-                }
-                name if LEADING.contains(&name) => {
-                    links.targets.insert(attribute.value.to_string());
-                }
-                _ => {}
-            }
-        }
-        match &*tag.name {
-            "script" => TokenSinkResult::RawData(RawKind::ScriptData),
-            "style" => TokenSinkResult::RawData(RawKind::Rawtext),
-            _ => TokenSinkResult::Continue,
-        }
-    }
-}
+const LEADING: [&[u8]; 5] = [b"href", b"src", b"data", b"poster", b"action"];
 
 fn links(html: &str) -> Links {
-    let tokenizer = Tokenizer::new(Collector::default(), TokenizerOpts::default());
-    let input = BufferQueue::default();
-    input.push_back(StrTendril::from(html));
-    // Only a sink that asks for it is given scripts to run, and this one does not.
-    let _ = tokenizer.feed(&input);
-    tokenizer.end();
-    tokenizer.sink.0.into_inner()
+    let mut links = Links::default();
+    let (mut element, mut attribute) = (vec![], vec![]);
+    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+        match event {
+            CallbackEvent::OpenStartTag { name } => element = name.to_vec(),
+            CallbackEvent::AttributeName { name } => attribute = name.to_vec(),
+            CallbackEvent::AttributeValue { value } => match attribute.as_slice() {
+                b"href" if element == b"base" => links.from_top = true,
+                b"id" => {
+                    links.ids.insert(String::from_utf8_lossy(value).into_owned());
+                }
+                name if LEADING.contains(&name) => {
+                    links.targets.insert(String::from_utf8_lossy(value).into_owned());
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        None
+    });
+    // What looks like a tag inside a script is none.
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(html, emitter).for_each(drop);
+    links
 }
 
 /// The links that lead nowhere, as `file: target: reason`, sorted.

@@ -169,8 +169,8 @@ fn settings() -> [(&'static str, serde_json::Value); 8] {
         ("smart-punctuation", json!(false)),
         ("definition-lists", json!(true)),
         ("playground.runnable", json!(false)),
-        // Each clause is found on its own, and not in the lists.
-        ("search.heading-split-level", json!(4)),
+        // Each clause is found where it stands, not in the lists.
+        ("search.heading-split-level", json!(3)),
         ("search.chapter", unsearched.into()),
     ]
 }

@@ -42,6 +42,11 @@ pub(super) fn chapter(book: &Book<'_>, page: &Page) -> String {
 
 /// A written chapter, in which `some.clause` and `page(7)` in code lead where they are.
 pub(super) fn linked(book: &Book<'_>, text: &str) -> String {
+    let target = |name: &str| book.link(name).or_else(|| book.pages.get(name).cloned());
+    // Most chapters name none, which is seen sooner than where code begins and ends.
+    if text.split('`').all(|part| target(part).is_none()) {
+        return text.to_owned();
+    }
     let mut edits = Edits { text, list: vec![] };
     // How many links and headings, which lead somewhere themselves, are open.
     let mut leading = 0;
@@ -50,7 +55,7 @@ pub(super) fn linked(book: &Book<'_>, text: &str) -> String {
             Event::Start(Tag::Link { .. } | Tag::Heading { .. }) => leading += 1,
             Event::End(TagEnd::Link | TagEnd::Heading(_)) => leading -= 1,
             Event::Code(code) if leading == 0 => {
-                if let Some(link) = book.link(&code).or_else(|| book.pages.get(&*code).cloned()) {
+                if let Some(link) = target(&code) {
                     edits.insert(range.start, "[".into());
                     edits.insert(range.end, format!("]({link})"));
                 }
