@@ -14,7 +14,10 @@ pub(super) struct Chapter {
     pub(super) text: String,
 }
 
-const CHAPTERS: [(&str, &str, fn(&Book<'_>) -> String); 4] = [
+/// Name, file, and what makes the text.
+type Entry = (&'static str, &'static str, fn(&Book<'_>) -> String);
+
+const CHAPTERS: [Entry; 4] = [
     ("Clause index", "clauses.md", clauses),
     ("Errno index", "errnos.md", errnos),
     ("Term index", "terms.md", terms),

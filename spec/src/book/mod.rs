@@ -5,7 +5,6 @@
 mod clause;
 mod html;
 mod indexes;
-mod links;
 mod output;
 mod page;
 mod results;

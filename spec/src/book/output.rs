@@ -1,6 +1,6 @@
 //! The directory of the book: made beside the old one, checked, and put into its place.
 
-use super::{Book, Results, indexes, links, page};
+use super::{Book, Results, indexes, page};
 use crate::model::Spec;
 use crate::{Backend, Diagnostic};
 use mdbook_driver::MDBook;
@@ -86,7 +86,7 @@ pub fn build(spec: &Spec, results: &[Results], chapters: &Path, out: &Path) -> R
     md.config.build.build_dir.clone_from(&stage);
     md.build().map_err(|error| Trouble::of_mdbook(chapters, &error))?;
     fs::write(stage.join(MARKER), "").map_err(|error| Trouble::io(&stage, &error))?;
-    let broken = links::broken(&stage)?;
+    let broken = iomap_links::broken(&stage).map_err(|(path, error)| Trouble::io(&path, &error))?;
     replace(out, &stage)?;
     Ok(Built { chapters: md.book.chapters().count(), broken })
 }
