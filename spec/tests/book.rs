@@ -1,4 +1,5 @@
 //! The book: what the command makes of pages, chapters and results, and how it behaves in a browser.
+#![allow(clippy::unwrap_used, reason = "this is a test, in functions beside the tests too")]
 
 mod browser;
 mod tools;

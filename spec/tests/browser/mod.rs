@@ -1,5 +1,6 @@
 //! A headless Chromium, spoken to over the DevTools pipe: messages in JSON with a NUL after each, so that no crate for
 //! sockets, HTTP or an event loop is needed.
+#![allow(clippy::unwrap_used, reason = "this is a test, in functions beside the tests too")]
 
 use super::tools;
 use serde_json::{Value, json};
