@@ -1,6 +1,16 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: corpus fresh fuzz matrix pages timings
+.PHONY: book corpus fresh fuzz matrix pages timings
+
+# The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
+book:
+	mkdir -p target/results
+	rm -f target/results/*.json
+	cargo run --release --locked -- --format json --output target/results/1-reference.json
+	if [ "$$(id -u)" = 0 ]; then \
+		cargo run --release --locked -- matrix --format json --output target/results/2-host.json; \
+	fi
+	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json
 
 # From a clone to the first verdict, as a newcomer has it: an empty target directory.
 fresh:

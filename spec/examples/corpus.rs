@@ -127,8 +127,9 @@ fn examples(text: &str) -> Vec<String> {
 
 fn measure(file: &Path, work: &Path, totals: &Mutex<Totals>) {
     let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let pages =
-        iomap_spec::compile(&[file.to_owned()], "1970-01-01").unwrap_or_else(|findings| panic!("{}", findings[0]));
+    let pages = iomap_spec::compile(&[file.to_owned()], "1970-01-01")
+        .unwrap_or_else(|findings| panic!("{}", findings[0]))
+        .pages;
     let roff = Man.page(&pages[0]);
     fs::write(work, &roff).expect("temporary files can be written");
     let mandoc = output("mandoc", &["-Tlint", "-Wwarning"], work);

@@ -1,83 +1,7 @@
 //! What differs between two states of the specification, clause by clause.
 
-use crate::diagnostic::Diagnostic;
-use crate::model::{Clause, Spec};
-use crate::resolve::{self, Moved};
-use crate::{files, parse};
+use crate::model::{Clause, Moved, Spec};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// One state of the specification, from wherever it was read.
-#[derive(Debug)]
-pub struct Side {
-    /// Its pages.
-    pub spec: Spec,
-    /// The ids that were out of use by then.
-    pub moved: Vec<Moved>,
-}
-
-impl Side {
-    /// Reads a directory of pages, or one page, with the `moved.toml` there.
-    ///
-    /// # Errors
-    /// What is wrong with the pages.
-    pub fn read(path: &Path) -> Result<Side, Vec<Diagnostic>> {
-        let alone = !path.is_dir();
-        let (paths, directory) = match alone {
-            true => (vec![path.to_owned()], path.parent().unwrap_or(Path::new(""))),
-            false => (files(path)?, path),
-        };
-        let moved = directory.join(resolve::MOVED);
-        let mut sources = vec![];
-        for path in paths.into_iter().chain(moved.exists().then_some(moved)) {
-            match fs::read(&path) {
-                Ok(bytes) => sources.push((path, bytes)),
-                Err(error) => {
-                    let message = format!("cannot be read: {error}");
-                    return Err(vec![Diagnostic::whole(&path, crate::IO, message, "name pages that can be read")]);
-                }
-            }
-        }
-        Side::from_sources(sources, alone)
-    }
-
-    /// Takes the files of a directory, named as messages are to name them. A page that stands `alone` may refer to
-    /// clauses of others.
-    ///
-    /// # Errors
-    /// What is wrong with the pages.
-    pub fn from_sources(sources: Vec<(PathBuf, Vec<u8>)>, alone: bool) -> Result<Side, Vec<Diagnostic>> {
-        let (mut paths, mut pages, mut findings, mut moved) = (vec![], vec![], vec![], vec![]);
-        for (path, bytes) in sources {
-            if path.file_name().is_some_and(|name| name == resolve::MOVED) {
-                match resolve::moved_ids(&String::from_utf8_lossy(&bytes)) {
-                    Ok(ids) => moved = ids,
-                    Err(error) => {
-                        let mend = "[[moved]] with old, since, and either new or reason";
-                        findings.push(Diagnostic::whole(&path, "moved", error.message(), mend));
-                    }
-                }
-            } else {
-                pages.extend(parse::page(&path, bytes, &mut findings));
-                paths.push(path);
-            }
-        }
-        if alone {
-            // The ones that the pages themselves cause would be found again; those about other pages say nothing here.
-            let mut about_all = vec![];
-            resolve::check(&pages, &mut about_all);
-            findings.extend(about_all.into_iter().filter(|finding| finding.code != resolve::UNDEFINED));
-            let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
-            return if findings.is_empty() { Ok(Side { spec: Spec { version, pages }, moved }) } else { Err(findings) };
-        }
-        crate::resolved(&paths, pages, findings).map(|spec| Side { spec, moved }).map_err(|mut findings| {
-            // A moved.toml that is on disk was read by the check of all pages too.
-            findings.dedup();
-            findings
-        })
-    }
-}
 
 /// In what a clause differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,19 +57,19 @@ impl Change<'_> {
 }
 
 /// The clauses that differ, the gravest differences first, in the order of the pages.
-pub fn compare<'a>(old: &'a Side, new: &'a Side) -> Vec<Change<'a>> {
-    let before: BTreeMap<&str, &Clause> = old.spec.clauses().map(|clause| (clause.id.as_str(), clause)).collect();
-    let after: BTreeMap<&str, &Clause> = new.spec.clauses().map(|clause| (clause.id.as_str(), clause)).collect();
+pub fn compare<'a>(old: &'a Spec, new: &'a Spec) -> Vec<Change<'a>> {
+    let before: BTreeMap<&str, &Clause> = old.clauses().map(|clause| (clause.id.as_str(), clause)).collect();
+    let after: BTreeMap<&str, &Clause> = new.clauses().map(|clause| (clause.id.as_str(), clause)).collect();
     let renamed = renamed(old, new, &before, &after);
     let former: BTreeMap<&str, &str> = renamed.iter().map(|(old, new)| (*new, *old)).collect();
     let mut changes = vec![];
-    for clause in old.spec.clauses() {
+    for clause in old.clauses() {
         if !after.contains_key(clause.id.as_str()) && !renamed.contains_key(clause.id.as_str()) {
             let record = new.moved.iter().find(|moved| moved.old == clause.id);
             changes.push(Change { old: Some(clause), new: None, kinds: vec![Kind::Removed], record });
         }
     }
-    for clause in new.spec.clauses() {
+    for clause in new.clauses() {
         let id = former.get(clause.id.as_str()).copied().unwrap_or(&clause.id);
         let Some(earlier) = before.get(id).copied() else {
             changes.push(Change { old: None, new: Some(clause), kinds: vec![Kind::Added], record: None });
@@ -163,8 +87,8 @@ pub fn compare<'a>(old: &'a Side, new: &'a Side) -> Vec<Change<'a>> {
 
 /// Old ids and the ones that took their place, each of them once.
 fn renamed<'a>(
-    old: &'a Side,
-    new: &'a Side,
+    old: &'a Spec,
+    new: &'a Spec,
     before: &BTreeMap<&str, &Clause>,
     after: &BTreeMap<&str, &Clause>,
 ) -> BTreeMap<&'a str, &'a str> {
@@ -177,19 +101,13 @@ fn renamed<'a>(
         }
     };
     for moved in &new.moved {
-        pair(&moved.old, successor(&moved.old, &new.moved));
+        pair(&moved.old, new.successor(&moved.old));
     }
     // Backwards, when the old side is the later one.
     for moved in &old.moved {
-        pair(successor(&moved.old, &old.moved), &moved.old);
+        pair(old.successor(&moved.old), &moved.old);
     }
     renamed
-}
-
-/// The id at the end of a chain of renamings, which in a file that is wrong could have none.
-pub fn successor<'a>(id: &'a str, moved: &'a [Moved]) -> &'a str {
-    let next = |id: &str| moved.iter().find(|moved| moved.old == id).and_then(|moved| moved.new.as_deref());
-    std::iter::successors(Some(id), |id| next(id)).take(moved.len() + 1).last().unwrap_or(id)
 }
 
 fn differences(old: &Clause, new: &Clause) -> Vec<Kind> {

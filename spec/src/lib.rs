@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+#[cfg(feature = "book")]
+pub mod book;
 pub mod confirmed;
 mod diagnostic;
 pub mod diff;
@@ -18,6 +20,7 @@ mod html;
 #[cfg(feature = "json")]
 pub mod json;
 mod lint;
+mod load;
 pub mod man;
 mod manual;
 pub mod model;
@@ -30,13 +33,10 @@ pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use lint::lint;
+pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources};
 pub use manual::Manual;
-pub use model::{Clause, Level, Observe, Page, Spec};
-pub use resolve::Moved;
+pub use model::{Clause, Level, Moved, Observe, Page, Spec};
 pub use spelling::nearest;
-
-use std::fs;
-use std::path::{Path, PathBuf};
 
 /// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and
 /// code in a manual page) is set in it makes the 72 that survive quoting in mail.
@@ -49,106 +49,4 @@ pub trait Backend {
 
     /// The document, with a newline at its end.
     fn page(&self, page: &Page) -> String;
-}
-
-/// All `*.md` of a directory, sorted by name.
-///
-/// # Errors
-/// One finding, if the directory cannot be read or holds no pages.
-pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
-    let finding = |message: String| vec![Diagnostic::whole(dir, IO, message, "name the directory of the pages")];
-    let unreadable = |error: std::io::Error| finding(format!("cannot be read: {error}"));
-    let mut files = vec![];
-    for entry in fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.is_empty() { Err(finding("no pages (*.md) here".into())) } else { Ok(files) }
-}
-
-/// Reads all pages of a directory, and its `moved.toml` if there is one.
-///
-/// # Errors
-/// Everything that is wrong with any of the pages, in their order.
-pub fn load(dir: &Path) -> Result<Spec, Vec<Diagnostic>> {
-    load_files(&files(dir)?)
-}
-
-/// Reads the named pages, which must refer to no clause of any other, and the `moved.toml` beside them.
-///
-/// # Errors
-/// Everything that is wrong with any of the pages, in their order.
-pub fn load_files(paths: &[PathBuf]) -> Result<Spec, Vec<Diagnostic>> {
-    let mut findings = vec![];
-    let mut pages = vec![];
-    for path in paths {
-        match fs::read(path) {
-            Ok(bytes) => pages.extend(parse::page(path, bytes, &mut findings)),
-            Err(error) => {
-                let message = format!("cannot be read: {error}");
-                findings.push(Diagnostic::whole(path, IO, message, "name a page that exists"));
-            }
-        }
-    }
-    resolved(paths, pages, findings)
-}
-
-fn resolved(paths: &[PathBuf], pages: Vec<Page>, mut findings: Vec<Diagnostic>) -> Result<Spec, Vec<Diagnostic>> {
-    resolve::check(&pages, &mut findings);
-    if findings.is_empty() {
-        let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
-        return Ok(Spec { version, pages });
-    }
-    Err(sorted(findings, paths))
-}
-
-/// Reads manual pages in Markdown. One with `version:` in its front matter is of the specification and is read as by
-/// [`load_files`], together with the others of that kind; any other is understood whatever it holds. `date` is the date
-/// of pages that do not say theirs, `YYYY-MM-DD`.
-///
-/// # Errors
-/// Everything that is wrong with a page of the specification; of the others, what cannot be read or is not UTF-8.
-pub fn compile(paths: &[PathBuf], date: &str) -> Result<Vec<Page>, Vec<Diagnostic>> {
-    let mut findings = vec![];
-    let mut pages = vec![];
-    for path in paths {
-        match fs::read(path) {
-            Ok(bytes) => pages.extend(parse::any(path, bytes, date, &mut findings)),
-            Err(error) => {
-                let message = format!("cannot be read: {error}");
-                findings.push(Diagnostic::whole(path, IO, message, "name a page that exists"));
-            }
-        }
-    }
-    let (mut strict, ordinary): (Vec<Page>, Vec<Page>) = pages.into_iter().partition(|page| page.ordinary.is_none());
-    resolve::check(&strict, &mut findings);
-    if !findings.is_empty() {
-        return Err(sorted(findings, paths));
-    }
-    strict.extend(ordinary);
-    Ok(strict)
-}
-
-/// The same for one page that is no file, as a set of its own.
-///
-/// # Errors
-/// As [`compile`].
-pub fn compile_bytes(name: &Path, bytes: Vec<u8>, date: &str) -> Result<Spec, Vec<Diagnostic>> {
-    let mut findings = vec![];
-    let pages: Vec<Page> = parse::any(name, bytes, date, &mut findings).into_iter().collect();
-    if pages.iter().all(|page| page.ordinary.is_none()) {
-        resolve::check(&pages, &mut findings);
-    }
-    let version = pages.first().map(|page| page.version.clone()).unwrap_or_default();
-    if findings.is_empty() { Ok(Spec { version, pages }) } else { Err(findings) }
-}
-
-/// Findings in the order of the pages.
-fn sorted(mut findings: Vec<Diagnostic>, paths: &[PathBuf]) -> Vec<Diagnostic> {
-    let order = |finding: &Diagnostic| paths.iter().position(|path| *path == finding.file);
-    findings.sort_by_key(|finding| (order(finding), finding.line, finding.column));
-    findings
 }

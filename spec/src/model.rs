@@ -1,7 +1,7 @@
 //! The pages as data: what the parser makes and every back end walks.
 
 use crate::diagnostic::Source;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
@@ -15,6 +15,22 @@ pub struct Spec {
     pub version: String,
     /// The pages, in the order in which their files were given.
     pub pages: Vec<Page>,
+    /// The ids that are no longer in use.
+    pub moved: Vec<Moved>,
+}
+
+/// An id that is no longer in use.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moved {
+    /// The id.
+    pub old: String,
+    /// The id that the clause has now, if it was renamed.
+    pub new: Option<String>,
+    /// Why there is no such clause any more, if it was withdrawn.
+    pub reason: Option<String>,
+    /// The first version without it.
+    pub since: String,
 }
 
 impl Spec {
@@ -26,6 +42,13 @@ impl Spec {
     /// The clause with this id.
     pub fn clause(&self, id: &str) -> Option<&Clause> {
         self.clauses().find(|clause| clause.id == id)
+    }
+
+    /// The id at the end of a chain of renamings: `id` itself if it was not renamed.
+    pub fn successor<'a>(&'a self, id: &'a str) -> &'a str {
+        let next = |id: &str| self.moved.iter().find(|moved| moved.old == id).and_then(|moved| moved.new.as_deref());
+        // As many steps as there are entries, because nothing keeps entries from forming a circle.
+        std::iter::successors(Some(id), |id| next(id)).take(self.moved.len() + 1).last().unwrap_or(id)
     }
 
     /// What the specification says, in 8 hex digits: SHA-256 over the clause hashes in order, one on a line.

@@ -1,18 +1,13 @@
 //! What only the whole set of pages can show: ids and references that fit together.
 
-use crate::diagnostic::{Diagnostic, IO};
-use crate::model::{Clause, Inline, Page};
+use crate::diagnostic::Diagnostic;
+use crate::model::{Clause, Inline, Moved, Page};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The file beside the pages that remembers the ids no longer in use.
 pub(crate) const MOVED: &str = "moved.toml";
-
-/// The code of the finding about a reference to a clause that is on none of the pages.
-pub(crate) const UNDEFINED: &str = "undefined-reference";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,26 +16,27 @@ struct MovedIds {
     moved: Vec<Moved>,
 }
 
-/// An id that is no longer in use.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Moved {
-    /// The id.
-    pub old: String,
-    /// The id that the clause has now, if it was renamed.
-    pub new: Option<String>,
-    /// Why there is no such clause any more, if it was withdrawn.
-    pub reason: Option<String>,
-    /// The first version without it.
-    pub since: String,
+/// What an entry has.
+const FORM: &str = "[[moved]] with old, since, and either new or reason";
+
+/// Reads `moved.toml`.
+pub(crate) fn moved(path: &Path, bytes: &[u8], findings: &mut Vec<Diagnostic>) -> Vec<Moved> {
+    let entries = match toml::from_str::<MovedIds>(&String::from_utf8_lossy(bytes)) {
+        Ok(entries) => entries.moved,
+        Err(error) => {
+            findings.push(Diagnostic::whole(path, "moved", error.message(), FORM));
+            return vec![];
+        }
+    };
+    for entry in entries.iter().filter(|entry| entry.new.is_some() == entry.reason.is_some()) {
+        let message = format!("`{}` needs a new id or a reason, not both", entry.old);
+        findings.push(Diagnostic::whole(path, "moved", message, FORM));
+    }
+    entries
 }
 
-/// What the text of `moved.toml` says.
-pub(crate) fn moved_ids(text: &str) -> Result<Vec<Moved>, toml::de::Error> {
-    toml::from_str::<MovedIds>(text).map(|ids| ids.moved)
-}
-
-pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
+/// Checks ids and references. A page that stands `alone` may refer to clauses of others.
+pub(crate) fn check(pages: &[&Page], moved: &[Moved], alone: bool, findings: &mut Vec<Diagnostic>) {
     let mut clauses: BTreeMap<&str, &Clause> = BTreeMap::new();
     let mut titles: BTreeMap<String, &Path> = BTreeMap::new();
     for page in pages {
@@ -64,44 +60,21 @@ pub(crate) fn check(pages: &[Page], findings: &mut Vec<Diagnostic>) {
     for page in pages {
         for_each_inline(page, &mut |inline| {
             if let Inline::Reference { id, span } = inline
+                && !alone
                 && !clauses.contains_key(id.as_str())
             {
                 let message = format!("no clause has the id `{id}`");
                 let mend = "correct the id, or write \\[ if the brackets are meant as text";
-                findings.push(page.source.diagnostic(span.clone(), UNDEFINED, message, mend));
+                findings.push(page.source.diagnostic(span.clone(), "undefined-reference", message, mend));
             }
         });
     }
-    let directories: BTreeSet<PathBuf> = pages.iter().map(|page| page.source.file.with_file_name(MOVED)).collect();
-    for path in directories {
-        moved(&path, pages, &clauses, findings);
-    }
-}
-
-fn moved(path: &Path, pages: &[Page], clauses: &BTreeMap<&str, &Clause>, findings: &mut Vec<Diagnostic>) {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return,
-        Err(error) => {
-            let message = format!("cannot be read: {error}");
-            return findings.push(Diagnostic::whole(path, IO, message, "mend or remove the file"));
-        }
-    };
-    let form = "[[moved]] with old, since, and either new or reason";
-    let entries = match moved_ids(&text) {
-        Ok(entries) => entries,
-        Err(error) => return findings.push(Diagnostic::whole(path, "moved", error.message(), form)),
-    };
-    for entry in entries {
-        if entry.new.is_some() == entry.reason.is_some() {
-            let message = format!("`{}` needs a new id or a reason, not both", entry.old);
-            findings.push(Diagnostic::whole(path, "moved", message, form));
-        }
+    for entry in moved {
         if let Some(clause) = clauses.get(entry.old.as_str())
             && let Some(page) = pages.iter().find(|page| page.source.file == clause.file)
         {
             let message = format!("`{}` was withdrawn in {}", entry.old, entry.since);
-            let mend = format!("choose a new id: one in {} is never used again", path.display());
+            let mend = format!("choose a new id: one in {MOVED} is never used again");
             findings.push(page.source.diagnostic(clause.id_span(), "reused-id", message, mend));
         }
     }

@@ -41,7 +41,7 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review"];
+    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review", "book"];
     let all: String = commands.map(|command| transcript(&[command, "--help"])).concat();
     insta::assert_snapshot!(transcript(&["--help"]) + &all);
 }

@@ -9,7 +9,7 @@ use iomap_spec::{Backend, Page, compile};
 use unicode_width::UnicodeWidthStr;
 
 fn pages() -> Vec<Page> {
-    compile(&tools::ordinary(), "1970-01-01").unwrap_or_else(|findings| panic!("{}", findings[0]))
+    compile(&tools::ordinary(), "1970-01-01").unwrap_or_else(|findings| panic!("{}", findings[0])).pages
 }
 
 fn page(title: &str) -> Page {

@@ -1,5 +1,7 @@
 //! The command: see `iomap-spec --help`.
 
+#[cfg(feature = "book")]
+mod book;
 mod citations;
 mod cite;
 mod diff;
@@ -21,7 +23,8 @@ use std::{fs, panic};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, nothing found
-  1  the pages have findings, or no clause has the id
+  1  the pages, results or links of the book have findings, or no clause has the
+     id
   2  the command line is wrong
   3  the environment is: a file or directory cannot be read or written
   4  iomap-spec itself is: please report it
@@ -115,6 +118,9 @@ Example:
     Diff(diff::Arguments),
     /// List the clauses that bear on a patch to a kernel, to be quoted in a reply
     Review(review::Arguments),
+    /// Build the book: the pages as HTML, with verdicts beside the clauses
+    #[cfg(feature = "book")]
+    Book(book::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -177,6 +183,8 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
         Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
         Command::Review(arguments) => review::run(&pages, arguments),
+        #[cfg(feature = "book")]
+        Command::Book(arguments) => book::run(&load(&pages)?, &arguments),
     }
 }
 

@@ -86,7 +86,7 @@ fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
             files.push(path);
         }
     }
-    iomap_spec::compile(&files, &day()?).map_err(trouble)
+    iomap_spec::compile(&files, &day()?).map(|spec| spec.pages).map_err(trouble)
 }
 
 /// Each page in a file of its own; two of one name would leave one of them out.

@@ -5,8 +5,8 @@ mod revision;
 
 use crate::{Exit, Outcome, Trouble};
 use clap::{Args, ValueEnum};
-use iomap_spec::Diagnostic;
-use iomap_spec::diff::{Side, compare};
+use iomap_spec::diff::compare;
+use iomap_spec::{Diagnostic, Spec};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -56,13 +56,13 @@ pub(crate) fn run(pages: &Path, Arguments { format, output, old, new }: Argument
 }
 
 /// Reads what is named: a file or directory that exists, or a revision.
-fn side(pages: &Path, name: &str) -> Result<Side, Trouble> {
+fn side(pages: &Path, name: &str) -> Result<Spec, Trouble> {
     let read = match Path::new(name) {
-        path if path.exists() => Side::read(path),
+        path if path.exists() => iomap_spec::load_path(path),
         _ => {
             let revision::Files { sources, alone } = revision::read(pages, name)
                 .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
-            Side::from_sources(sources, alone)
+            iomap_spec::load_sources(sources, alone)
         }
     };
     read.map_err(|findings| unreadable(name, &findings))

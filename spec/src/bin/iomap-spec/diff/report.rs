@@ -1,15 +1,15 @@
 //! Changes for people, for documents and for programs.
 
 use crate::index;
-use iomap_spec::diff::{Change, Kind, Side, successor};
-use iomap_spec::{Clause, Moved};
+use iomap_spec::diff::{Change, Kind};
+use iomap_spec::{Clause, Moved, Spec};
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 /// Both sides and how the user called them.
 pub(super) struct Sides<'a> {
-    pub(super) old: (&'a str, &'a Side),
-    pub(super) new: (&'a str, &'a Side),
+    pub(super) old: (&'a str, &'a Spec),
+    pub(super) new: (&'a str, &'a Spec),
 }
 
 /// Kinds of change: how the summary counts them, and their heading in a document.
@@ -30,7 +30,7 @@ const FACT: usize = 9;
 pub(super) fn human(sides: &Sides<'_>, changes: &[Change<'_>], colour: bool) -> String {
     let mut out = String::new();
     for (sign, (name, side)) in [("---", sides.old), ("+++", sides.new)] {
-        out += &format!("{sign} {name}  {} {}\n", side.spec.version, side.spec.digest());
+        out += &format!("{sign} {name}  {} {}\n", side.version, side.digest());
     }
     for change in changes {
         let kinds: Vec<&str> = change.kinds.iter().map(|kind| kind.as_str()).collect();
@@ -67,7 +67,7 @@ fn facts(change: &Change<'_>, sides: &Sides<'_>) -> Vec<(&'static str, String)> 
 /// What became of a clause that was removed.
 fn fate(change: &Change<'_>, sides: &Sides<'_>) -> Option<String> {
     let Moved { old, reason, since, .. } = change.record.filter(|_| change.new.is_none())?;
-    Some(match (reason, successor(old, &sides.new.1.moved)) {
+    Some(match (reason, sides.new.1.successor(old)) {
         (Some(reason), _) => format!("withdrawn since {since}: {reason}"),
         (None, new) => format!("part of {new} since {since}"),
     })
@@ -147,7 +147,7 @@ fn summary(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
         .filter_map(|(kind, words, _)| Some((with(*kind), words)).filter(|(number, _)| *number > 0))
         .map(|(number, words)| format!("{number} {words}"))
         .collect();
-    let same_order = sides.old.1.spec.digest() == sides.new.1.spec.digest();
+    let same_order = sides.old.1.digest() == sides.new.1.digest();
     match (&parts[..], same_order) {
         ([], true) => "no clause differs".to_owned(),
         ([], false) => "no clause differs, but their order does".to_owned(),
@@ -156,7 +156,7 @@ fn summary(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
 }
 
 pub(super) fn markdown(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
-    let identity = |side: &Side| format!("{} ({})", side.spec.version, side.spec.digest());
+    let identity = |side: &Spec| format!("{} ({})", side.version, side.digest());
     let mut out = format!("# Clauses from {} to {}\n\n", identity(sides.old.1), identity(sides.new.1));
     out += &format!("{}.\n", capital(&summary(sides, changes)));
     for (kind, _, heading) in KINDS {
@@ -238,8 +238,8 @@ struct Record<'a> {
     since: &'a str,
 }
 
-fn state<'a>((name, side): (&'a str, &'a Side)) -> State<'a> {
-    State { name, identity: index::identity(&side.spec) }
+fn state<'a>((name, side): (&'a str, &'a Spec)) -> State<'a> {
+    State { name, identity: index::identity(side) }
 }
 
 pub(super) fn json(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {

@@ -1,0 +1,191 @@
+//! Whether every link in a directory of HTML leads somewhere. Other hosts are not asked.
+
+use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
+use html5gum::{Span, Tokenizer};
+use percent_encoding::percent_decode_str;
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// What a document offers as a target, and where it leads.
+#[derive(Default)]
+struct Links {
+    ids: HashSet<String>,
+    targets: HashSet<String>,
+    /// Whether its links begin at the top of the book, wherever it is.
+    from_top: bool,
+}
+
+/// All files, by their path below the top, with what was found in those that are documents.
+type Files = HashMap<String, Option<Links>>;
+
+/// The attributes that lead somewhere.
+const LEADING: [&[u8]; 5] = [b"href", b"src", b"data", b"poster", b"action"];
+
+/// What the value that comes next means.
+enum Attribute {
+    Id,
+    Leading,
+    Other,
+}
+
+fn links(html: &str) -> Links {
+    let mut links = Links::default();
+    let (mut in_base, mut attribute) = (false, Attribute::Other);
+    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+        match event {
+            CallbackEvent::OpenStartTag { name } => in_base = name == b"base",
+            CallbackEvent::AttributeName { name: b"href" } if in_base => links.from_top = true,
+            CallbackEvent::AttributeName { name: b"id" } => attribute = Attribute::Id,
+            CallbackEvent::AttributeName { name } if !in_base && LEADING.contains(&name) => {
+                attribute = Attribute::Leading
+            }
+            CallbackEvent::AttributeName { .. } => attribute = Attribute::Other,
+            CallbackEvent::AttributeValue { value } => {
+                let set = match attribute {
+                    Attribute::Id => &mut links.ids,
+                    Attribute::Leading => &mut links.targets,
+                    Attribute::Other => return None,
+                };
+                set.insert(String::from_utf8_lossy(value).into_owned());
+                attribute = Attribute::Other;
+            }
+            _ => {}
+        }
+        None
+    });
+    // What looks like a tag inside a script is none.
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(html, emitter).for_each(drop);
+    links
+}
+
+/// The links in the files `*.html` below `top` that lead nowhere, as `file: target: reason`, sorted.
+///
+/// # Errors
+/// The file or directory that cannot be read, and why.
+pub(super) fn broken(top: &Path) -> Result<Vec<String>, (PathBuf, io::Error)> {
+    let mut files = Files::new();
+    read(top, "", &mut files)?;
+    let mut broken = vec![];
+    for (file, document) in &files {
+        let Some(document) = document else { continue };
+        for target in &document.targets {
+            if let Err(reason) = resolve(&files, file, document.from_top, target) {
+                broken.push(format!("{file}: {target}: {reason}"));
+            }
+        }
+    }
+    broken.sort();
+    Ok(broken)
+}
+
+/// All files below `directory`, which is empty or ends in `/`; of documents with what was found in them.
+fn read(top: &Path, directory: &str, files: &mut Files) -> Result<(), (PathBuf, io::Error)> {
+    let place = top.join(directory);
+    for entry in fs::read_dir(&place).map_err(|error| (place.clone(), error))? {
+        let entry = entry.map_err(|error| (place.clone(), error))?;
+        let path = entry.path();
+        let name = format!("{directory}{}", entry.file_name().to_string_lossy());
+        if path.is_dir() {
+            read(top, &(name + "/"), files)?;
+        } else if name.ends_with(".html") {
+            let text = fs::read(&path).map_err(|error| (path, error))?;
+            files.insert(name, Some(links(&String::from_utf8_lossy(&text))));
+        } else {
+            files.insert(name, None);
+        }
+    }
+    Ok(())
+}
+
+fn resolve(files: &Files, from: &str, from_top: bool, target: &str) -> Result<(), &'static str> {
+    let (target, fragment) = target.split_once('#').unwrap_or((target, ""));
+    let path = target.split('?').next().unwrap_or_default();
+    match path.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("javascript") => return Err("a link is no program"),
+        Some((scheme, _)) if !scheme.contains('/') => return Ok(()),
+        _ if path.starts_with("//") => return Ok(()),
+        _ => {}
+    }
+    let found = if path.is_empty() {
+        files.get(from)
+    } else {
+        let directory =
+            if from_top || path.starts_with('/') { "" } else { from.rsplit_once('/').map_or("", |it| it.0) };
+        let path = percent_decode_str(path).decode_utf8_lossy();
+        files.get(&below(directory, &path).ok_or("it leads out of the book")?)
+    };
+    match found {
+        None => Err("there is no such file"),
+        Some(Some(links)) if !fragment.is_empty() && !has(links, fragment) => Err("there is no such id"),
+        Some(_) => Ok(()),
+    }
+}
+
+fn has(links: &Links, fragment: &str) -> bool {
+    links.ids.contains(fragment) || links.ids.contains(&*percent_decode_str(fragment).decode_utf8_lossy())
+}
+
+/// The path, begun in the directory, without `.` and `..`, if it stays below the top.
+fn below(directory: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            name => parts.push(name),
+        }
+    }
+    if path.ends_with('/') {
+        parts.push("index.html");
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: &str = "<p id='a.b'>x</p><p id=\"ü\">y</p>";
+
+    fn broken_in(html: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        fs::write(directory.path().join("other.html"), OTHER).unwrap();
+        fs::write(directory.path().join("sub/page.html"), html).unwrap();
+        fs::write(directory.path().join("picture.svg"), "").unwrap();
+        broken(directory.path()).unwrap()
+    }
+
+    #[test]
+    fn what_leads_somewhere() {
+        let fine = "<a href='../other.html'></a><a href='../other.html?9f2c41d8#a.b'></a><img src=../picture.svg>\
+            <a href='https://example.org/#x'></a><a href='//example.org'></a><a href='mailto:a@b.c'></a>\
+            <a href='#'></a><a href='/other.html'></a><a href='../other.html#%C3%BC'></a><i id=here></i><a href=#here></a>\
+            <script>'<a href=nowhere.html>'</script>";
+        assert_eq!(broken_in(fine), [""; 0]);
+    }
+
+    #[test]
+    fn what_leads_nowhere() {
+        let cases = [
+            ("other.html", "there is no such file"),
+            ("../other.html#b", "there is no such id"),
+            ("#gone", "there is no such id"),
+            ("../../etc/passwd", "it leads out of the book"),
+            ("javascript:alert(1)", "a link is no program"),
+            ("../sub/", "there is no such file"),
+        ];
+        for (target, reason) in cases {
+            let found = broken_in(&format!("<a href=\"{target}\">x</a>"));
+            assert_eq!(found, [format!("sub/page.html: {target}: {reason}")]);
+        }
+    }
+
+    #[test]
+    fn a_base_moves_the_start() {
+        assert_eq!(broken_in("<base href='/'><a href='other.html#a.b'></a>"), [""; 0]);
+    }
+}

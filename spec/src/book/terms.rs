@@ -1,0 +1,57 @@
+//! The words that the pages define.
+
+use super::page::first_position;
+use crate::model::{Block, Inline, Page, Section, plain};
+use std::collections::BTreeSet;
+
+/// Headings below which words are defined.
+const HEADINGS: [&str; 3] = ["terms", "definitions", "glossary"];
+
+/// A word that a page defines.
+pub(super) struct Term {
+    pub(super) word: String,
+    /// The id of the place.
+    pub(super) anchor: String,
+    /// Where in the source.
+    pub(super) at: usize,
+}
+
+/// The terms of definition lists and the words in italics, below the headings where words are defined.
+pub(super) fn of_page(page: &Page) -> Vec<Term> {
+    let mut terms = vec![];
+    let mut seen = BTreeSet::new();
+    let mut add = |text: &[Inline]| {
+        let word = plain(text);
+        let Some(at) = first_position(text) else { return };
+        // Before the markup that the word begins with.
+        let at = page.source.text[..at].trim_end_matches(['*', '_']).len();
+        if seen.insert(word.to_lowercase()) {
+            // Neither a clause nor a heading has a colon in its id.
+            let anchor = format!("term:{}", word.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "-"));
+            terms.push(Term { word, anchor, at });
+        }
+    };
+    for block in page.sections.iter().filter(|section| defines(section)).flat_map(|section| &section.blocks) {
+        block.walk(0, &mut |block, _| {
+            if let Block::Definitions(definitions) = block {
+                definitions.iter().flat_map(|it| &it.terms).for_each(|term| add(term));
+            }
+        });
+    }
+    for block in page.sections.iter().filter(|section| defines(section)).flat_map(|section| &section.blocks) {
+        block.walk(0, &mut |block, _| {
+            if let Block::Paragraph(text) = block {
+                for inline in text {
+                    if let Inline::Emphasis(word) = inline {
+                        add(word);
+                    }
+                }
+            }
+        });
+    }
+    terms
+}
+
+fn defines(section: &Section) -> bool {
+    HEADINGS.contains(&section.title().to_lowercase().as_str())
+}
