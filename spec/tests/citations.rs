@@ -96,7 +96,12 @@ fn check_a_mail() {
     let encoded = "From: A <a@example.org>\nContent-Transfer-Encoding: quoted-printable\n\n\
                    See sampler-page(7) sample.re=\nad (0.1,=20\n49276478) and sampler-page(7) sample=2Ered (0.1, 49276478)\n";
     fs::write(directory.path().join("encoded"), encoded).unwrap();
-    let commands: [&[&str]; 9] = [
+    let moved = "[[moved]]\nold = \"sample.old\"\nnew = \"sample.read\"\nsince = \"0.1\"\n\n\
+                 [[moved]]\nold = \"sample.gone\"\nreason = \"nobody could test it\"\nsince = \"0.1\"\n";
+    fs::write(directory.path().join("man/moved.toml"), moved).unwrap();
+    let commands: [&[&str]; 11] = [
+        &["show", "sample.old", "sample.read"],
+        &["cite", "sample.gone"],
         &["cite", "--check", "mail"],
         &["cite", "--check", "encoded"],
         &["cite", "--check", "mail", "--format", "json"],

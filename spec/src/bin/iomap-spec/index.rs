@@ -1,6 +1,6 @@
 //! Lists of clauses, for people and for programs, and what to say when one is not on the list.
 
-use iomap_spec::{Clause, Spec};
+use iomap_spec::{Clause, Moved, Spec};
 use serde::Serialize;
 
 pub(crate) fn human(spec: &Spec) -> String {
@@ -90,6 +90,13 @@ pub(crate) fn document(value: &impl Serialize) -> String {
 
 /// Which clauses somebody could have meant who wrote `id`.
 pub(crate) fn hint(spec: &Spec, id: &str) -> String {
+    if let Some(Moved { since, reason: Some(reason), .. }) = spec.moved.iter().find(|moved| moved.old == id) {
+        return format!("it was withdrawn in {since}: {reason}");
+    }
+    let now = spec.successor(id);
+    if now != id {
+        return format!("it is {now} now");
+    }
     match iomap_spec::nearest(id, spec.clauses().map(|clause| clause.id.as_str()))[..] {
         [] => "`iomap-spec clauses` lists them all".to_owned(),
         ref near => format!("did you mean {}?", near.join(", ")),
