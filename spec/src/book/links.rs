@@ -1,7 +1,7 @@
 //! Whether every link in a directory of HTML leads somewhere. Other hosts are not asked.
 
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
-use html5gum::{Span, Tokenizer};
+use html5gum::{Emitter, ForwardingEmitter, Span, Tokenizer};
 use percent_encoding::percent_decode_str;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -20,6 +20,9 @@ struct Links {
 /// All files, by their path below the top, with what was found in those that are documents.
 type Files = HashMap<String, Option<Links>>;
 
+/// All chapters again, with links that mdBook makes of theirs: looking at both would cost more than it could find.
+const PRINT: &str = "print.html";
+
 /// The attributes that lead somewhere.
 const LEADING: [&[u8]; 5] = [b"href", b"src", b"data", b"poster", b"action"];
 
@@ -28,6 +31,21 @@ enum Attribute {
     Id,
     Leading,
     Other,
+}
+
+/// Takes no notice of what is wrong with the HTML, which to look for would take a third of the time.
+struct Lenient<E>(E);
+
+impl<E: Emitter<Token = Infallible>> ForwardingEmitter for Lenient<E> {
+    type Token = Infallible;
+
+    fn inner(&mut self) -> &mut impl Emitter<Token = Infallible> {
+        &mut self.0
+    }
+
+    fn should_emit_errors(&mut self) -> bool {
+        false
+    }
 }
 
 fn links(html: &str) -> Links {
@@ -48,7 +66,10 @@ fn links(html: &str) -> Links {
                     Attribute::Leading => &mut links.targets,
                     Attribute::Other => return None,
                 };
-                set.insert(String::from_utf8_lossy(value).into_owned());
+                let value = String::from_utf8_lossy(value);
+                if !set.contains(&*value) {
+                    set.insert(value.into_owned());
+                }
                 attribute = Attribute::Other;
             }
             _ => {}
@@ -57,7 +78,7 @@ fn links(html: &str) -> Links {
     });
     // What looks like a tag inside a script is none.
     emitter.naively_switch_states(true);
-    Tokenizer::new_with_emitter(html, emitter).for_each(drop);
+    Tokenizer::new_with_emitter(html, Lenient(emitter)).for_each(drop);
     links
 }
 
@@ -90,7 +111,7 @@ fn read(top: &Path, directory: &str, files: &mut Files) -> Result<(), (PathBuf, 
         let name = format!("{directory}{}", entry.file_name().to_string_lossy());
         if path.is_dir() {
             read(top, &(name + "/"), files)?;
-        } else if name.ends_with(".html") {
+        } else if name.ends_with(".html") && name != PRINT {
             let text = fs::read(&path).map_err(|error| (path, error))?;
             files.insert(name, Some(links(&String::from_utf8_lossy(&text))));
         } else {
