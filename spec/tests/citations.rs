@@ -149,6 +149,22 @@ fn stale_until_confirmed() {
     insta::assert_snapshot!(report);
 }
 
+/// The book's chapters cite clauses as they are.
+#[test]
+fn own_citations_are_right() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Ok(chapters) = fs::read_dir(top.join("book/src")) else {
+        return eprintln!("not tested, {} is missing", top.join("book").display());
+    };
+    let mut citations = 0;
+    for chapter in chapters.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("md".as_ref())) {
+        let checked = run(&top, &["cite", "--check", chapter.to_str().unwrap()]);
+        assert!(checked.ends_with("no findings\nexit 0\n") || checked.ends_with("no citations\nexit 0\n"), "{checked}");
+        citations += usize::from(!checked.contains("no citations"));
+    }
+    assert!(citations > 0);
+}
+
 /// Every finding that the tests provoke is explained, and every explanation is of a finding that the tests provoke.
 #[test]
 fn every_finding_is_explained() {

@@ -90,11 +90,16 @@ fn quotation(text: &str, cited: &Range<usize>) -> Option<Range<usize>> {
     let line_start = text[..cited.start].rfind('\n').map_or(0, |at| at + 1);
     let before = text[line_start..cited.start].trim_start();
     if before.is_empty() {
-        let rest = &text[cited.end..];
-        let below = rest.find(|c: char| !c.is_whitespace())? + cited.end;
-        let indent = |at: usize| at - text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let set_in = indent(below) > indent(cited.start) && !text[below..].starts_with('<');
-        return set_in.then(|| below..below + text[below..].find("\n\n").unwrap_or(text.len() - below));
+        // The lines that are set in further, up to one that is not, or is empty, or has the address.
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let outer = cited.start - line_start;
+        let first = cited.end + text[cited.end..].find(|c: char| !c.is_whitespace())?;
+        let start = text[..first].rfind('\n').map_or(0, |at| at + 1);
+        let quoted = text[start..]
+            .split_inclusive('\n')
+            .take_while(|line| indent(line) > outer && !line.trim().is_empty() && !line.trim_start().starts_with('<'));
+        let length: usize = quoted.map(str::len).sum();
+        return (length > 0).then(|| first..start + length);
     }
     // "— [" or "-- " after an empty line.
     let dash = before.trim_end_matches('[').trim_end();
