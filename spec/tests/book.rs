@@ -197,11 +197,16 @@ fn what_is_not_a_book_is_kept() {
 #[test]
 fn broken_links_are_findings() {
     let project = Project::new();
-    fs::write(project.path("book/src/last.md"), "[no](sampler-page.7.html#odd.none) [file](gone.html)\n").unwrap();
+    fs::write(
+        project.path("book/src/last.md"),
+        "[no](sampler-page.7.html#odd.none) [file](gone.html) <a href=\"javascript:x()\">x</a>\n",
+    )
+    .unwrap();
     let (code, said) = outcome(&project.book(&["--out", "out"]));
     assert_eq!(code, Some(1));
     assert!(said.contains("\nlast.html: sampler-page.7.html#odd.none: there is no such id\n"), "{said}");
     assert!(said.contains("\nlast.html: gone.html: there is no such file\n"), "{said}");
+    assert!(said.contains("\nlast.html: javascript:x(): a link is no program\n"), "{said}");
 }
 
 #[test]
@@ -517,7 +522,10 @@ impl Shown<'_> {
             if file.extension().is_some_and(|it| it == "html") && !file.ends_with("print.html") {
                 self.browser.open(&file, "");
                 self.eval("document.querySelectorAll('.clause-details').forEach(it => { it.open = true; })");
-                let width = self.eval("document.documentElement.scrollWidth");
+                // What holds the text scrolls up and down only; tables and code may scroll inside themselves.
+                let width = self.eval(
+                    "Math.max(...[...document.querySelectorAll('html, .page, #mdbook-content')].map(it => it.scrollWidth))",
+                );
                 assert!(width.as_u64().unwrap() <= 360, "{} is {width} wide", file.display());
                 pages += 1;
             }
