@@ -5,7 +5,8 @@
 //! - ronn, cargo, go-md2man: the first heading, as `name(1) -- text`, `name(1)` or `name 1 "date" "source" "manual"`;
 //! - where nothing is said, the name of the file: `podman-run.1.md`.
 //!
-//! What belongs to no part of the `.TH` line becomes a section of its own at the end, so that it is not lost.
+//! Authors and the pages to see become sections at the end, if the page has none; other keys of YAML are for other
+//! programs.
 
 use crate::frontmatter::is_date;
 use std::path::Path;
