@@ -64,8 +64,9 @@ impl Backend for Man {
                 };
                 let head = format!(".TH {title} {} {} {origin} {manual}", page.section, page.date);
                 writer.line(head.trim_end());
-                // The register is for groff's macros, which set hyphenation anew after some of them.
+                // The register and the string are for groff's macros, which set hyphenation and adjustment anew.
                 writer.line(".nr HY 0");
+                writer.line(".ds AD l");
                 writer.line(".nh");
                 writer.line(".ad l");
             }
