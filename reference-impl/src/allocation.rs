@@ -1,8 +1,10 @@
 //! fallocate(2).
 
 use crate::call::{Caller, Fd};
+use crate::durability::errno;
+use crate::extents::Extent;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Ino, Kind};
 use crate::mode::Mode;
 use crate::rules::{Allocation, Op};
 use crate::store::BLOCK;
@@ -62,16 +64,18 @@ impl State {
                     return Err(Errno::EINVAL);
                 }
                 self.clear(ino, from, to, false)?;
-                self.shift(ino, last, first);
-                return self.resize(ino, size - (to - from));
+                self.inode_mut(ino).map.shift(last, first);
+                self.resize(ino, size - (to - from))?;
+                return self.commit();
             }
             () if mode.contains(Mode::INSERT_RANGE) => {
                 if !aligned || from >= size {
                     return Err(Errno::EINVAL);
                 }
                 let grown = size.checked_add(to - from).ok_or(Errno::EFBIG)?;
-                self.shift(ino, first, last);
-                return self.resize(ino, grown);
+                self.inode_mut(ino).map.shift(first, last);
+                self.resize(ino, grown)?;
+                return self.commit();
             }
             () if mode.contains(Mode::UNSHARE_RANGE) => {
                 for block in self.mapped(ino, first, last) {
@@ -97,16 +101,16 @@ impl State {
 
     /// Gives every hole of [first, last) a place, written as zeros or not.
     fn fill(&mut self, ino: Ino, first: u64, last: u64, written: bool) -> Result<(), Errno> {
-        let present = self.inode(ino).map.range(first..last).count() as u64;
-        if last - first - present > self.allocator.free() as u64 {
-            return Err(Errno::ENOSPC);
-        }
-        for block in first..last {
-            if !self.inode(ino).map.contains_key(&block) {
-                let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
-                self.store.block_mut(address).fill(0);
-                self.inode_mut(ino).map.insert(block, Extent { address, written });
+        let present: u64 = self.inode(ino).map.runs(first..last).map(|run| run.count).sum();
+        self.make_room((last - first - present) as usize)?;
+        let mut next = first;
+        while let Some(block) = self.inode(ino).map.hole(next..last) {
+            next = block + 1;
+            let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+            if written {
+                self.store.zero(address).map_err(errno)?;
             }
+            self.inode_mut(ino).map.insert(block, Extent { address, written });
         }
         Ok(())
     }
@@ -120,11 +124,14 @@ impl State {
                 self.zero_within_block(ino, start, end)?;
             } else if !keep {
                 self.release_block(ino, block);
-            } else if self.inode(ino).map.get(&block).is_some_and(|extent| self.allocator.is_shared(extent.address)) {
-                self.release_block(ino, block);
-                self.fill(ino, block, block + 1, false)?;
-            } else if let Some(extent) = self.inode_mut(ino).map.get_mut(&block) {
-                extent.written = false;
+            } else if let Some(extent) = self.inode(ino).map.get(block) {
+                if self.allocator.references(extent.address) > 1 {
+                    self.make_room(1)?;
+                    self.release_block(ino, block);
+                    self.fill(ino, block, block + 1, false)?;
+                } else {
+                    self.inode_mut(ino).map.insert(block, Extent { written: false, ..extent });
+                }
             }
         }
         Ok(())
@@ -132,13 +139,7 @@ impl State {
 
     /// The blocks of [first, last) that are not holes.
     fn mapped(&self, ino: Ino, first: u64, last: u64) -> Vec<u64> {
-        self.inode(ino).map.range(first..last.max(first)).map(|(block, _)| *block).collect()
-    }
-
-    /// Moves the blocks from `from` on to `to` on.
-    fn shift(&mut self, ino: Ino, from: u64, to: u64) {
-        let tail = self.inode_mut(ino).map.split_off(&from);
-        self.inode_mut(ino).map.extend(tail.into_iter().map(|(block, extent)| (block - from + to, extent)));
+        self.inode(ino).map.blocks(first..last).collect()
     }
 }
 

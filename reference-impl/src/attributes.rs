@@ -122,8 +122,8 @@ impl State {
         if grow {
             self.resize(ino, len.unsigned_abs())?;
         }
-        self.commit_state(ino);
-        Ok(())
+        // What is not durable is not sealed.
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
     }
 
     /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
@@ -139,7 +139,6 @@ impl State {
         file.sealed_by = None;
         file.ctime = if keep_ctime { file.ctime } else { now };
         file.mtime = if touch_mtime { now } else { file.mtime };
-        self.commit_state(ino);
-        Ok(())
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)
     }
 }

@@ -1,13 +1,16 @@
 //! Data: reading, writing, and where it all goes.
 
 use crate::call::{Caller, Fd, Whence};
+use crate::durability::errno;
+use crate::extents::{Extent, Run};
 use crate::fs::State;
-use crate::inode::{Extent, INLINE, Ino, Kind};
+use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
 use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use std::ops::Range;
 
 /// No file is larger: the offsets of the calls are signed.
 const LARGEST: u64 = i64::MAX as u64;
@@ -25,7 +28,7 @@ impl State {
         }
         let at = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
         let data = self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Read, |fs| {
-            Ok(fs.read_at(descriptor.ino, at, len))
+            fs.read_at(descriptor.ino, at, len)
         })?;
         if offset.is_none() {
             self.advance(fd, at + data.len() as u64);
@@ -34,24 +37,28 @@ impl State {
     }
 
     /// The bytes of [at, at + len) that are inside the size.
-    pub(crate) fn read_at(&self, ino: Ino, at: u64, len: usize) -> Vec<u8> {
-        let file = self.inode(ino);
+    pub(crate) fn read_at(&mut self, ino: Ino, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
+        // Only the field, so that the store can be used beside it.
+        let file = &self.inodes[&ino];
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
         let mut position = at;
         if let Some(inline) = &file.inline {
-            return inline.get(at as usize..end as usize).unwrap_or_default().to_vec();
+            return Ok(inline.get(at as usize..end as usize).unwrap_or_default().to_vec());
         }
         while position < end {
             let (block, within) = (position / BLOCK as u64, (position % BLOCK as u64) as usize);
             let count = (BLOCK - within).min((end - position) as usize);
-            match file.map.get(&block).filter(|extent| extent.written) {
-                Some(extent) => data.extend_from_slice(&self.store.block(extent.address)[within..within + count]),
+            match file.map.get(block).filter(|extent| extent.written) {
+                Some(extent) => {
+                    let contents = self.store.read(extent.address).map_err(errno)?;
+                    data.extend_from_slice(&contents[within..within + count]);
+                }
                 None => data.resize(data.len() + count, 0),
             }
             position += count as u64;
         }
-        data
+        Ok(data)
     }
 
     pub(crate) fn write(
@@ -112,9 +119,10 @@ impl State {
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
         let needed = touched.clone().filter(|block| self.overwritable(ino, *block).is_none()).count();
         let wanted = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { needed };
-        if wanted > self.allocator.free() {
+        if wanted > self.free() {
             return Err(Errno::ENOSPC);
         }
+        self.make_room(needed)?;
         if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
             self.relocate(ino);
         }
@@ -125,7 +133,7 @@ impl State {
             let (bytes, later) = rest.split_at((BLOCK - within).min(rest.len()));
             rest = later;
             let address = self.place(ino, block)?;
-            self.store.block_mut(address)[within..within + bytes.len()].copy_from_slice(bytes);
+            self.store.write(address, within, bytes).map_err(errno)?;
             if self.has(Quirk::PunchZeros) && bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0) {
                 self.release_block(ino, block);
             }
@@ -148,11 +156,11 @@ impl State {
     /// Writes into the inode, if the file is small enough and has no storage of its own.
     fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
         let end = at + data.len() as u64;
-        let file = self.inode_mut(ino);
+        let file = self.inode(ino);
         if end.max(file.size) > INLINE || !file.map.is_empty() || (file.inline.is_none() && file.size > 0) {
             return false;
         }
-        let inline = file.inline.get_or_insert_default();
+        let inline = self.inode_mut(ino).inline.get_or_insert_default();
         inline.resize(inline.len().max(end as usize), 0);
         inline[at as usize..end as usize].copy_from_slice(data);
         self.written(ino, end);
@@ -162,55 +170,59 @@ impl State {
     /// Gives the data of a small file a place on storage.
     pub(crate) fn spill(&mut self, ino: Ino) -> Result<(), Errno> {
         let Some(data) = self.inode(ino).inline.clone() else { return Ok(()) };
+        if !data.is_empty() {
+            // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
+            self.make_room(1)?;
+            let address = self.place(ino, 0)?;
+            self.store.write(address, 0, &data).map_err(errno)?;
+        }
         self.inode_mut(ino).inline = None;
-        if data.is_empty() {
-            return Ok(());
-        }
-        match self.place(ino, 0) {
-            Ok(address) => self.store.block_mut(address)[..data.len()].copy_from_slice(&data),
-            Err(errno) => {
-                self.inode_mut(ino).inline = Some(data);
-                return Err(errno);
-            }
-        }
         Ok(())
     }
 
     /// The block can be overwritten where it is: written, and of this file alone.
     fn overwritable(&self, ino: Ino, block: u64) -> Option<Address> {
-        let extent = self.inode(ino).map.get(&block)?;
-        (!self.allocator.is_shared(extent.address)).then_some(extent.address)
+        let extent = self.inode(ino).map.get(block)?;
+        // A block that another file has given up is still that file's, if the power goes now.
+        (self.allocator.references(extent.address) == 1).then_some(extent.address)
     }
 
     /// A place of its own for a block of a file, with what it held.
     pub(crate) fn place(&mut self, ino: Ino, block: u64) -> Result<Address, Errno> {
-        let old = self.inode(ino).map.get(&block).copied();
+        let old = self.inode(ino).map.get(block);
         let address = match self.overwritable(ino, block) {
             Some(address) => address,
-            None => self.allocator.allocate().ok_or(Errno::ENOSPC)?,
+            None => {
+                // Most callers have seen to it for the whole call.
+                if self.allocator.free() == 0 {
+                    self.make_room(1)?;
+                }
+                self.allocator.allocate().ok_or(Errno::ENOSPC)?
+            }
         };
         match old.filter(|extent| extent.written) {
-            Some(extent) if extent.address != address => self.store.copy(extent.address, address),
-            Some(_) => (),
-            None => self.store.block_mut(address).fill(0),
+            Some(extent) if extent.address == address => return Ok(address),
+            Some(extent) => self.store.copy(extent.address, address).map_err(errno)?,
+            None => self.store.zero(address).map_err(errno)?,
         }
         if let Some(extent) = old.filter(|extent| extent.address != address) {
-            self.allocator.release(extent.address);
+            self.release(extent.address);
         }
         self.inode_mut(ino).map.insert(block, Extent { address, written: true });
         Ok(address)
     }
 
     pub(crate) fn release_block(&mut self, ino: Ino, block: u64) {
-        if let Some(extent) = self.inode_mut(ino).map.remove(&block) {
-            self.allocator.release(extent.address);
-        }
+        self.release_range(ino, block..block + 1);
+    }
+
+    fn release_range(&mut self, ino: Ino, blocks: Range<u64>) {
+        let runs = self.inode_mut(ino).map.remove(blocks);
+        runs.iter().flat_map(Run::addresses).for_each(|at| self.release(at));
     }
 
     pub(crate) fn release_all(&mut self, ino: Ino) {
-        for extent in std::mem::take(&mut self.inode_mut(ino).map).into_values() {
-            self.allocator.release(extent.address);
-        }
+        self.release_range(ino, 0..u64::MAX);
     }
 
     fn advance(&mut self, fd: Fd, position: u64) {
@@ -233,7 +245,7 @@ impl State {
             Whence::Hole => self.guarded(caller, descriptor.ino, descriptor.writable(), Op::SeekHole, |fs| {
                 let file = fs.inode(descriptor.ino);
                 let from = offset as u64 / BLOCK as u64;
-                let hole = (from..file.blocks()).find(|block| !file.map.contains_key(block));
+                let hole = file.map.hole(from..file.blocks());
                 Ok(hole.map_or(size, |block| (block * BLOCK as u64).max(offset as u64)) as i64)
             })?,
         };
@@ -244,14 +256,13 @@ impl State {
     pub(crate) fn sync(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
         let descriptor = self.descriptor(fd)?.clone();
         self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.allocator.free() == 0 {
+            if fs.has(Quirk::SyncNeedsSpace) && fs.free() == 0 {
                 return Err(Errno::ENOSPC);
             }
             if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
                 fs.relocate(descriptor.ino);
             }
-            fs.commit();
-            Ok(())
+            fs.commit()
         })
     }
 
@@ -278,8 +289,7 @@ impl State {
         if size < old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
-            let blocks: Vec<u64> = self.inode(ino).map.range(beyond..).map(|(block, _)| *block).collect();
-            blocks.into_iter().for_each(|block| self.release_block(ino, block));
+            self.release_range(ino, beyond..u64::MAX);
         }
         let now = self.now();
         let file = self.inode_mut(ino);
@@ -292,9 +302,9 @@ impl State {
     pub(crate) fn zero_within_block(&mut self, ino: Ino, from: u64, to: u64) -> Result<(), Errno> {
         let block = from / BLOCK as u64;
         let start = block * BLOCK as u64;
-        if from < to && self.inode(ino).map.get(&block).is_some_and(|extent| extent.written) {
+        if from < to && self.inode(ino).map.get(block).is_some_and(|extent| extent.written) {
             let address = self.place(ino, block)?;
-            self.store.block_mut(address)[(from - start) as usize..(to - start) as usize].fill(0);
+            self.store.write(address, (from - start) as usize, &vec![0; (to - from) as usize]).map_err(errno)?;
         }
         Ok(())
     }
@@ -313,7 +323,7 @@ impl State {
         let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
         let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
         let data = self.guarded(caller, source.ino, source.writable(), Op::CopyFrom, |fs| {
-            Ok(fs.read_at(source.ino, from_offset, len))
+            fs.read_at(source.ino, from_offset, len)
         })?;
         let op = Op::CopyInto { offset: to_offset, len: data.len() as u64 };
         let shares = |fs: &Self| {

@@ -1,14 +1,20 @@
 //! The file system: its state, and the way every call takes through the rules.
 
+use crate::cache::Store;
 use crate::call::{Call, Caller, Fd, MapId, Outcome, Reply};
-use crate::durability::Committed;
+use crate::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
+use crate::durability::{Commits, format, growth};
+use crate::image::{ImageError, Layout, Options};
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::{Answer, Op, Request, rule_for};
-use crate::store::{Address, Allocator, BLOCK, Store};
+use crate::store::{Address, Allocator, BLOCK};
+use crate::tracked::Tracked;
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) const ROOT: Ino = 1;
@@ -45,12 +51,12 @@ pub(crate) struct Mapping {
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) allocator: Allocator,
-    pub(crate) inodes: BTreeMap<Ino, Inode>,
-    pub(crate) names: BTreeMap<String, Ino>,
+    pub(crate) inodes: Tracked<Ino, Inode>,
+    pub(crate) names: Tracked<String, Ino>,
     pub(crate) descriptors: BTreeMap<Fd, Descriptor>,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Ino>,
-    pub(crate) committed: Option<Committed>,
+    pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
     intruder: Option<(Caller, Call)>,
@@ -61,12 +67,15 @@ pub(crate) struct State {
     violation: Option<Violation>,
 }
 
-/// A file system in memory. Clones are the same file system.
+/// A file system, in memory or on an image. Clones are the same file system.
 #[derive(Clone, Debug)]
 pub struct Fs(Arc<Mutex<State>>);
 
+/// How many blocks a file system in memory has in its cache: 16 MiB.
+const CACHE: usize = 4096;
+
 impl Fs {
-    /// An empty file system on storage of so many blocks of [`BLOCK`] bytes.
+    /// An empty file system in memory, with so many blocks of [`BLOCK`] bytes for data.
     pub fn new(blocks: usize) -> Self {
         Self::with(blocks, None)
     }
@@ -77,23 +86,58 @@ impl Fs {
     }
 
     fn with(blocks: usize, violation: Option<Violation>) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            store: Store::new(blocks),
-            allocator: Allocator::new(blocks),
-            inodes: BTreeMap::from([(ROOT, Inode::new(Kind::Directory, 0o755, 0))]),
-            names: BTreeMap::new(),
+        let mut disk = VolatileDisk::new(MemoryDisk::new(Layout::around(blocks as u64)));
+        format(&mut disk, &Options::default())
+            .and_then(|()| Self::begin(Box::new(disk), CACHE, false, violation))
+            .expect("memory has no errors, and an image just made none either")
+    }
+
+    /// Mounts the image in a file or on a block device, with `cache` bytes of it in memory at most. The image is
+    /// locked: no other process can open it.
+    pub fn open(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
+        let disk = FileDisk::open(path, read_only)
+            .map_err(|error| ImageError::io(format!("opening {}", path.display()), error))?;
+        Self::mount(Box::new(disk), cache, read_only)
+    }
+
+    /// Mounts the image on a disk. Mounting writes nothing.
+    pub fn mount(disk: Box<dyn Disk>, cache: usize, read_only: bool) -> Result<Self, ImageError> {
+        Self::begin(disk, cache / BLOCK, read_only, None)
+    }
+
+    /// Makes everything durable. Descriptors are of no use any more.
+    pub fn unmount(self) -> Result<(), Errno> {
+        let mut state = self.state();
+        state.descriptors.clear();
+        state.commit()
+    }
+
+    fn begin(
+        mut disk: Box<dyn Disk>,
+        cache: usize,
+        read_only: bool,
+        violation: Option<Violation>,
+    ) -> Result<Self, ImageError> {
+        let (log, metadata) = crate::fsck::open(&mut *disk)?;
+        let mut state = State {
+            store: Store::new(disk, log.layout.first_data(), log.layout.data_blocks(), cache),
+            allocator: Allocator::of(Vec::new()),
+            inodes: Tracked::settled(BTreeMap::new()),
+            names: Tracked::settled(BTreeMap::new()),
             descriptors: BTreeMap::new(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
-            committed: None,
+            commits: Commits::new(log.clone(), Vec::new(), read_only),
             losing_power: false,
             intruder: None,
             intruded: None,
-            next: ROOT + 1,
-            clock: 0,
-            read_only: false,
+            next: 0,
+            clock: metadata.clock,
+            read_only,
             violation,
-        })))
+        };
+        state.adopt(log, metadata);
+        Ok(Self(Arc::new(Mutex::new(state))))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -131,7 +175,7 @@ impl Fs {
     pub fn agent(&self, fd: Fd) -> Result<Agent, Errno> {
         let state = self.state();
         let file = state.inode(state.descriptor(fd)?.ino);
-        let place = |block| file.map.get(&block).map(|extent| extent.address).ok_or(Errno::EINVAL);
+        let place = |block| file.map.get(block).map(|extent| extent.address).ok_or(Errno::EINVAL);
         let places = (0..file.blocks()).map(place).collect::<Result<_, _>>()?;
         Ok(Agent { fs: self.clone(), places })
     }
@@ -145,17 +189,20 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`].
+    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`]. Nothing comes back if the
+    /// disk fails.
     pub fn read(&self, offset: usize, len: usize) -> Vec<u8> {
-        let state = self.fs.state();
-        self.span(offset, len).iter().flat_map(|at| state.store.block(*at).to_vec()).collect()
+        let mut state = self.fs.state();
+        let blocks = self.span(offset, len).iter().map(|at| state.agent_reads(*at));
+        blocks.collect::<io::Result<Vec<_>>>().unwrap_or_default().concat()
     }
 
     /// Writes to what was at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
     pub fn write(&self, offset: usize, data: &[u8]) {
         let mut state = self.fs.state();
         for (at, bytes) in self.span(offset, data.len()).iter().zip(data.as_chunks::<BLOCK>().0) {
-            state.agent_wrote(*at, bytes);
+            // A device that fails tells its own driver, not the file system.
+            let _ = state.agent_wrote(*at, bytes);
         }
     }
 
@@ -166,6 +213,10 @@ impl Agent {
 
 impl State {
     pub(crate) fn call(&mut self, caller: Caller, call: &Call) -> Outcome {
+        match growth(call) {
+            0 => (),
+            bytes => self.reserve(bytes)?,
+        }
         match call {
             Call::Open { name, flags, mode } => self.open(caller, name, *flags, *mode).map(|fd| number(fd.into())),
             Call::Close { fd } => self.close(*fd).map(zero),
@@ -197,10 +248,7 @@ impl State {
             Call::Register { map } => self.register(caller, *map).map(|id| number(id as i64)),
             Call::Unregister { registration } => self.unregister(*registration).map(zero),
             Call::Cycle => self.cycle().map(zero),
-            Call::PowerLoss { during } => {
-                self.power_loss(caller, during.as_deref());
-                Ok(number(0))
-            }
+            Call::PowerLoss { during } => self.power_loss(caller, during.as_deref()).map(zero),
             Call::Clone { from, to } => self.clone_file(caller, *from, *to).map(zero),
             Call::Map { fd, len, shared, write } => {
                 self.map(caller, *fd, *len, *shared, *write).map(|id| number(id as i64))
@@ -230,7 +278,7 @@ impl State {
             Call::GetXflags { fd } => self.xflags(caller, *fd).map(|flags| number(flags.into())),
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(caller, *fd, *set, *clear).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.change_flags(caller, *fd, *set, *clear).map(zero),
-            Call::FreeSpace => Ok(length(self.allocator.free() * BLOCK)),
+            Call::FreeSpace => Ok(length(self.free() * BLOCK)),
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
             Call::Swapon { fd } => self.swapon(caller, *fd).map(zero),
             Call::Swapoff { fd } => self.swapoff(caller, *fd).map(zero),
@@ -250,10 +298,11 @@ impl State {
         let request = Request {
             op,
             file,
-            shared: file.map.values().any(|extent| self.allocator.is_shared(extent.address)),
+            // Only sealing looks at it, and it takes a look at every block.
+            shared: matches!(op, Op::Seal(_)) && file.map.addresses().any(|at| self.is_shared(at)),
             caller,
             writable,
-            full: self.allocator.free() == 0,
+            full: self.free() == 0,
             read_only: self.read_only,
         };
         let Some(rule) = rule_for(&request) else {
@@ -322,9 +371,9 @@ impl State {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
         }
         if self.has(Quirk::RefusalHarmsOthers) {
-            let others = self.inodes.iter().filter(|(other, _)| **other != ino).flat_map(|(_, file)| file.map.values());
-            let places: Vec<Address> = others.map(|extent| extent.address).collect();
-            places.into_iter().for_each(|at| self.store.block_mut(at).fill(0));
+            let others = self.inodes.iter().filter(|(other, _)| **other != ino);
+            let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
+            places.into_iter().filter_map(|at| self.store.zero(at).err()).for_each(drop);
         }
         if self.has(Quirk::RefusalWaits) {
             std::thread::sleep(std::time::Duration::from_millis(1200));

@@ -39,11 +39,13 @@ impl State {
         })
     }
 
-    pub(crate) fn load(&self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn load(&mut self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
         self.within(mapping, offset, len)?;
-        let mut data = self.read_at(mapping.ino, offset as u64, len);
+        let ino = mapping.ino;
+        let mut data = self.read_at(ino, offset as u64, len)?;
         data.resize(len, 0);
+        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
         for (index, byte) in data.iter_mut().enumerate() {
             *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
         }
@@ -113,11 +115,11 @@ impl State {
             return Err(Errno::EPERM);
         }
         self.guarded(caller, ino, true, Op::Swapon, |fs| {
+            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len())?;
             let file = fs.inode(ino);
-            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len());
             match () {
                 () if file.kind != Kind::Regular || file.hole().is_some() || magic != SWAP_MAGIC => Err(Errno::EINVAL),
-                () if file.map.values().any(|extent| fs.allocator.is_shared(extent.address)) => Err(Errno::EINVAL),
+                () if file.map.addresses().any(|at| fs.is_shared(at)) => Err(Errno::EINVAL),
                 () if file.swap => Err(Errno::EBUSY),
                 () if file.links == 0 => Err(Errno::ENOENT),
                 () => {

@@ -1,32 +1,26 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
 use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
-use crate::store::{Address, BLOCK};
+use crate::extents::ExtentMap;
+use crate::store::BLOCK;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The number of an inode.
 pub(crate) type Ino = u64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Regular,
     Directory,
     Fifo,
 }
 
-/// Where one block of a file lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) address: Address,
-    /// False: allocated, reads as zeros until it is written.
-    pub(crate) written: bool,
-}
-
 /// Files up to this size, in bytes, keep their data in the inode until they grow.
 pub(crate) const INLINE: u64 = 64;
 
-/// A file. `map` goes from the number of a block in the file to its place; what is missing is a hole.
-#[derive(Clone, Debug)]
+/// A file. What is not skipped here is on the storage; the map is written apart, so that a commit need not have all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
     pub(crate) mode: u32,
@@ -39,16 +33,24 @@ pub(crate) struct Inode {
     pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
-    pub(crate) map: BTreeMap<u64, Extent>,
+    #[serde(skip)]
+    pub(crate) map: ExtentMap,
+    /// It may share blocks with other files: a block that two files have is right only if both say so.
+    pub(crate) shares: bool,
     /// The data of a small file, which then has no map.
     pub(crate) inline: Option<Vec<u8>>,
     pub(crate) sealed: bool,
     /// The descriptor that sealed the file: only a violation looks at it.
+    #[serde(skip)]
     pub(crate) sealed_by: Option<Fd>,
+    #[serde(skip)]
     pub(crate) descriptors: usize,
+    #[serde(skip)]
     pub(crate) mappings: usize,
+    #[serde(skip)]
     pub(crate) registrations: usize,
     /// It is an active swap file.
+    #[serde(skip)]
     pub(crate) swap: bool,
 }
 
@@ -66,7 +68,8 @@ impl Inode {
             xattrs: BTreeMap::new(),
             flags: 0,
             xflags: 0,
-            map: BTreeMap::new(),
+            map: ExtentMap::default(),
+            shares: false,
             inline: None,
             sealed: false,
             sealed_by: None,
@@ -84,11 +87,11 @@ impl Inode {
 
     /// The first block of [0, size) that is a hole.
     pub(crate) fn hole(&self) -> Option<u64> {
-        (0..self.blocks()).find(|block| !self.map.contains_key(block))
+        self.map.hole(0..self.blocks())
     }
 
     pub(crate) fn has_unwritten(&self) -> bool {
-        self.map.range(..self.blocks()).any(|(_, extent)| !extent.written)
+        self.map.runs(0..self.blocks()).any(|run| !run.written)
     }
 
     pub(crate) fn is_mapped(&self) -> bool {

@@ -167,6 +167,10 @@ impl State {
         if read_only && self.descriptors.values().any(Descriptor::writable) {
             return Err(Errno::EBUSY);
         }
+        match self.commits.frozen() {
+            Some(frozen) if !read_only => return Err(frozen),
+            _ => self.commit()?,
+        }
         self.read_only = read_only;
         Ok(())
     }

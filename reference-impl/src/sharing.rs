@@ -1,8 +1,9 @@
 //! Calls that make files share storage, or exchange it.
 
 use crate::call::{Caller, Fd};
+use crate::extents::Run;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Ino, Kind};
 use crate::rules::Op;
 use crate::store::BLOCK;
 use nix::errno::Errno;
@@ -30,9 +31,10 @@ impl State {
 
     /// Makes `count` blocks of one file blocks of another as well.
     pub(crate) fn share(&mut self, source: Ino, first: u64, target: Ino, at: u64, count: u64) {
+        (self.inode_mut(source).shares, self.inode_mut(target).shares) = (true, true);
         for step in 0..count {
             self.release_block(target, at + step);
-            if let Some(extent) = self.inode(source).map.get(&(first + step)).copied() {
+            if let Some(extent) = self.inode(source).map.get(first + step) {
                 self.allocator.share(extent.address);
                 self.inode_mut(target).map.insert(at + step, extent);
             }
@@ -44,7 +46,7 @@ impl State {
         let (source, target) = (self.descriptor(from)?.ino, self.descriptor(to)?.ino);
         self.guarded(caller, source, true, Op::DedupeFrom, |fs| {
             fs.guarded(caller, target, true, Op::DedupeInto, |fs| {
-                if fs.read_at(source, 0, len) != fs.read_at(target, 0, len) {
+                if fs.read_at(source, 0, len)? != fs.read_at(target, 0, len)? {
                     return Err(Errno::EBADE);
                 }
                 fs.spill(source)?;
@@ -63,15 +65,16 @@ impl State {
                 let now = fs.now();
                 let take = |fs: &mut Self, ino: Ino| {
                     let file = fs.inode_mut(ino);
-                    (std::mem::take(&mut file.map), file.inline.take(), file.size)
+                    (std::mem::take(&mut file.map), file.inline.take(), file.size, file.shares)
                 };
                 let (a, b) = (take(fs, one), take(fs, other));
-                for (ino, (map, inline, size)) in [(one, b), (other, a)] {
+                for (ino, (map, inline, size, shares)) in [(one, b), (other, a)] {
                     let file = fs.inode_mut(ino);
-                    (file.map, file.inline, file.size) = (map, inline, size);
+                    (file.map, file.inline, file.size, file.shares) = (map, inline, size, shares);
                     (file.mtime, file.ctime) = (now, now);
                 }
-                Ok(())
+                // A write to one file must not reach what is the other's until this is committed.
+                fs.commit()
             })
         })
     }
@@ -82,8 +85,9 @@ impl State {
             self.inodes.iter().filter(|(_, i)| i.kind == Kind::Regular).map(|(ino, _)| *ino).collect();
         self.guarded_all(caller, &files, Op::Snapshot, &mut |fs| {
             // Nothing here reads snapshots, so that the storage is kept is all there is to them.
-            let extents = files.iter().flat_map(|ino| fs.inode(*ino).map.values().copied()).collect::<Vec<Extent>>();
-            extents.iter().for_each(|extent| fs.allocator.share(extent.address));
+            let runs = files.iter().flat_map(|ino| fs.inode(*ino).map.all().copied()).collect::<Vec<Run>>();
+            files.iter().for_each(|ino| fs.inode_mut(*ino).shares = true);
+            fs.keep(runs);
             Ok(())
         })
     }

@@ -1,0 +1,219 @@
+//! Whether an image is consistent. A mount takes the same look, and refuses what is not.
+
+use crate::disk::Disk;
+use crate::durability::references;
+use crate::extents::LAST_BLOCK;
+use crate::fs::ROOT;
+use crate::image::{ImageError, Superblock, uuid};
+use crate::inode::{INLINE, Ino, Inode, Kind};
+use crate::log::{Log, Metadata, recover};
+use crate::store::BLOCK;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 255;
+/// No number and no time comes near these, so that counting on from them cannot overflow.
+const HIGHEST: u64 = u64::MAX >> 1;
+const LATEST: i128 = i64::MAX as i128 * 1_000_000_000;
+
+/// One inconsistency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where it shows: a block of the image, or an inode with its first name.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+impl From<&ImageError> for Finding {
+    fn from(error: &ImageError) -> Self {
+        match error {
+            ImageError::Io { what, error } => Self { place: what.clone(), what: error.to_string() },
+            ImageError::Wrong { block, what, expected, found } => {
+                Self { place: format!("block {block}"), what: format!("{what}: expected {expected}, found {found}") }
+            }
+            ImageError::Inconsistent(finding) => finding.clone(),
+        }
+    }
+}
+
+/// What there is on an image, and what is wrong with it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The identity of the image.
+    pub uuid: String,
+    /// Its name.
+    pub label: String,
+    /// Blocks of [`BLOCK`] bytes, metadata included.
+    pub blocks: u64,
+    /// Blocks that files or snapshots have.
+    pub used: usize,
+    /// Inodes, directories included.
+    pub inodes: usize,
+    /// Files that are sealed.
+    pub sealed: usize,
+    /// Every inconsistency.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads all metadata of an image and looks for inconsistencies. It writes nothing.
+///
+/// Fails if there is no file system that could be checked, or if the disk cannot be read.
+pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
+    let superblock = Superblock::read(disk, 0).or_else(|error| Superblock::read(disk, 1).map_err(|_| error))?.0;
+    let mut notes = Vec::new();
+    let mut report = Report {
+        uuid: uuid(&superblock.layout().uuid),
+        label: superblock.label(),
+        blocks: superblock.layout().blocks,
+        used: 0,
+        inodes: 0,
+        sealed: 0,
+        findings: Vec::new(),
+    };
+    match recover(disk, &mut notes) {
+        Ok((log, metadata)) => {
+            let blocks = log.layout.data_blocks();
+            report.used = references(&metadata, blocks).iter().filter(|count| **count > 0).count();
+            report.inodes = metadata.inodes.len();
+            report.sealed = metadata.inodes.values().filter(|file| file.sealed).count();
+            report.findings = examine(&metadata, blocks);
+        }
+        Err(error @ ImageError::Io { .. }) => return Err(error),
+        Err(error) => notes.push(error),
+    }
+    report.findings.splice(0..0, notes.iter().map(Finding::from));
+    Ok(report)
+}
+
+/// Reads an image that is to be mounted. Fails if anything is wrong that a file system could stumble over.
+pub(crate) fn open(disk: &mut dyn Disk) -> Result<(Log, Metadata), ImageError> {
+    let (log, metadata) = recover(disk, &mut Vec::new())?;
+    match examine(&metadata, log.layout.data_blocks()).into_iter().next() {
+        Some(finding) => Err(ImageError::Inconsistent(finding)),
+        None => Ok((log, metadata)),
+    }
+}
+
+/// What is wrong with metadata whose checksums are right.
+fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
+    let names = first_names(metadata);
+    let place = |ino: Ino| match names.get(&ino) {
+        Some(name) => format!("inode {ino} ({name:?})"),
+        None => format!("inode {ino}"),
+    };
+    let mut findings = Vec::new();
+    let mut find = |place: String, what: String| findings.push(Finding { place, what });
+    let highest = metadata.inodes.keys().next_back().copied().unwrap_or_default();
+    if metadata.next < highest || metadata.next > HIGHEST {
+        find("volume".into(), format!("the next number is {}, after inode {highest}", metadata.next));
+    }
+    if metadata.clock.abs() > LATEST {
+        find("volume".into(), format!("the time is {}", metadata.clock));
+    }
+    match metadata.inodes.get(&ROOT) {
+        Some(root) if root.kind == Kind::Directory => (),
+        Some(root) => find(place(ROOT), format!("the root is a {:?}", root.kind)),
+        None => find(place(ROOT), "there is no root".into()),
+    }
+    let references = references(metadata, blocks);
+    for (ino, file) in &metadata.inodes {
+        wrong_with(file, &references).into_iter().for_each(|what| find(place(*ino), what));
+    }
+    twice(metadata, &references).into_iter().for_each(|(ino, what)| find(place(ino), what));
+    in_names(metadata).into_iter().for_each(|(ino, what)| find(place(ino), what));
+    findings
+}
+
+/// The first name of each inode.
+fn first_names(metadata: &Metadata) -> BTreeMap<Ino, &str> {
+    metadata.names.iter().rev().map(|(name, ino)| (*ino, name.as_str())).collect()
+}
+
+/// What is wrong with one inode, by itself.
+fn wrong_with(file: &Inode, references: &[u32]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut test = |ok: bool, what: &dyn Fn() -> String| {
+        if !ok {
+            wrong.push(what())
+        }
+    };
+    let regular = file.kind == Kind::Regular;
+    test(file.size.div_ceil(BLOCK as u64) <= LAST_BLOCK, &|| format!("a size of {} bytes", file.size));
+    test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {:?} with data", file.kind));
+    test(regular || !file.sealed, &|| format!("a sealed {:?}", file.kind));
+    test(file.xattrs.keys().all(|key| !key.contains('\0')), &|| "an extended attribute with NUL in its name".into());
+    if let Some(inline) = &file.inline {
+        let len = inline.len();
+        test(len as u64 == file.size, &|| format!("{len} bytes in the inode, for a size of {}", file.size));
+        test(len as u64 <= INLINE, &|| format!("{len} bytes in the inode, where {INLINE} are the most"));
+        test(file.map.is_empty(), &|| "data in the inode and on storage".into());
+    }
+    if file.sealed {
+        test(file.size > 0, &|| "a sealed file without data".into());
+        test(file.inline.is_none(), &|| "a sealed file with its data in the inode".into());
+        let hole = file.hole().filter(|_| file.inline.is_none());
+        test(hole.is_none(), &|| format!("a sealed file with a hole at block {}", hole.unwrap_or_default()));
+        test(!file.has_unwritten(), &|| "a sealed file with unwritten blocks".into());
+        let shared = file.map.addresses().find(|at| references[*at] > 1);
+        test(shared.is_none(), &|| format!("a sealed file that shares block {}", shared.unwrap_or_default()));
+    }
+    wrong
+}
+
+/// Blocks that are referred to more than once, by inodes one of which does not know.
+fn twice(metadata: &Metadata, references: &[u32]) -> Vec<(Ino, String)> {
+    let unaware = metadata.inodes.iter().filter(|(_, file)| !file.shares);
+    let shared = |(ino, file): (&Ino, &Inode)| {
+        let at = file.map.addresses().find(|at| references[*at] > 1)?;
+        let others: Vec<String> = metadata
+            .inodes
+            .iter()
+            .filter(|(other, file)| *other != ino && file.map.all().any(|run| run.addresses().contains(&at)))
+            .map(|(ino, _)| ino.to_string())
+            .take(3)
+            .collect();
+        let others = if others.is_empty() {
+            "it has twice itself".into()
+        } else {
+            format!("inode {} has as well", others.join(", "))
+        };
+        Some((*ino, format!("block {at} of the storage, which {others}, without being marked as sharing")))
+    };
+    unaware.filter_map(shared).collect()
+}
+
+/// Names against inodes: entries, counts of links, and what cannot be reached.
+fn in_names(metadata: &Metadata) -> Vec<(Ino, String)> {
+    let mut wrong = Vec::new();
+    let mut links: BTreeMap<Ino, u64> = BTreeMap::new();
+    let mut reached = BTreeSet::from([ROOT]);
+    for (name, ino) in &metadata.names {
+        if name.is_empty() || name.len() > LONGEST_NAME || name == "." || name == ".." || name.contains(['/', '\0']) {
+            wrong.push((*ino, format!("{name:?} is not a name")));
+        }
+        match metadata.inodes.get(ino) {
+            Some(_) => *links.entry(*ino).or_default() += 1,
+            None => wrong.push((*ino, format!("{name:?} refers to an inode that does not exist"))),
+        }
+        reached.insert(*ino);
+    }
+    for (ino, file) in metadata.inodes.iter().filter(|(ino, _)| **ino != ROOT) {
+        let names = links.get(ino).copied().unwrap_or_default();
+        if names != file.links {
+            wrong.push((*ino, format!("{} links, where {names} names refer to it", file.links)));
+        }
+        if file.kind == Kind::Directory && !reached.contains(ino) {
+            wrong.push((*ino, "a directory that cannot be reached".into()));
+        }
+    }
+    wrong
+}
