@@ -166,12 +166,12 @@ impl Disk for MemoryDisk {
     }
 }
 
-/// What a disk was asked to do, block by block.
+/// What a disk was asked to do.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the arguments of the calls, under their names")]
 pub enum Event {
-    /// A write of one block; with `fua` it was durable when the call returned.
-    Write { at: u64, data: Box<[u8; BLOCK]>, fua: bool },
+    /// A write of blocks; with `fua` they were durable when the call returned.
+    Write { at: u64, data: Vec<u8>, fua: bool },
     /// A flush.
     Flush,
 }
@@ -229,19 +229,17 @@ impl<D: Disk> Disk for VolatileDisk<D> {
 
     fn write(&mut self, at: u64, data: &[u8]) -> io::Result<()> {
         span(at, data.len(), self.blocks())?;
-        for (at, block) in numbered(at, data) {
-            self.record(|| Event::Write { at, data: block.clone(), fua: false });
-            self.cache.insert(at, block);
-        }
+        self.cache.extend(numbered(at, data));
+        self.record(|| Event::Write { at, data: data.to_vec(), fua: false });
         Ok(())
     }
 
     fn write_fua(&mut self, at: u64, data: &[u8]) -> io::Result<()> {
         self.disk.write_fua(at, data)?;
-        for (at, block) in numbered(at, data) {
+        for (at, _) in numbered(at, data) {
             self.cache.remove(&at);
-            self.record(|| Event::Write { at, data: block, fua: true });
         }
+        self.record(|| Event::Write { at, data: data.to_vec(), fua: true });
         Ok(())
     }
 
@@ -292,10 +290,11 @@ impl Aftermath {
     pub fn done(&mut self, event: &Event) {
         match event {
             Event::Write { at, data, fua: true } => {
-                self.pending.retain(|(other, _)| other != at);
-                put(&mut self.durable, *at, 0, &data[..]);
+                let end = at + (data.len() / BLOCK) as u64;
+                self.pending.retain(|(other, _)| !(*at..end).contains(other));
+                put(&mut self.durable, *at, 0, data);
             }
-            Event::Write { at, data, fua: false } => self.pending.push((*at, data.clone())),
+            Event::Write { at, data, fua: false } => self.pending.extend(numbered(*at, data)),
             Event::Flush => {
                 for (at, data) in self.pending.drain(..) {
                     put(&mut self.durable, at, 0, &data[..]);
@@ -313,11 +312,11 @@ impl Aftermath {
     pub fn disk(&self, doing: &Event, survivors: Survivors, mut choose: impl FnMut(usize) -> usize) -> MemoryDisk {
         let mut bytes = self.durable.clone();
         let mut versions: HashMap<u64, Vec<&Block>> = HashMap::new();
-        let under_way = match doing {
-            Event::Write { at, data, .. } => Some((at, data)),
-            Event::Flush => None,
+        let under_way: Vec<(u64, Block)> = match doing {
+            Event::Write { at, data, .. } => numbered(*at, data).collect(),
+            Event::Flush => Vec::new(),
         };
-        for (at, data) in self.pending.iter().map(|(at, data)| (at, data)).chain(under_way) {
+        for (at, data) in self.pending.iter().chain(&under_way) {
             versions.entry(*at).or_default().push(data);
         }
         let mut versions: Vec<(u64, Vec<&Block>)> = versions.into_iter().collect();

@@ -170,6 +170,12 @@ impl ExtentMap {
         self.changed = if empty { range } else { hull };
     }
 
+    /// The map is that of another file now: all of it is a change.
+    pub(crate) fn given(mut self) -> Self {
+        self.changed = 0..u64::MAX;
+        self
+    }
+
     /// What the log does not have yet: a range, and the runs in it.
     pub(crate) fn changes(&self) -> (Range<u64>, Vec<Run>) {
         (self.changed.clone(), self.runs(self.changed.clone()).collect())

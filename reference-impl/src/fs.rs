@@ -206,6 +206,11 @@ impl Agent {
         }
     }
 
+    /// Where the blocks of the file were, in the order of the file.
+    pub fn places(&self) -> &[Address] {
+        &self.places
+    }
+
     fn span(&self, offset: usize, len: usize) -> &[Address] {
         self.places.get(offset / BLOCK..(offset + len) / BLOCK).unwrap_or_default()
     }

@@ -70,7 +70,7 @@ impl State {
                 let (a, b) = (take(fs, one), take(fs, other));
                 for (ino, (map, inline, size, shares)) in [(one, b), (other, a)] {
                     let file = fs.inode_mut(ino);
-                    (file.map, file.inline, file.size, file.shares) = (map, inline, size, shares);
+                    (file.map, file.inline, file.size, file.shares) = (map.given(), inline, size, shares);
                     (file.mtime, file.ctime) = (now, now);
                 }
                 // A write to one file must not reach what is the other's until this is committed.
