@@ -64,6 +64,14 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+impl Report {
+    /// About a disk that has no file system.
+    pub fn empty(blocks: u64, finding: Finding) -> Self {
+        let (uuid, label) = (String::new(), String::new());
+        Self { uuid, label, blocks, used: 0, inodes: 0, sealed: 0, findings: vec![finding] }
+    }
+}
+
 /// Reads all metadata of an image and looks for inconsistencies. It writes nothing.
 ///
 /// Fails if there is no file system that could be checked, or if the disk cannot be read.

@@ -260,6 +260,9 @@ impl Superblock {
 
     /// Reads one copy.
     pub(crate) fn read(disk: &mut dyn Disk, block: u64) -> Result<(Self, Layout), ImageError> {
+        if disk.blocks() <= FIRST_AREA {
+            return Err(ImageError::wrong(block, "size", "an image", format!("{} blocks", disk.blocks())));
+        }
         let data = read(disk, block, 1)?;
         let (superblock, _) = Self::read_from_prefix(&data)
             .map_err(|_| ImageError::wrong(block, "superblock", "a superblock", "less"))?;
