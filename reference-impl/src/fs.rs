@@ -93,7 +93,9 @@ impl Fs {
     }
 
     /// Mounts the image in a file or on a block device, with `cache` bytes of it in memory at most. The image is
-    /// locked: no other process can open it.
+    /// locked: no other process can open it. What is not committed when the last clone goes is lost, as with the power.
+    ///
+    /// Fails with what is wrong with the image, and where.
     pub fn open(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
         let disk = FileDisk::open(path, read_only)
             .map_err(|error| ImageError::io(format!("opening {}", path.display()), error))?;

@@ -2,12 +2,12 @@
 
 use crate::disk::Disk;
 use crate::durability::references;
-use crate::extents::LAST_BLOCK;
+use crate::extents::{LAST_BLOCK, Run};
 use crate::fs::ROOT;
-use crate::image::{ImageError, Superblock, uuid};
+use crate::image::{self, ImageError, Superblock, uuid};
 use crate::inode::{INLINE, Ino, Inode, Kind};
 use crate::log::{Log, Metadata, recover};
-use crate::store::BLOCK;
+use crate::store::{Address, BLOCK};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,7 +72,7 @@ impl Report {
     }
 }
 
-/// Reads all metadata of an image and looks for inconsistencies. It writes nothing.
+/// Reads all metadata of an image and looks for inconsistencies, and reads all data. It writes nothing.
 ///
 /// Fails if there is no file system that could be checked, or if the disk cannot be read.
 pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
@@ -90,10 +90,16 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
     match recover(disk, &mut notes) {
         Ok((log, metadata)) => {
             let blocks = log.layout.data_blocks();
-            report.used = references(&metadata, blocks).iter().filter(|count| **count > 0).count();
+            let references = references(&metadata, blocks);
+            let used = (log.layout.first_data()..).zip(&references).filter(|(_, count)| **count > 0);
+            let used: Vec<u64> = used.map(|(block, _)| block).collect();
+            report.used = used.len();
             report.inodes = metadata.inodes.len();
             report.sealed = metadata.inodes.values().filter(|file| file.sealed).count();
             report.findings = examine(&metadata, blocks);
+            // Data have no checksums: all that shows is whether they can be read.
+            let unreadable = used.into_iter().filter_map(|block| image::read(disk, block, 1).err());
+            report.findings.extend(unreadable.map(|error| Finding::from(&error)));
         }
         Err(error @ ImageError::Io { .. }) => return Err(error),
         Err(error) => notes.push(error),
@@ -132,11 +138,10 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
         Some(root) => find(place(ROOT), format!("the root is a {:?}", root.kind)),
         None => find(place(ROOT), "there is no root".into()),
     }
-    let references = references(metadata, blocks);
+    let shared = Shared::new(&references(metadata, blocks));
     for (ino, file) in &metadata.inodes {
-        wrong_with(file, &references).into_iter().for_each(|what| find(place(*ino), what));
+        wrong_with(file, &shared).into_iter().for_each(|what| find(place(*ino), what));
     }
-    twice(metadata, &references).into_iter().for_each(|(ino, what)| find(place(ino), what));
     in_names(metadata).into_iter().for_each(|(ino, what)| find(place(ino), what));
     findings
 }
@@ -147,7 +152,7 @@ fn first_names(metadata: &Metadata) -> BTreeMap<Ino, &str> {
 }
 
 /// What is wrong with one inode, by itself.
-fn wrong_with(file: &Inode, references: &[u32]) -> Vec<String> {
+fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut test = |ok: bool, what: &dyn Fn() -> String| {
         if !ok {
@@ -159,6 +164,11 @@ fn wrong_with(file: &Inode, references: &[u32]) -> Vec<String> {
     test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {:?} with data", file.kind));
     test(regular || !file.sealed, &|| format!("a sealed {:?}", file.kind));
     test(file.xattrs.keys().all(|key| !key.contains('\0')), &|| "an extended attribute with NUL in its name".into());
+    let shared = shared.block_of(file);
+    test(shared.is_none() || file.shares, &|| {
+        let block = shared.unwrap_or_default();
+        format!("block {block} of the storage has another owner as well, and the file is not marked as sharing")
+    });
     if let Some(inline) = &file.inline {
         let len = inline.len();
         test(len as u64 == file.size, &|| format!("{len} bytes in the inode, for a size of {}", file.size));
@@ -171,32 +181,33 @@ fn wrong_with(file: &Inode, references: &[u32]) -> Vec<String> {
         let hole = file.hole().filter(|_| file.inline.is_none());
         test(hole.is_none(), &|| format!("a sealed file with a hole at block {}", hole.unwrap_or_default()));
         test(!file.has_unwritten(), &|| "a sealed file with unwritten blocks".into());
-        let shared = file.map.addresses().find(|at| references[*at] > 1);
         test(shared.is_none(), &|| format!("a sealed file that shares block {}", shared.unwrap_or_default()));
     }
     wrong
 }
 
-/// Blocks that are referred to more than once, by inodes one of which does not know.
-fn twice(metadata: &Metadata, references: &[u32]) -> Vec<(Ino, String)> {
-    let unaware = metadata.inodes.iter().filter(|(_, file)| !file.shares);
-    let shared = |(ino, file): (&Ino, &Inode)| {
-        let at = file.map.addresses().find(|at| references[*at] > 1)?;
-        let others: Vec<String> = metadata
-            .inodes
-            .iter()
-            .filter(|(other, file)| *other != ino && file.map.all().any(|run| run.addresses().contains(&at)))
-            .map(|(ino, _)| ino.to_string())
-            .take(3)
-            .collect();
-        let others = if others.is_empty() {
-            "it has twice itself".into()
-        } else {
-            format!("inode {} has as well", others.join(", "))
+/// Which blocks have more than one reference, so that a run of any length is looked up in no time: forged maps can
+/// name every block many times.
+struct Shared {
+    /// How many such blocks there are before each block.
+    before: Vec<u32>,
+}
+
+impl Shared {
+    fn new(references: &[u32]) -> Self {
+        let count = |sum: &mut u32, references: &u32| {
+            *sum += u32::from(*references > 1);
+            Some(*sum)
         };
-        Some((*ino, format!("block {at} of the storage, which {others}, without being marked as sharing")))
-    };
-    unaware.filter_map(shared).collect()
+        Self { before: std::iter::once(0).chain(references.iter().scan(0, count)).collect() }
+    }
+
+    /// The first block of a file that has more than one reference.
+    fn block_of(&self, file: &Inode) -> Option<Address> {
+        let shares = |run: &&Run| self.before[run.addresses().start] < self.before[run.addresses().end];
+        let run = file.map.all().find(shares)?;
+        run.addresses().find(|at| self.before[*at] < self.before[at + 1])
+    }
 }
 
 /// Names against inodes: entries, counts of links, and what cannot be reached.

@@ -22,7 +22,8 @@ impl Allocator {
         Self { references, free, lowest: 0 }
     }
 
-    /// The lowest free block, now with one reference. A block just freed is handed out again soon: whoever still
+    /// The lowest free block, now with one reference. A block just freed is handed out again soon, right
+    /// after the commit that frees it: whoever still
     /// writes to it damages its next owner, which is what the suite has to notice.
     pub(crate) fn allocate(&mut self) -> Option<Address> {
         let at = self.lowest + self.references[self.lowest..].iter().position(|count| *count == 0)?;
