@@ -213,6 +213,29 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    /// No change of the log makes a map that leaves the file or the storage, or has a block twice.
+    #[test]
+    fn forged_changes() {
+        let run = |start, count, address| Run { start, count, address, written: true };
+        let wrong = [
+            vec![run(0, 0, 0)],
+            vec![run(0, 11, 0)],
+            vec![run(0, 2, 9)],
+            vec![run(0, 1, usize::MAX)],
+            vec![run(0, u64::MAX, 0)],
+            vec![run(u64::MAX, 2, 0)],
+            vec![run(LAST_BLOCK, 2, 0)],
+            vec![run(3, 2, 0), run(4, 1, 5)],
+        ];
+        for runs in wrong {
+            let text = format!("{runs:?}");
+            assert!(ExtentMap::default().apply(0..u64::MAX, runs, 10).is_err(), "{text}");
+        }
+        assert!(ExtentMap::default().apply(2..5, vec![run(4, 2, 0)], 10).is_err());
+        assert!(ExtentMap::default().apply(2..5, vec![run(1, 2, 0)], 10).is_err());
+        assert!(ExtentMap::default().apply(0..u64::MAX, vec![run(0, 10, 0)], 10).is_ok());
+    }
+
     /// The runs say the same as a table with a line for each block, after any inserts, removals and shifts.
     #[test]
     fn as_a_table_of_blocks() {

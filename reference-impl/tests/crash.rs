@@ -364,6 +364,8 @@ fn wrapping(t: &mut Bench) {
 fn full(t: &mut Bench) {
     let a = t.create("a");
     t.write(a, 0, 30 * BLOCK);
+    let d = t.create("d");
+    t.write(d, 0, 40);
     t.fsync(a);
     let b = t.create("b");
     t.write(b, 0, 18 * BLOCK);
@@ -372,12 +374,14 @@ fn full(t: &mut Bench) {
     t.seal(b);
     t.write(b, 5, 4 * BLOCK);
     t.ok(Call::Ftruncate { fd: a, size: block(4) });
+    // Its data leave the inode when nothing is free before a commit.
+    t.write(d, 20, 2000);
     let c = t.create("c");
-    t.write(c, 0, 26 * BLOCK);
+    t.write(c, 0, 25 * BLOCK);
     t.fsync(b);
     t.ok(Call::Unlink { name: "c".into() });
     t.ok(Call::Close { fd: c });
-    t.write(a, block(4), 26 * BLOCK);
+    t.write(a, block(4), 25 * BLOCK);
     t.fsync(a);
 }
 
