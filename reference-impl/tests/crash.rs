@@ -5,6 +5,8 @@
 //! state of the twin, at the earliest that of the last fsync(2) or sealing that had returned; data that were
 //! overwritten in place since then can be old or new, byte by byte.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use iomap_reference::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

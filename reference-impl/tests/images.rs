@@ -1,5 +1,7 @@
 //! Images that are damaged or forged: each is opened or refused, and what can be opened can be worked with.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use iomap_reference::*;
 use nix::fcntl::OFlag;
 
@@ -41,8 +43,7 @@ fn image() -> Vec<u8> {
     number(&fs, Call::Link { from: "small".into(), to: "other".into() });
     number(&fs, Call::Fsync { fd: clone });
     drop(fs);
-    let bytes = disk.lock().unwrap().bytes().to_vec();
-    bytes
+    disk.lock().unwrap().bytes().to_vec()
 }
 
 /// Opens an image or is refused, uses it, and leaves it consistent. True if it could be opened.
