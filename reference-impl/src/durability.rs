@@ -2,10 +2,12 @@
 //!
 //! A commit takes everything at once. Between commits, changes are in a volatile cache.
 
-use crate::call::{Call, Caller};
+use crate::allocator::Allocator;
+use crate::call::Call;
+use crate::credentials::Credentials;
 use crate::fs::State;
 use crate::inode::{Ino, Inode};
-use crate::store::{Address, Allocator, BLOCK, Store};
+use crate::store::{Address, BLOCK, Store};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -16,7 +18,6 @@ pub(crate) struct Committed {
     store: Store,
     allocator: Allocator,
     inodes: BTreeMap<Ino, Inode>,
-    names: BTreeMap<String, Ino>,
 }
 
 impl State {
@@ -30,7 +31,6 @@ impl State {
             store: self.store.clone(),
             allocator: self.allocator.clone(),
             inodes: self.inodes.clone(),
-            names: self.names.clone(),
         });
     }
 
@@ -68,20 +68,20 @@ impl State {
     }
 
     /// The power goes, perhaps during a call, and comes back.
-    pub(crate) fn power_loss(&mut self, caller: Caller, during: Option<&Call>) {
+    pub(crate) fn power_loss(&mut self, who: &Credentials, during: Option<&Call>) {
         if let Some(call) = during {
             self.losing_power = true;
             // Nobody learns what it would have returned.
-            let _ = self.call(caller, call);
+            let _ = self.call(who, call);
             self.losing_power = false;
         }
         match self.committed.clone() {
-            Some(Committed { store, allocator, inodes, names }) => {
-                (self.store, self.allocator, self.inodes, self.names) = (store, allocator, inodes, names);
+            Some(Committed { store, allocator, inodes }) => {
+                (self.store, self.allocator, self.inodes) = (store, allocator, inodes);
             }
             None => {
-                self.inodes.retain(|ino, _| *ino == crate::fs::ROOT);
-                self.names.clear();
+                self.inodes = BTreeMap::from([(crate::fs::ROOT, Inode::directory(crate::fs::ROOT, 0o755, 0))]);
+                self.allocator = Allocator::new(self.store.blocks());
             }
         }
         self.mount();
@@ -106,7 +106,7 @@ impl State {
         self.mappings.clear();
         self.registrations.clear();
         for file in self.inodes.values_mut() {
-            (file.descriptors, file.mappings, file.registrations, file.swap) = (0, 0, 0, false);
+            (file.descriptors, file.mappings, file.registrations, file.lookups, file.swap) = (0, 0, 0, 0, false);
         }
         let unnamed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
         unnamed.into_iter().for_each(|ino| self.release_unused(ino));

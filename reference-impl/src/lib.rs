@@ -5,24 +5,42 @@
 //! the table to read beside the page. [`Fs::breaking`] makes a file system that breaks one clause.
 
 mod allocation;
+mod allocator;
 mod attributes;
 mod call;
+mod credentials;
 mod data;
+mod descriptors;
+mod directory;
 mod durability;
 mod fs;
 mod holds;
 mod inode;
+mod metadata;
 mod mode;
 mod mover;
 mod names;
+mod open;
+mod operations;
+mod paths;
+mod quota;
 mod rules;
 mod sharing;
+mod size;
 mod store;
 mod violation;
+mod xattrs;
 
 pub use call::*;
-pub use fs::{Agent, Fs};
+pub use credentials::*;
+pub use fs::{Agent, Clock, Fs};
+pub use inode::{Ino, Kind};
+pub use metadata::{Attributes, Changes, SetTime};
 pub use mode::Mode;
+pub use names::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
+pub use operations::{Listed, Space};
+pub use quota::Quota;
 pub use rules::{BY_CONSTRUCTION, rules};
 pub use store::{Address, BLOCK};
 pub use violation::{Violation, violations};
+pub use xattrs::{XATTR_CREATE, XATTR_REPLACE};

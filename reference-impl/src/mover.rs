@@ -1,6 +1,7 @@
 //! What moves files without being asked for by their users: defragmentation, garbage collection, shrinking.
 
-use crate::call::{Caller, Fd};
+use crate::call::Fd;
+use crate::credentials::Credentials;
 use crate::fs::State;
 use crate::inode::{Extent, Ino, Kind};
 use crate::rules::Op;
@@ -22,9 +23,9 @@ impl State {
         left.into_iter().for_each(|address| self.allocator.release(address));
     }
 
-    pub(crate) fn defragment(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+    pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(caller, ino, true, Op::Defragment, |fs| {
+        self.guarded(who, ino, true, Op::Defragment, |fs| {
             fs.relocate(ino);
             Ok(())
         })
@@ -41,7 +42,7 @@ impl State {
     }
 
     /// Gives up the storage from `size` bytes on, after moving what is there.
-    pub(crate) fn shrink(&mut self, caller: Caller, size: i64) -> Result<(), Errno> {
+    pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
         let beyond = |extent: &Extent| extent.address >= limit;
         let in_the_way = self
@@ -50,7 +51,7 @@ impl State {
             .filter(|(_, file)| file.map.values().any(beyond))
             .map(|(ino, _)| *ino)
             .collect::<Vec<_>>();
-        self.guarded_all(caller, &in_the_way, Op::ShrinkAway, &mut |fs| {
+        self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
             if fs.allocator.used_from(limit) > 0 {
                 return Err(Errno::ENOSPC);

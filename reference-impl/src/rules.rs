@@ -3,7 +3,9 @@
 //! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
 //! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
 
-use crate::call::{Caller, FLAG_COMPRESS, XFLAG_SEALED};
+use crate::allocator::Allocator;
+use crate::call::{FLAG_COMPRESS, XFLAG_SEALED};
+use crate::credentials::{Capabilities, Credentials};
 use crate::inode::{Inode, Kind};
 use crate::mode::Mode;
 use iomap_clauses::*;
@@ -62,13 +64,10 @@ pub(crate) enum Op {
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
     pub(crate) file: &'a Inode,
-    /// The file shares storage with another one.
-    pub(crate) shared: bool,
-    pub(crate) caller: Caller,
+    pub(crate) allocator: &'a Allocator,
+    pub(crate) who: &'a Credentials,
     /// The descriptor is open for writing, or the call takes a name.
     pub(crate) writable: bool,
-    /// The file system is full.
-    pub(crate) full: bool,
     /// The file system is mounted read-only.
     pub(crate) read_only: bool,
 }
@@ -79,7 +78,17 @@ impl Request<'_> {
     }
 
     fn privileged(&self) -> bool {
-        self.caller == Caller::Privileged
+        self.who.has(Capabilities::LINUX_IMMUTABLE)
+    }
+
+    /// The file shares storage with another one.
+    fn shared(&self) -> bool {
+        self.file.map.values().any(|extent| self.allocator.is_shared(extent.address))
+    }
+
+    /// The file system is full.
+    fn full(&self) -> bool {
+        self.allocator.free() == 0
     }
 
     /// The range of a write, by any call: offset and length.
@@ -168,7 +177,7 @@ pub(crate) static RULES: &[Rule] = &[
     refuse(&SEAL_INLINE, EINVAL, |r| r.sealing(|_| r.file.inline.is_some())),
     refuse(&SEAL_HOLE, EINVAL, |r| r.sealing(|_| r.file.hole().is_some())),
     refuse(&SEAL_UNWRITTEN, EINVAL, |r| r.sealing(|_| r.file.has_unwritten())),
-    refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared)),
+    refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared())),
     refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
     refuse(&HOLD_REGISTRATION, EBUSY, |r| r.sealing(|_| r.file.registrations > 0)),
     grant(&SEAL_UNLINKED, |r| r.sealing(|_| r.file.links == 0)),
@@ -200,12 +209,12 @@ pub(crate) static RULES: &[Rule] = &[
         r.sealed() && r.written().is_some_and(|(offset, len)| offset.saturating_add(len) > r.file.size)
     }),
     grant(&WRITE_ATOMIC, |r| r.sealed() && matches!(r.op, Op::WriteAtomic { .. })),
-    grant(&WRITE_FULL, |r| r.sealed() && r.written().is_some() && r.full),
+    grant(&WRITE_FULL, |r| r.sealed() && r.written().is_some() && r.full()),
     grant(&WRITE_COPY, |r| r.sealed() && matches!(r.op, Op::CopyInto { .. })),
     grant(&WRITE_INSIDE, |r| r.sealed() && r.written().is_some()),
     grant(&WRITE_COPY_FROM, |r| r.is(Op::CopyFrom)),
     grant(&WRITE_MAPPED, |r| r.is(Op::Map { shared: true, write: true })),
-    grant(&WRITE_FULL_SYNC, |r| r.is(Op::Sync) && r.full),
+    grant(&WRITE_FULL_SYNC, |r| r.is(Op::Sync) && r.full()),
     grant(&WRITE_NO_HOLE, |r| r.is(Op::SeekHole)),
     // Truncation.
     first(&TRUNCATE_ORDER, EINVAL, |r| matches!(r.op, Op::Truncate { size, .. } if size < 0 || !r.writable)),
