@@ -5,7 +5,7 @@
 use crate::allocator::Allocator;
 use crate::call::Call;
 use crate::credentials::Credentials;
-use crate::fs::State;
+use crate::fs::{ROOT, State};
 use crate::inode::{Ino, Inode};
 use crate::store::{Address, BLOCK, Store};
 use crate::violation::Quirk;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Committed {
     store: Store,
     allocator: Allocator,
-    inodes: BTreeMap<Ino, Inode>,
+    inodes: BTreeMap<Ino, Box<Inode>>,
 }
 
 impl State {
@@ -80,7 +80,7 @@ impl State {
                 (self.store, self.allocator, self.inodes) = (store, allocator, inodes);
             }
             None => {
-                self.inodes = BTreeMap::from([(crate::fs::ROOT, Inode::directory(crate::fs::ROOT, 0o755, 0))]);
+                self.inodes = BTreeMap::from([(ROOT, Box::new(Inode::directory(ROOT, 0o755, 0)))]);
                 self.allocator = Allocator::new(self.store.blocks());
             }
         }

@@ -35,7 +35,8 @@ pub type Clock = fn() -> i128;
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) allocator: Allocator,
-    pub(crate) inodes: BTreeMap<Ino, Inode>,
+    /// Boxed, so that the tree of the numbers is small.
+    pub(crate) inodes: BTreeMap<Ino, Box<Inode>>,
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Ino>,
@@ -80,7 +81,7 @@ impl Fs {
         Self(Arc::new(Mutex::new(State {
             store: Store::new(blocks),
             allocator: Allocator::new(blocks),
-            inodes: BTreeMap::from([(ROOT, Inode::directory(ROOT, 0o755, now))]),
+            inodes: BTreeMap::from([(ROOT, Box::new(Inode::directory(ROOT, 0o755, now)))]),
             descriptors: Descriptors::default(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
@@ -237,6 +238,10 @@ impl State {
             }
             Call::Chmod { name, mode } => {
                 self.change_at(who, name, Changes { mode: Some(*mode), ..Changes::default() }).map(zero)
+            }
+            Call::Chown { name, uid: u32::MAX, gid: u32::MAX } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                self.chown_to_nobody(who, ino).map(zero)
             }
             Call::Chown { name, uid, gid } => {
                 // -1 is no change.

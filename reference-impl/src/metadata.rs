@@ -136,6 +136,17 @@ impl State {
         Ok(())
     }
 
+    /// chown(2) to -1 and -1: it changes no owner, and takes the set-ID bits all the same.
+    pub(crate) fn chown_to_nobody(&mut self, who: &Credentials, ino: Ino) -> Result<(), Errno> {
+        self.changeable()?;
+        let file = self.inode(ino);
+        let mode = if file.kind == Kind::Directory { file.mode } else { without_set_id(who, file) };
+        if mode != file.mode && (!who.owns(file) || file.is_immutable() || file.is_append_only()) {
+            return Err(Errno::EPERM);
+        }
+        self.change(who, ino, Op::Chown, |file| file.mode = mode)
+    }
+
     /// EROFS, EPERM and EACCES for everything but the size.
     fn may_change(&self, who: &Credentials, ino: Ino, changes: &Changes) -> Result<(), Errno> {
         let file = self.inodes.get(&ino).ok_or(Errno::ENOENT)?;

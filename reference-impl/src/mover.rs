@@ -3,7 +3,7 @@
 use crate::call::Fd;
 use crate::credentials::Credentials;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Extent, Ino, Inode, Kind};
 use crate::rules::Op;
 use crate::store::BLOCK;
 use crate::violation::Quirk;
@@ -34,7 +34,7 @@ impl State {
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
         let moves_sealed = self.has(Quirk::CollectMoves);
-        let movable = |(ino, file): (&Ino, &crate::inode::Inode)| {
+        let movable = |(ino, file): (&Ino, &Box<Inode>)| {
             (file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed)).then_some(*ino)
         };
         let movable: Vec<Ino> = self.inodes.iter().filter_map(movable).collect();

@@ -153,7 +153,7 @@ impl State {
         (file.uid, file.gid, file.rdev) = (who.uid, gid, making.rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
         file.sealed = self.has(Quirk::NewFileInherits) && self.inodes.values().any(|file| file.sealed);
-        self.inodes.insert(ino, file);
+        self.inodes.insert(ino, Box::new(file));
         Ok(ino)
     }
 
@@ -218,11 +218,12 @@ impl State {
         {
             return Err(Errno::EINVAL);
         }
-        // That directories are directories and can be searched comes before that a name is there.
-        self.find(who, named(to)?)?;
+        // That both directories are directories and can be searched comes before that names are there.
+        self.lookup(who, (from.0, b"."))?;
+        self.lookup(who, (to.0, b"."))?;
         let ino = self.lookup(who, named(from)?)?;
         self.changeable()?;
-        let target = self.find(who, to)?;
+        let target = self.find(who, named(to)?)?;
         match target {
             Some(_) if flags & RENAME_NOREPLACE != 0 => return Err(Errno::EEXIST),
             None if exchange => return Err(Errno::ENOENT),

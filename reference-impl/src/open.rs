@@ -15,8 +15,9 @@ impl State {
     pub(crate) fn open(&mut self, who: &Credentials, ino: Ino, flags: OFlag) -> Result<Fd, Errno> {
         let write = flags & OFlag::O_ACCMODE != OFlag::O_RDONLY;
         let file = self.inode(ino);
-        // A file without data has nothing to truncate.
-        let truncate = flags.contains(OFlag::O_TRUNC) && matches!(file.kind, Kind::Regular | Kind::Directory);
+        let empties = flags.contains(OFlag::O_TRUNC);
+        // Other types have nothing to truncate, though it takes the same permission.
+        let truncate = empties && matches!(file.kind, Kind::Regular | Kind::Directory);
         match file.kind {
             Kind::Directory if write || truncate => return Err(Errno::EISDIR),
             Kind::Directory => (),
@@ -25,7 +26,7 @@ impl State {
             _ => (),
         }
         let read = flags & OFlag::O_ACCMODE != OFlag::O_WRONLY;
-        let wanted = if read { READ } else { 0 } | if write || truncate { WRITE } else { 0 };
+        let wanted = if read { READ } else { 0 } | if write || empties { WRITE } else { 0 };
         self.permits(who, ino, wanted)?;
         let file = self.inode(ino);
         let appends = flags.contains(OFlag::O_APPEND);
@@ -61,9 +62,6 @@ impl State {
 
     /// Opens a new file without a name, as if in a directory. It can get a name unless the flags say O_EXCL.
     pub(crate) fn open_temporary(&mut self, who: &Credentials, dir: Ino, flags: OFlag, mode: u32) -> Result<Fd, Errno> {
-        if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY {
-            return Err(Errno::EINVAL);
-        }
         if self.inode(dir).kind != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }

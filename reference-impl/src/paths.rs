@@ -241,6 +241,9 @@ impl State {
         if creates && flags.contains(OFlag::O_DIRECTORY) {
             return Err(Errno::EINVAL);
         }
+        if temporary && flags & OFlag::O_ACCMODE == OFlag::O_RDONLY {
+            return Err(Errno::EINVAL);
+        }
         if temporary {
             let dir = self.resolve(who, path, !flags.contains(OFlag::O_NOFOLLOW))?;
             return self.open_temporary(who, dir, flags, mode);
