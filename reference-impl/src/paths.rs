@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         match self.fs.inode(ino).kind {
             Kind::Symlink => {
                 let target = self.through(ino)?;
-                self.at = self.end(target, true)?.found()?;
+                self.at = self.end(target, true, false)?.found()?;
             }
             _ => self.at = ino,
         }
@@ -93,12 +93,16 @@ impl<'a> Walk<'a> {
         if self.links > LINKS_MAX { Err(Errno::ELOOP) } else { Ok(&self.fs.inode(link).target) }
     }
 
-    /// Goes to the end of a path, through a symbolic link there if it is to be followed.
-    fn end(&mut self, mut path: &'a [u8], follow: bool) -> Result<End<'a>, Errno> {
+    /// Goes to the end of a path, through a symbolic link there if it is to be followed. What `creates` a file fails
+    /// with EISDIR at a slash after the last name, whatever has that name.
+    fn end(&mut self, mut path: &'a [u8], follow: bool, creates: bool) -> Result<End<'a>, Errno> {
         let mut slash = false;
         loop {
             let (last, here) = self.parent(path)?;
             slash |= here;
+            if here && creates && matches!(last, Last::Name(_)) {
+                return Err(Errno::EISDIR);
+            }
             let ino = match last {
                 Last::Name(name) => match self.fs.lookup(self.who, (self.at, name)) {
                     Err(Errno::ENOENT) => None,
@@ -129,7 +133,7 @@ impl State {
     /// The inode that a path leads to.
     pub(crate) fn resolve(&self, who: &Credentials, path: &[u8], follow: bool) -> Result<Ino, Errno> {
         let follow = follow || path.ends_with(b"/");
-        let end = Walk::new(self, who).end(path, follow)?;
+        let end = Walk::new(self, who).end(path, follow, false)?;
         let ino = end.found()?;
         if end.slash && self.inode(ino).kind != Kind::Directory { Err(Errno::ENOTDIR) } else { Ok(ino) }
     }
@@ -254,9 +258,8 @@ impl State {
             let ino = self.resolve(who, path, follow)?;
             return self.open(who, ino, flags);
         }
-        let end = Walk::new(self, who).end(path, follow)?;
+        let end = Walk::new(self, who).end(path, follow, true)?;
         match (end.last, end.ino) {
-            (Last::Name(_), _) if end.slash => Err(Errno::EISDIR),
             (_, Some(_)) if exclusive => Err(Errno::EEXIST),
             (_, Some(ino)) if self.inode(ino).kind == Kind::Directory => Err(Errno::EISDIR),
             (_, Some(ino)) => self.open(who, ino, flags),
@@ -269,15 +272,20 @@ impl State {
     }
 
     pub(crate) fn truncate_at(&mut self, who: &Credentials, path: &[u8], size: i64) -> Result<(), Errno> {
-        let ino = self.resolve(who, path, true)?;
+        let found = self.resolve(who, path, true);
+        let regular = found.is_ok_and(|ino| self.inode(ino).kind == Kind::Regular);
+        // A size below zero is refused whatever else is wrong; where there is a file, by the rules.
+        if size < 0 && !regular {
+            return Err(Errno::EINVAL);
+        }
+        let ino = found?;
         match self.inode(ino).kind {
-            // A size below zero is refused by the rules, whatever else is wrong.
             Kind::Regular if size < 0 => (),
             Kind::Regular => self.permits(who, ino, WRITE)?,
             Kind::Directory => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        if self.inode(ino).is_append_only() {
+        if size >= 0 && self.inode(ino).is_append_only() {
             return Err(Errno::EPERM);
         }
         self.set_size(who, ino, true, size, true)

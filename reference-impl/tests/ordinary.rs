@@ -424,11 +424,14 @@ fn stat(stat: FileStat) -> Came {
     Came::Stat(Shown { mode: stat.st_mode, links: stat.st_nlink, uid: stat.st_uid, gid: stat.st_gid, size })
 }
 
-/// Steps that this machine may answer in its own way, because of what its administrator set below `/proc/sys/fs`.
+/// Steps that Linux answers in its own way before a file system sees them, some as the administrator set it below
+/// `/proc/sys/fs`.
 fn own_choice((uid, _): User, step: &Step) -> bool {
     match step {
         // protected_hardlinks: only the owner gives names to a file, whoever may write to the directory.
         Step::Link { .. } => uid != 0,
+        // In a sticky directory, Linux refuses what is neither a file nor a fifo before it finds that it is a link.
+        Step::Open { flags, .. } => uid != 0 && flags.contains(OFlag::O_CREAT | OFlag::O_NOFOLLOW),
         // protected_symlinks, _regular and _fifos: what others made in a sticky directory is not followed or opened.
         Step::Mkdir { mode, .. } | Step::Chmod { mode, .. } => mode & 0o1002 == 0o1002 && *PROTECTS,
         _ => false,
