@@ -91,9 +91,9 @@ fn nothing_can_be_made_in_a_removed_directory() {
 #[test]
 fn a_temporary_file_can_get_a_name_unless_it_is_exclusive() {
     let fs = Fs::new(16);
-    for (more, came) in [(OFlag::empty(), Ok(1)), (OFlag::O_EXCL, Err(Errno::ENOENT))] {
+    for (more, name, came) in [(OFlag::empty(), b"one", Ok(1)), (OFlag::O_EXCL, b"two", Err(Errno::ENOENT))] {
         let (made, _) = fs.temporary(root(), ROOT, OFlag::O_RDWR | more, 0o600).unwrap();
-        assert_eq!(fs.link(root(), made.ino, (ROOT, b"name")).map(|made| made.links), came);
+        assert_eq!(fs.link(root(), made.ino, (ROOT, name)).map(|made| made.links), came);
     }
 }
 
