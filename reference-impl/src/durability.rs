@@ -5,25 +5,28 @@
 //! handed out, and none that was shared is taken for unshared. [`State::make_room`] commits when that is all the free
 //! space there is.
 
-use crate::call::{Call, Caller};
+use crate::allocator::Allocator;
+use crate::call::Call;
+use crate::credentials::Credentials;
 use crate::disk::Disk;
 use crate::extents::Run;
 use crate::fs::{ROOT, State};
 use crate::image::{ImageError, Options, Superblock};
-use crate::inode::{Ino, Inode, Kind};
+use crate::inode::{Ino, Inode};
+use crate::inodes::Inodes;
 use crate::log::{self, Entry, Log, Metadata};
-use crate::store::{Address, Allocator, BLOCK};
-use crate::tracked::Tracked;
+use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-/// What the metadata of one changed inode or name can need at most, apart from names, values and runs.
-const ENTRY: u64 = 256;
-/// The same for one run.
+/// What one inode can need of the metadata at most, in bytes, apart from names, values and runs.
+const INODE: u64 = 384;
+/// The same for one run, and for one name or value apart from its bytes.
 const RUN: u64 = 40;
+/// How many inodes one call changes at most: a rename the two files, their directories, and what it leaves behind.
+const CHANGES: u64 = 5;
 
 /// What commits need to know.
 #[derive(Debug)]
@@ -50,10 +53,17 @@ pub(crate) fn errno(error: io::Error) -> Errno {
 
 /// Makes an empty file system on a disk, of which it takes all blocks.
 pub fn format(disk: &mut dyn Disk, options: &Options) -> Result<(), ImageError> {
+    make(disk, options).map(drop)
+}
+
+/// The same, and returns what a mount would find.
+pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metadata), ImageError> {
     let superblock = Superblock::new(disk.blocks(), options)?;
-    let root = Inode::new(Kind::Directory, 0o755, 0);
-    let snapshot = Metadata::snapshot((ROOT + 1, 0), [(&ROOT, &root)].into_iter(), [].into_iter(), &[]);
-    log::create(disk, superblock, &snapshot)
+    let root = Inode::directory(ROOT, 0o755, options.time);
+    let (next, clock) = (ROOT + 1, options.time);
+    let snapshot = Metadata::snapshot((next, clock), [(ROOT, &root)].into_iter(), &[]);
+    let log = log::create(disk, superblock, &snapshot)?;
+    Ok((log, Metadata { next, clock, inodes: BTreeMap::from([(ROOT, Box::new(root))]), kept: Vec::new() }))
 }
 
 impl Commits {
@@ -66,17 +76,6 @@ impl Commits {
     pub(crate) fn frozen(&self) -> Option<Errno> {
         self.frozen
     }
-}
-
-/// What a call can add to the metadata, in bytes, apart from runs.
-pub(crate) fn growth(call: &Call) -> u64 {
-    let bytes = match call {
-        Call::Open { name, flags, .. } if flags.contains(OFlag::O_CREAT) => name.len(),
-        Call::Link { to: name, .. } | Call::Rename { to: name, .. } | Call::Mkfifo { name } => name.len(),
-        Call::SetXattr { key, value, .. } => key.len() + value.len(),
-        _ => 0,
-    };
-    bytes as u64
 }
 
 /// Counts the references to each block of the storage.
@@ -148,7 +147,8 @@ impl State {
 
     fn write_snapshot(&mut self) -> Result<(), Errno> {
         let volume = (self.next, self.clock);
-        let snapshot = Metadata::snapshot(volume, self.inodes.iter(), self.names.iter(), &self.commits.kept);
+        let inodes = self.inodes.iter().map(|(ino, file)| (*ino, &**file));
+        let snapshot = Metadata::snapshot(volume, inodes, &self.commits.kept);
         self.commits.log.replace(self.store.disk(), &snapshot).map_err(errno)
     }
 
@@ -159,14 +159,12 @@ impl State {
             let entry = match self.inodes.get(ino) {
                 Some(inode) => {
                     let (range, runs) = inode.map.changes();
-                    Entry::Inode { ino: *ino, inode, from: range.start, to: range.end, runs }
+                    let names = inode.directory.changes();
+                    Entry::Inode { ino: *ino, inode: &**inode, from: range.start, to: range.end, runs, names }
                 }
                 None => Entry::Gone(*ino),
             };
             payload = entry.append(payload);
-        }
-        for name in self.names.changed() {
-            payload = Entry::<&Inode>::Name(name.clone(), self.names.get(name).copied()).append(payload);
         }
         for run in &self.commits.kept[self.commits.kept_logged..] {
             payload = Entry::<&Inode>::Kept(*run).append(payload);
@@ -179,8 +177,7 @@ impl State {
 
     /// The storage has everything: blocks that were given up are free now.
     fn committed(&mut self) {
-        self.inodes.settle(|file| file.map.settle());
-        self.names.settle(|_| ());
+        self.inodes.settle();
         let commits = &mut self.commits;
         (commits.kept_logged, commits.growth, commits.reclaimable) = (commits.kept.len(), 0, 0);
         for (at, count) in std::mem::take(&mut commits.given_up) {
@@ -217,13 +214,13 @@ impl State {
             return Err(Errno::ENOSPC);
         }
         if blocks > 0 {
-            self.reserve(blocks as u64 * RUN)?;
+            self.reserve_runs(blocks)?;
         }
         if blocks > self.allocator.free() { self.commit() } else { Ok(()) }
     }
 
     /// Sees to it that the metadata may grow by so many bytes and can still be committed.
-    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), Errno> {
+    fn reserve(&mut self, bytes: u64) -> Result<(), Errno> {
         self.commits.growth += bytes;
         if self.has_metadata_room() || self.losing_power {
             return Ok(());
@@ -237,8 +234,18 @@ impl State {
     }
 
     fn has_metadata_room(&self) -> bool {
-        let entries = (self.inodes.changed().len() + self.names.changed().len() + 1) as u64;
-        self.commits.log.has_room(self.commits.growth + entries * ENTRY)
+        let changed = self.inodes.changed().len() as u64 + CHANGES;
+        self.commits.log.has_room(self.commits.growth + changed * INODE)
+    }
+
+    /// Sees to it that a name, target or value of so many bytes can be committed, before a call changes anything.
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> Result<(), Errno> {
+        self.reserve(RUN + bytes as u64)
+    }
+
+    /// The same for runs of blocks.
+    pub(crate) fn reserve_runs(&mut self, runs: usize) -> Result<(), Errno> {
+        self.reserve(RUN * runs as u64)
     }
 
     /// Snapshots of the file system keep these blocks for ever.
@@ -260,11 +267,11 @@ impl State {
     }
 
     /// The power goes, perhaps during a call, and comes back.
-    pub(crate) fn power_loss(&mut self, caller: Caller, during: Option<&Call>) -> Result<(), Errno> {
+    pub(crate) fn power_loss(&mut self, who: &Credentials, during: Option<&Call>) -> Result<(), Errno> {
         if let Some(call) = during {
             self.losing_power = true;
             // Nobody learns what it would have returned.
-            let _ = self.call(caller, call);
+            let _ = self.call(who, call);
             self.losing_power = false;
         }
         self.store.disk().lose_power();
@@ -300,23 +307,22 @@ impl State {
             return Err(Errno::EIO);
         };
         self.store.restart(log.layout.first_data(), log.layout.data_blocks());
-        self.adopt(log, metadata);
+        self.adopt(log, metadata, false);
         self.commits.frozen = frozen;
         Ok(())
     }
 
     /// Begins with what a mount found. Nothing is open, and files without a name are gone.
-    pub(crate) fn adopt(&mut self, log: Log, metadata: Metadata) {
-        self.allocator = Allocator::of(references(&metadata, log.layout.data_blocks()));
-        self.commits = Commits::new(log, metadata.kept, false);
-        self.inodes = Tracked::settled(metadata.inodes);
-        self.names = Tracked::settled(metadata.names);
+    pub(crate) fn adopt(&mut self, log: Log, metadata: Metadata, read_only: bool) {
+        self.allocator = Allocator::of(&references(&metadata, log.layout.data_blocks()));
+        self.commits = Commits::new(log, metadata.kept, read_only);
+        self.inodes = Inodes::settled(metadata.inodes);
         self.next = metadata.next;
         // Time does not go back.
         self.clock = self.clock.max(metadata.clock);
-        self.descriptors = BTreeMap::new();
-        self.mappings = BTreeMap::new();
-        self.registrations = BTreeMap::new();
+        self.descriptors.clear();
+        self.mappings.clear();
+        self.registrations.clear();
         let unnamed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
         unnamed.into_iter().for_each(|ino| self.release_unused(ino));
     }

@@ -26,7 +26,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + self.count
     }
 
@@ -54,6 +54,8 @@ impl Run {
 #[derive(Clone, Debug)]
 pub(crate) struct ExtentMap {
     runs: BTreeMap<u64, Run>,
+    /// How many blocks are not holes.
+    len: u64,
     /// The blocks among which there are changes that the log does not have yet.
     changed: Range<u64>,
 }
@@ -61,7 +63,7 @@ pub(crate) struct ExtentMap {
 impl Default for ExtentMap {
     /// An empty map. It may take the place of another one, so all of it is a change.
     fn default() -> Self {
-        Self { runs: BTreeMap::new(), changed: 0..u64::MAX }
+        Self { runs: BTreeMap::new(), len: 0, changed: 0..u64::MAX }
     }
 }
 
@@ -73,6 +75,11 @@ impl ExtentMap {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
+    }
+
+    /// How many blocks are not holes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     /// The runs in a range, cut to it, in order.
@@ -123,6 +130,7 @@ impl ExtentMap {
         let out: Vec<Run> = self.runs(range.clone()).collect();
         let (Some(first), Some(last)) = (out.first(), out.last()) else { return out };
         self.note(first.start..last.end());
+        self.len -= out.iter().map(|run| run.count).sum::<u64>();
         // At both ends a run can reach over the border.
         let before =
             self.runs.range(..range.start).next_back().map(|(_, run)| *run).filter(|run| run.end() > range.start);
@@ -141,8 +149,9 @@ impl ExtentMap {
     }
 
     /// Puts a run into a hole.
-    fn join(&mut self, mut run: Run) {
+    pub(crate) fn join(&mut self, mut run: Run) {
         self.note(run.start..run.end());
+        self.len += run.count;
         if let Some((_, before)) = self.runs.range(..run.start).next_back()
             && before.is_continued_by(&run)
         {
@@ -270,6 +279,7 @@ mod tests {
             for block in 0..42 {
                 assert_eq!(map.get(block), table.get(&block).copied(), "block {block} after step {step}");
             }
+            assert_eq!(map.len(), table.len() as u64, "the length after step {step}");
             let hole = (a..b).find(|block| !table.contains_key(block));
             assert_eq!(map.hole(a..b), hole, "the hole of {a}..{b} after step {step}");
             if random.u8(0..4) == 0 {

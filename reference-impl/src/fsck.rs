@@ -1,5 +1,6 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
+use crate::directory::{Directory, NAME_MAX};
 use crate::disk::Disk;
 use crate::durability::references;
 use crate::extents::{LAST_BLOCK, Run};
@@ -7,13 +8,12 @@ use crate::fs::ROOT;
 use crate::image::{self, ImageError, Superblock, uuid};
 use crate::inode::{INLINE, Ino, Inode, Kind};
 use crate::log::{Log, Metadata, recover};
+use crate::paths::PATH_MAX;
 use crate::store::{Address, BLOCK};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-/// The longest name, in bytes.
-const LONGEST_NAME: usize = 255;
 /// No number and no time comes near these, so that counting on from them cannot overflow.
 const HIGHEST: u64 = u64::MAX >> 1;
 const LATEST: i128 = i64::MAX as i128 * 1_000_000_000;
@@ -60,6 +60,8 @@ pub struct Report {
     pub inodes: usize,
     /// Files that are sealed.
     pub sealed: usize,
+    /// Files without a name, which were open when the power went. The next mount that can write removes them.
+    pub orphans: usize,
     /// Every inconsistency.
     pub findings: Vec<Finding>,
 }
@@ -68,7 +70,7 @@ impl Report {
     /// About a disk that has no file system.
     pub fn empty(blocks: u64, finding: Finding) -> Self {
         let (uuid, label) = (String::new(), String::new());
-        Self { uuid, label, blocks, used: 0, inodes: 0, sealed: 0, findings: vec![finding] }
+        Self { uuid, label, blocks, used: 0, inodes: 0, sealed: 0, orphans: 0, findings: vec![finding] }
     }
 }
 
@@ -85,6 +87,7 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
         used: 0,
         inodes: 0,
         sealed: 0,
+        orphans: 0,
         findings: Vec::new(),
     };
     match recover(disk, &mut notes) {
@@ -96,6 +99,7 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
             report.used = used.len();
             report.inodes = metadata.inodes.len();
             report.sealed = metadata.inodes.values().filter(|file| file.sealed).count();
+            report.orphans = metadata.inodes.values().filter(|file| file.links == 0).count();
             report.findings = examine(&metadata, blocks);
             // Data have no checksums: all that shows is whether they can be read.
             let unreadable = used.into_iter().filter_map(|block| image::read(disk, block, 1).err());
@@ -119,9 +123,9 @@ pub(crate) fn open(disk: &mut dyn Disk) -> Result<(Log, Metadata), ImageError> {
 
 /// What is wrong with metadata whose checksums are right.
 fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
-    let names = first_names(metadata);
-    let place = |ino: Ino| match names.get(&ino) {
-        Some(name) => format!("inode {ino} ({name:?})"),
+    let tree = Tree::new(metadata);
+    let place = |ino: Ino| match tree.names.get(&ino) {
+        Some(Named { name, .. }) => format!("inode {ino} ({:?})", String::from_utf8_lossy(name)),
         None => format!("inode {ino}"),
     };
     let mut findings = Vec::new();
@@ -134,7 +138,10 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
         find("volume".into(), format!("the time is {}", metadata.clock));
     }
     match metadata.inodes.get(&ROOT) {
-        Some(root) if root.kind == Kind::Directory => (),
+        Some(root) if root.kind == Kind::Directory && root.directory.parent == ROOT => (),
+        Some(root) if root.kind == Kind::Directory => {
+            find(place(ROOT), format!("the root is in inode {}", root.directory.parent));
+        }
         Some(root) => find(place(ROOT), format!("the root is a {:?}", root.kind)),
         None => find(place(ROOT), "there is no root".into()),
     }
@@ -142,13 +149,8 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     for (ino, file) in &metadata.inodes {
         wrong_with(file, &shared).into_iter().for_each(|what| find(place(*ino), what));
     }
-    in_names(metadata).into_iter().for_each(|(ino, what)| find(place(ino), what));
+    tree.wrong().into_iter().for_each(|(ino, what)| find(place(ino), what));
     findings
-}
-
-/// The first name of each inode.
-fn first_names(metadata: &Metadata) -> BTreeMap<Ino, &str> {
-    metadata.names.iter().rev().map(|(name, ino)| (*ino, name.as_str())).collect()
 }
 
 /// What is wrong with one inode, by itself.
@@ -163,7 +165,23 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     test(file.size.div_ceil(BLOCK as u64) <= LAST_BLOCK, &|| format!("a size of {} bytes", file.size));
     test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {:?} with data", file.kind));
     test(regular || !file.sealed, &|| format!("a sealed {:?}", file.kind));
-    test(file.xattrs.keys().all(|key| !key.contains('\0')), &|| "an extended attribute with NUL in its name".into());
+    test(file.xattrs.keys().all(|key| !key.contains(&0)), &|| "an extended attribute with NUL in its name".into());
+    test(file.mode & !0o7777 == 0, &|| format!("a mode of {:#o}", file.mode));
+    let device = matches!(file.kind, Kind::Character | Kind::Block);
+    test(device || file.rdev == 0, &|| format!("a {:?} with the device number {:#x}", file.kind, file.rdev));
+    let directory = file.kind == Kind::Directory;
+    test(directory || file.directory == Directory::default(), &|| format!("a {:?} with names in it", file.kind));
+    let unnamed = regular && file.links == 0;
+    test(unnamed || !file.linkable, &|| "a file that can get its first name, and is not one without".into());
+    let (symlink, target) = (file.kind == Kind::Symlink, &file.target);
+    test(symlink || target.is_empty(), &|| format!("a {:?} with a target", file.kind));
+    test(!symlink || !target.is_empty(), &|| "a symbolic link without a target".into());
+    test(target.len() <= PATH_MAX, &|| format!("a target of {} bytes", target.len()));
+    test(!target.contains(&0), &|| "a target with NUL in it".into());
+    test(!symlink || target.len() as u64 == file.size, &|| {
+        format!("a size of {}, for a target of {} bytes", file.size, target.len())
+    });
+    test(regular || symlink || file.size == 0, &|| format!("a {:?} with a size of {}", file.kind, file.size));
     let shared = shared.block_of(file);
     test(shared.is_none() || file.shares, &|| {
         let block = shared.unwrap_or_default();
@@ -210,29 +228,118 @@ impl Shared {
     }
 }
 
-/// Names against inodes: entries, counts of links, and what cannot be reached.
-fn in_names(metadata: &Metadata) -> Vec<(Ino, String)> {
-    let mut wrong = Vec::new();
-    let mut links: BTreeMap<Ino, u64> = BTreeMap::new();
-    let mut reached = BTreeSet::from([ROOT]);
-    for (name, ino) in &metadata.names {
-        if name.is_empty() || name.len() > LONGEST_NAME || name == "." || name == ".." || name.contains(['/', '\0']) {
-            wrong.push((*ino, format!("{name:?} is not a name")));
+/// A name of an inode.
+struct Named<'a> {
+    directory: Ino,
+    name: &'a [u8],
+    /// How many names there are.
+    count: u64,
+}
+
+/// The directories, and what they name.
+struct Tree<'a> {
+    metadata: &'a Metadata,
+    /// Of each inode that has a name, the first one.
+    names: BTreeMap<Ino, Named<'a>>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(metadata: &'a Metadata) -> Self {
+        let mut names: BTreeMap<Ino, Named> = BTreeMap::new();
+        for (directory, file) in &metadata.inodes {
+            for (_, name, ino) in file.directory.after(0) {
+                names.entry(ino).or_insert(Named { directory: *directory, name, count: 0 }).count += 1;
+            }
         }
-        match metadata.inodes.get(ino) {
-            Some(_) => *links.entry(*ino).or_default() += 1,
-            None => wrong.push((*ino, format!("{name:?} refers to an inode that does not exist"))),
-        }
-        reached.insert(*ino);
+        Self { metadata, names }
     }
-    for (ino, file) in metadata.inodes.iter().filter(|(ino, _)| **ino != ROOT) {
-        let names = links.get(ino).copied().unwrap_or_default();
-        if names != file.links {
-            wrong.push((*ino, format!("{} links, where {names} names refer to it", file.links)));
+
+    /// Names against inodes: entries, counts of links, and what cannot be reached.
+    fn wrong(&self) -> Vec<(Ino, String)> {
+        let mut wrong = Vec::new();
+        let ends = self.ends();
+        for (ino, file) in &self.metadata.inodes {
+            let names = self.names.get(ino).map_or(0, |named| named.count);
+            let bad = file.directory.after(0).filter(|(_, name, _)| !is_name(name));
+            wrong.extend(bad.map(|(_, name, _)| (*ino, format!("{:?} is not a name", String::from_utf8_lossy(name)))));
+            let mut subdirectories = 0;
+            for (_, name, entry) in file.directory.after(0) {
+                match self.metadata.inodes.get(&entry) {
+                    Some(entry) => subdirectories += u64::from(entry.kind == Kind::Directory),
+                    None => {
+                        let name = String::from_utf8_lossy(name);
+                        wrong.push((*ino, format!("{name:?} refers to inode {entry}, which does not exist")));
+                    }
+                }
+            }
+            if file.kind != Kind::Directory {
+                if names != file.links {
+                    wrong.push((*ino, format!("{} links, where {names} names refer to it", file.links)));
+                }
+                continue;
+            }
+            let (removed, has) = (file.links == 0 && *ino != ROOT, u64::from(*ino == ROOT) + names);
+            let links = if removed { 0 } else { 2 + subdirectories };
+            if file.links != links {
+                wrong.push((*ino, format!("{} links, where its directories make {links}", file.links)));
+            }
+            match (has, ends.get(ino)) {
+                (2.., _) => wrong.push((*ino, format!("a directory with {has} parents"))),
+                (0, _) if removed && file.directory.is_empty() => (),
+                (_, Some(End::Circle)) => wrong.push((*ino, "a directory inside itself".into())),
+                (_, Some(End::Lost)) => wrong.push((*ino, "a directory that cannot be reached".into())),
+                _ => (),
+            }
+            if let Some(named) = self.names.get(ino).filter(|named| named.directory != file.directory.parent) {
+                let (parent, directory) = (file.directory.parent, named.directory);
+                wrong.push((*ino, format!("its parent is inode {parent}, and it is in inode {directory}")));
+            }
         }
-        if file.kind == Kind::Directory && !reached.contains(ino) {
-            wrong.push((*ino, "a directory that cannot be reached".into()));
-        }
+        wrong
     }
-    wrong
+
+    /// Where the way up from each directory ends.
+    fn ends(&self) -> BTreeMap<Ino, End> {
+        let mut ends = BTreeMap::from([(ROOT, End::Root)]);
+        for ino in self.metadata.inodes.iter().filter(|(_, file)| file.kind == Kind::Directory).map(|(ino, _)| *ino) {
+            // Up to what has no name, or has an end already, or was passed on this way.
+            let (mut way, mut at) = (Vec::new(), ino);
+            let end = loop {
+                match (ends.get(&at), self.names.get(&at)) {
+                    (Some(End::Passed), _) => break End::Circle,
+                    (Some(End::Root), _) => break End::Root,
+                    (Some(_), _) => break End::Lost,
+                    (None, above) => {
+                        way.push(at);
+                        let Some(named) = above else { break End::Lost };
+                        ends.insert(at, End::Passed);
+                        at = named.directory;
+                    }
+                }
+            };
+            // What leads into a circle is not in it.
+            let circle = if end == End::Circle { way.iter().position(|passed| *passed == at) } else { None };
+            for (index, passed) in way.into_iter().enumerate() {
+                let outside = end == End::Circle && circle.is_none_or(|first| index < first);
+                ends.insert(passed, if outside { End::Lost } else { end });
+            }
+        }
+        ends
+    }
+}
+
+/// What is at the end of the way from a directory to the one that has its name, and so on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Root,
+    /// Something that has no name.
+    Lost,
+    /// The directory itself.
+    Circle,
+    /// Not known yet.
+    Passed,
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_MAX && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }

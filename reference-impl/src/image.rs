@@ -27,7 +27,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What an image begins with.
 pub const MAGIC: [u8; 8] = *b"IOMAPREF";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const AREA_MAGIC: [u8; 8] = *b"IOMAPMET";
 const RECORD_MAGIC: [u8; 8] = *b"IOMAPLOG";
 
@@ -146,6 +146,8 @@ pub struct Options {
     pub area_blocks: Option<u64>,
     /// The identity of the image.
     pub uuid: [u8; 16],
+    /// The times of the root directory, in nanoseconds since the epoch.
+    pub time: i128,
 }
 
 /// Where things are on an image.
@@ -174,15 +176,14 @@ impl Layout {
         (self.area_blocks - 1) * BLOCK as u64
     }
 
-    /// The size of an image with so many blocks for data.
-    pub(crate) fn around(data: u64) -> u64 {
-        let area = share(data);
+    /// The size of an image with so many blocks for data, and with areas of so many blocks.
+    pub(crate) fn around(data: u64, area: u64) -> u64 {
         FIRST_AREA + 2 * area + data
     }
 }
 
 /// The size of an area if nobody says otherwise: 1/64 of the image, 128 KiB to 64 MiB.
-fn share(blocks: u64) -> u64 {
+pub(crate) fn share(blocks: u64) -> u64 {
     (blocks / 64).clamp(32, 16384)
 }
 

@@ -1,36 +1,53 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
 use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
+use crate::directory::Directory;
 use crate::extents::ExtentMap;
 use crate::store::BLOCK;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The number of an inode.
-pub(crate) type Ino = u64;
+/// The number of an inode. It is never used again.
+pub type Ino = u64;
 
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+#[expect(missing_docs, reason = "the types of inode(7), under their names")]
+pub enum Kind {
     Regular,
     Directory,
+    Symlink,
     Fifo,
+    Socket,
+    Character,
+    Block,
 }
 
 /// Files up to this size, in bytes, keep their data in the inode until they grow.
 pub(crate) const INLINE: u64 = 64;
 
-/// A file. What is not skipped here is on the storage; the map is written apart, so that a commit need not have all.
+/// A file. Times are in nanoseconds since the epoch. What is not skipped here is on the storage; the map and the names of
+/// a directory are written apart, so that a commit need not have all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
+    /// The permissions, the set-ID bits and the sticky bit: no type.
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u64,
     pub(crate) size: u64,
+    pub(crate) atime: i128,
     pub(crate) mtime: i128,
     pub(crate) ctime: i128,
-    pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+    pub(crate) birth: i128,
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The names, if it is a directory.
+    pub(crate) directory: Directory,
+    /// What it points to, if it is a symbolic link.
+    pub(crate) target: Vec<u8>,
+    /// Which device it stands for, if it does.
+    pub(crate) rdev: u64,
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
     #[serde(skip)]
@@ -43,6 +60,11 @@ pub(crate) struct Inode {
     /// The descriptor that sealed the file: only a violation looks at it.
     #[serde(skip)]
     pub(crate) sealed_by: Option<Fd>,
+    /// It never had a name, and may still get one.
+    pub(crate) linkable: bool,
+    /// How often a daemon's kernel was told of it and has not forgotten.
+    #[serde(skip)]
+    pub(crate) lookups: u64,
     #[serde(skip)]
     pub(crate) descriptors: usize,
     #[serde(skip)]
@@ -52,6 +74,12 @@ pub(crate) struct Inode {
     /// It is an active swap file.
     #[serde(skip)]
     pub(crate) swap: bool,
+    /// The log has it, as it is now or was before.
+    #[serde(skip)]
+    pub(crate) logged: bool,
+    /// It changed since the last commit.
+    #[serde(skip)]
+    pub(crate) changed: bool,
 }
 
 impl Inode {
@@ -63,9 +91,14 @@ impl Inode {
             gid: 0,
             links: 1,
             size: 0,
+            atime: now,
             mtime: now,
             ctime: now,
+            birth: now,
             xattrs: BTreeMap::new(),
+            directory: Directory::default(),
+            target: Vec::new(),
+            rdev: 0,
             flags: 0,
             xflags: 0,
             map: ExtentMap::default(),
@@ -73,11 +106,25 @@ impl Inode {
             inline: None,
             sealed: false,
             sealed_by: None,
+            linkable: false,
+            lookups: 0,
             descriptors: 0,
             mappings: 0,
             registrations: 0,
             swap: false,
+            logged: false,
+            changed: false,
         }
+    }
+
+    /// An empty directory; its parent has the name.
+    pub(crate) fn directory(parent: Ino, mode: u32, now: i128) -> Self {
+        Self { links: 2, directory: Directory::within(parent), ..Self::new(Kind::Directory, mode, now) }
+    }
+
+    /// Whether anything but a name refers to it.
+    pub(crate) fn in_use(&self) -> bool {
+        self.lookups > 0 || self.descriptors + self.mappings + self.registrations > 0
     }
 
     /// How many blocks [0, size) spans.

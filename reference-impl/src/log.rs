@@ -4,6 +4,7 @@
 //! never became whole, and nothing of the same generation comes after it: if something does, a record in between was
 //! damaged later, and the image is refused rather than taken back to a state from before it.
 
+use crate::directory::Line;
 use crate::disk::Disk;
 use crate::extents::Run;
 use crate::image::{AreaHeader, ImageError, Layout, RecordHeader, Superblock};
@@ -18,12 +19,10 @@ use std::io;
 pub(crate) enum Entry<I> {
     /// The next number to be given away, and the time.
     Volume { next: u64, clock: i128 },
-    /// An inode, and those blocks of its map between `from` and `to`.
-    Inode { ino: Ino, inode: I, from: u64, to: u64, runs: Vec<Run> },
+    /// An inode, those blocks of its map between `from` and `to`, and those of its names that changed.
+    Inode { ino: Ino, inode: I, from: u64, to: u64, runs: Vec<Run>, names: Vec<Line> },
     /// The inode is gone.
     Gone(Ino),
-    /// A name is of this inode now, or of none.
-    Name(String, Option<Ino>),
     /// Storage that a snapshot of the file system keeps.
     Kept(Run),
 }
@@ -41,8 +40,7 @@ impl<I: Serialize> Entry<I> {
 pub(crate) struct Metadata {
     pub(crate) next: u64,
     pub(crate) clock: i128,
-    pub(crate) inodes: BTreeMap<Ino, Inode>,
-    pub(crate) names: BTreeMap<String, Ino>,
+    pub(crate) inodes: BTreeMap<Ino, Box<Inode>>,
     pub(crate) kept: Vec<Run>,
 }
 
@@ -56,21 +54,20 @@ impl Metadata {
             payload = rest;
             match entry {
                 Entry::Volume { next, clock } => (self.next, self.clock) = (next, clock),
-                Entry::Inode { ino, mut inode, from, to, runs } => {
-                    inode.map = self.inodes.remove(&ino).map(|old| old.map).unwrap_or_default();
+                Entry::Inode { ino, mut inode, from, to, runs, names } => {
+                    let old = self.inodes.remove(&ino).map(|old| (old.map, old.directory));
+                    let (map, directory) = old.unwrap_or_default();
+                    inode.map = map;
                     let what = |error| wrong("a map inside file and storage", format!("inode {ino} with {error}"));
                     inode.map.apply(from..to, runs, storage).map_err(what)?;
-                    inode.map.settle();
-                    self.inodes.insert(ino, inode);
+                    let what = |error| wrong("the names of a directory", format!("inode {ino} with {error}"));
+                    inode.directory.apply(directory, names).map_err(what)?;
+                    self.inodes.insert(ino, Box::new(inode));
                 }
                 Entry::Gone(ino) => {
                     let missing = || wrong("an inode that exists", format!("the end of inode {ino}"));
                     self.inodes.remove(&ino).map(|_| ()).ok_or_else(missing)?;
                 }
-                Entry::Name(name, ino) => match ino {
-                    Some(ino) => drop(self.names.insert(name, ino)),
-                    None => drop(self.names.remove(&name)),
-                },
                 Entry::Kept(run) => {
                     if run.count > storage as u64 || run.address > storage - run.count as usize {
                         return Err(wrong("blocks of the storage", format!("{} at {}", run.count, run.address)));
@@ -85,17 +82,14 @@ impl Metadata {
     /// Everything, as entries.
     pub(crate) fn snapshot<'a>(
         volume: (u64, i128),
-        inodes: impl Iterator<Item = (&'a Ino, &'a Inode)>,
-        names: impl Iterator<Item = (&'a String, &'a Ino)>,
+        inodes: impl Iterator<Item = (Ino, &'a Inode)>,
         kept: &[Run],
     ) -> Vec<u8> {
         let mut payload = Entry::<&Inode>::Volume { next: volume.0, clock: volume.1 }.append(Vec::new());
         for (ino, inode) in inodes {
             let runs = inode.map.all().copied().collect();
-            payload = Entry::Inode { ino: *ino, inode, from: 0, to: u64::MAX, runs }.append(payload);
-        }
-        for (name, ino) in names {
-            payload = Entry::<&Inode>::Name(name.clone(), Some(*ino)).append(payload);
+            let names = inode.directory.all();
+            payload = Entry::Inode { ino, inode, from: 0, to: u64::MAX, runs, names }.append(payload);
         }
         kept.iter().fold(payload, |payload, run| Entry::<&Inode>::Kept(*run).append(payload))
     }
@@ -173,8 +167,8 @@ impl Log {
     }
 }
 
-/// Makes an empty image with these metadata.
-pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8]) -> Result<(), ImageError> {
+/// Makes an image with these metadata, and returns its log.
+pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8]) -> Result<Log, ImageError> {
     let failed = |error| ImageError::io("writing the new image", error);
     // Without a superblock there is no image: it comes last.
     disk.write_fua(0, &[0; BLOCK]).map_err(failed)?;
@@ -182,7 +176,8 @@ pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8
     let layout = superblock.layout();
     let mut log = Log { superblock, layout, area: 1, generation: 0, sequence: 0, next: 0, bound: 0 };
     log.replace(disk, snapshot).and_then(|()| disk.flush()).map_err(failed)?;
-    superblock.write(disk).map_err(failed)
+    superblock.write(disk).map_err(failed)?;
+    Ok(log)
 }
 
 /// Reads an image. What is wrong but does no harm goes to `notes`.

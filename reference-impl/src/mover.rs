@@ -1,9 +1,10 @@
 //! What moves files without being asked for by their users: defragmentation, garbage collection, shrinking.
 
-use crate::call::{Caller, Fd};
+use crate::call::Fd;
+use crate::credentials::Credentials;
 use crate::extents::Extent;
 use crate::fs::State;
-use crate::inode::{Ino, Kind};
+use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
 use crate::store::BLOCK;
 use crate::violation::Quirk;
@@ -27,9 +28,9 @@ impl State {
         }
     }
 
-    pub(crate) fn defragment(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+    pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(caller, ino, true, Op::Defragment, |fs| {
+        self.guarded(who, ino, true, Op::Defragment, |fs| {
             fs.relocate(ino);
             Ok(())
         })
@@ -38,7 +39,7 @@ impl State {
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
         let moves_sealed = self.has(Quirk::CollectMoves);
-        let movable = |(ino, file): (&Ino, &crate::inode::Inode)| {
+        let movable = |(ino, file): (&Ino, &Box<Inode>)| {
             (file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed)).then_some(*ino)
         };
         let movable: Vec<Ino> = self.inodes.iter().filter_map(movable).collect();
@@ -46,7 +47,7 @@ impl State {
     }
 
     /// Gives up the storage from `size` bytes on, after moving what is there.
-    pub(crate) fn shrink(&mut self, caller: Caller, size: i64) -> Result<(), Errno> {
+    pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
         let in_the_way = self
             .inodes
@@ -54,7 +55,7 @@ impl State {
             .filter(|(_, file)| file.map.addresses().any(|at| at >= limit))
             .map(|(ino, _)| *ino)
             .collect::<Vec<_>>();
-        self.guarded_all(caller, &in_the_way, Op::ShrinkAway, &mut |fs| {
+        self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
             fs.commit()?;
             if fs.allocator.used_from(limit) > 0 {
