@@ -15,44 +15,80 @@ use std::sync::{Arc, Mutex};
 
 const DATA: u64 = 48;
 const AREA: u64 = 5;
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-
 /// Samples at each boundary of a kind of survival that is a matter of chance.
 const SAMPLES: usize = 6;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Look {
+    ino: Ino,
+    kind: Kind,
+    /// The directory that `..` is, of a directory.
+    parent: Option<Ino>,
     stat: Stat,
     xflags: u32,
+    /// The target, of a symbolic link.
     data: Vec<u8>,
 }
 
-type Looks = BTreeMap<&'static str, Look>;
+/// By path.
+type Looks = BTreeMap<String, Look>;
 
 /// The mode that a file is made with is its own, so that it can be told from others under the same name.
 fn identity(look: &Look) -> u32 {
     look.stat.mode
 }
 
+fn root() -> &'static Credentials {
+    Caller::Privileged.credentials()
+}
+
 fn look(fs: &Fs) -> Looks {
     let mut looks = Looks::new();
-    for name in NAMES {
-        let open = Call::Open { name: name.into(), flags: OFlag::O_RDONLY, mode: 0 };
-        let fd = match fs.call(Caller::Privileged, &open) {
-            Ok(Reply::Number(fd)) => fd as Fd,
-            Err(Errno::ENOENT) => continue,
-            other => panic!("{open}: {other:?}"),
-        };
-        let Ok(Reply::Stat(stat)) = fs.call(Caller::Privileged, &Call::Stat { fd }) else {
-            panic!("no fstat of {name}")
-        };
-        let read = Call::Pread { fd, offset: 0, len: stat.size as usize };
-        let Ok(Reply::Data(data)) = fs.call(Caller::Privileged, &read) else { panic!("{read} of {name}") };
-        let Ok(Reply::Number(xflags)) = fs.call(Caller::Privileged, &Call::GetXflags { fd }) else { panic!("{name}") };
-        fs.call(Caller::Privileged, &Call::Close { fd }).unwrap();
-        looks.insert(name, Look { stat: *stat, xflags: xflags as u32, data });
-    }
+    look_at(fs, Fs::ROOT, "", &mut looks);
     looks
+}
+
+fn look_at(fs: &Fs, directory: Ino, path: &str, looks: &mut Looks) {
+    let fd = fs.open(root(), directory, OFlag::O_RDONLY | OFlag::O_DIRECTORY).unwrap();
+    let (mut names, mut parent) = (Vec::new(), None);
+    fs.list(fd, 0, |listed| {
+        match listed.name {
+            b"." => (),
+            b".." => parent = Some(listed.ino),
+            name => names.push((String::from_utf8(name.to_vec()).unwrap(), listed.ino, listed.kind)),
+        }
+        true
+    })
+    .unwrap();
+    let Ok(Reply::Stat(stat)) = fs.call(Caller::Privileged, &Call::Stat { fd }) else { panic!("no fstat of {path:?}") };
+    fs.release(fd).unwrap();
+    let look = Look { ino: directory, kind: Kind::Directory, parent, stat: *stat, xflags: 0, data: Vec::new() };
+    looks.insert(path.to_owned(), look);
+    for (name, ino, kind) in names {
+        let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+        match kind {
+            Kind::Directory => look_at(fs, ino, &path, looks),
+            Kind::Regular => _ = looks.insert(path.clone(), look_into(fs, ino, &path)),
+            _ => {
+                let found = fs.attributes(ino).unwrap();
+                let (mode, uid, gid, links, size) = (found.mode, found.uid, found.gid, found.links, found.size);
+                let (mtime, ctime, xattrs) = (found.mtime, found.ctime, Vec::new());
+                let stat = Stat { mode, uid, gid, links, size, mtime, ctime, xattrs };
+                let data = fs.readlink(ino).unwrap_or_default();
+                looks.insert(path, Look { ino, kind, parent: None, stat, xflags: 0, data });
+            }
+        }
+    }
+}
+
+fn look_into(fs: &Fs, ino: Ino, name: &str) -> Look {
+    let fd = fs.open(root(), ino, OFlag::O_RDONLY).unwrap();
+    let Ok(Reply::Stat(stat)) = fs.call(Caller::Privileged, &Call::Stat { fd }) else { panic!("no fstat of {name}") };
+    let read = Call::Pread { fd, offset: 0, len: stat.size as usize };
+    let Ok(Reply::Data(data)) = fs.call(Caller::Privileged, &read) else { panic!("{read} of {name}") };
+    let Ok(Reply::Number(xflags)) = fs.call(Caller::Privileged, &Call::GetXflags { fd }) else { panic!("{name}") };
+    fs.release(fd).unwrap();
+    Look { ino, kind: Kind::Regular, parent: None, stat: *stat, xflags: xflags as u32, data }
 }
 
 /// What the twin had after a call, and how much the disk had been asked for by then.
@@ -124,6 +160,15 @@ impl Bench {
             let places = self.fs.agent(fd).unwrap().places().to_vec();
             self.places.push((self.steps.len() - 1, stat.mode, places));
         }
+        outcome
+    }
+
+    /// A call that takes an inode, on both.
+    fn act<T: PartialEq + std::fmt::Debug>(&mut self, call: &str, act: impl Fn(&Fs) -> T) -> T {
+        let outcome = act(&self.fs);
+        assert_eq!(outcome, act(&self.twin), "{call}");
+        let (looks, events) = (look(&self.twin), self.events());
+        self.steps.push(Step { call: call.into(), looks, events, durable: false });
         outcome
     }
 
@@ -209,7 +254,8 @@ impl Bench {
         let window = &self.steps[first..=last];
         let calls = || window.iter().map(|step| step.call.as_str()).collect::<Vec<_>>().join("; ");
         let metadata = |looks: &Looks| -> Vec<_> {
-            looks.iter().map(|(name, look)| (*name, look.stat.clone(), look.xflags)).collect()
+            let of = |look: &Look| (look.ino, look.kind, look.parent, look.stat.clone(), look.xflags);
+            looks.iter().map(|(name, look)| (name.clone(), of(look))).collect()
         };
         let same = window.iter().any(|step| metadata(&step.looks) == metadata(&found));
         assert!(same, "{}: {:?} was never so in: {}", place(), metadata(&found), calls());
@@ -224,7 +270,7 @@ impl Bench {
                 assert!(known, "{}: byte {at} of {name:?} was never {byte} in: {}", place(), calls());
             }
             if look.xflags & XFLAG_SEALED != 0 {
-                let open = Call::Open { name: (*name).into(), flags: OFlag::O_RDONLY, mode: 0 };
+                let open = Call::Open { name: name.clone(), flags: OFlag::O_RDONLY, mode: 0 };
                 let Ok(Reply::Number(fd)) = fs.call(Caller::Privileged, &open) else {
                     panic!("{name} cannot be opened")
                 };
@@ -271,6 +317,63 @@ fn names(t: &mut Bench) {
     t.ok(Call::Unlink { name: "b".into() });
     t.write(other, 0, 3 * BLOCK);
     t.fsync(other);
+}
+
+fn directories(t: &mut Bench) {
+    let mkdir = |t: &mut Bench, name: &str| {
+        t.files += 1;
+        let mode = 0o1000 + t.files;
+        t.ok(Call::Mkdir { name: name.into(), mode });
+    };
+    let rename = |t: &mut Bench, from: &str, to: &str, exchange| {
+        t.ok(Call::Rename { from: from.into(), to: to.into(), exchange });
+    };
+    mkdir(t, "d");
+    mkdir(t, "d/e");
+    mkdir(t, "d/e/f");
+    let a = t.create("d/e/f/a");
+    t.write(a, 0, 5000);
+    t.fsync(a);
+    // From one parent to another, alone and over an empty one, and over a file.
+    rename(t, "d/e/f", "f", false);
+    t.ok(Call::Symlink { target: "d/e".into(), name: "f/link".into() });
+    mkdir(t, "g");
+    t.fsync(a);
+    rename(t, "d/e", "g", false);
+    let b = t.create("g/b");
+    t.write(b, 0, 30);
+    rename(t, "g/b", "f/a", false);
+    t.ok(Call::Mkfifo { name: "g/fifo".into() });
+    t.fsync(b);
+    rename(t, "f", "d", true);
+    rename(t, "g", "d/g", false);
+    t.ok(Call::Close { fd: a });
+    // What never had a name gets one.
+    t.files += 1;
+    let mode = 0o400 + t.files;
+    let temporary = |fs: &Fs| fs.temporary(root(), Fs::ROOT, OFlag::O_RDWR, mode).map(|(made, fd)| (made.ino, fd));
+    let (ino, fd) = t.act("open with O_TMPFILE", temporary).unwrap();
+    t.write(fd, 0, 9000);
+    t.fsync(fd);
+    let parent = t.act("lookup", |fs| fs.resolve(root(), b"d/g", true)).unwrap();
+    t.act("linkat", |fs| fs.link(root(), ino, (parent, b"named")).map(|made| made.links)).unwrap();
+    t.fsync(fd);
+    // One that is removed while it is open.
+    mkdir(t, "gone");
+    let gone = t.ok(Call::Open { name: "gone".into(), flags: OFlag::O_RDONLY, mode: 0 }) as Fd;
+    t.fsync(fd);
+    t.ok(Call::Rmdir { name: "gone".into() });
+    t.fsync(fd);
+    t.ok(Call::Close { fd: gone });
+    t.ok(Call::Unlink { name: "d/g/fifo".into() });
+    rename(t, "d/g/named", "d/link", false);
+    t.ok(Call::Rmdir { name: "d/g".into() });
+    mkdir(t, "short");
+    t.ok(Call::Rmdir { name: "short".into() });
+    t.fsync(fd);
+    t.ok(Call::Rmdir { name: "f".into() });
+    t.ok(Call::Unlink { name: "d/link".into() });
+    t.fsync(b);
 }
 
 fn sealing(t: &mut Bench) {
@@ -430,6 +533,7 @@ macro_rules! workloads {
 
 workloads! {
     power_loss_around_names: names, 1;
+    power_loss_around_directories: directories, 11;
     power_loss_around_sealing: sealing, 2;
     power_loss_around_allocation: allocation, 3;
     power_loss_around_sharing: sharing, 4;

@@ -3,7 +3,9 @@
 //! `ORDINARY_STEPS` and `ORDINARY_SEED` take the random walk further by hand. Differences that are a file system's own
 //! choice are in [`own_choice`].
 
-use iomap_reference::{Attributes, Call, Capabilities, Changes, Credentials, Fs, Kind, Reply, SetTime};
+use iomap_reference::{
+    Attributes, BLOCK, Call, Capabilities, Changes, Credentials, Fs, Kind, MemoryDisk, Options, Reply, SetTime, check, format,
+};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags};
 use nix::sched::CloneFlags;
@@ -15,7 +17,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// A step of the walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +218,16 @@ fn written(offset: i64, len: usize) -> Vec<u8> {
 const ALL: usize = 1 << 20;
 
 /// The model, with the walk in a directory of it.
-struct Model(Fs);
+struct Model {
+    fs: Fs,
+    /// The image that it is on, if it is on one.
+    disk: Option<Arc<Mutex<MemoryDisk>>>,
+}
+
+/// A cache that holds much less than the walk writes.
+const CACHE: usize = 16 * BLOCK;
+/// How many steps an image is mounted for.
+const MOUNTED: usize = 50;
 
 fn credentials((uid, gid): User) -> Credentials {
     let capabilities = if uid == 0 { Capabilities::ALL } else { Capabilities::NONE };
@@ -230,19 +241,39 @@ fn inside(path: &str) -> String {
 
 impl Model {
     fn new() -> Self {
-        let fs = Fs::new(4096);
+        Self { fs: Fs::new(4096), disk: None }.prepared()
+    }
+
+    fn on_image() -> Self {
+        let mut disk = MemoryDisk::new(4096);
+        format(&mut disk, &Options { area_blocks: Some(256), ..Options::default() }).unwrap();
+        let disk = Arc::new(Mutex::new(disk));
+        let fs = Fs::mount(Box::new(disk.clone()), CACHE, false).unwrap();
+        Self { fs, disk: Some(disk) }.prepared()
+    }
+
+    fn prepared(self) -> Self {
         let root = credentials((0, 0));
-        let made = fs.call_as(&root, &Call::Mkdir { name: "inside".into(), mode: 0o777 });
+        let made = self.fs.call_as(&root, &Call::Mkdir { name: "inside".into(), mode: 0o777 });
         assert_eq!(made, Ok(Reply::Number(0)));
-        Self(fs)
+        self
+    }
+
+    /// What is on an image is consistent, and is all there is.
+    fn remounted(self) -> Self {
+        let Some(disk) = self.disk else { return self };
+        self.fs.unmount().unwrap();
+        assert_eq!(check(&mut *disk.lock().unwrap()).unwrap().findings, []);
+        let fs = Fs::mount(Box::new(disk.clone()), CACHE, false).unwrap();
+        Self { fs, disk: Some(disk) }
     }
 
     fn call(&self, user: User, call: &Call) -> Outcome {
-        self.0.call_as(&credentials(user), call).map(|_| Came::Nothing)
+        self.fs.call_as(&credentials(user), call).map(|_| Came::Nothing)
     }
 
     fn resolve(&self, user: User, path: &str, follow: bool) -> Result<u64, Errno> {
-        self.0.resolve(&credentials(user), inside(path).as_bytes(), follow)
+        self.fs.resolve(&credentials(user), inside(path).as_bytes(), follow)
     }
 
     fn take(&self, user: User, step: &Step) -> Outcome {
@@ -271,33 +302,33 @@ impl Model {
                 let time = Some(if *time == Time::Now { SetTime::Now } else { SetTime::At(5) });
                 let changes = Changes { atime: time, mtime: time, ..Changes::default() };
                 let ino = self.resolve(user, path, true)?;
-                self.0.set_attributes(&credentials(user), ino, None, changes).map(|_| Came::Nothing)
+                self.fs.set_attributes(&credentials(user), ino, None, changes).map(|_| Came::Nothing)
             }
-            Step::Readlink { path } => self.0.readlink(self.resolve(user, path, false)?).map(Came::Bytes),
+            Step::Readlink { path } => self.fs.readlink(self.resolve(user, path, false)?).map(Came::Bytes),
             Step::Stat { path, follow } => {
-                self.0.attributes(self.resolve(user, path, *follow)?).map(|stat| Came::Stat(shown(&stat)))
+                self.fs.attributes(self.resolve(user, path, *follow)?).map(|stat| Came::Stat(shown(&stat)))
             }
             Step::List { path } => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
                 let fd = self.open(user, path, flags, 0)?;
                 let mut names = BTreeSet::new();
-                self.0.list(fd, 0, |listed| names.insert(listed.name.to_vec()))?;
-                self.0.release(fd)?;
+                self.fs.list(fd, 0, |listed| names.insert(listed.name.to_vec()))?;
+                self.fs.release(fd)?;
                 Ok(Came::Names(names))
             }
             Step::Open { path, flags, mode, offset, len } => {
                 let fd = self.open(user, path, *flags, *mode)?;
                 let who = credentials(user);
-                let wrote = self.0.write(&who, fd, *offset, &written(*offset, *len));
-                let read = self.0.read(&who, fd, 0, ALL);
-                self.0.release(fd)?;
+                let wrote = self.fs.write(&who, fd, *offset, &written(*offset, *len));
+                let read = self.fs.read(&who, fd, 0, ALL);
+                self.fs.release(fd)?;
                 came(wrote, read)
             }
         }
     }
 
     fn open(&self, user: User, path: &str, flags: OFlag, mode: u32) -> Result<i32, Errno> {
-        match self.0.call_as(&credentials(user), &Call::Open { name: inside(path), flags, mode })? {
+        match self.fs.call_as(&credentials(user), &Call::Open { name: inside(path), flags, mode })? {
             Reply::Number(fd) => Ok(fd as i32),
             other => panic!("open returned {other:?}"),
         }
@@ -445,11 +476,14 @@ static PROTECTS: LazyLock<bool> = LazyLock::new(|| {
 });
 
 /// Walks so many steps on both; returns how many steps it took to a difference, and what it was.
-fn walk(root: &Path, seed: u64, steps: usize) -> Result<(), (Vec<(User, Step)>, Outcome, Outcome)> {
-    let (model, machine) = (Model::new(), Machine::new(root));
+fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), (Vec<(User, Step)>, Outcome, Outcome)> {
+    let machine = Machine::new(root);
     let mut random = Random(seed);
     let mut taken = Vec::new();
-    for _ in 0..steps {
+    for number in 1..=steps {
+        if number.is_multiple_of(MOUNTED) {
+            model = model.remounted();
+        }
         // Mostly root, who is refused least, so that something comes about.
         let user = if random.below(2) == 0 { USERS[0] } else { random.of(&USERS) };
         let step = random.step();
@@ -462,11 +496,21 @@ fn walk(root: &Path, seed: u64, steps: usize) -> Result<(), (Vec<(User, Step)>, 
             return Err((taken, modelled, real));
         }
     }
+    model.remounted();
     Ok(())
 }
 
 #[test]
 fn the_model_does_as_this_machine_does() {
+    walks(Model::new);
+}
+
+#[test]
+fn an_image_does_as_this_machine_does() {
+    walks(Model::on_image);
+}
+
+fn walks(model: fn() -> Model) {
     if !Uid::effective().is_root() {
         eprintln!("not root: nobody else can act as several users");
         return;
@@ -481,7 +525,7 @@ fn the_model_does_as_this_machine_does() {
         let scratch = tempfile::tempdir().unwrap();
         std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let (root, mixed) = (scratch.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let walked = std::thread::scope(|scope| scope.spawn(|| walk(root, mixed, length as usize)).join().unwrap());
+        let walked = std::thread::scope(|scope| scope.spawn(|| walk(model(), root, mixed, length as usize)).join().unwrap());
         if let Err((taken, modelled, real)) = walked {
             let last = taken.len().saturating_sub(40);
             taken[last..].iter().for_each(|((uid, gid), step)| println!("{uid}:{gid} {step:?}"));
