@@ -354,5 +354,5 @@ impl State {
 /// Transfers past the page cache begin and end with sectors.
 fn aligned(descriptor: &Descriptor, at: u64, len: usize) -> Result<(), Errno> {
     let direct = descriptor.flags.contains(OFlag::O_DIRECT);
-    if direct && (at | len as u64) % SECTOR != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+    if direct && !(at | len as u64).is_multiple_of(SECTOR) { Err(Errno::EINVAL) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
-use crate::directory::{Directory, NAME_MAX};
+use crate::directory::{DOT_DOT, Directory, NAME_MAX};
 use crate::disk::Disk;
 use crate::durability::references;
 use crate::extents::{LAST_BLOCK, Run};
@@ -171,6 +171,8 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     test(device || file.rdev == 0, &|| format!("a {:?} with the device number {:#x}", file.kind, file.rdev));
     let directory = file.kind == Kind::Directory;
     test(directory || file.directory == Directory::default(), &|| format!("a {:?} with names in it", file.kind));
+    let last = file.directory.last();
+    test(!directory || last >= DOT_DOT, &|| format!("a directory whose names would begin after place {last}"));
     let unnamed = regular && file.links == 0;
     test(unnamed || !file.linkable, &|| "a file that can get its first name, and is not one without".into());
     let (symlink, target) = (file.kind == Kind::Symlink, &file.target);
@@ -278,7 +280,8 @@ impl<'a> Tree<'a> {
                 }
                 continue;
             }
-            let (removed, has) = (file.links == 0 && *ino != ROOT, u64::from(*ino == ROOT) + names);
+            let has = u64::from(*ino == ROOT) + names;
+            let removed = file.links == 0 && has == 0;
             let links = if removed { 0 } else { 2 + subdirectories };
             if file.links != links {
                 wrong.push((*ino, format!("{} links, where its directories make {links}", file.links)));

@@ -205,7 +205,7 @@ impl State {
         }
         let now = self.present();
         let file = self.inode(ino);
-        if file.atime <= file.mtime || file.atime <= file.ctime || now - file.atime >= DAY {
+        if file.atime <= file.mtime || file.atime <= file.ctime || now.saturating_sub(file.atime) >= DAY {
             self.inode_mut(ino).atime = now;
         }
     }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The smallest image, in bytes.
 const LEAST: u64 = 1 << 20;
@@ -97,7 +98,9 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<String, Trouble> {
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut uuid)).map_err(failed)?;
     // A random uuid, of version 4.
     (uuid[6], uuid[8]) = (uuid[6] & 0x0f | 0x40, uuid[8] & 0x3f | 0x80);
-    let options = Options { label: mkfs.label.clone(), uuid, ..Options::default() };
+    // A clock from before the epoch counts as the epoch.
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
+    let options = Options { label: mkfs.label.clone(), uuid, time, ..Options::default() };
     format(&mut disk, &options).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
     let report = iomap_reference::check(&mut disk).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
     Ok(format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))

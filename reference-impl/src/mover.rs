@@ -39,10 +39,9 @@ impl State {
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
         let moves_sealed = self.has(Quirk::CollectMoves);
-        let movable = |(ino, file): (&Ino, &Box<Inode>)| {
-            (file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed)).then_some(*ino)
-        };
-        let movable: Vec<Ino> = self.inodes.iter().filter_map(movable).collect();
+        let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed);
+        let movable = self.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
+        let movable: Vec<Ino> = movable.collect();
         movable.into_iter().for_each(|ino| self.relocate(ino));
     }
 

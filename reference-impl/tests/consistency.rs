@@ -141,7 +141,10 @@ fn what_is_sound_is_mounted() {
     let root = Caller::Privileged.credentials();
     assert_eq!(fs.resolve(root, b"a/b/../b/other", false), Ok(5));
     assert_eq!(fs.readlink(6), Ok(b"file".to_vec()));
-    assert_eq!(fs.attributes(7).map(|device| (device.rdev, device.mtime, device.ctime)), Ok((0x103, -1, (1 << 64) - 1)));
+    assert_eq!(
+        fs.attributes(7).map(|device| (device.rdev, device.mtime, device.ctime)),
+        Ok((0x103, -1, (1 << 64) - 1))
+    );
     assert_eq!(fs.xattr(root, 5, b"user.k"), Ok(vec![0, 255]));
     // What had no name is gone.
     assert_eq!((fs.attributes(8), fs.attributes(9)), (Err(nix::errno::Errno::ENOENT), Err(nix::errno::Errno::ENOENT)));
@@ -196,16 +199,15 @@ const CASES: &[Case] = &[
         },
         &["inode 3 (\"a\"): a directory inside itself", "inode 4 (\"b\"): a directory that cannot be reached"],
     ),
-    (
-        |files| name(files, 3, b"gone", 50),
-        &["inode 3 (\"a\"): \"gone\" refers to inode 50, which does not exist"],
-    ),
+    (|files| name(files, 3, b"gone", 50), &["inode 3 (\"a\"): \"gone\" refers to inode 50, which does not exist"]),
     (|files| change(files, 5, |file| file.links = 3), &["inode 5 (\"file\"): 3 links, where 2 names refer to it"]),
     (|files| change(files, 5, |file| file.links = 0), &["inode 5 (\"file\"): 0 links, where 2 names refer to it"]),
-    (|files| change(files, 8, |file| (file.links, file.linkable) = (1, false)), &[
-        "inode 8: 1 links, where 0 names refer to it",
-    ]),
+    (
+        |files| change(files, 8, |file| (file.links, file.linkable) = (1, false)),
+        &["inode 8: 1 links, where 0 names refer to it"],
+    ),
     (|files| change(files, 3, |a| a.links = 2), &["inode 3 (\"a\"): 2 links, where its directories make 3"]),
+    (|files| change(files, 4, |b| b.links = 0), &["inode 4 (\"b\"): 0 links, where its directories make 2"]),
     (|files| change(files, 1, |root| root.links = 4), &["inode 1: 4 links, where its directories make 3"]),
     (
         |files| {
@@ -251,27 +253,43 @@ const CASES: &[Case] = &[
             ),
         ],
     ),
-    (|files| change(files, 6, |link| (link.size, link.target) = (0, Vec::new())), &[
-        "inode 6 (\"link\"): a symbolic link without a target",
-    ]),
+    (
+        |files| change(files, 6, |link| (link.size, link.target) = (0, Vec::new())),
+        &["inode 6 (\"link\"): a symbolic link without a target"],
+    ),
     (|files| change(files, 6, |link| link.size = 5), &["inode 6 (\"link\"): a size of 5, for a target of 4 bytes"]),
-    (|files| change(files, 6, |link| link.target = b"a\0bc".to_vec()), &["inode 6 (\"link\"): a target with NUL in it"]),
-    (|files| change(files, 6, |link| (link.size, link.target) = (4096, vec![b't'; 4096])), &[
-        "inode 6 (\"link\"): a target of 4096 bytes",
-    ]),
+    (
+        |files| change(files, 6, |link| link.target = b"a\0bc".to_vec()),
+        &["inode 6 (\"link\"): a target with NUL in it"],
+    ),
+    (
+        |files| change(files, 6, |link| (link.size, link.target) = (4096, vec![b't'; 4096])),
+        &["inode 6 (\"link\"): a target of 4096 bytes"],
+    ),
     (|files| change(files, 5, |file| file.target = b"x".to_vec()), &["inode 5 (\"file\"): a Regular with a target"]),
-    (|files| change(files, 5, |file| file.rdev = 0x801), &[
-        "inode 5 (\"file\"): a Regular with the device number 0x801",
-    ]),
+    (
+        |files| change(files, 5, |file| file.rdev = 0x801),
+        &["inode 5 (\"file\"): a Regular with the device number 0x801"],
+    ),
+    (
+        |files| {
+            change(files, 4, |b| b.last = 1);
+            forget(files, 4);
+            change(files, 5, |file| file.links = 1);
+        },
+        &["inode 4 (\"b\"): a directory whose names would begin after place 1"],
+    ),
     (|files| change(files, 7, |device| device.size = 9), &["inode 7 (\"device\"): a Character with a size of 9"]),
     (|files| change(files, 5, |file| file.mode = 0o100_644), &["inode 5 (\"file\"): a mode of 0o100644"]),
-    (|files| change(files, 5, |file| file.linkable = true), &[
-        "inode 5 (\"file\"): a file that can get its first name, and is not one without",
-    ]),
+    (
+        |files| change(files, 5, |file| file.linkable = true),
+        &["inode 5 (\"file\"): a file that can get its first name, and is not one without"],
+    ),
     (|files| change(files, 5, |file| file.parent = 1), &["inode 5 (\"file\"): a Regular with names in it"]),
-    (|files| change(files, 5, |file| _ = file.xattrs.insert(b"user.\0".to_vec(), vec![])), &[
-        "inode 5 (\"file\"): an extended attribute with NUL in its name",
-    ]),
+    (
+        |files| change(files, 5, |file| _ = file.xattrs.insert(b"user.\0".to_vec(), vec![])),
+        &["inode 5 (\"file\"): an extended attribute with NUL in its name"],
+    ),
 ];
 
 #[test]

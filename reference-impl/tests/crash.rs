@@ -338,6 +338,8 @@ fn directories(t: &mut Bench) {
     rename(t, "d/e/f", "f", false);
     t.ok(Call::Symlink { target: "d/e".into(), name: "f/link".into() });
     mkdir(t, "g");
+    mkdir(t, "short");
+    t.ok(Call::Rmdir { name: "short".into() });
     t.fsync(a);
     rename(t, "d/e", "g", false);
     let b = t.create("g/b");

@@ -1,5 +1,7 @@
 //! Data: holes, allocation, sharing, and what the flags of open(2) ask for.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use iomap_reference::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

@@ -41,6 +41,13 @@ fn image() -> Vec<u8> {
     number(&fs, Call::Clone { from: sparse, to: clone });
     number(&fs, Call::SetXattr { name: "sparse".into(), key: "user.k".into(), value: vec![3; 50] });
     number(&fs, Call::Link { from: "small".into(), to: "other".into() });
+    number(&fs, Call::Mkdir { name: "dir".into(), mode: 0o755 });
+    number(&fs, Call::Mkdir { name: "dir/sub".into(), mode: 0o755 });
+    number(&fs, Call::Rename { from: "other".into(), to: "dir/sub/other".into(), exchange: false });
+    number(&fs, Call::Symlink { target: "dir/sub".into(), name: "link".into() });
+    number(&fs, Call::Fsync { fd: clone });
+    number(&fs, Call::Rename { from: "dir/sub".into(), to: "sub".into(), exchange: false });
+    number(&fs, Call::Mkfifo { name: "dir/fifo".into() });
     number(&fs, Call::Fsync { fd: clone });
     drop(fs);
     disk.lock().unwrap().bytes().to_vec()
@@ -61,7 +68,7 @@ fn opened(bytes: &[u8]) -> bool {
             return false;
         }
     };
-    for name in ["small", "sealed", "sparse", "clone", "other", "new"] {
+    for name in ["small", "sealed", "sparse", "clone", "sub/other", "link/other", "dir/../sub/new", "new"] {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
         let open = Call::Open { name: name.into(), flags, mode: 0o600 };
         let Ok(Reply::Number(fd)) = fs.call(Caller::Privileged, &open) else { continue };
@@ -72,7 +79,17 @@ fn opened(bytes: &[u8]) -> bool {
         let _ = fs.call(Caller::Privileged, &Call::Seek { fd, offset: 0, whence: Whence::Hole });
         let _ = fs.call(Caller::Privileged, &Call::Fsync { fd });
     }
-    let _ = fs.call(Caller::Privileged, &Call::Unlink { name: "clone".into() });
+    for call in [
+        Call::Unlink { name: "clone".into() },
+        Call::Rename { from: "sub".into(), to: "dir/sub".into(), exchange: false },
+        Call::Rename { from: "dir".into(), to: "dir/sub/dir".into(), exchange: false },
+        Call::Rename { from: "dir/sub".into(), to: "dir".into(), exchange: true },
+        Call::Unlink { name: "dir/fifo".into() },
+        Call::Rmdir { name: "dir".into() },
+        Call::Mkdir { name: "dir/sub/new".into(), mode: 0o755 },
+    ] {
+        let _ = fs.call(Caller::Privileged, &call);
+    }
     let _ = fs.unmount();
     let mut disk = MemoryDisk::from_bytes(disk.lock().unwrap().bytes().to_vec());
     let after = check(&mut disk).unwrap();

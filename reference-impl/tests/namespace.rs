@@ -1,5 +1,7 @@
 //! The interface of a daemon: names, listings, what is remembered and open, limits.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use iomap_reference::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -185,6 +187,22 @@ fn a_quota_limits_blocks_and_inodes_of_one_user() {
     fs.set_quota(1000, None);
     assert_eq!(fs.set_attributes(root(), third.ino, None, given).map(|given| given.uid), Ok(1000));
     assert_eq!(fs.attributes(made.ino).unwrap().blocks, 3 * BLOCK as u64 / 512);
+}
+
+/// A directory that was removed outlives the one that it was in, while it is open or remembered.
+#[test]
+fn a_removed_directory_has_no_parent() {
+    let fs = Fs::new(16);
+    let outer = directory(&fs, b"outer");
+    let inner = fs.mknod(root(), (outer, b"inner"), Kind::Directory, 0o755, 0).unwrap().ino;
+    let other = directory(&fs, b"other");
+    fs.rmdir(root(), (outer, b"inner")).unwrap();
+    fs.rmdir(root(), (ROOT, b"outer")).unwrap();
+    fs.forget(outer, 1);
+    assert_eq!(fs.attributes(outer), Err(Errno::ENOENT));
+    assert_eq!(fs.lookup(root(), (inner, b"..")), Err(Errno::ESTALE));
+    assert_eq!(fs.rename(root(), (ROOT, b"other"), (inner, b"x"), 0), Err(Errno::ENOENT));
+    assert_eq!(fs.attributes(other).map(|other| other.links), Ok(2));
 }
 
 #[test]

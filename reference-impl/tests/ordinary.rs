@@ -3,8 +3,11 @@
 //! `ORDINARY_STEPS` and `ORDINARY_SEED` take the random walk further by hand. Differences that are a file system's own
 //! choice are in [`own_choice`].
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use iomap_reference::{
-    Attributes, BLOCK, Call, Capabilities, Changes, Credentials, Fs, Kind, MemoryDisk, Options, Reply, SetTime, check, format,
+    Attributes, BLOCK, Call, Capabilities, Changes, Credentials, Fs, Kind, MemoryDisk, Options, Reply, SetTime, check,
+    format,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags};
@@ -475,8 +478,11 @@ static PROTECTS: LazyLock<bool> = LazyLock::new(|| {
     ["symlinks", "regular", "fifos"].into_iter().any(set)
 });
 
-/// Walks so many steps on both; returns how many steps it took to a difference, and what it was.
-fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), (Vec<(User, Step)>, Outcome, Outcome)> {
+/// The steps that were taken, and what the last one came to on the model and on this machine.
+type Difference = (Vec<(User, Step)>, Outcome, Outcome);
+
+/// Walks so many steps on both, or to the first difference.
+fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), Difference> {
     let machine = Machine::new(root);
     let mut random = Random(seed);
     let mut taken = Vec::new();
@@ -521,11 +527,12 @@ fn walks(model: fn() -> Model) {
     let (first, steps) = (number("ORDINARY_SEED", 1), number("ORDINARY_STEPS", 6_000));
     // Short walks: a long one ends in a thicket where nothing new succeeds.
     let length = 1_000;
-    for seed in first..first + (steps as u64).div_ceil(length) {
+    for seed in first..first + steps.div_ceil(length) {
         let scratch = tempfile::tempdir().unwrap();
         std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let (root, mixed) = (scratch.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let walked = std::thread::scope(|scope| scope.spawn(|| walk(model(), root, mixed, length as usize)).join().unwrap());
+        let walked =
+            std::thread::scope(|scope| scope.spawn(|| walk(model(), root, mixed, length as usize)).join().unwrap());
         if let Err((taken, modelled, real)) = walked {
             let last = taken.len().saturating_sub(40);
             taken[last..].iter().for_each(|((uid, gid), step)| println!("{uid}:{gid} {step:?}"));
