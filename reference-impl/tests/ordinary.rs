@@ -524,7 +524,7 @@ fn walks(model: fn() -> Model) {
     // From here on, because /proc is not there for the walk.
     LazyLock::force(&PROTECTS);
     let number = |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
-    let (first, steps) = (number("ORDINARY_SEED", 1), number("ORDINARY_STEPS", 6_000));
+    let (first, steps) = (number("ORDINARY_SEED", 1_u64), number("ORDINARY_STEPS", 6_000_u64));
     // Short walks: a long one ends in a thicket where nothing new succeeds.
     let length = 1_000;
     for seed in first..first + steps.div_ceil(length) {
