@@ -122,6 +122,9 @@ impl Directory {
         if self.last > u64::MAX >> 1 {
             return Err(format!("{} as the last place of a name", self.last));
         }
+        if let Some(at) = self.order.keys().next_back().filter(|at| **at > self.last) {
+            return Err(format!("a name at {at}, where {} is the last place", self.last));
+        }
         for (cookie, named) in changes {
             if cookie <= DOT_DOT || cookie > self.last {
                 return Err(format!("a name at {cookie}, outside of {DOT_DOT} to {}", self.last));
@@ -187,6 +190,9 @@ mod tests {
         }
         let mut endless = Directory { last: u64::MAX, ..Directory::within(1) };
         assert!(endless.apply(empty(), Vec::new()).is_err());
+        let mut before = empty();
+        before.put(b"a", 5);
+        assert!(empty().apply(before, Vec::new()).is_err());
         assert_eq!(empty().apply(empty(), vec![line(3, "a"), line(8, "b"), line(3, "a")]), Ok(()));
     }
 }

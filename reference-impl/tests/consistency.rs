@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Entry {
     Volume { next: u64, clock: i128 },
-    Inode { ino: u64, inode: Inode, from: u64, to: u64, runs: Vec<Run>, names: Vec<Line> },
+    Inode { ino: u64, inode: Box<Inode>, from: u64, to: u64, runs: Vec<Run>, names: Vec<Line> },
     Gone(u64),
     Kept(Run),
 }
@@ -110,7 +110,8 @@ fn image(files: &Files) -> Vec<u8> {
     let mut payload = postcard::to_allocvec(&Entry::Volume { next: 100, clock: 5 }).unwrap();
     for (ino, (inode, names)) in files {
         let names = names.iter().map(|(at, name, ino)| (*at, Some((name.clone(), *ino)))).collect();
-        let entry = Entry::Inode { ino: *ino, inode: inode.clone(), from: 0, to: u64::MAX, runs: Vec::new(), names };
+        let entry =
+            Entry::Inode { ino: *ino, inode: Box::new(inode.clone()), from: 0, to: u64::MAX, runs: Vec::new(), names };
         payload = postcard::to_extend(&entry, payload).unwrap();
     }
     // The header of area 0: the checksum of the snapshot is at 36, its length at 40, its own checksum at 48.
