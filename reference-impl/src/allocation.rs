@@ -1,8 +1,12 @@
 //! fallocate(2).
 
-use crate::call::{Caller, Fd};
+use crate::call::Fd;
+use crate::credentials::Credentials;
+use crate::data::LARGEST;
+use crate::durability::errno;
+use crate::extents::Extent;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Ino, Kind};
 use crate::mode::Mode;
 use crate::rules::{Allocation, Op};
 use crate::store::BLOCK;
@@ -12,12 +16,19 @@ use nix::errno::Errno;
 const PAGE: u64 = BLOCK as u64;
 
 impl State {
-    pub(crate) fn fallocate(&mut self, caller: Caller, fd: Fd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
+    pub(crate) fn fallocate(
+        &mut self,
+        who: &Credentials,
+        fd: Fd,
+        mode: Mode,
+        offset: i64,
+        len: i64,
+    ) -> Result<(), Errno> {
+        let descriptor = *self.descriptor(fd)?;
         let (ino, writable) = (descriptor.ino, descriptor.writable());
         let call = Allocation { mode, offset, len };
         if mode.contains(Mode::SEAL) {
-            let result = self.guarded(caller, ino, writable, Op::Seal(call), |fs| fs.seal(fd, ino, len));
+            let result = self.guarded(who, ino, writable, Op::Seal(call), |fs| fs.seal(fd, ino, len));
             if result == Err(Errno::EINVAL) && self.has(Quirk::SealFillsHoles) {
                 self.fill(ino, 0, self.inode(ino).blocks(), true)?;
             }
@@ -27,19 +38,22 @@ impl State {
             return result;
         }
         if mode.contains(Mode::UNSEAL) {
-            return self.guarded(caller, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino));
+            return self.guarded(who, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino));
         }
-        self.guarded(caller, ino, writable, Op::Fallocate(call), |fs| {
+        self.guarded(who, ino, writable, Op::Fallocate(call), |fs| {
             let file = fs.inode(ino);
             match file.kind {
                 _ if !exclusive(mode) => return Err(Errno::EOPNOTSUPP),
                 _ if file.is_immutable() => return Err(Errno::EPERM),
                 _ if file.is_append_only() && mode.0 & !Mode::KEEP_SIZE.0 != 0 => return Err(Errno::EPERM),
+                _ if file.swap => return Err(Errno::ETXTBSY),
                 Kind::Fifo => return Err(Errno::ESPIPE),
                 Kind::Directory => return Err(Errno::EISDIR),
                 Kind::Regular => (),
+                _ => return Err(Errno::ENODEV),
             }
             let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+            fs.drop_privileges(who, ino);
             fs.allocate(ino, mode, offset.unsigned_abs(), end.unsigned_abs())
         })
     }
@@ -52,7 +66,10 @@ impl State {
         let grows = !mode.contains(Mode::KEEP_SIZE);
         let aligned = from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE);
         match () {
-            () if mode.contains(Mode::PUNCH_HOLE) => self.clear(ino, from, to.min(size.max(from)), false)?,
+            () if mode.contains(Mode::PUNCH_HOLE) => {
+                // The last block goes as a whole: nothing of it is data beyond the size.
+                self.clear(ino, from, to.min(size.next_multiple_of(PAGE).max(from)), false)?
+            }
             () if mode.contains(Mode::ZERO_RANGE) => {
                 self.fill(ino, first, last, false)?;
                 self.clear(ino, from, to, true)?;
@@ -62,16 +79,18 @@ impl State {
                     return Err(Errno::EINVAL);
                 }
                 self.clear(ino, from, to, false)?;
-                self.shift(ino, last, first);
-                return self.resize(ino, size - (to - from));
+                self.inode_mut(ino).map.shift(last, first);
+                self.resize(ino, size - (to - from))?;
+                return self.commit();
             }
             () if mode.contains(Mode::INSERT_RANGE) => {
                 if !aligned || from >= size {
                     return Err(Errno::EINVAL);
                 }
-                let grown = size.checked_add(to - from).ok_or(Errno::EFBIG)?;
-                self.shift(ino, first, last);
-                return self.resize(ino, grown);
+                let grown = size.checked_add(to - from).filter(|size| *size <= LARGEST).ok_or(Errno::EFBIG)?;
+                self.inode_mut(ino).map.shift(first, last);
+                self.resize(ino, grown)?;
+                return self.commit();
             }
             () if mode.contains(Mode::UNSHARE_RANGE) => {
                 for block in self.mapped(ino, first, last) {
@@ -97,16 +116,17 @@ impl State {
 
     /// Gives every hole of [first, last) a place, written as zeros or not.
     fn fill(&mut self, ino: Ino, first: u64, last: u64, written: bool) -> Result<(), Errno> {
-        let present = self.inode(ino).map.range(first..last).count() as u64;
-        if last - first - present > self.allocator.free() as u64 {
-            return Err(Errno::ENOSPC);
-        }
-        for block in first..last {
-            if !self.inode(ino).map.contains_key(&block) {
-                let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
-                self.store.block_mut(address).fill(0);
-                self.inode_mut(ino).map.insert(block, Extent { address, written });
+        let present: u64 = self.inode(ino).map.runs(first..last).map(|run| run.count).sum();
+        let more = usize::try_from(last - first - present).map_err(|_| Errno::ENOSPC)?;
+        self.room_for(ino, more, more)?;
+        let mut next = first;
+        while let Some(block) = self.inode(ino).map.hole(next..last) {
+            next = block + 1;
+            let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+            if written {
+                self.store.zero(address).map_err(errno)?;
             }
+            self.inode_mut(ino).map.insert(block, Extent { address, written });
         }
         Ok(())
     }
@@ -120,11 +140,14 @@ impl State {
                 self.zero_within_block(ino, start, end)?;
             } else if !keep {
                 self.release_block(ino, block);
-            } else if self.inode(ino).map.get(&block).is_some_and(|extent| self.allocator.is_shared(extent.address)) {
-                self.release_block(ino, block);
-                self.fill(ino, block, block + 1, false)?;
-            } else if let Some(extent) = self.inode_mut(ino).map.get_mut(&block) {
-                extent.written = false;
+            } else if let Some(extent) = self.inode(ino).map.get(block) {
+                if self.allocator.references(extent.address) > 1 {
+                    self.make_room(1)?;
+                    self.release_block(ino, block);
+                    self.fill(ino, block, block + 1, false)?;
+                } else {
+                    self.inode_mut(ino).map.insert(block, Extent { written: false, ..extent });
+                }
             }
         }
         Ok(())
@@ -132,13 +155,7 @@ impl State {
 
     /// The blocks of [first, last) that are not holes.
     fn mapped(&self, ino: Ino, first: u64, last: u64) -> Vec<u64> {
-        self.inode(ino).map.range(first..last.max(first)).map(|(block, _)| *block).collect()
-    }
-
-    /// Moves the blocks from `from` on to `to` on.
-    fn shift(&mut self, ino: Ino, from: u64, to: u64) {
-        let tail = self.inode_mut(ino).map.split_off(&from);
-        self.inode_mut(ino).map.extend(tail.into_iter().map(|(block, extent)| (block - from + to, extent)));
+        self.inode(ino).map.blocks(first..last).collect()
     }
 }
 

@@ -1,57 +1,17 @@
-//! Metadata, attributes, and the query.
+//! The flags of files, the query, and the sealed state itself.
 
-use crate::call::{Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Stat, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::credentials::{Capabilities, Credentials};
 use crate::fs::State;
-use crate::inode::{Ino, Inode};
+use crate::inode::Ino;
 use crate::rules::Op;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl State {
-    /// Changes metadata by name and updates the status change time.
-    pub(crate) fn change(
-        &mut self,
-        caller: Caller,
-        name: &str,
-        op: Op,
-        act: impl FnOnce(&mut Inode),
-    ) -> Result<(), Errno> {
-        let ino = self.named(name)?;
-        self.guarded(caller, ino, true, op, |fs| {
-            let now = fs.now();
-            let file = fs.inode_mut(ino);
-            act(file);
-            file.ctime = now;
-            Ok(())
-        })
-    }
-
-    pub(crate) fn remove_xattr(&mut self, caller: Caller, name: &str, key: &str) -> Result<(), Errno> {
-        if !self.inode(self.lookup(name)?).xattrs.contains_key(key) {
-            return Err(Errno::ENODATA);
-        }
-        self.change(caller, name, Op::Xattr, |file| {
-            file.xattrs.remove(key);
-        })
-    }
-
-    pub(crate) fn stat(&self, fd: Fd) -> Result<Stat, Errno> {
-        let file = self.inode(self.descriptor(fd)?.ino);
-        Ok(Stat {
-            mode: file.mode,
-            uid: file.uid,
-            gid: file.gid,
-            links: file.links,
-            size: file.size,
-            mtime: file.mtime,
-            ctime: file.ctime,
-            xattrs: file.xattrs.clone().into_iter().collect(),
-        })
-    }
-
-    pub(crate) fn xflags(&mut self, caller: Caller, fd: Fd) -> Result<u32, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
-        self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Query, |fs| {
+    pub(crate) fn xflags(&mut self, who: &Credentials, fd: Fd) -> Result<u32, Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Query, |fs| {
             let file = fs.inode(descriptor.ino);
             let mut flags = file.xflags;
             let shown = match () {
@@ -68,13 +28,13 @@ impl State {
         })
     }
 
-    pub(crate) fn change_xflags(&mut self, caller: Caller, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
-        let old = self.xflags(caller, fd)?;
+    pub(crate) fn change_xflags(&mut self, who: &Credentials, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+        let old = self.xflags(who, fd)?;
         let new = (old | set) & !clear;
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(caller, ino, true, Op::SetXflags { old, new }, |fs| {
+        self.guarded(who, ino, true, Op::SetXflags { old, new }, |fs| {
             let guarded_flags = [(XFLAG_IMMUTABLE, FLAG_IMMUTABLE), (XFLAG_APPEND, FLAG_APPEND)];
-            if caller == Caller::Unprivileged && guarded_flags.iter().any(|(x, _)| (old ^ new) & x != 0) {
+            if !who.has(Capabilities::LINUX_IMMUTABLE) && guarded_flags.iter().any(|(x, _)| (old ^ new) & x != 0) {
                 return Err(Errno::EPERM);
             }
             let now = fs.now();
@@ -92,15 +52,15 @@ impl State {
         })
     }
 
-    pub(crate) fn change_flags(&mut self, caller: Caller, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+    pub(crate) fn change_flags(&mut self, who: &Credentials, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
         let new = (self.inode(ino).flags | set) & !clear;
         let old = self.inode(ino).flags;
         let changed = old ^ new;
-        if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && caller == Caller::Unprivileged {
+        if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && !who.has(Capabilities::LINUX_IMMUTABLE) {
             return Err(Errno::EPERM);
         }
-        self.guarded(caller, ino, true, Op::SetFlags { old, new }, |fs| {
+        self.guarded(who, ino, true, Op::SetFlags { old, new }, |fs| {
             let now = fs.now();
             let file = fs.inode_mut(ino);
             file.flags = new;
@@ -122,8 +82,8 @@ impl State {
         if grow {
             self.resize(ino, len.unsigned_abs())?;
         }
-        self.commit_state(ino);
-        Ok(())
+        // What is not durable is not sealed.
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
     }
 
     /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
@@ -139,7 +99,6 @@ impl State {
         file.sealed_by = None;
         file.ctime = if keep_ctime { file.ctime } else { now };
         file.mtime = if touch_mtime { now } else { file.mtime };
-        self.commit_state(ino);
-        Ok(())
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)
     }
 }

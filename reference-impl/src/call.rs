@@ -32,16 +32,8 @@ pub const XFLAG_NODUMP: u32 = 0x80;
 /// `FS_XFLAG_IOMAP_IMMUTABLE`: provisional, see the page. 0x00080000 and below are taken.
 pub const XFLAG_SEALED: u32 = 0x0010_0000;
 
-/// Who makes a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// A process with CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN.
-    Privileged,
-    /// The same process without those two.
-    Unprivileged,
-}
-
-/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case.
+/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case, or to
+/// the root of the model.
 #[rustfmt::skip] // One call, one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
@@ -85,7 +77,12 @@ pub enum Call {
     Unmap { map: MapId },
     Unlink { name: String },
     Rename { from: String, to: String, exchange: bool },
+    /// renameat2(2) with RENAME_NOREPLACE.
+    RenameNew { from: String, to: String },
     Link { from: String, to: String },
+    Symlink { target: String, name: String },
+    Mkdir { name: String, mode: u32 },
+    Rmdir { name: String },
     Mkfifo { name: String },
     Chmod { name: String, mode: u32 },
     Chown { name: String, uid: u32, gid: u32 },
@@ -114,11 +111,12 @@ pub enum Call {
 
 /// lseek(2) from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "SEEK_SET, SEEK_CUR and SEEK_HOLE")]
+#[expect(missing_docs, reason = "SEEK_SET and its like")]
 pub enum Whence {
     Set,
     Cur,
     Hole,
+    Data,
 }
 
 /// What a successful call returned.
@@ -202,6 +200,12 @@ impl fmt::Display for Call {
             Self::Rename { from, to, exchange: true } => {
                 write!(f, "renameat2(AT_FDCWD, {from:?}, AT_FDCWD, {to:?}, RENAME_EXCHANGE)")
             }
+            Self::RenameNew { from, to } => {
+                write!(f, "renameat2(AT_FDCWD, {from:?}, AT_FDCWD, {to:?}, RENAME_NOREPLACE)")
+            }
+            Self::Symlink { target, name } => write!(f, "symlink({target:?}, {name:?})"),
+            Self::Mkdir { name, mode } => write!(f, "mkdir({name:?}, {mode:#o})"),
+            Self::Rmdir { name } => write!(f, "rmdir({name:?})"),
             Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
             Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
             Self::Chmod { name, mode } => write!(f, "chmod({name:?}, {mode:#o})"),

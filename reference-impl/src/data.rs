@@ -1,31 +1,55 @@
 //! Data: reading, writing, and where it all goes.
 
-use crate::call::{Caller, Fd, Whence};
+use crate::call::Fd;
+use crate::credentials::Credentials;
+use crate::descriptors::Descriptor;
+use crate::durability::errno;
+use crate::extents::{Extent, Run};
 use crate::fs::State;
-use crate::inode::{Extent, INLINE, Ino, Kind};
+use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
+use crate::sharing::Shared;
 use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use std::ops::Range;
 
 /// No file is larger: the offsets of the calls are signed.
-const LARGEST: u64 = i64::MAX as u64;
+pub(crate) const LARGEST: u64 = i64::MAX as u64;
+
+/// No call of Linux transfers more: MAX_RW_COUNT.
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
+/// What O_DIRECT is aligned to: the logical block of a disk.
+const SECTOR: u64 = 512;
 
 impl State {
-    pub(crate) fn read(&mut self, caller: Caller, fd: Fd, offset: Option<i64>, len: usize) -> Result<Vec<u8>, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
+    pub(crate) fn read(
+        &mut self,
+        who: &Credentials,
+        fd: Fd,
+        offset: Option<i64>,
+        len: usize,
+    ) -> Result<Vec<u8>, Errno> {
+        let descriptor = *self.descriptor(fd)?;
         if !descriptor.readable() {
             return Err(Errno::EBADF);
         }
         match self.inode(descriptor.ino).kind {
             Kind::Regular => (),
             Kind::Directory => return Err(Errno::EISDIR),
-            Kind::Fifo => return Err(Errno::ESPIPE),
+            _ => return Err(Errno::ESPIPE),
         }
         let at = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
-        let data = self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Read, |fs| {
-            Ok(fs.read_at(descriptor.ino, at, len))
+        let len = len.min(TRANSFER_MAX);
+        let data = self.guarded(who, descriptor.ino, descriptor.writable(), Op::Read, |fs| {
+            aligned(&descriptor, at, len)?;
+            let data = fs.read_at(descriptor.ino, at, len)?;
+            if len > 0 {
+                fs.accessed(descriptor.ino, descriptor.flags);
+            }
+            Ok(data)
         })?;
         if offset.is_none() {
             self.advance(fd, at + data.len() as u64);
@@ -33,65 +57,87 @@ impl State {
         Ok(data)
     }
 
-    /// The bytes of [at, at + len) that are inside the size.
-    pub(crate) fn read_at(&self, ino: Ino, at: u64, len: usize) -> Vec<u8> {
-        let file = self.inode(ino);
+    /// The bytes of [at, at + len) that are inside the size. Fails with ENOMEM.
+    pub(crate) fn read_at(&mut self, ino: Ino, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
+        // Only the field, so that the store can be used beside it.
+        let file = &self.inodes[&ino];
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
-        let mut position = at;
+        data.try_reserve_exact(end.saturating_sub(at) as usize).map_err(|_| Errno::ENOMEM)?;
         if let Some(inline) = &file.inline {
-            return inline.get(at as usize..end as usize).unwrap_or_default().to_vec();
+            data.extend_from_slice(inline.get(at as usize..end as usize).unwrap_or_default());
+            return Ok(data);
         }
+        let mut position = at;
         while position < end {
             let (block, within) = (position / BLOCK as u64, (position % BLOCK as u64) as usize);
             let count = (BLOCK - within).min((end - position) as usize);
-            match file.map.get(&block).filter(|extent| extent.written) {
-                Some(extent) => data.extend_from_slice(&self.store.block(extent.address)[within..within + count]),
+            match file.map.get(block).filter(|extent| extent.written) {
+                Some(extent) => {
+                    let contents = self.store.read(extent.address).map_err(errno)?;
+                    data.extend_from_slice(&contents[within..within + count]);
+                }
                 None => data.resize(data.len() + count, 0),
             }
             position += count as u64;
         }
-        data
+        Ok(data)
     }
 
     pub(crate) fn write(
         &mut self,
-        caller: Caller,
+        who: &Credentials,
         fd: Fd,
         offset: Option<i64>,
         data: &[u8],
         append: bool,
     ) -> Result<usize, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
+        let descriptor = *self.descriptor(fd)?;
         let append = append || descriptor.flags.contains(OFlag::O_APPEND);
-        if self.inode(descriptor.ino).kind != Kind::Regular {
-            return Err(Errno::EBADF);
+        let file = self.inode(descriptor.ino);
+        match file.kind {
+            Kind::Regular => (),
+            Kind::Directory => return Err(Errno::EBADF),
+            _ => return Err(Errno::ESPIPE),
         }
         let asked = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
-        let size = self.inode(descriptor.ino).size;
+        let (size, sealed) = (file.size, file.sealed);
         let at = if append { size } else { asked };
         let op = Op::Write { offset: at, len: data.len() as u64, append };
-        let sealed = self.inode(descriptor.ino).sealed;
-        if self.has(Quirk::ShortWrite) && sealed && at < size && at + data.len() as u64 > size {
+        if sealed && self.has(Quirk::ShortWrite) && at < size && at + data.len() as u64 > size {
             return self.write_at(descriptor.ino, at, &data[..(size - at) as usize]);
         }
-        let count = self
-            .guarded(caller, descriptor.ino, descriptor.writable(), op, |fs| fs.write_at(descriptor.ino, at, data))?;
+        let count = self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
+            aligned(&descriptor, at, data.len())?;
+            fs.write_for(who, &descriptor, at, data)
+        })?;
         if offset.is_none() && count > 0 {
             self.advance(fd, at + count as u64);
         }
         Ok(count)
     }
 
+    /// Writes on behalf of somebody, through a descriptor.
+    fn write_for(&mut self, who: &Credentials, descriptor: &Descriptor, at: u64, data: &[u8]) -> Result<usize, Errno> {
+        let count = self.write_at(descriptor.ino, at, data)?;
+        if count > 0 {
+            self.drop_privileges(who, descriptor.ino);
+        }
+        if descriptor.synchronous() {
+            self.commit()?;
+        }
+        Ok(count)
+    }
+
     /// pwritev2(2) with RWF_ATOMIC: one block, in place.
-    pub(crate) fn write_atomic(&mut self, caller: Caller, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
+    pub(crate) fn write_atomic(&mut self, who: &Credentials, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
+        let descriptor = *self.descriptor(fd)?;
         let at = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         if data.len() != BLOCK || !at.is_multiple_of(BLOCK as u64) {
             return Err(Errno::EINVAL);
         }
         let op = Op::WriteAtomic { offset: at, len: data.len() as u64 };
-        self.guarded(caller, descriptor.ino, descriptor.writable(), op, |fs| {
+        self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
             if fs.has(Quirk::MoveOnAtomicWrite) {
                 fs.relocate(descriptor.ino);
             }
@@ -110,11 +156,9 @@ impl State {
         }
         self.spill(ino)?;
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
-        let needed = touched.clone().filter(|block| self.overwritable(ino, *block).is_none()).count();
-        let wanted = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { needed };
-        if wanted > self.allocator.free() {
-            return Err(Errno::ENOSPC);
-        }
+        let (takes, grows) = self.needs(ino, touched.clone());
+        let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
+        self.room_for(ino, takes, grows)?;
         if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
             self.relocate(ino);
         }
@@ -125,7 +169,7 @@ impl State {
             let (bytes, later) = rest.split_at((BLOCK - within).min(rest.len()));
             rest = later;
             let address = self.place(ino, block)?;
-            self.store.block_mut(address)[within..within + bytes.len()].copy_from_slice(bytes);
+            self.store.write(address, within, bytes).map_err(errno)?;
             if self.has(Quirk::PunchZeros) && bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0) {
                 self.release_block(ino, block);
             }
@@ -148,11 +192,11 @@ impl State {
     /// Writes into the inode, if the file is small enough and has no storage of its own.
     fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
         let end = at + data.len() as u64;
-        let file = self.inode_mut(ino);
+        let file = self.inode(ino);
         if end.max(file.size) > INLINE || !file.map.is_empty() || (file.inline.is_none() && file.size > 0) {
             return false;
         }
-        let inline = file.inline.get_or_insert_default();
+        let inline = self.inode_mut(ino).inline.get_or_insert_default();
         inline.resize(inline.len().max(end as usize), 0);
         inline[at as usize..end as usize].copy_from_slice(data);
         self.written(ino, end);
@@ -162,176 +206,153 @@ impl State {
     /// Gives the data of a small file a place on storage.
     pub(crate) fn spill(&mut self, ino: Ino) -> Result<(), Errno> {
         let Some(data) = self.inode(ino).inline.clone() else { return Ok(()) };
+        if !data.is_empty() {
+            // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
+            self.room_for(ino, 1, 1)?;
+            let address = self.place(ino, 0)?;
+            self.store.write(address, 0, &data).map_err(errno)?;
+        }
         self.inode_mut(ino).inline = None;
-        if data.is_empty() {
-            return Ok(());
-        }
-        match self.place(ino, 0) {
-            Ok(address) => self.store.block_mut(address)[..data.len()].copy_from_slice(&data),
-            Err(errno) => {
-                self.inode_mut(ino).inline = Some(data);
-                return Err(errno);
-            }
-        }
         Ok(())
     }
 
-    /// The block can be overwritten where it is: written, and of this file alone.
-    fn overwritable(&self, ino: Ino, block: u64) -> Option<Address> {
-        let extent = self.inode(ino).map.get(&block)?;
-        (!self.allocator.is_shared(extent.address)).then_some(extent.address)
+    /// How many free blocks writing to these blocks takes, and by how many the file grows. Only what is of this file
+    /// alone is overwritten where it is.
+    fn needs(&self, ino: Ino, blocks: Range<u64>) -> (usize, usize) {
+        let file = self.inode(ino);
+        let (mut takes, mut grows) = (0, 0);
+        for block in blocks {
+            match file.map.get(block) {
+                None => (takes, grows) = (takes + 1, grows + 1),
+                Some(extent) => takes += usize::from(!self.overwritable(extent)),
+            }
+        }
+        (takes, grows)
+    }
+
+    /// A file can overwrite its block where it is: the block is of this file alone. One that another file has given up
+    /// is still that file's, if the power goes now.
+    fn overwritable(&self, extent: Extent) -> bool {
+        self.allocator.references(extent.address) == 1
     }
 
     /// A place of its own for a block of a file, with what it held.
     pub(crate) fn place(&mut self, ino: Ino, block: u64) -> Result<Address, Errno> {
-        let old = self.inode(ino).map.get(&block).copied();
-        let address = match self.overwritable(ino, block) {
-            Some(address) => address,
-            None => self.allocator.allocate().ok_or(Errno::ENOSPC)?,
+        let old = self.inode(ino).map.get(block);
+        let address = match old {
+            Some(extent) if self.overwritable(extent) => {
+                if extent.written {
+                    return Ok(extent.address);
+                }
+                extent.address
+            }
+            _ => {
+                // Most callers have seen to it for the whole call.
+                if self.allocator.free() == 0 {
+                    self.make_room(1)?;
+                }
+                self.allocator.allocate().ok_or(Errno::ENOSPC)?
+            }
         };
         match old.filter(|extent| extent.written) {
-            Some(extent) if extent.address != address => self.store.copy(extent.address, address),
-            Some(_) => (),
-            None => self.store.block_mut(address).fill(0),
+            Some(extent) => self.store.copy(extent.address, address).map_err(errno)?,
+            None => self.store.zero(address).map_err(errno)?,
         }
         if let Some(extent) = old.filter(|extent| extent.address != address) {
-            self.allocator.release(extent.address);
+            self.release(extent.address);
         }
         self.inode_mut(ino).map.insert(block, Extent { address, written: true });
         Ok(address)
     }
 
     pub(crate) fn release_block(&mut self, ino: Ino, block: u64) {
-        if let Some(extent) = self.inode_mut(ino).map.remove(&block) {
-            self.allocator.release(extent.address);
-        }
+        self.release_range(ino, block..block + 1);
+    }
+
+    pub(crate) fn release_range(&mut self, ino: Ino, blocks: Range<u64>) {
+        let runs = self.inode_mut(ino).map.remove(blocks);
+        runs.iter().flat_map(Run::addresses).for_each(|at| self.release(at));
     }
 
     pub(crate) fn release_all(&mut self, ino: Ino) {
-        for extent in std::mem::take(&mut self.inode_mut(ino).map).into_values() {
-            self.allocator.release(extent.address);
-        }
+        self.release_range(ino, 0..u64::MAX);
     }
 
-    fn advance(&mut self, fd: Fd, position: u64) {
-        if let Some(descriptor) = self.descriptors.get_mut(&fd) {
+    pub(crate) fn advance(&mut self, fd: Fd, position: u64) {
+        if let Some(descriptor) = self.descriptors.get_mut(fd) {
             descriptor.position = position;
         }
     }
 
-    pub(crate) fn seek(&mut self, caller: Caller, fd: Fd, offset: i64, whence: Whence) -> Result<i64, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
-        let file = self.inode(descriptor.ino);
-        if file.kind == Kind::Fifo {
-            return Err(Errno::ESPIPE);
-        }
-        let size = file.size;
-        let position = match whence {
-            Whence::Set => offset,
-            Whence::Cur => descriptor.position as i64 + offset,
-            Whence::Hole if offset < 0 || offset as u64 >= size => return Err(Errno::ENXIO),
-            Whence::Hole => self.guarded(caller, descriptor.ino, descriptor.writable(), Op::SeekHole, |fs| {
-                let file = fs.inode(descriptor.ino);
-                let from = offset as u64 / BLOCK as u64;
-                let hole = (from..file.blocks()).find(|block| !file.map.contains_key(block));
-                Ok(hole.map_or(size, |block| (block * BLOCK as u64).max(offset as u64)) as i64)
-            })?,
-        };
-        self.advance(fd, u64::try_from(position).map_err(|_| Errno::EINVAL)?);
-        Ok(position)
-    }
-
-    pub(crate) fn sync(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
-        self.guarded(caller, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.allocator.free() == 0 {
+    pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
+            if fs.has(Quirk::SyncNeedsSpace) && fs.free() == 0 {
                 return Err(Errno::ENOSPC);
             }
             if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
                 fs.relocate(descriptor.ino);
             }
-            fs.commit();
-            Ok(())
+            fs.commit()
         })
-    }
-
-    pub(crate) fn ftruncate(&mut self, caller: Caller, fd: Fd, size: i64) -> Result<(), Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
-        self.set_size(caller, descriptor.ino, descriptor.writable(), size, false)
-    }
-
-    pub(crate) fn truncate(&mut self, caller: Caller, name: &str, size: i64) -> Result<(), Errno> {
-        let ino = self.named(name)?;
-        self.set_size(caller, ino, true, size, true)
-    }
-
-    fn set_size(&mut self, caller: Caller, ino: Ino, writable: bool, size: i64, by_name: bool) -> Result<(), Errno> {
-        if self.inode(ino).kind != Kind::Regular {
-            return Err(Errno::EINVAL);
-        }
-        self.guarded(caller, ino, writable, Op::Truncate { size, by_name }, |fs| fs.resize(ino, size.unsigned_abs()))
-    }
-
-    pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
-        let old = self.inode(ino).size;
-        self.spill(ino)?;
-        if size < old {
-            self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
-            let beyond = size.div_ceil(BLOCK as u64);
-            let blocks: Vec<u64> = self.inode(ino).map.range(beyond..).map(|(block, _)| *block).collect();
-            blocks.into_iter().for_each(|block| self.release_block(ino, block));
-        }
-        let now = self.now();
-        let file = self.inode_mut(ino);
-        file.size = size;
-        (file.mtime, file.ctime) = (now, now);
-        Ok(())
-    }
-
-    /// Zeros [from, to), which lies inside one block, if that block holds data.
-    pub(crate) fn zero_within_block(&mut self, ino: Ino, from: u64, to: u64) -> Result<(), Errno> {
-        let block = from / BLOCK as u64;
-        let start = block * BLOCK as u64;
-        if from < to && self.inode(ino).map.get(&block).is_some_and(|extent| extent.written) {
-            let address = self.place(ino, block)?;
-            self.store.block_mut(address)[(from - start) as usize..(to - start) as usize].fill(0);
-        }
-        Ok(())
     }
 
     pub(crate) fn copy_range(
         &mut self,
-        caller: Caller,
+        who: &Credentials,
         (from, from_offset): (Fd, i64),
         (to, to_offset): (Fd, i64),
         len: usize,
     ) -> Result<usize, Errno> {
-        let (source, target) = (self.descriptor(from)?.clone(), self.descriptor(to)?.clone());
+        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
         if !source.readable() {
             return Err(Errno::EBADF);
         }
         let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
         let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
-        let data = self.guarded(caller, source.ino, source.writable(), Op::CopyFrom, |fs| {
-            Ok(fs.read_at(source.ino, from_offset, len))
+        for ino in [source.ino, target.ino] {
+            match self.inode(ino).kind {
+                Kind::Regular => (),
+                Kind::Directory => return Err(Errno::EISDIR),
+                _ => return Err(Errno::EINVAL),
+            }
+        }
+        if target.flags.contains(OFlag::O_APPEND) {
+            return Err(Errno::EBADF);
+        }
+        let len = len.min(TRANSFER_MAX);
+        if source.ino == target.ino && from_offset.abs_diff(to_offset) < len as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let data = self.guarded(who, source.ino, source.writable(), Op::CopyFrom, |fs| {
+            let data = fs.read_at(source.ino, from_offset, len)?;
+            fs.accessed(source.ino, source.flags);
+            Ok(data)
         })?;
         let op = Op::CopyInto { offset: to_offset, len: data.len() as u64 };
         let shares = |fs: &Self| {
             (fs.has(Quirk::ShareOnCopyInto) && fs.inode(target.ino).sealed)
                 || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
         };
-        self.guarded(caller, target.ino, target.writable(), op, |fs| {
+        self.guarded(who, target.ino, target.writable(), op, |fs| {
             if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
                 fs.write_at(target.ino, to_offset, &data)?;
                 fs.inode_mut(target.ino).sealed = true;
                 return Ok(data.len());
             }
             if shares(fs) {
-                let count = data.len().div_ceil(BLOCK) as u64;
-                fs.share(source.ino, from_offset / BLOCK as u64, target.ino, to_offset / BLOCK as u64, count);
+                let (from, to) = (from_offset / BLOCK as u64 * BLOCK as u64, to_offset / BLOCK as u64 * BLOCK as u64);
+                let (source, target, len) = (source.ino, target.ino, data.len() as u64);
+                fs.share(&Shared { source, from, target, to, len })?;
                 return Ok(data.len());
             }
-            fs.write_at(target.ino, to_offset, &data)
+            fs.write_for(who, &target, to_offset, &data)
         })
     }
+}
+
+/// Transfers past the page cache begin and end with sectors.
+fn aligned(descriptor: &Descriptor, at: u64, len: usize) -> Result<(), Errno> {
+    let direct = descriptor.flags.contains(OFlag::O_DIRECT);
+    if direct && !(at | len as u64).is_multiple_of(SECTOR) { Err(Errno::EINVAL) } else { Ok(()) }
 }

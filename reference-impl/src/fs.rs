@@ -1,35 +1,29 @@
 //! The file system: its state, and the way every call takes through the rules.
 
-use crate::call::{Call, Caller, Fd, MapId, Outcome, Reply};
-use crate::durability::Committed;
+use crate::allocator::Allocator;
+use crate::cache::Store;
+use crate::call::{Call, Fd, MapId, Outcome, Reply};
+use crate::credentials::{Caller, Credentials};
+use crate::descriptors::{Descriptor, Descriptors};
+use crate::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
+use crate::durability::{Commits, make};
+use crate::image::{ImageError, Layout, Options, share};
 use crate::inode::{Ino, Inode, Kind};
+use crate::inodes::Inodes;
+use crate::log::{Log, Metadata};
+use crate::metadata::{Changes, SetTime};
+use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
+use crate::quota::Quota;
 use crate::rules::{Answer, Op, Request, rule_for};
-use crate::store::{Address, Allocator, BLOCK, Store};
+use crate::store::{Address, BLOCK};
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) const ROOT: Ino = 1;
-
-/// An open file description.
-#[derive(Clone, Debug)]
-pub(crate) struct Descriptor {
-    pub(crate) ino: Ino,
-    pub(crate) flags: OFlag,
-    pub(crate) position: u64,
-}
-
-impl Descriptor {
-    pub(crate) fn readable(&self) -> bool {
-        self.flags & OFlag::O_ACCMODE != OFlag::O_WRONLY
-    }
-
-    pub(crate) fn writable(&self) -> bool {
-        self.flags & OFlag::O_ACCMODE != OFlag::O_RDONLY
-    }
-}
 
 /// A mapping. `private` has the pages that were stored to when it is private.
 #[derive(Debug)]
@@ -41,80 +35,149 @@ pub(crate) struct Mapping {
     pub(crate) private: BTreeMap<usize, u8>,
 }
 
+/// What tells the time: in nanoseconds since the epoch.
+pub type Clock = fn() -> i128;
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) allocator: Allocator,
-    pub(crate) inodes: BTreeMap<Ino, Inode>,
-    pub(crate) names: BTreeMap<String, Ino>,
-    pub(crate) descriptors: BTreeMap<Fd, Descriptor>,
+    pub(crate) inodes: Inodes,
+    pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Ino>,
-    pub(crate) committed: Option<Committed>,
+    pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
-    intruder: Option<(Caller, Call)>,
+    intruder: Option<(Credentials, Call)>,
     intruded: Option<Outcome>,
     pub(crate) next: u64,
+    pub(crate) quotas: BTreeMap<u32, Quota>,
+    /// The last moment.
     pub(crate) clock: i128,
+    /// Where the time comes from, if not from counting.
+    time: Option<Clock>,
     pub(crate) read_only: bool,
     violation: Option<Violation>,
 }
 
-/// A file system in memory. Clones are the same file system.
+/// A file system, in memory or on an image. Clones are the same file system.
 #[derive(Clone, Debug)]
 pub struct Fs(Arc<Mutex<State>>);
 
+/// How many blocks a file system in memory has in its cache: 16 MiB.
+const CACHE: usize = 4096;
+/// How many blocks its metadata areas have at least: room for the names and files that tests make.
+const AREA: u64 = 1024;
+
 impl Fs {
-    /// An empty file system on storage of so many blocks of [`BLOCK`] bytes.
+    /// An empty file system in memory, with so many blocks of [`BLOCK`] bytes for data. Its time is the number of changes so far,
+    /// so that the same calls give the same times.
     pub fn new(blocks: usize) -> Self {
-        Self::with(blocks, None)
+        Self::with(blocks, None, None)
     }
 
     /// The same, but it breaks one clause.
     pub fn breaking(blocks: usize, violation: Violation) -> Self {
-        Self::with(blocks, Some(violation))
+        Self::with(blocks, Some(violation), None)
     }
 
-    fn with(blocks: usize, violation: Option<Violation>) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            store: Store::new(blocks),
-            allocator: Allocator::new(blocks),
-            inodes: BTreeMap::from([(ROOT, Inode::new(Kind::Directory, 0o755, 0))]),
-            names: BTreeMap::new(),
-            descriptors: BTreeMap::new(),
+    /// The same as [`Self::new`], with times from a clock.
+    pub fn timed(blocks: usize, clock: Clock) -> Self {
+        Self::with(blocks, None, Some(clock))
+    }
+
+    fn with(blocks: usize, violation: Option<Violation>, time: Option<Clock>) -> Self {
+        let area = share(blocks as u64).max(AREA);
+        let mut disk = VolatileDisk::new(MemoryDisk::new(Layout::around(blocks as u64, area)));
+        let now = time.map_or(0, |clock| clock());
+        let options = Options { area_blocks: Some(area), time: now, ..Options::default() };
+        let found = make(&mut disk, &options).expect("memory has no errors, and the areas are large enough");
+        Self::begin(Box::new(disk), found, CACHE, false, (violation, time))
+    }
+
+    /// Mounts the image in a file or on a block device, with `cache` bytes of it in memory at most. The image is
+    /// locked: no other process can open it. What is not committed when the last clone goes is lost, as with the power.
+    ///
+    /// Fails with what is wrong with the image, and where.
+    pub fn open_image(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
+        let disk = FileDisk::open(path, read_only)
+            .map_err(|error| ImageError::io(format!("opening {}", path.display()), error))?;
+        Self::mount(Box::new(disk), cache, read_only)
+    }
+
+    /// Mounts the image on a disk. Mounting writes nothing. Time goes on by counting from the last commit on, unless
+    /// [`Self::set_clock`] says otherwise.
+    pub fn mount(mut disk: Box<dyn Disk>, cache: usize, read_only: bool) -> Result<Self, ImageError> {
+        let found = crate::fsck::open(&mut *disk)?;
+        Ok(Self::begin(disk, found, cache / BLOCK, read_only, (None, None)))
+    }
+
+    /// Takes times from a clock from now on.
+    pub fn set_clock(&self, clock: Clock) {
+        self.state().time = Some(clock);
+    }
+
+    /// Makes everything durable. Descriptors are of no use any more.
+    pub fn unmount(self) -> Result<(), Errno> {
+        let mut state = self.state();
+        state.descriptors.clear();
+        state.commit()
+    }
+
+    fn begin(
+        disk: Box<dyn Disk>,
+        (log, metadata): (Log, Metadata),
+        cache: usize,
+        read_only: bool,
+        (violation, time): (Option<Violation>, Option<Clock>),
+    ) -> Self {
+        let mut state = State {
+            store: Store::new(disk, log.layout.first_data(), log.layout.data_blocks(), cache),
+            allocator: Allocator::new(0),
+            inodes: Inodes::default(),
+            descriptors: Descriptors::default(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
-            committed: None,
+            commits: Commits::new(log.clone(), Vec::new(), read_only),
             losing_power: false,
             intruder: None,
             intruded: None,
-            next: ROOT + 1,
-            clock: 0,
-            read_only: false,
+            next: 0,
+            quotas: BTreeMap::new(),
+            clock: metadata.clock,
+            time,
+            read_only,
             violation,
-        })))
+        };
+        state.adopt(log, metadata, read_only);
+        Self(Arc::new(Mutex::new(state)))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A panic of another thread in the middle of a call is a bug that its own case reports.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a system call.
+    /// Makes a system call of the suite.
     pub fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        self.state().call(caller, call)
+        self.call_as(caller.credentials(), call)
+    }
+
+    /// Makes a system call as somebody. Paths lead from the root.
+    pub fn call_as(&self, who: &Credentials, call: &Call) -> Outcome {
+        self.state().call(who, call)
     }
 
     /// Makes two system calls at the same time.
     pub fn race(&self, caller: Caller, one: &Call, other: &Call) -> (Outcome, Outcome) {
         if self.state().has(Quirk::RaceLost) {
-            let mut state = self.state();
-            state.intruder = Some((caller, other.clone()));
-            let outcome = state.call(caller, one);
+            let (mut state, who) = (self.state(), caller.credentials());
+            state.intruder = Some((who.clone(), other.clone()));
+            let outcome = state.call(who, one);
             let intruded = state.intruded.take();
             state.intruder = None;
-            return (outcome, intruded.unwrap_or_else(|| state.call(caller, other)));
+            return (outcome, intruded.unwrap_or_else(|| state.call(who, other)));
         }
         std::thread::scope(|scope| {
             let second = scope.spawn(|| self.call(caller, other));
@@ -131,7 +194,7 @@ impl Fs {
     pub fn agent(&self, fd: Fd) -> Result<Agent, Errno> {
         let state = self.state();
         let file = state.inode(state.descriptor(fd)?.ino);
-        let place = |block| file.map.get(&block).map(|extent| extent.address).ok_or(Errno::EINVAL);
+        let place = |block| file.map.get(block).map(|extent| extent.address).ok_or(Errno::EINVAL);
         let places = (0..file.blocks()).map(place).collect::<Result<_, _>>()?;
         Ok(Agent { fs: self.clone(), places })
     }
@@ -145,18 +208,26 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`].
+    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`]. Nothing comes back if the
+    /// disk fails.
     pub fn read(&self, offset: usize, len: usize) -> Vec<u8> {
-        let state = self.fs.state();
-        self.span(offset, len).iter().flat_map(|at| state.store.block(*at).to_vec()).collect()
+        let mut state = self.fs.state();
+        let blocks = self.span(offset, len).iter().map(|at| state.agent_reads(*at));
+        blocks.collect::<io::Result<Vec<_>>>().unwrap_or_default().concat()
     }
 
     /// Writes to what was at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
     pub fn write(&self, offset: usize, data: &[u8]) {
         let mut state = self.fs.state();
         for (at, bytes) in self.span(offset, data.len()).iter().zip(data.as_chunks::<BLOCK>().0) {
-            state.agent_wrote(*at, bytes);
+            // A device that fails tells its own driver, not the file system.
+            let _ = state.agent_wrote(*at, bytes);
         }
+    }
+
+    /// Where the blocks of the file were, in the order of the file.
+    pub fn places(&self) -> &[Address] {
+        &self.places
     }
 
     fn span(&self, offset: usize, len: usize) -> &[Address] {
@@ -165,97 +236,120 @@ impl Agent {
 }
 
 impl State {
-    pub(crate) fn call(&mut self, caller: Caller, call: &Call) -> Outcome {
+    pub(crate) fn call(&mut self, who: &Credentials, call: &Call) -> Outcome {
         match call {
-            Call::Open { name, flags, mode } => self.open(caller, name, *flags, *mode).map(|fd| number(fd.into())),
+            Call::Open { name, flags, mode } => {
+                self.open_at(who, name.as_bytes(), *flags, *mode).map(|fd| number(fd.into()))
+            }
             Call::Close { fd } => self.close(*fd).map(zero),
-            Call::Read { fd, len } => self.read(caller, *fd, None, *len).map(Reply::Data),
-            Call::Pread { fd, offset, len } => self.read(caller, *fd, Some(*offset), *len).map(Reply::Data),
-            Call::Write { fd, data } => self.write(caller, *fd, None, data, false).map(length),
-            Call::Pwrite { fd, offset, data } => self.write(caller, *fd, Some(*offset), data, false).map(length),
+            Call::Read { fd, len } => self.read(who, *fd, None, *len).map(Reply::Data),
+            Call::Pread { fd, offset, len } => self.read(who, *fd, Some(*offset), *len).map(Reply::Data),
+            Call::Write { fd, data } => self.write(who, *fd, None, data, false).map(length),
+            Call::Pwrite { fd, offset, data } => self.write(who, *fd, Some(*offset), data, false).map(length),
             Call::Pwritev { fd, offset, parts, append } => {
-                self.write(caller, *fd, Some(*offset), &parts.concat(), *append).map(length)
+                self.write(who, *fd, Some(*offset), &parts.concat(), *append).map(length)
             }
-            Call::Seek { fd, offset, whence } => self.seek(caller, *fd, *offset, *whence).map(number),
-            Call::Fsync { fd } => self.sync(caller, *fd).map(zero),
-            Call::Ftruncate { fd, size } => self.ftruncate(caller, *fd, *size).map(zero),
-            Call::Truncate { name, size } => self.truncate(caller, name, *size).map(zero),
-            Call::Fallocate { fd, mode, offset, len } => self.fallocate(caller, *fd, *mode, *offset, *len).map(zero),
+            Call::Seek { fd, offset, whence } => self.seek(who, *fd, *offset, *whence).map(number),
+            Call::Fsync { fd } => self.sync(who, *fd).map(zero),
+            Call::Ftruncate { fd, size } => self.ftruncate(who, *fd, *size).map(zero),
+            Call::Truncate { name, size } => self.truncate_at(who, name.as_bytes(), *size).map(zero),
+            Call::Fallocate { fd, mode, offset, len } => self.fallocate(who, *fd, *mode, *offset, *len).map(zero),
             Call::CopyRange { from, from_offset, to, to_offset, len } => {
-                self.copy_range(caller, (*from, *from_offset), (*to, *to_offset), *len).map(length)
+                self.copy_range(who, (*from, *from_offset), (*to, *to_offset), *len).map(length)
             }
-            Call::PwriteAtomic { fd, offset, data } => self.write_atomic(caller, *fd, *offset, data).map(length),
-            Call::Dedupe { from, to, len } => self.dedupe(caller, *from, *to, *len).map(length),
-            Call::Exchange { one, other } => self.exchange_contents(caller, *one, *other).map(zero),
-            Call::Snapshot => self.snapshot(caller).map(zero),
-            Call::Defragment { fd } => self.defragment(caller, *fd).map(zero),
+            Call::PwriteAtomic { fd, offset, data } => self.write_atomic(who, *fd, *offset, data).map(length),
+            Call::Dedupe { from, to, len } => self.dedupe(who, *from, *to, *len).map(length),
+            Call::Exchange { one, other } => self.exchange_contents(who, *one, *other).map(zero),
+            Call::Snapshot => self.snapshot(who).map(zero),
+            Call::Defragment { fd } => self.defragment(who, *fd).map(zero),
             Call::Collect => {
                 self.collect();
                 Ok(number(0))
             }
-            Call::Shrink { size } => self.shrink(caller, *size).map(zero),
-            Call::Register { map } => self.register(caller, *map).map(|id| number(id as i64)),
+            Call::Shrink { size } => self.shrink(who, *size).map(zero),
+            Call::Register { map } => self.register(who, *map).map(|id| number(id as i64)),
             Call::Unregister { registration } => self.unregister(*registration).map(zero),
             Call::Cycle => self.cycle().map(zero),
-            Call::PowerLoss { during } => {
-                self.power_loss(caller, during.as_deref());
-                Ok(number(0))
-            }
-            Call::Clone { from, to } => self.clone_file(caller, *from, *to).map(zero),
+            Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
+            Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
             Call::Map { fd, len, shared, write } => {
-                self.map(caller, *fd, *len, *shared, *write).map(|id| number(id as i64))
+                self.map(who, *fd, *len, *shared, *write).map(|id| number(id as i64))
             }
             Call::Load { map, offset, len } => self.load(*map, *offset, *len).map(Reply::Data),
             Call::Store { map, offset, data } => self.store_through(*map, *offset, data).map(zero),
             Call::Unmap { map } => self.unmap(*map).map(zero),
-            Call::Unlink { name } => self.unlink(caller, name).map(zero),
-            Call::Rename { from, to, exchange: false } => self.rename(caller, from, to).map(zero),
-            Call::Rename { from, to, exchange: true } => self.exchange(caller, from, to).map(zero),
-            Call::Link { from, to } => self.link(caller, from, to).map(zero),
-            Call::Mkfifo { name } => self.make(name, Kind::Fifo, 0o600).map(|_| number(0)),
-            Call::Chmod { name, mode } => self.change(caller, name, Op::Chmod, |i| i.mode = *mode).map(zero),
+            Call::Unlink { name } => self.unlink_at(who, name.as_bytes()).map(zero),
+            Call::Rename { from, to, exchange } => {
+                let flags = if *exchange { RENAME_EXCHANGE } else { 0 };
+                self.rename_at(who, from.as_bytes(), to.as_bytes(), flags).map(zero)
+            }
+            Call::RenameNew { from, to } => {
+                self.rename_at(who, from.as_bytes(), to.as_bytes(), RENAME_NOREPLACE).map(zero)
+            }
+            Call::Link { from, to } => self.link_at(who, from.as_bytes(), to.as_bytes()).map(zero),
+            Call::Symlink { target, name } => {
+                self.symlink_at(who, target.as_bytes(), name.as_bytes()).map(|_| number(0))
+            }
+            Call::Mkdir { name, mode } => {
+                self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, *mode)).map(|_| number(0))
+            }
+            Call::Rmdir { name } => self.rmdir_at(who, name.as_bytes()).map(zero),
+            Call::Mkfifo { name } => {
+                self.make_at(who, name.as_bytes(), Making::of(Kind::Fifo, 0o600)).map(|_| number(0))
+            }
+            Call::Chmod { name, mode } => {
+                self.change_at(who, name, Changes { mode: Some(*mode), ..Changes::default() }).map(zero)
+            }
+            Call::Chown { name, uid: u32::MAX, gid: u32::MAX } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                self.chown_to_nobody(who, ino).map(zero)
+            }
             Call::Chown { name, uid, gid } => {
-                self.change(caller, name, Op::Chown, |i| (i.uid, i.gid) = (*uid, *gid)).map(zero)
+                // -1 is no change.
+                let given = |id: u32| Some(id).filter(|id| *id != u32::MAX);
+                self.change_at(who, name, Changes { uid: given(*uid), gid: given(*gid), ..Changes::default() })
+                    .map(zero)
             }
-            Call::Utimes { name, mtime, .. } => {
-                self.change(caller, name, Op::Utimes, |i| i.mtime = i128::from(*mtime) * 1_000_000_000).map(zero)
+            Call::Utimes { name, atime, mtime } => {
+                let at = |seconds: i64| Some(SetTime::At(i128::from(seconds) * 1_000_000_000));
+                self.change_at(who, name, Changes { atime: at(*atime), mtime: at(*mtime), ..Changes::default() })
+                    .map(zero)
             }
-            Call::SetXattr { name, key, value } => self
-                .change(caller, name, Op::Xattr, |i| {
-                    i.xattrs.insert(key.clone(), value.clone());
-                })
-                .map(zero),
-            Call::RemoveXattr { name, key } => self.remove_xattr(caller, name, key).map(zero),
+            Call::SetXattr { name, key, value } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                self.set_xattr(who, ino, key.as_bytes(), value, 0).map(zero)
+            }
+            Call::RemoveXattr { name, key } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                self.remove_xattr(who, ino, key.as_bytes()).map(zero)
+            }
             Call::Stat { fd } => self.stat(*fd).map(|stat| Reply::Stat(Box::new(stat))),
-            Call::GetXflags { fd } => self.xflags(caller, *fd).map(|flags| number(flags.into())),
-            Call::ChangeXflags { fd, set, clear } => self.change_xflags(caller, *fd, *set, *clear).map(zero),
-            Call::ChangeFlags { fd, set, clear } => self.change_flags(caller, *fd, *set, *clear).map(zero),
-            Call::FreeSpace => Ok(length(self.allocator.free() * BLOCK)),
+            Call::GetXflags { fd } => self.xflags(who, *fd).map(|flags| number(flags.into())),
+            Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),
+            Call::ChangeFlags { fd, set, clear } => self.change_flags(who, *fd, *set, *clear).map(zero),
+            Call::FreeSpace => Ok(length(self.free() * BLOCK)),
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
-            Call::Swapon { fd } => self.swapon(caller, *fd).map(zero),
-            Call::Swapoff { fd } => self.swapoff(caller, *fd).map(zero),
+            Call::Swapon { fd } => self.swapon(who, *fd).map(zero),
+            Call::Swapoff { fd } => self.swapoff(who, *fd).map(zero),
         }
+    }
+
+    fn change_at(&mut self, who: &Credentials, path: &str, changes: Changes) -> Result<(), Errno> {
+        let ino = self.resolve(who, path.as_bytes(), true)?;
+        self.set_attributes(who, ino, None, changes)
     }
 
     /// Asks the rules, and carries the request out if they let it through.
     pub(crate) fn guarded<T: Default>(
         &mut self,
-        caller: Caller,
+        who: &Credentials,
         ino: Ino,
         writable: bool,
         op: Op,
         act: impl FnOnce(&mut Self) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let file = self.inode(ino);
-        let request = Request {
-            op,
-            file,
-            shared: file.map.values().any(|extent| self.allocator.is_shared(extent.address)),
-            caller,
-            writable,
-            full: self.allocator.free() == 0,
-            read_only: self.read_only,
-        };
+        let request = Request { op, file, fs: self, who, writable };
         let Some(rule) = rule_for(&request) else {
             return self.answer(ino, Answer::Proceed, act);
         };
@@ -274,14 +368,14 @@ impl State {
     /// Asks the rules about several files, and carries the request out if they let it through for all.
     pub(crate) fn guarded_all(
         &mut self,
-        caller: Caller,
+        who: &Credentials,
         files: &[Ino],
         op: Op,
         act: &mut dyn FnMut(&mut Self) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         match files.split_first() {
             None => act(self),
-            Some((file, rest)) => self.guarded(caller, *file, true, op, |fs| fs.guarded_all(caller, rest, op, act)),
+            Some((file, rest)) => self.guarded(who, *file, true, op, |fs| fs.guarded_all(who, rest, op, act)),
         }
     }
 
@@ -293,8 +387,8 @@ impl State {
     ) -> Result<T, Errno> {
         match answer {
             Answer::Proceed => {
-                if let Some((caller, call)) = self.intruder.take() {
-                    let outcome = self.call(caller, &call);
+                if let Some((who, call)) = self.intruder.take() {
+                    let outcome = self.call(&who, &call);
                     self.intruded = Some(outcome);
                     if self.breaks(&iomap_clauses::RACE_SEALS) {
                         return Err(Errno::EBUSY);
@@ -322,9 +416,9 @@ impl State {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
         }
         if self.has(Quirk::RefusalHarmsOthers) {
-            let others = self.inodes.iter().filter(|(other, _)| **other != ino).flat_map(|(_, file)| file.map.values());
-            let places: Vec<Address> = others.map(|extent| extent.address).collect();
-            places.into_iter().for_each(|at| self.store.block_mut(at).fill(0));
+            let others = self.inodes.iter().filter(|(other, _)| **other != ino);
+            let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
+            places.into_iter().filter_map(|at| self.store.zero(at).err()).for_each(drop);
         }
         if self.has(Quirk::RefusalWaits) {
             std::thread::sleep(std::time::Duration::from_millis(1200));
@@ -343,7 +437,7 @@ impl State {
     }
 
     pub(crate) fn descriptor(&self, fd: Fd) -> Result<&Descriptor, Errno> {
-        self.descriptors.get(&fd).ok_or(Errno::EBADF)
+        self.descriptors.get(fd).ok_or(Errno::EBADF)
     }
 
     pub(crate) fn inode(&self, ino: Ino) -> &Inode {
@@ -352,13 +446,23 @@ impl State {
     }
 
     pub(crate) fn inode_mut(&mut self, ino: Ino) -> &mut Inode {
-        self.inodes.get_mut(&ino).expect("names, descriptors and mappings refer to inodes that exist")
+        self.inodes.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
     }
 
-    /// The next moment: no two changes happen at the same time.
+    /// The inode, for counting what refers to it: nothing that is stored.
+    pub(crate) fn held_mut(&mut self, ino: Ino) -> &mut Inode {
+        self.inodes.untracked(ino).expect("names, descriptors and mappings refer to inodes that exist")
+    }
+
+    /// The next moment. Without a clock no two changes happen at the same time.
     pub(crate) fn now(&mut self) -> i128 {
-        self.clock += 1;
+        self.clock = self.time.map_or(self.clock + 1, |clock| clock());
         self.clock
+    }
+
+    /// The moment that it is: looking at something takes no time.
+    pub(crate) fn present(&self) -> i128 {
+        self.time.map_or(self.clock, |clock| clock())
     }
 
     pub(crate) fn number(&mut self) -> u64 {

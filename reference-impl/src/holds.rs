@@ -1,6 +1,7 @@
 //! What refers to a file without a descriptor: mappings, registrations, active swap.
 
-use crate::call::{Caller, Fd, MapId};
+use crate::call::{Fd, MapId};
+use crate::credentials::{Capabilities, Credentials};
 use crate::fs::{Mapping, State};
 use crate::inode::Kind;
 use crate::rules::Op;
@@ -15,13 +16,13 @@ const SWAP_MAGIC: &[u8] = b"SWAPSPACE2";
 impl State {
     pub(crate) fn map(
         &mut self,
-        caller: Caller,
+        who: &Credentials,
         fd: Fd,
         len: usize,
         shared: bool,
         write: bool,
     ) -> Result<MapId, Errno> {
-        let descriptor = self.descriptor(fd)?.clone();
+        let descriptor = *self.descriptor(fd)?;
         if len == 0 {
             return Err(Errno::EINVAL);
         }
@@ -29,21 +30,23 @@ impl State {
             return Err(Errno::EACCES);
         }
         let ino = descriptor.ino;
-        self.guarded(caller, ino, descriptor.writable(), Op::Map { shared, write }, |fs| {
+        self.guarded(who, ino, descriptor.writable(), Op::Map { shared, write }, |fs| {
             let id = fs.number();
             // A mapping consists of whole pages.
             let len = len.next_multiple_of(BLOCK);
             fs.mappings.insert(id, Mapping { ino, len, shared, write, private: BTreeMap::new() });
-            fs.inode_mut(ino).mappings += 1;
+            fs.held_mut(ino).mappings += 1;
             Ok(id)
         })
     }
 
-    pub(crate) fn load(&self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn load(&mut self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
         self.within(mapping, offset, len)?;
-        let mut data = self.read_at(mapping.ino, offset as u64, len);
+        let ino = mapping.ino;
+        let mut data = self.read_at(ino, offset as u64, len)?;
         data.resize(len, 0);
+        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
         for (index, byte) in data.iter_mut().enumerate() {
             *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
         }
@@ -81,43 +84,43 @@ impl State {
 
     pub(crate) fn unmap(&mut self, id: MapId) -> Result<(), Errno> {
         let mapping = self.mappings.remove(&id).ok_or(Errno::EINVAL)?;
-        self.inode_mut(mapping.ino).mappings -= 1;
+        self.held_mut(mapping.ino).mappings -= 1;
         self.release_unused(mapping.ino);
         Ok(())
     }
 
     /// Registers a mapping for a device. The registration goes on without the mapping.
-    pub(crate) fn register(&mut self, caller: Caller, map: MapId) -> Result<MapId, Errno> {
+    pub(crate) fn register(&mut self, who: &Credentials, map: MapId) -> Result<MapId, Errno> {
         let ino = self.mappings.get(&map).ok_or(Errno::EFAULT)?.ino;
-        self.guarded(caller, ino, true, Op::Register, |fs| {
+        self.guarded(who, ino, true, Op::Register, |fs| {
             if fs.has(Quirk::RegistrationBusy) {
                 return Err(Errno::EBUSY);
             }
             let id = fs.number();
             fs.registrations.insert(id, ino);
-            fs.inode_mut(ino).registrations += 1;
+            fs.held_mut(ino).registrations += 1;
             Ok(id)
         })
     }
 
     pub(crate) fn unregister(&mut self, registration: MapId) -> Result<(), Errno> {
         let ino = self.registrations.remove(&registration).ok_or(Errno::ENXIO)?;
-        self.inode_mut(ino).registrations -= 1;
+        self.held_mut(ino).registrations -= 1;
         self.release_unused(ino);
         Ok(())
     }
 
-    pub(crate) fn swapon(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+    pub(crate) fn swapon(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        if caller == Caller::Unprivileged {
+        if !who.has(Capabilities::SYS_ADMIN) {
             return Err(Errno::EPERM);
         }
-        self.guarded(caller, ino, true, Op::Swapon, |fs| {
+        self.guarded(who, ino, true, Op::Swapon, |fs| {
+            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len())?;
             let file = fs.inode(ino);
-            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len());
             match () {
                 () if file.kind != Kind::Regular || file.hole().is_some() || magic != SWAP_MAGIC => Err(Errno::EINVAL),
-                () if file.map.values().any(|extent| fs.allocator.is_shared(extent.address)) => Err(Errno::EINVAL),
+                () if file.map.addresses().any(|at| fs.is_shared(at)) => Err(Errno::EINVAL),
                 () if file.swap => Err(Errno::EBUSY),
                 () if file.links == 0 => Err(Errno::ENOENT),
                 () => {
@@ -134,9 +137,9 @@ impl State {
         })
     }
 
-    pub(crate) fn swapoff(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+    pub(crate) fn swapoff(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        if caller == Caller::Unprivileged {
+        if !who.has(Capabilities::SYS_ADMIN) {
             return Err(Errno::EPERM);
         }
         let unseals = self.has(Quirk::SwapoffUnseals);

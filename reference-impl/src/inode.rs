@@ -1,55 +1,85 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
 use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
-use crate::store::{Address, BLOCK};
+use crate::directory::Directory;
+use crate::extents::ExtentMap;
+use crate::store::BLOCK;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The number of an inode.
-pub(crate) type Ino = u64;
+/// The number of an inode. It is never used again.
+pub type Ino = u64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the types of inode(7), under their names")]
+pub enum Kind {
     Regular,
     Directory,
+    Symlink,
     Fifo,
-}
-
-/// Where one block of a file lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) address: Address,
-    /// False: allocated, reads as zeros until it is written.
-    pub(crate) written: bool,
+    Socket,
+    Character,
+    Block,
 }
 
 /// Files up to this size, in bytes, keep their data in the inode until they grow.
 pub(crate) const INLINE: u64 = 64;
 
-/// A file. `map` goes from the number of a block in the file to its place; what is missing is a hole.
-#[derive(Clone, Debug)]
+/// A file. Times are in nanoseconds since the epoch. What is not skipped here is on the storage; the map and the names of
+/// a directory are written apart, so that a commit need not have all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
+    /// The permissions, the set-ID bits and the sticky bit: no type.
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u64,
     pub(crate) size: u64,
+    pub(crate) atime: i128,
     pub(crate) mtime: i128,
     pub(crate) ctime: i128,
-    pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
+    pub(crate) birth: i128,
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The names, if it is a directory.
+    pub(crate) directory: Directory,
+    /// What it points to, if it is a symbolic link.
+    pub(crate) target: Vec<u8>,
+    /// Which device it stands for, if it does.
+    pub(crate) rdev: u64,
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
-    pub(crate) map: BTreeMap<u64, Extent>,
+    #[serde(skip)]
+    pub(crate) map: ExtentMap,
+    /// It may share blocks with other files: a block that two files have is right only if both say so.
+    pub(crate) shares: bool,
     /// The data of a small file, which then has no map.
     pub(crate) inline: Option<Vec<u8>>,
     pub(crate) sealed: bool,
     /// The descriptor that sealed the file: only a violation looks at it.
+    #[serde(skip)]
     pub(crate) sealed_by: Option<Fd>,
+    /// It never had a name, and may still get one.
+    pub(crate) linkable: bool,
+    /// How often a daemon's kernel was told of it and has not forgotten.
+    #[serde(skip)]
+    pub(crate) lookups: u64,
+    #[serde(skip)]
     pub(crate) descriptors: usize,
+    #[serde(skip)]
     pub(crate) mappings: usize,
+    #[serde(skip)]
     pub(crate) registrations: usize,
     /// It is an active swap file.
+    #[serde(skip)]
     pub(crate) swap: bool,
+    /// The log has it, as it is now or was before.
+    #[serde(skip)]
+    pub(crate) logged: bool,
+    /// It changed since the last commit.
+    #[serde(skip)]
+    pub(crate) changed: bool,
 }
 
 impl Inode {
@@ -61,20 +91,40 @@ impl Inode {
             gid: 0,
             links: 1,
             size: 0,
+            atime: now,
             mtime: now,
             ctime: now,
+            birth: now,
             xattrs: BTreeMap::new(),
+            directory: Directory::default(),
+            target: Vec::new(),
+            rdev: 0,
             flags: 0,
             xflags: 0,
-            map: BTreeMap::new(),
+            map: ExtentMap::default(),
+            shares: false,
             inline: None,
             sealed: false,
             sealed_by: None,
+            linkable: false,
+            lookups: 0,
             descriptors: 0,
             mappings: 0,
             registrations: 0,
             swap: false,
+            logged: false,
+            changed: false,
         }
+    }
+
+    /// An empty directory; its parent has the name.
+    pub(crate) fn directory(parent: Ino, mode: u32, now: i128) -> Self {
+        Self { links: 2, directory: Directory::within(parent), ..Self::new(Kind::Directory, mode, now) }
+    }
+
+    /// Whether anything but a name refers to it.
+    pub(crate) fn in_use(&self) -> bool {
+        self.lookups > 0 || self.descriptors + self.mappings + self.registrations > 0
     }
 
     /// How many blocks [0, size) spans.
@@ -84,11 +134,11 @@ impl Inode {
 
     /// The first block of [0, size) that is a hole.
     pub(crate) fn hole(&self) -> Option<u64> {
-        (0..self.blocks()).find(|block| !self.map.contains_key(block))
+        self.map.hole(0..self.blocks())
     }
 
     pub(crate) fn has_unwritten(&self) -> bool {
-        self.map.range(..self.blocks()).any(|(_, extent)| !extent.written)
+        self.map.runs(0..self.blocks()).any(|run| !run.written)
     }
 
     pub(crate) fn is_mapped(&self) -> bool {

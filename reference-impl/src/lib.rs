@@ -1,28 +1,57 @@
-//! The reference: a small file system in memory that follows the specification of immutable iomap files.
+//! The reference: a small file system that follows the specification of immutable iomap files.
 //!
 //! [`Fs::call`] takes the system calls of [`Call`] and answers as a kernel would. Placement is real: a file has a map
 //! from its blocks to the storage, blocks can be shared, and an [`Agent`] reaches them without asking. `rules.rs` is
 //! the table to read beside the page. [`Fs::breaking`] makes a file system that breaks one clause.
 
 mod allocation;
+mod allocator;
 mod attributes;
+mod cache;
 mod call;
+mod credentials;
 mod data;
+mod descriptors;
+mod directory;
+mod disk;
 mod durability;
+mod extents;
 mod fs;
+mod fsck;
 mod holds;
+mod image;
 mod inode;
+mod inodes;
+mod log;
+mod metadata;
 mod mode;
 mod mover;
 mod names;
+mod open;
+mod operations;
+mod paths;
+mod quota;
 mod rules;
 mod sharing;
+mod size;
 mod store;
 mod violation;
+mod xattrs;
 
 pub use call::*;
-pub use fs::{Agent, Fs};
+pub use credentials::*;
+pub use disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, VolatileDisk};
+pub use durability::format;
+pub use fs::{Agent, Clock, Fs};
+pub use fsck::{Finding, Report, check};
+pub use image::{ImageError, LABEL, MAGIC, Options};
+pub use inode::{Ino, Kind};
+pub use metadata::{Attributes, Changes, SetTime};
 pub use mode::Mode;
+pub use names::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
+pub use operations::{Listed, Space};
+pub use quota::Quota;
 pub use rules::{BY_CONSTRUCTION, rules};
 pub use store::{Address, BLOCK};
 pub use violation::{Violation, violations};
+pub use xattrs::{XATTR_CREATE, XATTR_REPLACE};

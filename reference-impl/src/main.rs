@@ -1,10 +1,12 @@
-//! The command `iomap-reference`: what the reference does, as tables to read beside the page.
+//! The command `iomap-reference`: what the reference does, as tables to read beside the page, and its images.
+
+mod mkfs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use iomap_reference::{BY_CONSTRUCTION, rules, violations};
+use iomap_reference::{BY_CONSTRUCTION, Disk, FileDisk, Finding, ImageError, Report, check, rules, violations};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -12,10 +14,12 @@ Examples:
   iomap-reference rules                  the checks, in their order
   iomap-reference rules truncate         those of clauses with `truncate`
   iomap-reference violations             the ways in which it can be broken
+  iomap-reference mkfs --size 64M disk   a new image, in the file `disk`
+  iomap-reference fsck disk              whether it is consistent
 
-Exit codes: 0 fine, 2 usage, 3 the output cannot be written.";
+Exit codes: 0 fine, 1 fsck found something, 2 usage, 3 a file cannot be read or written.";
 
-/// Shows the rules of the reference, a file system that does as the pages say.
+/// Shows the rules of the reference, a file system that does as the pages say, and makes and checks its images.
 #[derive(Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 struct Cli {
@@ -29,6 +33,22 @@ enum Command {
     Rules(List),
     /// Lists the ways in which the reference can break a clause
     Violations(List),
+    /// Makes an image with an empty file system
+    Mkfs(mkfs::Mkfs),
+    /// Looks for inconsistencies in an image; repairs nothing
+    Fsck(Fsck),
+}
+
+#[derive(Args)]
+struct Fsck {
+    /// The image: a file or a block device, which is only read
+    image: PathBuf,
+    /// How the findings are written
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Write the findings to a file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -51,18 +71,70 @@ enum Format {
     Json,
 }
 
+/// What the command says before it ends with a code other than 0.
+struct Failure(u8, String);
+
 fn main() -> ExitCode {
-    let (list, rows, key) = match Cli::parse().command {
-        Command::Rules(list) => (list, rule_rows(), "rules"),
-        Command::Violations(list) => (list, violation_rows(), "violations"),
+    let result = match Cli::parse().command {
+        Command::Rules(args) => list(&args, rule_rows(), "rules"),
+        Command::Violations(args) => list(&args, violation_rows(), "violations"),
+        Command::Mkfs(args) => mkfs::run(&args).map_err(Failure::from).and_then(|line| write(None, &line)),
+        Command::Fsck(args) => return fsck(&args).unwrap_or_else(Failure::exit),
     };
+    result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
+}
+
+impl Failure {
+    fn exit(self) -> ExitCode {
+        eprintln!("iomap-reference: {}", self.1);
+        ExitCode::from(self.0)
+    }
+}
+
+impl From<mkfs::Trouble> for Failure {
+    fn from(trouble: mkfs::Trouble) -> Self {
+        match trouble {
+            mkfs::Trouble::Usage(message) => Self(2, message),
+            mkfs::Trouble::Environment(message) => Self(3, message),
+        }
+    }
+}
+
+/// A line for each finding, or a document. The exit code says whether there are any.
+fn fsck(args: &Fsck) -> Result<ExitCode, Failure> {
+    let path = args.image.display();
+    let mut disk = FileDisk::open(&args.image, true).map_err(|error| Failure(3, format!("{path}: {error}")))?;
+    let report = match check(&mut disk) {
+        Ok(report) => report,
+        Err(error @ ImageError::Io { .. }) => return Err(Failure(3, format!("{path}: {error}"))),
+        // Nothing that could be a file system of this format.
+        Err(error) => Report::empty(disk.blocks(), Finding::from(&error)),
+    };
+    let text = match args.format {
+        Format::Human => report.findings.iter().map(|finding| format!("{path}: {finding}\n")).collect(),
+        Format::Json => {
+            let mut document = json!(report);
+            document["schema"] = json!(1);
+            format!("{document:#}\n")
+        }
+    };
+    write(args.output.as_deref(), &text)?;
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The rows whose clauses the filter lets through.
+fn list(list: &List, rows: Vec<[String; 2]>, key: &str) -> Result<(), Failure> {
     let rows: Vec<[String; 2]> =
         rows.into_iter().filter(|row| list.filter.as_ref().is_none_or(|f| row[0].contains(f.as_str()))).collect();
     let text = match list.format {
         Format::Human => rows.iter().map(|[left, right]| format!("{left:<24}  {right}\n")).collect(),
         Format::Json => document(key, &rows),
     };
-    let written = match &list.output {
+    write(list.output.as_deref(), &text)
+}
+
+fn write(output: Option<&Path>, text: &str) -> Result<(), Failure> {
+    let written = match output {
         Some(path) => std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display())),
         None => match std::io::stdout().write_all(text.as_bytes()) {
             // The reader has seen enough.
@@ -70,13 +142,7 @@ fn main() -> ExitCode {
             other => other.map_err(|e| format!("standard output: {e}")),
         },
     };
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("iomap-reference: {message}");
-            ExitCode::from(3)
-        }
-    }
+    written.map_err(|message| Failure(3, message))
 }
 
 /// Clause and answer of each rule, then what holds without one.

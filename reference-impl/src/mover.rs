@@ -1,8 +1,10 @@
 //! What moves files without being asked for by their users: defragmentation, garbage collection, shrinking.
 
-use crate::call::{Caller, Fd};
+use crate::call::Fd;
+use crate::credentials::Credentials;
+use crate::extents::Extent;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
 use crate::store::BLOCK;
 use crate::violation::Quirk;
@@ -11,20 +13,24 @@ use nix::errno::Errno;
 impl State {
     /// Moves a file to other places, as a defragmenter would: what nobody may do to a sealed file.
     pub(crate) fn relocate(&mut self, ino: Ino) {
-        let blocks: Vec<(u64, Extent)> = self.inode(ino).map.iter().map(|(block, extent)| (*block, *extent)).collect();
-        let mut left = Vec::new();
-        for (block, old) in blocks {
+        let blocks: Vec<u64> = self.inode(ino).map.blocks(0..u64::MAX).collect();
+        // What finds no room stays.
+        let _ = self.make_room(blocks.len());
+        for block in blocks {
+            let Some(old) = self.inode(ino).map.get(block) else { continue };
             let Some(address) = self.allocator.allocate() else { break };
-            self.store.copy(old.address, address);
+            if old.written && self.store.copy(old.address, address).is_err() {
+                self.release(address);
+                break;
+            }
             self.inode_mut(ino).map.insert(block, Extent { address, written: old.written });
-            left.push(old.address);
+            self.release(old.address);
         }
-        left.into_iter().for_each(|address| self.allocator.release(address));
     }
 
-    pub(crate) fn defragment(&mut self, caller: Caller, fd: Fd) -> Result<(), Errno> {
+    pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(caller, ino, true, Op::Defragment, |fs| {
+        self.guarded(who, ino, true, Op::Defragment, |fs| {
             fs.relocate(ino);
             Ok(())
         })
@@ -33,31 +39,28 @@ impl State {
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
         let moves_sealed = self.has(Quirk::CollectMoves);
-        let movable = |(ino, file): (&Ino, &crate::inode::Inode)| {
-            (file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed)).then_some(*ino)
-        };
-        let movable: Vec<Ino> = self.inodes.iter().filter_map(movable).collect();
+        let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed);
+        let movable = self.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
+        let movable: Vec<Ino> = movable.collect();
         movable.into_iter().for_each(|ino| self.relocate(ino));
     }
 
     /// Gives up the storage from `size` bytes on, after moving what is there.
-    pub(crate) fn shrink(&mut self, caller: Caller, size: i64) -> Result<(), Errno> {
+    pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
-        let beyond = |extent: &Extent| extent.address >= limit;
         let in_the_way = self
             .inodes
             .iter()
-            .filter(|(_, file)| file.map.values().any(beyond))
+            .filter(|(_, file)| file.map.addresses().any(|at| at >= limit))
             .map(|(ino, _)| *ino)
             .collect::<Vec<_>>();
-        self.guarded_all(caller, &in_the_way, Op::ShrinkAway, &mut |fs| {
+        self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
+            fs.commit()?;
             if fs.allocator.used_from(limit) > 0 {
                 return Err(Errno::ENOSPC);
             }
-            fs.allocator.truncate(limit);
-            fs.store.truncate(limit);
-            Ok(())
+            fs.give_back(limit)
         })
     }
 }

@@ -1,89 +1,178 @@
 //! Calls that make files share storage, or exchange it.
 
-use crate::call::{Caller, Fd};
+use crate::call::Fd;
+use crate::credentials::{Capabilities, Credentials, WRITE};
+use crate::data::LARGEST;
+use crate::extents::Run;
 use crate::fs::State;
-use crate::inode::{Extent, Ino, Kind};
+use crate::inode::{Ino, Kind};
 use crate::rules::Op;
 use crate::store::BLOCK;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+/// A file, and an offset in it.
+type Side = (Ino, u64);
+
+/// A part of one file that is to be a part of another as well: offsets and length in bytes.
+pub(crate) struct Shared {
+    pub(crate) source: Ino,
+    pub(crate) from: u64,
+    pub(crate) target: Ino,
+    pub(crate) to: u64,
+    pub(crate) len: u64,
+}
 
 impl State {
-    pub(crate) fn clone_file(&mut self, caller: Caller, from: Fd, to: Fd) -> Result<(), Errno> {
-        let (source, target) = (self.descriptor(from)?.clone(), self.descriptor(to)?.clone());
-        if !source.readable() || !target.writable() {
+    /// FICLONE.
+    pub(crate) fn clone_file(&mut self, who: &Credentials, from: Fd, to: Fd) -> Result<(), Errno> {
+        self.clone_range(who, (from, 0), (to, 0), 0)
+    }
+
+    /// FICLONERANGE: a part of one file becomes a part of another, or of itself.
+    pub(crate) fn clone_range(
+        &mut self,
+        who: &Credentials,
+        (from, from_offset): (Fd, u64),
+        (to, to_offset): (Fd, u64),
+        len: u64,
+    ) -> Result<(), Errno> {
+        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+        if !source.readable() || !target.writable() || target.flags.contains(OFlag::O_APPEND) {
             return Err(Errno::EBADF);
         }
-        self.guarded(caller, source.ino, source.writable(), Op::CloneFrom, |fs| {
-            fs.guarded(caller, target.ino, true, Op::CloneInto, |fs| {
-                if source.ino == target.ino {
+        self.guarded(who, source.ino, source.writable(), Op::CloneFrom, |fs| {
+            fs.guarded(who, target.ino, true, Op::CloneInto, |fs| {
+                let range = fs.range((source.ino, from_offset), (target.ino, to_offset), len)?;
+                if range.len == 0 {
                     return Ok(());
                 }
-                fs.spill(source.ino)?;
-                let (size, blocks) = (fs.inode(source.ino).size, fs.inode(source.ino).blocks());
-                fs.resize(target.ino, 0)?;
-                fs.share(source.ino, 0, target.ino, 0, blocks);
-                fs.inode_mut(target.ino).size = size;
+                fs.share(&range)?;
+                fs.drop_privileges(who, target.ino);
+                let now = fs.now();
+                let file = fs.inode_mut(target.ino);
+                file.size = file.size.max(to_offset + range.len);
+                (file.mtime, file.ctime) = (now, now);
                 Ok(())
             })
         })
     }
 
-    /// Makes `count` blocks of one file blocks of another as well.
-    pub(crate) fn share(&mut self, source: Ino, first: u64, target: Ino, at: u64, count: u64) {
-        for step in 0..count {
-            self.release_block(target, at + step);
-            if let Some(extent) = self.inode(source).map.get(&(first + step)).copied() {
-                self.allocator.share(extent.address);
-                self.inode_mut(target).map.insert(at + step, extent);
-            }
-        }
+    /// FIDEDUPERANGE of the beginnings of two files.
+    pub(crate) fn dedupe(&mut self, who: &Credentials, from: Fd, to: Fd, len: usize) -> Result<usize, Errno> {
+        self.dedupe_range(who, (from, 0), (to, 0), len as u64).map(|len| len as usize)
     }
 
-    /// Makes equal blocks of two files one block each. The error is the status of the destination.
-    pub(crate) fn dedupe(&mut self, caller: Caller, from: Fd, to: Fd, len: usize) -> Result<usize, Errno> {
-        let (source, target) = (self.descriptor(from)?.ino, self.descriptor(to)?.ino);
-        self.guarded(caller, source, true, Op::DedupeFrom, |fs| {
-            fs.guarded(caller, target, true, Op::DedupeInto, |fs| {
-                if fs.read_at(source, 0, len) != fs.read_at(target, 0, len) {
+    /// FIDEDUPERANGE: makes equal parts of two files one. The error is the status of the destination.
+    pub(crate) fn dedupe_range(
+        &mut self,
+        who: &Credentials,
+        (from, from_offset): (Fd, u64),
+        (to, to_offset): (Fd, u64),
+        len: u64,
+    ) -> Result<u64, Errno> {
+        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+        if !source.readable() {
+            return Err(Errno::EINVAL);
+        }
+        let may = target.writable() || who.has(Capabilities::SYS_ADMIN) || self.permits(who, target.ino, WRITE).is_ok();
+        if !may {
+            return Err(Errno::EPERM);
+        }
+        self.guarded(who, source.ino, true, Op::DedupeFrom, |fs| {
+            fs.guarded(who, target.ino, true, Op::DedupeInto, |fs| {
+                if len == 0 {
+                    return Ok(0);
+                }
+                let range = fs.range((source.ino, from_offset), (target.ino, to_offset), len)?;
+                if to_offset.checked_add(len).is_none_or(|end| end > fs.inode(target.ino).size) {
+                    return Err(Errno::EINVAL);
+                }
+                let bytes = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
+                if fs.read_at(source.ino, from_offset, bytes)? != fs.read_at(target.ino, to_offset, bytes)? {
                     return Err(Errno::EBADE);
                 }
-                fs.spill(source)?;
-                fs.spill(target)?;
-                fs.share(source, 0, target, 0, (len / BLOCK) as u64);
+                fs.share(&range)?;
                 Ok(len)
             })
         })
     }
 
+    /// What is shared, if it can be: whole blocks, but for the ends of both files. A length of 0 reaches to the end of
+    /// the source.
+    fn range(&self, (source, from): Side, (target, to): Side, len: u64) -> Result<Shared, Errno> {
+        let (one, other) = (self.inode(source), self.inode(target));
+        for file in [one, other] {
+            match file.kind {
+                Kind::Regular if file.swap => return Err(Errno::ETXTBSY),
+                Kind::Regular => (),
+                Kind::Directory => return Err(Errno::EISDIR),
+                _ => return Err(Errno::EINVAL),
+            }
+        }
+        let len = if len == 0 { one.size.checked_sub(from).ok_or(Errno::EINVAL)? } else { len };
+        let end = from.checked_add(len).filter(|end| *end <= one.size).ok_or(Errno::EINVAL)?;
+        let there = to.checked_add(len).filter(|end| *end <= LARGEST).ok_or(Errno::EFBIG)?;
+        let ends = len.is_multiple_of(BLOCK as u64) || (end == one.size && there >= other.size);
+        let begins = from.is_multiple_of(BLOCK as u64) && to.is_multiple_of(BLOCK as u64);
+        let overlaps = source == target && from.abs_diff(to) < len;
+        if !begins || !ends || overlaps {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Shared { source, from, target, to, len })
+    }
+
+    /// Makes blocks of one file blocks of another as well.
+    pub(crate) fn share(&mut self, range: &Shared) -> Result<(), Errno> {
+        let Shared { source, target, .. } = *range;
+        self.spill(source)?;
+        self.spill(target)?;
+        let (first, at) = (range.from / BLOCK as u64, range.to / BLOCK as u64);
+        let count = range.len.div_ceil(BLOCK as u64);
+        let runs: Vec<Run> = self.inode(source).map.runs(first..first + count).collect();
+        let comes: u64 = runs.iter().map(|run| run.count).sum();
+        let goes: u64 = self.inode(target).map.runs(at..at + count).map(|run| run.count).sum();
+        self.room_for(target, 0, comes.saturating_sub(goes) as usize)?;
+        self.reserve_runs(runs.len())?;
+        (self.inode_mut(source).shares, self.inode_mut(target).shares) = (true, true);
+        runs.iter().flat_map(Run::addresses).for_each(|address| self.allocator.share(address));
+        self.release_range(target, at..at + count);
+        let map = &mut self.inode_mut(target).map;
+        runs.into_iter().for_each(|run| map.join(Run { start: run.start - first + at, ..run }));
+        Ok(())
+    }
+
     /// Exchanges the contents of two files by exchanging where they live.
-    pub(crate) fn exchange_contents(&mut self, caller: Caller, one: Fd, other: Fd) -> Result<(), Errno> {
+    pub(crate) fn exchange_contents(&mut self, who: &Credentials, one: Fd, other: Fd) -> Result<(), Errno> {
         let (one, other) = (self.descriptor(one)?.ino, self.descriptor(other)?.ino);
-        self.guarded(caller, one, true, Op::ExchangeOne, |fs| {
-            fs.guarded(caller, other, true, Op::ExchangeOther, |fs| {
+        self.guarded(who, one, true, Op::ExchangeOne, |fs| {
+            fs.guarded(who, other, true, Op::ExchangeOther, |fs| {
                 let now = fs.now();
                 let take = |fs: &mut Self, ino: Ino| {
                     let file = fs.inode_mut(ino);
-                    (std::mem::take(&mut file.map), file.inline.take(), file.size)
+                    (std::mem::take(&mut file.map), file.inline.take(), file.size, file.shares)
                 };
                 let (a, b) = (take(fs, one), take(fs, other));
-                for (ino, (map, inline, size)) in [(one, b), (other, a)] {
+                for (ino, (map, inline, size, shares)) in [(one, b), (other, a)] {
                     let file = fs.inode_mut(ino);
-                    (file.map, file.inline, file.size) = (map, inline, size);
+                    (file.map, file.inline, file.size, file.shares) = (map.given(), inline, size, shares);
                     (file.mtime, file.ctime) = (now, now);
                 }
-                Ok(())
+                // A write to one file must not reach what is the other's until this is committed.
+                fs.commit()
             })
         })
     }
 
     /// Makes a snapshot: from now on every file shares its storage with it.
-    pub(crate) fn snapshot(&mut self, caller: Caller) -> Result<(), Errno> {
+    pub(crate) fn snapshot(&mut self, who: &Credentials) -> Result<(), Errno> {
         let files: Vec<Ino> =
             self.inodes.iter().filter(|(_, i)| i.kind == Kind::Regular).map(|(ino, _)| *ino).collect();
-        self.guarded_all(caller, &files, Op::Snapshot, &mut |fs| {
+        self.guarded_all(who, &files, Op::Snapshot, &mut |fs| {
             // Nothing here reads snapshots, so that the storage is kept is all there is to them.
-            let extents = files.iter().flat_map(|ino| fs.inode(*ino).map.values().copied()).collect::<Vec<Extent>>();
-            extents.iter().for_each(|extent| fs.allocator.share(extent.address));
+            let runs = files.iter().flat_map(|ino| fs.inode(*ino).map.all().copied()).collect::<Vec<Run>>();
+            files.iter().for_each(|ino| fs.inode_mut(*ino).shares = true);
+            fs.keep(runs);
             Ok(())
         })
     }

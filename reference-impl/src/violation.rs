@@ -1,6 +1,6 @@
 //! Ways to break one clause each, so that the suite can show that it notices.
 
-use crate::rules::{Answer, RULES};
+use crate::rules::{self, Answer};
 use iomap_clauses::*;
 
 /// One way to break one clause.
@@ -138,7 +138,7 @@ static QUIRKS: &[(Quirk, &Clause, &str)] = &[
 
 /// Every violation there is, in the order of the rules.
 pub fn violations() -> Vec<Violation> {
-    let rows = RULES.iter().flat_map(|rule| {
+    let rows = rules::rows().flat_map(|rule| {
         let Answer::Refuse(errno) = rule.answer else {
             return vec![("refused", How::Answer(Answer::Refuse(other(rule.clause))), rule.clause)];
         };

@@ -27,6 +27,32 @@ fn exit_codes() {
     assert_eq!(reference(&["walls"]).status.code(), Some(2));
 }
 
+/// What mkfs overwrites and what not, and what fsck says of it.
+#[test]
+fn images() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let image = directory.path().join("image");
+    let name = image.to_str().expect("a name in UTF-8");
+    let code = |arguments: &[&str]| reference(arguments).status.code();
+    assert_eq!(code(&["mkfs", name]), Some(2), "no size");
+    assert_eq!(code(&["mkfs", "--size", "1K", name]), Some(2), "too small");
+    assert_eq!(code(&["fsck", name]), Some(3), "no image");
+    assert_eq!(code(&["mkfs", "--size", "2M", "--label", "here", name]), Some(0));
+    assert_eq!(code(&["mkfs", name]), Some(2), "a file system");
+    assert_eq!(code(&["mkfs", "--force", name]), Some(0));
+    let clean = reference(&["fsck", name]);
+    assert_eq!((clean.status.code(), text(&clean).as_str()), (Some(0), ""));
+    let mut bytes = std::fs::read(&image).expect("the image can be read");
+    bytes[4096 + 20] ^= 1;
+    std::fs::write(&image, bytes).expect("the image can be written");
+    let damaged = reference(&["fsck", name]);
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(text(&damaged).contains("block 1: superblock, checksum"), "{}", text(&damaged));
+    assert!(text(&reference(&["fsck", "--format", "json", name])).contains("\"findings\": [\n    {"));
+    std::fs::write(&image, vec![7; 2 << 20]).expect("the image can be written");
+    assert_eq!(code(&["mkfs", name]), Some(2), "contents");
+}
+
 #[test]
 fn the_page_says_what_help_says() {
     let page = include_str!("../../man/iomap-reference.1.md");

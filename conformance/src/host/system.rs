@@ -15,7 +15,7 @@ use nix::fcntl::{AtFlags, FallocateFlags, OFlag, RenameFlags};
 use nix::sys::stat::{Mode as FileMode, UtimensatFlags};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio;
-use nix::unistd::{self, Whence as From};
+use nix::unistd::{self, UnlinkatFlags, Whence as From};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -100,6 +100,7 @@ impl<'a> HostSystem<'a> {
                     Whence::Set => From::SeekSet,
                     Whence::Cur => From::SeekCur,
                     Whence::Hole => From::SeekHole,
+                    Whence::Data => From::SeekData,
                 };
                 self.with(*fd, |f| unistd::lseek(f, *offset, whence))
             }
@@ -149,6 +150,19 @@ impl<'a> HostSystem<'a> {
                 let flags = if *exchange { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::empty() };
                 let here = nix::fcntl::AT_FDCWD;
                 nix::fcntl::renameat2(here, &self.path(from), here, &self.path(to), flags).map(zero)
+            }
+            Call::RenameNew { from, to } => {
+                let (here, flags) = (nix::fcntl::AT_FDCWD, RenameFlags::RENAME_NOREPLACE);
+                nix::fcntl::renameat2(here, &self.path(from), here, &self.path(to), flags).map(zero)
+            }
+            Call::Symlink { target, name } => {
+                unistd::symlinkat(target.as_str(), nix::fcntl::AT_FDCWD, &self.path(name)).map(zero)
+            }
+            Call::Mkdir { name, mode } => {
+                unistd::mkdir(&self.path(name), FileMode::from_bits_truncate(*mode)).map(zero)
+            }
+            Call::Rmdir { name } => {
+                unistd::unlinkat(nix::fcntl::AT_FDCWD, &self.path(name), UnlinkatFlags::RemoveDir).map(zero)
             }
             Call::Link { from, to } => {
                 let here = nix::fcntl::AT_FDCWD;

@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 
 const MACROS: &[&str] = &[
-    ".\\\"", ".TH", ".SH", ".SS", ".PP", ".IP", ".TP", ".TQ", ".RS", ".RE", ".B", ".I", ".BR", ".RB", ".IR", ".RI", ".BI",
-    ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh", ".ad",
+    ".\\\"", ".TH", ".SH", ".SS", ".PP", ".IP", ".TP", ".TQ", ".RS", ".RE", ".B", ".I", ".BR", ".RB", ".IR", ".RI",
+    ".BI", ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh", ".ad",
 ];
 
 /// Without it few inputs would be pages of the specification.

@@ -1,0 +1,48 @@
+//! How much there is room for: on the storage, and within what a user may have.
+
+use crate::fs::State;
+use crate::inode::Ino;
+use nix::errno::Errno;
+
+/// What the files of one user may come to. The limits hold for every caller; None is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Blocks of data, each file's own count: a shared block counts for each of its files.
+    pub blocks: Option<u64>,
+    /// Inodes of every type.
+    pub inodes: Option<u64>,
+}
+
+impl State {
+    /// Sees to it that `takes` blocks can be allocated, if the file may have `grows` more: ENOSPC, EDQUOT.
+    pub(crate) fn room_for(&mut self, ino: Ino, takes: usize, grows: usize) -> Result<(), Errno> {
+        if takes > self.free() {
+            return Err(Errno::ENOSPC);
+        }
+        self.within_quota(self.inode(ino).uid, grows as u64, 0)?;
+        self.make_room(takes)
+    }
+
+    /// Whether a user may have one more file: EDQUOT.
+    pub(crate) fn room_for_inode(&self, uid: u32) -> Result<(), Errno> {
+        self.within_quota(uid, 0, 1)
+    }
+
+    /// Whether a user may be given a file: EDQUOT.
+    pub(crate) fn room_to_own(&self, ino: Ino, uid: u32) -> Result<(), Errno> {
+        let file = self.inode(ino);
+        if file.uid == uid { Ok(()) } else { self.within_quota(uid, file.map.len(), 1) }
+    }
+
+    fn within_quota(&self, uid: u32, blocks: u64, inodes: u64) -> Result<(), Errno> {
+        let Some(quota) = self.quotas.get(&uid) else { return Ok(()) };
+        let mut used = (0, 0);
+        for file in self.inodes.values().filter(|file| file.uid == uid) {
+            used = (used.0 + file.map.len(), used.1 + 1);
+        }
+        let fits =
+            |limit: Option<u64>, used: u64, more: u64| more == 0 || limit.is_none_or(|limit| used + more <= limit);
+        let fits = fits(quota.blocks, used.0, blocks) && fits(quota.inodes, used.1, inodes);
+        if fits { Ok(()) } else { Err(Errno::EDQUOT) }
+    }
+}
