@@ -111,6 +111,10 @@ fn fsck(args: &Fsck) -> Result<ExitCode, Failure> {
         Err(error) => Report::empty(disk.blocks(), Finding::from(&error)),
     };
     let text = match args.format {
+        Format::Human if report.findings.is_empty() => {
+            let Report { inodes, sealed, used, blocks, .. } = &report;
+            format!("{path}: clean: inodes {inodes}, sealed {sealed}, blocks {used} of {blocks}\n")
+        }
         Format::Human => report.findings.iter().map(|finding| format!("{path}: {finding}\n")).collect(),
         Format::Json => {
             let mut document = json!(report);
