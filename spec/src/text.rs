@@ -155,7 +155,19 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn fill(out: &mut String, indent: usize, text: &str) {
-    wrap(text, WIDTH.saturating_sub(indent)).iter().for_each(|text| line(out, indent, text));
+    hang(out, indent, indent, text);
+}
+
+/// Lines of 72 columns, the first one set in by `first` and the others by `rest`.
+pub fn hang(out: &mut String, first: usize, rest: usize, text: &str) {
+    let head = wrap(text, WIDTH.saturating_sub(first)).swap_remove(0);
+    line(out, first, &head);
+    // The words of the first line, and then those of the others.
+    let words = text.split_whitespace().skip(head.split_whitespace().count());
+    let others = words.collect::<Vec<_>>().join(" ");
+    if !others.is_empty() {
+        wrap(&others, WIDTH.saturating_sub(rest)).iter().for_each(|text| line(out, rest, text));
+    }
 }
 
 /// The text with where its links lead; forced ends of lines are newlines.

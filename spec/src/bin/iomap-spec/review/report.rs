@@ -8,8 +8,6 @@ use iomap_spec::{Clause, Spec, text};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Columns of a line that goes into mail.
-const WIDTH: usize = 72;
 /// How far a sentence is set in below its citation.
 const INDENT: usize = 4;
 /// Changed lines that are quoted of one hunk, unless all are wanted.
@@ -89,7 +87,7 @@ impl<'a> Reply<'a> {
         let names: Vec<&str> = old.iter().map(|hit| hit.entry.name.as_str()).collect();
         let mut again = String::new();
         if !names.is_empty() {
-            fill(&mut again, 0, INDENT, &format!("As above: {}.", names.join(", ")));
+            text::hang(&mut again, 0, INDENT, &format!("As above: {}.", names.join(", ")));
             again.push('\n');
         }
         if new.is_empty() {
@@ -144,13 +142,13 @@ impl<'a> Reply<'a> {
                 continue;
             }
             sentences = sentences.saturating_sub(unknown);
-            fill(&mut self.out, 0, INDENT, &format!("{}, {}:", hit.entry.name, reason(hit)));
+            text::hang(&mut self.out, 0, INDENT, &format!("{}, {}:", hit.entry.name, reason(hit)));
             fresh.into_iter().for_each(|id| self.cite(id));
             self.out.push('\n');
         }
         for (hit, ids) in &aside {
             let line = format!("{}, {}: {}", hit.entry.name, reason(hit), ids.join(", "));
-            fill(&mut self.out, 0, INDENT, &line);
+            text::hang(&mut self.out, 0, INDENT, &line);
         }
         if !aside.is_empty() {
             self.out.push('\n');
@@ -162,13 +160,13 @@ impl<'a> Reply<'a> {
         if let (Some(name), Some(first), false) = (table::whole_family(id), clauses.first(), self.full) {
             self.out += &format!("  {} {name}.* ({})\n", first.page, self.spec.version);
             let ids: Vec<&str> = clauses.iter().map(|clause| clause.id.as_str()).collect();
-            return fill(&mut self.out, INDENT, INDENT, &ids.join(", "));
+            return text::hang(&mut self.out, INDENT, INDENT, &ids.join(", "));
         }
         for clause in clauses {
             let citation = text::cite_on_one_line(self.spec, clause);
             if self.cited.insert(&clause.id) || self.full {
                 self.out += &format!("  {citation}\n");
-                fill(&mut self.out, INDENT, INDENT, &clause.text);
+                text::hang(&mut self.out, INDENT, INDENT, &clause.text);
             } else {
                 self.out += &format!("  {citation}, see above\n");
             }
@@ -186,24 +184,6 @@ fn is_close(how: How) -> bool {
 
 fn reason(hit: &Hit<'_>) -> String {
     format!("{} ({})", hit.how.phrase(), hit.entry.why)
-}
-
-/// Lines of words, the first set in by `first` columns and the others by `rest`.
-fn fill(out: &mut String, first: usize, rest: usize, text: &str) {
-    let mut line = " ".repeat(first);
-    let mut is_empty = true;
-    for word in text.split_whitespace() {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            *out += &line;
-            out.push('\n');
-            (line, is_empty) = (" ".repeat(rest), true);
-        }
-        line += if is_empty { "" } else { " " };
-        line += word;
-        is_empty = false;
-    }
-    *out += &line;
-    out.push('\n');
 }
 
 #[derive(Serialize)]
