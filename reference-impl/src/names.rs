@@ -243,15 +243,21 @@ impl State {
         }
         self.may_rename(who, (from.0, ino), (to.0, target), exchange)?;
         self.reserve_bytes(from.1.len() + to.1.len())?;
-        match target {
-            Some(other) if exchange => self.exchange(who, (from, ino), (to, other))?,
-            _ => self.replace(who, (from, ino), (to, target))?,
+        // Made before anything has changed: there can be no room for it.
+        let whiteout = match flags & RENAME_WHITEOUT {
+            0 => None,
+            _ => Some(self.make_unnamed(who, from.0, Making::of(Kind::Character, 0))?),
+        };
+        let renamed = match target {
+            Some(other) if exchange => self.exchange(who, (from, ino), (to, other)),
+            _ => self.replace(who, (from, ino), (to, target)),
+        };
+        match (whiteout, renamed) {
+            (Some(whiteout), Ok(())) => self.put(from.0, from.1, whiteout),
+            (Some(whiteout), Err(_)) => self.drop_name(whiteout),
+            (None, _) => (),
         }
-        if flags & RENAME_WHITEOUT != 0 {
-            let whiteout = self.make_unnamed(who, from.0, Making::of(Kind::Character, 0))?;
-            self.put(from.0, from.1, whiteout);
-        }
-        Ok(())
+        renamed
     }
 
     /// The checks of rename(2), once it is known what the names stand for.

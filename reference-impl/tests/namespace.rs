@@ -111,6 +111,17 @@ fn a_rename_can_leave_a_whiteout() {
     assert_eq!(fs.rename(root(), (ROOT, b"from"), (ROOT, b"to"), both), Err(Errno::EINVAL));
 }
 
+/// A call that fails has changed nothing, also when what it fails for comes last.
+#[test]
+fn a_whiteout_without_room_leaves_the_names() {
+    let fs = Fs::new(16);
+    let (made, _) = file(&fs, b"from");
+    fs.set_quota(root().uid, Some(Quota { blocks: None, inodes: Some(fs.space().inodes) }));
+    assert_eq!(fs.rename(root(), (ROOT, b"from"), (ROOT, b"to"), RENAME_WHITEOUT), Err(Errno::EDQUOT));
+    assert_eq!(fs.lookup(root(), (ROOT, b"from")).unwrap().ino, made.ino);
+    assert_eq!(fs.lookup(root(), (ROOT, b"to")), Err(Errno::ENOENT));
+}
+
 #[test]
 fn a_file_has_so_many_names_and_no_more() {
     let fs = Fs::new(16);

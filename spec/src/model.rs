@@ -541,9 +541,13 @@ impl Clause {
 
     /// Level and outcomes for people: `must; ok, ETXTBSY`.
     pub fn envelope(&self) -> String {
-        let outcomes: Vec<&str> =
-            self.ok.then_some("ok").into_iter().chain(self.errnos.iter().map(|it| &**it)).collect();
-        format!("{}; {}", self.level, outcomes.join(", "))
+        format!("{}; {}", self.level, self.outcomes())
+    }
+
+    /// What a caller may observe: `ok, ETXTBSY`.
+    pub fn outcomes(&self) -> String {
+        let outcomes = self.ok.then_some("ok").into_iter().chain(self.errnos.iter().map(|it| &**it));
+        outcomes.collect::<Vec<_>>().join(", ")
     }
 
     /// The id in the marker.

@@ -356,11 +356,7 @@ impl<'a> Reader<'a> {
             cells.resize(alignment.len(), vec![]);
             rows.push(cells);
         }
-        let alignment = alignment.iter().map(|it| match it {
-            pulldown_cmark::Alignment::Center => Alignment::Centre,
-            pulldown_cmark::Alignment::Right => Alignment::Right,
-            pulldown_cmark::Alignment::None | pulldown_cmark::Alignment::Left => Alignment::Left,
-        });
+        let alignment = alignment.iter().map(|it| Alignment::from(*it));
         let body = rows.split_off(rows.len().min(1));
         let header = rows.pop().unwrap_or_default();
         let mut table = Table { alignment: alignment.collect(), header, body, widths: vec![], span };

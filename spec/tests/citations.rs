@@ -5,31 +5,24 @@ mod tools;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
+use tools::with_sampler;
 
-fn with_sampler() -> TempDir {
-    let directory = tempfile::tempdir().expect("the test can be set up");
-    fs::create_dir(directory.path().join("man")).expect("the test can be set up");
-    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).expect("the test can be set up");
-    directory
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
+    command.args(arguments).env("MANPATH", tools::manual(directory)).env_remove("IOMAP_SPEC_URL");
+    command.current_dir(directory);
+    command
 }
 
-/// Exit code and both streams.
 fn run(directory: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_iomap-spec"))
-        .args(arguments)
-        .env("MANPATH", tools::manual(directory))
-        .env_remove("IOMAP_SPEC_URL")
-        .current_dir(directory)
-        .output()
-        .expect("the command can be run");
-    format!(
-        "$ iomap-spec {}\n{}{}exit {}\n",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("it exits")
-    )
+    tools::transcript(&format!("iomap-spec {}", arguments.join(" ")), &mut command(directory, arguments))
+}
+
+/// What it prints if it succeeds.
+fn printed(directory: &Path, arguments: &[&str]) -> String {
+    let output = command(directory, arguments).output().expect("the command can be run");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Whatever `cite` prints, filled and quoted as mail does it, `cite --check` finds right.
@@ -40,17 +33,16 @@ fn what_cite_prints_is_right() {
     let forms: [(&[&str], usize); 4] = [(&[], 2), (&["--one-line"], 1), (&["--markdown"], 2), (&["--trailer"], 1)];
     for (form, citations) in forms {
         let ids = ["sample.write", "sample.read"];
-        let cited = run(directory.path(), &[&["cite"], &url[..], form, &ids[..]].concat());
-        let cited = cited.lines().filter(|line| !line.starts_with("$ ") && !line.starts_with("exit "));
-        let cited: Vec<&str> = cited.collect();
+        let cited = printed(directory.path(), &[&["cite"], &url[..], form, &ids[..]].concat());
+        let cited: Vec<&str> = cited.lines().collect();
         let quoted = cited.iter().map(|line| format!("> > {line}\n")).collect::<String>();
         let added = cited.iter().map(|line| format!("+{line}\n")).collect::<String>();
         let narrow = cited.join("\n").replace(" (0.1", "\n(0.1").replace("work.\n", "\n    work.\n");
         for mail in [cited.join("\n"), quoted, added, narrow] {
             fs::write(directory.path().join("mail"), &mail).unwrap();
             let all = citations * ids.len();
-            let expected = format!("$ iomap-spec cite --check mail\n{all} citations: no findings\nexit 0\n");
-            assert_eq!(run(directory.path(), &["cite", "--check", "mail"]), expected, "{mail}");
+            let expected = format!("{all} citations: no findings\n");
+            assert_eq!(printed(directory.path(), &["cite", "--check", "mail"]), expected, "{mail}");
         }
     }
 }
@@ -158,9 +150,7 @@ fn own_citations_are_right() {
     };
     let mut citations = 0;
     for chapter in chapters.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("md".as_ref())) {
-        let checked = run(&top, &["cite", "--check", chapter.to_str().unwrap()]);
-        assert!(checked.ends_with("no findings\nexit 0\n") || checked.ends_with("no citations\nexit 0\n"), "{checked}");
-        citations += usize::from(!checked.contains("no citations"));
+        citations += usize::from(printed(&top, &["cite", "--check", chapter.to_str().unwrap()]) != "no citations\n");
     }
     assert!(citations > 0);
 }

@@ -5,12 +5,19 @@ mod tools;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+use tools::with_sampler;
 
-/// Runs the command with the sampler as the only page, `man/sampler.7.md`.
+/// The command with the sampler as the only page.
 fn run(arguments: &[&str]) -> Output {
     let directory = with_sampler();
-    let manual = tools::manual(directory.path());
-    command(arguments).current_dir(directory.path()).env("MANPATH", manual).output().expect("the command can be run")
+    in_directory(&directory, arguments).output().expect("the command can be run")
+}
+
+fn in_directory(directory: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command.current_dir(directory.path()).env("MANPATH", tools::manual(directory.path()));
+    command
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -20,23 +27,9 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-fn with_sampler() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("the test can be set up");
-    fs::create_dir(directory.path().join("man")).expect("the test can be set up");
-    fs::copy(tools::sampler(), directory.path().join("man/sampler.7.md")).expect("the test can be set up");
-    directory
-}
-
-/// Exit code, standard output and standard error.
 fn transcript(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    format!(
-        "$ iomap-spec {}\n{}---- stderr\n{}---- exit {}\n",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("it exits")
-    )
+    let line = format!("iomap-spec {}", arguments.join(" "));
+    tools::transcript(&line, &mut in_directory(&with_sampler(), arguments))
 }
 
 #[test]

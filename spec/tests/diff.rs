@@ -87,16 +87,8 @@ fn diff(directory: &Path, arguments: &[&str]) -> Output {
     command(directory, arguments).output().expect("the command can be run")
 }
 
-/// Exit code, standard output and standard error.
 fn transcript(directory: &Path, arguments: &[&str]) -> String {
-    let output = diff(directory, arguments);
-    format!(
-        "$ iomap-spec diff {}\n{}---- stderr\n{}---- exit {}\n",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("the command can be run")
-    )
+    tools::transcript(&format!("iomap-spec diff {}", arguments.join(" ")), &mut command(directory, arguments))
 }
 
 #[test]

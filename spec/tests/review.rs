@@ -1,6 +1,8 @@
 //! `iomap-spec review`: what it makes of patches in the style of kernel patches, with the table and the pages of the
 //! repository.
 
+mod tools;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,14 +35,7 @@ fn review(arguments: &[&str]) -> Output {
 }
 
 fn transcript(arguments: &[&str]) -> String {
-    let output = review(arguments);
-    format!(
-        "$ iomap-spec review {}\n{}---- stderr\n{}---- exit {}\n",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("the command can be run")
-    )
+    tools::transcript(&format!("iomap-spec review {}", arguments.join(" ")), &mut command(arguments))
 }
 
 /// What standard input brings.

@@ -71,13 +71,12 @@ fn clauses_of(book: &Book<'_>, page: &Page) -> String {
     let rows: String = page
         .clauses()
         .map(|clause| {
-            let envelope = clause.envelope();
-            let (level, outcomes) = envelope.split_once("; ").unwrap_or((&envelope, ""));
             let found = book.results.iter().filter_map(|it| it.clause(&clause.id)).map(|result| result.verdict);
             format!(
-                "<tr><th scope=\"row\">{}</th><td>{level}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                 link(book, &clause.id),
-                escape(outcomes),
+                clause.level,
+                escape(&clause.outcomes()),
                 escape(&first_words(clause)),
                 totals(found)
             )

@@ -32,7 +32,7 @@ pub struct Book<'a> {
 impl<'a> Book<'a> {
     /// For these pages, with these results.
     pub fn new(spec: &'a Spec, results: &'a [Results]) -> Self {
-        let file = |page: &Page| format!("{}.{}.html", page.title, page.section);
+        let file = |page: &Page| page.stem() + ".html";
         let of_page = |page: &'a Page| page.clauses().map(move |clause| (clause.id.as_str(), file(page)));
         Book {
             spec,
@@ -56,7 +56,7 @@ impl<'a> Book<'a> {
 
 impl Backend for Book<'_> {
     fn file_name(&self, page: &Page) -> String {
-        format!("{}.{}.md", page.title, page.section)
+        page.stem() + ".md"
     }
 
     fn page(&self, page: &Page) -> String {

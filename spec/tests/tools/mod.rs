@@ -1,6 +1,7 @@
 //! mandoc(1) and groff(1), which read what the emitter writes.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod damage;
 pub(crate) mod help;
 
 use std::io::{Seek, Write};
@@ -9,6 +10,26 @@ use std::process::Command;
 
 /// The one complaint that Linux man-pages ignores too: its titles are in lower case.
 const TITLE: &str = "lower case character in document title";
+
+/// A directory with the sampler as the only page, `man/sampler.7.md`.
+pub(crate) fn with_sampler() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("the test can be set up");
+    let man = directory.path().join("man");
+    let made = std::fs::create_dir(&man).and_then(|()| std::fs::copy(sampler(), man.join("sampler.7.md")));
+    made.expect("the test can be set up");
+    directory
+}
+
+/// What the command prints on both streams and how it exits, below the `line` that a user would have typed.
+pub(crate) fn transcript(line: &str, command: &mut Command) -> String {
+    let output = command.output().expect("the command can be run");
+    format!(
+        "$ {line}\n{}---- stderr\n{}---- exit {}\n",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().expect("it exits")
+    )
+}
 
 pub(crate) fn sampler() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/sampler.7.md")

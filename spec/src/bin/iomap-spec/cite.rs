@@ -1,9 +1,9 @@
 //! `cite`: clauses for mail, and whether those in a mail are right.
 
 use crate::citations::{self, Checked};
-use crate::{Exit, Outcome, Report, environment, load, mail, print, report};
+use crate::{Exit, Outcome, Report, clauses, environment, load, mail, print, report};
 use clap::Args;
-use iomap_spec::{Clause, Diagnostic, Source, Spec, text};
+use iomap_spec::{Diagnostic, Source, Spec, text};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -53,20 +53,16 @@ pub(crate) fn run(pages: &Path, arguments: &Arguments) -> Outcome {
     let one = |cited: String| cited + "\n";
     match (arguments, url) {
         (Arguments { one_line: true, .. }, _) => {
-            cite(&spec, &arguments.ids, "", |clause| one(text::cite_on_one_line(&spec, clause)))
+            clauses(&spec, &arguments.ids, "", |clause| one(text::cite_on_one_line(&spec, clause)))
         }
         (Arguments { trailer: true, .. }, Some(url)) => {
-            cite(&spec, &arguments.ids, "", |clause| one(text::cite_as_trailer(clause, url)))
+            clauses(&spec, &arguments.ids, "", |clause| one(text::cite_as_trailer(clause, url)))
         }
         (Arguments { markdown: true, .. }, _) => {
-            cite(&spec, &arguments.ids, "\n", |clause| text::cite_in_markdown(&spec, clause, url))
+            clauses(&spec, &arguments.ids, "\n", |clause| text::cite_in_markdown(&spec, clause, url))
         }
-        _ => cite(&spec, &arguments.ids, "\n", |clause| text::cite(&spec, clause, url)),
+        _ => clauses(&spec, &arguments.ids, "\n", |clause| text::cite(&spec, clause, url)),
     }
-}
-
-fn cite(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
-    crate::clauses(spec, ids, separator, |_, clause| show(clause))
 }
 
 fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {

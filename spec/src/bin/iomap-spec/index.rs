@@ -6,9 +6,7 @@ use serde::Serialize;
 pub(crate) fn human(spec: &Spec) -> String {
     let header = ["CLAUSE".into(), "LEVEL".into(), "OUTCOME".into(), "SECTION".into()];
     let row = |clause: &Clause| {
-        let envelope = clause.envelope();
-        let (level, outcome) = envelope.split_once("; ").unwrap_or((&envelope, ""));
-        [clause.id.clone(), level.to_owned(), outcome.to_owned(), format!("{}, {}", clause.page, clause.section)]
+        [clause.id.clone(), clause.level.to_string(), clause.outcomes(), format!("{}, {}", clause.page, clause.section)]
     };
     let rows: Vec<[String; 4]> = std::iter::once(header).chain(spec.clauses().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();

@@ -152,6 +152,12 @@ struct Trouble {
     message: String,
 }
 
+impl From<Vec<Diagnostic>> for Trouble {
+    fn from(findings: Vec<Diagnostic>) -> Self {
+        Trouble { exit: exit_of(&findings), message: report::human(&findings, report::Stream::Error) }
+    }
+}
+
 type Outcome = Result<Exit, Trouble>;
 
 fn main() -> ExitCode {
@@ -178,7 +184,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
             };
             deliver(output.as_deref(), &list)
         }
-        Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", |_, clause| text::show(clause)),
+        Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", text::show),
         Command::Cite(arguments) => cite::run(&pages, &arguments),
         Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
@@ -190,10 +196,7 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
 
 fn load(pages: &Path) -> Result<Spec, Trouble> {
     exists(pages)?;
-    iomap_spec::load(pages).map_err(|findings| Trouble {
-        exit: exit_of(&findings),
-        message: report::human(&findings, report::Stream::Error),
-    })
+    Ok(iomap_spec::load(pages)?)
 }
 
 fn exists(path: &Path) -> Result<(), Trouble> {
@@ -260,10 +263,6 @@ fn explain(code: &str) -> Outcome {
 
 fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
     let spec = load(pages)?;
-    let trouble = |findings: Vec<Diagnostic>| Trouble {
-        exit: exit_of(&findings),
-        message: report::human(&findings, report::Stream::Error),
-    };
     if let Which::Ids(ids) = which {
         let unknown = ids.iter().filter(|id| spec.clause(id).is_none());
         let unknown: Vec<String> = unknown.map(|id| index::unknown(&spec, id)).collect();
@@ -271,7 +270,7 @@ fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
             return Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") });
         }
     }
-    let changes = confirmed::confirm(&spec, pages, which).map_err(trouble)?;
+    let changes = confirmed::confirm(&spec, pages, which)?;
     let summary = format!("{} recorded\n", count(changes.len(), "citation"));
     print(&(changes.iter().map(|change| change.clone() + "\n").collect::<String>() + &summary))
 }
@@ -281,11 +280,11 @@ fn count(number: usize, what: &str) -> String {
 }
 
 /// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.
-fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Spec, &Clause) -> String) -> Outcome {
+fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
     let (mut shown, mut unknown) = (vec![], vec![]);
     for id in ids {
         match spec.clause(id) {
-            Some(clause) => shown.push(show(spec, clause)),
+            Some(clause) => shown.push(show(clause)),
             None => unknown.push(index::unknown(spec, id)),
         }
     }

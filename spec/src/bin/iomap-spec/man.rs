@@ -1,6 +1,6 @@
 //! `iomap-spec man`: pages in, documents out.
 
-use crate::{Exit, Outcome, Trouble, environment, exit_of, load, print, report, write};
+use crate::{Exit, Outcome, Trouble, environment, load, print, write};
 use clap::{Args, ValueEnum};
 use iomap_spec::json::Json;
 use iomap_spec::man::Man;
@@ -74,19 +74,15 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, directory: &Path) 
 }
 
 fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
-    let trouble = |findings: Vec<_>| Trouble {
-        exit: exit_of(&findings),
-        message: report::human(&findings, report::Stream::Error),
-    };
     let mut files = vec![];
     for path in paths.iter().map(PathBuf::from) {
         if path.is_dir() {
-            files.extend(iomap_spec::files(&path).map_err(trouble)?);
+            files.extend(iomap_spec::files(&path)?);
         } else {
             files.push(path);
         }
     }
-    iomap_spec::compile(&files, &day()?).map(|spec| spec.pages).map_err(trouble)
+    Ok(iomap_spec::compile(&files, &day()?)?.pages)
 }
 
 /// Each page in a file of its own; two of one name would leave one of them out.

@@ -1,0 +1,22 @@
+//! Texts with random damage, the same in every run.
+
+/// A few changes: a byte, a piece less, a piece twice, or one of the tokens where nobody expects it.
+pub(crate) fn damage(text: &mut Vec<u8>, tokens: &[&str], random: &mut fastrand::Rng) {
+    const LONGEST: usize = 100;
+    for _ in 0..=random.usize(..6) {
+        let at = random.usize(..text.len());
+        match random.u8(..5) {
+            0 => text[at] = random.u8(..),
+            1 => drop(text.drain(at..(at + random.usize(..LONGEST)).min(text.len()))),
+            2 => {
+                let piece = text[at..(at + random.usize(..LONGEST)).min(text.len())].to_vec();
+                let to = random.usize(..text.len());
+                text.splice(to..to, piece);
+            }
+            _ => drop(text.splice(at..at, tokens[random.usize(..tokens.len())].bytes())),
+        }
+        if text.is_empty() {
+            text.push(b'-');
+        }
+    }
+}
