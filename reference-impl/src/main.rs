@@ -1,9 +1,11 @@
-//! The command `iomap-reference`: what the reference does, as tables to read beside the page, and its images.
+//! The command `iomap-reference`: what the reference does, as tables to read beside the page, and as a file system.
 
 mod mkfs;
+mod mount;
+mod seal;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use iomap_reference::{BY_CONSTRUCTION, Disk, FileDisk, Finding, ImageError, Report, check, rules, violations};
+use iomap_reference::{BY_CONSTRUCTION, Disk, FileDisk, Finding, ImageError, Mode, Report, check, rules, violations};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -16,10 +18,13 @@ Examples:
   iomap-reference violations             the ways in which it can be broken
   iomap-reference mkfs --size 64M disk   a new image, in the file `disk`
   iomap-reference fsck disk              whether it is consistent
+  iomap-reference mount disk /mnt        until umount /mnt
+  iomap-reference seal /mnt/file         and `unseal`, and `status`
 
-Exit codes: 0 fine, 1 fsck found something, 2 usage, 3 a file cannot be read or written.";
+Exit codes: 0 fine, 1 fsck found something, or a file cannot be sealed,
+unsealed or asked, 2 usage, 3 an image cannot be read, written or mounted.";
 
-/// Shows the rules of the reference, a file system that does as the pages say, and makes and checks its images.
+/// Shows the rules of the reference, a file system that does as the pages say, and makes, mounts and checks its images.
 #[derive(Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 struct Cli {
@@ -37,6 +42,17 @@ enum Command {
     Mkfs(mkfs::Mkfs),
     /// Looks for inconsistencies in an image; repairs nothing
     Fsck(Fsck),
+    /// Mounts an image through FUSE
+    ///
+    /// Serves it until it is unmounted, by umount(8) or `fusermount3 -u`.
+    /// Ordinary users can mount on directories that they own.
+    Mount(mount::Mount),
+    /// Seals files on a mounted reference
+    Seal(Files),
+    /// Unseals files on a mounted reference
+    Unseal(Files),
+    /// Says whether files on a mounted reference are sealed
+    Status(Status),
 }
 
 #[derive(Args)]
@@ -48,6 +64,26 @@ struct Fsck {
     format: Format,
     /// Write the findings to a file
     #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Files {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct Status {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How the answers are written
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Write the answers to a file
+    #[arg(long, value_name = "OUTPUT")]
     output: Option<PathBuf>,
 }
 
@@ -80,6 +116,10 @@ fn main() -> ExitCode {
         Command::Violations(args) => list(&args, violation_rows(), "violations"),
         Command::Mkfs(args) => mkfs::run(&args).map_err(Failure::from).and_then(|line| write(None, &line)),
         Command::Fsck(args) => return fsck(&args).unwrap_or_else(Failure::exit),
+        Command::Mount(args) => mount::run(&args).map_err(|message| Failure(3, message)),
+        Command::Seal(args) => return change(&args, Mode::SEAL),
+        Command::Unseal(args) => return change(&args, Mode::UNSEAL),
+        Command::Status(args) => return status(&args).unwrap_or_else(Failure::exit),
     };
     result.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
 }
@@ -124,6 +164,37 @@ fn fsck(args: &Fsck) -> Result<ExitCode, Failure> {
     };
     write(args.output.as_deref(), &text)?;
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Seals or unseals each file, whatever becomes of the others.
+fn change(args: &Files, mode: Mode) -> ExitCode {
+    let failed: Vec<_> = args.files.iter().filter_map(|file| seal::change(file, mode).err()).collect();
+    complain(&failed)
+}
+
+fn complain(failed: &[seal::Trouble]) -> ExitCode {
+    failed.iter().for_each(|trouble| eprintln!("iomap-reference: {}", trouble.0));
+    ExitCode::from(u8::from(!failed.is_empty()))
+}
+
+/// A line or a row for each file that answers.
+fn status(args: &Status) -> Result<ExitCode, Failure> {
+    let (mut answers, mut failed) = (Vec::new(), Vec::new());
+    for result in seal::status(&args.files) {
+        match result {
+            Ok(answer) => answers.push(answer),
+            Err(trouble) => failed.push(trouble),
+        }
+    }
+    let text = match args.format {
+        Format::Human => answers.iter().map(seal::line).collect(),
+        Format::Json => {
+            let files: Vec<Value> = answers.iter().map(seal::row).collect();
+            format!("{:#}\n", json!({"schema": 1, "files": files}))
+        }
+    };
+    write(args.output.as_deref(), &text)?;
+    Ok(complain(&failed))
 }
 
 /// The rows whose clauses the filter lets through.

@@ -33,7 +33,8 @@ pub(crate) enum Trouble {
     Environment(String),
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// A number of bytes, with K, M, G or T for powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -45,7 +46,11 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| "a number, and perhaps K, M, G or T after it".to_owned())?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok());
-    let bytes = bytes.ok_or("no file is as large as that")?;
+    bytes.ok_or("no file is as large as that".into())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = bytes(text)?;
     if bytes < LEAST { Err("an image has at least 1M".into()) } else { Ok(bytes) }
 }
 

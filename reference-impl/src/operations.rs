@@ -202,6 +202,14 @@ impl Fs {
         self.state().write(who, fd, Some(offset), data, false)
     }
 
+    /// What a kernel brings back from its page cache, whoever stored it there. What is beyond the size is not data.
+    pub fn write_back(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        let mut state = self.state();
+        state.exists(ino)?;
+        let inside = state.inode(ino).size.saturating_sub(offset).min(data.len() as u64) as usize;
+        state.write_at(ino, offset, &data[..inside]).map(|_| ())
+    }
+
     /// fsync(2).
     pub fn sync(&self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         self.state().sync(who, fd)
@@ -271,6 +279,32 @@ impl Fs {
     /// removexattr(2).
     pub fn remove_xattr(&self, who: &Credentials, ino: Ino, name: &[u8]) -> Result<(), Errno> {
         self.state().remove_xattr(who, ino, name)
+    }
+
+    /// FS_IOC_FSGETXATTR: `fsx_xflags`.
+    pub fn xflags(&self, who: &Credentials, fd: Fd) -> Result<u32, Errno> {
+        self.state().xflags(who, fd)
+    }
+
+    /// FS_IOC_FSSETXATTR: what `fsx_xflags` shall be.
+    pub fn set_xflags(&self, who: &Credentials, fd: Fd, xflags: u32) -> Result<(), Errno> {
+        self.state().change_xflags(who, fd, xflags, !xflags)
+    }
+
+    /// FS_IOC_GETFLAGS.
+    pub fn flags(&self, fd: Fd) -> Result<u32, Errno> {
+        let state = self.state();
+        Ok(state.inode(state.descriptor(fd)?.ino).flags)
+    }
+
+    /// FS_IOC_SETFLAGS: what the flags shall be.
+    pub fn set_flags(&self, who: &Credentials, fd: Fd, flags: u32) -> Result<(), Errno> {
+        self.state().change_flags(who, fd, flags, !flags)
+    }
+
+    /// sync(2): everything is durable.
+    pub fn commit(&self) -> Result<(), Errno> {
+        self.state().commit()
     }
 
     /// statfs(2).

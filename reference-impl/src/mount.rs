@@ -1,0 +1,107 @@
+//! The command `iomap-reference mount`: serves an image until it is unmounted.
+
+use iomap_reference::{Fs, MountOptions};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What is changed and not synced is on storage after this time at the latest, as on ext4.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args)]
+pub(crate) struct Mount {
+    /// The image, made with mkfs
+    image: PathBuf,
+    /// The directory to mount it on
+    directory: PathBuf,
+    /// Stay in the foreground; the first Ctrl-C unmounts
+    #[arg(long, short)]
+    foreground: bool,
+    /// Nothing may be changed
+    #[arg(long)]
+    read_only: bool,
+    /// Let other users in, as far as mode bits permit; for others than root
+    /// /etc/fuse.conf has to say user_allow_other
+    #[arg(long)]
+    allow_other: bool,
+    /// Let whoever mounts it seal and unseal without CAP_LINUX_IMMUTABLE
+    #[arg(long)]
+    owner_seals: bool,
+    /// How much data stays in memory at most, with K, M or G
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::mkfs::bytes)]
+    cache: u64,
+}
+
+/// Mounts the image and returns when it is unmounted. The error is one line for people.
+pub(crate) fn run(args: &Mount) -> Result<(), String> {
+    let image = args.image.display();
+    let cache = usize::try_from(args.cache).map_err(|_| "the cache is larger than memory can be")?;
+    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|e| format!("{image}: {e}"))?;
+    // A daemon has another working directory.
+    let source = std::fs::canonicalize(&args.image).unwrap_or_else(|_| args.image.clone());
+    let options = MountOptions {
+        source: source.to_string_lossy().into_owned(),
+        allow_other: args.allow_other,
+        read_only: args.read_only,
+        owner_seals: args.owner_seals,
+    };
+    // Whoever signals wants it unmounted: no thread may be ended instead.
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().map_err(|e| format!("signals: {e}"))?;
+    let directory = args.directory.display();
+    let mut session = fs.session(&args.directory, &options).map_err(|e| mounting(&directory.to_string(), &e))?;
+    if !args.foreground {
+        // Mounted: whoever waits for the command goes on, and what happens from now on nobody reads.
+        nix::unistd::daemon(false, false).map_err(|e| format!("going to the background: {e}"))?;
+    }
+    let mut unmounter = session.unmount_callable();
+    let committed = fs.clone();
+    // It ends with the process.
+    std::thread::spawn(move || {
+        let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC);
+        keep(&committed, watched.ok(), || unmounter.unmount());
+    });
+    let served = session.run();
+    let committed = if args.read_only { Ok(()) } else { fs.unmount() };
+    served.map_err(|e| format!("{directory}: {e}"))?;
+    committed.map_err(|errno| format!("{image}: the last changes are not on storage: {}", errno.desc()))
+}
+
+/// Makes everything durable now and then, and unmounts at a signal.
+fn keep(fs: &Fs, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Result<()>) {
+    let mut last = Instant::now();
+    loop {
+        let mut watched: Vec<PollFd> = signals.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
+        let left = INTERVAL.saturating_sub(last.elapsed());
+        match poll(&mut watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) | Err(Errno::EINTR) => (),
+            Ok(_) => {
+                let _ = signals.as_ref().map(SignalFd::read_signal);
+                if let Err(error) = unmount() {
+                    eprintln!("iomap-reference: it stays mounted: {error}");
+                }
+            }
+            Err(_) => return,
+        }
+        if last.elapsed() >= INTERVAL {
+            // The file system remembers an error, and every later sync fails with it.
+            let _ = fs.commit();
+            last = Instant::now();
+        }
+    }
+}
+
+fn mounting(directory: &str, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if !std::path::Path::new(directory).exists() => "",
+        io::ErrorKind::NotFound => " (fusermount3 of the package fuse3 mounts for ordinary users)",
+        io::ErrorKind::PermissionDenied => " (is there a /dev/fuse that you may open?)",
+        _ => "",
+    };
+    format!("mounting on {directory}: {}{hint}", error.to_string().trim_end())
+}
