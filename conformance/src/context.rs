@@ -250,7 +250,9 @@ impl<'a> Context<'a> {
         let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
         self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
-        match self.system.call(Caller::Privileged, &Call::Clone { from, to }) {
+        let clone = Call::Clone { from, to };
+        self.reach(&clone)?;
+        match self.system.call(Caller::Privileged, &clone) {
             Ok(_) => Ok(()),
             Err(Errno::EOPNOTSUPP) => Err(Trouble::NotOffered("the file system cannot share storage".into())),
             Err(errno) => Err(Trouble::Setup(format!("FICLONE: {errno:?}"))),
@@ -305,6 +307,7 @@ impl<'a> Context<'a> {
 }
 
 fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
+    system.reach(call)?;
     system.call(Caller::Privileged, call).map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))
 }
 

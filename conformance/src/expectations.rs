@@ -1,17 +1,18 @@
-//! What is expected of mainline kernels, with the reason for each verdict other than `holds`.
+//! What is expected of mainline kernels, and of the reference behind FUSE, with the reason for each verdict other than
+//! `holds`.
 
-use crate::mechanism::Mechanism;
 use crate::verdict::Verdict;
 use serde::Deserialize;
 
-/// The committed expectations, by mechanism.
-static FILES: [(Mechanism, &str); 3] = [
-    (Mechanism::Seal, include_str!("../expectations/seal.toml")),
-    (Mechanism::Swapfile, include_str!("../expectations/swapfile.toml")),
-    (Mechanism::ImmutableAttr, include_str!("../expectations/immutable-attr.toml")),
+/// The committed expectations: of each mechanism on a kernel, and of the target `fuse`.
+static FILES: [(&str, &str); 4] = [
+    ("seal", include_str!("../expectations/seal.toml")),
+    ("swapfile", include_str!("../expectations/swapfile.toml")),
+    ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
+    ("fuse", include_str!("../expectations/fuse.toml")),
 ];
 
-/// The expectations of one mechanism.
+/// The expectations of one file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -38,12 +39,13 @@ pub struct Expectations {
 }
 
 impl Expectations {
-    /// The committed expectations that apply. The first row that names a clause counts.
-    pub fn of(mechanism: Mechanism, fs: &str, release: &str) -> Result<Self, String> {
-        let Some((_, text)) = FILES.iter().find(|(m, _)| *m == mechanism) else {
+    /// The committed expectations that apply: those of a mechanism, or of the target `fuse`. The first row that names a
+    /// clause counts.
+    pub fn of(name: &str, fs: &str, release: &str) -> Result<Self, String> {
+        let Some((_, text)) = FILES.iter().find(|(file, _)| *file == name) else {
             return Ok(Self { rows: Vec::new() });
         };
-        let file = format!("expectations/{}.toml", mechanism.name());
+        let file = format!("expectations/{name}.toml");
         let document: Document = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
         let mut rows = Vec::new();
         for row in document.expect {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod cases;
 pub mod context;
 pub mod expectations;
+pub mod fuse;
 pub mod host;
 pub mod matrix;
 pub mod mechanism;

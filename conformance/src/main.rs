@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use iomap_conformance::expectations::Expectations;
+use iomap_conformance::fuse::Fuse;
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::report::{self, Format};
@@ -63,6 +64,8 @@ enum Command {
 enum TargetName {
     /// The in-process reference
     Reference,
+    /// The same reference, mounted through FUSE: real system calls
+    Fuse,
     /// This kernel, on file systems that the suite makes (root)
     Host,
 }
@@ -221,6 +224,14 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             }
             one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold())
         }
+        TargetName::Fuse => {
+            let violation = violation(args.violation.as_deref())?;
+            let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))?;
+            let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
+            let target: Arc<dyn Target> = Arc::new(fuse);
+            let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
+            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected("fuse", "model")?)
+        }
         TargetName::Host if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
@@ -266,7 +277,7 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
     Ok(0)
 }
 
-/// Cases of the host wait for the disk and for grace periods, so more of them run than there are processors.
+/// Cases on kernels wait for disks and for grace periods, so more of them run than there are processors.
 const HOST_THREADS: usize = 8;
 
 fn host_run(
@@ -276,11 +287,14 @@ fn host_run(
     libtest: &Libtest,
 ) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
-    let expectations = Expectations::of(mechanism, fs.name(), &iomap_conformance::kernel_release());
-    let expectations = expectations.map_err(|e| Stop(INTERNAL, e))?;
+    let expectations = expected(mechanism.name(), fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
     Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
+}
+
+fn expected(name: &str, fs: &str) -> Result<Expectations, Stop> {
+    Expectations::of(name, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
 }
 
 fn one_run(

@@ -22,21 +22,25 @@ pub struct Reference {
 }
 
 /// How large the reference's storage is for one case, in blocks.
-const BLOCKS: usize = 160;
+pub(crate) const BLOCKS: usize = 160;
 
 impl Reference {
     /// The reference, or one that breaks a clause.
     pub fn new(violation: Option<Violation>) -> Self {
         Self { violation }
     }
+
+    pub(crate) fn file_system(&self) -> Fs {
+        match &self.violation {
+            Some(violation) => Fs::breaking(BLOCKS, violation.clone()),
+            None => Fs::new(BLOCKS),
+        }
+    }
 }
 
 impl Target for Reference {
     fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        Ok(Box::new(match &self.violation {
-            Some(violation) => Fs::breaking(BLOCKS, violation.clone()),
-            None => Fs::new(BLOCKS),
-        }))
+        Ok(Box::new(self.file_system()))
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {

@@ -29,6 +29,11 @@ impl Mode {
     /// FALLOC_FL_UNSEAL_BLOCK_MAP: provisional, see the page.
     pub const UNSEAL: Self = Self(1 << 9);
 
+    /// Whether a bit for sealing or unsealing is set.
+    pub fn changes_state(self) -> bool {
+        self.0 & (Self::SEAL.0 | Self::UNSEAL.0) != 0
+    }
+
     /// Whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -5,6 +5,7 @@
 //! guardian takes care of that.
 
 mod agent;
+pub(crate) mod calls;
 pub mod guardian;
 mod image;
 mod pool;

@@ -40,7 +40,7 @@ impl Sandbox {
     }
 
     /// An empty directory to mount on.
-    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, String> {
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, String> {
         let directory = self.stage.join(name);
         std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         Ok(directory)

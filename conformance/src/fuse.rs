@@ -1,0 +1,186 @@
+//! The reference behind FUSE: real system calls, on a mount for each case, served by a thread of this process.
+//!
+//! The mounts are in a mount namespace of our own, which ends with the process, however that ends.
+
+use crate::cases::Case;
+use crate::context::{Ready, StorageAgent, System};
+use crate::host::Sandbox;
+use crate::host::calls::{Calls, Transport};
+use crate::mechanism::Mechanism;
+use crate::target::{BLOCKS, Reference, Target};
+use crate::verdict::Trouble;
+use iomap_clauses::*;
+use iomap_reference::{Call, Caller, Fd, Fs, Mode, MountOptions, Mounted, Outcome, Reply, Violation};
+use nix::fcntl::OFlag;
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Clauses about what a daemon is not told, each with the reason.
+static UNTOLD: &[(&Clause, &str)] = &[
+    (&SEAL_MAPPED, UNSEEN_MAPPINGS),
+    (&UNSEAL_MAPPED, UNSEEN_MAPPINGS),
+    (&SEAL_FIFO, "an ioctl on a FIFO goes to the FIFO, and not to the file system that has its name"),
+];
+
+const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
+
+/// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
+const CARRIED: u32 = Mode::KEEP_SIZE.0 | Mode::PUNCH_HOLE.0 | Mode::ZERO_RANGE.0;
+
+/// Why a call does not reach a daemon, if it does not.
+fn unreachable(call: &Call) -> Option<&'static str> {
+    Some(match call {
+        // By ioctl, with whatever else there is among the modes.
+        Call::Fallocate { mode, .. } if mode.changes_state() => return None,
+        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
+            "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data"
+        }
+        Call::Fallocate { mode, .. } if mode.0 & !CARRIED != 0 => {
+            "FUSE refuses modes of fallocate(2) but KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE before the daemon sees them"
+        }
+        Call::Clone { .. } | Call::Dedupe { .. } => "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel",
+        Call::Exchange { .. } => "the number of a descriptor in the argument of an ioctl means nothing to a daemon",
+        Call::Register { .. } => "a daemon is not told what is registered for a device",
+        Call::Swapon { .. } | Call::Swapoff { .. } => "FUSE has no swap files: swapon(2) ends in the kernel",
+        _ => return None,
+    })
+}
+
+/// The reference, mounted for each case.
+pub struct Fuse {
+    stage: PathBuf,
+    violation: Option<Violation>,
+    mounts: AtomicUsize,
+}
+
+impl Fuse {
+    /// The reference, or one that breaks a clause. The error is one line for people.
+    pub fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
+        let fuse = Self { stage: sandbox.directory("fuse")?, violation, mounts: AtomicUsize::new(0) };
+        // What is missing shows itself at the first mount.
+        fuse.mounted(Fs::new(BLOCKS)).map(|_| fuse)
+    }
+
+    fn mounted(&self, fs: Fs) -> Result<FuseSystem, String> {
+        let number = self.mounts.fetch_add(1, Ordering::Relaxed);
+        let root = self.stage.join(format!("mount-{number}"));
+        std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
+        let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse);
+        let system = FuseSystem { fs, calls, root, mounted: RefCell::default() };
+        system.mount().map_err(|error| format!("mounting the reference: {error}"))?;
+        Ok(system)
+    }
+}
+
+impl Target for Fuse {
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        if let Some((_, why)) = UNTOLD.iter().find(|(clause, _)| *clause == case.clause) {
+            return Err(Trouble::NotReachable((*why).into()));
+        }
+        let fs = Reference::new(self.violation.clone()).file_system();
+        self.mounted(fs).map(|system| Box::new(system) as Box<dyn System>).map_err(Trouble::Setup)
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        Reference::new(None).lacks(mechanism)
+    }
+}
+
+/// One mount, and the file system behind it.
+struct FuseSystem {
+    fs: Fs,
+    calls: Calls,
+    root: PathBuf,
+    mounted: RefCell<Option<Mounted>>,
+}
+
+impl FuseSystem {
+    fn mount(&self) -> std::io::Result<()> {
+        let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
+        self.mounted.replace(Some(self.fs.mount_at(&self.root, &options)?));
+        Ok(())
+    }
+
+    fn unmount(&self) -> Outcome {
+        match self.mounted.take().map(Mounted::unmount) {
+            Some(Err(error)) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+            _ => Ok(Reply::Number(0)),
+        }
+    }
+
+    /// Does something with the daemon's own descriptor of an open file.
+    fn inside<T>(&self, fd: Fd, act: impl FnOnce(Fd) -> Result<T, Errno>) -> Result<T, Errno> {
+        let stat = self.calls.with(fd, |file| nix::sys::stat::fstat(file))?;
+        let own = self.fs.open(Caller::Privileged.credentials(), stat.st_ino, OFlag::O_RDWR)?;
+        let result = act(own);
+        // The power may have gone in between.
+        let _ = self.fs.release(own);
+        result
+    }
+
+    /// What an administrator does, or the weather: nothing that comes from the kernel.
+    fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
+        let here = |call: &Call| self.fs.call(caller, call);
+        Some(match call {
+            Call::Collect | Call::Snapshot | Call::Shrink { .. } => here(call),
+            Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
+            Call::Cycle => {
+                let done = self.unmount().and_then(|_| here(call));
+                done.and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))
+            }
+            Call::PowerLoss { during } => {
+                let lost = self.lose_power(during.as_deref());
+                // What the kernel still has open and in its cache goes as well.
+                self.calls.clear();
+                lost.and(self.unmount()).and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))
+            }
+            _ => return None,
+        })
+    }
+
+    fn lose_power(&self, during: Option<&Call>) -> Outcome {
+        let here = |during| self.fs.call(Caller::Privileged, &Call::PowerLoss { during });
+        match during {
+            None => here(None),
+            Some(Call::Fallocate { fd, mode, offset, len }) => self.inside(*fd, |fd| {
+                here(Some(Box::new(Call::Fallocate { fd, mode: *mode, offset: *offset, len: *len })))
+            }),
+            Some(_) => Err(Errno::ENOSYS),
+        }
+    }
+}
+
+impl System for FuseSystem {
+    fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        self.administer(caller, call).unwrap_or_else(|| self.calls.call(caller, call))
+    }
+
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        unreachable(call).map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))
+    }
+
+    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        self.calls.race(one, other)
+    }
+
+    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        match self.inside(fd, |fd| self.fs.agent(fd)) {
+            Ok(agent) => Ok(Box::new(agent)),
+            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {errno:?}"))),
+        }
+    }
+
+    fn retire(&self, _: Mechanism, file: Ready) {
+        drop(self.calls.release(&file));
+    }
+}
+
+impl Drop for FuseSystem {
+    fn drop(&mut self) {
+        self.calls.clear();
+        // If something is still open the mount ends with the namespace.
+        let _ = self.unmount();
+        let _ = std::fs::remove_dir(&self.root);
+    }
+}

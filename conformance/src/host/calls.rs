@@ -1,0 +1,286 @@
+//! System calls, made in a directory.
+
+use super::sys::{self, Aligned, Mapping};
+use crate::context::Ready;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence, ioctl};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, FallocateFlags, OFlag, RenameFlags};
+use nix::sys::stat::{Mode as FileMode, UtimensatFlags};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::sys::uio;
+use nix::unistd::{self, UnlinkatFlags, Whence as From};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Barrier;
+
+/// How a kernel gets to know what only the specification knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// As the page says.
+    Kernel,
+    /// By the ioctls of a mounted reference.
+    Fuse,
+}
+
+/// A directory, and what was opened and mapped there.
+pub(crate) struct Calls {
+    directory: PathBuf,
+    /// Where the file system is mounted.
+    root: PathBuf,
+    transport: Transport,
+    open: RefCell<BTreeMap<Fd, OwnedFd>>,
+    maps: RefCell<BTreeMap<MapId, Mapping>>,
+}
+
+impl Calls {
+    pub(crate) fn new(directory: PathBuf, root: PathBuf, transport: Transport) -> Self {
+        Self { directory, root, transport, open: RefCell::default(), maps: RefCell::default() }
+    }
+
+    /// Gives the descriptors of a file away.
+    pub(crate) fn release(&self, file: &Ready) -> Vec<OwnedFd> {
+        let mut open = self.open.borrow_mut();
+        [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
+    }
+
+    /// Unmaps and closes everything.
+    pub(crate) fn clear(&self) {
+        self.maps.borrow_mut().clear();
+        self.open.borrow_mut().clear();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Does something with an open file.
+    pub(crate) fn with<T>(&self, fd: Fd, act: impl FnOnce(BorrowedFd) -> Result<T, Errno>) -> Result<T, Errno> {
+        act(self.open.borrow().get(&fd).ok_or(Errno::EBADF)?.as_fd())
+    }
+
+    /// Takes a descriptor over.
+    pub(crate) fn keep(&self, fd: OwnedFd) -> i64 {
+        let number = fd.as_raw_fd();
+        self.open.borrow_mut().insert(number, fd);
+        number.into()
+    }
+
+    fn number(&self, call: &Call) -> Result<i64, Errno> {
+        match call {
+            Call::Open { name, flags, mode } => {
+                let mode = FileMode::from_bits_truncate(*mode);
+                nix::fcntl::open(&self.path(name), *flags | OFlag::O_CLOEXEC, mode).map(|fd| self.keep(fd))
+            }
+            Call::Close { fd } => self.open.borrow_mut().remove(fd).map(|_| 0).ok_or(Errno::EBADF),
+            Call::Write { fd, data } => self.with(*fd, |f| unistd::write(f, Aligned::of(data).get())).map(signed),
+            Call::Pwrite { fd, offset, data } => {
+                self.with(*fd, |f| uio::pwrite(f, Aligned::of(data).get(), *offset)).map(signed)
+            }
+            Call::Pwritev { fd, offset, parts, append } => {
+                let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+                let flags = if *append { sys::APPEND } else { 0 };
+                self.with(*fd, |f| sys::pwritev2(f, &parts, *offset, flags)).map(signed)
+            }
+            Call::PwriteAtomic { fd, offset, data } => {
+                let data = Aligned::of(data);
+                self.with(*fd, |f| sys::pwritev2(f, &[data.get()], *offset, sys::ATOMIC)).map(signed)
+            }
+            Call::Seek { fd, offset, whence } => {
+                let whence = match whence {
+                    Whence::Set => From::SeekSet,
+                    Whence::Cur => From::SeekCur,
+                    Whence::Hole => From::SeekHole,
+                    Whence::Data => From::SeekData,
+                };
+                self.with(*fd, |f| unistd::lseek(f, *offset, whence))
+            }
+            Call::Fsync { fd } => self.with(*fd, |f| unistd::fsync(f)).map(zero),
+            Call::Ftruncate { fd, size } => self.with(*fd, |f| unistd::ftruncate(f, *size)).map(zero),
+            Call::Truncate { name, size } => unistd::truncate(&self.path(name), *size).map(zero),
+            Call::Fallocate { fd, mode, offset, len } => {
+                if self.transport == Transport::Fuse && mode.changes_state() {
+                    return self.with(*fd, |f| ioctl::fallocate(f, *mode, *offset, *len)).map(zero);
+                }
+                // `reach` keeps the case away; this keeps everybody away.
+                if mode.contains(Mode::WRITE_ZEROES) {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                let mode = FallocateFlags::from_bits_retain(mode.0.cast_signed());
+                self.with(*fd, |f| nix::fcntl::fallocate(f, mode, *offset, *len)).map(zero)
+            }
+            Call::CopyRange { from, from_offset, to, to_offset, len } => self
+                .with(*from, |from| {
+                    let (mut from_offset, mut to_offset) = (*from_offset, *to_offset);
+                    self.with(*to, |to| {
+                        nix::fcntl::copy_file_range(from, Some(&mut from_offset), to, Some(&mut to_offset), *len)
+                    })
+                })
+                .map(signed),
+            Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| sys::clone(from, to))).map(zero),
+            Call::Dedupe { from, to, len } => {
+                self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
+            }
+            Call::Register { map } => {
+                let ring = self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.register()?;
+                Ok(self.keep(ring))
+            }
+            Call::Unregister { registration } => {
+                let ring = Fd::try_from(*registration).map_err(|_| Errno::EBADF)?;
+                self.open.borrow_mut().remove(&ring).map(|_| 0).ok_or(Errno::EBADF)
+            }
+            Call::Map { fd, len, shared, write } => {
+                let mapping = self.with(*fd, |f| Mapping::new(f, *len, *shared, *write))?;
+                let id = self.maps.borrow().last_key_value().map_or(0, |(id, _)| id + 1);
+                self.maps.borrow_mut().insert(id, mapping);
+                Ok(id as i64)
+            }
+            Call::Store { map, offset, data } => {
+                self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.store(*offset, data).map(zero)
+            }
+            Call::Unmap { map } => self.maps.borrow_mut().remove(map).map(|_| 0).ok_or(Errno::EINVAL),
+            Call::Unlink { name } => unistd::unlink(&self.path(name)).map(zero),
+            Call::Rename { from, to, exchange } => {
+                let flags = if *exchange { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::empty() };
+                let here = nix::fcntl::AT_FDCWD;
+                nix::fcntl::renameat2(here, &self.path(from), here, &self.path(to), flags).map(zero)
+            }
+            Call::RenameNew { from, to } => {
+                let (here, flags) = (nix::fcntl::AT_FDCWD, RenameFlags::RENAME_NOREPLACE);
+                nix::fcntl::renameat2(here, &self.path(from), here, &self.path(to), flags).map(zero)
+            }
+            Call::Symlink { target, name } => {
+                unistd::symlinkat(target.as_str(), nix::fcntl::AT_FDCWD, &self.path(name)).map(zero)
+            }
+            Call::Mkdir { name, mode } => {
+                unistd::mkdir(&self.path(name), FileMode::from_bits_truncate(*mode)).map(zero)
+            }
+            Call::Rmdir { name } => {
+                unistd::unlinkat(nix::fcntl::AT_FDCWD, &self.path(name), UnlinkatFlags::RemoveDir).map(zero)
+            }
+            Call::Link { from, to } => {
+                let here = nix::fcntl::AT_FDCWD;
+                unistd::linkat(here, &self.path(from), here, &self.path(to), AtFlags::empty()).map(zero)
+            }
+            Call::Mkfifo { name } => unistd::mkfifo(&self.path(name), FileMode::S_IRUSR | FileMode::S_IWUSR).map(zero),
+            Call::Chmod { name, mode } => {
+                let (here, mode) = (nix::fcntl::AT_FDCWD, FileMode::from_bits_truncate(*mode));
+                let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
+                nix::sys::stat::fchmodat(here, &self.path(name), mode, flags).map(zero)
+            }
+            Call::Chown { name, uid, gid } => {
+                unistd::chown(&self.path(name), Some((*uid).into()), Some((*gid).into())).map(zero)
+            }
+            Call::Utimes { name, atime, mtime } => {
+                let (here, path) = (nix::fcntl::AT_FDCWD, self.path(name));
+                let (atime, mtime) = (TimeSpec::seconds(*atime), TimeSpec::seconds(*mtime));
+                nix::sys::stat::utimensat(here, &path, &atime, &mtime, UtimensatFlags::FollowSymlink).map(zero)
+            }
+            Call::SetXattr { name, key, value } => sys::set_xattr(&self.path(name), key, value).map(zero),
+            Call::RemoveXattr { name, key } => sys::remove_xattr(&self.path(name), key).map(zero),
+            Call::GetXflags { fd } if self.transport == Transport::Fuse => {
+                self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
+            }
+            Call::GetXflags { fd } => self.with(*fd, sys::xflags).map(i64::from),
+            Call::ChangeXflags { fd, set, clear } if self.transport == Transport::Fuse => {
+                self.with(*fd, |f| ioctl::set_xflags(f, (ioctl::xflags(f)? | set) & !clear)).map(zero)
+            }
+            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero),
+            Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
+            Call::FreeSpace => {
+                // Some file systems free space behind the caller's back; syncing makes them do it.
+                unistd::syncfs(File::open(&self.root).map_err(|_| Errno::EIO)?)?;
+                let stat = nix::sys::statvfs::statvfs(&self.root)?;
+                Ok((stat.blocks_free() * stat.fragment_size()) as i64)
+            }
+            Call::Remount { read_only } => {
+                use nix::mount::{MsFlags, mount};
+                let flags = if *read_only { MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY } else { MsFlags::MS_REMOUNT };
+                let none = None::<&str>;
+                mount(none, &self.root, none, flags, none).map(zero)
+            }
+            Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero),
+            Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
+            // `make` has the first four; the others are no system calls, or not made here yet: see `reach`.
+            Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
+            Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
+            Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
+        }
+    }
+
+    /// Makes a call as somebody.
+    pub(crate) fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        match caller {
+            Caller::Privileged => self.make(call),
+            Caller::Unprivileged => sys::unprivileged(|| self.make(call))?,
+        }
+    }
+
+    /// Makes two calls at the same time. They name files and descriptors, and no mappings.
+    pub(crate) fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
+        let open: io::Result<BTreeMap<Fd, OwnedFd>> = self.open.borrow().iter().map(again).collect();
+        let open = open.map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
+        let (directory, root, transport) = (self.directory.clone(), self.root.clone(), self.transport);
+        let together = Barrier::new(2);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let calls = Self::new(directory, root, transport);
+                calls.open.replace(open);
+                together.wait();
+                calls.make(other)
+            });
+            together.wait();
+            let first = self.make(one);
+            let second = second.join().map_err(|_| Trouble::Setup("the thread of the second call panicked".into()))?;
+            Ok((first, second))
+        })
+    }
+
+    fn make(&self, call: &Call) -> Outcome {
+        match call {
+            Call::Read { fd, len } => self.read(*len, |buffer| self.with(*fd, |f| unistd::read(f, buffer))),
+            Call::Pread { fd, offset, len } => {
+                self.read(*len, |buffer| self.with(*fd, |f| uio::pread(f, buffer, *offset)))
+            }
+            Call::Load { map, offset, len } => {
+                self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.load(*offset, *len).map(Reply::Data)
+            }
+            Call::Stat { fd } => self.with(*fd, stat).map(|stat| Reply::Stat(Box::new(stat))),
+            other => self.number(other).map(Reply::Number),
+        }
+    }
+
+    fn read(&self, len: usize, act: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Outcome {
+        let mut buffer = Aligned::new(len);
+        let count = act(buffer.get_mut())?;
+        Ok(Reply::Data(buffer.get()[..count].to_vec()))
+    }
+}
+
+fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
+    let stat = nix::sys::stat::fstat(file)?;
+    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Ok(Stat {
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        links: stat.st_nlink,
+        size: stat.st_size as u64,
+        mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
+        xattrs: sys::user_xattrs(file)?,
+    })
+}
+
+fn signed(count: usize) -> i64 {
+    count as i64
+}
+
+fn zero((): ()) -> i64 {
+    0
+}
