@@ -4,12 +4,14 @@
 use crate::verdict::Verdict;
 use serde::Deserialize;
 
-/// The committed expectations: of each mechanism on a kernel, and of the target `fuse`.
-static FILES: [(&str, &str); 4] = [
+/// The committed expectations: of each mechanism on a kernel, of the target `fuse`, and of what else is out of reach
+/// there for ordinary users.
+static FILES: [(&str, &str); 5] = [
     ("seal", include_str!("../expectations/seal.toml")),
     ("swapfile", include_str!("../expectations/swapfile.toml")),
     ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
     ("fuse", include_str!("../expectations/fuse.toml")),
+    ("fuse-user", include_str!("../expectations/fuse-user.toml")),
 ];
 
 /// The expectations of one file.
@@ -39,20 +41,20 @@ pub struct Expectations {
 }
 
 impl Expectations {
-    /// The committed expectations that apply: those of a mechanism, or of the target `fuse`. The first row that names a
-    /// clause counts.
-    pub fn of(name: &str, fs: &str, release: &str) -> Result<Self, String> {
-        let Some((_, text)) = FILES.iter().find(|(file, _)| *file == name) else {
-            return Ok(Self { rows: Vec::new() });
-        };
-        let file = format!("expectations/{name}.toml");
-        let document: Document = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
+    /// The committed expectations of these names that apply: mechanisms, or `fuse`. The first row that names a clause
+    /// counts.
+    pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, String> {
         let mut rows = Vec::new();
-        for row in document.expect {
-            let kernel = row.kernel.as_deref().unwrap_or("..");
-            let inside = in_range(kernel, release).ok_or_else(|| format!("{file}: no range of kernels: {kernel}"))?;
-            if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
-                rows.push(row);
+        for (name, text) in names.iter().filter_map(|name| FILES.iter().find(|(file, _)| file == name)) {
+            let file = format!("expectations/{name}.toml");
+            let document: Document = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
+            for row in document.expect {
+                let kernel = row.kernel.as_deref().unwrap_or("..");
+                let inside =
+                    in_range(kernel, release).ok_or_else(|| format!("{file}: no range of kernels: {kernel}"))?;
+                if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
+                    rows.push(row);
+                }
             }
         }
         Ok(Self { rows })

@@ -10,7 +10,9 @@ use crate::mechanism::Mechanism;
 use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, Fd, Fs, Mode, MountOptions, Mounted, Outcome, Reply, Violation};
+use iomap_reference::{
+    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Mounted, Outcome, Reply, Violation,
+};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -47,9 +49,22 @@ fn unreachable(call: &Call) -> Option<&'static str> {
     })
 }
 
+/// Why a call does not reach it from a user namespace.
+fn privileged(call: &Call) -> Option<&'static str> {
+    Some(match call {
+        Call::ChangeFlags { set, .. } if set & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
+            "only root of the first user namespace can set this attribute"
+        }
+        Call::Chown { uid, gid, .. } if (*uid, *gid) != (0, 0) => "there is one user in this user namespace",
+        _ => return None,
+    })
+}
+
 /// The reference, mounted for each case.
 pub struct Fuse {
     stage: PathBuf,
+    /// The sandbox is a user namespace.
+    ordinary: bool,
     violation: Option<Violation>,
     mounts: AtomicUsize,
 }
@@ -57,7 +72,8 @@ pub struct Fuse {
 impl Fuse {
     /// The reference, or one that breaks a clause. The error is one line for people.
     pub fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
-        let fuse = Self { stage: sandbox.directory("fuse")?, violation, mounts: AtomicUsize::new(0) };
+        let (stage, ordinary) = (sandbox.directory("fuse")?, sandbox.is_ordinary());
+        let fuse = Self { stage, ordinary, violation, mounts: AtomicUsize::new(0) };
         // What is missing shows itself at the first mount.
         fuse.mounted(Fs::new(BLOCKS)).map(|_| fuse)
     }
@@ -67,7 +83,7 @@ impl Fuse {
         let root = self.stage.join(format!("mount-{number}"));
         std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
         let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse);
-        let system = FuseSystem { fs, calls, root, mounted: RefCell::default() };
+        let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, mounted: RefCell::default() };
         system.mount().map_err(|error| format!("mounting the reference: {error}"))?;
         Ok(system)
     }
@@ -92,6 +108,7 @@ struct FuseSystem {
     fs: Fs,
     calls: Calls,
     root: PathBuf,
+    ordinary: bool,
     mounted: RefCell<Option<Mounted>>,
 }
 
@@ -157,7 +174,8 @@ impl System for FuseSystem {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        unreachable(call).map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))
+        let why = unreachable(call).or_else(|| privileged(call).filter(|_| self.ordinary));
+        why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))
     }
 
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {

@@ -228,9 +228,10 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let violation = violation(args.violation.as_deref())?;
             let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))?;
             let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
+            let names: &[&str] = if sandbox.is_ordinary() { &["fuse-user", "fuse"] } else { &["fuse"] };
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
-            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected("fuse", "model")?)
+            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, "model")?)
         }
         TargetName::Host if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
@@ -287,14 +288,14 @@ fn host_run(
     libtest: &Libtest,
 ) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
-    let expectations = expected(mechanism.name(), fs.name())?;
+    let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
     Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
 }
 
-fn expected(name: &str, fs: &str) -> Result<Expectations, Stop> {
-    Expectations::of(name, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
+fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
+    Expectations::of(names, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
 }
 
 fn one_run(

@@ -1,6 +1,7 @@
 //! Disks: what an image lies on, what it loses with the power, and when it fails.
 
 use crate::store::BLOCK;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::collections::HashMap;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The unit that a loss of power leaves whole, in bytes.
 pub const SECTOR: usize = 512;
@@ -76,6 +78,9 @@ pub struct FileDisk {
     blocks: u64,
 }
 
+/// umount(8) returns before the daemon has written the last changes: whoever comes next waits for it so long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl FileDisk {
     /// Opens an image. It is locked: whoever writes has it alone.
     pub fn open(path: &Path, read_only: bool) -> io::Result<Self> {
@@ -87,10 +92,20 @@ impl FileDisk {
     }
 
     /// The same for a file that is open already.
-    pub fn locked(file: File, read_only: bool) -> io::Result<Self> {
+    pub fn locked(mut file: File, read_only: bool) -> io::Result<Self> {
         let kind = if read_only { FlockArg::LockSharedNonblock } else { FlockArg::LockExclusiveNonblock };
-        let busy = |_| io::Error::new(io::ErrorKind::ResourceBusy, "another process has it open");
-        let mut file = Flock::lock(file, kind).map_err(|(_, errno)| errno).map_err(busy)?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut file = loop {
+            file = match Flock::lock(file, kind) {
+                Ok(locked) => break locked,
+                Err((file, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < deadline => file,
+                Err((_, Errno::EWOULDBLOCK)) => {
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process has it open"));
+                }
+                Err((_, errno)) => return Err(errno.into()),
+            };
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let blocks = file.seek(SeekFrom::End(0))? / BLOCK as u64;
         Ok(Self { file, blocks })
     }

@@ -59,7 +59,8 @@ pub fn format(disk: &mut dyn Disk, options: &Options) -> Result<(), ImageError> 
 /// The same, and returns what a mount would find.
 pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metadata), ImageError> {
     let superblock = Superblock::new(disk.blocks(), options)?;
-    let root = Inode::directory(ROOT, 0o755, options.time);
+    let mut root = Inode::directory(ROOT, 0o755, options.time);
+    (root.uid, root.gid) = options.owner;
     let (next, clock) = (ROOT + 1, options.time);
     let snapshot = Metadata::snapshot((next, clock), [(ROOT, &root)].into_iter(), &[]);
     let log = log::create(disk, superblock, &snapshot)?;

@@ -101,8 +101,7 @@ impl Fs {
     ///
     /// Fails with what is wrong with the image, and where.
     pub fn open_image(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
-        let disk = FileDisk::open(path, read_only)
-            .map_err(|error| ImageError::io(format!("opening {}", path.display()), error))?;
+        let disk = FileDisk::open(path, read_only).map_err(|error| ImageError::io("opening", error))?;
         Self::mount(Box::new(disk), cache, read_only)
     }
 

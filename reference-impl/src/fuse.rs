@@ -54,7 +54,7 @@ impl Mounted {
 impl Fs {
     /// Mounts the file system on a directory, served by a thread of this process.
     ///
-    /// Fails with EPERM if neither mount(2) nor fusermount3(1) may mount there, and with ENOENT if neither exists.
+    /// Fails if there is no /dev/fuse, and if neither mount(2) nor fusermount3(1) may mount there.
     pub fn mount_at(&self, dir: &Path, options: &MountOptions) -> io::Result<Mounted> {
         self.session(dir, options)?.spawn().map(Mounted)
     }
@@ -74,7 +74,10 @@ impl Fs {
         }
         config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
         let owner = options.owner_seals.then(|| nix::unistd::geteuid().as_raw());
-        Session::new(Daemon { fs: self.clone(), owner }, dir, &config)
+        Session::new(Daemon { fs: self.clone(), owner }, dir, &config).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if dir.exists() => io::Error::new(error.kind(), "no /dev/fuse, or no fusermount3"),
+            _ => error,
+        })
     }
 }
 

@@ -148,6 +148,8 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// The times of the root directory, in nanoseconds since the epoch.
     pub time: i128,
+    /// Whose the root directory is: user and group.
+    pub owner: (u32, u32),
 }
 
 /// Where things are on an image.

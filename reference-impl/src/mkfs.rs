@@ -105,7 +105,8 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<String, Trouble> {
     (uuid[6], uuid[8]) = (uuid[6] & 0x0f | 0x40, uuid[8] & 0x3f | 0x80);
     // A clock from before the epoch counts as the epoch.
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
-    let options = Options { label: mkfs.label.clone(), uuid, time, ..Options::default() };
+    let owner = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let options = Options { label: mkfs.label.clone(), uuid, time, owner, ..Options::default() };
     format(&mut disk, &options).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
     let report = iomap_reference::check(&mut disk).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
     Ok(format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Mount) -> Result<(), String> {
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block().map_err(|e| format!("signals: {e}"))?;
     let directory = args.directory.display();
-    let mut session = fs.session(&args.directory, &options).map_err(|e| mounting(&directory.to_string(), &e))?;
+    let mut session =
+        fs.session(&args.directory, &options).map_err(|e| format!("{directory}: {}", e.to_string().trim_end()))?;
     if !args.foreground {
         // Mounted: whoever waits for the command goes on, and what happens from now on nobody reads.
         nix::unistd::daemon(false, false).map_err(|e| format!("going to the background: {e}"))?;
@@ -94,14 +95,4 @@ fn keep(fs: &Fs, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Res
             last = Instant::now();
         }
     }
-}
-
-fn mounting(directory: &str, error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound if !std::path::Path::new(directory).exists() => "",
-        io::ErrorKind::NotFound => " (fusermount3 of the package fuse3 mounts for ordinary users)",
-        io::ErrorKind::PermissionDenied => " (is there a /dev/fuse that you may open?)",
-        _ => "",
-    };
-    format!("mounting on {directory}: {}{hint}", error.to_string().trim_end())
 }

@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Trouble(pub(crate) String);
 
 fn trouble(path: &Path, errno: Errno, why: &str) -> Trouble {
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    Trouble(format!("{}: {}{why}", path.display(), errno.desc()))
+    let path = path.display();
+    Trouble(match errno {
+        Errno::ENOTTY => format!("{path}: not on a mounted reference"),
+        _ if why.is_empty() => format!("{path}: {}", errno.desc()),
+        _ => format!("{path}: {}: {why}", errno.desc()),
+    })
 }
 
 fn open(path: &Path, write: bool) -> Result<File, Trouble> {
@@ -31,7 +35,6 @@ pub(crate) fn change(path: &Path, mode: Mode) -> Result<(), Trouble> {
             path,
             errno,
             match errno {
-                Errno::ENOTTY => NOT_OURS,
                 Errno::EPERM => "it takes CAP_LINUX_IMMUTABLE, or a mount with --owner-seals",
                 Errno::EINVAL if sealing => "only a file with all its blocks written and its own can be sealed",
                 Errno::EBUSY if sealing => "it is mapped",
@@ -43,14 +46,11 @@ pub(crate) fn change(path: &Path, mode: Mode) -> Result<(), Trouble> {
     })
 }
 
-const NOT_OURS: &str = "not on a mounted reference";
-
 /// Whether files are sealed: lines, or a JSON document.
 pub(crate) fn status(paths: &[PathBuf]) -> Vec<Result<(PathBuf, bool), Trouble>> {
     let one = |path: &PathBuf| {
         let file = open(path, false)?;
-        let why = |errno| trouble(path, errno, if errno == Errno::ENOTTY { NOT_OURS } else { "" });
-        let xflags = ioctl::xflags(&file).map_err(why)?;
+        let xflags = ioctl::xflags(&file).map_err(|errno| trouble(path, errno, ""))?;
         Ok((path.clone(), xflags & XFLAG_SEALED != 0))
     };
     paths.iter().map(one).collect()

@@ -25,7 +25,12 @@ fn number(fs: &Fs, call: Call) -> i64 {
 /// An image with a bit of everything, and a log of several transactions.
 fn image() -> Vec<u8> {
     let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::new((2 + 2 * AREA + DATA) as u64)));
-    let options = Options { area_blocks: Some(AREA as u64), uuid: *b"0123456789abcdef", label: "fuzz".into(), time: 0 };
+    let options = Options {
+        area_blocks: Some(AREA as u64),
+        uuid: *b"0123456789abcdef",
+        label: "fuzz".into(),
+        ..Options::default()
+    };
     format(&mut disk.clone(), &options).unwrap();
     let fs = Fs::mount(Box::new(disk.clone()), 1 << 20, false).unwrap();
     let create = |name: &str| {

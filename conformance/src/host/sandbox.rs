@@ -1,7 +1,10 @@
 //! A mount namespace of our own, and the guardian in it.
+//!
+//! Whoever is not root makes a user namespace as well, where FUSE can be mounted, and real file systems cannot.
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getegid, geteuid};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 pub struct Sandbox {
     stage: PathBuf,
     guardian: Child,
+    ordinary: bool,
 }
 
 /// Directories that every Linux has and that nobody needs inside the namespace.
@@ -20,7 +24,12 @@ impl Sandbox {
     /// before any other thread exists. The error is one line for people.
     pub fn enter() -> Result<Self, String> {
         let none = None::<&str>;
-        unshare(CloneFlags::CLONE_NEWNS).map_err(|e| format!("no mount namespace of our own: {e}"))?;
+        let ordinary = !geteuid().is_root();
+        if ordinary {
+            become_root_of_our_own()?;
+        } else {
+            unshare(CloneFlags::CLONE_NEWNS).map_err(|e| format!("no mount namespace of our own: {e}"))?;
+        }
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
             .map_err(|e| format!("the mount namespace cannot be made private: {e}"))?;
         let stage = stage().ok_or_else(|| format!("none of {} is a directory to mount on", STAGES.join(", ")))?;
@@ -36,7 +45,12 @@ impl Sandbox {
             .process_group(0)
             .spawn()
             .map_err(|e| format!("the guardian cannot be started: {e}"))?;
-        Ok(Self { stage, guardian })
+        Ok(Self { stage, guardian, ordinary })
+    }
+
+    /// Whether it was entered by an ordinary user, who is root only inside.
+    pub fn is_ordinary(&self) -> bool {
+        self.ordinary
     }
 
     /// An empty directory to mount on.
@@ -53,6 +67,19 @@ impl Drop for Sandbox {
         drop(self.guardian.stdin.take());
         let _ = self.guardian.wait();
     }
+}
+
+/// Moves into a user namespace where this user is root, and into a mount namespace.
+fn become_root_of_our_own() -> Result<(), String> {
+    let (user, group) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+        .map_err(|e| format!("this takes root, or a kernel that lets users make namespaces: {e}"))?;
+    let identities =
+        [("setgroups", "deny".into()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))];
+    identities.into_iter().try_for_each(|(file, line)| {
+        let path = Path::new("/proc/self").join(file);
+        std::fs::write(&path, line).map_err(|e| format!("{}: {e}", path.display()))
+    })
 }
 
 /// A directory to mount on that hides nothing the user works with.

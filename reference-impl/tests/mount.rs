@@ -1,0 +1,165 @@
+//! Images behind FUSE, by the command: what people type, and what becomes of it.
+//!
+//! Needs /dev/fuse and root, which makes the mounts in a namespace that ends with the test.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-reference");
+
+/// Why a mount cannot be tried here.
+fn missing() -> Option<&'static str> {
+    match () {
+        () if !nix::unistd::geteuid().is_root() => Some("not root"),
+        () if !Path::new("/dev/fuse").exists() => Some("no /dev/fuse"),
+        () if Command::new("fusermount3").arg("--version").output().is_err() => Some("no fusermount3"),
+        () => None,
+    }
+}
+
+/// What a shell script prints, errors included, in a directory and a mount namespace of its own. `$R` is the command.
+/// Nothing comes back, with a note, where mounts cannot be tried.
+fn transcript(script: &str) -> Option<String> {
+    if let Some(missing) = missing() {
+        assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
+        eprintln!("not tested: {missing}");
+        return None;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // Ordinary users go there as well, and have to be able to run it.
+    let command = directory.path().join("iomap-reference");
+    std::fs::copy(PROGRAM, &command).expect("the command can be copied");
+    let prelude = "chmod 755 . && R=$PWD/iomap-reference && trap 'umount -l m 2>/dev/null; wait' EXIT && mkdir m\n";
+    let output = Command::new("timeout")
+        .args(["60", "unshare", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c"])
+        .arg(format!("exec 2>&1; {prelude}{script}"))
+        .current_dir(&directory)
+        .output();
+    let Output { status, stdout, .. } = output.expect("the shell starts");
+    let text = String::from_utf8_lossy(&stdout).replace(&*directory.path().to_string_lossy(), "DIR");
+    assert!(status.success(), "{status}:\n{text}");
+    Some(text)
+}
+
+const SEALED: &str = "
+$R mkfs --size 8M disk >/dev/null
+$R mount disk m
+head -c 20000 /dev/zero | tr '\\0' x > m/file
+$R seal m/file
+";
+
+#[test]
+fn a_session() {
+    let script = format!(
+        "{SEALED}
+$R status m m/file
+truncate -s 0 m/file
+echo more >> m/file
+printf overwritten | dd of=m/file conv=notrunc status=none
+head -c 20 m/file; echo
+rm m/file || echo not removed
+stat -f -c '%S %l' m
+findmnt -n -o FSTYPE,SOURCE m | sed 's/fuse.iomap/fuse/'
+umount m
+$R fsck disk
+$R mount --read-only disk m
+touch m/other
+umount m"
+    );
+    if let Some(text) = transcript(&script) {
+        insta::assert_snapshot!("session", text);
+    }
+}
+
+/// The state and what is sealed are on storage when sealing returns, whatever becomes of the daemon.
+#[test]
+fn a_daemon_that_is_killed() {
+    let script = format!(
+        "{SEALED}
+echo lost > m/lost
+pkill --signal KILL --full 'iomap-reference mount'
+umount -l m
+$R fsck disk | sed 's/, blocks.*//'
+$R mount disk m
+$R status m/file
+tr -d x < m/file | wc -c
+ls m
+umount m"
+    );
+    if let Some(text) = transcript(&script) {
+        insta::assert_snapshot!("killed", text);
+    }
+}
+
+/// A signal is a request to unmount.
+#[test]
+fn a_daemon_that_is_told_to_go() {
+    let script = "
+$R mkfs --size 8M disk >/dev/null
+$R mount --foreground disk m &
+until mountpoint -q m; do :; done
+echo kept > m/kept
+kill -TERM $!
+wait $!
+echo exit code $?
+mountpoint m
+$R mount disk m
+cat m/kept
+umount m";
+    if let Some(text) = transcript(script) {
+        insta::assert_snapshot!("signalled", text);
+    }
+}
+
+#[test]
+fn what_cannot_be_mounted() {
+    let script = "
+$R mkfs --size 2M disk >/dev/null
+try() { \"$@\"; echo exit code $?; }
+try $R mount nothing m
+try $R mount disk nowhere
+head -c 2M /dev/zero > zeros
+try $R mount zeros m
+$R mount disk m
+mkdir other
+try $R mount disk other
+try $R seal m/nothing
+touch m/empty plain
+try $R seal m/empty plain
+try $R status plain
+umount m
+mount -t tmpfs none /dev
+PATH=/nowhere try $R mount disk m";
+    if let Some(text) = transcript(script) {
+        insta::assert_snapshot!("refused", text);
+    }
+}
+
+/// Through fusermount3, on an image and a directory of one's own.
+#[test]
+fn an_ordinary_user() {
+    let script = "
+cp -a /dev/fuse fuse && chmod 666 fuse && mount --bind fuse /dev/fuse
+mkdir home && chown nobody home && cd home
+cat > script <<'END'
+$R mkfs --size 2M disk >/dev/null
+mkdir m
+$R mount disk m
+head -c 20000 /dev/zero > m/file
+$R seal m/file
+unshare --user --map-root-user $R seal m/file
+fusermount3 -u m
+$R mount --owner-seals disk m
+$R seal m/file
+$R status m/file
+truncate -s 0 m/file
+$R unseal m/file
+truncate -s 0 m/file
+fusermount3 -u m
+END
+R=$R setpriv --reuid nobody --regid nogroup --clear-groups bash script
+cd ..";
+    if let Some(text) = transcript(script) {
+        insta::assert_snapshot!("ordinary_user", text);
+    }
+}
