@@ -1,22 +1,30 @@
 //! The reference behind FUSE: real system calls, on a mount for each case, served by a thread of this process.
 //!
-//! The mounts are in a mount namespace of our own, which ends with the process, however that ends.
+//! The mounts are in a mount namespace of our own, which ends with the process, however that ends. The thread has its
+//! own table of descriptors: where /dev/fuse is in the table of those who wait for an answer, a process that is killed
+//! waits for itself, for ever.
 
 use crate::cases::Case;
 use crate::context::{Ready, StorageAgent, System};
 use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};
+use crate::host::sys;
 use crate::mechanism::Mechanism;
 use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Mounted, Outcome, Reply, Violation,
+    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Violation,
 };
 use nix::fcntl::OFlag;
+use nix::mount::{MntFlags, umount2};
 use std::cell::RefCell;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// Clauses about what a daemon is not told, each with the reason.
 static UNTOLD: &[(&Clause, &str)] = &[
@@ -83,7 +91,7 @@ impl Fuse {
         let root = self.stage.join(format!("mount-{number}"));
         std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
         let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse);
-        let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, mounted: RefCell::default() };
+        let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
         system.mount().map_err(|error| format!("mounting the reference: {error}"))?;
         Ok(system)
     }
@@ -109,21 +117,43 @@ struct FuseSystem {
     calls: Calls,
     root: PathBuf,
     ordinary: bool,
-    mounted: RefCell<Option<Mounted>>,
+    /// What serves the mount.
+    daemon: RefCell<Option<JoinHandle<()>>>,
 }
 
 impl FuseSystem {
-    fn mount(&self) -> std::io::Result<()> {
-        let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
-        self.mounted.replace(Some(self.fs.mount_at(&self.root, &options)?));
+    fn mount(&self) -> io::Result<()> {
+        let (fs, root) = (self.fs.clone(), self.root.clone());
+        let (sender, receiver) = channel();
+        let daemon = std::thread::spawn(move || {
+            let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
+            let session = sys::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
+            // Whoever mounts waits for it.
+            let _ = match session {
+                Ok(session) => {
+                    let _ = sender.send(Ok(()));
+                    session.run()
+                }
+                Err(error) => sender.send(Err(error)).map_err(io::Error::other),
+            };
+        });
+        receiver.recv().map_err(io::Error::other)??;
+        self.daemon.replace(Some(daemon));
         Ok(())
     }
 
     fn unmount(&self) -> Outcome {
-        match self.mounted.take().map(Mounted::unmount) {
-            Some(Err(error)) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
-            _ => Ok(Reply::Number(0)),
+        let deadline = Instant::now() + self.patience();
+        // On a busy machine the kernel puts away later what was closed before.
+        while let Err(errno) = umount2(&self.root, MntFlags::empty()) {
+            if errno != Errno::EBUSY || Instant::now() > deadline {
+                return Err(errno);
+            }
+            std::thread::yield_now();
         }
+        // It ends with the mount.
+        let _ = self.daemon.take().map(JoinHandle::join);
+        Ok(Reply::Number(0))
     }
 
     /// Does something with the daemon's own descriptor of an open file.

@@ -13,10 +13,10 @@ use crate::metadata::{Attributes, Changes, SetTime};
 use crate::mode::Mode;
 use crate::store::BLOCK;
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, MountOption, OpenFlags,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, Session, SessionACL, TimeOrNow, WriteFlags,
+    BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, Session, SessionACL, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -40,26 +40,13 @@ pub struct MountOptions {
     pub owner_seals: bool,
 }
 
-/// A mount, which ends when it is dropped.
-#[derive(Debug)]
-pub struct Mounted(BackgroundSession);
-
-impl Mounted {
-    /// Unmounts it, and waits until the last request has been served. Fails with EBUSY while something is open.
-    pub fn unmount(self) -> io::Result<()> {
-        self.0.umount_and_join()
-    }
-}
-
 impl Fs {
-    /// Mounts the file system on a directory, served by a thread of this process.
+    /// Mounts the file system on a directory, to be served by the caller until it is unmounted.
+    ///
+    /// Nobody may use the mount who shares the caller's table of descriptors: if all of them are killed, who waits for
+    /// an answer keeps /dev/fuse open, and waits for ever.
     ///
     /// Fails if there is no /dev/fuse, and if neither mount(2) nor fusermount3(1) may mount there.
-    pub fn mount_at(&self, dir: &Path, options: &MountOptions) -> io::Result<Mounted> {
-        self.session(dir, options)?.spawn().map(Mounted)
-    }
-
-    /// The same, to be served by the caller.
     pub fn session(&self, dir: &Path, options: &MountOptions) -> io::Result<Session<impl Filesystem + use<>>> {
         let mut config = Config::default();
         config.mount_options = vec![

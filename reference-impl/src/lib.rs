@@ -46,7 +46,7 @@ pub use disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, 
 pub use durability::format;
 pub use fs::{Agent, Clock, Fs};
 pub use fsck::{Finding, Report, check};
-pub use fuse::{MountOptions, Mounted};
+pub use fuse::MountOptions;
 pub use image::{ImageError, LABEL, MAGIC, Options};
 pub use inode::{Ino, Kind};
 pub use metadata::{Attributes, Changes, SetTime};

@@ -74,19 +74,23 @@ umount m"
 /// The state and what is sealed are on storage when sealing returns, whatever becomes of the daemon.
 #[test]
 fn a_daemon_that_is_killed() {
-    let script = format!(
-        "{SEALED}
+    let script = "
+$R mkfs --size 8M disk >/dev/null
+$R mount --foreground disk m &
+until mountpoint -q m; do :; done
+head -c 20000 /dev/zero | tr '\\0' x > m/file
+$R seal m/file
 echo lost > m/lost
-pkill --signal KILL --full 'iomap-reference mount'
+kill -KILL $!
+wait $!
 umount -l m
 $R fsck disk | sed 's/, blocks.*//'
 $R mount disk m
 $R status m/file
 tr -d x < m/file | wc -c
 ls m
-umount m"
-    );
-    if let Some(text) = transcript(&script) {
+umount m";
+    if let Some(text) = transcript(script) {
         insta::assert_snapshot!("killed", text);
     }
 }

@@ -10,7 +10,7 @@ pub mod guardian;
 mod image;
 mod pool;
 mod sandbox;
-mod sys;
+pub(crate) mod sys;
 mod system;
 
 pub use sandbox::Sandbox;

@@ -1,0 +1,155 @@
+//! The reference behind FUSE gives the verdicts of the reference in process, but for what the kernel keeps from it.
+//!
+//! Needs /dev/fuse, and root or user namespaces.
+
+use iomap_conformance::results::{ClauseResult, Results};
+use iomap_conformance::verdict::Verdict;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
+
+/// Whether mounts can be tried here, with a note if not.
+fn can_mount() -> bool {
+    let missing = match () {
+        () if !nix::unistd::geteuid().is_root() => "not root",
+        () if !Path::new("/dev/fuse").exists() => "no /dev/fuse",
+        () => return true,
+    };
+    assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
+    eprintln!("not tested: {missing}");
+    false
+}
+
+fn suite(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().expect("the suite starts")
+}
+
+fn results(output: &Output) -> Results {
+    Results::parse(&String::from_utf8_lossy(&output.stdout)).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// The list of what a daemon cannot be asked is a snapshot: it does not grow unnoticed.
+#[test]
+fn agrees_with_the_reference() {
+    if !can_mount() {
+        return;
+    }
+    let mounted = suite(&["--target", "fuse", "--format", "json"]);
+    let (mounted, code) = (results(&mounted), mounted.status.code());
+    let reference = results(&suite(&["--format", "json"]));
+    let reached = |clause: &&ClauseResult| clause.verdict != Verdict::NotReachable;
+    for clause in mounted.clauses.iter().filter(reached) {
+        let other = reference.clauses.iter().find(|other| other.id == clause.id).map(|other| other.verdict);
+        assert_eq!(Some(clause.verdict), other, "{}: {:#?}", clause.id, clause.cases);
+    }
+    assert_eq!(code, Some(0));
+    let out_of_reach = mounted.clauses.iter().filter(|clause| !reached(clause));
+    let lines: Vec<String> = out_of_reach
+        .map(|clause| format!("{:<24}{}", clause.id, clause.cases[0].detail.as_deref().unwrap_or_default()))
+        .collect();
+    insta::assert_snapshot!("not_reachable", lines.join("\n"));
+}
+
+/// A reference that breaks a clause is caught through the mount as well, in each kind of effect.
+#[test]
+fn violations_show() {
+    if !can_mount() {
+        return;
+    }
+    for violation in VIOLATIONS {
+        let family = violation.split('.').next().unwrap_or_default();
+        let output = suite(&["--target", "fuse", "--violation", violation, "--format", "json", family]);
+        let clause = violation.split('/').next().unwrap_or_default();
+        let found = results(&output).clauses.iter().find(|c| c.id == clause).map(|c| c.verdict);
+        assert_eq!((found, output.status.code()), (Some(Verdict::Violated), Some(1)), "{violation}");
+    }
+}
+
+/// A wrong errno, damage before a refusal, and what only the data, the storage, a remount, a loss of power, the times or
+/// another file show.
+const VIOLATIONS: &[&str] = &[
+    "truncate.shrink/errno",
+    "truncate.grow/late",
+    "write.crossing/short_write",
+    "seal.sealed/does_nothing",
+    "seal.privilege/permitted",
+    "seal.keeps/touches_mtime",
+    "unseal.ctime/skipped",
+    "refuse.nothing/harms_others",
+    "agent.sees/move_on_overwrite",
+    "agent.neighbours/move_on_sync",
+    "write.full/needs_space",
+    "name.freed/never_freed",
+    "query.sealed/hidden",
+    "mover.collect/moves",
+    "durable.seal/not_committed",
+    "durable.either/torn",
+    "durable.remount/forgotten",
+    "copy.unsealed/inherits",
+];
+
+/// SIGKILL at moments spread over a run leaves no mount behind, and no process.
+#[test]
+fn killed() {
+    if !can_mount() {
+        return;
+    }
+    for moment in 0..8 {
+        let quiet = || Stdio::null();
+        let child = Command::new(PROGRAM).args(["--target", "fuse"]).stdout(quiet()).stderr(quiet()).spawn();
+        let mut child = child.expect("the suite starts");
+        // Not a wait for something: the moment is what is tested.
+        std::thread::sleep(Duration::from_millis(10 + 60 * moment));
+        child.kill().and_then(|()| child.wait()).expect("it can be killed");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Some(left) = left_behind() {
+            assert!(Instant::now() < deadline, "left behind: {left}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Namespaces of the suite in which the reference is mounted: one for as long as a process is in it.
+fn left_behind() -> Option<String> {
+    let tables = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let mounts = tables.filter_map(|entry| std::fs::read_to_string(entry.path().join("mounts")).ok());
+    mounts.flat_map(|table| table.lines().map(str::to_owned).collect::<Vec<_>>()).find(|l| l.starts_with("iomap-conf"))
+}
+
+/// Without privilege, in a user namespace.
+#[test]
+fn ordinary_user() {
+    if !can_mount() {
+        return;
+    }
+    // The program may lie where only root can go, and so may the device.
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let script = "
+        chmod 755 . && cp -a /dev/fuse fuse && chmod 666 fuse && mount --bind fuse /dev/fuse
+        cp $PROGRAM suite && chmod 755 suite
+        setpriv --reuid nobody --regid nogroup --clear-groups ./suite --target fuse --format json";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .env("PROGRAM", PROGRAM)
+        .current_dir(&directory)
+        .output()
+        .expect("unshare starts");
+    let results = results(&output);
+    let unexpected = results.clauses.iter().find(|clause| clause.is_surprise() || clause.verdict == Verdict::Error);
+    assert_eq!(output.status.code(), Some(0), "{unexpected:#?}");
+    assert!(results.count(Verdict::Holds) > 100);
+}
+
+#[test]
+fn without_fuse() {
+    if !can_mount() {
+        return;
+    }
+    let script = "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && PATH=/nowhere $PROGRAM --target fuse";
+    let output = Command::new("unshare").args(["--mount", "sh", "-c", script]).env("PROGRAM", PROGRAM).output();
+    let output = output.expect("unshare starts");
+    let message = "iomap-conformance: mounting the reference: no /dev/fuse, or no fusermount3\n";
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(3), message));
+}
