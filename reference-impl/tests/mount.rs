@@ -82,7 +82,7 @@ head -c 20000 /dev/zero | tr '\\0' x > m/file
 $R seal m/file
 echo lost > m/lost
 kill -KILL $!
-wait $!
+wait $! 2>/dev/null
 umount -l m
 $R fsck disk | sed 's/, blocks.*//'
 $R mount disk m
@@ -104,7 +104,7 @@ $R mount --foreground disk m &
 until mountpoint -q m; do :; done
 echo kept > m/kept
 kill -TERM $!
-wait $!
+wait $! 2>/dev/null
 echo exit code $?
 mountpoint m
 $R mount disk m
