@@ -2,6 +2,7 @@
 
 use crate::credentials::{Capabilities, Credentials, EXECUTE, WRITE};
 use crate::directory::NAME_MAX;
+use crate::extents::Run;
 use crate::fs::{ROOT, State};
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
@@ -384,13 +385,21 @@ impl State {
 
     /// Frees the file if nothing refers to it: no name, descriptor, mapping or registration, and no daemon's kernel.
     pub(crate) fn release_unused(&mut self, ino: Ino) {
+        let runs = self.take_unused(ino);
+        self.release_runs(&runs);
+    }
+
+    /// The same, but what it had is the caller's to free.
+    pub(crate) fn take_unused(&mut self, ino: Ino) -> Vec<Run> {
         let file = self.inode(ino);
+        let mut runs = Vec::new();
         if file.links == 0 && !file.in_use() && ino != ROOT {
             if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
-                self.release_all(ino);
+                runs = self.inode_mut(ino).map.remove(0..u64::MAX);
             }
             self.inodes.remove(ino);
         }
+        runs
     }
 
     pub(crate) fn remount(&mut self, read_only: bool) -> Result<(), Errno> {

@@ -358,3 +358,21 @@ fn a_report_is_not_much_longer_than_the_image() {
     let len: usize = findings.iter().map(|finding| finding.to_string().len()).sum();
     assert!(len < 4 * bytes.len(), "{len} bytes about an image of {}", bytes.len());
 }
+
+/// Files without a name, all of which have all blocks: the mount that ends them does not go through all blocks for
+/// each.
+#[test]
+fn files_without_a_name_end_together() {
+    const DATA: u64 = 100_000;
+    let run = Run { start: 0, count: DATA, address: 0, written: true };
+    let (root, _) = directory(1, 2, &[]);
+    let root = Entry::Inode { ino: 1, inode: Box::new(root), from: 0, to: 0, runs: Vec::new(), names: Vec::new() };
+    let files = (2..20_000).map(|ino| {
+        let inode = Inode { links: 0, shares: true, ..inode(Kind::Regular) };
+        Entry::Inode { ino, inode: Box::new(inode), from: 0, to: u64::MAX, runs: vec![run.clone()], names: Vec::new() }
+    });
+    let bytes = image_of(DATA, 500, std::iter::once(root).chain(files));
+    let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false).unwrap();
+    assert_eq!((fs.space().free, fs.space().inodes), (DATA, 1));
+    fs.unmount().unwrap();
+}
