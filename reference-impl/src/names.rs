@@ -153,7 +153,9 @@ impl State {
                 Inode::new(kind, mode, now)
             }
         };
-        (file.uid, file.gid, file.rdev) = (who.uid, gid, making.rdev);
+        // Of what is no device mknod(2) ignores the number.
+        let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
+        (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
         file.sealed = self.has(Quirk::NewFileInherits) && self.inodes.values().any(|file| file.sealed);
         self.inodes.insert(ino, file);
