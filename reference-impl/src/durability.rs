@@ -320,6 +320,8 @@ impl State {
 
     /// Gives the end of the storage back. Nothing refers to it any more, on the storage either.
     pub(crate) fn give_back(&mut self, blocks: usize) -> Result<(), Errno> {
+        // The log of before can have what was beyond the new end, and a mount would refuse it.
+        self.write_snapshot()?;
         self.commits.log.shrink(self.store.disk(), blocks).map_err(errno)?;
         self.allocator.truncate(blocks);
         self.store.truncate(blocks);

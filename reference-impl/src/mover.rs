@@ -59,6 +59,7 @@ impl State {
             .map(|(ino, _)| *ino)
             .collect::<Vec<_>>();
         self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
+            fs.changeable()?;
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
             fs.commit()?;
             if fs.allocator.used_from(limit) > 0 {

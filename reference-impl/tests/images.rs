@@ -202,3 +202,30 @@ fn what_no_file_has() {
     let bytes = disk.lock().unwrap().bytes().to_vec();
     assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
 }
+
+/// After the storage was shrunk the log has nothing from before, when it reached farther.
+#[test]
+fn shrunk() {
+    let (fs, disk) = mounted(empty());
+    let call = |call: Call| match fs.call(Caller::Privileged, &call) {
+        Ok(Reply::Number(number)) => number,
+        other => panic!("{call}: {other:?}"),
+    };
+    let create = |name: &str, blocks: usize| {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+        let fd = call(Call::Open { name: name.into(), flags, mode: 0o600 }) as Fd;
+        call(Call::Pwrite { fd, offset: 0, data: vec![7; blocks * BLOCK] });
+        call(Call::Fsync { fd });
+        call(Call::Close { fd });
+    };
+    create("first", 10);
+    create("last", 2);
+    call(Call::Unlink { name: "first".into() });
+    call(Call::Cycle);
+    call(Call::Shrink { size: 4 * BLOCK as i64 });
+    call(Call::Cycle);
+    assert_eq!(fs.space().blocks, 4);
+    drop(fs);
+    let bytes = disk.lock().unwrap().bytes().to_vec();
+    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+}
