@@ -119,6 +119,19 @@ fn spliced() {
     }
 }
 
+/// The same for recipes of every kind, of which the fuzzer tries more.
+#[test]
+fn recipes() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut count = [0; 2];
+    for _ in 0..1500 {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(80).collect();
+        let mut choices = Choices::new(&bytes);
+        count[usize::from(survives(recipe(&mut choices), &mut choices))] += 1;
+    }
+    assert!(count.iter().all(|count| *count > 300), "{count:?} refused and opened");
+}
+
 fn mounted(bytes: Vec<u8>) -> (Fs, std::sync::Arc<std::sync::Mutex<MemoryDisk>>) {
     let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::from_bytes(bytes)));
     (Fs::mount(Box::new(disk.clone()), 1 << 16, false).unwrap(), disk)
