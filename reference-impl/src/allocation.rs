@@ -4,7 +4,7 @@ use crate::call::Fd;
 use crate::credentials::Credentials;
 use crate::data::LARGEST;
 use crate::durability::errno;
-use crate::extents::Extent;
+use crate::extents::{Extent, LAST_BLOCK, Run};
 use crate::fs::State;
 use crate::inode::{Ino, Kind};
 use crate::mode::Mode;
@@ -88,6 +88,10 @@ impl State {
                     return Err(Errno::EINVAL);
                 }
                 let grown = size.checked_add(to - from).filter(|size| *size <= LARGEST).ok_or(Errno::EFBIG)?;
+                // Beyond the size there can be blocks as well.
+                if self.inode(ino).map.end() + (last - first) > LAST_BLOCK + 1 {
+                    return Err(Errno::EINVAL);
+                }
                 self.inode_mut(ino).map.shift(first, last);
                 self.resize(ino, grown)?;
                 return self.commit();
@@ -153,9 +157,10 @@ impl State {
         Ok(())
     }
 
-    /// The blocks of [first, last) that are not holes.
-    fn mapped(&self, ino: Ino, first: u64, last: u64) -> Vec<u64> {
-        self.inode(ino).map.blocks(first..last).collect()
+    /// The blocks of [first, last) that are not holes. There can be more of them than memory has room for, not of runs.
+    fn mapped(&self, ino: Ino, first: u64, last: u64) -> impl Iterator<Item = u64> + use<> {
+        let runs: Vec<Run> = self.inode(ino).map.runs(first..last).collect();
+        runs.into_iter().flat_map(|run| run.start..run.end())
     }
 }
 

@@ -63,12 +63,15 @@ impl Allocator {
         *self.shared.entry(at).or_default() += 1;
     }
 
-    /// One file fewer refers to a block; with the last one it is free.
-    pub(crate) fn release(&mut self, at: Address) {
-        match self.shared.get_mut(&at) {
-            None => self.mark(at, true),
+    /// So many references fewer to a block; without any it is free.
+    pub(crate) fn release(&mut self, at: Address, times: u32) {
+        match self.references(at).checked_sub(times) {
+            None | Some(0) => {
+                self.shared.remove(&at);
+                self.mark(at, true);
+            }
             Some(1) => _ = self.shared.remove(&at),
-            Some(more) => *more -= 1,
+            Some(left) => _ = self.shared.insert(at, left - 1),
         }
     }
 
@@ -148,7 +151,7 @@ mod tests {
         let mut allocator = Allocator::new(10_000);
         while allocator.allocate().is_some() {}
         for at in [9_999, 0, 64, 4_097] {
-            allocator.release(at);
+            allocator.release(at, 1);
             assert_eq!(allocator.free(), 1);
             assert_eq!(allocator.allocate(), Some(at));
         }
@@ -161,7 +164,7 @@ mod tests {
         allocator.share(at);
         allocator.share(at);
         for (shared, free) in [(true, 1), (false, 1), (false, 2)] {
-            allocator.release(at);
+            allocator.release(at, 1);
             assert_eq!((allocator.references(at) > 1, allocator.free()), (shared, free));
         }
     }
@@ -172,7 +175,7 @@ mod tests {
         let mut allocator = Allocator::of(&given);
         assert_eq!((0..given.len()).map(|at| allocator.references(at)).collect::<Vec<_>>(), given);
         assert_eq!((allocator.free(), allocator.allocate(), allocator.allocate()), (3, Some(0), Some(3)));
-        (0..3).for_each(|_| allocator.release(2));
+        (0..3).for_each(|_| allocator.release(2, 1));
         assert_eq!((allocator.references(2), allocator.allocate()), (0, Some(2)));
     }
 
@@ -180,7 +183,7 @@ mod tests {
     fn giving_up_the_end_keeps_what_is_in_use() {
         let mut allocator = Allocator::new(5_000);
         (0..100).for_each(|_| _ = allocator.allocate());
-        allocator.release(7);
+        allocator.release(7, 1);
         assert_eq!((allocator.used_from(0), allocator.used_from(64)), (99, 36));
         allocator.truncate(200);
         assert_eq!((allocator.free(), allocator.allocate(), allocator.allocate()), (101, Some(7), Some(100)));

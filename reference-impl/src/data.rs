@@ -4,7 +4,7 @@ use crate::call::Fd;
 use crate::credentials::Credentials;
 use crate::descriptors::Descriptor;
 use crate::durability::errno;
-use crate::extents::{Extent, Run};
+use crate::extents::Extent;
 use crate::fs::State;
 use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
@@ -271,7 +271,7 @@ impl State {
 
     pub(crate) fn release_range(&mut self, ino: Ino, blocks: Range<u64>) {
         let runs = self.inode_mut(ino).map.remove(blocks);
-        runs.iter().flat_map(Run::addresses).for_each(|at| self.release(at));
+        self.release_runs(&runs);
     }
 
     pub(crate) fn release_all(&mut self, ino: Ino) {

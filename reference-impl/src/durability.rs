@@ -182,7 +182,7 @@ impl State {
         let commits = &mut self.commits;
         (commits.kept_logged, commits.growth, commits.reclaimable) = (commits.kept.len(), 0, 0);
         for (at, count) in std::mem::take(&mut commits.given_up) {
-            (0..count).for_each(|_| self.allocator.release(at));
+            self.allocator.release(at, count);
             if self.allocator.references(at) == 0 {
                 self.store.forget(at);
             }
@@ -191,10 +191,37 @@ impl State {
 
     /// A file gives up a block. It is free after the next commit.
     pub(crate) fn release(&mut self, at: Address) {
+        self.release_times(at, 1);
+    }
+
+    /// So many references to a block are given up.
+    fn release_times(&mut self, at: Address, times: u32) {
         let count = self.commits.given_up.entry(at).or_default();
-        *count += 1;
+        *count += times;
         self.commits.reclaimable += usize::from(*count == self.allocator.references(at));
-        self.commits.growth += RUN;
+        self.commits.growth += RUN * u64::from(times);
+    }
+
+    /// Files give up runs, which can have the same blocks many times: what takes time is how many runs and blocks there
+    /// are, not how many blocks all runs have together.
+    pub(crate) fn release_runs(&mut self, runs: &[Run]) {
+        if let [run] = runs {
+            return run.addresses().for_each(|at| self.release(at));
+        }
+        let mut borders: BTreeMap<Address, i64> = BTreeMap::new();
+        for run in runs {
+            *borders.entry(run.addresses().start).or_default() += 1;
+            *borders.entry(run.addresses().end).or_default() -= 1;
+        }
+        let (mut from, mut times) = (0, 0);
+        for (border, change) in borders {
+            if times > 0 {
+                // As many as references were counted.
+                let times = u32::try_from(times).unwrap_or(u32::MAX);
+                (from..border).for_each(|at| self.release_times(at, times));
+            }
+            (from, times) = (border, times + change);
+        }
     }
 
     /// More than one file refers to the block now, whatever the last commit says.
@@ -294,6 +321,8 @@ impl State {
 
     /// Gives the end of the storage back. Nothing refers to it any more, on the storage either.
     pub(crate) fn give_back(&mut self, blocks: usize) -> Result<(), Errno> {
+        // The log of before can have what was beyond the new end, and a mount would refuse it.
+        self.write_snapshot()?;
         self.commits.log.shrink(self.store.disk(), blocks).map_err(errno)?;
         self.allocator.truncate(blocks);
         self.store.truncate(blocks);
@@ -325,6 +354,7 @@ impl State {
         self.mappings.clear();
         self.registrations.clear();
         let unnamed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
-        unnamed.into_iter().for_each(|ino| self.release_unused(ino));
+        let runs: Vec<Run> = unnamed.into_iter().flat_map(|ino| self.take_unused(ino)).collect();
+        self.release_runs(&runs);
     }
 }

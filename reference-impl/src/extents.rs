@@ -77,6 +77,11 @@ impl ExtentMap {
         self.runs.is_empty()
     }
 
+    /// The block after the last one that is not a hole.
+    pub(crate) fn end(&self) -> u64 {
+        self.runs.values().next_back().map_or(0, Run::end)
+    }
+
     /// How many blocks are not holes.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -85,7 +90,8 @@ impl ExtentMap {
     /// The runs in a range, cut to it, in order.
     pub(crate) fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> + '_ {
         let first = self.runs.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
-        let meets = move |run: &&Run| run.start < range.end && run.end() > range.start;
+        let some = !range.is_empty();
+        let meets = move |run: &&Run| some && run.start < range.end && run.end() > range.start;
         let whole = range.start..range.end.max(range.start);
         self.runs
             .range(first..range.end.max(first))
@@ -101,11 +107,6 @@ impl ExtentMap {
     /// Every address of the file, one after the other.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
         self.runs.values().flat_map(Run::addresses)
-    }
-
-    /// The blocks in a range that are not holes.
-    pub(crate) fn blocks(&self, range: Range<u64>) -> impl Iterator<Item = u64> + '_ {
-        self.runs(range).flat_map(|run| run.start..run.end())
     }
 
     /// The first block of a range that is a hole.
@@ -197,6 +198,9 @@ impl ExtentMap {
 
     /// Carries changes of the log out. Fails with what is wrong with them.
     pub(crate) fn apply(&mut self, range: Range<u64>, runs: Vec<Run>, storage: usize) -> Result<(), String> {
+        if range.start > range.end {
+            return Err(format!("changes in {range:?}"));
+        }
         self.remove(range.clone());
         for run in runs {
             let blocks = run.start.checked_add(run.count).filter(|end| run.count > 0 && *end <= LAST_BLOCK + 1);
@@ -242,7 +246,10 @@ mod tests {
         }
         assert!(ExtentMap::default().apply(2..5, vec![run(4, 2, 0)], 10).is_err());
         assert!(ExtentMap::default().apply(2..5, vec![run(1, 2, 0)], 10).is_err());
-        assert!(ExtentMap::default().apply(0..u64::MAX, vec![run(0, 10, 0)], 10).is_ok());
+        let mut map = ExtentMap::default();
+        assert!(map.apply(0..u64::MAX, vec![run(0, 10, 0)], 10).is_ok());
+        assert!(map.apply(Range { start: 7, end: 3 }, Vec::new(), 10).is_err());
+        assert_eq!((map.all().count(), map.len()), (1, 10));
     }
 
     /// The runs say the same as a table with a line for each block, after any inserts, removals and shifts.
@@ -280,6 +287,7 @@ mod tests {
                 assert_eq!(map.get(block), table.get(&block).copied(), "block {block} after step {step}");
             }
             assert_eq!(map.len(), table.len() as u64, "the length after step {step}");
+            assert!(map.all().is_sorted_by(|a, b| a.end() <= b.start), "a block twice after step {step}");
             let hole = (a..b).find(|block| !table.contains_key(block));
             assert_eq!(map.hole(a..b), hole, "the hole of {a}..{b} after step {step}");
             if random.u8(0..4) == 0 {

@@ -1,22 +1,26 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
+use crate::data::LARGEST;
 use crate::directory::{DOT_DOT, Directory, NAME_MAX};
 use crate::disk::Disk;
 use crate::durability::references;
-use crate::extents::{LAST_BLOCK, Run};
+use crate::extents::Run;
 use crate::fs::ROOT;
 use crate::image::{self, ImageError, Superblock, uuid};
 use crate::inode::{INLINE, Ino, Inode, Kind};
 use crate::log::{Log, Metadata, recover};
 use crate::paths::PATH_MAX;
-use crate::store::{Address, BLOCK};
+use crate::store::Address;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// No number and no time comes near these, so that counting on from them cannot overflow.
 const HIGHEST: u64 = u64::MAX >> 1;
-const LATEST: i128 = i64::MAX as i128 * 1_000_000_000;
+const LATEST: u128 = i64::MAX as u128 * 1_000_000_000;
+
+/// How many findings are written down. Forged images can have so many, each with long names, that no memory has room.
+const MOST: usize = 1000;
 
 /// One inconsistency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,7 +66,7 @@ pub struct Report {
     pub sealed: usize,
     /// Files without a name, which were open when the power went. The next mount that can write removes them.
     pub orphans: usize,
-    /// Every inconsistency.
+    /// Every inconsistency; of very many the first, and how many more there are.
     pub findings: Vec<Finding>,
 }
 
@@ -125,16 +129,19 @@ pub(crate) fn open(disk: &mut dyn Disk) -> Result<(Log, Metadata), ImageError> {
 fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     let tree = Tree::new(metadata);
     let place = |ino: Ino| match tree.names.get(&ino) {
-        Some(Named { name, .. }) => format!("inode {ino} ({:?})", String::from_utf8_lossy(name)),
+        Some(Named { name, .. }) => format!("inode {ino} ({})", shown(name)),
         None => format!("inode {ino}"),
     };
-    let mut findings = Vec::new();
-    let mut find = |place: String, what: String| findings.push(Finding { place, what });
+    let (mut findings, mut more) = (Vec::new(), 0_usize);
+    let mut find = |place: String, what: String| match findings.len() < MOST {
+        true => findings.push(Finding { place, what }),
+        false => more += 1,
+    };
     let highest = metadata.inodes.keys().next_back().copied().unwrap_or_default();
     if metadata.next < highest || metadata.next > HIGHEST {
         find("volume".into(), format!("the next number is {}, after inode {highest}", metadata.next));
     }
-    if metadata.clock.abs() > LATEST {
+    if metadata.clock.unsigned_abs() > LATEST {
         find("volume".into(), format!("the time is {}", metadata.clock));
     }
     match metadata.inodes.get(&ROOT) {
@@ -149,7 +156,10 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     for (ino, file) in &metadata.inodes {
         wrong_with(file, &shared).into_iter().for_each(|what| find(place(*ino), what));
     }
-    tree.wrong().into_iter().for_each(|(ino, what)| find(place(ino), what));
+    tree.wrong(&mut |ino, what| find(place(ino), what));
+    if more > 0 {
+        findings.push(Finding { place: "volume".into(), what: format!("{more} more findings") });
+    }
     findings
 }
 
@@ -162,7 +172,7 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
         }
     };
     let regular = file.kind == Kind::Regular;
-    test(file.size.div_ceil(BLOCK as u64) <= LAST_BLOCK, &|| format!("a size of {} bytes", file.size));
+    test(file.size <= LARGEST, &|| format!("a size of {} bytes", file.size));
     test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {:?} with data", file.kind));
     test(regular || !file.sealed, &|| format!("a sealed {:?}", file.kind));
     test(file.xattrs.keys().all(|key| !key.contains(&0)), &|| "an extended attribute with NUL in its name".into());
@@ -257,26 +267,22 @@ impl<'a> Tree<'a> {
     }
 
     /// Names against inodes: entries, counts of links, and what cannot be reached.
-    fn wrong(&self) -> Vec<(Ino, String)> {
-        let mut wrong = Vec::new();
+    fn wrong(&self, find: &mut dyn FnMut(Ino, String)) {
         let ends = self.ends();
         for (ino, file) in &self.metadata.inodes {
             let names = self.names.get(ino).map_or(0, |named| named.count);
             let bad = file.directory.after(0).filter(|(_, name, _)| !is_name(name));
-            wrong.extend(bad.map(|(_, name, _)| (*ino, format!("{:?} is not a name", String::from_utf8_lossy(name)))));
+            bad.for_each(|(_, name, _)| find(*ino, format!("{} is not a name", shown(name))));
             let mut subdirectories = 0;
             for (_, name, entry) in file.directory.after(0) {
                 match self.metadata.inodes.get(&entry) {
                     Some(entry) => subdirectories += u64::from(entry.kind == Kind::Directory),
-                    None => {
-                        let name = String::from_utf8_lossy(name);
-                        wrong.push((*ino, format!("{name:?} refers to inode {entry}, which does not exist")));
-                    }
+                    None => find(*ino, format!("{} refers to inode {entry}, which does not exist", shown(name))),
                 }
             }
             if file.kind != Kind::Directory {
                 if names != file.links {
-                    wrong.push((*ino, format!("{} links, where {names} names refer to it", file.links)));
+                    find(*ino, format!("{} links, where {names} names refer to it", file.links));
                 }
                 continue;
             }
@@ -284,21 +290,20 @@ impl<'a> Tree<'a> {
             let removed = file.links == 0 && has == 0;
             let links = if removed { 0 } else { 2 + subdirectories };
             if file.links != links {
-                wrong.push((*ino, format!("{} links, where its directories make {links}", file.links)));
+                find(*ino, format!("{} links, where its directories make {links}", file.links));
             }
             match (has, ends.get(ino)) {
-                (2.., _) => wrong.push((*ino, format!("a directory with {has} parents"))),
+                (2.., _) => find(*ino, format!("a directory with {has} parents")),
                 (0, _) if removed && file.directory.is_empty() => (),
-                (_, Some(End::Circle)) => wrong.push((*ino, "a directory inside itself".into())),
-                (_, Some(End::Lost)) => wrong.push((*ino, "a directory that cannot be reached".into())),
+                (_, Some(End::Circle)) => find(*ino, "a directory inside itself".into()),
+                (_, Some(End::Lost)) => find(*ino, "a directory that cannot be reached".into()),
                 _ => (),
             }
             if let Some(named) = self.names.get(ino).filter(|named| named.directory != file.directory.parent) {
                 let (parent, directory) = (file.directory.parent, named.directory);
-                wrong.push((*ino, format!("its parent is inode {parent}, and it is in inode {directory}")));
+                find(*ino, format!("its parent is inode {parent}, and it is in inode {directory}"));
             }
         }
-        wrong
     }
 
     /// Where the way up from each directory ends.
@@ -341,6 +346,12 @@ enum End {
     Circle,
     /// Not known yet.
     Passed,
+}
+
+/// A name in a finding: no more of it than a name can have.
+fn shown(name: &[u8]) -> String {
+    let cut = if name.len() > NAME_MAX { "..." } else { "" };
+    format!("{:?}{cut}", String::from_utf8_lossy(&name[..name.len().min(NAME_MAX)]))
 }
 
 fn is_name(name: &[u8]) -> bool {

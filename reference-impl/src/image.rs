@@ -35,6 +35,8 @@ const RECORD_MAGIC: [u8; 8] = *b"IOMAPLOG";
 const FIRST_AREA: u64 = 2;
 /// An area has at least a header, a block of snapshot and a block of log.
 const LEAST_AREA: u64 = 3;
+/// No generation comes near it, so that there is always a next one.
+const LAST_GENERATION: u64 = u64::MAX >> 1;
 /// The longest label, in bytes.
 pub const LABEL: usize = 32;
 
@@ -310,6 +312,10 @@ impl AreaHeader {
             }
             () if header.checksum != sum => wrong("area header, checksum", hex(sum), hex(header.checksum.get())),
             () if header.uuid != layout.uuid => wrong("area header, uuid", uuid(&layout.uuid), uuid(&header.uuid)),
+            () if header.generation() > LAST_GENERATION => {
+                let most = format!("at most {LAST_GENERATION}");
+                wrong("area header, generation", most, header.generation.to_string())
+            }
             () if header.snapshot_len.get() > layout.capacity() => {
                 let most = format!("at most {} bytes", layout.capacity());
                 wrong("area header, length of the snapshot", most, header.snapshot_len.to_string())

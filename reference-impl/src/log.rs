@@ -185,7 +185,7 @@ pub(crate) fn recover(disk: &mut dyn Disk, notes: &mut Vec<ImageError>) -> Resul
     let (superblock, layout) = match (Superblock::read(disk, 0), Superblock::read(disk, 1)) {
         // The copy is written first, so it can be ahead.
         (Ok(main), Ok(copy)) => {
-            if main.0 != copy.0 && copy.0.sequence() != main.0.sequence() + 1 {
+            if main.0 != copy.0 && Some(copy.0.sequence()) != main.0.sequence().checked_add(1) {
                 let found = format!("that of change {}", copy.0.sequence());
                 notes.push(ImageError::wrong(1, "copy of the superblock", "that of block 0 or the next", found));
             }

@@ -2,7 +2,7 @@
 
 use crate::call::Fd;
 use crate::credentials::Credentials;
-use crate::extents::Extent;
+use crate::extents::{Extent, Run};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
@@ -13,10 +13,10 @@ use nix::errno::Errno;
 impl State {
     /// Moves a file to other places, as a defragmenter would: what nobody may do to a sealed file.
     pub(crate) fn relocate(&mut self, ino: Ino) {
-        let blocks: Vec<u64> = self.inode(ino).map.blocks(0..u64::MAX).collect();
+        let runs: Vec<Run> = self.inode(ino).map.all().copied().collect();
         // What finds no room stays.
-        let _ = self.make_room(blocks.len());
-        for block in blocks {
+        let _ = self.make_room(self.inode(ino).map.len() as usize);
+        for block in runs.iter().flat_map(|run| run.start..run.end()) {
             let Some(old) = self.inode(ino).map.get(block) else { continue };
             let Some(address) = self.allocator.allocate() else { break };
             if old.written && self.store.copy(old.address, address).is_err() {
@@ -48,6 +48,10 @@ impl State {
     /// Gives up the storage from `size` bytes on, after moving what is there.
     pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
+        // An image without data is none, and nothing says that the disk goes on.
+        if limit == 0 || limit > self.allocator.blocks() {
+            return Err(Errno::EINVAL);
+        }
         let in_the_way = self
             .inodes
             .iter()
@@ -55,6 +59,7 @@ impl State {
             .map(|(ino, _)| *ino)
             .collect::<Vec<_>>();
         self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
+            fs.changeable()?;
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
             fs.commit()?;
             if fs.allocator.used_from(limit) > 0 {

@@ -2,6 +2,7 @@
 
 use crate::credentials::{Capabilities, Credentials, EXECUTE, WRITE};
 use crate::directory::NAME_MAX;
+use crate::extents::Run;
 use crate::fs::{ROOT, State};
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
@@ -152,7 +153,9 @@ impl State {
                 Inode::new(kind, mode, now)
             }
         };
-        (file.uid, file.gid, file.rdev) = (who.uid, gid, making.rdev);
+        // Of what is no device mknod(2) ignores the number.
+        let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
+        (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
         file.sealed = self.has(Quirk::NewFileInherits) && self.inodes.values().any(|file| file.sealed);
         self.inodes.insert(ino, file);
@@ -384,13 +387,21 @@ impl State {
 
     /// Frees the file if nothing refers to it: no name, descriptor, mapping or registration, and no daemon's kernel.
     pub(crate) fn release_unused(&mut self, ino: Ino) {
+        let runs = self.take_unused(ino);
+        self.release_runs(&runs);
+    }
+
+    /// The same, but what it had is the caller's to free.
+    pub(crate) fn take_unused(&mut self, ino: Ino) -> Vec<Run> {
         let file = self.inode(ino);
+        let mut runs = Vec::new();
         if file.links == 0 && !file.in_use() && ino != ROOT {
             if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
-                self.release_all(ino);
+                runs = self.inode_mut(ino).map.remove(0..u64::MAX);
             }
             self.inodes.remove(ino);
         }
+        runs
     }
 
     pub(crate) fn remount(&mut self, read_only: bool) -> Result<(), Errno> {

@@ -292,11 +292,12 @@ impl State {
     }
 }
 
-/// Fails with ENOENT without a target, and with ENAMETOOLONG.
+/// Fails with ENOENT without a target, with ENAMETOOLONG, and with EINVAL for NUL, which no string of a system call has.
 pub(crate) fn symlink(target: &[u8]) -> Result<Making<'_>, Errno> {
     match target.len() {
         0 => Err(Errno::ENOENT),
         length if length > PATH_MAX => Err(Errno::ENAMETOOLONG),
+        _ if target.contains(&0) => Err(Errno::EINVAL),
         _ => Ok(Making { kind: Kind::Symlink, mode: 0o777, rdev: 0, target }),
     }
 }

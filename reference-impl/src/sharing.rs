@@ -145,6 +145,13 @@ impl State {
     /// Exchanges the contents of two files by exchanging where they live.
     pub(crate) fn exchange_contents(&mut self, who: &Credentials, one: Fd, other: Fd) -> Result<(), Errno> {
         let (one, other) = (self.descriptor(one)?.ino, self.descriptor(other)?.ino);
+        for ino in [one, other] {
+            match self.inode(ino).kind {
+                Kind::Regular => (),
+                Kind::Directory => return Err(Errno::EISDIR),
+                _ => return Err(Errno::EINVAL),
+            }
+        }
         self.guarded(who, one, true, Op::ExchangeOne, |fs| {
             fs.guarded(who, other, true, Op::ExchangeOther, |fs| {
                 let now = fs.now();

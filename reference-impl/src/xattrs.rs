@@ -43,6 +43,9 @@ impl State {
         if name.is_empty() || name.len() > NAME_MAX {
             return Err(Errno::ERANGE);
         }
+        if name.contains(&0) {
+            return Err(Errno::EINVAL);
+        }
         let writes = wanted == WRITE;
         if writes {
             self.changeable()?;

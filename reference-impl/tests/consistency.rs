@@ -105,15 +105,21 @@ fn sound() -> Files {
 
 /// An image with these files and no others.
 fn image(files: &Files) -> Vec<u8> {
-    let mut disk = MemoryDisk::new(48);
-    format(&mut disk, &Options { area_blocks: Some(8), ..Options::default() }).unwrap();
-    let mut payload = postcard::to_allocvec(&Entry::Volume { next: 100, clock: 5 }).unwrap();
-    for (ino, (inode, names)) in files {
+    let entries = files.iter().map(|(ino, (inode, names))| {
         let names = names.iter().map(|(at, name, ino)| (*at, Some((name.clone(), *ino)))).collect();
-        let entry =
-            Entry::Inode { ino: *ino, inode: Box::new(inode.clone()), from: 0, to: u64::MAX, runs: Vec::new(), names };
-        payload = postcard::to_extend(&entry, payload).unwrap();
-    }
+        Entry::Inode { ino: *ino, inode: Box::new(inode.clone()), from: 0, to: u64::MAX, runs: Vec::new(), names }
+    });
+    image_of(40, 8, entries)
+}
+
+/// An image with so many blocks for data, areas of so many blocks, and these entries.
+fn image_of(data: u64, area: u64, entries: impl Iterator<Item = Entry>) -> Vec<u8> {
+    let mut disk = MemoryDisk::new(2 + 2 * area + data);
+    format(&mut disk, &Options { area_blocks: Some(area), ..Options::default() }).unwrap();
+    let volume = Entry::Volume { next: 1_000_000, clock: 5 };
+    let payload = std::iter::once(volume)
+        .chain(entries)
+        .fold(Vec::new(), |payload, entry| postcard::to_extend(&entry, payload).unwrap());
     // The header of area 0: the checksum of the snapshot is at 36, its length at 40, its own checksum at 48.
     let mut bytes = disk.bytes().to_vec();
     let (header, snapshot) = (2 * BLOCK, 3 * BLOCK);
@@ -249,8 +255,8 @@ const CASES: &[Case] = &[
                 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
                 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
                 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
-                "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
-                "\" is not a name"
+                "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+                "\"... is not a name"
             ),
         ],
     ),
@@ -319,4 +325,54 @@ fn lines_that_no_directory_has() {
     refused(|files| change(files, 1, |root| root.last = 4), "inode 1 with a name at 5, outside of 2 to 4");
     refused(|files| change(files, 1, |root| root.last = u64::MAX), "as the last place of a name");
     refused(|files| files.get_mut(&5).unwrap().1.push((3, b"x".to_vec(), 1)), "a name at 3, outside of 2 to 0");
+}
+
+/// A file whose blocks would be in its map twice, once from the one side of the gap and once from the other.
+#[test]
+fn a_change_that_ends_before_it_begins() {
+    let entry = |(from, to), runs| {
+        let inode = Inode { links: 0, shares: true, ..inode(Kind::Regular) };
+        Entry::Inode { ino: 2, inode: Box::new(inode), from, to, runs, names: Vec::new() }
+    };
+    let (inode, _) = directory(1, 2, &[]);
+    let root = Entry::Inode { ino: 1, inode: Box::new(inode), from: 0, to: 0, runs: Vec::new(), names: Vec::new() };
+    let whole = entry((0, u64::MAX), vec![Run { start: 0, count: 10, address: 0, written: true }]);
+    let bytes = image_of(40, 8, [root, whole, entry((7, 3), Vec::new())].into_iter());
+    let found = check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings;
+    assert!(found.len() == 1 && found[0].what.ends_with("inode 2 with changes in 7..3"), "{found:?}");
+    assert!(Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false).is_err());
+}
+
+/// What is wrong with every name of a directory, whose own name is as long as all of them, does not take much more
+/// memory than the image.
+#[test]
+fn a_report_is_not_much_longer_than_the_image() {
+    let mut files = sound();
+    name(&mut files, 1, &[b'n'; 12_000], 10);
+    let names: Vec<String> = (0..1500).map(|at| format!("{at}")).collect();
+    let names: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 50)).collect();
+    files.insert(10, directory(1, 2, &names));
+    let bytes = image(&files);
+    let findings = check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings;
+    assert!(findings.iter().any(|finding| finding.what.ends_with("refers to inode 50, which does not exist")));
+    let len: usize = findings.iter().map(|finding| finding.to_string().len()).sum();
+    assert!(len < 4 * bytes.len(), "{len} bytes about an image of {}", bytes.len());
+}
+
+/// Files without a name, all of which have all blocks: the mount that ends them does not go through all blocks for
+/// each.
+#[test]
+fn files_without_a_name_end_together() {
+    const DATA: u64 = 100_000;
+    let run = Run { start: 0, count: DATA, address: 0, written: true };
+    let (root, _) = directory(1, 2, &[]);
+    let root = Entry::Inode { ino: 1, inode: Box::new(root), from: 0, to: 0, runs: Vec::new(), names: Vec::new() };
+    let files = (2..20_000).map(|ino| {
+        let inode = Inode { links: 0, shares: true, ..inode(Kind::Regular) };
+        Entry::Inode { ino, inode: Box::new(inode), from: 0, to: u64::MAX, runs: vec![run.clone()], names: Vec::new() }
+    });
+    let bytes = image_of(DATA, 500, std::iter::once(root).chain(files));
+    let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false).unwrap();
+    assert_eq!((fs.space().free, fs.space().inodes), (DATA, 1));
+    fs.unmount().unwrap();
 }

@@ -2,142 +2,30 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod tools;
+
 use iomap_reference::*;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use tools::forge::*;
+use tools::{Choices, survival::survives};
 
-const AREA: usize = 6;
-const DATA: usize = 24;
-/// Of the headers of areas and records: where their fields are, and how long they are.
-const AREA_HEADER: usize = 52;
-const SNAPSHOT_CHECKSUM: usize = 36;
-const SNAPSHOT_LEN: usize = 40;
-const RECORD_HEADER: usize = 52;
-const RECORD_LEN: usize = 40;
-const RECORD_SEQUENCE: usize = 32;
-
-fn number(fs: &Fs, call: Call) -> i64 {
-    match fs.call(Caller::Privileged, &call) {
-        Ok(Reply::Number(number)) => number,
-        other => panic!("{call}: {other:?}"),
-    }
-}
-
-/// An image with a bit of everything, and a log of several transactions.
-fn image() -> Vec<u8> {
-    let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::new((2 + 2 * AREA + DATA) as u64)));
-    let options = Options {
-        area_blocks: Some(AREA as u64),
-        uuid: *b"0123456789abcdef",
-        label: "fuzz".into(),
-        ..Options::default()
-    };
-    format(&mut disk.clone(), &options).unwrap();
-    let fs = Fs::mount(Box::new(disk.clone()), 1 << 20, false).unwrap();
-    let create = |name: &str| {
-        number(&fs, Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o644 }) as Fd
-    };
-    let (small, sealed, sparse, clone) = (create("small"), create("sealed"), create("sparse"), create("clone"));
-    number(&fs, Call::Pwrite { fd: small, offset: 0, data: b"in the inode".to_vec() });
-    number(&fs, Call::Fsync { fd: small });
-    number(&fs, Call::Pwrite { fd: sealed, offset: 0, data: vec![1; 5 * BLOCK] });
-    number(&fs, Call::Fallocate { fd: sealed, mode: Mode::SEAL, offset: 0, len: i64::MAX });
-    number(&fs, Call::Pwrite { fd: sparse, offset: 7 * BLOCK as i64, data: vec![2; 2 * BLOCK] });
-    number(&fs, Call::Fallocate { fd: sparse, mode: Mode::ALLOCATE, offset: 0, len: 2 * BLOCK as i64 });
-    number(&fs, Call::Clone { from: sparse, to: clone });
-    number(&fs, Call::SetXattr { name: "sparse".into(), key: "user.k".into(), value: vec![3; 50] });
-    number(&fs, Call::Link { from: "small".into(), to: "other".into() });
-    number(&fs, Call::Mkdir { name: "dir".into(), mode: 0o755 });
-    number(&fs, Call::Mkdir { name: "dir/sub".into(), mode: 0o755 });
-    number(&fs, Call::Rename { from: "other".into(), to: "dir/sub/other".into(), exchange: false });
-    number(&fs, Call::Symlink { target: "dir/sub".into(), name: "link".into() });
-    number(&fs, Call::Fsync { fd: clone });
-    number(&fs, Call::Rename { from: "dir/sub".into(), to: "sub".into(), exchange: false });
-    number(&fs, Call::Mkfifo { name: "dir/fifo".into() });
-    number(&fs, Call::Fsync { fd: clone });
-    drop(fs);
-    disk.lock().unwrap().bytes().to_vec()
-}
-
-/// Opens an image or is refused, uses it, and leaves it consistent. True if it could be opened.
+/// Opens an image or is refused, and makes a few calls, which are the same for all images.
 fn opened(bytes: &[u8]) -> bool {
-    let mut disk = MemoryDisk::from_bytes(bytes.to_vec());
-    let report = check(&mut disk);
-    let disk = std::sync::Arc::new(std::sync::Mutex::new(disk));
-    let fs = match Fs::mount(Box::new(disk.clone()), 1 << 16, false) {
-        Ok(fs) => fs,
-        Err(error) => {
-            assert!(
-                report.is_err() || report.is_ok_and(|report| !report.findings.is_empty()),
-                "fsck is silent: {error}"
-            );
-            return false;
-        }
-    };
-    for name in ["small", "sealed", "sparse", "clone", "sub/other", "link/other", "dir/../sub/new", "new"] {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-        let open = Call::Open { name: name.into(), flags, mode: 0o600 };
-        let Ok(Reply::Number(fd)) = fs.call(Caller::Privileged, &open) else { continue };
-        let fd = fd as Fd;
-        let _ = fs.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: 1 << 16 });
-        let _ = fs.call(Caller::Privileged, &Call::Pwrite { fd, offset: 100, data: vec![9; BLOCK] });
-        let _ = fs.call(Caller::Privileged, &Call::Ftruncate { fd, size: 3000 });
-        let _ = fs.call(Caller::Privileged, &Call::Seek { fd, offset: 0, whence: Whence::Hole });
-        let _ = fs.call(Caller::Privileged, &Call::Fsync { fd });
-    }
-    for call in [
-        Call::Unlink { name: "clone".into() },
-        Call::Rename { from: "sub".into(), to: "dir/sub".into(), exchange: false },
-        Call::Rename { from: "dir".into(), to: "dir/sub/dir".into(), exchange: false },
-        Call::Rename { from: "dir/sub".into(), to: "dir".into(), exchange: true },
-        Call::Unlink { name: "dir/fifo".into() },
-        Call::Rmdir { name: "dir".into() },
-        Call::Mkdir { name: "dir/sub/new".into(), mode: 0o755 },
-    ] {
-        let _ = fs.call(Caller::Privileged, &call);
-    }
-    let _ = fs.unmount();
-    let mut disk = MemoryDisk::from_bytes(disk.lock().unwrap().bytes().to_vec());
-    let after = check(&mut disk).unwrap();
-    // Only a copy of the superblock can be wrong in an image that was opened.
-    let other = after
-        .findings
-        .iter()
-        .find(|finding| !finding.place.starts_with("block 0") && !finding.place.starts_with("block 1"));
-    assert_eq!(other, None);
-    true
+    let mut random = fastrand::Rng::with_seed(3);
+    let calls: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(24).collect();
+    survives(bytes.to_vec(), &mut Choices::new(&calls))
 }
 
-fn field(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
-}
-
-/// Where the transactions of area 0 are.
-fn records(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
-    let area = 2 * BLOCK;
-    let mut at = area + BLOCK + (field(bytes, area + SNAPSHOT_LEN) as usize).next_multiple_of(BLOCK);
-    let mut records = Vec::new();
-    while bytes[at..].starts_with(b"IOMAPLOG") {
-        let end = at + RECORD_HEADER + field(bytes, at + RECORD_LEN) as usize;
-        records.push(at..end);
-        at = end.next_multiple_of(BLOCK);
-    }
-    assert!(records.len() >= 3, "{} transactions", records.len());
-    records
-}
-
-/// Makes the checksum of a transaction right again.
-fn sign(bytes: &mut [u8], record: &std::ops::Range<usize>) {
-    let header = crc32c::crc32c(&bytes[record.start..record.start + RECORD_HEADER - 4]);
-    let sum = crc32c::crc32c_append(header, &bytes[record.start + RECORD_HEADER..record.end]);
-    bytes[record.start + RECORD_HEADER - 4..][..4].copy_from_slice(&sum.to_le_bytes());
-}
+/// The area that is current in the image of these tests.
+const FIRST: usize = 2 * BLOCK;
 
 #[test]
 fn the_image_itself() {
     let bytes = image();
     assert_eq!(check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings, []);
     assert!(opened(&bytes));
-    records(&bytes);
+    assert!(records(&bytes, FIRST).len() >= 3);
 }
 
 /// One bit of the metadata is noticed wherever it is used, and never matters where it is not.
@@ -153,17 +41,17 @@ fn flipped_bits() {
     }
     assert!(refused > 0);
     // Every byte of a transaction but the last, which could be one that never became whole.
-    for record in &records(&bytes)[..2] {
+    for record in &records(&bytes, FIRST)[..2] {
         for at in record.clone() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
             assert!(!opened(&damaged), "byte {} of the transaction at {}", at - record.start, record.start);
         }
     }
-    for at in (0..AREA_HEADER).map(|at| 2 * BLOCK + at) {
+    for at in FIRST..FIRST + AREA_HEADER {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x10;
-        assert!(!opened(&damaged), "byte {at}");
+        assert!(!opened(&damaged), "byte {}", at - FIRST);
     }
 }
 
@@ -180,7 +68,7 @@ fn truncated() {
 fn forged() {
     let bytes = image();
     let mut random = fastrand::Rng::with_seed(2);
-    let records = records(&bytes);
+    let records = records(&bytes, FIRST);
     let mut count = [0; 2];
     for _ in 0..6000 {
         let mut forged = bytes.clone();
@@ -192,16 +80,12 @@ fn forged() {
         sign(&mut forged, record);
         count[usize::from(opened(&forged))] += 1;
     }
-    let area = 2 * BLOCK;
-    let len = field(&bytes, area + SNAPSHOT_LEN) as usize;
-    for at in 0..len {
+    let snapshot = &bytes[FIRST + BLOCK..][..field(&bytes, FIRST + SNAPSHOT_LEN) as usize];
+    for at in 0..snapshot.len() {
         for value in [0, 1, 0x7f, 0x80, 0xff] {
-            let mut forged = bytes.clone();
-            forged[area + BLOCK + at] = value;
-            let sum = crc32c::crc32c(&forged[area + BLOCK..area + BLOCK + len]);
-            forged[area + SNAPSHOT_CHECKSUM..][..4].copy_from_slice(&sum.to_le_bytes());
-            let sum = crc32c::crc32c(&forged[area..area + AREA_HEADER - 4]);
-            forged[area + AREA_HEADER - 4..][..4].copy_from_slice(&sum.to_le_bytes());
+            let (mut forged, mut snapshot) = (bytes.clone(), snapshot.to_vec());
+            snapshot[at] = value;
+            put_snapshot(&mut forged, FIRST, &snapshot);
             count[usize::from(opened(&forged))] += 1;
         }
     }
@@ -212,7 +96,7 @@ fn forged() {
 #[test]
 fn spliced() {
     let bytes = image();
-    let records = records(&bytes);
+    let records = records(&bytes, FIRST);
     let span = |record: &std::ops::Range<usize>| record.start..record.end.next_multiple_of(BLOCK);
     // Left out.
     let mut spliced = bytes.clone();
@@ -233,4 +117,128 @@ fn spliced() {
         forged[last.start + RECORD_LEN..][..8].copy_from_slice(&len.to_le_bytes());
         opened(&forged);
     }
+}
+
+/// The same for recipes of every kind, of which the fuzzer tries more.
+#[test]
+fn recipes() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut count = [0; 2];
+    for _ in 0..1500 {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(80).collect();
+        let mut choices = Choices::new(&bytes);
+        count[usize::from(survives(recipe(&mut choices), &mut choices))] += 1;
+    }
+    assert!(count.iter().all(|count| *count > 300), "{count:?} refused and opened");
+}
+
+fn mounted(bytes: Vec<u8>) -> (Fs, std::sync::Arc<std::sync::Mutex<MemoryDisk>>) {
+    let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::from_bytes(bytes)));
+    (Fs::mount(Box::new(disk.clone()), 1 << 16, false).unwrap(), disk)
+}
+
+/// Numbers from which nothing can count on.
+#[test]
+fn numbers_at_their_ends() {
+    let bytes = empty();
+    for (copy, other) in [(u64::MAX, u64::MAX - 1), (u64::MAX, 0), (0, u64::MAX)] {
+        let mut forged = bytes.clone();
+        put_field(&mut forged, 0, SEQUENCE, copy);
+        put_field(&mut forged, BLOCK, SEQUENCE, other);
+        opened(&forged);
+    }
+    for generation in [u64::MAX, u64::MAX - 1, 1 << 63] {
+        let mut forged = bytes.clone();
+        put_field(&mut forged, FIRST, GENERATION, generation);
+        assert!(!opened(&forged), "generation {generation}");
+    }
+    // A snapshot begins with the next inode, here a byte, and with the time.
+    let snapshot = &bytes[FIRST + BLOCK..][..field(&bytes, FIRST + SNAPSHOT_LEN) as usize];
+    for time in [u128::MAX, u128::MAX - 1] {
+        let (mut forged, mut snapshot) = (bytes.clone(), snapshot.to_vec());
+        snapshot.splice(2..3, varint(time));
+        put_snapshot(&mut forged, FIRST, &snapshot);
+        assert!(!opened(&forged), "{time:#x}");
+    }
+}
+
+/// What a call made of a file, or of the storage, can be mounted again.
+#[test]
+fn as_large_as_can_be() {
+    let number = |fs: &Fs, call| match fs.call(Caller::Privileged, &call) {
+        Ok(Reply::Number(number)) => number,
+        other => panic!("{call}: {other:?}"),
+    };
+    let create = || Call::Open { name: "new".into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 };
+    let (last, block) = (i64::MAX - (BLOCK as i64 - 1), BLOCK as i64);
+    let clean = |disk: &std::sync::Mutex<MemoryDisk>| {
+        let bytes = disk.lock().unwrap().bytes().to_vec();
+        assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+    };
+    for size in [i64::MAX, last + 1, last] {
+        let (fs, disk) = mounted(empty());
+        let fd = number(&fs, create()) as Fd;
+        number(&fs, Call::Ftruncate { fd, size });
+        number(&fs, Call::Fsync { fd });
+        clean(&disk);
+    }
+    // Blocks beyond the size can only be moved as far as blocks go.
+    let (fs, disk) = mounted(empty());
+    let fd = number(&fs, create()) as Fd;
+    number(&fs, Call::Ftruncate { fd, size: block });
+    number(&fs, Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: last - block, len: 2 * block - 1 });
+    let insert = Call::Fallocate { fd, mode: Mode::INSERT_RANGE, offset: 0, len: block };
+    assert_eq!(fs.call(Caller::Privileged, &insert), Err(Errno::EINVAL));
+    clean(&disk);
+    for size in [0, i64::MAX, 40 * block] {
+        let (fs, disk) = mounted(empty());
+        assert_eq!(fs.call(Caller::Privileged, &Call::Shrink { size }), Err(Errno::EINVAL), "{size}");
+        clean(&disk);
+    }
+}
+
+/// What can be asked for, though a kernel would not let it through, leaves an image that can be mounted again.
+#[test]
+fn what_no_file_has() {
+    let (fs, disk) = mounted(empty());
+    let (root, place) = (Caller::Privileged.credentials(), (Fs::ROOT, &b"new"[..]));
+    assert_eq!(fs.set_xattr(root, Fs::ROOT, b"user.\0", b"", 0), Err(Errno::EINVAL));
+    assert_eq!(fs.symlink(root, b"a\0b", place), Err(Errno::EINVAL));
+    let fifo = fs.mknod(root, place, Kind::Fifo, 0o600, 5).unwrap();
+    assert_eq!(fifo.rdev, 0);
+    let fifo = fs.open(root, fifo.ino, OFlag::O_RDWR).unwrap();
+    let (_, file) = fs.create(root, (Fs::ROOT, b"file"), OFlag::O_RDWR, 0o600).unwrap();
+    fs.write(root, file, 0, b"data").unwrap();
+    let exchange = Call::Exchange { one: fifo, other: file };
+    assert_eq!(fs.call(Caller::Privileged, &exchange), Err(Errno::EINVAL));
+    fs.unmount().unwrap();
+    let bytes = disk.lock().unwrap().bytes().to_vec();
+    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+}
+
+/// After the storage was shrunk the log has nothing from before, when it reached farther.
+#[test]
+fn shrunk() {
+    let (fs, disk) = mounted(empty());
+    let call = |call: Call| match fs.call(Caller::Privileged, &call) {
+        Ok(Reply::Number(number)) => number,
+        other => panic!("{call}: {other:?}"),
+    };
+    let create = |name: &str, blocks: usize| {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+        let fd = call(Call::Open { name: name.into(), flags, mode: 0o600 }) as Fd;
+        call(Call::Pwrite { fd, offset: 0, data: vec![7; blocks * BLOCK] });
+        call(Call::Fsync { fd });
+        call(Call::Close { fd });
+    };
+    create("first", 10);
+    create("last", 2);
+    call(Call::Unlink { name: "first".into() });
+    call(Call::Cycle);
+    call(Call::Shrink { size: 4 * BLOCK as i64 });
+    call(Call::Cycle);
+    assert_eq!(fs.space().blocks, 4);
+    drop(fs);
+    let bytes = disk.lock().unwrap().bytes().to_vec();
+    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
 }
