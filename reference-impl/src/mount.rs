@@ -22,7 +22,7 @@ pub(crate) struct Mount {
     /// Stay in the foreground; the first Ctrl-C unmounts
     #[arg(long, short)]
     foreground: bool,
-    /// Nothing may be changed
+    /// Nothing can be changed
     #[arg(long)]
     read_only: bool,
     /// Let other users in, as far as mode bits permit; for others than root
