@@ -44,7 +44,7 @@ enum Command {
     Fsck(Fsck),
     /// Mounts an image through FUSE
     ///
-    /// Serves it until it is unmounted, by umount(8) or `fusermount3 -u`.
+    /// Serves it until it is unmounted, by umount(8) or fusermount3(1).
     /// Ordinary users can mount on directories that they own.
     Mount(mount::Mount),
     /// Seals files on a mounted reference

@@ -1,6 +1,6 @@
 //! The command `iomap-reference mount`: serves an image until it is unmounted.
 
-use iomap_reference::{Fs, MountOptions};
+use iomap_reference::{Call, Caller, Fs, MountOptions};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -32,6 +32,10 @@ pub(crate) struct Mount {
     /// Let whoever mounts it seal and unseal without CAP_LINUX_IMMUTABLE
     #[arg(long)]
     owner_seals: bool,
+    /// Move files to other places so often, but for sealed ones, as
+    /// defragmentation and garbage collection do
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    move_every: Option<u64>,
     /// How much data stays in memory at most, with K, M or G
     #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::mkfs::bytes)]
     cache: u64,
@@ -61,11 +65,11 @@ pub(crate) fn run(args: &Mount) -> Result<(), String> {
         nix::unistd::daemon(false, false).map_err(|e| format!("going to the background: {e}"))?;
     }
     let mut unmounter = session.unmount_callable();
-    let committed = fs.clone();
+    let (served, chores) = (fs.clone(), chores(args));
     // It ends with the process.
     std::thread::spawn(move || {
         let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC);
-        keep(&committed, watched.ok(), || unmounter.unmount());
+        keep(&served, chores, watched.ok(), || unmounter.unmount());
     });
     let served = session.run();
     let committed = if args.read_only { Ok(()) } else { fs.unmount() };
@@ -73,13 +77,33 @@ pub(crate) fn run(args: &Mount) -> Result<(), String> {
     committed.map_err(|errno| format!("{image}: the last changes are not on storage: {}", errno.desc()))
 }
 
-/// Makes everything durable now and then, and unmounts at a signal.
-fn keep(fs: &Fs, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Result<()>) {
-    let mut last = Instant::now();
+/// What is done again and again.
+struct Chore {
+    every: Duration,
+    next: Instant,
+    act: fn(&Fs),
+}
+
+impl Chore {
+    fn new(every: Duration, act: fn(&Fs)) -> Self {
+        Self { every, next: Instant::now() + every, act }
+    }
+}
+
+fn chores(args: &Mount) -> Vec<Chore> {
+    // The file system remembers an error, and every later sync fails with it.
+    let commit = Chore::new(INTERVAL, |fs| _ = fs.commit());
+    let mover = |every| Chore::new(Duration::from_secs(every), |fs| _ = fs.call(Caller::Privileged, &Call::Collect));
+    if args.read_only { Vec::new() } else { [Some(commit), args.move_every.map(mover)].into_iter().flatten().collect() }
+}
+
+/// Does the chores, and unmounts at a signal.
+fn keep(fs: &Fs, mut chores: Vec<Chore>, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Result<()>) {
     loop {
         let mut watched: Vec<PollFd> = signals.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
-        let left = INTERVAL.saturating_sub(last.elapsed());
-        match poll(&mut watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+        let next = chores.iter().map(|chore| chore.next.saturating_duration_since(Instant::now())).min();
+        let timeout = next.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        match poll(&mut watched, timeout) {
             Ok(0) | Err(Errno::EINTR) => (),
             Ok(_) => {
                 let _ = signals.as_ref().map(SignalFd::read_signal);
@@ -89,10 +113,9 @@ fn keep(fs: &Fs, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Res
             }
             Err(_) => return,
         }
-        if last.elapsed() >= INTERVAL {
-            // The file system remembers an error, and every later sync fails with it.
-            let _ = fs.commit();
-            last = Instant::now();
+        for chore in chores.iter_mut().filter(|chore| chore.next <= Instant::now()) {
+            (chore.act)(fs);
+            chore.next = Instant::now() + chore.every;
         }
     }
 }

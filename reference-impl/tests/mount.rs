@@ -139,6 +139,27 @@ PATH=/nowhere try $R mount disk m";
     }
 }
 
+/// What is not sealed moves; what is stays, and an agent finds it where it was.
+#[test]
+fn a_mover() {
+    let script = "
+$R mkfs --size 8M disk >/dev/null
+$R mount --move-every 1 disk m
+for name in sealed loose; do head -c 4096 /dev/zero | tr '\\0' ${name:0:1} > m/$name; echo the $name file >> m/$name; done
+sync m/sealed m/loose
+$R seal m/sealed
+places() { grep --only-matching --byte-offset --text \"the $1 file\" disk; }
+before=$(places sealed)
+# Where it was its data stays, until somebody else needs the place.
+until [ $(places loose | wc -l) -gt 1 ]; do :; done
+[ \"$before\" = \"$(places sealed)\" ] && echo in place
+tail -c 15 m/loose
+umount m";
+    if let Some(text) = transcript(script) {
+        insta::assert_snapshot!("mover", text);
+    }
+}
+
 /// Through fusermount3, on an image and a directory of one's own.
 #[test]
 fn an_ordinary_user() {
