@@ -113,7 +113,12 @@ impl Daemon {
                 if !mode.changes_state() {
                     return Err(Errno::ENOTTY);
                 }
-                self.fs.fallocate(who, fd, mode, args.offset, args.len).map(done)
+                let result = match args.mapped {
+                    0 => self.fs.fallocate(who, fd, mode, args.offset, args.len),
+                    1 => self.fs.fallocate_mapped(who, fd, mode, args.offset, args.len),
+                    _ => Err(Errno::EINVAL),
+                };
+                result.map(done)
             }
             ioctl::GET_XATTR | ioctl::IOMAP_IOC_FSGETXATTR => {
                 let xflags = self.fs.xflags(who, fd)?;

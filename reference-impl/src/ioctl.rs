@@ -13,8 +13,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub(crate) struct FallocateArgs {
     pub(crate) mode: u32,
-    /// 0.
-    pub(crate) reserved: u32,
+    /// 1 if the caller has the file mapped, which a daemon is not told, or else 0.
+    pub(crate) mapped: u32,
     pub(crate) offset: i64,
     pub(crate) len: i64,
 }
@@ -53,7 +53,15 @@ mod calls {
 /// fallocate(2) on a mounted reference, with a mode that seals or unseals. Fails with ENOTTY elsewhere, and as the page
 /// says.
 pub fn fallocate(file: impl AsFd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
-    let args = FallocateArgs { mode: mode.0, reserved: 0, offset, len };
+    change(file, FallocateArgs { mode: mode.0, mapped: 0, offset, len })
+}
+
+/// The same for a caller that has the file mapped, and says so.
+pub fn fallocate_mapped(file: impl AsFd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
+    change(file, FallocateArgs { mode: mode.0, mapped: 1, offset, len })
+}
+
+fn change(file: impl AsFd, args: FallocateArgs) -> Result<(), Errno> {
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     #[expect(unsafe_code)]
     unsafe { calls::fallocate(file.as_fd().as_raw_fd(), &args) }.map(|_| ())

@@ -225,6 +225,16 @@ impl Fs {
         self.state().fallocate(who, fd, mode, offset, len)
     }
 
+    /// fallocate(2) by a caller that has the file mapped, for a daemon, which knows of no other mappings.
+    pub fn fallocate_mapped(&self, who: &Credentials, fd: Fd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
+        let mut state = self.state();
+        let ino = state.descriptor(fd)?.ino;
+        state.held_mut(ino).mappings += 1;
+        let result = state.fallocate(who, fd, mode, offset, len);
+        state.held_mut(ino).mappings -= 1;
+        result
+    }
+
     /// copy_file_range(2). Each file goes with its offset.
     pub fn copy_range(&self, who: &Credentials, from: (Fd, i64), to: (Fd, i64), len: usize) -> Result<usize, Errno> {
         self.state().copy_range(who, from, to, len)

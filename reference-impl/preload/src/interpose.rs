@@ -1,12 +1,14 @@
 //! The functions of libc that a preloaded library replaces.
 #![expect(unsafe_code, reason = "the edge to the program and to libc")]
 
+use crate::mount::Mounted;
 use crate::shim::{descriptor, is_mapped, name, shim};
 use iomap_reference::{BLOCK, Call, Fd, Mode, Stat};
 use libc::{c_char, c_int, c_uint, c_ulong, c_void, mode_t, off_t, size_t, ssize_t};
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::LazyLock;
 
 /// From <linux/fs.h>.
@@ -76,9 +78,15 @@ interpose! {
     [truncate, truncate64](path: *const c_char, size: off_t) -> c_int =
         named(path).map(|name| shim().number(&Call::Truncate { name, size }));
     [fallocate, fallocate64](fd: c_int, mode: c_int, offset: off_t, len: off_t) -> c_int =
-        descriptor(fd).map(|fd| shim().number(&Call::Fallocate { fd, mode: Mode(mode as u32), offset, len }));
+        match descriptor(fd) {
+            Some(fd) => Some(shim().number(&Call::Fallocate { fd, mode: Mode(mode as u32), offset, len })),
+            None => change(fd, Mode(mode as u32), offset, len),
+        };
     [ioctl](fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int =
-        descriptor(fd).map(|fd| control(fd, request, argument));
+        match descriptor(fd) {
+            Some(fd) => Some(control(fd, request, argument)),
+            None => attributes(fd, request, argument),
+        };
     [copy_file_range](
         from: c_int, from_offset: *mut off_t, to: c_int, to_offset: *mut off_t, len: size_t, flags: c_uint
     ) -> ssize_t =
@@ -171,16 +179,15 @@ unsafe fn fill(buffer: *mut c_void, data: Result<Vec<u8>, Errno>) -> Result<i64,
 }
 
 unsafe fn control(fd: Fd, request: c_ulong, argument: *mut c_void) -> Result<i64, Errno> {
-    // SAFETY: the argument of these two is a struct fsxattr; the others do not use it.
-    let attributes = || unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT);
     match request {
         FS_IOC_FSGETXATTR => {
             let xflags = shim().number(&Call::GetXflags { fd })?;
-            *attributes()? = [xflags as u32, 0, 0, 0, 0, 0, 0];
-            Ok(0)
+            // SAFETY: the argument is a struct fsxattr.
+            unsafe { answer(argument, xflags as u32) }
         }
         FS_IOC_FSSETXATTR => {
-            let set = attributes()?[0];
+            // SAFETY: the argument is a struct fsxattr.
+            let set = unsafe { asked(argument) }?;
             shim().number(&Call::ChangeXflags { fd, set, clear: !set })
         }
         FICLONE => {
@@ -189,6 +196,48 @@ unsafe fn control(fd: Fd, request: c_ulong, argument: *mut c_void) -> Result<i64
         }
         _ => Err(Errno::ENOTTY),
     }
+}
+
+/// fallocate(2) with a mode that seals or unseals, on a mounted reference.
+unsafe fn change(fd: c_int, mode: Mode, offset: off_t, len: off_t) -> Option<Result<i64, Errno>> {
+    if !mode.changes_state() {
+        return None;
+    }
+    // SAFETY: it is the program's own descriptor.
+    unsafe { mounted(fd) }.map(|file| file.change(mode, offset, len).map(|()| 0))
+}
+
+/// ioctl(2) on the flags of a file on a mounted reference.
+unsafe fn attributes(fd: c_int, request: c_ulong, argument: *mut c_void) -> Option<Result<i64, Errno>> {
+    if !matches!(request, FS_IOC_FSGETXATTR | FS_IOC_FSSETXATTR) {
+        return None;
+    }
+    // SAFETY: it is the program's own descriptor, and the argument of both is a struct fsxattr.
+    unsafe {
+        mounted(fd).map(|file| match request {
+            FS_IOC_FSGETXATTR => answer(argument, file.xflags),
+            _ => asked(argument).and_then(|xflags| file.set_xflags(xflags)).map(|()| 0),
+        })
+    }
+}
+
+unsafe fn mounted<'program>(fd: c_int) -> Option<Mounted<'program>> {
+    // Numbers below 0 are no descriptors, and BorrowedFd does not take them.
+    // SAFETY: the program keeps its descriptor open during the call.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) }).and_then(Mounted::find)
+}
+
+/// Fills in what FS_IOC_FSGETXATTR returns.
+unsafe fn answer(argument: *mut c_void, xflags: u32) -> Result<i64, Errno> {
+    // SAFETY: the program's struct fsxattr is there, or nothing.
+    *unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT)? = [xflags, 0, 0, 0, 0, 0, 0];
+    Ok(0)
+}
+
+/// The flags that FS_IOC_FSSETXATTR is to set.
+unsafe fn asked(argument: *mut c_void) -> Result<u32, Errno> {
+    // SAFETY: the program's struct fsxattr is there, or nothing.
+    unsafe { argument.cast::<FsXattr>().as_ref() }.map(|attributes| attributes[0]).ok_or(Errno::EFAULT)
 }
 
 unsafe fn show(stat: &Stat, result: *mut libc::stat) -> i64 {

@@ -1,112 +1,19 @@
 //! The C programs of the pages compile, and print what the pages show.
 
-use iomap_spec::load;
-use iomap_spec::model::Block;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
+mod programs;
 
-/// Names below this are the model's.
-const PREFIX: &str = "/iomap";
-
-/// A complete program, and a terminal on which it was run.
-struct Example {
-    name: String,
-    source: String,
-    console: String,
-}
-
-/// Every complete program in a page, with the console that follows it and gives it its name. Other C is a fragment.
-fn examples() -> Vec<Example> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man");
-    let spec = load(&pages).unwrap_or_else(|findings| panic!("{}", findings[0]));
-    let blocks = spec.pages.iter().flat_map(|page| &page.sections).flat_map(|section| &section.blocks);
-    let code: Vec<(&str, &String)> = blocks
-        .filter_map(|block| match block {
-            Block::Code { text, language, .. } => Some((language.as_str(), text)),
-            _ => None,
-        })
-        .collect();
-    let programs = (0..code.len()).filter(|at| code[*at].0 == "c" && code[*at].1.contains("int main("));
-    let found: Vec<Example> = programs
-        .map(|at| match code.get(at + 1) {
-            Some(("console", console)) => Example {
-                name: console.strip_prefix("$ ./").and_then(|run| run.split(' ').next()).unwrap_or_default().to_owned(),
-                source: format!("{}\n", code[at].1),
-                console: format!("{console}\n"),
-            },
-            _ => panic!("no console follows this program:\n{}", code[at].1),
-        })
-        .collect();
-    assert!(!found.is_empty(), "no programs in {}", pages.display());
-    found
-}
-
-/// A directory with the program; `None`, with a note, if there is no compiler.
-fn compile(name: &str, source: &str) -> Option<TempDir> {
-    let dir = tempfile::tempdir().expect("a temporary directory can be made");
-    std::fs::write(dir.path().join(name).with_extension("c"), source).expect("it can be written to");
-    let mut cc = Command::new("cc");
-    cc.args(["-Wall", "-Wextra", "-Werror", "-o", name]).arg(format!("{name}.c")).current_dir(&dir);
-    match cc.output() {
-        Ok(output) => {
-            assert!(output.status.success(), "{name}.c:\n{}", String::from_utf8_lossy(&output.stderr));
-            Some(dir)
-        }
-        Err(error) => {
-            let required = std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-            assert!(!required, "cc is required but cannot be run: {error}");
-            eprintln!("not tested, cc cannot be run: {error}");
-            None
-        }
-    }
-}
-
-/// The library. Cargo builds it for this test, and puts it beside this test.
-fn library() -> PathBuf {
-    let path = std::env::current_exe().expect("this test has a path").with_file_name("libiomap_preload.so");
-    assert!(path.is_file(), "{} is missing", path.display());
-    path
-}
-
-/// Where files below the prefix come from.
-#[derive(Clone, Copy, PartialEq)]
-enum Files {
-    Reference,
-    ReferenceUnprivileged,
-    Kernel,
-}
-
-/// What a command line prints, errors last, and whether it succeeds.
-fn run(dir: &TempDir, line: &str, files: Files) -> (String, bool) {
-    let mut words = line.split(' ');
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).current_dir(dir).env_remove("LD_PRELOAD");
-    if files != Files::Kernel {
-        command.env("LD_PRELOAD", library()).env("IOMAP_REFERENCE", PREFIX);
-    }
-    if files == Files::ReferenceUnprivileged {
-        command.env("IOMAP_REFERENCE_UNPRIVILEGED", "1");
-    }
-    let output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
-    (String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(), output.status.success())
-}
-
-/// A console as the page would show it, or what is wrong.
-fn transcript(dir: &TempDir, console: &str, files: Files) -> String {
-    let lines = console.lines().filter_map(|line| line.strip_prefix("$ "));
-    let shown = lines.map(|line| {
-        let (output, success) = run(dir, line, files);
-        format!("$ {line}\n{output}{}", if success { "" } else { "(failed)\n" })
-    });
-    shown.collect()
-}
+use programs::{Files, PREFIX, compile, example, examples, run, transcript};
 
 #[test]
 fn examples_print_what_the_page_shows() {
     for example in examples() {
         let Some(dir) = compile(&example.name, &example.source) else { return };
-        assert_eq!(transcript(&dir, &example.console, Files::Reference), example.console, "{}", example.name);
+        assert_eq!(
+            transcript(&example.console, |line| run(&dir, line, Files::InProcess)),
+            example.console,
+            "{}",
+            example.name
+        );
     }
 }
 
@@ -118,7 +25,10 @@ fn commands_on_kernel_files_need_no_library() {
     for example in examples() {
         for line in example.console.lines().filter(is_of_kernel) {
             let Some(dir) = compile(&example.name, &example.source) else { return };
-            assert_eq!(transcript(&dir, line, Files::Kernel), transcript(&dir, line, Files::Reference));
+            let command = line.trim_start_matches("$ ");
+            let kernel = run(&dir, command, Files::Kernel);
+            assert_eq!(run(&dir, command, Files::InProcess), kernel);
+            assert_eq!(run(&dir, command, Files::Mounted), kernel);
             count += 1;
         }
     }
@@ -127,9 +37,9 @@ fn commands_on_kernel_files_need_no_library() {
 
 #[test]
 fn detection_without_privilege() {
-    let example = examples().into_iter().find(|example| example.name == "detect").expect("the page detects support");
+    let example = example("detect");
     let Some(dir) = compile(&example.name, &example.source) else { return };
-    let (output, success) = run(&dir, "./detect /iomap/scratch", Files::ReferenceUnprivileged);
+    let (output, success) = run(&dir, "./detect /iomap/scratch", Files::InProcessUnprivileged);
     assert_eq!(output, "sealing is offered, but not to you\nthis file is not sealed\n");
     assert!(success);
 }
@@ -140,14 +50,16 @@ fn ordinary_files_are_all_alike() {
     let Some(dir) = compile("ordinary", include_str!("ordinary.c")) else { return };
     let kernel = run(&dir, &format!("./ordinary {}", dir.path().display()), Files::Kernel);
     assert!(kernel.1, "{}", kernel.0);
-    assert_eq!(run(&dir, &format!("./ordinary {}", dir.path().display()), Files::Reference), kernel);
-    assert_eq!(run(&dir, &format!("./ordinary {PREFIX}"), Files::Reference), kernel);
+    for files in [Files::InProcess, Files::Mounted] {
+        assert_eq!(run(&dir, &format!("./ordinary {}", dir.path().display()), files), kernel);
+    }
+    assert_eq!(run(&dir, &format!("./ordinary {PREFIX}"), Files::InProcess), kernel);
 }
 
 #[test]
 fn where_both_kinds_of_files_meet() {
     let Some(dir) = compile("borders", include_str!("borders.c")) else { return };
-    let (output, success) = run(&dir, "./borders /iomap/ours other", Files::Reference);
+    let (output, success) = run(&dir, "./borders /iomap/ours other", Files::InProcess);
     assert_eq!(
         output,
         "\
