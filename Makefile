@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fuzz fuzz-image matrix pages timings
+.PHONY: book corpus fresh fuzz fuzz-image matrix mutants pages timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -21,6 +21,12 @@ fresh:
 # The table of this kernel. Needs root and the mkfs programs.
 matrix:
 	cargo run --release --locked -- matrix
+
+# Whether the suite notices small changes of the reference: its rules, its allocator and its write path, as
+# .cargo/mutants.toml has them. Needs cargo-mutants, and half an hour.
+mutants:
+	mkdir -p target
+	cargo mutants --package iomap-reference --output target
 
 # The manual pages, in target/man.
 pages:

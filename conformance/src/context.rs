@@ -196,9 +196,13 @@ impl<'a> Context<'a> {
     /// Uses up the free space, to the last block.
     pub fn fill(&self) -> Result<(), Trouble> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let mut offset = 0;
+        // What is kept back for root and for metadata comes on top.
+        let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
         for step in [64 << 20, 1 << 20, 64 << 10, BLOCK_LEN] {
             loop {
+                if offset > limit {
+                    return Err(Trouble::Setup("allocation takes no space".into()));
+                }
                 let call = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: step };
                 match self.system.call(Caller::Privileged, &call) {
                     Ok(_) => offset += step,

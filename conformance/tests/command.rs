@@ -76,7 +76,7 @@ fn the_page_says_what_help_says() {
 }
 
 #[test]
-fn every_violation_is_killed() {
+fn the_audit_says_which_case_notices() {
     let output = conformance(&["audit"]);
     insta::assert_snapshot!("audit", text(&output));
     assert_eq!(output.status.code(), Some(0));

@@ -6,7 +6,7 @@ use crate::data::LARGEST;
 use crate::durability::errno;
 use crate::extents::{Extent, LAST_BLOCK, Run};
 use crate::fs::State;
-use crate::inode::{Ino, Kind};
+use crate::inode::{Ino, Inode, Kind};
 use crate::mode::Mode;
 use crate::rules::{Allocation, Op};
 use crate::store::BLOCK;
@@ -41,17 +41,7 @@ impl State {
             return self.guarded(who, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino));
         }
         self.guarded(who, ino, writable, Op::Fallocate(call), |fs| {
-            let file = fs.inode(ino);
-            match file.kind {
-                _ if !exclusive(mode) => return Err(Errno::EOPNOTSUPP),
-                _ if file.is_immutable() => return Err(Errno::EPERM),
-                _ if file.is_append_only() && mode.0 & !Mode::KEEP_SIZE.0 != 0 => return Err(Errno::EPERM),
-                _ if file.swap => return Err(Errno::ETXTBSY),
-                Kind::Fifo => return Err(Errno::ESPIPE),
-                Kind::Directory => return Err(Errno::EISDIR),
-                Kind::Regular => (),
-                _ => return Err(Errno::ENODEV),
-            }
+            possible(fs.inode(ino), mode)?;
             let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
             fs.drop_privileges(who, ino);
             fs.allocate(ino, mode, offset.unsigned_abs(), end.unsigned_abs())
@@ -63,7 +53,6 @@ impl State {
         self.spill(ino)?;
         let size = self.inode(ino).size;
         let (first, last) = (from / PAGE, to.div_ceil(PAGE));
-        let grows = !mode.contains(Mode::KEEP_SIZE);
         let aligned = from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE);
         match () {
             () if mode.contains(Mode::PUNCH_HOLE) => {
@@ -108,10 +97,10 @@ impl State {
             }
             () => self.fill(ino, first, last, false)?,
         }
-        let shrinks_nothing = mode.contains(Mode::PUNCH_HOLE) || mode.contains(Mode::UNSHARE_RANGE);
         let now = self.now();
         let file = self.inode_mut(ino);
-        if grows && !shrinks_nothing {
+        // PUNCH_HOLE comes with KEEP_SIZE only.
+        if !mode.contains(Mode::KEEP_SIZE) && !mode.contains(Mode::UNSHARE_RANGE) {
             file.size = file.size.max(to);
         }
         (file.mtime, file.ctime) = (now, now);
@@ -161,6 +150,20 @@ impl State {
     fn mapped(&self, ino: Ino, first: u64, last: u64) -> impl Iterator<Item = u64> + use<> {
         let runs: Vec<Run> = self.inode(ino).map.runs(first..last).collect();
         runs.into_iter().flat_map(|run| run.start..run.end())
+    }
+}
+
+/// What fallocate(2) does on no file of this kind.
+fn possible(file: &Inode, mode: Mode) -> Result<(), Errno> {
+    match file.kind {
+        _ if !exclusive(mode) => Err(Errno::EOPNOTSUPP),
+        _ if file.is_immutable() => Err(Errno::EPERM),
+        _ if file.is_append_only() && mode.0 & !Mode::KEEP_SIZE.0 != 0 => Err(Errno::EPERM),
+        _ if file.swap => Err(Errno::ETXTBSY),
+        Kind::Fifo => Err(Errno::ESPIPE),
+        Kind::Directory => Err(Errno::EISDIR),
+        Kind::Regular => Ok(()),
+        _ => Err(Errno::ENODEV),
     }
 }
 

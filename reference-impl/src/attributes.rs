@@ -46,8 +46,7 @@ impl State {
             file.xflags = new & !(XFLAG_SEALED | XFLAG_IMMUTABLE | XFLAG_APPEND);
             file.ctime = now;
             // Only a broken rule lets a request through that changes the state.
-            let asked = if (old ^ new) & XFLAG_SEALED != 0 { new & XFLAG_SEALED != 0 } else { file.sealed };
-            file.sealed = asked && !drops_state;
+            file.sealed = new & XFLAG_SEALED != 0 && !drops_state;
             Ok(())
         })
     }

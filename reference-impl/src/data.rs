@@ -104,8 +104,9 @@ impl State {
         let (size, sealed) = (file.size, file.sealed);
         let at = if append { size } else { asked };
         let op = Op::Write { offset: at, len: data.len() as u64, append };
-        if sealed && self.has(Quirk::ShortWrite) && at < size && at + data.len() as u64 > size {
-            return self.write_at(descriptor.ino, at, &data[..(size - at) as usize]);
+        let inside = &data[..size.saturating_sub(at).min(data.len() as u64) as usize];
+        if sealed && self.has(Quirk::ShortWrite) && !inside.is_empty() {
+            return self.write_at(descriptor.ino, at, inside);
         }
         let count = self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
             aligned(&descriptor, at, data.len())?;
@@ -117,12 +118,10 @@ impl State {
         Ok(count)
     }
 
-    /// Writes on behalf of somebody, through a descriptor.
+    /// Writes on behalf of somebody, through a descriptor. There is something to write: of 0 bytes the rules dispose.
     fn write_for(&mut self, who: &Credentials, descriptor: &Descriptor, at: u64, data: &[u8]) -> Result<usize, Errno> {
         let count = self.write_at(descriptor.ino, at, data)?;
-        if count > 0 {
-            self.drop_privileges(who, descriptor.ino);
-        }
+        self.drop_privileges(who, descriptor.ino);
         if descriptor.synchronous() {
             self.commit()?;
         }
@@ -341,9 +340,8 @@ impl State {
                 return Ok(data.len());
             }
             if shares(fs) {
-                let (from, to) = (from_offset / BLOCK as u64 * BLOCK as u64, to_offset / BLOCK as u64 * BLOCK as u64);
                 let (source, target, len) = (source.ino, target.ino, data.len() as u64);
-                fs.share(&Shared { source, from, target, to, len })?;
+                fs.share(&Shared { source, from: from_offset, target, to: to_offset, len })?;
                 return Ok(data.len());
             }
             fs.write_for(who, &target, to_offset, &data)

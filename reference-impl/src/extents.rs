@@ -48,6 +48,20 @@ impl Run {
     pub(crate) fn addresses(&self) -> Range<Address> {
         self.address..self.address + self.count as Address
     }
+
+    /// A run of the log lies in the change that it belongs to, and on the storage. Fails with what is wrong with it.
+    fn check(&self, range: &Range<u64>, storage: usize) -> Result<(), String> {
+        let blocks = self.start.checked_add(self.count).filter(|end| self.count > 0 && *end <= LAST_BLOCK + 1);
+        let end = blocks.ok_or_else(|| format!("{} blocks from block {} of the file", self.count, self.start))?;
+        if self.start < range.start || end > range.end {
+            return Err(format!("blocks {}..{end} outside the change of {range:?}", self.start));
+        }
+        if self.count > storage as u64 || self.address > storage - self.count as usize {
+            let place = format!("{} blocks at {}", self.count, self.address);
+            return Err(format!("{place}, where the storage has {storage} blocks"));
+        }
+        Ok(())
+    }
 }
 
 /// From the number of a block in the file to its place; what is missing is a hole.
@@ -203,16 +217,8 @@ impl ExtentMap {
         }
         self.remove(range.clone());
         for run in runs {
-            let blocks = run.start.checked_add(run.count).filter(|end| run.count > 0 && *end <= LAST_BLOCK + 1);
-            let end = blocks.ok_or_else(|| format!("{} blocks from block {} of the file", run.count, run.start))?;
-            if run.start < range.start || end > range.end {
-                return Err(format!("blocks {}..{end} outside the change of {range:?}", run.start));
-            }
-            if run.count > storage as u64 || run.address > storage - run.count as usize {
-                let place = format!("{} blocks at {}", run.count, run.address);
-                return Err(format!("{place}, where the storage has {storage} blocks"));
-            }
-            if self.runs(run.start..end).next().is_some() {
+            run.check(&range, storage)?;
+            if self.runs(run.start..run.end()).next().is_some() {
                 return Err(format!("block {} of the file twice", run.start));
             }
             self.join(run);

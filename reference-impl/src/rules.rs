@@ -354,13 +354,19 @@ static SECTIONS: &[Section] = &[
     section(|op| matches!(op, Op::Swapon), &[grant(&SWAP_ON, |r| r.is(Op::Swapon))]),
     // Asking for the state.
     section(
-        |op| matches!(op, Op::Query | Op::SetXflags { .. }),
+        |op| matches!(op, Op::Query),
         &[
-            grant(&QUERY_READONLY_MOUNT, |r| r.op == Op::Query && r.fs.read_only),
-            grant(&QUERY_UNPRIVILEGED, |r| r.op == Op::Query && !r.privileged()),
-            grant(&QUERY_READONLY, |r| r.op == Op::Query && !r.writable),
-            grant(&QUERY_SEALED, |r| r.is(Op::Query)),
-            grant(&QUERY_UNSEALED, |r| r.op == Op::Query),
+            grant(&QUERY_READONLY_MOUNT, |r| r.fs.read_only),
+            grant(&QUERY_UNPRIVILEGED, |r| !r.privileged()),
+            grant(&QUERY_READONLY, |r| !r.writable),
+            grant(&QUERY_SEALED, |r| r.sealed()),
+            grant(&QUERY_UNSEALED, |_| true),
+        ],
+    ),
+    // Other attributes.
+    section(
+        |op| matches!(op, Op::SetXflags { .. }),
+        &[
             refuse(
                 &QUERY_SET,
                 EINVAL,
@@ -371,7 +377,7 @@ static SECTIONS: &[Section] = &[
                 EINVAL,
                 |r| matches!(r.op, Op::SetXflags { new, .. } if r.sealed() && new & XFLAG_SEALED == 0),
             ),
-            grant(&QUERY_OTHERS, |r| r.sealed() && matches!(r.op, Op::SetXflags { .. })),
+            grant(&QUERY_OTHERS, |r| r.sealed()),
         ],
     ),
 ];

@@ -1,8 +1,8 @@
 use super::{Case, alone};
-use crate::context::{Context, File, SIZE, pattern};
+use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
-use iomap_reference::Call;
+use iomap_reference::{BLOCK, Call};
 
 const POWER_LOSS: Call = Call::PowerLoss { during: None };
 
@@ -12,13 +12,27 @@ pub(super) static CASES: &[Case] = &[
         t.sealed()?;
         t.power_loss(None)?;
         let file = File::reopened(t, "file")?;
-        Ok(t.fact("the file is sealed", refuses_to_shrink(t, &file)?))
+        Ok(t.fact("the file is sealed", is_sealed(t, &file)?))
     }),
     alone(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
             let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
+        })?;
+        let file = File::from_ready(t, ready);
+        t.setup(&file.enter_call()?)?;
+        t.power_loss(None)?;
+        whole(t, &File::reopened(t, "file")?)
+    }),
+    alone(&DURABLE_DATA, "grown", "also what was added after the last fsync", |t| {
+        t.reach(&POWER_LOSS)?;
+        let ready = t.make("file", |fd| {
+            let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+            let (first, rest) = data.split_at(BLOCK);
+            t.setup(&Call::Pwrite { fd, offset: 0, data: first.into() })?;
+            t.setup(&Call::Fsync { fd })?;
+            t.setup(&Call::Pwrite { fd, offset: BLOCK_LEN, data: rest.into() }).map(|_| ())
         })?;
         let file = File::from_ready(t, ready);
         t.setup(&file.enter_call()?)?;
@@ -44,7 +58,17 @@ pub(super) static CASES: &[Case] = &[
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
         let file = File::reopened(t, "file")?;
-        Ok(seen.and(t.fact("the file is sealed", refuses_to_shrink(t, &file)?)))
+        Ok(seen.and(t.fact("the file is sealed", is_sealed(t, &file)?)))
+    }),
+    alone(&DURABLE_REMOUNT, "churn", "and nobody else gets its storage then", |t| {
+        t.reach(&Call::Cycle)?;
+        t.sealed()?.close()?;
+        let seen = t.observe(&Call::Cycle)?;
+        let file = File::reopened(t, "file")?;
+        let other = t.churn()?;
+        let seen = seen.and(whole(t, &file)?).and(file.write(0, &pattern(61, SIZE))?);
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        Ok(seen.and(t.churn_intact(&other)?))
     }),
     alone(&DURABLE_UNSEAL, "unsealed", "an unsealed file is not sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
@@ -52,7 +76,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&file.leave_call()?)?;
         t.power_loss(None)?;
         let file = File::reopened(t, "file")?;
-        Ok(t.fact("the file is not sealed", !refuses_to_shrink(t, &file)?))
+        Ok(t.fact("the file is not sealed", can_be_cut(t, &file)?))
     }),
     alone(&DURABLE_AGENT, "agent", "what an agent made durable needs no fsync", |t| {
         t.reach(&POWER_LOSS)?;
@@ -64,8 +88,16 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-fn refuses_to_shrink(t: &Context, file: &File) -> Result<bool, Trouble> {
-    Ok(t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) })? == Err(Errno::ETXTBSY))
+/// It behaves as a sealed file, and the query, where there is one, does not say otherwise.
+fn is_sealed(t: &Context, file: &File) -> Result<bool, Trouble> {
+    let refuses = t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) })? == Err(Errno::ETXTBSY);
+    Ok(refuses && (t.mechanism().state_bit().is_none() || file.state(file.fd())?))
+}
+
+/// The opposite, all of it.
+fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
+    let cut = t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) })?.is_ok();
+    Ok(cut && (t.mechanism().state_bit().is_none() || !file.state(file.fd())?))
 }
 
 /// Size and data are those that the file was made with.

@@ -29,6 +29,19 @@ pub(super) static CASES: &[Case] = &[
         let freed = t.eventually(|| Ok(before - t.free_space()? < len / 2))?;
         Ok(t.fact("the space of the file is free again", freed))
     }),
+    alone(&NAME_FREED, "freed_later", "also after unmounting and mounting", |t| {
+        let (before, len) = (t.free_space()?, 32 * SIZE);
+        let file = t.file("big", len)?;
+        t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
+        t.setup(&file.enter_call()?)?;
+        t.given(&Call::Unlink { name: file.name() }, "no way to remove a name")?;
+        t.reach(&Call::Cycle)?;
+        file.close()?;
+        t.setup(&Call::Cycle)?;
+        t.setup(&Call::Unlink { name: "second".into() })?;
+        let freed = t.eventually(|| Ok(before - t.free_space()? < len / 2))?;
+        Ok(t.fact("the space of the file is free again", freed))
+    }),
     case(&NAME_RENAME, "rename", "a sealed file can be renamed", |t| {
         let file = t.sealed()?;
         file.act(&Call::Rename { from: file.name(), to: "renamed".into(), exchange: false }, Effect::Times)

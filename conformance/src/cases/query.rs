@@ -1,10 +1,13 @@
 use super::seal::{make_closed, succeeded};
 use super::{Case, alone, case};
 use crate::context::{Context, Effect, File, SIZE};
-use crate::verdict::Seen;
+use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, Fd, XFLAG_NODUMP};
+use iomap_reference::{Call, Caller, FLAG_APPEND, Fd, Reply, XFLAG_APPEND, XFLAG_NODUMP, XFLAG_SEALED};
 use nix::fcntl::OFlag;
+
+/// `FS_NODUMP_FL` of FS_IOC_SETFLAGS.
+const FLAG_NODUMP: u32 = 0x40;
 
 pub(super) static CASES: &[Case] = &[
     case(&QUERY_SEALED, "sealed", "the query shows a sealed file as sealed", |t| {
@@ -47,11 +50,72 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_OTHERS, "others", "changing another attribute leaves the state alone", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        let set = file.act(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, Effect::Times)?;
+        let before = xflags(t, &file)?;
+        let call = Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 };
+        let set = file.act(&call, Effect::Times)?;
+        if !succeeded(&set) {
+            return Ok(set);
+        }
+        let again = file.act(&call, Effect::Times)?;
+        let set = set.and(again).and(t.fact("nothing but it is set", xflags(t, &file)? == before | XFLAG_NODUMP));
         let clear = Call::ChangeXflags { fd: file.fd(), set: 0, clear: XFLAG_NODUMP };
-        Ok(set.and(file.act(&clear, Effect::Times)?))
+        Ok(set
+            .and(file.act(&clear, Effect::Times)?)
+            .and(t.fact("nothing but it is clear", xflags(t, &file)? == before)))
+    }),
+    case(&QUERY_UNSEALED, "after_others", "nor one that was sealed when another attribute was changed", |t| {
+        t.needs_query()?;
+        let file = t.sealed()?;
+        t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
+        t.setup(&file.leave_call()?)?;
+        shows(t, &file, file.fd(), false)
+    }),
+    case(&QUERY_UNSEALED, "other_attribute", "nor one that got another attribute", |t| {
+        t.needs_query()?;
+        let file = t.file("file", SIZE)?;
+        t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
+        shows(t, &file, file.fd(), false)
+    }),
+    case(&QUERY_OTHERS, "others_unprivileged", "without privilege too, if it is not one of those that need it", |t| {
+        beside_append_only(t, |fd| Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 })
+    }),
+    case(&QUERY_OTHERS, "flags_unprivileged", "by either call", |t| {
+        t.needs_seal("attribute beside the state")?;
+        let file = t.sealed()?;
+        t.setup(&Call::ChangeFlags { fd: file.fd(), set: FLAG_APPEND, clear: 0 })?;
+        let set = Call::ChangeFlags { fd: file.fd(), set: FLAG_NODUMP, clear: 0 };
+        file.act_as(Caller::Unprivileged, &set, Effect::Times)
+    }),
+    case(&QUERY_OTHERS, "flags", "also one of those of FS_IOC_SETFLAGS", |t| {
+        t.needs_query()?;
+        let file = t.sealed()?;
+        let set = Call::ChangeFlags { fd: file.fd(), set: FLAG_NODUMP, clear: 0 };
+        let again = file.act(&set, Effect::Times)?;
+        let set = file.act_as(Caller::Unprivileged, &set, Effect::Times)?.and(again);
+        Ok(set.and(file.act(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: FLAG_NODUMP }, Effect::Times)?))
     }),
 ];
+
+/// On a file that has the append-only attribute beside the state, which only a privileged caller may change.
+fn beside_append_only(t: &Context, set: impl Fn(Fd) -> Call) -> Seen {
+    t.needs_seal("attribute beside the state")?;
+    let file = t.sealed()?;
+    let shows = |flags: u32| Ok(t.fact("it shows what it has", xflags(t, &file)? == XFLAG_SEALED | flags));
+    let append = Call::ChangeXflags { fd: file.fd(), set: XFLAG_APPEND, clear: 0 };
+    let seen = file.act(&append, Effect::Times)?.and(shows(XFLAG_APPEND)?);
+    let seen = seen.and(file.act_as(Caller::Unprivileged, &set(file.fd()), Effect::Times)?);
+    let seen = seen.and(shows(XFLAG_APPEND | XFLAG_NODUMP)?);
+    let clear = Call::ChangeFlags { fd: file.fd(), set: 0, clear: FLAG_APPEND };
+    Ok(seen.and(file.act(&clear, Effect::Times)?).and(shows(XFLAG_NODUMP)?))
+}
+
+/// `fsx_xflags` of a file.
+fn xflags(t: &Context, file: &File) -> Result<u32, Trouble> {
+    match t.setup(&Call::GetXflags { fd: file.fd() })? {
+        Reply::Number(flags) => Ok(flags as u32),
+        other => Err(Trouble::Setup(format!("{other:?}"))),
+    }
+}
 
 /// The query works through a descriptor, and shows what it has to.
 fn shows(t: &Context, file: &File, fd: Fd, sealed: bool) -> Seen {

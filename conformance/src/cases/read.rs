@@ -1,8 +1,9 @@
+use super::seal::each;
 use super::{Case, case};
-use crate::context::{SIZE, pattern};
+use crate::context::{BLOCK_LEN, SIZE, pattern};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
-use iomap_reference::{Call, Reply};
+use iomap_reference::{BLOCK, Call, Reply, Whence};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
@@ -13,6 +14,29 @@ pub(super) static CASES: &[Case] = &[
         let seen = t.observe(&buffered)?.and(t.observe(&direct)?).and(file.holds(0, &pattern(1, SIZE)));
         let cached = t.setup(&buffered);
         Ok(seen.and(t.fact("the data is what was written", cached == Ok(Reply::Data(pattern(1, SIZE))))))
+    }),
+    case(&READ_ANY, "parts", "a part of a block, a part of several, and what reaches beyond the end", |t| {
+        let file = t.sealed()?;
+        let data = pattern(1, SIZE);
+        let parts = [(1, 10), (BLOCK_LEN - 5, 10), (100, 2 * BLOCK_LEN), (SIZE - 5, 10), (SIZE, 10), (2 * SIZE, 10)];
+        each(&parts, |(offset, len)| {
+            let (from, to) = ((*offset).min(SIZE) as usize, (offset + len).min(SIZE) as usize);
+            let found = t.attempt(&Call::Pread { fd: file.reader(), offset: file.at(*offset), len: *len as usize })?;
+            Ok(t.fact(
+                &format!("{len} bytes from {offset} on are read"),
+                found == Ok(Reply::Data(data[from..to].into())),
+            ))
+        })
+    }),
+    case(&READ_ANY, "sequence", "read(2) goes on where the last one ended", |t| {
+        let file = t.sealed()?;
+        let data = pattern(1, SIZE);
+        t.setup(&Call::Seek { fd: file.fd(), offset: file.at(10), whence: Whence::Set })?;
+        let first = t.attempt(&Call::Read { fd: file.fd(), len: BLOCK })?;
+        let second = t.attempt(&Call::Read { fd: file.fd(), len: 2 * SIZE as usize })?;
+        let both = (first, second)
+            == (Ok(Reply::Data(data[10..][..BLOCK].into())), Ok(Reply::Data(data[10 + BLOCK..].into())));
+        Ok(t.fact("each has its part, the last one up to the end", both))
     }),
     case(&READ_ANY, "mapping", "a mapping for reading shows the data", |t| {
         let file = t.sealed()?;

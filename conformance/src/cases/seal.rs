@@ -2,7 +2,9 @@ use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode};
+use iomap_reference::{
+    BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Reply, XFLAG_APPEND, XFLAG_IMMUTABLE,
+};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
@@ -11,6 +13,81 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.enter()?;
         let shrink = t.observe(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) })?;
         Ok(seen.and(t.fact("ftruncate to a smaller size is refused", shrink.0.iter().all(|o| o.outcome != Some(None)))))
+    }),
+    case(&SEAL_SEALED, "filled", "a file whose hole was filled is fit", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;
+            each_block(|offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
+        })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "allocated_ahead", "so is one whose space was allocated before it was written, and more", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: 0, len: lead + 2 * SIZE })?;
+            each_block(|offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
+        })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "small_once", "and one that was small and grew", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, 10) })?;
+            t.setup(&Call::Fsync { fd })?;
+            t.setup(&Call::Ftruncate { fd, size: lead + 100 })?;
+            t.setup(&Call::Pwrite { fd, offset: lead + 10, data: pattern(1, SIZE)[10..].into() }).map(|_| ())
+        })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "written_zeros", "so is one that was allocated with written zeros", |t| {
+        let file = prepared(t, |fd, offset| {
+            t.given(&Call::Fallocate { fd, mode: Mode::WRITE_ZEROES, offset, len: SIZE }, "no such mode")
+        })?;
+        file.enter()
+    }),
+    case(&SEAL_SEALED, "unshared", "and one that shared storage and was unshared", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
+        let unshare = Call::Fallocate { fd: file.fd(), mode: Mode::UNSHARE_RANGE, offset: 0, len: file.at(SIZE) };
+        t.given(&unshare, "no way to undo sharing but to write")?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "rewritten", "or was written from its first byte to its last", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
+        let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+        t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data })?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "sharing_ended", "what it shared is its own when the others are cut", |t| {
+        t.needs_sharing()?;
+        let (file, others) = shared_by_three(t)?;
+        others.iter().try_for_each(|fd| t.setup(&Call::Ftruncate { fd: *fd, size: 0 }).map(|_| ()))?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        file.enter()
+    }),
+    alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
+        let (file, others) = shared_by_three(t)?;
+        t.reach(&Call::Cycle)?;
+        others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
+        file.close()?;
+        t.setup(&Call::Cycle)?;
+        for name in ["second", "third"] {
+            t.setup(&Call::Truncate { name: name.into(), size: 0 })?;
+        }
+        let file = File::reopened(t, "file")?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        file.enter()
+    }),
+    case(&SEAL_SEALED, "attribute_gone", "the attributes that are in the way can be taken away", |t| {
+        let file = t.file("file", SIZE)?;
+        for flag in [FLAG_APPEND, FLAG_IMMUTABLE] {
+            t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
+            t.setup(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: flag })?;
+        }
+        file.enter()
     }),
     case(&SEAL_KEEPS, "mtime", "sealing leaves the modification time alone", |t| {
         let file = t.file("file", SIZE)?;
@@ -91,6 +168,12 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
     }),
+    case(&SEAL_APPEND_ONLY, "append_only_xflag", "also one that got it with FS_IOC_FSSETXATTR", |t| {
+        with_xflag(t, XFLAG_APPEND)
+    }),
+    case(&SEAL_IMMUTABLE, "immutable_xflag", "a file that was made immutable with FS_IOC_FSSETXATTR is refused", |t| {
+        with_xflag(t, XFLAG_IMMUTABLE)
+    }),
     case(&SEAL_IMMUTABLE, "immutable", "a file with the immutable attribute is refused", |t| {
         with_attribute(t, FLAG_IMMUTABLE)
     }),
@@ -130,6 +213,21 @@ pub(super) static CASES: &[Case] = &[
         })?;
         file.refused(&file.enter_call()?)
     }),
+    case(&SEAL_HOLE, "punched", "and a hole between data, which was punched", |t| {
+        let file = prepared(t, |fd, lead| {
+            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, SIZE) })?;
+            let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, lead + BLOCK_LEN);
+            t.setup(&Call::Fallocate { fd, mode, offset, len: BLOCK_LEN }).map(|_| ())
+        })?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_UNWRITTEN, "partly_unwritten", "a file whose end was allocated but not written is refused", |t| {
+        let file = prepared(t, |fd, offset| {
+            t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: SIZE })?;
+            t.setup(&Call::Pwrite { fd, offset, data: pattern(1, SIZE - BLOCK_LEN) }).map(|_| ())
+        })?;
+        file.refused(&file.enter_call()?)
+    }),
     case(&SEAL_UNWRITTEN, "unwritten", "a file that was allocated but not written is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: lead, len: SIZE }).map(|_| ())
@@ -141,6 +239,23 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", SIZE)?;
         let other =
             File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
+        Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
+    }),
+    alone(&SEAL_SHARED, "remounted", "also after unmounting and mounting", |t| {
+        let (file, others) = shared_by_three(t)?;
+        t.reach(&Call::Cycle)?;
+        others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
+        file.close()?;
+        t.setup(&Call::Cycle)?;
+        t.setup(&Call::Unlink { name: "second".into() })?;
+        let file = File::reopened(t, "file")?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_SHARED, "partly_shared", "one shared block is enough", |t| {
+        t.needs_sharing()?;
+        let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);
+        let call = Call::Dedupe { from: file.fd(), to: other.fd(), len: BLOCK };
+        t.given(&call, "no deduplication")?;
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),
     case(&SEAL_NEVER, "compressed", "a compressed file is refused", |t| {
@@ -208,7 +323,7 @@ pub(super) fn mapped(file: &File, shared: bool, write: bool) -> Result<(), Troub
 /// A file that exists but of which no descriptor is open.
 pub(super) fn make_closed(t: &Context, name: &str) -> Result<(), Trouble> {
     let fd = t.setup(&Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
-    let iomap_reference::Reply::Number(fd) = fd else { return Err(Trouble::Setup("open".into())) };
+    let Reply::Number(fd) = fd else { return Err(Trouble::Setup("open".into())) };
     t.setup(&Call::Pwrite { fd: fd as Fd, offset: 0, data: pattern(1, SIZE) })?;
     t.setup(&Call::Close { fd: fd as Fd }).map(|_| ())
 }
@@ -226,6 +341,34 @@ fn prepared<'a>(t: &'a Context<'a>, prepare: impl FnOnce(Fd, i64) -> Result<(), 
     Ok(File::from_ready(t, ready))
 }
 
+/// Writes the blocks of a file from the last to the first.
+fn each_block(write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(), Trouble> {
+    let data = pattern(1, SIZE);
+    data.chunks(BLOCK).enumerate().rev().try_for_each(|(block, bytes)| write(block as i64 * BLOCK_LEN, bytes.into()))
+}
+
+/// The file is sealed; it and a file that is written later have each their own data.
+fn kept_apart(t: &Context, file: &File) -> Seen {
+    let seen = file.enter()?;
+    let other = t.churn()?;
+    Ok(seen.and(file.holds(0, &pattern(1, SIZE))).and(t.churn_intact(&other)?))
+}
+
+/// A file that shares all its storage with two others, which are open.
+fn shared_by_three<'a>(t: &'a Context<'a>) -> Result<(File<'a>, [Fd; 2]), Trouble> {
+    let file = t.file("file", SIZE)?;
+    let mut others = [0; 2];
+    for (fd, name) in others.iter_mut().zip(["second", "third"]) {
+        let call = Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 };
+        if let Reply::Number(number) = t.setup(&call)? {
+            *fd = number as Fd;
+        }
+        t.given(&Call::Clone { from: file.fd(), to: *fd }, "no clone of such a file")?;
+    }
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok((file, others))
+}
+
 /// What a refused sealing leaves behind; whether it is refused is for other clauses.
 fn refusal(file: &File) -> Seen {
     let seen = file.refused(&file.enter_call()?)?;
@@ -238,7 +381,7 @@ fn refusal(file: &File) -> Seen {
 fn first_hole(t: &Context, file: &File) -> Result<i64, Trouble> {
     let seek = Call::Seek { fd: file.reader(), offset: 0, whence: iomap_reference::Whence::Hole };
     match t.setup(&seek)? {
-        iomap_reference::Reply::Number(at) => Ok(at),
+        Reply::Number(at) => Ok(at),
         other => Err(Trouble::Setup(format!("{seek}: {other:?}"))),
     }
 }
@@ -254,12 +397,21 @@ fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
 }
 
 fn with_attribute(t: &Context, flag: u32) -> Seen {
+    between(t, |fd| Call::ChangeFlags { fd, set: flag, clear: 0 }, |fd| Call::ChangeFlags { fd, set: 0, clear: flag })
+}
+
+fn with_xflag(t: &Context, flag: u32) -> Seen {
+    between(t, |fd| Call::ChangeXflags { fd, set: flag, clear: 0 }, |fd| Call::ChangeXflags { fd, set: 0, clear: flag })
+}
+
+/// Sealing is refused between a call that gives an attribute and one that takes it away.
+fn between(t: &Context, one: impl Fn(Fd) -> Call, other: impl Fn(Fd) -> Call) -> Seen {
     if t.mechanism() == Mechanism::ImmutableAttr {
         return Err(Trouble::NotOffered("immutable-attr: the state is an attribute itself".into()));
     }
     let file = t.file("file", SIZE)?;
-    t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
+    t.setup(&one(file.fd()))?;
     let seen = file.refused(&file.enter_call()?)?;
-    t.setup(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: flag })?;
+    t.setup(&other(file.fd()))?;
     Ok(seen)
 }

@@ -1,10 +1,13 @@
 use super::seal::{each, mapped};
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Effect, SIZE};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::mechanism::Mechanism;
+use crate::picture::Picture;
+use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, Mode};
+use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Mode};
 use nix::fcntl::OFlag;
+use std::ops::Range;
 
 pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_UNSEALED, "unsealed", "a sealed file can be unsealed", |t| t.sealed()?.leave()),
@@ -17,6 +20,185 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen
             .and(t.observe(&grow)?)
             .and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(SIZE))))
+    }),
+    case(&UNSEAL_ORDINARY, "punch", "after unsealing a punched range reads as zeros", |t| {
+        let ranges = [(100, 50), (100, 2 * BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN), (0, SIZE)];
+        allocates(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
+    }),
+    case(&UNSEAL_ORDINARY, "zero", "so does a zeroed range, which can make the file larger", |t| {
+        let ranges = [(100, 50), (BLOCK_LEN - 100, BLOCK_LEN + 200), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (2 * SIZE, 10)];
+        allocates(t, Mode::ZERO_RANGE, &ranges, |data, range| zeros(data, range, true))
+    }),
+    case(&UNSEAL_ORDINARY, "zero_keep_size", "or leave the size alone", |t| {
+        let ranges = [(BLOCK_LEN, BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN)];
+        allocates(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
+    }),
+    case(
+        &UNSEAL_ORDINARY,
+        "collapse",
+        "a collapsed range is gone, and what followed it follows what was before",
+        |t| {
+            let ranges = [(BLOCK_LEN, BLOCK_LEN), (0, 2 * BLOCK_LEN)];
+            allocates(t, Mode::COLLAPSE_RANGE, &ranges, |data, range| drop(data.drain(range)))
+        },
+    ),
+    case(&UNSEAL_ORDINARY, "insert", "an inserted range is zeros between what was side by side", |t| {
+        let ranges = [(BLOCK_LEN, BLOCK_LEN), (0, 2 * BLOCK_LEN)];
+        allocates(t, Mode::INSERT_RANGE, &ranges, |data, range| {
+            drop(data.splice(range.start..range.start, vec![0; range.len()]));
+        })
+    }),
+    case(&UNSEAL_ORDINARY, "allocate", "allocation makes the file larger, by zeros", |t| {
+        let ranges = [(BLOCK_LEN, 10), (SIZE, 10), (2 * SIZE, BLOCK_LEN + 1)];
+        allocates(t, Mode::ALLOCATE, &ranges, |data, range| data.resize(data.len().max(range.end), 0))
+    }),
+    case(&UNSEAL_ORDINARY, "keep_size", "or leaves the size alone", |t| {
+        allocates(t, Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (SIZE - 1, 2 * BLOCK_LEN)], |_, _| ())
+    }),
+    case(&UNSEAL_ORDINARY, "unshare", "unsharing leaves the data alone", |t| {
+        allocates(t, Mode::UNSHARE_RANGE, &[(0, SIZE), (BLOCK_LEN, 10)], |_, _| ())
+    }),
+    case(&UNSEAL_ORDINARY, "write_zeroes", "written zeros are zeros, also beyond the size", |t| {
+        let ranges = [(100, 2 * BLOCK_LEN), (SIZE - 10, 2 * BLOCK_LEN)];
+        allocates(t, Mode::WRITE_ZEROES, &ranges, |data, range| zeros(data, range, true))
+    }),
+    case(&UNSEAL_ORDINARY, "truncate", "what a truncation cut off comes back as zeros", |t| {
+        let sizes = [SIZE - 100, SIZE + 10, BLOCK_LEN, BLOCK_LEN, 3 * BLOCK_LEN];
+        works(
+            t,
+            &sizes,
+            |file, size| Call::Ftruncate { fd: file.fd(), size: file.at(*size) },
+            |data, size| {
+                data.resize(*size as usize, 0);
+            },
+        )
+    }),
+    case(&UNSEAL_ORDINARY, "write", "a write across the end and one beyond it make the file larger", |t| {
+        let starts = [SIZE - 10, 2 * SIZE + 10];
+        let call = |file: &File, at: &i64| Call::Pwrite { fd: file.fd(), offset: file.at(*at), data: pattern(80, 20) };
+        works(t, &starts, call, |data, at| {
+            data.resize(*at as usize, 0);
+            data.extend(pattern(80, 20));
+        })
+    }),
+    case(&UNSEAL_ORDINARY, "append", "a write with O_APPEND goes to the end", |t| {
+        let call = |file: &File, data: &Vec<u8>| Call::Write { fd: file.append(), data: data.clone() };
+        works(t, &[pattern(81, 10), pattern(82, BLOCK_LEN)], call, |data, more| data.extend(more))
+    }),
+    case(&UNSEAL_ORDINARY, "o_trunc", "open with O_TRUNC empties the file", |t| {
+        let file = unsealed(t)?;
+        let open = Call::Open { name: file.name(), flags: OFlag::O_RDWR | OFlag::O_TRUNC, mode: 0 };
+        Ok(t.observe(&open)?.and(t.fact("the file is empty", file.stat()?.size == 0)))
+    }),
+    case(&UNSEAL_ORDINARY, "clone", "a clone has the data, and each of the two is written to by itself", |t| {
+        t.needs_sharing()?;
+        let file = unsealed(t)?;
+        let copy = t.file("copy", 2 * BLOCK_LEN)?;
+        let seen = file.act(&Call::Clone { from: file.fd(), to: copy.fd() }, Effect::Times)?;
+        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, SIZE) })?;
+        Ok(seen.and(copy.holds(0, &pattern(1, SIZE))).and(file.holds(0, &pattern(83, SIZE))))
+    }),
+    case(&UNSEAL_ORDINARY, "clone_into", "cloned into, the file has the data and the size of the other one", |t| {
+        t.needs_sharing()?;
+        let file = unsealed(t)?;
+        let (size, data) = (SIZE + BLOCK_LEN + 10, pattern(84, SIZE + BLOCK_LEN + 10));
+        let from = t.file("origin", size)?;
+        t.setup(&Call::Pwrite { fd: from.fd(), offset: from.at(0), data: data.clone() })?;
+        let clone = Call::Clone { from: from.fd(), to: file.fd() };
+        let effect = |after: &mut Picture| {
+            after.patch(0, &data);
+            after.hole = file.at(size);
+        };
+        let seen = file.act(&clone, Effect::Change(&effect))?;
+        t.setup(&Call::Ftruncate { fd: from.fd(), size: 0 })?;
+        Ok(seen.and(t.fact("the data stay when the other file is cut", file.read(0, size)? == data)))
+    }),
+    case(&UNSEAL_ORDINARY, "dedupe", "what is equal is shared, what is not is told apart", |t| {
+        t.needs_sharing()?;
+        let file = unsealed(t)?;
+        let (probe, twin, other) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?, t.file("other", SIZE)?);
+        let len = file.at(SIZE) as usize;
+        t.given(&Call::Dedupe { from: probe.fd(), to: twin.fd(), len }, "no deduplication")?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(SIZE - 1), data: vec![0] })?;
+        let seen = file.act(&Call::Dedupe { from: file.fd(), to: twin.fd(), len }, Effect::Times)?;
+        let seen = seen.and(file.act(&Call::Dedupe { from: twin.fd(), to: file.fd(), len }, Effect::Times)?);
+        let unequal = t.attempt(&Call::Dedupe { from: file.fd(), to: other.fd(), len })?;
+        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(85, SIZE) })?;
+        Ok(seen.and(t.fact("files that differ are not shared", unequal.is_err())).and(twin.holds(0, &pattern(1, SIZE))))
+    }),
+    case(&UNSEAL_ORDINARY, "exchange", "exchanged with another file, each has the contents of the other", |t| {
+        t.reach(&Call::Exchange { one: 0, other: 0 })?;
+        let file = unsealed(t)?;
+        let (size, other) = (2 * BLOCK_LEN, t.file("other", 2 * BLOCK_LEN)?);
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, size) })?;
+        let call = Call::Exchange { one: file.fd(), other: other.fd() };
+        let effect = |after: &mut Picture| {
+            (after.data, after.stat.size, after.hole) = (pattern(86, size), file.at(size) as u64, file.at(size));
+        };
+        Ok(file.act(&call, Effect::Change(&effect))?.and(other.holds(0, &pattern(1, SIZE))))
+    }),
+    alone(&UNSEAL_ORDINARY, "snapshot", "a snapshot is made, and the next write goes elsewhere", |t| {
+        t.reach(&Call::Snapshot)?;
+        let file = unsealed(t)?;
+        let agent = file.agent()?;
+        let seen = file.act(&Call::Snapshot, Effect::Times)?;
+        let seen = seen.and(file.write(0, &pattern(87, SIZE))?);
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        Ok(seen.and(
+            t.fact("the old storage is the snapshot's", agent.read(file.at(0), SIZE as usize)? == pattern(1, SIZE)),
+        ))
+    }),
+    case(&UNSEAL_ORDINARY, "compress", "the file can be marked for compression", |t| {
+        let probe = t.file("probe", SIZE)?;
+        let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };
+        t.given(&call(probe.fd()), "no compression")?;
+        let file = unsealed(t)?;
+        file.act(&call(file.fd()), Effect::Times)
+    }),
+    case(&UNSEAL_ORDINARY, "zero_clone", "and zeros in one of them are not zeros in the other", |t| {
+        t.needs_sharing()?;
+        let file = unsealed(t)?;
+        let copy = t.file("copy", SIZE)?;
+        t.given(&Call::Clone { from: file.fd(), to: copy.fd() }, "no clone of such a file")?;
+        let call = Call::Fallocate { fd: file.fd(), mode: Mode::ZERO_RANGE, offset: file.at(100), len: 2 * BLOCK_LEN };
+        let seen = t.observe(&call)?;
+        let mut data = pattern(1, SIZE);
+        let untouched = copy.holds(0, &data);
+        data[100..100 + 2 * BLOCK].fill(0);
+        let zeroed = t.fact("the range is zeros", file.read(0, SIZE)? == data);
+        Ok(seen.and(untouched).and(zeroed))
+    }),
+    alone(&UNSEAL_ORDINARY, "shrink", "a file system that shrinks moves the file out of the way", |t| {
+        t.reach(&Call::Shrink { size: 8 * BLOCK_LEN })?;
+        // Something else takes the low addresses, so that the file is in the way.
+        t.churn()?;
+        let file = unsealed(t)?;
+        t.setup(&Call::Truncate { name: "churn".into(), size: 0 })?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        let seen = file.act(&Call::Shrink { size: 8 * BLOCK_LEN }, Effect::Times)?;
+        let less = t.fact("there is less space", t.free_space()? <= 8 * BLOCK_LEN);
+        let none = t.attempt(&Call::Shrink { size: 2 * BLOCK_LEN })?;
+        let seen = seen.and(less).and(t.fact("the file needs more than two blocks", none.is_err()));
+        let other = t.file("other", SIZE)?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(88, SIZE) })?;
+        t.setup(&Call::Fsync { fd: other.fd() })?;
+        Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
+    }),
+    alone(&UNSEAL_ORDINARY, "punch_frees", "what is punched is free space, where it is for any file", |t| {
+        let len = 32 * SIZE;
+        let frees = |file: &File| {
+            let before = t.free_space()?;
+            let mode = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
+            t.setup(&Call::Fallocate { fd: file.fd(), mode, offset: file.at(0), len })?;
+            t.eventually(|| Ok(t.free_space()? - before > len / 2))
+        };
+        if !frees(&t.file("twin", len)?)? {
+            return Err(Trouble::NotOffered("the space of a hole is not free at once".into()));
+        }
+        let file = t.file("file", len)?;
+        t.setup(&file.enter_call()?)?;
+        t.setup(&file.leave_call()?)?;
+        Ok(t.fact("the space of the range is free again", frees(&file)?))
     }),
     case(&UNSEAL_KEEPS, "mtime", "unsealing leaves the modification time alone", |t| {
         let file = t.sealed()?;
@@ -78,3 +260,45 @@ pub(super) static CASES: &[Case] = &[
         file.act_as(Caller::Unprivileged, &file.leave_call()?, Effect::Nothing)
     }),
 ];
+
+/// A file that was sealed.
+fn unsealed<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    let file = t.sealed()?;
+    t.setup(&file.leave_call()?)?;
+    Ok(file)
+}
+
+/// Calls that work one after the other on a file that was never sealed work on one that was. Each changes the bytes as
+/// `change` does; holes are where the other file has them.
+fn works<T>(t: &Context, steps: &[T], call: impl Fn(&File, &T) -> Call, change: impl Fn(&mut Vec<u8>, &T)) -> Seen {
+    let twin = t.file("twin", SIZE)?;
+    let file = unsealed(t)?;
+    each(steps, |step| {
+        t.given(&call(&twin, step), "on no file")?;
+        let hole = Picture::take(&twin)?.hole;
+        let effect = |after: &mut Picture| {
+            change(&mut after.data, step);
+            after.stat.size = file.at(after.data.len() as i64) as u64;
+            after.hole = hole;
+        };
+        file.act(&call(&file, step), Effect::Change(&effect))
+    })
+}
+
+/// The same for ranges that are given to fallocate(2).
+fn allocates(t: &Context, mode: Mode, ranges: &[(i64, i64)], change: impl Fn(&mut Vec<u8>, Range<usize>)) -> Seen {
+    let call = |file: &File, (offset, len): &(i64, i64)| {
+        let (offset, len) = (file.at(*offset), *len);
+        Call::Fallocate { fd: file.fd(), mode, offset, len }
+    };
+    works(t, ranges, call, |data, (offset, len)| change(data, *offset as usize..(*offset + *len) as usize))
+}
+
+/// Zeros a range, as far as there are bytes or, if it `grows`, all of it.
+fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
+    if grows {
+        data.resize(data.len().max(range.end), 0);
+    }
+    let len = data.len();
+    data[range.start.min(len)..range.end.min(len)].fill(0);
+}

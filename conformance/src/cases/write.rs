@@ -42,6 +42,14 @@ pub(super) static CASES: &[Case] = &[
             &data,
         )
     }),
+    alone(&WRITE_INSIDE, "o_sync", "a write with O_SYNC is there after a loss of power", |t| {
+        t.reach(&Call::PowerLoss { during: None })?;
+        let (file, data) = (t.sealed()?, pattern(27, 2 * BLOCK_LEN));
+        let fd = t.open(&file.name(), OFlag::O_RDWR | OFlag::O_SYNC)?;
+        let seen = t.observe(&Call::Pwrite { fd, offset: file.at(BLOCK_LEN), data: data.clone() })?;
+        t.power_loss(None)?;
+        Ok(seen.and(File::reopened(t, "file")?.holds(BLOCK_LEN, &data)))
+    }),
     case(&WRITE_MAPPED, "store", "a store through a shared mapping is data of the file", |t| {
         let file = t.sealed()?;
         let (seen, map) = file.map(true, true)?;
@@ -61,6 +69,16 @@ pub(super) static CASES: &[Case] = &[
             0,
             &data,
         )?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(&WRITE_COPY, "within", "copy_file_range inside one sealed file does as well", |t| {
+        let file = t.sealed()?;
+        let seen = each(&[(0, BLOCK_LEN), (SIZE - BLOCK_LEN - 10, 0)], |(from, to)| {
+            let data = file.read(*from, BLOCK_LEN)?;
+            let (from_offset, to_offset) = (file.at(*from), file.at(*to));
+            let call = Call::CopyRange { from: file.fd(), from_offset, to: file.fd(), to_offset, len: BLOCK };
+            file.write_with(call, *to, &data)
+        })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&WRITE_COPY_FROM, "out", "copy_file_range out of a sealed file leaves it in place", |t| {
@@ -138,6 +156,14 @@ pub(super) static CASES: &[Case] = &[
         let end = Reply::Number(file.at(SIZE));
         Ok(seen.and(t.fact("SEEK_HOLE reports the end", t.setup(&hole) == Ok(end))))
     }),
+    case(&WRITE_NO_HOLE, "offsets", "from each offset on, the first hole is the end", |t| {
+        let file = t.sealed()?;
+        each(&[1, BLOCK_LEN, BLOCK_LEN + 1, SIZE - 1], |offset| {
+            let hole = Call::Seek { fd: file.reader(), offset: file.at(*offset), whence: Whence::Hole };
+            let end = Reply::Number(file.at(SIZE));
+            Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
+        })
+    }),
     case(&WRITE_CROSSING, "crossing_pwrite", "a pwrite across the end is refused as a whole", |t| {
         let file = t.sealed()?;
         each(&[(0, SIZE + 1), (SIZE - 1, 2), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
@@ -159,6 +185,15 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: false })
         },
     ),
+    case(&WRITE_CROSSING, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
+        let file = t.sealed()?;
+        let source = t.file("source", SIZE)?;
+        let (from, offset) = (source.fd(), source.at(0));
+        each(&[1, SIZE - BLOCK_LEN], |to| {
+            let (to, to_offset) = (file.fd(), file.at(*to));
+            file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: SIZE as usize })
+        })
+    }),
     case(&WRITE_CROSSING, "crossing_direct", "a write with O_DIRECT across the end is refused", |t| {
         let file = t.sealed()?;
         let data = pattern(17, 2 * BLOCK_LEN);
@@ -167,6 +202,14 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_BEYOND, "beyond", "a write that begins at the end or later is refused", |t| {
         let file = t.sealed()?;
         each(&[SIZE, SIZE + 1, SIZE + BLOCK_LEN, 100 * SIZE], |offset| refused_write(&file, *offset, 1))
+    }),
+    case(&WRITE_BEYOND, "beyond_copy", "so is copy_file_range to there", |t| {
+        let file = t.sealed()?;
+        let source = t.file("source", SIZE)?;
+        let (from, from_offset, len) = (source.fd(), source.at(0), 10);
+        each(&[SIZE, 2 * SIZE], |to| {
+            file.refused(&Call::CopyRange { from, from_offset, to: file.fd(), to_offset: file.at(*to), len })
+        })
     }),
     case(&WRITE_APPEND, "o_append", "a write with O_APPEND is refused", |t| {
         let file = t.sealed()?;

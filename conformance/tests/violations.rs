@@ -1,0 +1,14 @@
+//! No clause can be broken in the reference without a case of that clause noticing.
+
+use iomap_clauses::ALL;
+use iomap_conformance::audit::audit;
+
+#[test]
+fn every_violation_is_killed() {
+    let audited = audit(None);
+    for clause in ALL.iter().filter(|clause| clause.uncased.is_none()) {
+        assert!(audited.iter().any(|one| one.clause == clause.id), "nothing breaks {clause}");
+    }
+    let survivors: Vec<&String> = audited.iter().filter(|one| one.verdict != "killed").map(|one| &one.id).collect();
+    assert!(survivors.is_empty(), "no case notices {survivors:?}");
+}
