@@ -60,8 +60,8 @@ fn unreachable(call: &Call) -> Option<&'static str> {
 /// Why a call does not reach it from a user namespace.
 fn privileged(call: &Call) -> Option<&'static str> {
     Some(match call {
-        Call::ChangeFlags { set, .. } if set & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
-            "only root of the first user namespace can set this attribute"
+        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
+            "only root of the first user namespace can change this attribute"
         }
         Call::Chown { uid, gid, .. } if (*uid, *gid) != (0, 0) => "there is one user in this user namespace",
         _ => return None,
