@@ -58,11 +58,11 @@ pub enum Call {
     Clone { from: Fd, to: Fd },
     /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
     Dedupe { from: Fd, to: Fd, len: usize },
-    /// XFS_IOC_EXCHANGE_RANGE of both files as a whole.
+    /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: both files as a whole.
     Exchange { one: Fd, other: Fd },
     /// BTRFS_IOC_SNAP_CREATE of the whole file system.
     Snapshot,
-    /// BTRFS_IOC_DEFRAG and its like.
+    /// BTRFS_IOC_DEFRAG, and what xfs_fsr(8) and e4defrag(8) do.
     Defragment { fd: Fd },
     /// Lets garbage collection or balancing move what it likes.
     Collect,
@@ -180,9 +180,9 @@ impl fmt::Display for Call {
             }
             Self::Clone { from, to } => write!(f, "ioctl({to}, FICLONE, {from})"),
             Self::Dedupe { from, to, len } => write!(f, "ioctl({from}, FIDEDUPERANGE, {{0, {len}, {to}}})"),
-            Self::Exchange { one, other } => write!(f, "ioctl({one}, XFS_IOC_EXCHANGE_RANGE, {other})"),
-            Self::Snapshot => write!(f, "ioctl(\".\", BTRFS_IOC_SNAP_CREATE)"),
-            Self::Defragment { fd } => write!(f, "ioctl({fd}, BTRFS_IOC_DEFRAG)"),
+            Self::Exchange { one, other } => write!(f, "exchange of the contents of {one} and {other}"),
+            Self::Snapshot => write!(f, "snapshot"),
+            Self::Defragment { fd } => write!(f, "defragmentation of {fd}"),
             Self::Collect => write!(f, "garbage collection"),
             Self::Shrink { size } => write!(f, "shrinking the file system to {size} bytes"),
             Self::Register { .. } => write!(f, "io_uring_register(ring, IORING_REGISTER_BUFFERS, map)"),

@@ -129,12 +129,11 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_ORDINARY, "exchange", "exchanged with another file, each has the contents of the other", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = unsealed(t)?;
-        let (size, other) = (2 * BLOCK_LEN, t.file("other", 2 * BLOCK_LEN)?);
-        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, size) })?;
+        let other = t.file("other", SIZE)?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, SIZE) })?;
+        t.setup(&Call::Fsync { fd: other.fd() })?;
         let call = Call::Exchange { one: file.fd(), other: other.fd() };
-        let effect = |after: &mut Picture| {
-            (after.data, after.stat.size, after.hole) = (pattern(86, size), file.at(size) as u64, file.at(size));
-        };
+        let effect = |after: &mut Picture| after.data = pattern(86, SIZE);
         Ok(file.act(&call, Effect::Change(&effect))?.and(other.holds(0, &pattern(1, SIZE))))
     }),
     alone(&UNSEAL_ORDINARY, "snapshot", "a snapshot is made, and the next write goes elsewhere", |t| {

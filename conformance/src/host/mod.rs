@@ -4,6 +4,7 @@
 //! mounts live in a namespace that ends with its processes; only an active swap file outlives its process, and the
 //! guardian takes care of that.
 
+mod admin;
 mod agent;
 pub(crate) mod calls;
 pub mod guardian;

@@ -95,6 +95,12 @@ mod ioctls {
     nix::ioctl_write_int_bad!(clone, 0x4004_9409);
     nix::ioctl_readwrite_bad!(dedupe, 0xc018_9436_u32 as i64, super::DedupeRange);
     nix::ioctl_readwrite_bad!(fiemap, 0xc020_660b_u32 as i64, super::Fiemap);
+    nix::ioctl_readwrite!(xfs_swapext, b'X', 109, super::SwapExtents);
+    nix::ioctl_readwrite!(ext4_move_ext, b'f', 15, super::MoveExtent);
+    nix::ioctl_write_int_bad!(btrfs_defrag, 0x5000_9402);
+    nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
+    nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
+    nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -146,6 +152,132 @@ pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
 pub(super) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is the number of a descriptor that is open.
     unsafe { ioctls::clone(to.as_raw_fd(), from.as_raw_fd()) }.map(|_| ())
+}
+
+/// The errno of an error of the standard library.
+pub(super) fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// `struct xfs_swapext` of <linux/xfs_fs.h>, with the beginning of the `struct xfs_bstat` at its end.
+#[repr(C)]
+pub(super) struct SwapExtents {
+    version: i64,
+    target: i64,
+    temporary: i64,
+    offset: i64,
+    length: i64,
+    pad: [u8; 16],
+    ino: u64,
+    mode: u16,
+    links: u16,
+    uid: u32,
+    gid: u32,
+    rdev: u32,
+    block_size: i32,
+    size: i64,
+    /// Seconds and nanoseconds of access, modification and status change.
+    times: [[i64; 2]; 3],
+    rest: [u64; 6],
+}
+
+/// XFS_IOC_SWAPEXT of two files as a whole.
+pub(super) fn xfs_swap_extents(target: BorrowedFd, temporary: BorrowedFd) -> Result<(), Errno> {
+    let stat = nix::sys::stat::fstat(target)?;
+    let mut range = SwapExtents {
+        version: 0,
+        target: target.as_raw_fd().into(),
+        temporary: temporary.as_raw_fd().into(),
+        offset: 0,
+        length: stat.st_size,
+        pad: [0; 16],
+        ino: stat.st_ino,
+        mode: stat.st_mode as u16,
+        links: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        block_size: 0,
+        size: stat.st_size,
+        times: [
+            [stat.st_atime, stat.st_atime_nsec],
+            [stat.st_mtime, stat.st_mtime_nsec],
+            [stat.st_ctime, stat.st_ctime_nsec],
+        ],
+        rest: [0; 6],
+    };
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::xfs_swapext(target.as_raw_fd(), &mut range) }.map(|_| ())
+}
+
+/// `struct move_extent` of the kernel's fs/ext4/ext4.h, in blocks.
+#[repr(C)]
+pub(super) struct MoveExtent {
+    reserved: u32,
+    donor: u32,
+    start: u64,
+    donor_start: u64,
+    len: u64,
+    moved: u64,
+}
+
+/// EXT4_IOC_MOVE_EXT of the first blocks of a file to the storage of another.
+pub(super) fn ext4_move_extents(file: BorrowedFd, donor: BorrowedFd, blocks: u64) -> Result<(), Errno> {
+    let donor = donor.as_raw_fd().unsigned_abs();
+    let mut range = MoveExtent { reserved: 0, donor, start: 0, donor_start: 0, len: blocks, moved: 0 };
+    // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::ext4_move_ext(file.as_raw_fd(), &mut range) }.map(|_| ())
+}
+
+/// BTRFS_IOC_DEFRAG.
+pub(super) fn btrfs_defragment(file: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: without an argument it takes the whole file.
+    unsafe { ioctls::btrfs_defrag(file.as_raw_fd(), 0) }.map(|_| ())
+}
+
+/// `struct btrfs_ioctl_vol_args` of <linux/btrfs.h>.
+#[repr(C)]
+pub(super) struct VolumeArgs {
+    fd: i64,
+    name: [u8; 4088],
+}
+
+impl VolumeArgs {
+    fn new(fd: i64, name: &std::ffi::CStr) -> Self {
+        let mut args = Self { fd, name: [0; 4088] };
+        // Names have 255 bytes at most.
+        args.name.iter_mut().zip(name.to_bytes()).for_each(|(to, from)| *to = *from);
+        args
+    }
+}
+
+/// BTRFS_IOC_SNAP_CREATE: a snapshot of a subvolume, in a directory.
+pub(super) fn btrfs_snapshot(dir: BorrowedFd, of: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+    let args = VolumeArgs::new(of.as_raw_fd().into(), name);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_snap_create(dir.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// BTRFS_IOC_SNAP_DESTROY.
+pub(super) fn btrfs_destroy(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+    let args = VolumeArgs::new(0, name);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_snap_destroy(dir.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// `struct btrfs_ioctl_balance_args` of <linux/btrfs.h>: the flags, and room for filters.
+#[repr(C)]
+pub(super) struct BalanceArgs {
+    flags: u64,
+    rest: [u64; 127],
+}
+
+/// BTRFS_IOC_BALANCE_V2 of all data and metadata.
+pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
+    const DATA_AND_METADATA: u64 = 1 << 0 | 1 << 2;
+    let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
+    // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
 }
 
 /// `struct file_dedupe_range` of <linux/fs.h>, with one destination.

@@ -4,7 +4,7 @@ use super::calls::{Calls, Transport};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{FsKind, agent};
+use super::{FsKind, admin, agent};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
@@ -57,7 +57,8 @@ impl System for HostSystem<'_> {
         // btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
         let one_by_one = self.kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
         let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
-        self.calls.call(caller, call)
+        let place = admin::Place { calls: &self.calls, root: &self.root, directory: &self.directory };
+        admin::perform(self.kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
@@ -68,13 +69,11 @@ impl System for HostSystem<'_> {
             Call::ChangeFlags { set, .. } if set & FLAG_COMPRESS != 0 && self.kind == FsKind::Ext4 => {
                 return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
             }
-            Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. } => {
-                format!("{call}: the suite does not make this call on kernels yet")
-            }
+            Call::Shrink { .. } => format!("{call}: the suite does not make this call on kernels yet"),
             Call::Cycle | Call::PowerLoss { .. } => {
                 format!("{call}: the suite does not take kernels through this yet")
             }
-            _ => return Ok(()),
+            _ => return admin::offered(self.kind, call),
         };
         Err(Trouble::NotReachable(why))
     }

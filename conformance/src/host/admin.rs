@@ -1,0 +1,139 @@
+//! What administrators and their programs do to files and file systems: defragmentation, balancing, snapshots, exchange.
+//!
+//! One row for each operation and file system that has it. A file system without a row does not offer the operation.
+
+use super::calls::Calls;
+use super::{FsKind, sys};
+use crate::verdict::Trouble;
+use iomap_reference::{BLOCK, Call, Caller, Outcome, Reply};
+use nix::errno::Errno;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Where an operation takes place.
+pub(super) struct Place<'a> {
+    pub(super) calls: &'a Calls,
+    /// Where the file system is mounted.
+    pub(super) root: &'a Path,
+    /// The directory of the case.
+    pub(super) directory: &'a Path,
+}
+
+/// Which operation a call is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Exchange,
+    Snapshot,
+    Defragment,
+    Collect,
+}
+
+struct Row {
+    operation: Operation,
+    fs: FsKind,
+    run: fn(&Place, &Call) -> Result<(), Errno>,
+}
+
+static ROWS: &[Row] = &[
+    Row { operation: Operation::Exchange, fs: FsKind::Xfs, run: exchange },
+    Row { operation: Operation::Snapshot, fs: FsKind::Btrfs, run: snapshot },
+    Row { operation: Operation::Defragment, fs: FsKind::Xfs, run: swap_extents },
+    Row { operation: Operation::Defragment, fs: FsKind::Ext4, run: move_extents },
+    Row { operation: Operation::Defragment, fs: FsKind::Btrfs, run: defragment },
+    Row { operation: Operation::Collect, fs: FsKind::Btrfs, run: balance },
+];
+
+/// What a file system without the operation lacks.
+static LACKING: &[(Operation, &str)] = &[
+    (Operation::Exchange, "no call exchanges the contents of two files"),
+    (Operation::Snapshot, "no snapshots"),
+    (Operation::Defragment, "no defragmentation"),
+    (Operation::Collect, "nothing moves files that nobody touches"),
+];
+
+fn operation(call: &Call) -> Option<Operation> {
+    Some(match call {
+        Call::Exchange { .. } => Operation::Exchange,
+        Call::Snapshot => Operation::Snapshot,
+        Call::Defragment { .. } => Operation::Defragment,
+        Call::Collect => Operation::Collect,
+        _ => return None,
+    })
+}
+
+fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.fs == fs && row.operation == operation)
+}
+
+/// Whether a file system has the operation that a call is, if it is one.
+pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
+    let Some(operation) = operation(call) else { return Ok(()) };
+    if row(fs, operation).is_some() {
+        return Ok(());
+    }
+    let lacking = LACKING.iter().find(|(lacking, _)| *lacking == operation).map_or("", |(_, what)| what);
+    Err(Trouble::NotOffered(format!("{}: {lacking}", fs.name())))
+}
+
+/// Carries out a call that is an operation.
+pub(super) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome> {
+    let row = row(fs, operation(call)?)?;
+    Some((row.run)(place, call).map(|()| Reply::Number(0)))
+}
+
+/// XFS_IOC_SWAPEXT, which every XFS has; it wants files of one size.
+fn exchange(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
+    place.calls.with(*one, |one| place.calls.with(*other, |other| sys::xfs_swap_extents(one, other)))
+}
+
+/// What xfs_fsr(8) does: copies the file into storage of its own choice, and exchanges the two.
+fn swap_extents(place: &Place, call: &Call) -> Result<(), Errno> {
+    with_copy(place, call, |file, copy| sys::xfs_swap_extents(file.as_fd(), copy.as_fd()))
+}
+
+/// What e4defrag(8) does: has the file moved to the storage of another.
+fn move_extents(place: &Place, call: &Call) -> Result<(), Errno> {
+    with_copy(place, call, |file, copy| {
+        let blocks = file.metadata().map_err(sys::errno)?.len().div_ceil(BLOCK as u64);
+        sys::ext4_move_extents(file.as_fd(), copy.as_fd(), blocks)
+    })
+}
+
+/// BTRFS_IOC_DEFRAG.
+fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
+    place.calls.with(*fd, sys::btrfs_defragment)
+}
+
+/// BTRFS_IOC_BALANCE_V2 of everything.
+fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
+    sys::btrfs_balance(File::open(place.root).map_err(sys::errno)?.as_fd())
+}
+
+/// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
+fn snapshot(place: &Place, _: &Call) -> Result<(), Errno> {
+    let root = File::open(place.root).map_err(sys::errno)?;
+    sys::btrfs_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;
+    sys::btrfs_destroy(root.as_fd(), c"snapshot")
+}
+
+/// Does something with a file and a new file of the same contents.
+fn with_copy(place: &Place, call: &Call, act: impl FnOnce(&File, &File) -> Result<(), Errno>) -> Result<(), Errno> {
+    let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
+    let path = place.directory.join("donor");
+    let copy = File::options().read(true).write(true).create_new(true).open(&path).map_err(sys::errno)?;
+    // The name is of no use any more, whatever happens.
+    std::fs::remove_file(&path).map_err(sys::errno)?;
+    place.calls.with(*fd, |file| {
+        let file = File::from(file.try_clone_to_owned().map_err(sys::errno)?);
+        let len = file.metadata().map_err(sys::errno)?.len() as usize;
+        let Reply::Data(data) = place.calls.call(Caller::Privileged, &Call::Pread { fd: *fd, offset: 0, len })? else {
+            return Err(Errno::EIO);
+        };
+        std::os::unix::fs::FileExt::write_all_at(&copy, &data, 0).map_err(sys::errno)?;
+        copy.sync_all().map_err(sys::errno)?;
+        act(&file, &copy)
+    })
+}
