@@ -6,20 +6,24 @@ use iomap_conformance::results::{ClauseResult, Results};
 use iomap_conformance::verdict::Verdict;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 
-/// Whether mounts can be tried here, with a note if not.
-fn can_mount() -> bool {
+/// One test at a time: one of them looks for the mounts of all processes.
+static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+
+/// A turn, if mounts can be tried here, or a note.
+fn turn() -> Option<MutexGuard<'static, ()>> {
     let missing = match () {
         () if !nix::unistd::geteuid().is_root() => "not root",
         () if !Path::new("/dev/fuse").exists() => "no /dev/fuse",
-        () => return true,
+        () => return Some(ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner)),
     };
     assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
     eprintln!("not tested: {missing}");
-    false
+    None
 }
 
 fn suite(arguments: &[&str]) -> Output {
@@ -33,9 +37,7 @@ fn results(output: &Output) -> Results {
 /// The list of what a daemon cannot be asked is a snapshot: it does not grow unnoticed.
 #[test]
 fn agrees_with_the_reference() {
-    if !can_mount() {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     let mounted = suite(&["--target", "fuse", "--format", "json"]);
     let (mounted, code) = (results(&mounted), mounted.status.code());
     let reference = results(&suite(&["--format", "json"]));
@@ -55,9 +57,7 @@ fn agrees_with_the_reference() {
 /// A reference that breaks a clause is caught through the mount as well, in each kind of effect.
 #[test]
 fn violations_show() {
-    if !can_mount() {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     for violation in VIOLATIONS {
         let family = violation.split('.').next().unwrap_or_default();
         let output = suite(&["--target", "fuse", "--violation", violation, "--format", "json", family]);
@@ -93,9 +93,7 @@ const VIOLATIONS: &[&str] = &[
 /// SIGKILL at moments spread over a run leaves no mount behind, and no process.
 #[test]
 fn killed() {
-    if !can_mount() {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     for moment in 0..8 {
         let quiet = || Stdio::null();
         let child = Command::new(PROGRAM).args(["--target", "fuse"]).stdout(quiet()).stderr(quiet()).spawn();
@@ -121,9 +119,7 @@ fn left_behind() -> Option<String> {
 /// Without privilege, in a user namespace.
 #[test]
 fn ordinary_user() {
-    if !can_mount() {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     // The program may lie where only root can go, and so may the device.
     let directory = tempfile::tempdir().expect("a temporary directory");
     let script = "
@@ -144,9 +140,7 @@ fn ordinary_user() {
 
 #[test]
 fn without_fuse() {
-    if !can_mount() {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     let script = "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && PATH=/nowhere $PROGRAM --target fuse";
     let output = Command::new("unshare").args(["--mount", "sh", "-c", script]).env("PROGRAM", PROGRAM).output();
     let output = output.expect("unshare starts");
