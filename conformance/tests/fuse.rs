@@ -4,14 +4,14 @@
 
 use iomap_conformance::results::{ClauseResult, Results};
 use iomap_conformance::verdict::Verdict;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 
-/// One test at a time: one of them looks for the mounts of all processes.
+/// One test at a time: one of them looks for processes of all.
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
 /// A turn, if mounts can be tried here, or a note.
@@ -109,11 +109,14 @@ fn killed() {
     }
 }
 
-/// Namespaces of the suite in which the reference is mounted: one for as long as a process is in it.
+/// A process of the suite, with which its namespace and the mounts in it would stay.
 fn left_behind() -> Option<String> {
-    let tables = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
-    let mounts = tables.filter_map(|entry| std::fs::read_to_string(entry.path().join("mounts")).ok());
-    mounts.flat_map(|table| table.lines().map(str::to_owned).collect::<Vec<_>>()).find(|l| l.starts_with("iomap-conf"))
+    let processes = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let ours = |exe: &PathBuf| exe == Path::new(PROGRAM);
+    processes
+        .map(|entry| entry.path())
+        .find(|path| path.join("exe").read_link().is_ok_and(|exe| ours(&exe)))
+        .map(|path| path.display().to_string())
 }
 
 /// Without privilege, in a user namespace.

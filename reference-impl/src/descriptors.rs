@@ -71,6 +71,11 @@ impl Descriptors {
         Some(removed)
     }
 
+    pub(crate) fn open(&self) -> Vec<Fd> {
+        let numbers = (FIRST..).zip(&self.slots).filter(|(_, slot)| slot.is_some());
+        numbers.filter_map(|(number, _)| Fd::try_from(number).ok()).collect()
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &Descriptor> {
         self.slots.iter().flatten()
     }

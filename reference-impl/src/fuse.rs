@@ -291,6 +291,11 @@ impl Filesystem for Daemon {
         Ok(())
     }
 
+    fn destroy(&mut self) {
+        // What was closed last may not have been told.
+        self.fs.disconnect();
+    }
+
     fn lookup(&self, request: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEntry) {
         entry(reply, self.fs.lookup(&Self::checked(request), place(dir, name)));
     }

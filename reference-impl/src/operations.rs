@@ -64,6 +64,21 @@ impl Fs {
         }
     }
 
+    /// The kernel that asked is gone: nothing is open and no inode remembered any more.
+    pub fn disconnect(&self) {
+        let mut state = self.state();
+        for fd in state.descriptors.open() {
+            // Each of them is open.
+            let _ = state.close(fd);
+        }
+        let remembered: Vec<Ino> =
+            state.inodes.iter().filter(|(_, file)| file.lookups > 0).map(|(ino, _)| *ino).collect();
+        for ino in remembered {
+            state.held_mut(ino).lookups = 0;
+            state.release_unused(ino);
+        }
+    }
+
     /// The inode that a path from the root leads to. `follow` says what becomes of a symbolic link at its end. This
     /// does not count as telling.
     pub fn resolve(&self, who: &Credentials, path: &[u8], follow: bool) -> Result<Ino, Errno> {
