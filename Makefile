@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fuzz matrix pages timings
+.PHONY: book corpus fresh fsx fuzz matrix pages pjdfstest timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -43,3 +43,15 @@ fuzz:
 	mkdir -p spec/fuzz/corpus/page
 	cp spec/tests/pages/*.md spec/tests/pages/ordinary/*.md spec/fuzz/corpus/page
 	cd spec && cargo +nightly fuzz run page -- -max_total_time=600
+
+# Random reads, writes, truncations and mappings on the mounted reference for an hour, or DURATION seconds. Needs fsx:
+# make fsx FSX=PATH, after `cargo install fsx`.
+fsx:
+	cargo build --release --locked -p iomap-reference
+	FSX=$(FSX) reference-impl/tests/fsx.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
+
+# What passes of pjdfstest on ext4 passes on the mounted reference. Needs root, and pjdfstest:
+# make pjdfstest PJDFSTEST=PATH, after `cargo install pjdfstest`.
+pjdfstest:
+	cargo build --release --locked -p iomap-reference
+	PJDFSTEST=$(PJDFSTEST) reference-impl/tests/pjdfstest.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
