@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fuzz fuzz-image matrix mutants pages timings
+.PHONY: book corpus fresh fsx fuzz fuzz-image matrix mutants pages pjdfstest timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -57,3 +57,15 @@ fuzz-image:
 	for seed in $$(seq 100); do head -c 150 /dev/urandom > reference-impl/fuzz/corpus/image/seed-$$seed; done
 	cd reference-impl && cargo +nightly fuzz run --sanitizer none image -- \
 		-max_total_time=600 -timeout=10 -max_len=400 -len_control=0
+
+# Random reads, writes, truncations and mappings on the mounted reference for an hour, or DURATION seconds. Needs fsx:
+# make fsx FSX=PATH, after `cargo install fsx`.
+fsx:
+	cargo build --release --locked -p iomap-reference
+	FSX=$(FSX) reference-impl/tests/fsx.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
+
+# What passes of pjdfstest on ext4 passes on the mounted reference. Needs root, and pjdfstest:
+# make pjdfstest PJDFSTEST=PATH, after `cargo install pjdfstest`.
+pjdfstest:
+	cargo build --release --locked -p iomap-reference
+	PJDFSTEST=$(PJDFSTEST) reference-impl/tests/pjdfstest.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"

@@ -8,6 +8,9 @@ use std::io;
 /// How many blocks are written with one call.
 const BATCH: usize = 256;
 
+/// So many blocks need not be gathered before they are written: a call for them is worth it.
+const LONG: usize = 16;
+
 /// The data blocks of a disk. Addresses count from the first of them, so that no address is one of metadata.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -63,6 +66,43 @@ impl Store {
         Ok(&self.slots[slot].data)
     }
 
+    /// Adds `len` bytes to a buffer: those from `within` of a block on, and of the blocks after it. What lies side by side
+    /// and is not cached is read with one call, and does not push anything out of the cache.
+    pub(crate) fn read_run(&mut self, at: Address, within: usize, len: usize, data: &mut Vec<u8>) -> io::Result<()> {
+        let (mut at, mut within, end) = (at, within, data.len() + len);
+        while data.len() < end {
+            let left = end - data.len();
+            let whole = if within == 0 { left / BLOCK } else { 0 };
+            let uncached = (at..at + whole).take_while(|at| !self.index.contains_key(at)).count();
+            if uncached > 1 {
+                let (place, from) = (self.place(at, uncached)?, data.len());
+                data.resize(from + uncached * BLOCK, 0);
+                self.disk.read(place, &mut data[from..])?;
+                at += uncached;
+            } else {
+                let until = BLOCK.min(within + left);
+                data.extend_from_slice(&self.read(at)?[within..until]);
+                (at, within) = (at + 1, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes whole blocks that lie side by side. Many go to the disk at once; what the disk does not take stays in the
+    /// cache, as with [`Self::write`], and a commit tries again.
+    pub(crate) fn write_run(&mut self, at: Address, data: &[u8]) -> io::Result<()> {
+        let (blocks, _) = data.as_chunks::<BLOCK>();
+        if blocks.len() >= LONG {
+            let place = self.place(at, blocks.len())?;
+            self.unflushed = true;
+            if self.disk.write(place, data).is_ok() {
+                (at..at + blocks.len()).for_each(|at| self.forget(at));
+                return Ok(());
+            }
+        }
+        (at..).zip(blocks).try_for_each(|(at, block)| self.write(at, 0, block))
+    }
+
     /// Writes a part of a block.
     pub(crate) fn write(&mut self, at: Address, within: usize, bytes: &[u8]) -> io::Result<()> {
         let slot = self.slot(at, bytes.len() < BLOCK)?;
@@ -98,7 +138,7 @@ impl Store {
             self.slots[*slot].used = true;
             return Ok(*slot);
         }
-        let place = self.place(at)?;
+        let place = self.place(at, 1)?;
         let slot = self.vacate()?;
         if contents {
             self.disk.read(place, &mut self.slots[slot].data[..])?;
@@ -108,9 +148,11 @@ impl Store {
         Ok(slot)
     }
 
-    fn place(&self, at: Address) -> io::Result<u64> {
+    /// The block of the disk where so many blocks begin.
+    fn place(&self, at: Address, count: usize) -> io::Result<u64> {
         let outside = || io::Error::new(io::ErrorKind::InvalidInput, format!("block {at} of {}", self.blocks));
-        (at < self.blocks).then_some(self.first + at as u64).ok_or_else(outside)
+        let end = at.checked_add(count).filter(|end| *end <= self.blocks);
+        end.map(|_| self.first + at as u64).ok_or_else(outside)
     }
 
     /// A slot with nothing in it: a new one, or that of a clean block that was not used for long.
@@ -147,7 +189,7 @@ impl Store {
             for batch in adjacent.chunks(BATCH) {
                 buffer.clear();
                 batch.iter().for_each(|(_, slot)| buffer.extend_from_slice(&self.slots[*slot].data[..]));
-                let place = self.place(batch[0].0)?;
+                let place = self.place(batch[0].0, batch.len())?;
                 self.unflushed = true;
                 self.disk.write(place, &buffer)?;
                 batch.iter().for_each(|(_, slot)| self.slots[*slot].dirty = false);
@@ -167,7 +209,7 @@ impl Store {
 
     /// Reads past the cache, as an agent does. What the cache has and the disk has not goes to the disk first.
     pub(crate) fn read_direct(&mut self, at: Address) -> io::Result<Vec<u8>> {
-        let place = self.place(at)?;
+        let place = self.place(at, 1)?;
         if let Some(slot) = self.index.get(&at).map(|slot| &mut self.slots[*slot]).filter(|slot| slot.dirty) {
             self.unflushed = true;
             self.disk.write(place, &slot.data[..])?;
@@ -180,7 +222,7 @@ impl Store {
 
     /// Writes past the cache, which forgets what it has.
     pub(crate) fn write_direct(&mut self, at: Address, data: &[u8; BLOCK], durable: bool) -> io::Result<()> {
-        let place = self.place(at)?;
+        let place = self.place(at, 1)?;
         self.forget(at);
         if durable {
             return self.disk.write_fua(place, data);

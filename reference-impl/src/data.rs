@@ -63,24 +63,23 @@ impl State {
         let file = &self.inodes[&ino];
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
-        data.try_reserve_exact(end.saturating_sub(at) as usize).map_err(|_| Errno::ENOMEM)?;
+        if at >= end {
+            return Ok(data);
+        }
+        data.try_reserve_exact((end - at) as usize).map_err(|_| Errno::ENOMEM)?;
         if let Some(inline) = &file.inline {
             data.extend_from_slice(inline.get(at as usize..end as usize).unwrap_or_default());
             return Ok(data);
         }
-        let mut position = at;
-        while position < end {
-            let (block, within) = (position / BLOCK as u64, (position % BLOCK as u64) as usize);
-            let count = (BLOCK - within).min((end - position) as usize);
-            match file.map.get(block).filter(|extent| extent.written) {
-                Some(extent) => {
-                    let contents = self.store.read(extent.address).map_err(errno)?;
-                    data.extend_from_slice(&contents[within..within + count]);
-                }
-                None => data.resize(data.len() + count, 0),
-            }
-            position += count as u64;
+        // What is missing of the map, or was not written, reads as zeros.
+        for run in file.map.runs(at / BLOCK as u64..end.div_ceil(BLOCK as u64)).filter(|run| run.written) {
+            let start = run.start * BLOCK as u64;
+            let (from, to) = (start.max(at), (run.end() * BLOCK as u64).min(end));
+            data.resize((from - at) as usize, 0);
+            let (block, within) = ((from - start) as usize / BLOCK, (from - start) as usize % BLOCK);
+            self.store.read_run(run.address + block, within, (to - from) as usize, &mut data).map_err(errno)?;
         }
+        data.resize((end - at) as usize, 0);
         Ok(data)
     }
 
@@ -161,20 +160,84 @@ impl State {
         if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
             self.relocate(ino);
         }
-        let mut rest = data;
-        for block in touched {
-            let start = block * BLOCK as u64;
-            let within = at.saturating_sub(start) as usize;
-            let (bytes, later) = rest.split_at((BLOCK - within).min(rest.len()));
-            rest = later;
-            let address = self.place(ino, block)?;
-            self.store.write(address, within, bytes).map_err(errno)?;
-            if self.has(Quirk::PunchZeros) && bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0) {
-                self.release_block(ino, block);
+        let (mut rest, mut block) = (data, touched.start);
+        while !rest.is_empty() {
+            let within = at.saturating_sub(block * BLOCK as u64) as usize;
+            let whole = if within == 0 { rest.len() / BLOCK } else { 0 };
+            let (blocks, len) = if whole > 1 {
+                let count = self.write_blocks(ino, block, &rest[..whole * BLOCK])?;
+                (count, count * BLOCK)
+            } else {
+                let len = (BLOCK - within).min(rest.len());
+                let address = self.place(ino, block)?;
+                self.store.write(address, within, &rest[..len]).map_err(errno)?;
+                (1, len)
+            };
+            let (bytes, later) = rest.split_at(len);
+            if self.has(Quirk::PunchZeros) {
+                let zeros = |bytes: &[u8]| bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0);
+                let punched = (block..).zip(bytes.chunks(BLOCK)).filter(|(_, bytes)| zeros(bytes));
+                punched.for_each(|(block, _)| self.release_block(ino, block));
             }
+            (rest, block) = (later, block + blocks as u64);
         }
         self.written(ino, end);
         Ok(data.len())
+    }
+
+    /// Writes whole blocks as far as they lie side by side on storage, and returns how many.
+    fn write_blocks(&mut self, ino: Ino, block: u64, data: &[u8]) -> Result<usize, Errno> {
+        let (address, count) = match self.own_stretch(ino, block, data.len() / BLOCK) {
+            Some(there) => there,
+            None => self.free_stretch(ino, block, data.len() / BLOCK)?,
+        };
+        if let Err(error) = self.store.write_run(address, &data[..count * BLOCK]) {
+            // Nothing refers to them yet, nor may it: who knows what is in them.
+            if self.inode(ino).map.get(block).is_none_or(|extent| extent.address != address) {
+                for at in address..address + count {
+                    self.store.forget(at);
+                    self.allocator.release(at);
+                }
+            }
+            return Err(errno(error));
+        }
+        let blocks = block..block + count as u64;
+        let same = |run: Run| run.written && run.count == count as u64 && run.address == address;
+        if !self.inode(ino).map.runs(blocks.clone()).next().is_some_and(same) {
+            let old = self.inode_mut(ino).map.remove(blocks);
+            let given_up = old.iter().flat_map(Run::addresses).filter(|at| !(address..address + count).contains(at));
+            given_up.for_each(|at| self.release(at));
+            self.inode_mut(ino).map.join(Run { start: block, count: count as u64, address, written: true });
+        }
+        Ok(count)
+    }
+
+    /// Where a file can overwrite its blocks where they are, and how many of them.
+    fn own_stretch(&self, ino: Ino, block: u64, most: usize) -> Option<(Address, usize)> {
+        let run = self.inode(ino).map.runs(block..block + most as u64).next().filter(|run| run.start == block)?;
+        let own = run.addresses().take_while(|at| self.allocator.references(*at) == 1).count();
+        (own > 0).then_some((run.address, own))
+    }
+
+    /// Free blocks side by side for blocks that cannot be overwritten where they are.
+    fn free_stretch(&mut self, ino: Ino, block: u64, most: usize) -> Result<(Address, usize), Errno> {
+        // Most callers have seen to it for the whole call.
+        if self.allocator.free() == 0 {
+            self.make_room(1)?;
+        }
+        let first = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+        for count in 1..most {
+            let own = self.inode(ino).map.get(block + count as u64).is_some_and(|extent| self.overwritable(extent));
+            match if own { None } else { self.allocator.allocate() } {
+                Some(next) if next == first + count => (),
+                Some(elsewhere) => {
+                    self.allocator.release(elsewhere);
+                    return Ok((first, count));
+                }
+                None => return Ok((first, count)),
+            }
+        }
+        Ok((first, most))
     }
 
     /// Size and times after a write that ended at `end`.
@@ -219,13 +282,12 @@ impl State {
     /// alone is overwritten where it is.
     fn needs(&self, ino: Ino, blocks: Range<u64>) -> (usize, usize) {
         let file = self.inode(ino);
-        let (mut takes, mut grows) = (0, 0);
-        for block in blocks {
-            match file.map.get(block) {
-                None => (takes, grows) = (takes + 1, grows + 1),
-                Some(extent) => takes += usize::from(!self.overwritable(extent)),
-            }
+        let (mut takes, mut grows) = (0, blocks.clone().count());
+        for run in file.map.runs(blocks) {
+            grows -= run.count as usize;
+            takes += run.addresses().filter(|at| self.allocator.references(*at) != 1).count();
         }
+        takes += grows;
         (takes, grows)
     }
 

@@ -467,6 +467,28 @@ fn wrapping(t: &mut Bench) {
     t.fsync(fd);
 }
 
+/// Writes that are long enough to go past the cache: into holes, over allocated, shared and own blocks.
+fn long(t: &mut Bench) {
+    let (a, b) = (t.create("a"), t.create("b"));
+    t.write(a, block(3), BLOCK);
+    t.write(a, 700, 20 * BLOCK);
+    t.fsync(a);
+    t.write(a, 0, 18 * BLOCK);
+    t.ok(Call::Clone { from: a, to: b });
+    t.write(b, block(2), 17 * BLOCK);
+    t.write(b, 5, 100);
+    t.fsync(b);
+    t.write(b, 0, 20 * BLOCK);
+    t.ok(Call::Ftruncate { fd: a, size: 0 });
+    t.fsync(a);
+    t.fallocate(a, Mode::ALLOCATE, 0, block(20));
+    t.write(a, block(1), 18 * BLOCK);
+    t.seal(b);
+    t.write(b, 0, 20 * BLOCK);
+    t.ok(Call::Unlink { name: "a".into() });
+    t.fsync(b);
+}
+
 /// Space that was given up is used again, and there is no other.
 fn full(t: &mut Bench) {
     let a = t.create("a");
@@ -541,6 +563,7 @@ workloads! {
     power_loss_around_sharing: sharing, 4;
     power_loss_around_the_end_of_an_area: wrapping, 5;
     power_loss_on_a_full_disk: full, 6;
+    power_loss_around_long_writes: long, 12;
     power_loss_by_chance: chance, 7;
     power_loss_by_other_chance: chance, 8;
     power_loss_by_a_third_chance: chance, 10;

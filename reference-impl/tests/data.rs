@@ -105,6 +105,42 @@ fn ranges_are_shared_and_written_apart() {
     }
 }
 
+/// What is read at once comes from the cache, from storage and from holes, in pieces of all lengths.
+#[test]
+fn any_part_of_a_file_in_pieces_is_read() {
+    const SIZE: usize = 40 * BLOCK;
+    let mut disk = MemoryDisk::new(300);
+    format(&mut disk, &Options::default()).unwrap();
+    let fs = Fs::mount(Box::new(disk), 8 * BLOCK, false).unwrap();
+    let fds = [open(&fs, b"one", OFlag::O_RDWR), open(&fs, b"other", OFlag::O_RDWR)];
+    let mut expected = [vec![0; SIZE], vec![0; SIZE]];
+    let mut random = fastrand::Rng::with_seed(3);
+    for step in 0..400 {
+        let file = random.usize(..2);
+        let (a, b) = (random.usize(..SIZE), random.usize(..SIZE));
+        // Whole blocks are as frequent as others.
+        let unit = [1, BLOCK][random.usize(..2)];
+        let (from, to) = (a.min(b) / unit * unit, a.max(b) / unit * unit);
+        match random.u8(..4) {
+            0 if from < to => {
+                let mode = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
+                fs.fallocate(root(), fds[file], mode, from as i64, (to - from) as i64).unwrap();
+                expected[file][from..to].fill(0);
+            }
+            0 => (),
+            1 => fs.commit().unwrap(),
+            _ => {
+                let data: Vec<u8> = (from..to).map(|at| (at / 512 + step) as u8).collect();
+                assert_eq!(fs.write(root(), fds[file], from as i64, &data), Ok(to - from));
+                expected[file][from..to].copy_from_slice(&data);
+            }
+        }
+        let (from, len) = (random.usize(..SIZE), random.usize(..SIZE));
+        let read = fs.read(root(), fds[file], from as i64, len).unwrap();
+        assert_eq!(read, expected[file][from..from + read.len()], "{len} bytes from {from} on after step {step}");
+    }
+}
+
 #[test]
 fn equal_ranges_become_one() {
     let fs = Fs::new(16);

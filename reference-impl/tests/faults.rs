@@ -184,7 +184,7 @@ fn reads_that_fail() {
     work(&fs);
     let open = Call::Open { name: "f0".into(), flags: OFlag::O_RDONLY, mode: 0 };
     let fd = number(fs.call(Caller::Privileged, &open)).unwrap() as Fd;
-    disk.lock().unwrap().left = Some(2);
+    disk.lock().unwrap().left = Some(0);
     let read = Call::Pread { fd, offset: 0, len: LEN };
     assert_eq!(fs.call(Caller::Privileged, &read), Err(Errno::EIO));
     (0..FILES).for_each(|round| intact(&fs, round));
@@ -207,4 +207,42 @@ fn the_next_fsync_writes_what_the_last_one_could_not() {
     assert_eq!(fs.call(Caller::Privileged, &Call::Fsync { fd }), Ok(Reply::Number(0)));
     let bytes = disk.lock().unwrap().disk.bytes().to_vec();
     intact(&Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 64 * BLOCK, false).unwrap(), 0);
+}
+
+/// A write that is long enough to go past the cache stays in it if the disk does not take it.
+#[test]
+fn long_writes_that_fail_are_kept_for_the_next_fsync() {
+    const LONG: usize = 20;
+    for fragmented in [false, true] {
+        let mut disk = MemoryDisk::new(90);
+        format(&mut disk, &Options { area_blocks: Some(4), ..Options::default() }).unwrap();
+        let disk = Failing { disk, kind: Kind::Write, left: None, error: Errno::EIO as i32, failed: false };
+        let disk = Arc::new(Mutex::new(disk));
+        let fs = Fs::mount(Box::new(disk.clone()), 64 * BLOCK, false).unwrap();
+        let open = |name: &str| {
+            let open = Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 };
+            number(fs.call(Caller::Privileged, &open)).unwrap() as Fd
+        };
+        let write = |fd, offset: usize, data: &[u8]| {
+            let write = Call::Pwrite { fd, offset: offset as i64, data: data.to_vec() };
+            assert_eq!(number(fs.call(Caller::Privileged, &write)), Ok(data.len() as i64));
+        };
+        let (fd, other) = (open("file"), open("other"));
+        if fragmented {
+            write(fd, 17 * BLOCK, &[1; BLOCK]);
+            write(other, 0, &[1; 2 * BLOCK]);
+        }
+        let data: Vec<u8> = (0..LONG * BLOCK).map(|at| (at / 512 + 1) as u8).collect();
+        disk.lock().unwrap().left = Some(0);
+        write(fd, 0, &data);
+        assert!(disk.lock().unwrap().failed);
+        assert_eq!(fs.call(Caller::Privileged, &Call::Fsync { fd }), Ok(Reply::Number(0)));
+        let read = |fs: &Fs, fd| fs.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
+        assert_eq!(read(&fs, fd), Ok(Reply::Data(data.clone())));
+        let bytes = disk.lock().unwrap().disk.bytes().to_vec();
+        let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 64 * BLOCK, false).unwrap();
+        let open = Call::Open { name: "file".into(), flags: OFlag::O_RDONLY, mode: 0 };
+        let fd = number(fs.call(Caller::Privileged, &open)).unwrap() as Fd;
+        assert_eq!(read(&fs, fd), Ok(Reply::Data(data.clone())));
+    }
 }
