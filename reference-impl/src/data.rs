@@ -4,7 +4,7 @@ use crate::call::Fd;
 use crate::credentials::Credentials;
 use crate::descriptors::Descriptor;
 use crate::durability::errno;
-use crate::extents::Extent;
+use crate::extents::{Extent, Run};
 use crate::fs::State;
 use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
@@ -196,7 +196,7 @@ impl State {
             if self.inode(ino).map.get(block).is_none_or(|extent| extent.address != address) {
                 for at in address..address + count {
                     self.store.forget(at);
-                    self.allocator.release(at);
+                    self.allocator.release(at, 1);
                 }
             }
             return Err(errno(error));
@@ -231,7 +231,7 @@ impl State {
             match if own { None } else { self.allocator.allocate() } {
                 Some(next) if next == first + count => (),
                 Some(elsewhere) => {
-                    self.allocator.release(elsewhere);
+                    self.allocator.release(elsewhere, 1);
                     return Ok((first, count));
                 }
                 None => return Ok((first, count)),
