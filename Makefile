@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fsx fuzz fuzz-image matrix mutants pages pjdfstest timings
+.PHONY: book corpus fresh fsx fuzz fuzz-image kcidb-check ktap-check matrix mutants pages pjdfstest timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -31,6 +31,31 @@ mutants:
 # The manual pages, in target/man.
 pages:
 	cargo run --release --locked -p iomap-spec -- man --out target/man
+
+# Whether the kernel's own parser takes the KTAP: make ktap-check KUNIT=linux/tools/testing/kunit/kunit.py. A failure has
+# to be red, and everything else green; for root, with XFS and swap files too. Where nothing is offered, all is skipped,
+# which kunit.py ends with 1, but without errors.
+ktap-check:
+	cargo build --release --locked
+	target/release/iomap-conformance --format ktap | $(KUNIT) parse
+	! target/release/iomap-conformance --format ktap --violation truncate.shrink/late truncate | $(KUNIT) parse
+	if [ "$$(id -u)" = 0 ]; then \
+		target/release/iomap-conformance --target host --mechanism swapfile --format ktap | $(KUNIT) parse && \
+		target/release/iomap-conformance --target host --format ktap | $(KUNIT) parse | grep 'tests: skipped: 1$$'; \
+	fi
+
+# Whether kcidb-io takes the submission: pip install kcidb-io, and PYTHON=python3 of the environment that has it.
+PYTHON = python3
+KCIDB = $(PYTHON) -c 'import json, sys; from kcidb_io.schema import LATEST; LATEST.validate(json.load(sys.stdin))'
+kcidb-check:
+	cargo build --release --locked
+	target/release/iomap-conformance --format kcidb | $(KCIDB)
+	target/release/iomap-conformance --format kcidb --violation truncate.shrink/late | $(KCIDB)
+	if [ "$$(id -u)" = 0 ]; then \
+		for mechanism in swapfile seal; do \
+			target/release/iomap-conformance --target host --mechanism $$mechanism --format kcidb | $(KCIDB) || exit; \
+		done; \
+	fi
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

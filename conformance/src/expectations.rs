@@ -18,6 +18,7 @@ static FILES: [(&str, &str); 5] = [
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(default)]
     expect: Vec<Expectation>,
 }
 
@@ -37,7 +38,8 @@ struct Expectation {
 
 /// What is expected of a mechanism on a file system of a kernel.
 pub struct Expectations {
-    rows: Vec<Expectation>,
+    /// With their places in their file.
+    rows: Vec<(usize, Expectation)>,
 }
 
 impl Expectations {
@@ -46,15 +48,20 @@ impl Expectations {
     pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, String> {
         let mut rows = Vec::new();
         for (name, text) in names.iter().filter_map(|name| FILES.iter().find(|(file, _)| file == name)) {
-            let file = format!("expectations/{name}.toml");
-            let document: Document = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
-            for row in document.expect {
-                let kernel = row.kernel.as_deref().unwrap_or("..");
-                let inside =
-                    in_range(kernel, release).ok_or_else(|| format!("{file}: no range of kernels: {kernel}"))?;
-                if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
-                    rows.push(row);
-                }
+            rows.extend(Self::parse(text, fs, release).map_err(|e| format!("expectations/{name}.toml: {e}"))?.rows);
+        }
+        Ok(Self { rows })
+    }
+
+    /// Those of the text of a file that apply.
+    pub(crate) fn parse(text: &str, fs: &str, release: &str) -> Result<Self, String> {
+        let document: Document = toml::from_str(text).map_err(|e| e.to_string())?;
+        let mut rows = Vec::new();
+        for (place, row) in document.expect.into_iter().enumerate() {
+            let kernel = row.kernel.as_deref().unwrap_or("..");
+            let inside = in_range(kernel, release).ok_or_else(|| format!("no range of kernels: {kernel}"))?;
+            if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
+                rows.push((place, row));
             }
         }
         Ok(Self { rows })
@@ -67,10 +74,18 @@ impl Expectations {
 
     /// The verdict that is expected for a clause, and why if it is not `holds`.
     pub fn expected(&self, clause: &str) -> (Verdict, Option<&str>) {
+        self.find(clause).map_or((Verdict::Holds, None), |(_, row)| (row.verdict, Some(row.reason.as_str())))
+    }
+
+    /// The place in its file of the row that counts for a clause.
+    pub(crate) fn row(&self, clause: &str) -> Option<usize> {
+        self.find(clause).map(|(place, _)| *place)
+    }
+
+    fn find(&self, clause: &str) -> Option<&(usize, Expectation)> {
         let family = clause.split('.').next().unwrap_or(clause);
         let named = |pattern: &str| pattern == "*" || pattern == clause || pattern.strip_suffix(".*") == Some(family);
-        let row = self.rows.iter().find(|row| row.clauses.iter().any(|pattern| named(pattern)));
-        row.map_or((Verdict::Holds, None), |row| (row.verdict, Some(row.reason.as_str())))
+        self.rows.iter().find(|(_, row)| row.clauses.iter().any(|pattern| named(pattern)))
     }
 }
 
@@ -83,7 +98,7 @@ fn in_range(range: &str, release: &str) -> Option<bool> {
 }
 
 /// The first two numbers of a version.
-fn version(text: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

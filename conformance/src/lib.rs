@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod cases;
+pub mod compare;
 pub mod context;
 pub mod expectations;
 pub mod fuse;
@@ -16,7 +17,9 @@ pub mod picture;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod schema;
 pub mod target;
+pub mod update;
 pub mod verdict;
 
 /// The release of the running kernel, as `uname -r` prints it.

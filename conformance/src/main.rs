@@ -5,16 +5,18 @@ use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
-use iomap_conformance::report::{self, Format};
+use iomap_conformance::report::{self, Format, kcidb};
 use iomap_conformance::results::{CaseResult, Results};
 use iomap_conformance::run::{self, Progress, Subject};
+use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
-use iomap_conformance::{audit, cases, matrix};
+use iomap_conformance::update::Update;
+use iomap_conformance::{audit, cases, compare, matrix};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +29,7 @@ Examples:
   iomap-conformance --target host --fs xfs --mechanism swapfile
   iomap-conformance --format json --output results.json
   iomap-conformance matrix               this kernel, all there is to compare
+  iomap-conformance compare a.json b.json
   iomap-conformance audit                whether the suite notices violations
 
 Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
@@ -54,6 +57,15 @@ enum Command {
     /// Without files it runs every file system of this kernel with every
     /// mechanism; that needs root.
     Matrix(MatrixArgs),
+    /// Says by clause what changed between two results, say of two kernels
+    ///
+    /// A and B have results that `run` or `matrix` wrote with --format json.
+    /// What belongs together in lists, file system and mechanism say. Exit
+    /// code 1 means that a clause that held in A is violated in B; anything
+    /// else that changed is 0.
+    Compare(CompareArgs),
+    /// Prints the JSON Schema of a document that this program writes
+    Schema(SchemaArgs),
     /// Breaks each clause in the reference, and says whether its cases notice
     Audit(AuditArgs),
     #[command(name = guardian::COMMAND, hide = true)]
@@ -93,8 +105,34 @@ struct RunArgs {
     /// Report the time of each family on standard error
     #[arg(long)]
     timings: bool,
+    /// Add what was observed and not expected to the expectations in a checkout
+    ///
+    /// Each verdict that nobody expected gets a row, valid from this kernel on,
+    /// before the row that it contradicts; nothing is removed. Rows have no
+    /// explanation yet: see `git diff`, say why, commit. The exit code is that
+    /// of the run.
+    #[arg(long)]
+    update_expectations: bool,
+    /// Where the checkout has them
+    #[arg(long, value_name = "DIR", default_value = "conformance/expectations", requires = "update_expectations")]
+    expectations: PathBuf,
+    #[command(flatten)]
+    kcidb: Kcidb,
     #[command(flatten)]
     libtest: Libtest,
+}
+
+/// Who submits to KCIDB.
+#[derive(Args)]
+#[command(next_help_heading = "With --format kcidb")]
+struct Kcidb {
+    /// The CI system that submits: lower-case letters, digits and _
+    #[arg(long, value_name = "NAME", default_value = "iomap", value_parser = kcidb::origin)]
+    kcidb_origin: String,
+    /// The build of the kernel, which somebody else submits [default:
+    /// ORIGIN:RELEASE]
+    #[arg(long, value_name = "ID", value_parser = kcidb::build)]
+    kcidb_build: Option<String>,
 }
 
 /// The flags of libtest, under their names.
@@ -150,7 +188,7 @@ enum TableFormat {
 
 #[derive(Args)]
 struct MatrixArgs {
-    /// Results written with --format json
+    /// Results that `run` or `matrix` wrote with --format json
     files: Vec<PathBuf>,
     /// How the table is written
     #[arg(long, value_enum, default_value = "human")]
@@ -158,6 +196,37 @@ struct MatrixArgs {
     /// Write the table to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ComparisonFormat {
+    /// For a terminal
+    Human,
+    /// For a page
+    Markdown,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Args)]
+struct CompareArgs {
+    /// The results before
+    a: PathBuf,
+    /// The results after
+    b: PathBuf,
+    /// How the changes are written
+    #[arg(long, value_enum, default_value = "human")]
+    format: ComparisonFormat,
+    /// Write the changes to a file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SchemaArgs {
+    /// Which document
+    #[arg(value_enum, default_value = "results")]
+    document: Document,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -193,6 +262,8 @@ fn main() -> ExitCode {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(args),
         Some(Command::Matrix(args)) => matrix(args),
+        Some(Command::Compare(args)) => compare(args),
+        Some(Command::Schema(args)) => Output::Stdout.write(args.document.schema()).map(|()| 0),
         Some(Command::Audit(args)) => audit(args),
         Some(Command::Guard { stage }) => {
             guardian::run(stage);
@@ -214,6 +285,8 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
+    let names = expectation_names(args);
+    let mut update = args.update_expectations.then(|| open_expectations(args, &names)).transpose()?;
     let begin = Instant::now();
     let (results, elapsed) = match args.target {
         TargetName::Reference => {
@@ -228,10 +301,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let violation = violation(args.violation.as_deref())?;
             let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))?;
             let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
-            let names: &[&str] = if sandbox.is_ordinary() { &["fuse-user", "fuse"] } else { &["fuse"] };
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
-            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, "model")?)
+            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?)
         }
         TargetName::Host if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
@@ -246,8 +318,37 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     if args.timings {
         eprint!("{}", report::human::timings(&results, elapsed, begin.elapsed().saturating_sub(elapsed)));
     }
-    output.write(&report::write(&results, args.format))?;
+    if let Some(update) = &mut update {
+        let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;
+        eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e))?);
+    }
+    let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
+    output.write(&report::write(&results, args.format, &submitter))?;
     Ok(results.exit_code())
+}
+
+/// The expectations of a run, those that count first at the front.
+fn expectation_names(args: &RunArgs) -> Vec<&'static str> {
+    match args.target {
+        TargetName::Reference => vec![],
+        TargetName::Fuse if nix::unistd::geteuid().is_root() => vec!["fuse"],
+        // Root of a user namespace only.
+        TargetName::Fuse => vec!["fuse-user", "fuse"],
+        TargetName::Host => vec![args.mechanism.name()],
+    }
+}
+
+fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Stop> {
+    let Some(name) = names.first() else {
+        return Err(Stop(USAGE, "--update-expectations is for fuse and host: the reference has to hold".into()));
+    };
+    if args.violation.is_some() {
+        return Err(Stop(
+            USAGE,
+            "--update-expectations and --violation: nobody expects a violation made to order".into(),
+        ));
+    }
+    Update::open(&args.expectations, name).map_err(|e| Stop(ENVIRONMENT, e))
 }
 
 /// The violation with this name, or those whose names begin alike.
@@ -359,12 +460,25 @@ fn run_everything() -> Result<Vec<Results>, Stop> {
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
-    let read = |path: &PathBuf| {
-        let name = path.display();
-        let text = std::fs::read_to_string(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
-        Results::parse(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
-    };
-    files.iter().map(read).collect()
+    let read: Result<Vec<_>, Stop> = files.iter().map(|path| read(path)).collect();
+    Ok(read?.concat())
+}
+
+fn read(path: &Path) -> Result<Vec<Results>, Stop> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
+    Results::parse_all(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
+}
+
+fn compare(args: &CompareArgs) -> Result<u8, Stop> {
+    let mut output = Output::open(args.output.as_ref())?;
+    let comparison = compare::compare(&read(&args.a)?, &read(&args.b)?);
+    output.write(&match args.format {
+        ComparisonFormat::Human => compare::human(&comparison),
+        ComparisonFormat::Markdown => compare::markdown(&comparison),
+        ComparisonFormat::Json => report::json(&comparison),
+    })?;
+    Ok(comparison.exit_code())
 }
 
 fn audit(args: &AuditArgs) -> Result<u8, Stop> {

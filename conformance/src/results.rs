@@ -1,11 +1,27 @@
 //! The results of a run, as they are written and read.
 
 use crate::verdict::Verdict;
+use iomap_clauses::Clause;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The schema that this program writes and reads.
 pub const SCHEMA: u32 = 1;
+
+/// What a report of single cases says of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It held, as expected.
+    Passed,
+    /// It gave its clause a verdict that nobody expected, an unexpected pass included.
+    Failed,
+    /// It found the violation that is expected.
+    Waived,
+    /// It could not look.
+    Skipped,
+    /// It could not do its work.
+    Broken,
+}
 
 /// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +38,9 @@ pub struct Results {
     pub fs: String,
     /// The kernel that answered, or on which the reference ran.
     pub kernel: Kernel,
+    /// When the run began: RFC 3339, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
     /// Why nothing was tested, if the target lacks the mechanism.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
@@ -80,12 +99,62 @@ impl ClauseResult {
     pub fn is_surprise(&self) -> bool {
         self.expected.is_some_and(|expected| expected != self.verdict) && self.verdict != Verdict::Error
     }
+
+    /// What a report says of one of its cases. Where the clause is a surprise, the cases that made it one failed, so that
+    /// whatever ends with exit code 1 has something red.
+    pub fn outcome(&self, case: &CaseResult) -> Outcome {
+        match case.verdict {
+            Verdict::Error => Outcome::Broken,
+            verdict if self.is_surprise() && verdict == self.verdict => Outcome::Failed,
+            Verdict::Violated if self.expected == Some(Verdict::Violated) => Outcome::Waived,
+            Verdict::Violated => Outcome::Failed,
+            Verdict::Holds => Outcome::Passed,
+            Verdict::NotReachable | Verdict::NotOffered | Verdict::Untested => Outcome::Skipped,
+        }
+    }
+
+    /// What there is to say of a case that does not simply pass: what it observed, and what else was expected.
+    pub fn remark(&self, case: &CaseResult) -> String {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        let detail = case.detail.as_deref().unwrap_or_default();
+        let verdict = case.verdict;
+        let remark = match (self.outcome(case), self.expected) {
+            (Outcome::Passed, _) => String::new(),
+            (Outcome::Waived, _) => format!("violated, as expected: {reason}\n{detail}"),
+            (Outcome::Failed, Some(expected)) if expected != Verdict::Holds => {
+                format!("{verdict}, but expected: {expected}, because {reason}\n{detail}")
+            }
+            (Outcome::Skipped | Outcome::Failed, _) if verdict != Verdict::Violated => format!("{verdict}: {detail}"),
+            _ => detail.to_owned(),
+        };
+        remark.trim_end().to_owned()
+    }
+
+    /// The part of the id before the dot.
+    pub fn family(&self) -> &str {
+        self.id.split('.').next().unwrap_or(&self.id)
+    }
+
+    /// Its sentence, if this program was built with a specification that has it.
+    pub fn clause(&self) -> Option<&'static Clause> {
+        iomap_clauses::ALL.iter().copied().find(|clause| clause.id == self.id)
+    }
 }
 
 impl Results {
     /// The column heading: `xfs/swapfile`.
     pub fn label(&self) -> String {
         format!("{}/{}", self.fs, self.mechanism)
+    }
+
+    /// Reads a results document, or a list of them as `matrix` writes it.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+        if !text.trim_start().starts_with('[') {
+            return Ok(vec![Self::parse(text)?]);
+        }
+        let list: Vec<serde_json::Value> =
+            serde_json::from_str(text).map_err(|e| format!("not a list of results documents: {e}"))?;
+        list.iter().map(|one| Self::parse(&one.to_string())).collect()
     }
 
     /// Reads a results document. The error says what is wrong with it.
@@ -101,13 +170,18 @@ impl Results {
     pub fn families(&self) -> Vec<(&str, Vec<&ClauseResult>)> {
         let mut families: Vec<(&str, Vec<&ClauseResult>)> = Vec::new();
         for clause in &self.clauses {
-            let family = clause.id.split('.').next().unwrap_or(&clause.id);
+            let family = clause.family();
             match families.iter_mut().find(|(name, _)| *name == family) {
                 Some((_, clauses)) => clauses.push(clause),
                 None => families.push((family, vec![clause])),
             }
         }
         families
+    }
+
+    /// Whether it is a surprise that the target lacks the mechanism: then there is no case to show it.
+    pub fn lacks_unexpectedly(&self) -> bool {
+        self.not_offered.is_some() && self.clauses.iter().any(ClauseResult::is_surprise)
     }
 
     /// How many clauses have a verdict.

@@ -7,12 +7,13 @@ use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
 use crate::target::Target;
 use crate::verdict::{Trouble, Verdict, judge};
+use chrono::{DateTime, SecondsFormat, Utc};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// What a run is about, for the head of its results.
 #[derive(Clone, Debug)]
@@ -89,6 +90,7 @@ pub fn run(
     expectations: &Expectations,
     progress: &Progress,
 ) -> Results {
+    let started = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true);
     let not_offered = target.lacks(subject.mechanism);
     let mut found: Vec<(&Case, CaseResult)> = Vec::new();
     if not_offered.is_none() {
@@ -100,11 +102,12 @@ pub fn run(
         drop(sender);
         found = receiver.into_iter().collect();
     }
-    assemble(subject, not_offered, &found, expectations)
+    assemble(subject, started, not_offered, &found, expectations)
 }
 
 fn assemble(
     subject: &Subject,
+    started: String,
     not_offered: Option<String>,
     found: &[(&Case, CaseResult)],
     expectations: &Expectations,
@@ -131,7 +134,8 @@ fn assemble(
                 id: clause.id.into(),
                 verdict,
                 expected,
-                reason: reason.filter(|_| verdict != Verdict::Holds).map(str::to_owned),
+                // A clause that holds has one if another verdict was expected.
+                reason: reason.filter(|_| verdict != Verdict::Holds || expected != Some(verdict)).map(str::to_owned),
                 cases: ran,
             }
         })
@@ -147,6 +151,7 @@ fn assemble(
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),
         kernel: Kernel { release: crate::kernel_release() },
+        started: Some(started),
         not_offered,
         clauses,
         totals,

@@ -3,6 +3,11 @@
 #[path = "../../spec/tests/tools/help.rs"]
 mod help;
 
+use iomap_conformance::report::kcidb::Submitter;
+use iomap_conformance::report::{self, Format};
+use iomap_conformance::results::{ClauseResult, Results};
+use iomap_conformance::verdict::Verdict;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -45,6 +50,8 @@ fn json() {
         assert!(case["duration_ms"].is_f64());
         case["duration_ms"] = 0.into();
     }
+    assert!(document["started"].as_str().is_some_and(|time| time.ends_with('Z')));
+    document["started"] = "TIME".into();
     insta::assert_snapshot!("json", serde_json::to_string_pretty(&document).expect("JSON"));
 }
 
@@ -65,6 +72,8 @@ fn libtest_flags() {
 fn help() {
     insta::assert_snapshot!("help", text(&conformance(&["--help"])));
     insta::assert_snapshot!("help_matrix", text(&conformance(&["matrix", "--help"])));
+    insta::assert_snapshot!("help_compare", text(&conformance(&["compare", "--help"])));
+    insta::assert_snapshot!("help_schema", text(&conformance(&["schema", "--help"])));
     insta::assert_snapshot!("help_audit", text(&conformance(&["audit", "--help"])));
 }
 
@@ -96,17 +105,187 @@ fn a_failure_says_what_was_observed() {
 }
 
 #[test]
+fn expectations_are_updated_where_they_are() {
+    let reference = conformance(&["--update-expectations"]);
+    insta::assert_snapshot!("update_reference", error(&reference));
+    assert_eq!(reference.status.code(), Some(2));
+    let violation = ["--target", "fuse", "--violation", "truncate.shrink/late", "--update-expectations"];
+    assert_eq!(conformance(&violation).status.code(), Some(2));
+    let elsewhere = conformance(&["--target", "host", "--update-expectations", "--expectations", "/nonexistent"]);
+    insta::assert_snapshot!("update_elsewhere", error(&elsewhere));
+    assert_eq!(elsewhere.status.code(), Some(3));
+}
+
+#[test]
 fn bad_arguments_list_the_good_ones() {
     for (name, arguments) in [
         ("bad_target", ["--target", "moon"]),
         ("bad_fs", ["--fs", "fat"]),
         ("bad_mechanism", ["--mechanism", "glue"]),
         ("mechanism_of_reference", ["--mechanism", "swapfile"]),
+        ("bad_origin", ["--kcidb-origin", "Our CI"]),
+        ("bad_build", ["--kcidb-build", "6.12"]),
     ] {
         let output = conformance(&arguments);
         insta::assert_snapshot!(name, error(&output));
         assert_eq!(output.status.code(), Some(2));
     }
+}
+
+/// One clause with each outcome that there is, and how long everything took is known.
+fn outcomes() -> Results {
+    let output = conformance(&["--violation", "truncate.shrink/late", "--format", "json", "truncate"]);
+    let mut results = Results::parse(&String::from_utf8_lossy(&output.stdout)).expect("results");
+    results.started = Some("2026-11-22T10:00:00.000Z".into());
+    results.kernel.release = "6.99".into();
+    results.spec.digest = "0123abcd".into();
+    results.clauses.retain(|clause| !clause.cases.is_empty());
+    results.clauses.truncate(6);
+    let mut set = |at: usize, expected, verdict, reason: Option<&str>, detail: Option<&str>| {
+        let clause: &mut ClauseResult = &mut results.clauses[at];
+        (clause.verdict, clause.expected, clause.reason) = (verdict, Some(expected), reason.map(str::to_owned));
+        clause.cases.truncate(1);
+        clause.cases[0].verdict = verdict;
+        clause.cases[0].detail = detail.map(str::to_owned);
+    };
+    set(1, Verdict::Violated, Verdict::Violated, Some("it is # 1 & known"), Some("f() = EPERM, expected ok\ng() too"));
+    set(2, Verdict::Violated, Verdict::Holds, Some("nobody repaired it"), None);
+    set(3, Verdict::Holds, Verdict::Error, None, Some("no <space>"));
+    set(4, Verdict::NotReachable, Verdict::NotReachable, Some("there is no way"), Some("no way"));
+    set(5, Verdict::Holds, Verdict::NotOffered, None, Some("gone\nfor good"));
+    for (at, case) in results.clauses.iter_mut().flat_map(|clause| &mut clause.cases).enumerate() {
+        case.duration_ms = at as f64;
+    }
+    results
+}
+
+fn submitter() -> Submitter {
+    Submitter { origin: "example".into(), build: None }
+}
+
+#[test]
+fn every_outcome_in_every_format() {
+    let results = outcomes();
+    for (name, format) in [
+        ("outcomes_human", Format::Human),
+        ("outcomes_ktap", Format::Ktap),
+        ("outcomes_junit", Format::Junit),
+        ("outcomes_kcidb", Format::Kcidb),
+    ] {
+        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+    }
+}
+
+#[test]
+fn nothing_offered_in_every_format() {
+    let mut results = Results { not_offered: Some("no such <mode>".into()), clauses: Vec::new(), ..outcomes() };
+    for (name, format) in
+        [("lacking_ktap", Format::Ktap), ("lacking_junit", Format::Junit), ("lacking_kcidb", Format::Kcidb)]
+    {
+        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+    }
+    let clause = &outcomes().clauses[0];
+    results.clauses = vec![ClauseResult { verdict: Verdict::NotOffered, cases: Vec::new(), ..clause.clone() }];
+    assert_eq!(results.exit_code(), 1);
+    assert!(report::write(&results, Format::Ktap, &submitter()).contains("\nnot ok 1 iomap"));
+    assert!(report::write(&results, Format::Junit, &submitter()).contains(r#"failures="1""#));
+}
+
+/// As many cases in one format as in the other.
+#[test]
+fn formats_for_programs_have_every_case() {
+    let cases = text(&conformance(&["--list"])).lines().count();
+    let junit = conformance(&["--format", "junit"]);
+    assert_eq!(text(&junit).matches("<testcase ").count(), cases);
+    let kcidb = conformance(&["--format", "kcidb", "--kcidb-origin", "ours", "--kcidb-build", "theirs:1"]);
+    let document: serde_json::Value = serde_json::from_slice(&kcidb.stdout).expect("JSON");
+    let tests = document["tests"].as_array().expect("tests");
+    let ids: BTreeSet<&str> = tests.iter().filter_map(|test| test["id"].as_str()).collect();
+    assert_eq!((tests.len(), ids.len()), (cases, cases));
+    assert!(tests.iter().all(|test| test["origin"] == "ours" && test["build_id"] == "theirs:1"));
+}
+
+/// A schema that takes no member but those that it describes.
+fn strict(schema: &mut serde_json::Value) {
+    if let Some(map) = schema.as_object_mut() {
+        if map.contains_key("properties") {
+            map.insert("additionalProperties".into(), false.into());
+        }
+        map.values_mut().for_each(strict);
+    }
+}
+
+#[test]
+fn documents_are_as_their_schemas_say() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let files = documents(directory.path());
+    let (first, second) = (files[0].as_str(), files[1].as_str());
+    for (schema, arguments) in [
+        ("results", vec!["--format", "json"]),
+        ("results", vec!["--format", "json", "--violation", "truncate.shrink/late", "truncate"]),
+        ("matrix", vec!["matrix", "--format", "json", first, second, &files[2]]),
+        ("list", vec!["--list", "--format", "json"]),
+        ("audit", vec!["audit", "--format", "json", "truncate"]),
+        ("comparison", vec!["compare", "--format", "json", first, second]),
+    ] {
+        let name = if schema == "matrix" { "results" } else { schema };
+        let mut described: serde_json::Value =
+            serde_json::from_slice(&conformance(&["schema", name]).stdout).expect("JSON");
+        strict(&mut described);
+        if schema == "matrix" {
+            let definitions = described.as_object_mut().and_then(|it| it.remove("$defs"));
+            described.as_object_mut().and_then(|it| it.remove("$id"));
+            described = serde_json::json!({"type": "array", "items": described, "$defs": definitions});
+        }
+        let validator = jsonschema::draft202012::new(&described).expect("a schema");
+        let document = serde_json::from_slice(&conformance(&arguments).stdout).expect("JSON");
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{arguments:?}");
+        assert!(!validator.is_valid(&serde_json::json!({"schema": 1})), "{name} accepts anything");
+    }
+}
+
+#[test]
+fn comparisons() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut before = outcomes();
+    let mut after = before.clone();
+    after.kernel.release = "7.0".into();
+    after.spec.digest = "89abcdef".into();
+    after.clauses[0].verdict = Verdict::Holds;
+    before.clauses[3].verdict = Verdict::Holds;
+    (after.clauses[3].verdict, after.clauses[3].cases[0].verdict) = (Verdict::Violated, Verdict::Violated);
+    after.clauses[4].verdict = Verdict::NotOffered;
+    before.clauses[5].id = "truncate.gone".into();
+    let write = |name: &str, results: &[&Results]| {
+        let path = directory.path().join(name).display().to_string();
+        let text = if let [one] = results { report::json(one) } else { report::json(&results) };
+        std::fs::write(&path, text).expect("a file in a directory of our own");
+        path
+    };
+    let (a, b) = (write("a.json", &[&before]), write("b.json", &[&after]));
+    let worse = conformance(&["compare", &a, &b]);
+    insta::assert_snapshot!("compare", text(&worse));
+    assert_eq!(worse.status.code(), Some(1));
+    let lines_fit = text(&worse).lines().all(|line| line.chars().count() <= 80);
+    assert!(lines_fit, "a line is too long for a terminal");
+    insta::assert_snapshot!("compare_markdown", text(&conformance(&["compare", &a, &b, "--format", "markdown"])));
+    insta::assert_snapshot!("compare_json", text(&conformance(&["compare", &a, &b, "--format", "json"])));
+    let mut repaired = before.clone();
+    repaired.clauses[0].verdict = Verdict::Holds;
+    let better = conformance(&["compare", &a, &write("better.json", &[&repaired])]);
+    assert_eq!(better.status.code(), Some(0));
+    let other = Results { fs: "ext4".into(), ..before.clone() };
+    let another = Results { fs: "btrfs".into(), ..before.clone() };
+    let lists = [write("c.json", &[&before, &other]), write("d.json", &[&another, &before])];
+    let same = conformance(&["compare", &lists[0], &lists[1]]);
+    insta::assert_snapshot!("compare_lists", text(&same));
+    assert_eq!(same.status.code(), Some(0));
+    // A table of results can be read from the list too.
+    let listed = conformance(&["matrix", &lists[0]]);
+    let apart = conformance(&["matrix", &a, &write("e.json", &[&other])]);
+    assert_eq!((listed.status.code(), text(&listed)), (Some(1), text(&apart)));
 }
 
 /// The documents of two hosts, made by hand around a real one.

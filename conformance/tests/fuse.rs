@@ -90,6 +90,29 @@ const VIOLATIONS: &[&str] = &[
     "copy.unsealed/inherits",
 ];
 
+/// From nothing, a row for each kind of surprise, and no more the next time.
+#[test]
+fn expectations_are_updated() {
+    if !can_mount() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("fuse.toml");
+    std::fs::write(&file, "# Not explained yet.\n").expect("a file in a directory of our own");
+    let path = directory.path().display().to_string();
+    let update = || {
+        let output = suite(&["--target", "fuse", "--update-expectations", "--expectations", &path, "fallocate"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).replace(&path, "DIR")
+    };
+    let (first, second) = (update(), update());
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let release = iomap_conformance::kernel_release();
+    let range: String = release.splitn(3, '.').take(2).collect::<Vec<_>>().join(".") + "..";
+    let text = text.replace(&release, "RELEASE").replace(&range, "RANGE");
+    insta::assert_snapshot!("updated", format!("{first}{second}\n{text}"));
+}
+
 /// SIGKILL at moments spread over a run leaves no mount behind, and no process.
 #[test]
 fn killed() {

@@ -2,7 +2,6 @@
 
 use crate::results::{ClauseResult, Results};
 use crate::verdict::Verdict;
-use iomap_clauses::ALL;
 use std::fmt::Write as _;
 
 const WIDTH: usize = 80;
@@ -83,8 +82,9 @@ fn by_reason(out: &mut String, results: &Results, verdict: Verdict) {
 
 /// What was observed where something else was expected.
 fn explain(out: &mut String, result: &ClauseResult) {
-    let Some(clause) = ALL.iter().find(|clause| clause.id == result.id) else { return };
-    let _ = writeln!(out, "{} is {}", clause.id, result.verdict);
+    let Some(clause) = result.clause() else { return };
+    let is = if result.verdict == Verdict::Holds { "" } else { "is " };
+    let _ = writeln!(out, "{} {is}{}", clause.id, result.verdict);
     if let Some(expected) = result.expected.filter(|expected| *expected != Verdict::Holds) {
         let why = result.reason.as_deref().unwrap_or_default();
         let _ = writeln!(out, "{}", wrap(&format!("expected: {expected}, because {why}"), 2));
@@ -100,7 +100,8 @@ fn explain(out: &mut String, result: &ClauseResult) {
     out.push('\n');
 }
 
-fn wrap(text: &str, indent: usize) -> String {
+/// Lines of at most 80 columns, all of them set in.
+pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let mut lines = vec![" ".repeat(indent)];
     for word in text.split_whitespace() {
         let last = lines.len() - 1;

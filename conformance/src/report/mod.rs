@@ -1,6 +1,8 @@
 //! Results, for people and for machines.
 
 pub mod human;
+pub mod junit;
+pub mod kcidb;
 pub mod ktap;
 
 use crate::results::Results;
@@ -10,18 +12,24 @@ use crate::results::Results;
 pub enum Format {
     /// A summary by clause, with reasons
     Human,
-    /// One JSON document
+    /// One JSON document; `schema` prints its schema
     Json,
     /// KTAP version 1, for kselftest and CI systems
     Ktap,
+    /// JUnit, for CI systems: an expected violation counts as skipped
+    Junit,
+    /// A submission to KCIDB: an expected violation has a known issue
+    Kcidb,
 }
 
 /// Writes results.
-pub fn write(results: &Results, format: Format) -> String {
+pub fn write(results: &Results, format: Format, submitter: &kcidb::Submitter) -> String {
     match format {
         Format::Human => human::write(results),
         Format::Json => json(results),
         Format::Ktap => ktap::write(results),
+        Format::Junit => junit::write(results),
+        Format::Kcidb => json(&kcidb::write(results, submitter)),
     }
 }
 

@@ -1,0 +1,159 @@
+//! A submission to KCIDB, the database of kernel test results: schema 5 of kcidb-io.
+//!
+//! The kernel's build belongs to whoever built it, so the submission names its id and does not describe it.
+
+use crate::results::{CaseResult, ClauseResult, Results};
+use crate::verdict::Verdict;
+use serde_json::{Value, json};
+
+/// Who submits, and for which build.
+#[derive(Clone, Debug)]
+pub struct Submitter {
+    /// The name of the CI system.
+    pub origin: String,
+    /// The id of the build; nothing stands for `ORIGIN:RELEASE`.
+    pub build: Option<String>,
+}
+
+/// What kcidb-io takes for the name of a CI system.
+pub fn origin(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match !text.is_empty() && text.chars().all(allowed) {
+        true => Ok(text.into()),
+        false => Err("lower-case letters, digits and _".into()),
+    }
+}
+
+/// What kcidb-io takes for the id of a build.
+pub fn build(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((before, _)) if origin(before).is_ok() => Ok(text.into()),
+        _ => Err("the name of a CI system, a colon, and what is unique there".into()),
+    }
+}
+
+/// Writes results as a submission.
+pub fn write(results: &Results, submitter: &Submitter) -> Value {
+    let form = Form::new(results, submitter);
+    let cases = || results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (clause, case)));
+    let mut tests: Vec<Value> = cases().map(|(clause, case)| form.test(clause, case)).collect();
+    tests.extend(results.not_offered.as_deref().map(|reason| form.whole(reason)));
+    // A violation that is expected is FAIL, with an issue that everybody knows: schema 5 has no `waived`, and tells
+    // regressions by what no issue explains. A case of such a clause that passes has the issue too, as absent.
+    let known = |clause: &ClauseResult| clause.expected == Some(Verdict::Violated);
+    let issues = results.clauses.iter().filter(|c| known(c) && !c.cases.is_empty()).map(|clause| form.issue(clause));
+    let looked = |case: &CaseResult| matches!(case.verdict, Verdict::Violated | Verdict::Holds);
+    let incidents = cases().filter(|(clause, case)| known(clause) && looked(case));
+    json!({
+        "version": {"major": 5, "minor": 0},
+        "tests": tests,
+        "issues": issues.collect::<Vec<_>>(),
+        "incidents": incidents.map(|(clause, case)| form.incident(clause, case)).collect::<Vec<_>>(),
+    })
+}
+
+/// What all objects of a submission share.
+struct Form<'a> {
+    results: &'a Results,
+    origin: &'a str,
+    build: String,
+    /// What is unique to the run.
+    run: String,
+}
+
+impl<'a> Form<'a> {
+    fn new(results: &'a Results, submitter: &'a Submitter) -> Self {
+        let Submitter { origin, build } = submitter;
+        let Results { target, fs, mechanism, kernel, .. } = results;
+        let started = results.started.as_deref().unwrap_or_default();
+        Self {
+            results,
+            origin,
+            build: build.clone().unwrap_or_else(|| format!("{origin}:{}", kernel.release)),
+            run: format!("{origin}:iomap:{target}:{fs}:{mechanism}:{}:{started}", kernel.release),
+        }
+    }
+
+    fn test(&self, clause: &ClauseResult, case: &CaseResult) -> Value {
+        // By the verdict alone: a clause that holds where nobody expected it is no fault of the kernel.
+        let status = match case.verdict {
+            Verdict::Holds => "PASS",
+            Verdict::Violated => "FAIL",
+            Verdict::NotOffered | Verdict::NotReachable | Verdict::Untested => "SKIP",
+            Verdict::Error => "ERROR",
+        };
+        let sentence = clause.clause().map(|clause| (clause.text, clause.hash));
+        let mut test = json!({
+            "id": format!("{}:{}", self.run, case.name),
+            "path": format!("iomap.{}", case.name.replace("::", ".")),
+            "status": status,
+            "duration": case.duration_ms / 1000.0,
+            "comment": sentence.map_or(clause.id.as_str(), |(text, _)| text),
+            "misc": {
+                "clause": clause.id,
+                "hash": sentence.map(|(_, hash)| hash),
+                "verdict": case.verdict,
+                "expected": clause.expected,
+                "reason": clause.reason,
+            },
+        });
+        let remark = clause.remark(case);
+        if !remark.is_empty() {
+            // The schema's limit.
+            test["log_excerpt"] = remark.chars().filter(|c| *c != '\0').take(16384).collect::<String>().into();
+        }
+        self.on_build(test)
+    }
+
+    /// The one test of a run that could test nothing.
+    fn whole(&self, reason: &str) -> Value {
+        self.on_build(json!({
+            "id": self.run,
+            "path": "iomap",
+            "status": "SKIP",
+            "comment": format!("not offered: {reason}"),
+        }))
+    }
+
+    fn on_build(&self, mut test: Value) -> Value {
+        let Results { spec, target, fs, mechanism, kernel, .. } = self.results;
+        test["origin"] = self.origin.into();
+        test["build_id"] = self.build.as_str().into();
+        // Of a case only the duration is known; the whole run takes seconds.
+        if let Some(started) = &self.results.started {
+            test["start_time"] = started.as_str().into();
+        }
+        test["environment"] = json!({
+            "comment": format!("{mechanism} on {fs}, target {target}, Linux {}", kernel.release),
+            "misc": {"target": target, "fs": fs, "mechanism": mechanism, "kernel": kernel, "specification": spec},
+        });
+        test
+    }
+
+    /// The same for every run, until the clause is reworded.
+    fn issue_id(&self, clause: &ClauseResult) -> String {
+        let hash = clause.clause().map_or("", |clause| clause.hash);
+        format!("{}:iomap:{}:{}:{}:{hash}", self.origin, self.results.fs, self.results.mechanism, clause.id)
+    }
+
+    fn issue(&self, clause: &ClauseResult) -> Value {
+        json!({
+            "id": self.issue_id(clause),
+            "version": 1,
+            "origin": self.origin,
+            "culprit": {"code": true},
+            "comment": format!("{}: {}", clause.id, clause.reason.as_deref().unwrap_or_default()),
+        })
+    }
+
+    fn incident(&self, clause: &ClauseResult, case: &CaseResult) -> Value {
+        json!({
+            "id": format!("{}:{}:incident", self.run, case.name),
+            "origin": self.origin,
+            "issue_id": self.issue_id(clause),
+            "issue_version": 1,
+            "test_id": format!("{}:{}", self.run, case.name),
+            "present": case.verdict == Verdict::Violated,
+        })
+    }
+}

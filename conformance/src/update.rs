@@ -1,0 +1,184 @@
+//! Writes what was observed into a file of expectations, for review.
+//!
+//! Rows are only added, as text, so that the rest of the file stays as people wrote it. The first row that names a clause
+//! counts: a new row before an old one takes the clause out of it, from this kernel on.
+
+use crate::expectations::{Expectations, version};
+use crate::results::{ClauseResult, Results};
+use crate::verdict::Verdict;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// A file of expectations that is going to be updated. It is opened before the run, which may hide its directory.
+#[derive(Debug)]
+pub struct Update {
+    path: PathBuf,
+    file: File,
+    text: String,
+}
+
+impl Update {
+    /// Opens the file of these expectations in a checkout. The error is one line for people.
+    pub fn open(directory: &Path, name: &str) -> Result<Self, String> {
+        let path = directory.join(format!("{name}.toml"));
+        let open = || {
+            let mut file = File::options().read(true).write(true).open(&path)?;
+            let mut text = String::new();
+            file.read_to_string(&mut text).map(|_| (file, text))
+        };
+        let (file, text) = open().map_err(|e: std::io::Error| {
+            format!("{}: {e}: --expectations says where the checkout has it", path.display())
+        })?;
+        Ok(Self { path, file, text })
+    }
+
+    /// Adds rows, and says how many.
+    pub fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, String> {
+        let path = self.path.display();
+        let (text, rows) = updated(&self.text, results, others).map_err(|e| format!("{path}: {e}"))?;
+        if rows == 0 {
+            return Ok(format!("{path}: nothing to add"));
+        }
+        let mut write = || {
+            self.file.rewind()?;
+            self.file.set_len(0)?;
+            self.file.write_all(text.as_bytes())
+        };
+        write().map_err(|e| format!("{path}: {e}"))?;
+        Ok(format!("{path}: {rows} {} added, to be explained and committed", if rows == 1 { "row" } else { "rows" }))
+    }
+}
+
+/// Clauses that get one row.
+struct Row<'a> {
+    /// Before which row of the file; its number of rows for the end.
+    before: usize,
+    verdict: Verdict,
+    clauses: Vec<&'a str>,
+}
+
+/// The text with a row for each verdict that it does not expect, and the number of those. `others` are the expectations
+/// that count where the file says nothing.
+fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(String, usize), String> {
+    if let Some(reason) = &results.not_offered {
+        return Err(format!("nothing was observed: {reason}"));
+    }
+    let release = &results.kernel.release;
+    let parse = |text: &str| Expectations::parse(text, &results.fs, release);
+    let expectations = parse(text)?;
+    let expected = |expectations: &Expectations, id: &str| match expectations.row(id) {
+        Some(_) => expectations.expected(id).0,
+        None => others.expected(id).0,
+    };
+    // A filter left cases of the other clauses out, or they could not do their work.
+    let observed = |it: &&ClauseResult| it.expected.is_some() && it.verdict != Verdict::Error;
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let heads: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].trim() == "[[expect]]").collect();
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for clause in results.clauses.iter().filter(observed).filter(|it| expected(&expectations, &it.id) != it.verdict) {
+        let before = expectations.row(&clause.id).unwrap_or(heads.len());
+        match rows.iter_mut().find(|row| (row.before, row.verdict) == (before, clause.verdict)) {
+            Some(row) => row.clauses.push(&clause.id),
+            None => rows.push(Row { before, verdict: clause.verdict, clauses: vec![&clause.id] }),
+        }
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    rows.sort_by_key(|row| row.before);
+    for row in &rows {
+        let at = heads.get(row.before).map_or(lines.len(), |head| above_comment(&lines, *head));
+        out.extend(lines[copied..at].iter().copied());
+        copied = at;
+        let block = block(row, results)?;
+        out.push_str(&if at == lines.len() { format!("\n{block}") } else { format!("{block}\n") });
+    }
+    out.extend(lines[copied..].iter().copied());
+    // Whatever the file looks like, it is written only if it says what was observed.
+    let after = parse(&out)?;
+    match results.clauses.iter().filter(observed).find(|it| expected(&after, &it.id) != it.verdict) {
+        Some(clause) => Err(format!("no place for a row on {}", clause.id)),
+        None => Ok((out, rows.len())),
+    }
+}
+
+/// The first line of the comment that belongs to the row whose head is in this line.
+fn above_comment(lines: &[&str], head: usize) -> usize {
+    lines[..head].iter().rposition(|line| !line.starts_with('#')).map_or(0, |at| at + 1)
+}
+
+fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
+    let release = &results.kernel.release;
+    let (major, minor) = version(release).ok_or_else(|| format!("no release of a kernel: {release}"))?;
+    let quoted: Vec<String> = row.clauses.iter().map(|id| format!("\"{id}\"")).collect();
+    let mut clauses = quoted.join(", ");
+    if clauses.len() > 100 {
+        clauses = format!("\n{}", quoted.iter().map(|id| format!("    {id},\n")).collect::<String>());
+    }
+    // The reference has no file systems to tell apart.
+    let fs = if results.target == "host" { format!("fs = [\"{}\"]\n", results.fs) } else { String::new() };
+    let verdict = row.verdict.to_string().replace(' ', "-");
+    Ok(format!(
+        "[[expect]]\nclauses = [{clauses}]\n{fs}kernel = \"{major}.{minor}..\"\nverdict = \"{verdict}\"\n\
+         reason = \"observed on {release}; to be explained\"\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Kernel, SCHEMA, Spec};
+
+    const FILE: &str = "# About this mechanism.\n\n# Known for long.\n[[expect]]\nclauses = [\"truncate.*\"]\n\
+                        verdict = \"violated\" # sic\nreason = \"nobody checks\"\n";
+
+    fn results(verdicts: &[(&str, Verdict)]) -> Results {
+        let clause = |(id, verdict): &(&str, Verdict)| ClauseResult {
+            id: (*id).into(),
+            verdict: *verdict,
+            expected: Some(Verdict::Holds),
+            reason: None,
+            cases: Vec::new(),
+        };
+        Results {
+            schema: SCHEMA,
+            spec: Spec { version: "1".into(), digest: "0".into() },
+            target: "host".into(),
+            mechanism: "swapfile".into(),
+            fs: "xfs".into(),
+            kernel: Kernel { release: "6.18.44-fc".into() },
+            started: None,
+            not_offered: None,
+            clauses: verdicts.iter().map(clause).collect(),
+            totals: Default::default(),
+        }
+    }
+
+    #[test]
+    fn rows_come_before_what_they_override() {
+        let found = results(&[
+            ("truncate.shrink", Verdict::Holds),
+            ("truncate.grow", Verdict::Violated),
+            ("write.empty", Verdict::NotReachable),
+            ("write.full", Verdict::Error),
+        ]);
+        let (text, rows) = updated(FILE, &found, &Expectations::all_hold()).unwrap();
+        assert_eq!(rows, 2);
+        let first = "[[expect]]\nclauses = [\"truncate.shrink\"]\nfs = [\"xfs\"]\nkernel = \"6.18..\"\n\
+                     verdict = \"holds\"\nreason = \"observed on 6.18.44-fc; to be explained\"\n\n";
+        let last = "\n[[expect]]\nclauses = [\"write.empty\"]\nfs = [\"xfs\"]\nkernel = \"6.18..\"\n\
+                    verdict = \"not-reachable\"\nreason = \"observed on 6.18.44-fc; to be explained\"\n";
+        let (head, tail) = FILE.split_at(FILE.find("# Known").unwrap());
+        assert_eq!(text, format!("{head}{first}{tail}{last}"));
+        assert_eq!(updated(&text, &found, &Expectations::all_hold()).unwrap(), (text, 0));
+    }
+
+    #[test]
+    fn nothing_observed_is_nothing_to_write() {
+        let lacking = Results { not_offered: Some("no swap".into()), ..results(&[]) };
+        assert_eq!(updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err(), "nothing was observed: no swap");
+        let odd = "expect = [{ clauses = [\"*\"], verdict = \"violated\", reason = \"written otherwise\" }]\n";
+        let found = results(&[("truncate.shrink", Verdict::Holds)]);
+        assert!(updated(odd, &found, &Expectations::all_hold()).is_err());
+    }
+}
