@@ -93,6 +93,7 @@ mod ioctls {
     nix::ioctl_read_bad!(get_xattr, 0x801c_581f, FsXattr);
     nix::ioctl_write_ptr_bad!(set_xattr, 0x401c_5820, FsXattr);
     nix::ioctl_write_int_bad!(clone, 0x4004_9409);
+    nix::ioctl_write_ptr_bad!(clone_range, 0x4020_940d, super::CloneRange);
     nix::ioctl_readwrite_bad!(dedupe, 0xc018_9436_u32 as i64, super::DedupeRange);
     nix::ioctl_readwrite_bad!(fiemap, 0xc020_660b_u32 as i64, super::Fiemap);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
@@ -146,6 +147,26 @@ pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
 pub(super) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is the number of a descriptor that is open.
     unsafe { ioctls::clone(to.as_raw_fd(), from.as_raw_fd()) }.map(|_| ())
+}
+
+/// `struct file_clone_range` of <linux/fs.h>.
+#[repr(C)]
+pub(super) struct CloneRange {
+    source: i64,
+    source_offset: u64,
+    source_length: u64,
+    destination_offset: u64,
+}
+
+/// FICLONERANGE: a part of one file to a place in another.
+pub(super) fn clone_range(
+    (from, source_offset): (BorrowedFd, u64),
+    (to, destination_offset): (BorrowedFd, u64),
+    source_length: u64,
+) -> Result<(), Errno> {
+    let range = CloneRange { source: from.as_raw_fd().into(), source_offset, source_length, destination_offset };
+    // SAFETY: the kernel reads a struct file_clone_range, whose layout this is.
+    unsafe { ioctls::clone_range(to.as_raw_fd(), &range) }.map(|_| ())
 }
 
 /// `struct file_dedupe_range` of <linux/fs.h>, with one destination.
