@@ -429,7 +429,8 @@ fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
     data[range.start.min(len)..range.end.min(len)].fill(0);
 }
 
-/// Calls that fail on a file that was never sealed fail in the same way on one that was, and change nothing.
+/// Calls that fail on a file that was never sealed fail in the same way on one that was, and change nothing but
+/// the times: some kernels update them before they look at the rest.
 fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> Call) -> Seen {
     let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
     each(steps, |step| {
@@ -439,7 +440,7 @@ fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> 
         }
         let before = Picture::take(&file)?;
         let outcome = t.attempt(&call)?;
-        let same = before.differences(&Picture::take(&file)?, true).is_empty();
-        Ok(t.fact(&format!("{call} fails with {errno:?} and changes nothing"), outcome == Err(errno) && same))
+        let same = before.differences(&Picture::take(&file)?, false).is_empty();
+        Ok(t.fact(&format!("{call} fails with {errno:?} and changes no data"), outcome == Err(errno) && same))
     })
 }
