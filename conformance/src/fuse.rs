@@ -49,7 +49,9 @@ fn unreachable(call: &Call) -> Option<&'static str> {
         Call::Fallocate { mode, .. } if mode.0 & !CARRIED != 0 => {
             "FUSE refuses modes of fallocate(2) but KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE before the daemon sees them"
         }
-        Call::Clone { .. } | Call::Dedupe { .. } => "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel",
+        Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. } => {
+            "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel"
+        }
         Call::Exchange { .. } => "the number of a descriptor in the argument of an ioctl means nothing to a daemon",
         Call::Register { .. } => "a daemon is not told what is registered for a device",
         Call::Swapon { .. } | Call::Swapoff { .. } => "FUSE has no swap files: swapon(2) ends in the kernel",

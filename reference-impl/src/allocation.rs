@@ -114,7 +114,7 @@ impl State {
         self.room_for(ino, more, more)?;
         let mut next = first;
         while let Some(block) = self.inode(ino).map.hole(next..last) {
-            next = block + 1;
+            next = block;
             let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
             if written {
                 self.store.zero(address).map_err(errno)?;

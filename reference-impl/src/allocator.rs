@@ -33,9 +33,7 @@ impl Allocator {
         let mut allocator = Self::new(references.len());
         for (at, count) in references.iter().enumerate().filter(|(_, count)| **count > 0) {
             allocator.mark(at, false);
-            if *count > 1 {
-                allocator.shared.insert(at, count - 1);
-            }
+            (1..*count).for_each(|_| allocator.share(at));
         }
         allocator
     }
@@ -112,7 +110,7 @@ impl Allocator {
         for level in &mut self.levels {
             let word = &mut level[at / WORD];
             let before = *word;
-            *word = if free { before | 1 << (at % WORD) } else { before & !(1 << (at % WORD)) };
+            *word ^= 1 << (at % WORD);
             if (before == 0) == (*word == 0) {
                 return;
             }

@@ -17,8 +17,8 @@ impl State {
             let shown = match () {
                 () if fs.has(Quirk::StateHidden) => false,
                 () if fs.has(Quirk::StateAlwaysShown) => true,
-                () if fs.has(Quirk::UnsealIsCosmetic) => file.sealed && file.sealed_by.is_some(),
-                () if fs.has(Quirk::SealPerDescriptor) => file.sealed && file.sealed_by == Some(fd),
+                () if fs.has(Quirk::UnsealIsCosmetic) => file.sealed_by.is_some(),
+                () if fs.has(Quirk::SealPerDescriptor) => file.sealed_by == Some(fd),
                 () => file.sealed,
             };
             flags |= if shown { XFLAG_SEALED } else { 0 };
@@ -40,10 +40,11 @@ impl State {
             let now = fs.now();
             let drops_state = fs.has(Quirk::AttributesDropState);
             let file = fs.inode_mut(ino);
+            file.xflags = new & !XFLAG_SEALED;
             for (xflag, flag) in guarded_flags {
+                file.xflags &= !xflag;
                 file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
             }
-            file.xflags = new & !(XFLAG_SEALED | XFLAG_IMMUTABLE | XFLAG_APPEND);
             file.ctime = now;
             // Only a broken rule lets a request through that changes the state.
             file.sealed = new & XFLAG_SEALED != 0 && !drops_state;

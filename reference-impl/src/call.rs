@@ -56,6 +56,8 @@ pub enum Call {
     PwriteAtomic { fd: Fd, offset: i64, data: Vec<u8> },
     /// FICLONE: the whole of `from` becomes the contents of `to`.
     Clone { from: Fd, to: Fd },
+    /// FICLONERANGE.
+    CloneRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: i64 },
     /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
     Dedupe { from: Fd, to: Fd, len: usize },
     /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: both files as a whole.
@@ -179,6 +181,9 @@ impl fmt::Display for Call {
                 write!(f, "pwritev2({fd}, [{}], 1, {offset}, RWF_ATOMIC)", data.len())
             }
             Self::Clone { from, to } => write!(f, "ioctl({to}, FICLONE, {from})"),
+            Self::CloneRange { from, from_offset, to, to_offset, len } => {
+                write!(f, "ioctl({to}, FICLONERANGE, {{{from}, {from_offset}, {len}, {to_offset}}})")
+            }
             Self::Dedupe { from, to, len } => write!(f, "ioctl({from}, FIDEDUPERANGE, {{0, {len}, {to}}})"),
             Self::Exchange { one, other } => write!(f, "exchange of the contents of {one} and {other}"),
             Self::Snapshot => write!(f, "snapshot"),

@@ -255,7 +255,8 @@ impl State {
     fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
         let end = at + data.len() as u64;
         let file = self.inode(ino);
-        if end.max(file.size) > INLINE || !file.map.is_empty() || (file.inline.is_none() && file.size > 0) {
+        let placeless = file.inline.is_some() || (file.size == 0 && file.map.is_empty());
+        if !placeless || end.max(file.size) > INLINE {
             return false;
         }
         let inline = self.inode_mut(ino).inline.get_or_insert_default();
@@ -372,11 +373,7 @@ impl State {
         let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
         let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
         for ino in [source.ino, target.ino] {
-            match self.inode(ino).kind {
-                Kind::Regular => (),
-                Kind::Directory => return Err(Errno::EISDIR),
-                _ => return Err(Errno::EINVAL),
-            }
+            self.inode(ino).must_be_regular()?;
         }
         if target.flags.contains(OFlag::O_APPEND) {
             return Err(Errno::EBADF);

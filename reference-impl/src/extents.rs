@@ -105,7 +105,7 @@ impl ExtentMap {
     pub(crate) fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> + '_ {
         let first = self.runs.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
         let some = !range.is_empty();
-        let meets = move |run: &&Run| some && run.start < range.end && run.end() > range.start;
+        let meets = move |run: &&Run| some && run.end() > range.start;
         let whole = range.start..range.end.max(range.start);
         self.runs
             .range(first..range.end.max(first))
@@ -147,8 +147,7 @@ impl ExtentMap {
         self.note(first.start..last.end());
         self.len -= out.iter().map(|run| run.count).sum::<u64>();
         // At both ends a run can reach over the border.
-        let before =
-            self.runs.range(..range.start).next_back().map(|(_, run)| *run).filter(|run| run.end() > range.start);
+        let before = self.runs.range(..range.start).next_back().map(|(_, run)| *run);
         let after = self.runs.range(..range.end).next_back().map(|(_, run)| *run).filter(|run| run.end() > range.end);
         for run in &out {
             self.runs.remove(&run.start);

@@ -271,6 +271,10 @@ impl State {
             Call::Cycle => self.cycle().map(zero),
             Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
             Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
+            Call::CloneRange { from, from_offset, to, to_offset, len } => {
+                let (source, target) = ((*from, from_offset.cast_unsigned()), (*to, to_offset.cast_unsigned()));
+                self.clone_range(who, source, target, len.cast_unsigned()).map(zero)
+            }
             Call::Map { fd, len, shared, write } => {
                 self.map(who, *fd, *len, *shared, *write).map(|id| number(id as i64))
             }

@@ -4,6 +4,7 @@ use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
 use crate::directory::Directory;
 use crate::extents::ExtentMap;
 use crate::store::BLOCK;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -143,6 +144,15 @@ impl Inode {
 
     pub(crate) fn is_mapped(&self) -> bool {
         self.mappings > 0
+    }
+
+    /// Calls that work on two files want both to be regular ones.
+    pub(crate) fn must_be_regular(&self) -> Result<(), Errno> {
+        match self.kind {
+            Kind::Regular => Ok(()),
+            Kind::Directory => Err(Errno::EISDIR),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     pub(crate) fn is_immutable(&self) -> bool {

@@ -111,8 +111,16 @@ impl Request<'_> {
         self.sealed() && matches!(self.op, Op::Fallocate(call) if test(call))
     }
 
+    fn writing(&self, test: impl Fn(u64, u64) -> bool) -> bool {
+        self.sealed() && self.written().is_some_and(|(offset, len)| test(offset, len))
+    }
+
+    fn any(&self, test: impl Fn(Op) -> bool) -> bool {
+        self.sealed() && test(self.op)
+    }
+
     fn is(&self, op: Op) -> bool {
-        self.sealed() && self.op == op
+        self.any(|it| it == op)
     }
 }
 
@@ -237,17 +245,13 @@ static SECTIONS: &[Section] = &[
             first(&WRITE_READONLY, EBADF, |r| r.written().is_some() && !r.writable),
             done(&WRITE_EMPTY, |r| r.written().is_some_and(|(_, len)| len == 0)),
             refuse(&SWAP_WRITES, ETXTBSY, |r| r.file.swap && r.written().is_some()),
-            refuse(&WRITE_APPEND, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Write { append: true, .. })),
-            refuse(&WRITE_BEYOND, ETXTBSY, |r| {
-                r.sealed() && r.written().is_some_and(|(offset, _)| offset >= r.file.size)
-            }),
-            refuse(&WRITE_CROSSING, ETXTBSY, |r| {
-                r.sealed() && r.written().is_some_and(|(offset, len)| offset.saturating_add(len) > r.file.size)
-            }),
-            grant(&WRITE_ATOMIC, |r| r.sealed() && matches!(r.op, Op::WriteAtomic { .. })),
-            grant(&WRITE_FULL, |r| r.sealed() && r.written().is_some() && r.full()),
-            grant(&WRITE_COPY, |r| r.sealed() && matches!(r.op, Op::CopyInto { .. })),
-            grant(&WRITE_INSIDE, |r| r.sealed() && r.written().is_some()),
+            refuse(&WRITE_APPEND, ETXTBSY, |r| r.any(|op| matches!(op, Op::Write { append: true, .. }))),
+            refuse(&WRITE_BEYOND, ETXTBSY, |r| r.writing(|offset, _| offset >= r.file.size)),
+            refuse(&WRITE_CROSSING, ETXTBSY, |r| r.writing(|offset, len| offset.saturating_add(len) > r.file.size)),
+            grant(&WRITE_ATOMIC, |r| r.any(|op| matches!(op, Op::WriteAtomic { .. }))),
+            grant(&WRITE_FULL, |r| r.writing(|_, _| r.full())),
+            grant(&WRITE_COPY, |r| r.any(|op| matches!(op, Op::CopyInto { .. }))),
+            grant(&WRITE_INSIDE, |r| r.writing(|_, _| true)),
             grant(&WRITE_COPY_FROM, |r| r.is(Op::CopyFrom)),
             grant(&WRITE_MAPPED, |r| r.is(Op::Map { shared: true, write: true })),
             grant(&WRITE_FULL_SYNC, |r| r.is(Op::Sync) && r.full()),
@@ -259,15 +263,15 @@ static SECTIONS: &[Section] = &[
         |op| matches!(op, Op::Truncate { .. } | Op::OpenToTruncate),
         &[
             first(&TRUNCATE_ORDER, EINVAL, |r| matches!(r.op, Op::Truncate { size, .. } if size < 0 || !r.writable)),
-            refuse(&TRUNCATE_PATH, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Truncate { by_name: true, .. })),
+            refuse(&TRUNCATE_PATH, ETXTBSY, |r| r.any(|op| matches!(op, Op::Truncate { by_name: true, .. }))),
             refuse(&TRUNCATE_EMPTY, ETXTBSY, |r| r.is(Op::Truncate { size: 0, by_name: false })),
             refuse(&TRUNCATE_SAME, ETXTBSY, |r| {
-                r.sealed() && matches!(r.op, Op::Truncate { size, .. } if size.unsigned_abs() == r.file.size)
+                r.any(|op| matches!(op, Op::Truncate { size, .. } if size.unsigned_abs() == r.file.size))
             }),
             refuse(&TRUNCATE_SHRINK, ETXTBSY, |r| {
-                r.sealed() && matches!(r.op, Op::Truncate { size, .. } if size.unsigned_abs() < r.file.size)
+                r.any(|op| matches!(op, Op::Truncate { size, .. } if size.unsigned_abs() < r.file.size))
             }),
-            refuse(&TRUNCATE_GROW, ETXTBSY, |r| r.sealed() && matches!(r.op, Op::Truncate { .. })),
+            refuse(&TRUNCATE_GROW, ETXTBSY, |r| r.any(|op| matches!(op, Op::Truncate { .. }))),
             refuse(&TRUNCATE_OPEN, ETXTBSY, |r| r.is(Op::OpenToTruncate)),
         ],
     ),
@@ -325,7 +329,7 @@ static SECTIONS: &[Section] = &[
             refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
             refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
             refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
-                r.sealed() && matches!(r.op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0)
+                r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0))
             }),
         ],
     ),
@@ -425,7 +429,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
 
 fn known(mode: Mode) -> bool {
     let bits = crate::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
-    mode.0 & !bits.fold(0, |known, (m, _)| known | m.0) == 0
+    bits.fold(mode.0, |rest, (m, _)| rest & !m.0) == 0
 }
 
 fn inside(request: &Request, offset: i64) -> bool {

@@ -103,11 +103,9 @@ impl State {
     fn range(&self, (source, from): Side, (target, to): Side, len: u64) -> Result<Shared, Errno> {
         let (one, other) = (self.inode(source), self.inode(target));
         for file in [one, other] {
-            match file.kind {
-                Kind::Regular if file.swap => return Err(Errno::ETXTBSY),
-                Kind::Regular => (),
-                Kind::Directory => return Err(Errno::EISDIR),
-                _ => return Err(Errno::EINVAL),
+            file.must_be_regular()?;
+            if file.swap {
+                return Err(Errno::ETXTBSY);
             }
         }
         let len = if len == 0 { one.size.checked_sub(from).ok_or(Errno::EINVAL)? } else { len };
@@ -129,14 +127,15 @@ impl State {
         self.spill(target)?;
         let (first, at) = (range.from / BLOCK as u64, range.to / BLOCK as u64);
         let count = range.len.div_ceil(BLOCK as u64);
-        let runs: Vec<Run> = self.inode(source).map.runs(first..first + count).collect();
+        let (here, there) = (first..first + count, at..at + count);
+        let runs: Vec<Run> = self.inode(source).map.runs(here).collect();
         let comes: u64 = runs.iter().map(|run| run.count).sum();
-        let goes: u64 = self.inode(target).map.runs(at..at + count).map(|run| run.count).sum();
+        let goes: u64 = self.inode(target).map.runs(there.clone()).map(|run| run.count).sum();
         self.room_for(target, 0, comes.saturating_sub(goes) as usize)?;
         self.reserve_runs(runs.len())?;
         (self.inode_mut(source).shares, self.inode_mut(target).shares) = (true, true);
         runs.iter().flat_map(Run::addresses).for_each(|address| self.allocator.share(address));
-        self.release_range(target, at..at + count);
+        self.release_range(target, there);
         let map = &mut self.inode_mut(target).map;
         runs.into_iter().for_each(|run| map.join(Run { start: run.start - first + at, ..run }));
         Ok(())
@@ -146,11 +145,7 @@ impl State {
     pub(crate) fn exchange_contents(&mut self, who: &Credentials, one: Fd, other: Fd) -> Result<(), Errno> {
         let (one, other) = (self.descriptor(one)?.ino, self.descriptor(other)?.ino);
         for ino in [one, other] {
-            match self.inode(ino).kind {
-                Kind::Regular => (),
-                Kind::Directory => return Err(Errno::EISDIR),
-                _ => return Err(Errno::EINVAL),
-            }
+            self.inode(ino).must_be_regular()?;
         }
         self.guarded(who, one, true, Op::ExchangeOne, |fs| {
             fs.guarded(who, other, true, Op::ExchangeOther, |fs| {

@@ -57,7 +57,8 @@ impl State {
     pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let old = self.inode(ino).size;
         self.spill(ino)?;
-        if size < old {
+        // What was allocated beyond the size goes, even if the size stays.
+        if size <= old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
             self.release_range(ino, beyond..u64::MAX);
@@ -73,7 +74,7 @@ impl State {
     pub(crate) fn zero_within_block(&mut self, ino: Ino, from: u64, to: u64) -> Result<(), Errno> {
         let block = from / BLOCK as u64;
         let start = block * BLOCK as u64;
-        if from < to && self.inode(ino).map.get(block).is_some_and(|extent| extent.written) {
+        if from != to && self.inode(ino).map.get(block).is_some_and(|extent| extent.written) {
             let address = self.place(ino, block)?;
             self.store.write(address, (from - start) as usize, &vec![0; (to - from) as usize]).map_err(errno)?;
         }

@@ -129,6 +129,13 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_LENGTH, "length", "offsets below 0 and lengths of 0 or less are refused", |t| {
         refused_ranges(t, &[(0, 0), (0, -1), (-1, SIZE), (0, i64::MIN)])
     }),
+    case(&SEAL_LENGTH, "length_readonly", "before it is looked at whether the descriptor is for writing", |t| {
+        t.needs_seal("range")?;
+        let file = t.file("file", SIZE)?;
+        each(&[(0, 0), (0, -1), (-1, SIZE)], |(offset, len)| {
+            file.refused(&Call::Fallocate { fd: file.reader(), mode: Mode::SEAL, offset: *offset, len: *len })
+        })
+    }),
     case(&SEAL_OFFSET, "offset", "an offset other than 0 is refused", |t| {
         refused_ranges(t, &[(1, SIZE), (BLOCK_LEN, SIZE), (BLOCK_LEN, 2 * SIZE)])
     }),
@@ -281,9 +288,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_UNFIT, "hole_stays", "a refused sealing does not fill a hole", |t| {
         let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
-        let hole = first_hole(t, &file)?;
+        let hole = hole_from(t, &file, 0)?;
         let seen = refusal(&file)?;
-        Ok(seen.and(t.fact("the hole is where it was", first_hole(t, &file)? == hole)))
+        Ok(seen.and(t.fact("the hole is where it was", hole_from(t, &file, 0)? == hole)))
     }),
     alone(&SEAL_UNFIT, "sharing_stays", "a refused sealing does not break sharing, which would take space", |t| {
         t.needs_sharing()?;
@@ -378,10 +385,11 @@ fn refusal(file: &File) -> Seen {
     Ok(seen)
 }
 
-fn first_hole(t: &Context, file: &File) -> Result<i64, Trouble> {
-    let seek = Call::Seek { fd: file.reader(), offset: 0, whence: iomap_reference::Whence::Hole };
+/// The first hole from an offset on; both are offsets of the case.
+pub(super) fn hole_from(t: &Context, file: &File, offset: i64) -> Result<i64, Trouble> {
+    let seek = Call::Seek { fd: file.reader(), offset: file.at(offset), whence: iomap_reference::Whence::Hole };
     match t.setup(&seek)? {
-        Reply::Number(at) => Ok(at),
+        Reply::Number(at) => Ok(at - file.at(0)),
         other => Err(Trouble::Setup(format!("{seek}: {other:?}"))),
     }
 }

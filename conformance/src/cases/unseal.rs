@@ -1,11 +1,12 @@
-use super::seal::{each, mapped};
+use super::seal::{each, hole_from, mapped};
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::mechanism::Mechanism;
 use crate::picture::Picture;
 use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Mode};
+use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Fd, Mode};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ops::Range;
 
@@ -47,6 +48,78 @@ pub(super) static CASES: &[Case] = &[
         allocates(t, Mode::INSERT_RANGE, &ranges, |data, range| {
             drop(data.splice(range.start..range.start, vec![0; range.len()]));
         })
+    }),
+    case(&UNSEAL_ORDINARY, "unaligned", "neither is done with a part of a block, or at the end", |t| {
+        let (collapse, insert) = (Mode::COLLAPSE_RANGE, Mode::INSERT_RANGE);
+        let steps = [
+            (collapse, 100, BLOCK_LEN),
+            (collapse, BLOCK_LEN, 100),
+            (collapse, 2 * BLOCK_LEN, 2 * BLOCK_LEN),
+            (insert, 100, BLOCK_LEN),
+            (insert, BLOCK_LEN, 100),
+            (insert, SIZE, BLOCK_LEN),
+        ];
+        fails(t, &steps, Errno::EINVAL, |file, (mode, offset, len)| {
+            let (offset, len) = (file.at(*offset), *len);
+            Call::Fallocate { fd: file.fd(), mode: *mode, offset, len }
+        })
+    }),
+    case(&UNSEAL_ORDINARY, "holes", "holes are found where they were punched", |t| {
+        let shape = |file: &File| {
+            for offset in [BLOCK_LEN, 3 * BLOCK_LEN] {
+                let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, file.at(offset));
+                t.given(&Call::Fallocate { fd: file.fd(), mode, offset, len: BLOCK_LEN }, "no holes")?;
+            }
+            let holes = [0, BLOCK_LEN + 10, 2 * BLOCK_LEN + 10].map(|offset| hole_from(t, file, offset));
+            t.setup(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN + 100) })?;
+            holes.into_iter().chain([hole_from(t, file, 0)]).collect::<Result<Vec<_>, _>>()
+        };
+        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+        let expected = [BLOCK_LEN, BLOCK_LEN + 10, 3 * BLOCK_LEN, BLOCK_LEN];
+        if shape(&twin)? != expected {
+            return Err(Trouble::NotOffered("holes are not told from data".into()));
+        }
+        Ok(t.fact("lseek finds the holes", shape(&file)? == expected))
+    }),
+    case(&UNSEAL_ORDINARY, "zero_write", "what is zeroed can be written again, beside a hole", |t| {
+        let punch = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
+        let steps = [(Some(punch), BLOCK_LEN), (Some(Mode::ZERO_RANGE), 2 * BLOCK_LEN), (None, 2 * BLOCK_LEN)];
+        let call = |file: &File, (mode, offset): &(Option<Mode>, i64)| {
+            let (fd, offset) = (file.fd(), file.at(*offset));
+            mode.map_or(Call::Pwrite { fd, offset, data: pattern(91, BLOCK_LEN) }, |mode| Call::Fallocate {
+                fd,
+                mode,
+                offset,
+                len: BLOCK_LEN,
+            })
+        };
+        works(t, &steps, call, |data, (mode, offset)| {
+            let new = mode.map_or(pattern(91, BLOCK_LEN), |_| vec![0; BLOCK]);
+            data[*offset as usize..][..BLOCK].copy_from_slice(&new);
+        })
+    }),
+    alone(&UNSEAL_ORDINARY, "full", "what has storage is allocated and zeroed without more of it", |t| {
+        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+        t.fill()?;
+        each(&[(Mode::ALLOCATE, BLOCK_LEN, SIZE - BLOCK_LEN), (Mode::ZERO_RANGE, 0, SIZE)], |(mode, offset, len)| {
+            let call = |f: &File| Call::Fallocate { fd: f.fd(), mode: *mode, offset: f.at(*offset), len: *len };
+            t.given(&call(&twin), "on no file")?;
+            t.observe(&call(&file))
+        })
+    }),
+    alone(&UNSEAL_ORDINARY, "zero_reserves", "zeros have storage of their own where it was shared before", |t| {
+        t.needs_sharing()?;
+        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+        for (from, name) in [(&twin, "one"), (&file, "other")] {
+            let to = t.file(name, BLOCK_LEN)?;
+            t.given(&Call::Clone { from: from.fd(), to: to.fd() }, "no clone of such a file")?;
+            let (mode, offset) = (Mode::ZERO_RANGE, from.at(0));
+            t.given(&Call::Fallocate { fd: from.fd(), mode, offset, len: SIZE }, "no zeros")?;
+        }
+        t.fill()?;
+        let write = |f: &File| Call::Pwrite { fd: f.fd(), offset: f.at(0), data: pattern(90, SIZE) };
+        t.given(&write(&twin), "on no file")?;
+        t.observe(&write(&file))
     }),
     case(&UNSEAL_ORDINARY, "allocate", "allocation makes the file larger, by zeros", |t| {
         let ranges = [(BLOCK_LEN, 10), (SIZE, 10), (2 * SIZE, BLOCK_LEN + 1)];
@@ -113,6 +186,59 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Ftruncate { fd: from.fd(), size: 0 })?;
         Ok(seen.and(t.fact("the data stay when the other file is cut", file.read(0, size)? == data)))
     }),
+    case(&UNSEAL_ORDINARY, "clone_range", "so has a part of it, in another file and in the file itself", |t| {
+        t.needs_sharing()?;
+        let file = unsealed(t)?;
+        let other = t.file("other", 2 * SIZE)?;
+        let clone = |offset, to: &File, there, len| {
+            let (from_offset, to_offset) = (file.at(offset), to.at(there));
+            Call::CloneRange { from: file.fd(), from_offset, to: to.fd(), to_offset, len }
+        };
+        let seen = file.act(&clone(BLOCK_LEN, &other, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Times)?;
+        let mut data = pattern(1, 2 * SIZE);
+        data.copy_within(BLOCK..3 * BLOCK, 3 * BLOCK);
+        let seen = seen.and(other.holds(0, &data));
+        let effect = |after: &mut Picture| {
+            after.patch(3 * BLOCK_LEN, &pattern(1, 2 * BLOCK_LEN));
+            after.hole = file.at(5 * BLOCK_LEN);
+        };
+        let seen = seen.and(file.act(&clone(0, &file, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Change(&effect))?);
+        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(89, SIZE) })?;
+        Ok(seen.and(other.holds(0, &data)).and(file.holds(4 * BLOCK_LEN, &pattern(1, SIZE)[BLOCK..2 * BLOCK])))
+    }),
+    case(&UNSEAL_ORDINARY, "clone_ranges", "parts of blocks, overlaps and what is beyond the end are refused", |t| {
+        t.needs_sharing()?;
+        let steps = [
+            (100, 2 * BLOCK_LEN, BLOCK_LEN),
+            (0, 2 * BLOCK_LEN + 100, BLOCK_LEN),
+            (0, 2 * BLOCK_LEN, 100),
+            (0, BLOCK_LEN, 2 * BLOCK_LEN),
+            (2 * BLOCK_LEN, 0, 3 * BLOCK_LEN),
+        ];
+        fails(t, &steps, Errno::EINVAL, |file, (from, to, len)| {
+            let (from_offset, to_offset, len) = (file.at(*from), file.at(*to), *len);
+            Call::CloneRange { from: file.fd(), from_offset, to: file.fd(), to_offset, len }
+        })
+    }),
+    case(&UNSEAL_ORDINARY, "clone_descriptors", "so are targets that are not open for writing in place", |t| {
+        t.needs_sharing()?;
+        let steps: [fn(&File) -> Fd; 2] = [|file| file.reader(), |file| file.append()];
+        fails(t, &steps, Errno::EBADF, |file, to| Call::Clone { from: file.fd(), to: to(file) })
+    }),
+    case(
+        &UNSEAL_ORDINARY,
+        "dedupe_reader",
+        "who may write to the file may deduplicate it without opening it for that",
+        |t| {
+            t.needs_sharing()?;
+            let file = unsealed(t)?;
+            let (probe, twin) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?);
+            let len = file.at(SIZE) as usize;
+            t.given(&Call::Dedupe { from: probe.fd(), to: twin.reader(), len }, "no deduplication")?;
+            let dedupe = Call::Dedupe { from: twin.fd(), to: file.reader(), len };
+            file.act_as(Caller::Unprivileged, &dedupe, Effect::Times)
+        },
+    ),
     case(&UNSEAL_ORDINARY, "dedupe", "what is equal is shared, what is not is told apart", |t| {
         t.needs_sharing()?;
         let file = unsealed(t)?;
@@ -300,4 +426,20 @@ fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
     }
     let len = data.len();
     data[range.start.min(len)..range.end.min(len)].fill(0);
+}
+
+/// Calls that fail on a file that was never sealed fail in the same way on one that was, and change nothing but
+/// the times: some kernels update them before they look at the rest.
+fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> Call) -> Seen {
+    let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+    each(steps, |step| {
+        let (probe, call) = (call(&twin, step), call(&file, step));
+        if t.attempt(&probe)? != Err(errno) {
+            return Err(Trouble::NotOffered(format!("{probe} does not fail with {errno:?}")));
+        }
+        let before = Picture::take(&file)?;
+        let outcome = t.attempt(&call)?;
+        let same = before.differences(&Picture::take(&file)?, false).is_empty();
+        Ok(t.fact(&format!("{call} fails with {errno:?} and changes no data"), outcome == Err(errno) && same))
+    })
 }

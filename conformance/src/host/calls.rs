@@ -122,6 +122,13 @@ impl Calls {
                 })
                 .map(signed),
             Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| sys::clone(from, to))).map(zero),
+            Call::CloneRange { from, from_offset, to, to_offset, len } => {
+                let [from_offset, to_offset, len] = [*from_offset, *to_offset, *len].map(i64::cast_unsigned);
+                self.with(*from, |source| {
+                    self.with(*to, |target| sys::clone_range((source, from_offset), (target, to_offset), len))
+                })
+                .map(zero)
+            }
             Call::Dedupe { from, to, len } => {
                 self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
             }

@@ -93,6 +93,7 @@ mod ioctls {
     nix::ioctl_read_bad!(get_xattr, 0x801c_581f, FsXattr);
     nix::ioctl_write_ptr_bad!(set_xattr, 0x401c_5820, FsXattr);
     nix::ioctl_write_int_bad!(clone, 0x4004_9409);
+    nix::ioctl_write_ptr_bad!(clone_range, 0x4020_940d, super::CloneRange);
     nix::ioctl_readwrite_bad!(dedupe, 0xc018_9436_u32 as i64, super::DedupeRange);
     nix::ioctl_readwrite_bad!(fiemap, 0xc020_660b_u32 as i64, super::Fiemap);
     nix::ioctl_readwrite!(xfs_swapext, b'X', 109, super::SwapExtents);
@@ -278,6 +279,24 @@ pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
+/// `struct file_clone_range` of <linux/fs.h>.
+#[repr(C)]
+pub(super) struct CloneRange {
+    source: i64,
+    source_offset: u64,
+    source_length: u64,
+    destination_offset: u64,
+}
+
+/// FICLONERANGE: a part of one file to a place in another.
+pub(super) fn clone_range(
+    (from, source_offset): (BorrowedFd, u64),
+    (to, destination_offset): (BorrowedFd, u64),
+    source_length: u64,
+) -> Result<(), Errno> {
+    let range = CloneRange { source: from.as_raw_fd().into(), source_offset, source_length, destination_offset };
+    // SAFETY: the kernel reads a struct file_clone_range, whose layout this is.
+    unsafe { ioctls::clone_range(to.as_raw_fd(), &range) }.map(|_| ())
 }
 
 /// `struct file_dedupe_range` of <linux/fs.h>, with one destination.
