@@ -279,6 +279,8 @@ pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
+}
+
 /// `struct file_clone_range` of <linux/fs.h>.
 #[repr(C)]
 pub(super) struct CloneRange {
