@@ -145,17 +145,21 @@ impl FuseSystem {
     }
 
     fn unmount(&self) -> Outcome {
-        let deadline = Instant::now() + self.patience();
-        // On a busy machine the kernel puts away later what was closed before.
-        while let Err(errno) = umount2(&self.root, MntFlags::empty()) {
-            if errno != Errno::EBUSY || Instant::now() > deadline {
-                return Err(errno);
-            }
-            std::thread::yield_now();
-        }
+        self.unless_busy(|| umount2(&self.root, MntFlags::empty()).map(|()| Reply::Number(0)))?;
         // It ends with the mount.
         let _ = self.daemon.take().map(JoinHandle::join);
         Ok(Reply::Number(0))
+    }
+
+    /// On a busy machine the kernel puts away later what was closed before.
+    fn unless_busy(&self, mut act: impl FnMut() -> Outcome) -> Outcome {
+        let deadline = Instant::now() + self.patience();
+        loop {
+            match act() {
+                Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::yield_now(),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Does something with the daemon's own descriptor of an open file.
@@ -174,6 +178,7 @@ impl FuseSystem {
         Some(match call {
             Call::Collect | Call::Snapshot | Call::Shrink { .. } => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
+            Call::Remount { .. } => self.unless_busy(|| self.calls.call(caller, call)),
             Call::Cycle => {
                 let done = self.unmount().and_then(|_| here(call));
                 done.and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))

@@ -111,7 +111,7 @@ struct RunArgs {
     /// before the row that it contradicts; nothing is removed. Rows have no
     /// explanation yet: see `git diff`, say why, commit. The exit code is that
     /// of the run.
-    #[arg(long)]
+    #[arg(long, verbatim_doc_comment)]
     update_expectations: bool,
     /// Where the checkout has them
     #[arg(long, value_name = "DIR", default_value = "conformance/expectations", requires = "update_expectations")]

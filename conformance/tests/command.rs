@@ -134,7 +134,7 @@ fn bad_arguments_list_the_good_ones() {
 
 /// One clause with each outcome that there is, and how long everything took is known.
 fn outcomes() -> Results {
-    let output = conformance(&["--violation", "truncate.shrink/late", "--format", "json", "truncate"]);
+    let output = conformance(&["--violation", "truncate.shrink/late", "--format", "json", "truncate::"]);
     let mut results = Results::parse(&String::from_utf8_lossy(&output.stdout)).expect("results");
     results.started = Some("2026-11-22T10:00:00.000Z".into());
     results.kernel.release = "6.99".into();
