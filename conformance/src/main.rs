@@ -63,6 +63,7 @@ enum Command {
     /// What belongs together in lists, file system and mechanism say. Exit
     /// code 1 means that a clause that held in A is violated in B; anything
     /// else that changed is 0.
+    #[command(verbatim_doc_comment)]
     Compare(CompareArgs),
     /// Prints the JSON Schema of a document that this program writes
     Schema(SchemaArgs),
