@@ -33,7 +33,10 @@ impl Allocator {
         let mut allocator = Self::new(references.len());
         for (at, count) in references.iter().enumerate().filter(|(_, count)| **count > 0) {
             allocator.mark(at, false);
-            (1..*count).for_each(|_| allocator.share(at));
+            // At once: a block can have as many references as there are files.
+            if let more @ 1.. = count - 1 {
+                allocator.shared.insert(at, more);
+            }
         }
         allocator
     }
