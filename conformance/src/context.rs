@@ -553,9 +553,12 @@ impl File<'_> {
     /// Maps the whole file until the case ends, or says what came of it.
     pub fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
         let fd = if write { self.ready.fd } else { self.ready.reader };
-        let call = Call::Map { fd, len: self.size()? as usize, shared, write };
-        self.context.reach(&call)?;
-        let outcome = self.context.system.call(Caller::Privileged, &call);
+        self.map_by(&Call::Map { fd, len: self.size()? as usize, shared, write })
+    }
+
+    /// Makes a call that maps the file, until the case ends.
+    pub fn map_by(&self, call: &Call) -> Result<(Observed, Option<MapId>), Trouble> {
+        let outcome = self.context.attempt(call)?;
         let map = match &outcome {
             Ok(Reply::Number(id)) => {
                 self.context.cleanup.borrow_mut().push(Undo::Unmap(*id as MapId));

@@ -8,7 +8,7 @@ use crate::cases::Case;
 use crate::context::{Ready, StorageAgent, System};
 use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};
-use crate::host::sys;
+use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
 use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
@@ -53,6 +53,9 @@ fn unreachable(call: &Call) -> Option<&'static str> {
             "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel"
         }
         Call::Exchange { .. } => "the number of a descriptor in the argument of an ioctl means nothing to a daemon",
+        Call::Via { call, .. } if matches!(**call, Call::ChangeXflags { .. }) => {
+            "since Linux 6.17 FS_IOC_FSGETXATTR does not show bits that the kernel does not know: writing back what was read would clear the state"
+        }
         Call::Register { .. } => "a daemon is not told what is registered for a device",
         Call::Swapon { .. } | Call::Swapoff { .. } => "FUSE has no swap files: swapon(2) ends in the kernel",
         _ => return None,
@@ -62,6 +65,7 @@ fn unreachable(call: &Call) -> Option<&'static str> {
 /// Why a call does not reach it from a user namespace.
 fn privileged(call: &Call) -> Option<&'static str> {
     Some(match call {
+        Call::Via { call, .. } => return privileged(call),
         Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
             "only root of the first user namespace can change this attribute"
         }
@@ -212,7 +216,8 @@ impl System for FuseSystem {
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
         let why = unreachable(call).or_else(|| privileged(call).filter(|_| self.ordinary));
-        why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))
+        why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))?;
+        routes::offered(None, call)
     }
 
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {

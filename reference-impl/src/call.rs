@@ -4,6 +4,7 @@
 //! it again elsewhere.
 
 use crate::mode::Mode;
+use crate::route::Route;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::fmt;
@@ -109,6 +110,16 @@ pub enum Call {
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
+    /// What amounts to a call, made in another way.
+    Via { route: Route, call: Box<Call> },
+}
+
+impl Call {
+    /// The same call, made in another way.
+    #[must_use]
+    pub fn via(self, route: Route) -> Self {
+        Self::Via { route, call: Box::new(self) }
+    }
 }
 
 /// lseek(2) from where.
@@ -233,6 +244,7 @@ impl fmt::Display for Call {
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
+            Self::Via { route, call } => write!(f, "{route}, as {call}"),
         }
     }
 }

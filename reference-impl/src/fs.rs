@@ -14,6 +14,7 @@ use crate::log::{Log, Metadata};
 use crate::metadata::{Changes, SetTime};
 use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::quota::Quota;
+use crate::route::Route;
 use crate::rules::{Answer, Op, Request, rule_for};
 use crate::store::{Address, BLOCK};
 use crate::violation::{How, Quirk, Violation};
@@ -59,6 +60,8 @@ pub(crate) struct State {
     time: Option<Clock>,
     pub(crate) read_only: bool,
     violation: Option<Violation>,
+    /// The way that the present call takes.
+    route: Option<Route>,
 }
 
 /// A file system, in memory or on an image. Clones are the same file system.
@@ -148,6 +151,7 @@ impl Fs {
             time,
             read_only,
             violation,
+            route: None,
         };
         state.adopt(log, metadata, read_only);
         Self(Arc::new(Mutex::new(state)))
@@ -261,6 +265,7 @@ impl State {
             Call::Exchange { one, other } => self.exchange_contents(who, *one, *other).map(zero),
             Call::Snapshot => self.snapshot(who).map(zero),
             Call::Defragment { fd } => self.defragment(who, *fd).map(zero),
+            Call::Via { route, call } => self.by(who, *route, call),
             Call::Collect => {
                 self.collect();
                 Ok(number(0))
@@ -342,6 +347,21 @@ impl State {
         self.set_attributes(who, ino, None, changes)
     }
 
+    /// A call made in another way: it comes to the same, but for violations.
+    fn by(&mut self, who: &Credentials, route: Route, call: &Call) -> Outcome {
+        let broken = self.violation.as_ref().filter(|v| matches!(v.how, How::Way(way, _) if way == route));
+        match (broken.map(|v| v.clause), call) {
+            // No rule is asked about a store: it is lost.
+            (Some(_), Call::Store { .. }) => return Ok(number(0)),
+            (Some(clause), _) if clause == &iomap_clauses::AGENT_WRITES => self.relocate_all(true),
+            _ => {}
+        }
+        let outer = self.route.replace(route);
+        let outcome = self.call(who, call);
+        self.route = outer;
+        outcome
+    }
+
     /// Asks the rules, and carries the request out if they let it through.
     pub(crate) fn guarded<T: Default>(
         &mut self,
@@ -364,7 +384,8 @@ impl State {
                 Err(errno)
             }
             Some(How::Answer(answer)) => self.answer(ino, answer, act),
-            Some(How::Quirk(_)) | None => self.answer(ino, rule.answer, act),
+            Some(How::Way(route, answer)) if self.route == Some(route) => self.answer(ino, answer, act),
+            Some(How::Quirk(_) | How::Way(..)) | None => self.answer(ino, rule.answer, act),
         }
     }
 

@@ -38,8 +38,12 @@ impl State {
 
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
-        let moves_sealed = self.has(Quirk::CollectMoves);
-        let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (moves_sealed || !file.sealed);
+        self.relocate_all(self.has(Quirk::CollectMoves));
+    }
+
+    /// Moves every file, those that are sealed too if a violation wants it.
+    pub(crate) fn relocate_all(&mut self, sealed_too: bool) {
+        let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (sealed_too || !file.sealed);
         let movable = self.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
         let movable: Vec<Ino> = movable.collect();
         movable.into_iter().for_each(|ino| self.relocate(ino));

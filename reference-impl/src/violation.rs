@@ -1,5 +1,6 @@
 //! Ways to break one clause each, so that the suite can show that it notices.
 
+use crate::route::Route;
 use crate::rules::{self, Answer};
 use iomap_clauses::*;
 
@@ -19,6 +20,8 @@ pub(crate) enum How {
     Answer(Answer),
     /// The request is carried out and then fails with the right error.
     Late(Errno),
+    /// The same, for calls that are made in one way only.
+    Way(Route, Answer),
     /// The file system does something that no row speaks of.
     Quirk(Quirk),
 }
@@ -151,7 +154,9 @@ pub fn violations() -> Vec<Violation> {
     });
     let quirks = QUIRKS.iter().map(|(quirk, clause, name)| (*name, How::Quirk(*quirk), *clause));
     let mut all: Vec<Violation> = Vec::new();
-    for (name, how, clause) in rows.chain(quirks) {
+    let ways = Route::all()
+        .flat_map(|route| route.clauses().iter().map(move |clause| (route.id(), way(route, clause), *clause)));
+    for (name, how, clause) in rows.chain(quirks).chain(ways) {
         let id = format!("{clause}/{name}");
         // Two rows of one clause make one violation.
         if all.iter().all(|v| v.id != id) {
@@ -159,6 +164,12 @@ pub fn violations() -> Vec<Violation> {
         }
     }
     all
+}
+
+/// What the clause allows is refused, what it refuses is allowed, on one way only.
+fn way(route: Route, clause: &Clause) -> How {
+    let refusing = !clause.allows(None) || clause == &MOVER_DEFRAGMENT;
+    How::Way(route, if refusing { Answer::Proceed } else { Answer::Refuse(other(clause)) })
 }
 
 /// An error that the clause does not allow, and that an implementation could well return in its place.

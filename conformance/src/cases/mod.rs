@@ -12,6 +12,7 @@ mod query;
 mod races;
 mod read;
 mod refuse;
+mod routes;
 mod seal;
 mod share;
 mod swap;
@@ -76,6 +77,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         races::CASES,
     ]
     .into_iter()
+    .chain(routes::CASES.iter().copied())
     .flatten()
 }
 

@@ -42,7 +42,7 @@ pub(super) static CASES: &[Case] = &[
 ];
 
 /// What an agent writes at the old place is what the file has.
-fn in_place(file: &File, agent: &dyn StorageAgent) -> Result<Observed, Trouble> {
+pub(super) fn in_place(file: &File, agent: &dyn StorageAgent) -> Result<Observed, Trouble> {
     let data = pattern(50, SIZE);
     agent.write(file.at(0), &data)?;
     Ok(file.holds(0, &data))

@@ -1,5 +1,6 @@
 //! System calls, made in a directory.
 
+use super::routes;
 use super::sys::{self, Aligned, Mapping};
 use crate::context::Ready;
 use crate::verdict::Trouble;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 
 /// How a kernel gets to know what only the specification knows.
@@ -54,7 +55,7 @@ impl Calls {
         self.open.borrow_mut().clear();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
@@ -68,6 +69,28 @@ impl Calls {
         let number = fd.as_raw_fd();
         self.open.borrow_mut().insert(number, fd);
         number.into()
+    }
+
+    /// Where the file system is mounted.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes a mapping over.
+    pub(super) fn keep_mapping(&self, mapping: Mapping) -> i64 {
+        let mut maps = self.maps.borrow_mut();
+        let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
+        maps.insert(id, mapping);
+        id as i64
+    }
+
+    /// Does something with a mapping.
+    pub(super) fn with_mapping<T>(
+        &self,
+        map: MapId,
+        act: impl FnOnce(&Mapping) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        act(self.maps.borrow().get(&map).ok_or(Errno::EFAULT)?)
     }
 
     fn number(&self, call: &Call) -> Result<i64, Errno> {
@@ -133,7 +156,7 @@ impl Calls {
                 self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
             }
             Call::Register { map } => {
-                let ring = self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.register()?;
+                let ring = self.with_mapping(*map, Mapping::register)?;
                 Ok(self.keep(ring))
             }
             Call::Unregister { registration } => {
@@ -142,12 +165,10 @@ impl Calls {
             }
             Call::Map { fd, len, shared, write } => {
                 let mapping = self.with(*fd, |f| Mapping::new(f, *len, *shared, *write))?;
-                let id = self.maps.borrow().last_key_value().map_or(0, |(id, _)| id + 1);
-                self.maps.borrow_mut().insert(id, mapping);
-                Ok(id as i64)
+                Ok(self.keep_mapping(mapping))
             }
             Call::Store { map, offset, data } => {
-                self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.store(*offset, data).map(zero)
+                self.with_mapping(*map, |mapping| mapping.store(*offset, data)).map(zero)
             }
             Call::Unmap { map } => self.maps.borrow_mut().remove(map).map(|_| 0).ok_or(Errno::EINVAL),
             Call::Unlink { name } => unistd::unlink(&self.path(name)).map(zero),
@@ -212,8 +233,9 @@ impl Calls {
             }
             Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero),
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
-            // `make` has the first four; the others are no system calls, or not made here yet: see `reach`.
+            // `make` has the first five; the others are no system calls, or not made here yet: see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
+            Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
             Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
@@ -255,9 +277,10 @@ impl Calls {
                 self.read(*len, |buffer| self.with(*fd, |f| uio::pread(f, buffer, *offset)))
             }
             Call::Load { map, offset, len } => {
-                self.maps.borrow().get(map).ok_or(Errno::EFAULT)?.load(*offset, *len).map(Reply::Data)
+                self.with_mapping(*map, |mapping| mapping.load(*offset, *len)).map(Reply::Data)
             }
             Call::Stat { fd } => self.with(*fd, stat).map(|stat| Reply::Stat(Box::new(stat))),
+            Call::Via { route, call } => routes::make(self, *route, call),
             other => self.number(other).map(Reply::Number),
         }
     }

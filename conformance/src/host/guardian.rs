@@ -1,13 +1,14 @@
-//! The process that deactivates swap files after the suite is gone.
+//! The process that deactivates swap files, and thaws what is frozen, after the suite is gone.
 //!
 //! An active swap file outlives the process that activated it and keeps the file system and the loop device busy. The
 //! guardian waits for the end of the suite, which closes the other end of its standard input however it ends, and then
-//! deactivates what is active below the suite's own directory. It is in the suite's mount namespace: with it, the
+//! deactivates what is active below the suite's own directory. A frozen file system cannot be unmounted either. It is in the suite's mount namespace: with it, the
 //! namespace ends.
 
-use super::sys;
+use super::sys::{self, operations};
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ const ROUNDS: usize = 50;
 pub fn run(stage: &Path) {
     // Only the end of the stream matters; an error is an end as well.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    thaw_below(stage);
     for _ in 0..ROUNDS {
         let active = active_below(stage);
         if active.is_empty() {
@@ -28,6 +30,15 @@ pub fn run(stage: &Path) {
         }
         for path in active {
             deactivate(&path);
+        }
+    }
+}
+
+/// Thaws the file systems that are mounted right below a directory. Where nothing is frozen this does nothing.
+fn thaw_below(stage: &Path) {
+    for entry in std::fs::read_dir(stage).into_iter().flatten().flatten() {
+        if let Ok(root) = std::fs::File::open(entry.path()) {
+            let _ = operations::thaw(root.as_fd());
         }
     }
 }

@@ -30,7 +30,17 @@ impl Image {
         backing.set_len(SIZE).map_err(|e| format!("no image of {SIZE} bytes: {e}"))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
-        mount(Some(&path), &root, Some(kind.name()), MsFlags::empty(), None::<&str>).map_err(|errno| match errno {
+        let plain = if kind == FsKind::Xfs { exchange::allow(&path) } else { None };
+        let mount = || mount(Some(&path), &root, Some(kind.name()), MsFlags::empty(), None::<&str>);
+        let mounted = match (mount(), plain) {
+            // A kernel that does not know the bit.
+            (Err(Errno::EINVAL), Some(features)) => {
+                exchange::write(&path, &features);
+                mount()
+            }
+            (other, _) => other,
+        };
+        mounted.map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
             _ => format!("mounting {}: {errno}", kind.name()),
         })?;
@@ -99,6 +109,34 @@ fn make(kind: FsKind, device: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE wants. mkfs.xfs can set it since 6.10; xfs_db(8) always could.
+mod exchange {
+    use std::path::Path;
+    use std::process::Command;
+
+    const XFS_SB_FEAT_INCOMPAT_EXCHRANGE: u32 = 1 << 6;
+
+    /// Sets it, and returns what the field was, if it could be read.
+    pub(super) fn allow(device: &Path) -> Option<String> {
+        let shown = database(device, "print features_incompat")?;
+        let before = shown.trim().rsplit(' ').next()?.to_owned();
+        let bits = u32::from_str_radix(before.strip_prefix("0x")?, 16).ok()?;
+        write(device, &format!("{:#x}", bits | XFS_SB_FEAT_INCOMPAT_EXCHRANGE));
+        Some(before)
+    }
+
+    /// Sets the field. If that fails, the call is not offered.
+    pub(super) fn write(device: &Path, value: &str) {
+        let _ = database(device, &format!("write -d features_incompat {value}"));
+    }
+
+    fn database(device: &Path, command: &str) -> Option<String> {
+        let program = super::program("xfs_db")?;
+        let output = Command::new(program).args(["-x", "-c", "sb 0", "-c", command]).arg(device).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
 }
 
 /// Where a program of the system administrator is.

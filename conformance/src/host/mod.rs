@@ -10,6 +10,7 @@ pub(crate) mod calls;
 pub mod guardian;
 mod image;
 mod pool;
+pub(crate) mod routes;
 mod sandbox;
 pub(crate) mod sys;
 mod system;

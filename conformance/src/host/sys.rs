@@ -1,7 +1,13 @@
 //! System calls that nix does not wrap.
 #![expect(unsafe_code, reason = "the edge to the kernel")]
 
+pub(super) mod aio;
+pub(super) mod memory;
+pub(super) mod operations;
+pub(super) mod ring;
+
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -15,6 +21,11 @@ pub(super) fn proc_path(file: &impl AsFd) -> PathBuf {
 
 fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A count, or an error as the kernel passes it inside.
+fn check_count(result: i64) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::from_raw(-result as i32))
 }
 
 fn check(result: libc::c_int) -> Result<(), Errno> {
@@ -71,6 +82,12 @@ impl Aligned {
 
 /// pwritev2(2) with RWF_APPEND.
 pub(super) const APPEND: i32 = libc::RWF_APPEND;
+
+/// pwritev2(2) with RWF_DSYNC.
+pub(super) const DSYNC: i32 = libc::RWF_DSYNC;
+
+/// pwritev2(2) with RWF_DONTCACHE, since Linux 6.14.
+pub(super) const UNCACHED: i32 = 0x80;
 
 /// pwritev2(2) with RWF_ATOMIC, since Linux 6.11.
 pub(super) const ATOMIC: i32 = 0x40;
@@ -147,6 +164,13 @@ pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
     attributes.xflags = (attributes.xflags | set) & !clear;
     // SAFETY: the kernel reads a struct fsxattr, whose layout this is.
     unsafe { ioctls::set_xattr(file.as_raw_fd(), &attributes) }.map(|_| ())
+}
+
+/// sync_file_range(2) of the whole file, as databases use it.
+pub(super) fn sync_range(file: BorrowedFd) -> Result<(), Errno> {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // SAFETY: the call takes numbers.
+    check(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, all) })
 }
 
 /// FICLONE.
@@ -449,10 +473,13 @@ pub(super) struct Mapping {
 
 impl Mapping {
     pub(super) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
-        use nix::sys::mman::{MapFlags, ProtFlags, mmap};
-        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
         let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         let flags = if shared { MapFlags::MAP_SHARED } else { MapFlags::MAP_PRIVATE };
+        Self::with(file, len, protection, flags)
+    }
+
+    fn with(file: BorrowedFd, len: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self, Errno> {
+        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { mmap(None, size, protection, flags, file, 0) }?;
         // A mapping consists of whole pages.

@@ -4,7 +4,7 @@ use super::calls::{Calls, Transport};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{FsKind, admin, agent};
+use super::{FsKind, admin, agent, routes};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
@@ -73,7 +73,7 @@ impl System for HostSystem<'_> {
             Call::Cycle | Call::PowerLoss { .. } => {
                 format!("{call}: the suite does not take kernels through this yet")
             }
-            _ => return admin::offered(self.kind, call),
+            _ => return admin::offered(self.kind, call).and_then(|()| routes::offered(Some(self.kind), call)),
         };
         Err(Trouble::NotReachable(why))
     }

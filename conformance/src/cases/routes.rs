@@ -1,0 +1,301 @@
+//! What a clause says of a call, on every other way to make it.
+//!
+//! Each case makes the same call on an ordinary file first: where that fails, there is no such way.
+
+use super::seal::each;
+use super::{Case, alone, case};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::verdict::{Seen, Trouble};
+use iomap_clauses::*;
+use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Mode, Reply, Route, XFLAG_NODUMP};
+use nix::fcntl::OFlag;
+
+/// The cases of each way to write: inside the size, across the end, and beyond it.
+macro_rules! writes {
+    ($($route:ident $id:literal),* $(,)?) => {
+        &[$(
+            case(&WRITE_INSIDE, concat!("inside_", $id), concat!("writing inside the size works: ", $id), |t| {
+                inside(t, Route::$route)
+            }),
+            case(&WRITE_CROSSING, concat!("crossing_", $id), concat!("nothing of a write across the end: ", $id), |t| {
+                refused(t, Route::$route, &[(SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (0, SIZE + BLOCK_LEN)])
+            }),
+            case(&WRITE_BEYOND, concat!("beyond_", $id), concat!("nothing of a write at the end or later: ", $id), |t| {
+                refused(t, Route::$route, &[(SIZE, BLOCK_LEN), (4 * SIZE, BLOCK_LEN)])
+            }),
+        )*]
+    };
+}
+
+/// The cases of each way to do something else, of one kind.
+macro_rules! cases {
+    ($kind:ident $clause:ident, $prefix:literal, $about:literal, $check:ident: $($route:ident $id:literal),* $(,)?) => {
+        &[$(
+            $kind(&$clause, concat!($prefix, $id), concat!($about, ": ", $id), |t| $check(t, Route::$route)),
+        )*]
+    };
+}
+
+pub(super) static CASES: &[&[Case]] = &[
+    writes!(
+        Dsync "dsync", Uncached "uncached", Aio "aio", Ring "ring", RingFixed "ring_fixed", Splice "splice",
+        Sendfile "sendfile", Gift "gift",
+    ),
+    cases!(case WRITE_APPEND, "append_", "nothing is appended", appended: Aio "aio", Ring "ring", RingFixed "ring_fixed"),
+    cases!(
+        case READ_ANY, "read_", "reading works", read:
+        Aio "aio", Ring "ring", RingFixed "ring_fixed", Splice "splice", Sendfile "sendfile",
+    ),
+    cases!(
+        case WRITE_MAPPED, "mapped_", "stores are data of the file", mapped:
+        Mprotect "mprotect", Mlock "mlock", Populate "populate", Userfault "userfault", MapSync "map_sync",
+    ),
+    cases!(
+        case WRITE_MAPPED, "store_", "what is stored is data of the file", stored:
+        ProcessVm "process_vm", ProcMem "proc_mem", DirectInto "direct_into",
+    ),
+    cases!(case FALLOCATE_KEEP_SIZE, "", "allocation is refused", allocation: XfsReserve "xfs_resvsp"),
+    cases!(case FALLOCATE_PUNCH, "", "a hole is refused", allocation: XfsUnreserve "xfs_unresvsp"),
+    cases!(case FALLOCATE_ZERO, "", "zeroing is refused", allocation: XfsZero "xfs_zero"),
+    cases!(
+        case SHARE_EXCHANGE, "exchange_", "the storage is not exchanged", exchange:
+        XfsExchange "xfs_exchange", Ext4Move "ext4_move", Ext4Boot "ext4_boot",
+    ),
+    cases!(
+        case SHARE_EXCHANGE_OTHER, "exchange_other_", "in neither role", exchange_other:
+        XfsExchange "xfs_exchange", Ext4Move "ext4_move",
+    ),
+    cases!(
+        case MOVER_DEFRAGMENT, "defragment_", "the file stays in place", defragment:
+        Ext4Migrate "ext4_migrate", XfsFsr "xfs_fsr", E4defrag "e4defrag", BtrfsDefragRange "btrfs_range",
+    ),
+    cases!(case MOVER_ATTRIBUTE, "", "it is refused", compression: BtrfsProperty "btrfs_property"),
+    cases!(
+        case QUERY_OTHERS, "others_", "the state is left alone", attribute:
+        ProjectId "project", ExtentSize "extsize", CowExtentSize "cowextsize", Dax "dax",
+    ),
+    cases!(case NAME_LINK, "link_", "a name can be added", linked: LinkByDescriptor "descriptor"),
+    cases!(case NAME_RENAME, "rename_", "the name can be changed", renamed: Whiteout "whiteout"),
+    cases!(case META_CHMOD, "chmod_", "the mode can be changed", chmod: Acl "acl", Fchmod "fchmod"),
+    cases!(case META_CHOWN, "chown_", "the owner can be changed", chown: Fchown "fchown"),
+    cases!(case META_UTIMES, "utimes_", "the times can be set", utimes: Futimens "futimens"),
+    cases!(case META_XATTR, "xattr_", "an attribute can be set", xattr: Fsetxattr "fsetxattr"),
+    cases!(
+        alone AGENT_WRITES, "after_", "what an agent writes afterwards is read", after:
+        Freeze "freeze", Trim "trim", SyncRange "sync_range", Fadvise "fadvise", BtrfsScrub "btrfs_scrub",
+    ),
+];
+
+/// An ordinary file on which the same can be done.
+fn probe<'a>(t: &'a Context<'a>, call: impl Fn(&File) -> Call) -> Result<File<'a>, Trouble> {
+    let file = t.file("probe", SIZE)?;
+    t.given(&call(&file), "not for an ordinary file either")?;
+    Ok(file)
+}
+
+fn pwrite(file: &File, offset: i64, data: Vec<u8>) -> Call {
+    Call::Pwrite { fd: file.fd(), offset: file.at(offset), data }
+}
+
+fn inside(t: &Context, route: Route) -> Seen {
+    let data = pattern(80, BLOCK_LEN);
+    probe(t, |file| pwrite(file, 0, data.clone()).via(route))?;
+    let file = t.sealed()?;
+    each(&[(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN)], |(offset, len)| {
+        let data = pattern(81, *len);
+        file.write_with(pwrite(&file, *offset, data.clone()).via(route), *offset, &data)
+    })
+}
+
+fn refused(t: &Context, route: Route, ranges: &[(i64, i64)]) -> Seen {
+    probe(t, |file| pwrite(file, 0, pattern(82, BLOCK_LEN)).via(route))?;
+    let file = t.sealed()?;
+    each(ranges, |(offset, len)| file.refused(&pwrite(&file, *offset, pattern(83, *len)).via(route)))
+}
+
+fn appended(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Write { fd: file.append(), data: pattern(84, BLOCK_LEN) }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.refused(&call(&file))
+}
+
+fn read(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Pread { fd: file.reader(), offset: file.at(0), len: SIZE as usize }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let expected = file.read(0, SIZE)?;
+    let seen = file.act(&call(&file), Effect::Nothing)?;
+    let got = t.attempt(&call(&file))?;
+    Ok(seen.and(t.fact("it returns what the file has", got.is_err() || got == Ok(Reply::Data(expected)))))
+}
+
+fn mapped(t: &Context, route: Route) -> Seen {
+    let call =
+        |file: &File| Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true }.via(route);
+    let ordinary = t.file("probe", SIZE)?;
+    let (seen, map) = ordinary.map_by(&call(&ordinary))?;
+    if map.is_none() {
+        let errno = seen.0.first().and_then(|one| one.outcome.flatten());
+        let why = errno.map_or(String::new(), |errno| format!(": {} fails with {errno:?}", call(&ordinary)));
+        return Err(Trouble::NotOffered(format!("not for an ordinary file either{why}")));
+    }
+    let file = t.sealed()?;
+    let (seen, map) = file.map_by(&call(&file))?;
+    let Some(map) = map else { return Ok(seen) };
+    let data = pattern(85, 300);
+    let store = Call::Store { map, offset: file.at(BLOCK_LEN) as usize, data: data.clone() };
+    Ok(seen.and(file.write_with(store, BLOCK_LEN, &data)?))
+}
+
+fn stored(t: &Context, route: Route) -> Seen {
+    let file = t.sealed()?;
+    let (seen, map) = file.map(true, true)?;
+    let Some(map) = map else { return Ok(seen) };
+    let data = pattern(86, BLOCK_LEN);
+    let call = Call::Store { map, offset: file.at(BLOCK_LEN) as usize, data: data.clone() }.via(route);
+    Ok(seen.and(file.write_with(call, BLOCK_LEN, &data)?))
+}
+
+/// The mode of fallocate(2) that one of XFS's own calls amounts to.
+fn mode(route: Route) -> Mode {
+    match route {
+        Route::XfsUnreserve => Mode::PUNCH_HOLE | Mode::KEEP_SIZE,
+        Route::XfsZero => Mode::ZERO_RANGE | Mode::KEEP_SIZE,
+        _ => Mode::KEEP_SIZE,
+    }
+}
+
+fn allocation(t: &Context, route: Route) -> Seen {
+    let call = |file: &File, offset| {
+        let (mode, offset) = (mode(route), file.at(offset));
+        Call::Fallocate { fd: file.fd(), mode, offset, len: BLOCK_LEN }.via(route)
+    };
+    probe(t, |file| call(file, BLOCK_LEN))?;
+    let file = t.sealed()?;
+    each(&[0, BLOCK_LEN, SIZE], |offset| file.refused(&call(&file, *offset)))
+}
+
+fn exchange(t: &Context, route: Route) -> Seen {
+    let other = t.file("other", SIZE)?;
+    let call = |file: &File| Call::Exchange { one: file.fd(), other: other.fd() }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.refused(&call(&file))
+}
+
+fn exchange_other(t: &Context, route: Route) -> Seen {
+    let other = t.file("other", SIZE)?;
+    let call = |file: &File| Call::Exchange { one: other.fd(), other: file.fd() }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.refused(&call(&file))
+}
+
+fn defragment(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Defragment { fd: file.fd() }.via(route);
+    let ordinary = scattered(t, "probe")?;
+    let place = ordinary.agent()?;
+    t.given(&call(&ordinary), "not for an ordinary file either")?;
+    let data = pattern(87, SIZE);
+    t.setup(&pwrite(&ordinary, 0, data.clone()))?;
+    t.setup(&Call::Fsync { fd: ordinary.fd() })?;
+    if place.read(ordinary.at(0), SIZE as usize)? == data {
+        return Err(Trouble::NotOffered(format!("{route}: an ordinary file stays where it is, too")));
+    }
+    let file = scattered(t, "file")?;
+    t.setup(&file.enter_call()?)?;
+    let agent = file.agent()?;
+    // Some programs set and clear attributes on the way.
+    let seen = file.act(&call(&file), Effect::Times)?;
+    Ok(seen.and(super::mover::in_place(&file, &*agent)?))
+}
+
+/// A file of [`SIZE`] bytes, not in the state, that lies in pieces: something to do for defragmentation.
+fn scattered<'a>(t: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
+    let spacer = t.open(&format!("{name}-spacer"), OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_DIRECT)?;
+    let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+    let ready = t.make(name, |_| {
+        let fd = t.open(name, OFlag::O_RDWR | OFlag::O_DIRECT)?;
+        data.chunks(BLOCK).enumerate().try_for_each(|(block, bytes)| {
+            let offset = block as i64 * BLOCK_LEN;
+            [fd, spacer].into_iter().try_for_each(|fd| {
+                t.setup(&Call::Pwrite { fd, offset, data: bytes.into() })?;
+                t.setup(&Call::Fsync { fd }).map(|_| ())
+            })
+        })
+    })?;
+    Ok(File::from_ready(t, ready))
+}
+
+fn compression(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::ChangeFlags { fd: file.fd(), set: FLAG_COMPRESS, clear: 0 }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.refused(&call(&file))
+}
+
+fn attribute(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }.via(route);
+    probe(t, call)?;
+    t.needs_query()?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Times)
+}
+
+fn linked(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Link { from: file.name(), to: format!("{}-linked", file.name()) }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Change(&|after| after.stat.links += 1))
+}
+
+fn renamed(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| {
+        let (from, to) = (file.name(), format!("{}-renamed", file.name()));
+        Call::Rename { from, to, exchange: false }.via(route)
+    };
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Times)
+}
+
+fn chmod(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Chmod { name: file.name(), mode: 0o640 }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Change(&|after| after.stat.mode = after.stat.mode & !0o777 | 0o640))
+}
+
+fn chown(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Chown { name: file.name(), uid: 1234, gid: 4321 }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Change(&|after| (after.stat.uid, after.stat.gid) = (1234, 4321)))
+}
+
+fn utimes(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Utimes { name: file.name(), atime: 1_000, mtime: 2_000 }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    file.act(&call(&file), Effect::Times)
+}
+
+fn xattr(t: &Context, route: Route) -> Seen {
+    let (key, value) = ("user.iomap".to_owned(), b"value".to_vec());
+    let call = |file: &File| Call::SetXattr { name: file.name(), key: key.clone(), value: value.clone() }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let pair = (key.clone(), value.clone());
+    file.act(&call(&file), Effect::Change(&|after| after.stat.xattrs.push(pair.clone())))
+}
+
+fn after(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Fsync { fd: file.fd() }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    t.churn()?;
+    let seen = t.observe(&call(&file))?;
+    Ok(seen.and(super::mover::in_place(&file, &*agent)?))
+}

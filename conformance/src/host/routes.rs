@@ -1,0 +1,380 @@
+//! The other ways to make a call, as this kernel has them.
+//!
+//! One row for each. A row without file systems is for all of them.
+
+use super::FsKind;
+use super::calls::Calls;
+use super::sys::operations::{self, Attribute};
+use super::sys::{self, Aligned, Mapping, aio, memory, ring};
+use crate::verdict::Trouble;
+use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, PosixFadviseAdvice, RenameFlags, SpliceFFlags};
+use nix::sys::stat::{FchmodatFlags, Mode as FileMode};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::unistd;
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+struct Row {
+    route: Route,
+    fs: &'static [FsKind],
+    make: fn(&Calls, Route, &Call) -> Outcome,
+}
+
+const EVERY: &[FsKind] = &[];
+const XFS: &[FsKind] = &[FsKind::Xfs];
+const EXT4: &[FsKind] = &[FsKind::Ext4];
+const BTRFS: &[FsKind] = &[FsKind::Btrfs];
+
+#[rustfmt::skip] // One route, one line.
+static ROWS: &[Row] = &[
+    Row { route: Route::Dsync, fs: EVERY, make: transfer },
+    Row { route: Route::Uncached, fs: EVERY, make: transfer },
+    Row { route: Route::Aio, fs: EVERY, make: transfer },
+    Row { route: Route::Ring, fs: EVERY, make: transfer },
+    Row { route: Route::RingFixed, fs: EVERY, make: transfer },
+    Row { route: Route::Splice, fs: EVERY, make: transfer },
+    Row { route: Route::Sendfile, fs: EVERY, make: transfer },
+    Row { route: Route::Gift, fs: EVERY, make: transfer },
+    Row { route: Route::Mprotect, fs: EVERY, make: map },
+    Row { route: Route::Mlock, fs: EVERY, make: map },
+    Row { route: Route::Populate, fs: EVERY, make: map },
+    Row { route: Route::Userfault, fs: EVERY, make: map },
+    Row { route: Route::MapSync, fs: EVERY, make: map },
+    Row { route: Route::ProcessVm, fs: EVERY, make: store },
+    Row { route: Route::ProcMem, fs: EVERY, make: store },
+    Row { route: Route::DirectInto, fs: EVERY, make: store },
+    Row { route: Route::XfsReserve, fs: XFS, make: space },
+    Row { route: Route::XfsUnreserve, fs: XFS, make: space },
+    Row { route: Route::XfsZero, fs: XFS, make: space },
+    Row { route: Route::XfsExchange, fs: XFS, make: exchange },
+    Row { route: Route::Ext4Move, fs: EXT4, make: exchange },
+    Row { route: Route::Ext4Boot, fs: EXT4, make: exchange },
+    Row { route: Route::Ext4Migrate, fs: EXT4, make: defragment },
+    Row { route: Route::XfsFsr, fs: XFS, make: defragment },
+    Row { route: Route::E4defrag, fs: EXT4, make: defragment },
+    Row { route: Route::BtrfsDefragRange, fs: BTRFS, make: defragment },
+    Row { route: Route::BtrfsProperty, fs: BTRFS, make: attribute },
+    Row { route: Route::ProjectId, fs: EVERY, make: attribute },
+    Row { route: Route::ExtentSize, fs: EVERY, make: attribute },
+    Row { route: Route::CowExtentSize, fs: EVERY, make: attribute },
+    Row { route: Route::Dax, fs: EVERY, make: attribute },
+    Row { route: Route::LinkByDescriptor, fs: EVERY, make: name },
+    Row { route: Route::Whiteout, fs: EVERY, make: name },
+    Row { route: Route::Acl, fs: EVERY, make: name },
+    Row { route: Route::Fchmod, fs: EVERY, make: name },
+    Row { route: Route::Fchown, fs: EVERY, make: name },
+    Row { route: Route::Futimens, fs: EVERY, make: name },
+    Row { route: Route::Fsetxattr, fs: EVERY, make: name },
+    Row { route: Route::Freeze, fs: EVERY, make: event },
+    Row { route: Route::Trim, fs: EVERY, make: event },
+    Row { route: Route::SyncRange, fs: EVERY, make: event },
+    Row { route: Route::Fadvise, fs: EVERY, make: event },
+    Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
+];
+
+/// Whether there is such a way on a file system, if a call wants one.
+pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
+    let Call::Via { route, .. } = call else { return Ok(()) };
+    let there = |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs)));
+    if ROWS.iter().any(there) {
+        return Ok(());
+    }
+    Err(Trouble::NotOffered(format!("{}: no {route}", fs.map_or("fuse", FsKind::name))))
+}
+
+/// Makes a call in another way.
+pub(super) fn make(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let row = ROWS.iter().find(|row| row.route == route).ok_or(Errno::ENOSYS)?;
+    (row.make)(calls, route, call)
+}
+
+fn count(number: usize) -> Reply {
+    Reply::Number(number as i64)
+}
+
+fn done(result: Result<(), Errno>) -> Outcome {
+    result.map(|()| Reply::Number(0))
+}
+
+/// Reads and writes.
+fn transfer(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    match call {
+        Call::Pwrite { fd, offset, data } => {
+            let data = Aligned::of(data);
+            calls.with(*fd, |file| write(route, file, Some(*offset), data.get())).map(count)
+        }
+        // For descriptors with O_APPEND, which decides where.
+        Call::Write { fd, data } => {
+            let data = Aligned::of(data);
+            calls.with(*fd, |file| write(route, file, None, data.get())).map(count)
+        }
+        Call::Pread { fd, offset, len } => {
+            let mut data = Aligned::new(*len);
+            let got = calls.with(*fd, |file| read(route, file, *offset, data.get_mut()))?;
+            Ok(Reply::Data(data.get()[..got].into()))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Result<usize, Errno> {
+    let at = offset.unwrap_or(0);
+    match route {
+        Route::Dsync => sys::pwritev2(file, &[data], at, sys::DSYNC),
+        Route::Uncached => sys::pwritev2(file, &[data], at, sys::UNCACHED),
+        Route::Aio => aio::write(file, data, at),
+        Route::Ring => ring::write(file, data, offset, false),
+        Route::RingFixed => ring::write(file, data, offset, true),
+        Route::Splice => {
+            let (reader, writer) = pipe()?;
+            unistd::write(&writer, data)?;
+            drain(reader.as_fd(), file, at, data.len(), SpliceFFlags::empty())
+        }
+        Route::Gift => {
+            let (reader, writer) = pipe()?;
+            nix::fcntl::vmsplice(&writer, &[IoSlice::new(data)], SpliceFFlags::SPLICE_F_GIFT)?;
+            drain(reader.as_fd(), file, at, data.len(), SpliceFFlags::SPLICE_F_MOVE)
+        }
+        // It writes at the file offset, which is put back, so that this too is a write at an offset.
+        Route::Sendfile => {
+            let from = memory::anonymous(data)?;
+            let before = unistd::lseek(file, 0, unistd::Whence::SeekCur)?;
+            unistd::lseek(file, at, unistd::Whence::SeekSet)?;
+            let sent = nix::sys::sendfile::sendfile(file, &from, Some(&mut 0), data.len());
+            unistd::lseek(file, before, unistd::Whence::SeekSet)?;
+            sent
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// A pipe that holds more than any case writes at once.
+fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), Errno> {
+    let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 20))?;
+    Ok((reader, writer))
+}
+
+/// splice(2) from a pipe until it is empty, or until the file takes no more.
+fn drain(pipe: BorrowedFd, file: BorrowedFd, at: i64, len: usize, flags: SpliceFFlags) -> Result<usize, Errno> {
+    let (mut offset, mut moved) = (at, 0);
+    while moved < len {
+        match nix::fcntl::splice(pipe, None, file, Some(&mut offset), len - moved, flags) {
+            Ok(0) => break,
+            Ok(more) => moved += more,
+            Err(errno) if moved == 0 => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(moved)
+}
+
+fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<usize, Errno> {
+    match route {
+        Route::Aio => aio::read(file, data, offset),
+        Route::Ring => ring::read(file, data, Some(offset), false),
+        Route::RingFixed => ring::read(file, data, Some(offset), true),
+        Route::Splice => {
+            let (reader, writer) = pipe()?;
+            let (mut at, len) = (offset, data.len());
+            let moved = nix::fcntl::splice(file, Some(&mut at), &writer, None, len, SpliceFFlags::empty())?;
+            unistd::read(&reader, &mut data[..moved])
+        }
+        Route::Sendfile => {
+            let (to, mut at) = (memory::anonymous(&[])?, offset);
+            let sent = nix::sys::sendfile::sendfile(&to, file, Some(&mut at), data.len())?;
+            std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(sys::errno)?;
+            Ok(sent)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Shared writable mappings.
+fn map(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let Call::Map { fd, len, shared: true, write: true } = call else { return Err(Errno::EINVAL) };
+    let plain = |write| calls.with(*fd, |file| Mapping::new(file, *len, true, write));
+    let mapping = match route {
+        Route::MapSync => calls.with(*fd, |file| Mapping::synchronous(file, *len))?,
+        Route::Mprotect => {
+            let mapping = plain(false)?;
+            mapping.make_writable()?;
+            mapping
+        }
+        _ => plain(true)?,
+    };
+    match route {
+        Route::Mlock => mapping.lock()?,
+        Route::Populate => mapping.populate()?,
+        Route::Userfault => {
+            calls.keep(mapping.write_protect()?);
+        }
+        _ => {}
+    }
+    Ok(Reply::Number(calls.keep_mapping(mapping)))
+}
+
+/// Stores through a mapping.
+fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let Call::Store { map, offset, data } = call else { return Err(Errno::EINVAL) };
+    let result = calls.with_mapping(*map, |mapping| match route {
+        Route::ProcessVm => mapping.store_remotely(*offset, data),
+        Route::ProcMem => mapping.store_as_debugger(*offset, data),
+        Route::DirectInto => {
+            let path = calls.path("device");
+            std::fs::write(&path, data).map_err(sys::errno)?;
+            let mode = FileMode::empty();
+            let from = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_DIRECT | OFlag::O_CLOEXEC, mode)?;
+            unistd::unlink(&path)?;
+            unistd::fsync(&from)?;
+            mapping.store_from(*offset, from.as_fd(), data.len())
+        }
+        _ => Err(Errno::EINVAL),
+    });
+    done(result)
+}
+
+/// XFS's own calls for allocation.
+fn space(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
+    let act = match route {
+        Route::XfsReserve => operations::xfs_reserve,
+        Route::XfsUnreserve => operations::xfs_unreserve,
+        _ => operations::xfs_zero,
+    };
+    done(calls.with(*fd, |file| act(file, *offset, *len)))
+}
+
+/// Exchanges of storage between two files, as a whole.
+fn exchange(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
+    let result = calls.with(*one, |one| {
+        let size = nix::sys::stat::fstat(one)?.st_size as u64;
+        calls.with(*other, |other| match route {
+            Route::XfsExchange => operations::xfs_exchange_range(one, other, size),
+            Route::Ext4Move => sys::ext4_move_extents(one, other, size.div_ceil(BLOCK as u64)),
+            _ => operations::ext4_swap_boot(one),
+        })
+    });
+    done(result)
+}
+
+/// Defragmentation of one file.
+fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    const EXT4_EXTENTS_FL: u32 = 0x8_0000;
+    let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
+    match route {
+        Route::BtrfsDefragRange => done(calls.with(*fd, operations::btrfs_defragment_range)),
+        Route::Ext4Migrate => done(calls.with(*fd, |file| {
+            // To a map of blocks, and back.
+            sys::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
+            operations::ext4_migrate(file)
+        })),
+        Route::XfsFsr => program(calls, *fd, "xfs_fsr", &["-v"]),
+        _ => program(calls, *fd, "e4defrag", &["-v"]),
+    }
+}
+
+/// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
+fn program(calls: &Calls, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
+    let program = super::image::program(name).ok_or(Errno::ENOENT)?;
+    let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
+    let mut command = Command::new(program);
+    let status = command.args(arguments).arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match status.status().map_err(sys::errno)?.code() {
+        Some(_) => Ok(Reply::Number(0)),
+        None => Err(Errno::EIO),
+    }
+}
+
+/// Attributes besides the flags of [`Call::ChangeFlags`].
+fn attribute(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let (Call::ChangeXflags { fd, .. } | Call::ChangeFlags { fd, .. }) = call else { return Err(Errno::EINVAL) };
+    const HINT: u32 = 16 * BLOCK as u32;
+    let attribute = match route {
+        Route::BtrfsProperty => {
+            let set = |file: BorrowedFd| sys::set_xattr(&sys::proc_path(&file), "btrfs.compression", b"zlib");
+            return done(calls.with(*fd, set));
+        }
+        Route::ProjectId => Attribute::Project(42),
+        Route::ExtentSize => Attribute::ExtentSize(HINT),
+        Route::CowExtentSize => Attribute::CowExtentSize(HINT),
+        _ => Attribute::Dax,
+    };
+    done(calls.with(*fd, |file| operations::set_attribute(file, attribute)))
+}
+
+/// Names and metadata, by descriptor where the plain call takes a name.
+fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let here = nix::fcntl::AT_FDCWD;
+    let open = |name: &str| -> Result<(File, PathBuf), Errno> {
+        let file = File::open(calls.path(name)).map_err(sys::errno)?;
+        let path = sys::proc_path(&file);
+        Ok((file, path))
+    };
+    done(match (route, call) {
+        (Route::LinkByDescriptor, Call::Link { from, to }) => {
+            let (_file, path) = open(from)?;
+            unistd::linkat(here, &path, here, &calls.path(to), AtFlags::AT_SYMLINK_FOLLOW)
+        }
+        (Route::Whiteout, Call::Rename { from, to, .. }) => {
+            let flags = RenameFlags::from_bits_retain(libc::RENAME_WHITEOUT);
+            nix::fcntl::renameat2(here, &calls.path(from), here, &calls.path(to), flags)
+        }
+        (Route::Acl, Call::Chmod { name, mode }) => {
+            sys::set_xattr(&calls.path(name), "system.posix_acl_access", &access_list(*mode))
+        }
+        (Route::Fchmod, Call::Chmod { name, mode }) => {
+            let (_file, path) = open(name)?;
+            let mode = FileMode::from_bits_truncate(*mode);
+            nix::sys::stat::fchmodat(here, &path, mode, FchmodatFlags::FollowSymlink)
+        }
+        (Route::Fchown, Call::Chown { name, uid, gid }) => {
+            unistd::fchown(open(name)?.0, Some((*uid).into()), Some((*gid).into()))
+        }
+        (Route::Futimens, Call::Utimes { name, atime, mtime }) => {
+            nix::sys::stat::futimens(open(name)?.0, &TimeSpec::seconds(*atime), &TimeSpec::seconds(*mtime))
+        }
+        (Route::Fsetxattr, Call::SetXattr { name, key, value }) => {
+            let (_file, path) = open(name)?;
+            sys::set_xattr(&path, key, value)
+        }
+        _ => Err(Errno::EINVAL),
+    })
+}
+
+/// `struct posix_acl_xattr_header` and its entries: what the mode bits say, as an access control list.
+fn access_list(mode: u32) -> Vec<u8> {
+    const VERSION: u32 = 2;
+    const NOBODY: u32 = u32::MAX;
+    let mut list = VERSION.to_le_bytes().to_vec();
+    // ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_OTHER.
+    for (tag, shift) in [(0x01_u16, 6), (0x04, 3), (0x20, 0)] {
+        let permissions = (mode >> shift & 7) as u16;
+        list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        list.extend(NOBODY.to_le_bytes());
+    }
+    list
+}
+
+/// What happens to the whole file system, or to what is cached of a file.
+fn event(calls: &Calls, route: Route, call: &Call) -> Outcome {
+    let Call::Fsync { fd } = call else { return Err(Errno::EINVAL) };
+    let root = || File::open(calls.root()).map_err(sys::errno);
+    done(match route {
+        Route::Freeze => {
+            let root = root()?;
+            operations::freeze(root.as_fd())?;
+            operations::thaw(root.as_fd())
+        }
+        Route::Trim => operations::trim(root()?.as_fd()),
+        Route::BtrfsScrub => operations::btrfs_scrub(root()?.as_fd()),
+        Route::SyncRange => calls.with(*fd, sys::sync_range),
+        _ => calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)),
+    })
+}

@@ -1,0 +1,94 @@
+//! What can be done to a mapping, and through one.
+
+use super::{Mapping, scratch};
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+mod ioctls {
+    nix::ioctl_readwrite!(uffd_api, 0xaa, 0x3f, [u64; 3]);
+    nix::ioctl_readwrite!(uffd_register, 0xaa, 0x00, [u64; 4]);
+    nix::ioctl_readwrite!(uffd_write_protect, 0xaa, 0x06, [u64; 3]);
+}
+
+impl Mapping {
+    /// mmap(2) with MAP_SHARED_VALIDATE and MAP_SYNC, for reading and writing.
+    pub(in crate::host) fn synchronous(file: BorrowedFd, len: usize) -> Result<Self, Errno> {
+        let flags = MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC;
+        Self::with(file, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)
+    }
+
+    /// mprotect(2), to reading and writing.
+    pub(in crate::host) fn make_writable(&self) -> Result<(), Errno> {
+        // SAFETY: no Rust reference points into the mapping.
+        unsafe { nix::sys::mman::mprotect(self.start, self.len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE) }
+    }
+
+    /// mlock(2).
+    pub(in crate::host) fn lock(&self) -> Result<(), Errno> {
+        // SAFETY: locking changes nothing that a program sees.
+        unsafe { nix::sys::mman::mlock(self.start, self.len) }
+    }
+
+    /// madvise(2) with MADV_POPULATE_WRITE: every page is made writable now.
+    pub(in crate::host) fn populate(&self) -> Result<(), Errno> {
+        // SAFETY: this advice changes no data.
+        unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_POPULATE_WRITE) }
+    }
+
+    /// Write-protects every page by userfaultfd(2), in the asynchronous mode, in which the kernel itself lets each
+    /// first store through (Linux 6.7). It lasts until the descriptor is closed.
+    pub(in crate::host) fn write_protect(&self) -> Result<OwnedFd, Errno> {
+        const UFFD_API: u64 = 0xaa;
+        const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
+        const MODE_WP: u64 = 1 << 1;
+        const WRITEPROTECT_MODE_WP: u64 = 1;
+        // SAFETY: the call takes a number.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) })?;
+        // SAFETY: the descriptor was just made and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        let (start, len) = (self.start.as_ptr().addr() as u64, self.len as u64);
+        let mut api = [UFFD_API, UFFD_FEATURE_WP_ASYNC, 0];
+        let mut range = [start, len, MODE_WP, 0];
+        let mut protection = [start, len, WRITEPROTECT_MODE_WP];
+        // SAFETY: the kernel reads and writes a struct uffdio_api, which has this layout.
+        unsafe { ioctls::uffd_api(fd.as_raw_fd(), &mut api) }?;
+        // SAFETY: the same for a struct uffdio_register, about our mapping.
+        unsafe { ioctls::uffd_register(fd.as_raw_fd(), &mut range) }?;
+        // SAFETY: the same for a struct uffdio_writeprotect.
+        unsafe { ioctls::uffd_write_protect(fd.as_raw_fd(), &mut protection) }?;
+        Ok(fd)
+    }
+
+    /// process_vm_writev(2) to this process. A page that cannot be written is EFAULT.
+    pub(in crate::host) fn store_remotely(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        use nix::sys::uio::{RemoteIoVec, process_vm_writev};
+        let to = RemoteIoVec { base: self.at(offset, data.len())?.addr(), len: data.len() };
+        let count = process_vm_writev(nix::unistd::getpid(), &[IoSlice::new(data)], &[to])?;
+        if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// A write to /proc/self/mem, as debuggers do it.
+    pub(in crate::host) fn store_as_debugger(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let to = self.at(offset, data.len())?.addr() as u64;
+        let memory = File::options().write(true).open("/proc/self/mem").map_err(super::errno)?;
+        let count = memory.write_at(data, to).map_err(super::errno)?;
+        if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// pread(2) from a file into the mapping; with O_DIRECT a device writes to the pages.
+    pub(in crate::host) fn store_from(&self, offset: usize, from: BorrowedFd, len: usize) -> Result<(), Errno> {
+        let to = self.at(offset, len)?;
+        // SAFETY: the kernel writes inside the mapping, to which no Rust reference exists.
+        let count = unsafe { libc::pread(from.as_raw_fd(), to, len, 0) };
+        if Errno::result(count)? as usize == len { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+}
+
+/// A file in memory with these contents, to send from or to.
+pub(in crate::host) fn anonymous(data: &[u8]) -> Result<File, Errno> {
+    scratch(data)
+}

@@ -1,0 +1,173 @@
+//! ioctls of single file systems, and of all of them.
+
+use super::{FsXattr, fs_xattr};
+use nix::errno::Errno;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+mod ioctls {
+    nix::ioctl_write_ptr!(xfs_reserve, b'X', 42, super::Space);
+    nix::ioctl_write_ptr!(xfs_unreserve, b'X', 43, super::Space);
+    nix::ioctl_write_ptr!(xfs_zero, b'X', 57, super::Space);
+    nix::ioctl_write_ptr!(xfs_exchange_range, b'X', 129, super::ExchangeRange);
+    nix::ioctl_none!(ext4_swap_boot, b'f', 17);
+    nix::ioctl_none!(ext4_migrate, b'f', 9);
+    nix::ioctl_write_ptr!(btrfs_defrag_range, 0x94, 16, super::DefragmentRange);
+    nix::ioctl_readwrite!(btrfs_scrub, 0x94, 27, super::Scrub);
+    nix::ioctl_write_ptr_bad!(freeze, 0xc004_5877_u32 as i64, libc::c_int);
+    nix::ioctl_write_ptr_bad!(thaw, 0xc004_5878_u32 as i64, libc::c_int);
+    nix::ioctl_readwrite!(trim, b'X', 121, [u64; 3]);
+}
+
+/// `struct xfs_flock64` of <linux/xfs_fs.h>: a range from the beginning of the file.
+#[repr(C)]
+#[derive(Default)]
+pub(in crate::host) struct Space {
+    kind: i16,
+    whence: i16,
+    start: i64,
+    len: i64,
+    system: i32,
+    process: u32,
+    pad: [i32; 4],
+}
+
+/// XFS_IOC_RESVSP64: allocates, and leaves the size alone.
+pub(in crate::host) fn xfs_reserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::xfs_reserve(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
+}
+
+/// XFS_IOC_UNRESVSP64: punches a hole.
+pub(in crate::host) fn xfs_unreserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+    // SAFETY: as in `xfs_reserve`.
+    unsafe { ioctls::xfs_unreserve(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
+}
+
+/// XFS_IOC_ZERO_RANGE.
+pub(in crate::host) fn xfs_zero(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+    // SAFETY: as in `xfs_reserve`.
+    unsafe { ioctls::xfs_zero(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
+}
+
+/// `struct xfs_exchange_range` of <linux/xfs_fs.h>.
+#[repr(C)]
+pub(in crate::host) struct ExchangeRange {
+    file: i32,
+    pad: u32,
+    offset: u64,
+    other_offset: u64,
+    len: u64,
+    flags: u64,
+}
+
+/// XFS_IOC_EXCHANGE_RANGE of the first `len` bytes of two files.
+pub(in crate::host) fn xfs_exchange_range(one: BorrowedFd, other: BorrowedFd, len: u64) -> Result<(), Errno> {
+    let range = ExchangeRange { file: one.as_raw_fd(), pad: 0, offset: 0, other_offset: 0, len, flags: 0 };
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::xfs_exchange_range(other.as_raw_fd(), &range) }.map(|_| ())
+}
+
+/// EXT4_IOC_SWAP_BOOT: exchanges the contents of a file with those of the boot loader's inode.
+pub(in crate::host) fn ext4_swap_boot(file: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: it has no argument.
+    unsafe { ioctls::ext4_swap_boot(file.as_raw_fd()) }.map(|_| ())
+}
+
+/// EXT4_IOC_MIGRATE: from a map of blocks to one of extents.
+pub(in crate::host) fn ext4_migrate(file: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: it has no argument.
+    unsafe { ioctls::ext4_migrate(file.as_raw_fd()) }.map(|_| ())
+}
+
+/// `struct btrfs_ioctl_defrag_range_args` of <linux/btrfs.h>.
+#[repr(C)]
+pub(in crate::host) struct DefragmentRange {
+    start: u64,
+    len: u64,
+    flags: u64,
+    threshold: u32,
+    compression: u32,
+    unused: [u32; 4],
+}
+
+/// BTRFS_IOC_DEFRAG_RANGE of the whole file, with compression.
+pub(in crate::host) fn btrfs_defragment_range(file: BorrowedFd) -> Result<(), Errno> {
+    const COMPRESS_AND_START_IO: u64 = 1 | 2;
+    const ZLIB: u32 = 1;
+    let range = DefragmentRange {
+        start: 0,
+        len: u64::MAX,
+        flags: COMPRESS_AND_START_IO,
+        threshold: 0,
+        compression: ZLIB,
+        unused: [0; 4],
+    };
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_defrag_range(file.as_raw_fd(), &range) }.map(|_| ())
+}
+
+/// `struct btrfs_ioctl_scrub_args` of <linux/btrfs.h>.
+#[repr(C)]
+pub(in crate::host) struct Scrub {
+    device: u64,
+    start: u64,
+    end: u64,
+    flags: u64,
+    progress: [u64; 15],
+    unused: [u64; 109],
+}
+
+/// BTRFS_IOC_SCRUB of the first device.
+pub(in crate::host) fn btrfs_scrub(root: BorrowedFd) -> Result<(), Errno> {
+    let mut scrub = Scrub { device: 1, start: 0, end: u64::MAX, flags: 0, progress: [0; 15], unused: [0; 109] };
+    // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_scrub(root.as_raw_fd(), &mut scrub) }.map(|_| ())
+}
+
+/// FIFREEZE. Nothing can be written until [`thaw`].
+pub(in crate::host) fn freeze(root: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: the argument is not looked at.
+    unsafe { ioctls::freeze(root.as_raw_fd(), &0) }.map(|_| ())
+}
+
+/// FITHAW.
+pub(in crate::host) fn thaw(root: BorrowedFd) -> Result<(), Errno> {
+    // SAFETY: the argument is not looked at.
+    unsafe { ioctls::thaw(root.as_raw_fd(), &0) }.map(|_| ())
+}
+
+/// FITRIM of all that is free.
+pub(in crate::host) fn trim(root: BorrowedFd) -> Result<(), Errno> {
+    let mut range = [0, u64::MAX, 0];
+    // SAFETY: the kernel reads and writes a struct fstrim_range, which has this layout.
+    unsafe { ioctls::trim(root.as_raw_fd(), &mut range) }.map(|_| ())
+}
+
+/// What FS_IOC_FSSETXATTR can change besides flags; sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::host) enum Attribute {
+    /// `fsx_projid`.
+    Project(u32),
+    /// `fsx_extsize`.
+    ExtentSize(u32),
+    /// `fsx_cowextsize`.
+    CowExtentSize(u32),
+    /// FS_XFLAG_DAX.
+    Dax,
+}
+
+/// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with one attribute changed.
+pub(in crate::host) fn set_attribute(file: BorrowedFd, attribute: Attribute) -> Result<(), Errno> {
+    const FS_XFLAG_EXTSIZE: u32 = 0x800;
+    const FS_XFLAG_DAX: u32 = 0x8000;
+    const FS_XFLAG_COWEXTSIZE: u32 = 0x1_0000;
+    let mut all: FsXattr = fs_xattr(file)?;
+    match attribute {
+        Attribute::Project(id) => all.projid = id,
+        Attribute::ExtentSize(size) => (all.extsize, all.xflags) = (size, all.xflags | FS_XFLAG_EXTSIZE),
+        Attribute::CowExtentSize(size) => (all.cowextsize, all.xflags) = (size, all.xflags | FS_XFLAG_COWEXTSIZE),
+        Attribute::Dax => all.xflags |= FS_XFLAG_DAX,
+    }
+    // SAFETY: the kernel reads a struct fsxattr, whose layout this is.
+    unsafe { super::ioctls::set_xattr(file.as_raw_fd(), &all) }.map(|_| ())
+}
