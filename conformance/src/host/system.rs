@@ -7,6 +7,7 @@ use super::sys;
 use super::{FsKind, admin, agent};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
+use crate::trace::Step;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Outcome};
 use nix::unistd;
@@ -89,21 +90,21 @@ impl System for HostSystem<'_> {
         Ok(Box::new(agent))
     }
 
-    fn ready(&self) -> Option<Ready> {
+    fn ready(&self) -> Option<(Ready, Vec<Step>)> {
         // If the pool fails, the case makes its own file and so finds out why.
-        let Stocked { file, descriptors } = self.pool?.take().ok()?;
+        let Stocked { file, steps, descriptors } = self.pool?.take().ok()?;
         self.pooled.borrow_mut().push(file.fd);
         descriptors.into_iter().for_each(|fd| {
             self.calls.keep(fd);
         });
-        Some(file)
+        Some((file, steps))
     }
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
         match mechanism {
             Mechanism::Swapfile if self.pooled.borrow().contains(&file.fd) => {
-                self.retirement.send(Stocked { file, descriptors });
+                self.retirement.send(Stocked { file, steps: Vec::new(), descriptors });
             }
             Mechanism::Swapfile => deactivate(&descriptors),
             Mechanism::ImmutableAttr | Mechanism::Seal => {
