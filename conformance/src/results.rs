@@ -31,7 +31,7 @@ pub struct Results {
     pub schema: u32,
     /// Which specification.
     pub spec: Spec,
-    /// `reference` or `host`.
+    /// `reference`, `fuse`, `host` or `dir`.
     pub target: String,
     /// `seal`, `swapfile` or `immutable-attr`.
     pub mechanism: String,

@@ -18,13 +18,13 @@ use std::time::{Instant, SystemTime};
 
 /// What a run is about, for the head of its results.
 #[derive(Clone, Debug)]
-pub struct Subject {
-    /// `reference` or `host`.
+pub struct Subject<'a> {
+    /// `reference`, `fuse`, `host` or `dir`.
     pub target: &'static str,
     /// The mechanism.
     pub mechanism: Mechanism,
     /// The file system; `model` for the reference.
-    pub fs: &'static str,
+    pub fs: &'a str,
 }
 
 /// Told about each case as it ends.
@@ -97,7 +97,7 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
 /// Runs the cases that `arguments` select. The output of libtest-mimic is not wanted: the caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
-    subject: &Subject,
+    subject: &Subject<'_>,
     arguments: &Arguments,
     expectations: &Expectations,
     progress: &Progress,
@@ -118,7 +118,7 @@ pub fn run(
 }
 
 fn assemble(
-    subject: &Subject,
+    subject: &Subject<'_>,
     started: String,
     not_offered: Option<String>,
     found: &[(&Case, CaseResult)],
