@@ -84,7 +84,8 @@ pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
     if ROWS.iter().any(there) {
         return Ok(());
     }
-    Err(Trouble::NotOffered(format!("{}: no {route}", fs.map_or("fuse", FsKind::name))))
+    let fs = fs.map_or("this file system", FsKind::name);
+    Err(Trouble::NotOffered(format!("{fs}: no {route}")))
 }
 
 /// Makes a call in another way.
