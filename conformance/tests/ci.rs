@@ -61,6 +61,18 @@ fn missing() -> Option<String> {
 }
 
 #[test]
+fn nothing_is_installed_nowhere() {
+    for kind in ["fstests", "kselftest"] {
+        for tree in [&[][..], &[""]] {
+            let output = Command::new(script(kind).join("install.sh")).arg(PROGRAM).args(tree).output().expect("bash");
+            assert!(!output.status.success(), "{output:?}");
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(message.contains("usage: ") && output.stdout.is_empty(), "{message}");
+        }
+    }
+}
+
+#[test]
 fn fstests_has_a_test_for_each_family() {
     let tree = installed("fstests");
     let tests = tree.path().join("tests/generic");

@@ -3,8 +3,8 @@
 # In a tree that is built, `./check -g iomap` runs them all.
 set -euo pipefail
 
-suite=$(realpath "$1")
-tree=$2
+suite=$(realpath "${1:?usage: $0 IOMAP-CONFORMANCE FSTESTS}")
+tree=${2:?usage: $0 IOMAP-CONFORMANCE FSTESTS}
 here=$(dirname "$(realpath "$0")")
 tests=$tree/tests/generic
 

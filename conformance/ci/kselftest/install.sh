@@ -3,12 +3,12 @@
 # tools/testing/selftests of a kernel's source, or what `make kselftest-install` made of it.
 set -euo pipefail
 
-suite=$(realpath "$1")
-tree=$2
+suite=$(realpath "${1:?usage: $0 IOMAP-CONFORMANCE DIR}")
+tree=${2:?usage: $0 IOMAP-CONFORMANCE DIR}
 here=$(dirname "$(realpath "$0")")
 tests=$tree/iomap
 
-rm -rf "$tests"
+rm -f "$tests"/*-*.sh
 install -D -m 755 "$suite" "$tests/iomap-conformance"
 install -m 755 "$here/run.sh" "$tests"
 install -m 644 "$here/Makefile" "$here/settings" "$tests"
