@@ -2,6 +2,7 @@
 
 use crate::mechanism::Mechanism;
 use crate::picture::Picture;
+use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
@@ -39,8 +40,8 @@ pub trait System {
     /// Gives access to the storage of a file, as a device has it.
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
 
-    /// A file of [`SIZE`] bytes that is in the state already, if the system keeps some ready.
-    fn ready(&self) -> Option<Ready> {
+    /// A file of [`SIZE`] bytes that is in the state already, if the system keeps some ready, and how it came there.
+    fn ready(&self) -> Option<(Ready, Vec<Step>)> {
         None
     }
 
@@ -83,7 +84,7 @@ pub enum Effect<'a> {
 
 /// One run of one case.
 pub struct Context<'a> {
-    pub(crate) system: &'a dyn System,
+    pub(crate) system: Recorder<'a>,
     mechanism: Mechanism,
     cleanup: RefCell<Vec<Undo>>,
 }
@@ -104,9 +105,9 @@ pub fn pattern(seed: u8, len: i64) -> Vec<u8> {
 }
 
 impl<'a> Context<'a> {
-    /// A run on a system, with a mechanism.
-    pub fn new(system: &'a dyn System, mechanism: Mechanism) -> Self {
-        Self { system, mechanism, cleanup: RefCell::default() }
+    /// A run on a system, with a mechanism, whose calls go to `trace`.
+    pub fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
+        Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default() }
     }
 
     /// For clauses that speak of the specified call only. `reason` completes "seal has …, the mechanism has not".
@@ -125,7 +126,7 @@ impl<'a> Context<'a> {
 
     /// A call that has to succeed for the case to make sense.
     pub fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
-        setup(self.system, call)
+        setup(&self.system, call)
     }
 
     fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
@@ -144,14 +145,14 @@ impl<'a> Context<'a> {
 
     /// Opens a file for the rest of the case.
     pub fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
-        let fd = open(self.system, name, flags)?;
+        let fd = open(&self.system, name, flags)?;
         self.cleanup.borrow_mut().push(Undo::Close(fd));
         Ok(fd)
     }
 
     /// A file of `size` bytes, all written and on storage, and not in the state.
     pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
-        Ok(self.holding(make_written(self.system, self.mechanism, name, size)?))
+        Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))
     }
 
     /// Looks after a file until the case ends.
@@ -162,14 +163,14 @@ impl<'a> Context<'a> {
 
     /// An empty file with its descriptors, after `prepare` has had it.
     pub fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
-        let ready = make(self.system, self.mechanism, name, prepare)?;
+        let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
         Ok(ready)
     }
 
     /// A file of [`SIZE`] bytes in the state.
     pub fn sealed(&'a self) -> Result<File<'a>, Trouble> {
-        if let Some(ready) = self.system.ready() {
+        if let Some((ready, _)) = self.system.ready() {
             return Ok(self.holding(ready));
         }
         let file = self.file("file", SIZE)?;
@@ -523,8 +524,8 @@ impl File<'_> {
 
     /// The file of this name, opened again after nothing was open any more.
     pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
-        let fd = open(context.system, name, OFlag::O_RDWR)?;
-        Ok(context.holding(others(context.system, name, fd)?))
+        let fd = open(&context.system, name, OFlag::O_RDWR)?;
+        Ok(context.holding(others(&context.system, name, fd)?))
     }
 
     /// Registers the whole file for a device, by way of a mapping that is gone afterwards.

@@ -4,14 +4,16 @@
 use crate::verdict::Verdict;
 use serde::Deserialize;
 
-/// The committed expectations: of each mechanism on a kernel, of the target `fuse`, and of what else is out of reach
-/// there for ordinary users.
-static FILES: [(&str, &str); 5] = [
+/// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
+/// for ordinary users, and of what is out of reach in a directory.
+static FILES: [(&str, &str); 7] = [
     ("seal", include_str!("../expectations/seal.toml")),
     ("swapfile", include_str!("../expectations/swapfile.toml")),
     ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
     ("fuse", include_str!("../expectations/fuse.toml")),
     ("fuse-user", include_str!("../expectations/fuse-user.toml")),
+    ("dir", include_str!("../expectations/dir.toml")),
+    ("dir-immutable-attr", include_str!("../expectations/dir-immutable-attr.toml")),
 ];
 
 /// The expectations of one file.

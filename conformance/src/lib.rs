@@ -19,6 +19,7 @@ pub mod results;
 pub mod run;
 pub mod schema;
 pub mod target;
+pub mod trace;
 pub mod update;
 pub mod verdict;
 

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
+use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::report::{self, Format, kcidb};
@@ -70,24 +71,46 @@ enum Command {
     /// Breaks each clause in the reference, and says whether its cases notice
     Audit(AuditArgs),
     #[command(name = guardian::COMMAND, hide = true)]
-    Guard { stage: PathBuf },
+    Guard {
+        stage: PathBuf,
+        #[arg(long)]
+        remove: bool,
+    },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone)]
 enum TargetName {
-    /// The in-process reference
     Reference,
-    /// The same reference, mounted through FUSE: real system calls
     Fuse,
-    /// This kernel, on file systems that the suite makes (root)
     Host,
+    Dir(PathBuf),
+}
+
+fn target(name: &str) -> Result<TargetName, &'static str> {
+    match name {
+        "reference" => Ok(TargetName::Reference),
+        "fuse" => Ok(TargetName::Fuse),
+        "host" => Ok(TargetName::Host),
+        _ => match name.strip_prefix("dir=") {
+            Some(path) if !path.is_empty() => Ok(TargetName::Dir(path.into())),
+            _ => Err("one of reference, fuse, host, dir=PATH"),
+        },
+    }
 }
 
 #[derive(Args)]
 struct RunArgs {
     /// Where the calls go
-    #[arg(long, value_enum, default_value = "reference")]
+    ///
+    /// reference: the in-process reference
+    /// fuse:      the same reference, mounted through FUSE: real system calls
+    /// host:      this kernel, on file systems that the suite makes (root)
+    /// dir=PATH:  this kernel, in a fresh directory in PATH
+    #[arg(long, value_parser = target, default_value = "reference", verbatim_doc_comment)]
     target: TargetName,
+    /// The same as --target dir=PATH
+    #[arg(long, value_name = "PATH", conflicts_with = "target")]
+    dir: Option<PathBuf>,
     /// The file system to make, for target host
     #[arg(long, value_enum, default_value = "xfs")]
     fs: FsKind,
@@ -121,6 +144,12 @@ struct RunArgs {
     kcidb: Kcidb,
     #[command(flatten)]
     libtest: Libtest,
+}
+
+impl RunArgs {
+    fn target(&self) -> TargetName {
+        self.dir.clone().map_or_else(|| self.target.clone(), TargetName::Dir)
+    }
 }
 
 /// Who submits to KCIDB.
@@ -269,8 +298,8 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare(args),
         Some(Command::Schema(args)) => Output::Stdout.write(args.document.schema()).map(|()| 0),
         Some(Command::Audit(args)) => audit(args),
-        Some(Command::Guard { stage }) => {
-            guardian::run(stage);
+        Some(Command::Guard { stage, remove }) => {
+            guardian::run(stage, *remove);
             Ok(0)
         }
     };
@@ -292,7 +321,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     let names = expectation_names(args);
     let mut update = args.update_expectations.then(|| open_expectations(args, &names)).transpose()?;
     let begin = Instant::now();
-    let (results, elapsed) = match args.target {
+    let (results, elapsed) = match &args.target() {
         TargetName::Reference => {
             let target: Arc<dyn Target> = Arc::new(Reference::new(violation(args.violation.as_deref())?));
             let subject = Subject { target: "reference", mechanism: args.mechanism, fs: "model" };
@@ -309,7 +338,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
             one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?)
         }
-        TargetName::Host if args.violation.is_some() => {
+        TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
         TargetName::Host => {
@@ -318,6 +347,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             drop(sandbox);
             results
         }
+        TargetName::Dir(path) => directory_run(path, args, &names)?,
     };
     if args.timings {
         eprint!("{}", report::human::timings(&results, elapsed, begin.elapsed().saturating_sub(elapsed)));
@@ -333,18 +363,24 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
 
 /// The expectations of a run, those that count first at the front.
 fn expectation_names(args: &RunArgs) -> Vec<&'static str> {
-    match args.target {
+    match args.target() {
         TargetName::Reference => vec![],
         TargetName::Fuse if nix::unistd::geteuid().is_root() => vec!["fuse"],
         // Root of a user namespace only.
         TargetName::Fuse => vec!["fuse-user", "fuse"],
         TargetName::Host => vec![args.mechanism.name()],
+        TargetName::Dir(_) => match args.mechanism {
+            // No kernel has it: there is nothing to reach.
+            Mechanism::Seal => vec!["seal"],
+            Mechanism::Swapfile => vec!["dir", "swapfile"],
+            Mechanism::ImmutableAttr => vec!["dir-immutable-attr", "dir", "immutable-attr"],
+        },
     }
 }
 
 fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Stop> {
     let Some(name) = names.first() else {
-        return Err(Stop(USAGE, "--update-expectations is for fuse and host: the reference has to hold".into()));
+        return Err(Stop(USAGE, "--update-expectations is for fuse, host and dir: the reference has to hold".into()));
     };
     if args.violation.is_some() {
         return Err(Stop(
@@ -397,6 +433,15 @@ fn host_run(
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
     Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
+}
+
+fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results, Duration), Stop> {
+    let fresh = Fresh::new(path).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let directory = Directory::new(&fresh, args.mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let fs = directory.fs().to_owned();
+    let target: Arc<dyn Target> = Arc::new(directory);
+    let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
+    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?))
 }
 
 fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {

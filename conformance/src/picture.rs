@@ -1,6 +1,6 @@
 //! Everything about a file that a call could have changed without saying so.
 
-use crate::context::File;
+use crate::context::{File, System};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Reply, Stat, Whence};
 
@@ -23,6 +23,10 @@ pub struct Picture {
 impl Picture {
     /// Looks at a file.
     pub(crate) fn take(file: &File) -> Result<Self, Trouble> {
+        file.context.system.looking(|| Self::look(file))
+    }
+
+    fn look(file: &File) -> Result<Self, Trouble> {
         let context = file.context;
         let stat = file.stat()?;
         let lead = context.mechanism().lead();

@@ -1,5 +1,6 @@
 //! The results of a run, as they are written and read.
 
+use crate::trace::Step;
 use crate::verdict::Verdict;
 use iomap_clauses::Clause;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub struct Results {
     pub schema: u32,
     /// Which specification.
     pub spec: Spec,
-    /// `reference` or `host`.
+    /// `reference`, `fuse`, `host` or `dir`.
     pub target: String,
     /// `seal`, `swapfile` or `immutable-attr`.
     pub mechanism: String,
@@ -92,6 +93,12 @@ pub struct CaseResult {
     pub duration_ms: f64,
     /// What was observed that should not be, or why nothing was.
     pub detail: Option<String>,
+    /// The calls that it made, with what came of each, if it is violated or could not do its work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
+    /// The same for this program, which can make reproducers of them.
+    #[serde(skip)]
+    pub steps: Vec<Step>,
 }
 
 impl ClauseResult {

@@ -6,6 +6,7 @@ use crate::expectations::Expectations;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
 use crate::target::Target;
+use crate::trace::{Step, Trace};
 use crate::verdict::{Trouble, Verdict, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -17,13 +18,13 @@ use std::time::{Instant, SystemTime};
 
 /// What a run is about, for the head of its results.
 #[derive(Clone, Debug)]
-pub struct Subject {
-    /// `reference` or `host`.
+pub struct Subject<'a> {
+    /// `reference`, `fuse`, `host` or `dir`.
     pub target: &'static str,
     /// The mechanism.
     pub mechanism: Mechanism,
     /// The file system; `model` for the reference.
-    pub fs: &'static str,
+    pub fs: &'a str,
 }
 
 /// Told about each case as it ends.
@@ -32,15 +33,26 @@ pub type Progress = Arc<dyn Fn(&CaseResult) + Send + Sync>;
 /// Runs one case.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
     let start = Instant::now();
+    let trace = Trace::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let system = target.system(case)?;
-        let context = Context::new(&*system, mechanism);
+        let context = Context::new(&*system, mechanism, trace.clone());
         (case.run)(&context)
     }));
     let seen = outcome.unwrap_or_else(|_| Err(Trouble::Setup("the case panicked".into())));
     let (verdict, detail) = judge(case.clause, &seen);
     let duration_ms = start.elapsed().as_secs_f64() * 1000.0;
-    CaseResult { name: case.full_name(), verdict, duration_ms, detail }
+    let steps = match verdict {
+        Verdict::Violated | Verdict::Error => trace.steps(),
+        _ => Default::default(),
+    };
+    CaseResult { name: case.full_name(), verdict, duration_ms, detail, trace: lines(&steps.0, steps.1), steps: steps.0 }
+}
+
+/// A line for each step.
+fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
+    let more = (left_out > 0).then(|| format!("and {left_out} more"));
+    steps.iter().map(Step::to_string).chain(more).collect()
 }
 
 /// The cases as trials of libtest-mimic. Each sends its result, and tells the runner in the runner's own words.
@@ -85,7 +97,7 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
 /// Runs the cases that `arguments` select. The output of libtest-mimic is not wanted: the caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
-    subject: &Subject,
+    subject: &Subject<'_>,
     arguments: &Arguments,
     expectations: &Expectations,
     progress: &Progress,
@@ -106,7 +118,7 @@ pub fn run(
 }
 
 fn assemble(
-    subject: &Subject,
+    subject: &Subject<'_>,
     started: String,
     not_offered: Option<String>,
     found: &[(&Case, CaseResult)],

@@ -29,6 +29,13 @@ fn main() {
         }
         trials.push(privileged(format!("{}::kill", fs.name()), move || killed(fs)));
     }
+    for fs in FsKind::ALL {
+        for mechanism in Mechanism::ALL {
+            let name = format!("dir::{}::{}", fs.name(), mechanism.name());
+            trials.push(privileged(name, move || in_a_directory(fs, mechanism)));
+        }
+    }
+    trials.push(privileged("dir::kill".into(), killed_in_a_directory));
     trials.push(privileged("matrix".into(), matrix));
     trials.push(privileged("interrupt".into(), interrupted));
     trials.push(privileged("without_root".into(), without_root));
@@ -109,6 +116,116 @@ fn interrupted() -> Outcome {
         nothing_left()?;
     }
     Ok(Completion::Completed)
+}
+
+/// A file system of ours for a directory of the user's, until it is dropped. It has a name: users' file systems do.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn new(fs: FsKind) -> Result<Self, Failed> {
+        let place = Self(tempfile::tempdir()?);
+        let (image, at) = (place.0.path().join("image"), place.path());
+        std::fs::create_dir(&at)?;
+        std::fs::File::create(&image)?.set_len(400 << 20)?;
+        let make = format!("PATH=$PATH:/sbin:/usr/sbin mkfs.{} -q {}", fs.name(), image.display());
+        let mount = format!("mount -t {} -o loop {} {}", fs.name(), image.display(), at.display());
+        let output = Command::new("sh").args(["-c", &format!("{make} && {mount}")]).output()?;
+        require(output.status.success(), format!("{output:?}"))?;
+        Ok(place)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("at")
+    }
+
+    /// What is there beside what mkfs makes.
+    fn entries(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).into_iter().flatten().flatten();
+        entries.map(|it| it.file_name().to_string_lossy().into_owned()).filter(|it| it != "lost+found").collect()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // A test that failed may have left a swap file.
+        for path in guardian::active_below(&self.path()) {
+            let _ = Command::new("swapoff").arg(path).status();
+        }
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+fn in_a_directory(fs: FsKind, mechanism: Mechanism) -> Outcome {
+    let place = Mounted::new(fs)?;
+    std::fs::write(place.path().join("a file of the user"), "precious")?;
+    let target = format!("dir={}", place.path().display());
+    let arguments = ["--target", &target, "--mechanism", mechanism.name(), "--format", "json"];
+    let output = Command::new(PROGRAM).args(arguments).output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let surprises: Vec<_> = results.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error).collect();
+    require(surprises.is_empty(), format!("not as expected: {surprises:#?}"))?;
+    require(output.status.code() == Some(0) && output.stderr.is_empty(), format!("{output:?}"))?;
+    require((results.target.as_str(), results.fs.as_str()) == ("dir", fs.name()), "it says it was elsewhere")?;
+    let wanted = if mechanism == Mechanism::Seal { 0 } else { 25 };
+    require(results.count(Verdict::Holds) >= wanted, "hardly anything holds")?;
+    require(place.entries() == ["a file of the user"], format!("left behind: {:?}", place.entries()))?;
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// SIGKILL of the suite leaves nothing, and of the guardian as well one directory, which the next suite removes.
+fn killed_in_a_directory() -> Outcome {
+    let place = Mounted::new(FsKind::Xfs)?;
+    let start = |mechanism: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--dir").arg(place.path()).args(["--mechanism", mechanism]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    };
+    for moment in 0..12 {
+        let mut suite = start(if moment % 2 == 0 { "swapfile" } else { "immutable-attr" })?;
+        // Not a wait for something: the moment is what is tested.
+        std::thread::sleep(Duration::from_millis(10 + 40 * moment));
+        suite.kill()?;
+        suite.wait()?;
+        nothing_left()?;
+        // Before its guardian is there.
+        let early = place.entries().len() == 1;
+        require(place.entries().is_empty() || early, format!("left behind: {:?}", place.entries()))?;
+    }
+    for mechanism in ["swapfile", "immutable-attr"] {
+        let mut suite = start(mechanism)?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let in_use = || match mechanism {
+            "swapfile" => !guardian::active_below(&place.path()).is_empty(),
+            _ => {
+                place.entries().iter().any(|it| std::fs::read_dir(place.path().join(it)).is_ok_and(|it| it.count() > 0))
+            }
+        };
+        while !in_use() && suite.try_wait()?.is_none() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        // Stopped first, so that it has no time to do anything after the guardian.
+        kill(Pid::from_raw(suite.id().cast_signed()), Signal::SIGSTOP)?;
+        for guardian in guardians_of(suite.id())? {
+            kill(Pid::from_raw(guardian), Signal::SIGKILL)?;
+        }
+        suite.kill()?;
+        suite.wait()?;
+        require(
+            place.entries().len() == 1,
+            format!("{mechanism}: one directory was to be left: {:?}", place.entries()),
+        )?;
+        let next = Command::new(PROGRAM).arg("--dir").arg(place.path()).output()?;
+        require(next.status.code() == Some(0), format!("{next:?}"))?;
+        require(place.entries().is_empty(), format!("{mechanism}: left behind: {:?}", place.entries()))?;
+        nothing_left()?;
+    }
+    Ok(Completion::Completed)
+}
+
+fn guardians_of(suite: u32) -> Result<Vec<i32>, Failed> {
+    let children = std::fs::read_to_string(format!("/proc/{suite}/task/{suite}/children"))?;
+    Ok(children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
 fn swap_areas() -> usize {

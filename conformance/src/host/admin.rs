@@ -5,7 +5,7 @@
 use super::calls::Calls;
 use super::{FsKind, sys};
 use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call, Caller, Outcome, Reply};
+use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -68,6 +68,11 @@ fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
 
 /// Whether a file system has the operation that a call is, if it is one.
 pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
+    if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs, call)
+        && set & FLAG_COMPRESS != 0
+    {
+        return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
+    }
     let Some(operation) = operation(call) else { return Ok(()) };
     if row(fs, operation).is_some() {
         return Ok(());

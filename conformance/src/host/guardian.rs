@@ -1,26 +1,75 @@
-//! The process that deactivates swap files after the suite is gone.
+//! The process that puts away what outlives the suite.
 //!
 //! An active swap file outlives the process that activated it and keeps the file system and the loop device busy. The
 //! guardian waits for the end of the suite, which closes the other end of its standard input however it ends, and then
 //! deactivates what is active below the suite's own directory. It is in the suite's mount namespace: with it, the
-//! namespace ends.
+//! namespace ends. A directory on the user's file system it removes.
 
+use super::directory::remove_when_free;
 use super::sys;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 /// The hidden subcommand.
 pub const COMMAND: &str = "guard";
 
+/// Its option.
+const REMOVE: &str = "--remove";
+
 /// How often a swap file that cannot be deactivated is tried again.
 const ROUNDS: usize = 50;
 
-/// Waits for the end of the suite, then deactivates every swap file below `stage`.
-pub fn run(stage: &Path) {
+/// The guardian, seen from the suite. It does its work when this is dropped, or the suite is gone.
+pub(super) struct Guardian(Child);
+
+impl Guardian {
+    /// Of what is mounted below `stage`.
+    pub(super) fn of_mounts(stage: &Path) -> Result<Self, String> {
+        Self::start(stage, &[])
+    }
+
+    /// Of a directory that has to be gone in the end.
+    pub(super) fn of_directory(path: &Path) -> Result<Self, String> {
+        Self::start(path, &[REMOVE])
+    }
+
+    fn start(stage: &Path, options: &[&str]) -> Result<Self, String> {
+        // The group keeps a Ctrl-C at the terminal from reaching it.
+        let child = Command::new("/proc/self/exe")
+            .arg(COMMAND)
+            .arg(stage)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        // Closing its standard input tells the guardian that we are done.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for the end of the suite, then deactivates every swap file below `stage`, or removes the directory.
+pub fn run(stage: &Path, remove: bool) {
     // Only the end of the stream matters; an error is an end as well.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    if remove { remove_when_free(stage) } else { deactivate_below(stage) }
+}
+
+/// Deactivates every swap file below a directory.
+pub(super) fn deactivate_below(stage: &Path) {
     for _ in 0..ROUNDS {
         let active = active_below(stage);
         if active.is_empty() {
@@ -47,7 +96,19 @@ pub fn active_below(stage: &Path) -> Vec<PathBuf> {
     names.map(unescape).filter(|path| path.starts_with(stage)).collect()
 }
 
-/// /proc/swaps writes blanks and backslashes as three octal digits.
+/// The file system that a path is on, as mount(8) calls it. The path has no symbolic links.
+pub(super) fn fs_of(path: &Path) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = table.lines().filter_map(|line| {
+        let (mount, fs) = line.split_once(" - ")?;
+        let at = unescape(mount.split(' ').nth(4)?);
+        path.starts_with(&at).then(|| (at.as_os_str().len(), fs.split(' ').next().unwrap_or_default().to_owned()))
+    });
+    // Of mounts on one directory the last is on top.
+    mounts.max_by_key(|(len, _)| *len).map(|(_, fs)| fs)
+}
+
+/// Blanks and backslashes are three octal digits in /proc/swaps and /proc/self/mountinfo.
 fn unescape(name: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = name.as_bytes();

@@ -7,6 +7,7 @@
 mod admin;
 mod agent;
 pub(crate) mod calls;
+pub mod directory;
 pub mod guardian;
 mod image;
 mod pool;
@@ -76,6 +77,9 @@ impl FsKind {
     }
 }
 
+/// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
+static ACTIVATION: Mutex<()> = Mutex::new(());
+
 /// One file system of this kernel, with one mechanism.
 pub struct Host {
     // Dropped in this order: what uses a mount, then the mounts.
@@ -121,29 +125,34 @@ impl Target for Host {
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        let system = match self.place(&self.main, None) {
-            Ok(system) => system,
-            Err(trouble) => return Some(format!("{trouble:?}")),
-        };
-        let call = |call: &Call| System::call(&system, Caller::Privileged, call);
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-        let Ok(Reply::Number(fd)) = call(&Call::Open { name: "probe".into(), flags, mode: 0o600 }) else {
-            return Some("no file can be made".into());
-        };
-        let fd = fd as i32;
-        match mechanism {
-            // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
-            Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
-                Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
-                Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
-                other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
-            },
-            Mechanism::Swapfile => match call(&Call::Swapon { fd }) {
-                Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
-                _ => None,
-            },
-            Mechanism::ImmutableAttr => None,
+        match self.place(&self.main, None) {
+            Ok(system) => lacks(&system, mechanism),
+            Err(trouble) => Some(format!("{trouble:?}")),
         }
+    }
+}
+
+/// Why a kernel does not have a mechanism on some file system, or nothing.
+fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
+    let call = |call: &Call| system.call(Caller::Privileged, call);
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+    let Ok(Reply::Number(fd)) = call(&Call::Open { name: "probe".into(), flags, mode: 0o600 }) else {
+        return Some("no file can be made".into());
+    };
+    let fd = fd as i32;
+    match mechanism {
+        // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
+        Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
+            Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
+            Err(Errno::EPERM) => Some("sealing takes CAP_LINUX_IMMUTABLE".into()),
+            Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
+            other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
+        },
+        Mechanism::Swapfile => match call(&Call::Swapon { fd }) {
+            Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
+            _ => None,
+        },
+        Mechanism::ImmutableAttr => None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::system::HostSystem;
 use super::{FsKind, sys};
 use crate::context::{Ready, SIZE, System, make_written};
 use crate::mechanism::Mechanism;
+use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
 use std::fs::File;
@@ -29,6 +30,8 @@ const RETIRING: usize = 12;
 /// A file with the descriptors that it owns.
 pub(super) struct Stocked {
     pub(super) file: Ready,
+    /// How it was made.
+    pub(super) steps: Vec<Step>,
     pub(super) descriptors: Vec<OwnedFd>,
 }
 
@@ -125,13 +128,15 @@ impl Maker {
             &self.retirement,
             None,
         );
-        let mut file = make_written(&system, Mechanism::Swapfile, &number.to_string(), SIZE)?;
+        let trace = Trace::default();
+        let recorder = Recorder::new(&system, trace.clone());
+        // The directory of a case lies beside this one, so that the name is good in both.
+        let name = format!("../{}/{number}", self.directory);
+        let file = make_written(&recorder, Mechanism::Swapfile, &name, SIZE)?;
         let call = Call::Swapon { fd: file.fd };
-        let outcome = System::call(&system, Caller::Privileged, &call);
+        let outcome = recorder.call(Caller::Privileged, &call);
         outcome.map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))?;
-        // The directory of a case lies beside this one.
-        file.name = format!("../{}/{number}", self.directory);
-        Ok(Stocked { descriptors: system.release(&file), file })
+        Ok(Stocked { descriptors: system.release(&file), file, steps: trace.steps().0 })
     }
 }
 

@@ -2,17 +2,17 @@
 //!
 //! Whoever is not root makes a user namespace as well, where FUSE can be mounted, and real file systems cannot.
 
+use super::guardian::Guardian;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 /// The namespace, until it is dropped.
 pub struct Sandbox {
     stage: PathBuf,
-    guardian: Child,
+    /// Dropped, it deactivates what is active.
+    _guardian: Guardian,
     ordinary: bool,
 }
 
@@ -35,17 +35,8 @@ impl Sandbox {
         let stage = stage().ok_or_else(|| format!("none of {} is a directory to mount on", STAGES.join(", ")))?;
         mount(Some("iomap-conformance"), &stage, Some("tmpfs"), MsFlags::empty(), Some("mode=0755,size=1m"))
             .map_err(|e| format!("tmpfs on {}: {e}", stage.display()))?;
-        // The group keeps a Ctrl-C at the terminal from reaching it.
-        let guardian = Command::new("/proc/self/exe")
-            .arg(super::guardian::COMMAND)
-            .arg(&stage)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
-        Ok(Self { stage, guardian, ordinary })
+        let guardian = Guardian::of_mounts(&stage)?;
+        Ok(Self { stage, _guardian: guardian, ordinary })
     }
 
     /// Whether it was entered by an ordinary user, who is root only inside.
@@ -58,14 +49,6 @@ impl Sandbox {
         let directory = self.stage.join(name);
         std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         Ok(directory)
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        // Closing its standard input tells the guardian that we are done.
-        drop(self.guardian.stdin.take());
-        let _ = self.guardian.wait();
     }
 }
 

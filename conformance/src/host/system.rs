@@ -4,18 +4,17 @@ use super::calls::{Calls, Transport};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{FsKind, admin, agent};
+use super::{ACTIVATION, FsKind, admin, agent};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
+use crate::trace::Step;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Outcome};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome};
 use nix::unistd;
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-static ACTIVATION: Mutex<()> = Mutex::new(());
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// A directory on a mounted file system, with what a case has open there.
 pub(super) struct HostSystem<'a> {
@@ -54,7 +53,6 @@ impl<'a> HostSystem<'a> {
 
 impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        // btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
         let one_by_one = self.kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
         let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
         let place = admin::Place { calls: &self.calls, root: &self.root, directory: &self.directory };
@@ -65,9 +63,6 @@ impl System for HostSystem<'_> {
         let why = match call {
             Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
                 "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data".into()
-            }
-            Call::ChangeFlags { set, .. } if set & FLAG_COMPRESS != 0 && self.kind == FsKind::Ext4 => {
-                return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
             }
             Call::Shrink { .. } => format!("{call}: the suite does not make this call on kernels yet"),
             Call::Cycle | Call::PowerLoss { .. } => {
@@ -89,21 +84,21 @@ impl System for HostSystem<'_> {
         Ok(Box::new(agent))
     }
 
-    fn ready(&self) -> Option<Ready> {
+    fn ready(&self) -> Option<(Ready, Vec<Step>)> {
         // If the pool fails, the case makes its own file and so finds out why.
-        let Stocked { file, descriptors } = self.pool?.take().ok()?;
+        let Stocked { file, steps, descriptors } = self.pool?.take().ok()?;
         self.pooled.borrow_mut().push(file.fd);
         descriptors.into_iter().for_each(|fd| {
             self.calls.keep(fd);
         });
-        Some(file)
+        Some((file, steps))
     }
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
         match mechanism {
             Mechanism::Swapfile if self.pooled.borrow().contains(&file.fd) => {
-                self.retirement.send(Stocked { file, descriptors });
+                self.retirement.send(Stocked { file, steps: Vec::new(), descriptors });
             }
             Mechanism::Swapfile => deactivate(&descriptors),
             Mechanism::ImmutableAttr | Mechanism::Seal => {

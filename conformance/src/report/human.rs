@@ -1,6 +1,7 @@
 //! The summary for people, in 80 columns.
 
-use crate::results::{ClauseResult, Results};
+use crate::results::{CaseResult, ClauseResult, Results};
+use crate::trace::Step;
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
@@ -96,8 +97,21 @@ fn explain(out: &mut String, result: &ClauseResult) {
         for line in case.detail.iter().flat_map(|detail| detail.lines()) {
             let _ = writeln!(out, "{}", wrap(line, 4));
         }
+        calls(out, case);
     }
     out.push('\n');
+}
+
+/// The calls of a case, without those by which the harness looks at a file before and after each.
+fn calls(out: &mut String, case: &CaseResult) {
+    let made: Vec<&Step> = case.steps.iter().filter(|step| !step.look).collect();
+    if !made.is_empty() {
+        let _ = writeln!(out, "    calls:");
+    }
+    for step in made {
+        let line = wrap(&step.to_string(), 8);
+        let _ = writeln!(out, "      {}", line.trim_start());
+    }
 }
 
 /// Lines of at most 80 columns, all of them set in.

@@ -1,0 +1,248 @@
+//! A directory that the user names: this kernel, on a file system that is not the suite's own.
+//!
+//! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
+//! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
+
+use super::calls::{Calls, Transport};
+use super::guardian::{self, Guardian};
+use super::pool::deactivate;
+use super::{ACTIVATION, FsKind, admin, lacks, sys};
+use crate::cases::Case;
+use crate::context::{Ready, StorageAgent, System};
+use crate::mechanism::Mechanism;
+use crate::target::Target;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome, XFLAG_APPEND, XFLAG_IMMUTABLE};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What the fresh directories are called.
+pub const PREFIX: &str = "iomap-conformance.";
+
+/// A fresh directory in a directory of the user's, until it is dropped.
+pub struct Fresh {
+    path: PathBuf,
+    lock: Option<Flock<File>>,
+    guardian: Option<Guardian>,
+}
+
+impl Fresh {
+    /// Makes one, and removes those that dead suites left. The error is one line for people.
+    pub fn new(parent: &Path) -> Result<Self, String> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", parent.display());
+        let parent = parent.canonicalize().map_err(|e| failed("no directory to work in", &e))?;
+        remove_abandoned(&parent);
+        loop {
+            let path = nix::unistd::mkdtemp(&parent.join(format!("{PREFIX}XXXXXX")))
+                .map_err(|e| failed("a directory cannot be made in it", &e))?;
+            // Another suite may take it for abandoned until it is locked, and remove it.
+            if let Some(lock) = locked(&path) {
+                let guardian = Guardian::of_directory(&path)?;
+                return Ok(Self { path, lock: Some(lock), guardian: Some(guardian) });
+            }
+        }
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // The guardian waits for the lock, then removes everything.
+        drop(self.lock.take());
+        drop(self.guardian.take());
+    }
+}
+
+/// The lock of a directory, unless somebody has it or the directory is gone.
+fn locked(path: &Path) -> Option<Flock<File>> {
+    let file = File::open(path).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
+    (std::fs::metadata(path).ok()?.ino() == inode).then_some(lock)
+}
+
+/// Removes the directories of this user whose suites are dead.
+fn remove_abandoned(parent: &Path) {
+    let user = nix::unistd::geteuid().as_raw();
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
+        let ours = entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == user);
+        if ours && let Some(_lock) = locked(&entry.path()) {
+            let _ = remove(&entry.path());
+        }
+    }
+}
+
+/// Waits until nobody works in a directory any more, and removes it.
+pub(super) fn remove_when_free(path: &Path) {
+    if let Ok(file) = File::open(path)
+        && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusive)
+    {
+        let _ = remove(path);
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    guardian::deactivate_below(path);
+    std::fs::remove_dir_all(path).or_else(|_| {
+        clear_attributes(path)?;
+        std::fs::remove_dir_all(path)
+    })
+}
+
+/// Files with these attributes cannot be removed.
+fn clear_attributes(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)?.flatten() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            clear_attributes(&entry.path())?;
+        } else if kind.is_file() {
+            let _ = sys::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        }
+    }
+    Ok(())
+}
+
+/// The file system in which the directory is, with one mechanism.
+pub struct Directory {
+    path: PathBuf,
+    fs: String,
+    kind: Option<FsKind>,
+    ordinary: bool,
+    cases: AtomicUsize,
+}
+
+impl Directory {
+    /// The target in a fresh directory. The error is one line for people.
+    pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self, String> {
+        let ordinary = !nix::unistd::geteuid().is_root();
+        let takes_root = match mechanism {
+            Mechanism::Seal => None,
+            Mechanism::Swapfile => Some("swapon(2)"),
+            Mechanism::ImmutableAttr => Some("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL"),
+        };
+        if let Some(call) = takes_root.filter(|_| ordinary) {
+            return Err(format!("mechanism {} needs root: {call}", mechanism.name()));
+        }
+        let fs = guardian::fs_of(&fresh.path).ok_or("the file system of the directory is unknown")?;
+        let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
+        Ok(Self { path: fresh.path.clone(), fs, kind, ordinary, cases: AtomicUsize::new(0) })
+    }
+
+    /// Its file system, as mount(8) calls it.
+    pub fn fs(&self) -> &str {
+        &self.fs
+    }
+
+    fn place(&self) -> Result<DirectorySystem<'_>, Trouble> {
+        let number = self.cases.fetch_add(1, Ordering::Relaxed);
+        let directory = self.path.join(format!("case-{number}"));
+        std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
+        let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel);
+        Ok(DirectorySystem { calls, directory, target: self })
+    }
+}
+
+impl Target for Directory {
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        if case.alone {
+            return Err(Trouble::NotReachable(OTHERS.into()));
+        }
+        Ok(Box::new(self.place()?))
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        match self.place() {
+            Ok(system) => lacks(&system, mechanism),
+            Err(trouble) => Some(format!("{trouble:?}")),
+        }
+    }
+}
+
+const OTHERS: &str = "others use the file system of the directory: the suite does not fill, remount, crash or move it";
+
+/// Why a call is not made on a file system that has other users.
+fn withheld(call: &Call) -> Option<&'static str> {
+    Some(match call {
+        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
+            "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data"
+        }
+        Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
+        Call::Snapshot | Call::Collect | Call::Shrink { .. } => OTHERS,
+        _ => return None,
+    })
+}
+
+/// Why an ordinary user cannot make a call.
+fn privileged(call: &Call) -> Option<&'static str> {
+    Some(match call {
+        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
+            "only root can change this attribute"
+        }
+        Call::ChangeXflags { set, clear, .. } if (set | clear) & (XFLAG_IMMUTABLE | XFLAG_APPEND) != 0 => {
+            "only root can change this attribute"
+        }
+        Call::Chown { .. } => "only root can give files away",
+        Call::Swapon { .. } | Call::Swapoff { .. } => "only root can activate swap files",
+        _ => return None,
+    })
+}
+
+struct DirectorySystem<'a> {
+    calls: Calls,
+    directory: PathBuf,
+    target: &'a Directory,
+}
+
+impl System for DirectorySystem<'_> {
+    fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        let Some(kind) = self.target.kind else { return self.calls.call(caller, call) };
+        let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
+        let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
+        let place = admin::Place { calls: &self.calls, root: &self.target.path, directory: &self.directory };
+        admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
+    }
+
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
+            return Err(Trouble::NotReachable(why.into()));
+        }
+        match self.target.kind {
+            Some(kind) => admin::offered(kind, call),
+            None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
+                Err(Trouble::NotReachable(format!("{call}: the suite does not know how {} does it", self.target.fs)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        self.calls.race(one, other)
+    }
+
+    fn agent(&self, _: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        let why = "nobody but the file system gets at the storage of a directory that others use";
+        Err(Trouble::NotReachable(why.into()))
+    }
+
+    fn retire(&self, mechanism: Mechanism, file: Ready) {
+        let descriptors = self.calls.release(&file);
+        match (mechanism, descriptors.first()) {
+            (Mechanism::Swapfile, _) => deactivate(&descriptors),
+            (_, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, None) => (),
+        }
+    }
+}
+
+impl Drop for DirectorySystem<'_> {
+    fn drop(&mut self) {
+        self.calls.clear();
+        // The user's file system need not hold everything until the end.
+        let _ = remove(&self.directory);
+    }
+}

@@ -1,0 +1,204 @@
+//! The calls of a case, in the order in which they were made, with what came of each.
+//!
+//! Every case is recorded; the record of one that holds is thrown away.
+
+use crate::context::{Ready, StorageAgent, System};
+use crate::mechanism::Mechanism;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
+use std::cell::Cell;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// More steps than this are counted and not kept: a case that waits for something asks for it again and again.
+const KEPT: usize = 1000;
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A call.
+    Call(Caller, Call),
+    /// A call at the same time as the one of the step before.
+    Beside(Call),
+    /// The storage agent read so many bytes that were at an offset of the file.
+    AgentRead(i64, usize),
+    /// The storage agent wrote to what was at an offset of the file.
+    AgentWrite(i64, Vec<u8>),
+}
+
+/// One call, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What was done.
+    pub action: Action,
+    /// What it came to; nothing if it has not returned.
+    pub outcome: Option<Result<Reply, String>>,
+    /// Only the harness looked, to see what else a call changed.
+    pub look: bool,
+    /// How many times the same was done with the same outcome.
+    pub times: usize,
+}
+
+/// As strace(1) would print it: `ftruncate(3, 0) = ETXTBSY`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Call(Caller::Privileged, call) => write!(f, "{call}")?,
+            Action::Call(Caller::Unprivileged, call) => write!(f, "unprivileged: {call}")?,
+            Action::Beside(call) => write!(f, "at the same time: {call}")?,
+            Action::AgentRead(offset, len) => write!(f, "the agent reads {len} bytes at {offset}")?,
+            Action::AgentWrite(offset, data) => write!(f, "the agent writes {} bytes at {offset}", data.len())?,
+        }
+        match &self.outcome {
+            Some(Ok(Reply::Number(number))) => write!(f, " = {number}")?,
+            Some(Ok(Reply::Data(data))) => write!(f, " = {}", data.len())?,
+            Some(Ok(Reply::Stat(stat))) => write!(f, " = 0 (st_size {}, st_nlink {})", stat.size, stat.links)?,
+            Some(Err(error)) => write!(f, " = {error}")?,
+            None => write!(f, " does not return")?,
+        }
+        if self.times > 1 { write!(f, " ({} times)", self.times) } else { Ok(()) }
+    }
+}
+
+/// The record of one case. Its clones are the same record, so that it can be read while the case runs.
+#[derive(Clone, Default)]
+pub struct Trace(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    steps: Vec<Step>,
+    left_out: usize,
+}
+
+impl Trace {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was recorded until now, and how many steps were not kept.
+    pub fn steps(&self) -> (Vec<Step>, usize) {
+        let kept = self.kept();
+        (kept.steps.clone(), kept.left_out)
+    }
+
+    /// Records what is about to be done, and returns its place if it is kept.
+    fn begin(&self, action: Action, look: bool) -> Option<usize> {
+        let mut kept = self.kept();
+        if kept.steps.len() == KEPT {
+            kept.left_out += 1;
+            return None;
+        }
+        kept.steps.push(Step { action, outcome: None, look, times: 1 });
+        Some(kept.steps.len() - 1)
+    }
+
+    fn end(&self, place: Option<usize>, outcome: Result<Reply, String>) {
+        let mut kept = self.kept();
+        let Some(place) = place else { return };
+        kept.steps[place].outcome = Some(outcome);
+        if let [.., before, last] = kept.steps.as_mut_slice()
+            && (&before.action, &before.outcome, before.look) == (&last.action, &last.outcome, last.look)
+        {
+            before.times += 1;
+            kept.steps.pop();
+        }
+    }
+}
+
+fn recorded(outcome: &Outcome) -> Result<Reply, String> {
+    outcome.clone().map_err(|errno| format!("{errno:?}"))
+}
+
+/// A system whose calls are recorded.
+pub struct Recorder<'a> {
+    system: &'a dyn System,
+    trace: Trace,
+    looking: Cell<bool>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Records the calls to `system`.
+    pub fn new(system: &'a dyn System, trace: Trace) -> Self {
+        Self { system, trace, looking: Cell::new(false) }
+    }
+
+    /// What is done in here is the harness's own.
+    pub(crate) fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
+        let before = self.looking.replace(true);
+        let seen = look();
+        self.looking.set(before);
+        seen
+    }
+}
+
+impl System for Recorder<'_> {
+    fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        let place = self.trace.begin(Action::Call(caller, call.clone()), self.looking.get());
+        let outcome = self.system.call(caller, call);
+        self.trace.end(place, recorded(&outcome));
+        outcome
+    }
+
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        self.system.reach(call)
+    }
+
+    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        let first = self.trace.begin(Action::Call(Caller::Privileged, one.clone()), false);
+        let second = self.trace.begin(Action::Beside(other.clone()), false);
+        let outcomes = self.system.race(one, other)?;
+        self.trace.end(first, recorded(&outcomes.0));
+        self.trace.end(second, recorded(&outcomes.1));
+        Ok(outcomes)
+    }
+
+    fn patience(&self) -> Duration {
+        self.system.patience()
+    }
+
+    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        let agent = self.system.agent(fd)?;
+        Ok(Box::new(RecordedAgent { agent, trace: self.trace.clone() }))
+    }
+
+    fn ready(&self) -> Option<(Ready, Vec<Step>)> {
+        let (ready, steps) = self.system.ready()?;
+        self.trace.kept().steps.extend(steps);
+        Some((ready, Vec::new()))
+    }
+
+    fn retire(&self, mechanism: Mechanism, file: Ready) {
+        self.system.retire(mechanism, file);
+    }
+}
+
+struct RecordedAgent {
+    agent: Box<dyn StorageAgent>,
+    trace: Trace,
+}
+
+impl RecordedAgent {
+    fn done<T>(
+        &self,
+        action: Action,
+        act: impl FnOnce() -> Result<T, Trouble>,
+        came: fn(&T) -> Reply,
+    ) -> Result<T, Trouble> {
+        let place = self.trace.begin(action, false);
+        let done = act();
+        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| format!("{trouble:?}")));
+        done
+    }
+}
+
+impl StorageAgent for RecordedAgent {
+    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
+        self.done(Action::AgentRead(offset, len), || self.agent.read(offset, len), |data| Reply::Data(data.clone()))
+    }
+
+    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
+        let action = Action::AgentWrite(offset, data.into());
+        self.done(action, || self.agent.write(offset, data), |()| Reply::Number(0))
+    }
+}
