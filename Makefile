@@ -1,6 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fsx fuzz fuzz-image kcidb-check ktap-check matrix mutants pages pjdfstest timings
+.PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check matrix \
+	mutants pages pjdfstest timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -56,6 +57,24 @@ kcidb-check:
 			target/release/iomap-conformance --target host --mechanism $$mechanism --format kcidb | $(KCIDB) || exit; \
 		done; \
 	fi
+
+# The suite in a tree of fstests, a test for each family of clauses in the group iomap: make install-fstests
+# DESTDIR=xfstests-dev, after that tree was built.
+install-fstests:
+	cargo build --release --locked
+	conformance/ci/fstests/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
+
+# The same, and runs them on XFS, ext4 and btrfs on loop devices, and the group swap for comparison:
+# make fstests-check FSTESTS=xfstests-dev. Needs root and what fstests needs.
+fstests-check:
+	cargo build --release --locked
+	conformance/ci/fstests/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(FSTESTS)"
+
+# The suite in kselftest: make install-kselftest DESTDIR=linux/tools/testing/selftests, then `make TARGETS=iomap
+# run_tests` there; or DESTDIR=kselftest_install.
+install-kselftest:
+	cargo build --release --locked
+	conformance/ci/kselftest/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

@@ -226,6 +226,9 @@ struct MatrixArgs {
     /// Write the table to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// List the file systems and mechanisms, a pair on each line, and run none
+    #[arg(long, conflicts_with = "files")]
+    list: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -486,6 +489,10 @@ fn progress(label: &str) -> Progress {
 
 fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
     let mut output = Output::open(args.output.as_ref())?;
+    if args.list {
+        let lines = pairs().map(|(fs, mechanism)| format!("{} {}\n", fs.name(), mechanism.name()));
+        return output.write(&lines.collect::<String>()).map(|()| 0);
+    }
     let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
     matrix::comparable(&all).map_err(|e| Stop(USAGE, e))?;
     output.write(&match args.format {
@@ -496,13 +503,17 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
     Ok(all.iter().map(Results::exit_code).max().unwrap_or(0))
 }
 
+/// What there is to compare on a kernel, in the order of the columns.
+fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
+    let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
+    mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)))
+}
+
 fn run_everything() -> Result<Vec<Results>, Stop> {
     let sandbox = sandbox(&FsKind::ALL)?;
     let libtest =
         Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
-    let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
-    let pairs = mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)));
-    pairs.map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
+    pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {

@@ -30,7 +30,8 @@ pub fn write(results: &Results) -> String {
             let (status, directive) = line(clause, case);
             passed &= status == "ok";
             if status != "ok" {
-                for remark in clause.remark(case).lines() {
+                let sentence = clause.clause().map_or("", |it| it.text);
+                for remark in sentence.lines().chain(clause.remark(case).lines()) {
                     let _ = writeln!(out, "  # {}: {remark}", clause.id);
                 }
             }
