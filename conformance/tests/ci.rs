@@ -107,14 +107,14 @@ fn fstests_has_a_test_for_each_family() {
     assert_eq!(selected, all);
 }
 
-/// Runs what the test of a family runs, and gives what it prints, the reason why it did not run, and `.full`.
-fn fstest(suite: impl Fn(&Path), mechanisms: &str, family: &str) -> (String, String, String) {
+/// Runs what the test of a family runs with sealing, and gives what it prints, the reason why it did not run, and `.full`.
+fn fstest(suite: impl Fn(&Path), family: &str) -> (String, String, String) {
     let tree = installed("fstests");
     let path = tree.path();
     suite(&path.join("src/iomap-conformance"));
     let script = format!(
-        "_notrun() {{ echo \"$*\" > notrun; exit 0; }}; here=$PWD tmp=$PWD/tmp seqres=$PWD/results FSTYP=xfs\n\
-         . ./common/iomap\niomap_mechanisms={mechanisms:?}\n_iomap_check {family}::"
+        "_notrun() {{ echo \"$*\" > notrun; exit 0; }}; here=$PWD tmp=$PWD/tmp seqres=$PWD/results FSTYP=xfs TEST_DIR=$PWD\n\
+         . ./common/iomap\niomap_mechanisms=seal\n_iomap_check {family}::"
     );
     let output = Command::new("bash").args(["-c", &script]).current_dir(path).output().expect("bash");
     assert!(output.stderr.is_empty(), "{output:?}");
@@ -125,13 +125,13 @@ fn fstest(suite: impl Fn(&Path), mechanisms: &str, family: &str) -> (String, Str
 #[test]
 fn an_fstest_fails_with_the_sentence() {
     let violated = |path: &Path| on_the_reference(path, &format!("--violation {VIOLATION}"));
-    let (printed, notrun, full) = fstest(violated, "seal", "truncate");
+    let (printed, notrun, full) = fstest(violated, "truncate");
     assert!(printed.contains(SENTENCE) && printed.contains("  not ok 1 truncate.shrink"), "{printed}");
     assert!(!printed.contains("  ok") && !printed.contains("Subtest"), "{printed}");
     assert!(full.contains("\n  not ok 1 truncate.shrink") && full.contains("\n  ok 2 "), "{full}");
     assert_eq!(notrun, "");
 
-    let (printed, notrun, full) = fstest(|path| on_the_reference(path, ""), "seal", "truncate");
+    let (printed, notrun, full) = fstest(|path| on_the_reference(path, ""), "truncate");
     assert_eq!((printed.as_str(), notrun.as_str()), ("", ""));
     assert!(full.contains("\n  ok 1 truncate.shrink"), "{full}");
 }
@@ -141,13 +141,9 @@ fn an_fstest_that_can_look_at_nothing_did_not_run() {
     if missing().is_some() {
         return;
     }
-    let (printed, notrun, _) = fstest(|_| (), "seal", "truncate");
+    let (printed, notrun, _) = fstest(|_| (), "truncate");
     let reason = "not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP\n";
     assert_eq!((printed.as_str(), notrun.as_str()), ("", reason));
-    // Beside a mechanism that is offered: it says why what is violated was expected.
-    let (printed, notrun, full) = fstest(|_| (), "seal immutable-attr", "truncate");
-    assert_eq!((printed.as_str(), notrun.as_str()), ("", ""));
-    assert!(full.contains(" # XFAIL "), "{full}");
 }
 
 fn kselftest(tree: &TempDir, test: &str, user: u32) -> Output {

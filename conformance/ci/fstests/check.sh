@@ -10,7 +10,7 @@ fi
 "$(dirname "$0")/install.sh" "$1" "$2"
 cd "$2"
 place=$(mktemp -d)
-trap 'cd /; umount -q "$place" || true; rmdir "$place"' EXIT
+trap 'cd /; umount --quiet --lazy "$place" || :; rmdir "$place"' EXIT
 mount -t tmpfs none "$place"
 mkdir "$place/test" "$place/scratch"
 
