@@ -336,16 +336,16 @@ fn make(
         let _ = system.call(Caller::Privileged, &mark);
     }
     prepare(fd)?;
-    others(system, name, fd)
+    others(system, name, fd, OFlag::O_RDWR)
 }
 
-/// Opens a file that is open for reading and writing in every other way that a case could want.
-fn others(system: &dyn System, name: &str, fd: Fd) -> Result<Ready, Trouble> {
+/// Opens a file that is open in every other way that a case could want, with the same access.
+fn others(system: &dyn System, name: &str, fd: Fd, access: OFlag) -> Result<Ready, Trouble> {
     Ok(Ready {
         name: name.into(),
         fd,
-        append: open(system, name, OFlag::O_RDWR | OFlag::O_APPEND)?,
-        direct: open(system, name, OFlag::O_RDWR | OFlag::O_DIRECT)?,
+        append: open(system, name, access | OFlag::O_APPEND)?,
+        direct: open(system, name, access | OFlag::O_DIRECT)?,
         reader: open(system, name, OFlag::O_RDONLY)?,
     })
 }
@@ -523,8 +523,19 @@ impl File<'_> {
 
     /// The file of this name, opened again after nothing was open any more.
     pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
-        let fd = open(context.system, name, OFlag::O_RDWR)?;
-        Ok(context.holding(others(context.system, name, fd)?))
+        Self::survivor(context, name)?.ok_or_else(|| Trouble::Setup(format!("{name} is not there any more")))
+    }
+
+    /// The same after a loss of power, if the file is there. It is open for writing only where the mechanism lets a file
+    /// in the state be opened for that.
+    pub fn survivor<'a>(context: &'a Context<'a>, name: &str) -> Result<Option<File<'a>>, Trouble> {
+        let access = context.mechanism.access();
+        let call = Call::Open { name: name.into(), flags: access, mode: 0 };
+        match context.attempt(&call)? {
+            Ok(Reply::Number(fd)) => Ok(Some(context.holding(others(context.system, name, fd as Fd, access)?))),
+            Err(Errno::ENOENT) => Ok(None),
+            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+        }
     }
 
     /// Registers the whole file for a device, by way of a mapping that is gone afterwards.

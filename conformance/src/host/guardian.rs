@@ -22,14 +22,16 @@ pub fn run(stage: &Path) {
     // Only the end of the stream matters; an error is an end as well.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     for _ in 0..ROUNDS {
-        let active = active_below(stage);
-        if active.is_empty() {
+        if active_below(stage).is_empty() {
             return;
         }
-        for path in active {
-            deactivate(&path);
-        }
+        deactivate_below(stage);
     }
+}
+
+/// Deactivates the swap files below a directory, as far as that goes.
+pub(super) fn deactivate_below(directory: &Path) {
+    active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
 /// swapoff(2) opens the file for writing, which the attributes forbid.

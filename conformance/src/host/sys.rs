@@ -102,6 +102,7 @@ mod ioctls {
     nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
     nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
+    nix::ioctl_read!(shutdown, b'X', 125, u32);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -279,6 +280,13 @@ pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
+}
+
+/// FS_IOC_SHUTDOWN without writing the log: XFS_FSOP_GOING_FLAGS_NOLOGFLUSH, EXT4_GOING_FLAGS_NOLOGFLUSH.
+pub(super) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
+    let mut how = 2;
+    // SAFETY: the kernel reads a 32-bit number, whatever the number of the call says.
+    unsafe { ioctls::shutdown(root.as_fd().as_raw_fd(), &mut how) }.map(|_| ())
 }
 
 /// `struct file_clone_range` of <linux/fs.h>.
