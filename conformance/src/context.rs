@@ -7,6 +7,7 @@ use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
@@ -65,6 +66,8 @@ pub struct Ready {
 
 /// Direct access to what was the storage of a file when the access was given.
 pub trait StorageAgent {
+    /// Where that storage begins and ends, in bytes from the beginning of the file system.
+    fn span(&self) -> Result<Range<i64>, Trouble>;
     /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK_LEN`].
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble>;
     /// Writes to what was at `offset` of the file.
@@ -212,6 +215,11 @@ impl<'a> Context<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Access to the storage of an open file as it is now.
+    pub fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        self.system.agent(fd)
     }
 
     /// The free space of the file system, in bytes.
@@ -579,7 +587,7 @@ impl File<'_> {
 
     /// Access to the storage of the file as it is now.
     pub fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
-        self.context.system.agent(self.ready.fd)
+        self.context.agent(self.ready.fd)
     }
 
     /// The descriptor with O_APPEND.

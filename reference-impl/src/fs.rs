@@ -266,6 +266,7 @@ impl State {
                 Ok(number(0))
             }
             Call::Shrink { size } => self.shrink(who, *size).map(zero),
+            Call::RemoveDevice | Call::ReplaceDevice => self.evacuate(who).map(zero),
             Call::Register { map } => self.register(who, *map).map(|id| number(id as i64)),
             Call::Unregister { registration } => self.unregister(*registration).map(zero),
             Call::Cycle => self.cycle().map(zero),

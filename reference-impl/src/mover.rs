@@ -68,4 +68,15 @@ impl State {
             fs.give_back(limit)
         })
     }
+
+    /// Moves everything to other storage, as before a device is taken away.
+    pub(crate) fn evacuate(&mut self, who: &Credentials) -> Result<(), Errno> {
+        let stored = self.inodes.iter().filter(|(_, file)| file.map.addresses().next().is_some());
+        let stored: Vec<Ino> = stored.map(|(ino, _)| *ino).collect();
+        self.guarded_all(who, &stored, Op::ShrinkAway, &mut |fs| {
+            fs.changeable()?;
+            stored.iter().for_each(|ino| fs.relocate(*ino));
+            fs.commit()
+        })
+    }
 }

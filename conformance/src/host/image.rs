@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// mkfs.xfs makes nothing smaller than 300 MiB. The file is sparse.
-const SIZE: u64 = 320 << 20;
+pub(super) const SIZE: u64 = 320 << 20;
 
 /// How long something may take that is over in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -129,6 +129,16 @@ impl Image {
             Ok(device) => *storage = Storage { backing: Arc::new(copy), device },
             Err(errno) => self.mount(&storage.device).and(Err(errno))?,
         }
+        Ok(())
+    }
+
+    /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
+    pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
+        let mut storage = self.storage();
+        let backing = blank()?;
+        let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
+        change(&storage.device, &device)?;
+        *storage = Storage { backing: Arc::new(backing), device };
         Ok(())
     }
 }

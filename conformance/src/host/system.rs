@@ -1,7 +1,7 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
 use super::calls::{Calls, Transport};
-use super::image::Image;
+use super::image::{self, Image};
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
 use super::{FsKind, admin, agent, guardian};
@@ -32,6 +32,8 @@ pub(super) struct HostSystem<'a> {
     pooled: RefCell<Vec<Fd>>,
     /// How often the power was lost.
     losses: Cell<u32>,
+    /// The file system may have become smaller.
+    resized: Cell<bool>,
 }
 
 impl<'a> HostSystem<'a> {
@@ -43,8 +45,8 @@ impl<'a> HostSystem<'a> {
         turn: Option<MutexGuard<'a, ()>>,
     ) -> Self {
         let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel);
-        let (pooled, losses) = (RefCell::default(), Cell::default());
-        Self { calls, directory, image, pool, retirement, turn, pooled, losses }
+        let (pooled, losses, resized) = (RefCell::default(), Cell::default(), Cell::default());
+        Self { calls, directory, image, pool, retirement, turn, pooled, losses, resized }
     }
 
     /// Gives the descriptors of a file away.
@@ -54,6 +56,12 @@ impl<'a> HostSystem<'a> {
 }
 
 impl HostSystem<'_> {
+    fn administer(&self, call: &Call) -> Option<Outcome> {
+        let (root, directory) = (self.image.root(), &*self.directory);
+        let place = admin::Place { calls: &self.calls, root, directory, image: self.image };
+        admin::perform(self.image.kind(), &place, call)
+    }
+
     /// The power goes, and with it all descriptors and mappings.
     fn lose_power(&self, during: Option<&Call>) -> Result<(), Errno> {
         let count = self.losses.replace(self.losses.get() + 1);
@@ -121,10 +129,11 @@ impl System for HostSystem<'_> {
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
             Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
-            _ => {
-                let place = admin::Place { calls: &self.calls, root: self.image.root(), directory: &self.directory };
-                admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
+            Call::Shrink { .. } => {
+                self.resized.set(true);
+                self.administer(call).unwrap_or(Err(Errno::ENOSYS))
             }
+            _ => self.administer(call).unwrap_or_else(|| self.calls.call(caller, call)),
         }
     }
 
@@ -136,7 +145,6 @@ impl System for HostSystem<'_> {
             Call::ChangeFlags { set, .. } if set & FLAG_COMPRESS != 0 && self.image.kind() == FsKind::Ext4 => {
                 return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
             }
-            Call::Shrink { .. } => format!("{call}: the suite does not make this call on kernels yet"),
             Call::Cycle | Call::PowerLoss { .. } if self.turn.is_none() => {
                 return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
             }
@@ -186,6 +194,9 @@ impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
         if self.turn.is_some() {
+            if self.resized.get() {
+                let _ = self.administer(&Call::Shrink { size: image::SIZE as i64 });
+            }
             // The next case wants the space, which btrfs gives back when it commits.
             let _ = std::fs::remove_dir_all(&self.directory);
             let _ = File::open(self.image.root()).map(unistd::syncfs);
