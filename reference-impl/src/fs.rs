@@ -282,7 +282,13 @@ impl State {
             Call::Load { map, offset, len } => self.load(*map, *offset, *len).map(Reply::Data),
             Call::Store { map, offset, data } => self.store_through(*map, *offset, data).map(zero),
             Call::Unmap { map } => self.unmap(*map).map(zero),
-            Call::Unlink { name } => self.unlink_at(who, name.as_bytes()).map(zero),
+            Call::Unlink { name } => {
+                self.unlink_at(who, name.as_bytes())?;
+                if self.has(Quirk::MoveOnUnlink) {
+                    self.relocate_sealed();
+                }
+                Ok(number(0))
+            }
             Call::Rename { from, to, exchange } => {
                 let flags = if *exchange { RENAME_EXCHANGE } else { 0 };
                 self.rename_at(who, from.as_bytes(), to.as_bytes(), flags).map(zero)
