@@ -8,6 +8,7 @@ use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
@@ -66,6 +67,8 @@ pub struct Ready {
 
 /// Direct access to what was the storage of a file when the access was given.
 pub trait StorageAgent {
+    /// Where that storage begins and ends, in bytes from the beginning of the file system.
+    fn span(&self) -> Result<Range<i64>, Trouble>;
     /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK_LEN`].
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble>;
     /// Writes to what was at `offset` of the file.
@@ -215,6 +218,11 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Access to the storage of an open file as it is now.
+    pub fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        self.system.agent(fd)
+    }
+
     /// The free space of the file system, in bytes.
     pub fn free_space(&self) -> Result<i64, Trouble> {
         self.setup_number(&Call::FreeSpace)
@@ -337,16 +345,16 @@ fn make(
         let _ = system.call(Caller::Privileged, &mark);
     }
     prepare(fd)?;
-    others(system, name, fd)
+    others(system, name, fd, OFlag::O_RDWR)
 }
 
-/// Opens a file that is open for reading and writing in every other way that a case could want.
-fn others(system: &dyn System, name: &str, fd: Fd) -> Result<Ready, Trouble> {
+/// Opens a file that is open in every other way that a case could want, with the same access.
+fn others(system: &dyn System, name: &str, fd: Fd, access: OFlag) -> Result<Ready, Trouble> {
     Ok(Ready {
         name: name.into(),
         fd,
-        append: open(system, name, OFlag::O_RDWR | OFlag::O_APPEND)?,
-        direct: open(system, name, OFlag::O_RDWR | OFlag::O_DIRECT)?,
+        append: open(system, name, access | OFlag::O_APPEND)?,
+        direct: open(system, name, access | OFlag::O_DIRECT)?,
         reader: open(system, name, OFlag::O_RDONLY)?,
     })
 }
@@ -524,8 +532,19 @@ impl File<'_> {
 
     /// The file of this name, opened again after nothing was open any more.
     pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
-        let fd = open(&context.system, name, OFlag::O_RDWR)?;
-        Ok(context.holding(others(&context.system, name, fd)?))
+        Self::survivor(context, name)?.ok_or_else(|| Trouble::Setup(format!("{name} is not there any more")))
+    }
+
+    /// The same after a loss of power, if the file is there. It is open for writing only where the mechanism lets a file
+    /// in the state be opened for that.
+    pub fn survivor<'a>(context: &'a Context<'a>, name: &str) -> Result<Option<File<'a>>, Trouble> {
+        let access = context.mechanism.access();
+        let call = Call::Open { name: name.into(), flags: access, mode: 0 };
+        match context.attempt(&call)? {
+            Ok(Reply::Number(fd)) => Ok(Some(context.holding(others(&context.system, name, fd as Fd, access)?))),
+            Err(Errno::ENOENT) => Ok(None),
+            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+        }
     }
 
     /// Registers the whole file for a device, by way of a mapping that is gone afterwards.
@@ -572,7 +591,7 @@ impl File<'_> {
 
     /// Access to the storage of the file as it is now.
     pub fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
-        self.context.system.agent(self.ready.fd)
+        self.context.agent(self.ready.fd)
     }
 
     /// The descriptor with O_APPEND.

@@ -1,6 +1,8 @@
 //! How a file gets into the state, and out of it.
 
+use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use nix::fcntl::OFlag;
 
 /// A way to keep the placement of a file, as specified or as mainline has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +61,22 @@ impl Mechanism {
             Self::Seal => Some(XFLAG_SEALED),
             Self::Swapfile => None,
             Self::ImmutableAttr => Some(XFLAG_IMMUTABLE),
+        }
+    }
+
+    /// How a file in the state can be opened anew.
+    pub fn access(self) -> OFlag {
+        match self {
+            Self::Seal | Self::Swapfile => OFlag::O_RDWR,
+            Self::ImmutableAttr => OFlag::O_RDONLY,
+        }
+    }
+
+    /// What truncation to a smaller size by name fails with in the state.
+    pub fn refusal(self) -> Errno {
+        match self {
+            Self::Seal | Self::Swapfile => Errno::ETXTBSY,
+            Self::ImmutableAttr => Errno::EPERM,
         }
     }
 

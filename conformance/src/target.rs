@@ -1,10 +1,11 @@
 //! Where the calls of a case go.
 
 use crate::cases::Case;
-use crate::context::{Ready, StorageAgent, System};
+use crate::context::{BLOCK_LEN, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
+use std::ops::Range;
 use std::time::Duration;
 
 /// A file system to run cases on.
@@ -77,6 +78,13 @@ impl System for Fs {
 }
 
 impl StorageAgent for Agent {
+    fn span(&self) -> Result<Range<i64>, Trouble> {
+        let (Some(first), Some(last)) = (self.places().iter().min(), self.places().iter().max()) else {
+            return Err(Trouble::Setup("the file has no storage".into()));
+        };
+        Ok(*first as i64 * BLOCK_LEN..(*last as i64 + 1) * BLOCK_LEN)
+    }
+
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
         Ok(Agent::read(self, offset as usize, len))
     }

@@ -8,6 +8,7 @@ use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -193,6 +194,10 @@ impl RecordedAgent {
 }
 
 impl StorageAgent for RecordedAgent {
+    fn span(&self) -> Result<Range<i64>, Trouble> {
+        self.agent.span()
+    }
+
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
         self.done(Action::AgentRead(offset, len), || self.agent.read(offset, len), |data| Reply::Data(data.clone()))
     }

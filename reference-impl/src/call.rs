@@ -71,6 +71,10 @@ pub enum Call {
     Collect,
     /// Shrinks the file system to so many bytes.
     Shrink { size: i64 },
+    /// Gives the file system another device and takes the one it has: BTRFS_IOC_RM_DEV.
+    RemoveDevice,
+    /// Puts another device in place of the one it has: BTRFS_IOC_DEV_REPLACE.
+    ReplaceDevice,
     Map { fd: Fd, len: usize, shared: bool, write: bool },
     /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
     Register { map: MapId },
@@ -201,6 +205,8 @@ impl fmt::Display for Call {
             Self::Defragment { fd } => write!(f, "defragmentation of {fd}"),
             Self::Collect => write!(f, "garbage collection"),
             Self::Shrink { size } => write!(f, "shrinking the file system to {size} bytes"),
+            Self::RemoveDevice => write!(f, "removing the device"),
+            Self::ReplaceDevice => write!(f, "replacing the device"),
             Self::Register { .. } => write!(f, "io_uring_register(ring, IORING_REGISTER_BUFFERS, map)"),
             Self::Unregister { .. } => write!(f, "io_uring_register(ring, IORING_UNREGISTER_BUFFERS)"),
             Self::Map { fd, len, shared, write } => {

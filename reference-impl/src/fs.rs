@@ -271,6 +271,7 @@ impl State {
                 Ok(number(0))
             }
             Call::Shrink { size } => self.shrink(who, *size).map(zero),
+            Call::RemoveDevice | Call::ReplaceDevice => self.evacuate(who).map(zero),
             Call::Register { map } => self.register(who, *map).map(|id| number(id as i64)),
             Call::Unregister { registration } => self.unregister(*registration).map(zero),
             Call::Cycle => self.cycle().map(zero),
@@ -286,7 +287,13 @@ impl State {
             Call::Load { map, offset, len } => self.load(*map, *offset, *len).map(Reply::Data),
             Call::Store { map, offset, data } => self.store_through(*map, *offset, data).map(zero),
             Call::Unmap { map } => self.unmap(*map).map(zero),
-            Call::Unlink { name } => self.unlink_at(who, name.as_bytes()).map(zero),
+            Call::Unlink { name } => {
+                self.unlink_at(who, name.as_bytes())?;
+                if self.has(Quirk::MoveOnUnlink) {
+                    self.relocate_sealed();
+                }
+                Ok(number(0))
+            }
             Call::Rename { from, to, exchange } => {
                 let flags = if *exchange { RENAME_EXCHANGE } else { 0 };
                 self.rename_at(who, from.as_bytes(), to.as_bytes(), flags).map(zero)

@@ -28,6 +28,12 @@ impl State {
         }
     }
 
+    /// What only a violation wants: moves every sealed file.
+    pub(crate) fn relocate_sealed(&mut self) {
+        let sealed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
+        sealed.into_iter().for_each(|ino| self.relocate(ino));
+    }
+
     pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
         self.guarded(who, ino, true, Op::Defragment, |fs| {
@@ -70,6 +76,17 @@ impl State {
                 return Err(Errno::ENOSPC);
             }
             fs.give_back(limit)
+        })
+    }
+
+    /// Moves everything to other storage, as before a device is taken away.
+    pub(crate) fn evacuate(&mut self, who: &Credentials) -> Result<(), Errno> {
+        let stored = self.inodes.iter().filter(|(_, file)| file.map.addresses().next().is_some());
+        let stored: Vec<Ino> = stored.map(|(ino, _)| *ino).collect();
+        self.guarded_all(who, &stored, Op::ShrinkAway, &mut |fs| {
+            fs.changeable()?;
+            stored.iter().for_each(|ino| fs.relocate(*ino));
+            fs.commit()
         })
     }
 }

@@ -1,7 +1,9 @@
 use super::{Case, case};
-use crate::context::{BLOCK_LEN, SIZE, pattern};
+use crate::context::{BLOCK_LEN, Context, SIZE, pattern};
+use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Mode};
+use iomap_reference::{Call, Mode, Reply};
+use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&AGENT_SEES, "overwrite", "an agent finds what was written later", |t| {
@@ -40,4 +42,72 @@ pub(super) static CASES: &[Case] = &[
         agent.write(file.at(0), &pattern(33, SIZE))?;
         t.churn_intact(&other)
     }),
+    case(
+        &AGENT_WRITES,
+        "storm",
+        "what an agent writes is read, whatever is made, shared and freed beside the file",
+        |t| {
+            let file = t.sealed()?;
+            let agent = file.agent()?;
+            (0..STORMS).try_fold(Observed::default(), |seen, number| {
+                storm(t, number)?;
+                let data = pattern(34 + number, SIZE);
+                agent.write(file.at(0), &data)?;
+                Ok(seen.and(file.holds(0, &data)))
+            })
+        },
+    ),
+    case(&AGENT_SEES, "storm", "and an agent finds what was written before that", |t| {
+        let file = t.sealed()?;
+        let agent = file.agent()?;
+        (0..STORMS).try_fold(Observed::default(), |seen, number| {
+            let data = pattern(38 + number, SIZE);
+            let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
+            t.given(&write, "no write to look for")?;
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            storm(t, number)?;
+            let found = agent.read(file.at(0), SIZE as usize)? == data;
+            Ok(seen.and(t.fact("the agent reads what was written", found)))
+        })
+    }),
+    case(&AGENT_NEIGHBOURS, "storm", "no byte of an agent is in what was made meanwhile", |t| {
+        let file = t.sealed()?;
+        let agent = file.agent()?;
+        (0..STORMS).try_fold(Observed::default(), |seen, number| {
+            let neighbours = storm(t, number)?;
+            agent.write(file.at(0), &pattern(42 + number, SIZE))?;
+            neighbours.into_iter().try_fold(seen, |seen, (name, data)| {
+                let fd = t.open(&name, OFlag::O_RDONLY | OFlag::O_DIRECT)?;
+                let read = t.attempt(&Call::Pread { fd, offset: 0, len: data.len() })?;
+                Ok(seen.and(t.fact("a neighbour has its own data", read == Ok(Reply::Data(data)))))
+            })
+        })
+    }),
 ];
+
+/// How often files come and go beside the sealed one.
+const STORMS: u8 = 2;
+
+/// Makes files, copies, moves and shares them where that is possible, and removes every other one: what is freed is
+/// there to be used again. Returns those that are left.
+fn storm(t: &Context, number: u8) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+    let mut left = Vec::new();
+    for neighbour in 0..4 {
+        let (name, copy) = (format!("neighbour-{number}-{neighbour}"), format!("copy-{number}-{neighbour}"));
+        let data = pattern(90 + 4 * number + neighbour, SIZE);
+        let fd = t.open(&name, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        t.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
+        t.setup(&Call::Fsync { fd })?;
+        let to = t.open(&copy, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        // Not every file system has these.
+        let _ = t.attempt(&Call::Clone { from: fd, to });
+        let _ = t.attempt(&Call::Defragment { fd });
+        if neighbour % 2 == 0 {
+            t.setup(&Call::Unlink { name })?;
+        } else {
+            left.push((name, data));
+        }
+        t.setup(&Call::Close { fd })?;
+    }
+    Ok(left)
+}

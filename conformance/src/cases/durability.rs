@@ -1,18 +1,20 @@
 use super::{Case, alone};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
-use crate::verdict::{Observed, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call};
+use iomap_reference::{BLOCK, Call, Outcome};
 
 const POWER_LOSS: Call = Call::PowerLoss { during: None };
+
+/// How often the power is lost during a call: the moment is another one each time.
+const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
     alone(&DURABLE_SEAL, "sealed", "a sealed file is sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         t.sealed()?;
         t.power_loss(None)?;
-        let file = File::reopened(t, "file")?;
-        Ok(t.fact("the file is sealed", is_sealed(t, &file)?))
+        afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?)))
     }),
     alone(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
@@ -23,7 +25,7 @@ pub(super) static CASES: &[Case] = &[
         let file = File::from_ready(t, ready);
         t.setup(&file.enter_call()?)?;
         t.power_loss(None)?;
-        whole(t, &File::reopened(t, "file")?)
+        afterwards(t, "file", |file| whole(t, file))
     }),
     alone(&DURABLE_DATA, "grown", "also what was added after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
@@ -37,46 +39,49 @@ pub(super) static CASES: &[Case] = &[
         let file = File::from_ready(t, ready);
         t.setup(&file.enter_call()?)?;
         t.power_loss(None)?;
-        whole(t, &File::reopened(t, "file")?)
+        afterwards(t, "file", |file| whole(t, file))
     }),
     alone(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
-        t.reach(&POWER_LOSS)?;
-        let file = t.file("file", SIZE)?;
-        let call = file.enter_call()?;
-        t.power_loss(Some(call))?;
-        whole(t, &File::reopened(t, "file")?)
+        rounds(t, |name| {
+            let file = t.file(name, SIZE)?;
+            file.enter_call()
+        })
     }),
     alone(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {
-        t.reach(&POWER_LOSS)?;
-        let file = t.sealed()?;
-        let call = file.leave_call()?;
-        t.power_loss(Some(call))?;
-        whole(t, &File::reopened(t, "file")?)
+        rounds(t, |name| {
+            let file = t.file(name, SIZE)?;
+            t.setup(&file.enter_call()?)?;
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            file.leave_call()
+        })
     }),
     alone(&DURABLE_REMOUNT, "remount", "a sealed file is sealed after unmounting and mounting", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
-        let file = File::reopened(t, "file")?;
-        Ok(seen.and(t.fact("the file is sealed", is_sealed(t, &file)?)))
+        Ok(seen.and(afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?)))?))
     }),
     alone(&DURABLE_REMOUNT, "churn", "and nobody else gets its storage then", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
-        let file = File::reopened(t, "file")?;
         let other = t.churn()?;
-        let seen = seen.and(whole(t, &file)?).and(file.write(0, &pattern(61, SIZE))?);
-        t.setup(&Call::Fsync { fd: file.fd() })?;
-        Ok(seen.and(t.churn_intact(&other)?))
+        let file = afterwards(t, "file", |file| {
+            let seen = whole(t, file)?;
+            // An agent reaches it where nobody may write.
+            file.agent()?.write(file.at(0), &pattern(61, SIZE))?;
+            Ok(seen.and(file.holds(0, &pattern(61, SIZE))))
+        })?;
+        Ok(seen.and(file).and(t.churn_intact(&other)?))
     }),
     alone(&DURABLE_UNSEAL, "unsealed", "an unsealed file is not sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
+        // If the state is there for certain, it has to go for certain.
+        t.setup(&Call::Fsync { fd: file.fd() })?;
         t.setup(&file.leave_call()?)?;
         t.power_loss(None)?;
-        let file = File::reopened(t, "file")?;
-        Ok(t.fact("the file is not sealed", can_be_cut(t, &file)?))
+        afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?)))
     }),
     alone(&DURABLE_AGENT, "agent", "what an agent made durable needs no fsync", |t| {
         t.reach(&POWER_LOSS)?;
@@ -84,20 +89,47 @@ pub(super) static CASES: &[Case] = &[
         let data = pattern(60, SIZE);
         file.agent()?.write(file.at(0), &data)?;
         t.power_loss(None)?;
-        Ok(File::reopened(t, "file")?.holds(0, &data))
+        afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),
 ];
 
-/// It behaves as a sealed file, and the query, where there is one, does not say otherwise.
+/// Prepares a file and loses the power during a call, some times.
+fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {
+    t.reach(&POWER_LOSS)?;
+    (0..ROUNDS).try_fold(Observed::default(), |seen, number| {
+        let name = format!("file-{number}");
+        t.power_loss(Some(call(&name)?))?;
+        let found = afterwards(t, &name, |file| {
+            let seen = whole(t, file)?;
+            let either = is_sealed(t, file)? || can_be_cut(t, file)?;
+            Ok(seen.and(t.fact("the file is sealed, or it is not", either)))
+        })?;
+        Ok(seen.and(found))
+    })
+}
+
+/// Looks at a file that has to be there.
+fn afterwards(t: &Context, name: &str, look: impl FnOnce(&File) -> Seen) -> Seen {
+    match File::survivor(t, name)? {
+        Some(file) => look(&file),
+        None => Ok(t.fact("the file is there", false)),
+    }
+}
+
+/// It behaves as a file in the state, and the query, where there is one, does not say otherwise.
 fn is_sealed(t: &Context, file: &File) -> Result<bool, Trouble> {
-    let refuses = t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) })? == Err(Errno::ETXTBSY);
+    let refuses = cut(t, file)? == Err(t.mechanism().refusal());
     Ok(refuses && (t.mechanism().state_bit().is_none() || file.state(file.fd())?))
 }
 
 /// The opposite, all of it.
 fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
-    let cut = t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) })?.is_ok();
-    Ok(cut && (t.mechanism().state_bit().is_none() || !file.state(file.fd())?))
+    Ok(cut(t, file)?.is_ok() && (t.mechanism().state_bit().is_none() || !file.state(file.fd())?))
+}
+
+/// By its name: not every mechanism lets a file in the state be opened for writing.
+fn cut(t: &Context, file: &File) -> Result<Outcome, Trouble> {
+    t.attempt(&Call::Truncate { name: file.name(), size: file.at(SIZE / 2) })
 }
 
 /// Size and data are those that the file was made with.

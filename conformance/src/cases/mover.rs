@@ -1,8 +1,9 @@
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Effect, File, SIZE, StorageAgent, pattern};
-use crate::verdict::{Observed, Trouble};
+use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, StorageAgent, pattern};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, FLAG_COMPRESS};
+use iomap_reference::{Call, FLAG_COMPRESS, Mode};
+use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&MOVER_DEFRAGMENT, "defragment", "defragmentation leaves a sealed file in place", |t| {
@@ -23,15 +24,29 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
     alone(&MOVER_SHRINK, "shrink", "a file system does not shrink over a sealed file", |t| {
-        t.reach(&Call::Shrink { size: 8 * BLOCK_LEN })?;
-        // Something else takes the low addresses, so that the file is in the way.
-        t.churn()?;
-        let file = t.sealed()?;
+        t.reach(&Call::Shrink { size: i64::MAX })?;
+        let file = far(t)?;
+        t.setup(&file.enter_call()?)?;
         let agent = file.agent()?;
-        t.setup(&Call::Unlink { name: "churn".into() })?;
-        let seen = file.act(&Call::Shrink { size: 8 * BLOCK_LEN }, Effect::Nothing)?;
-        Ok(seen.and(in_place(&file, &*agent)?))
+        let shrink = Call::Shrink { size: agent.span()?.end - BLOCK_LEN };
+        let seen = file.act(&shrink, Effect::Nothing)?.and(in_place(&file, &*agent)?);
+        let outcomes = || seen.0.iter().filter_map(|one| one.outcome);
+        if outcomes().any(|outcome| outcome.is_some() && !MOVER_SHRINK.allows(outcome)) {
+            // An error of another kind can have another reason: it has to be gone with the file.
+            t.setup(&file.leave_call()?)?;
+            t.setup(&Call::Unlink { name: file.name() })?;
+            file.close()?;
+            let shrinks = || t.free_space().and_then(|_| Ok(t.attempt(&shrink)?.is_ok()));
+            if !t.eventually(shrinks)? {
+                return Err(Trouble::NotOffered(format!("{shrink} fails without the file, too")));
+            }
+        }
+        Ok(seen)
     }),
+    alone(&MOVER_SHRINK, "remove_device", "a device is not taken away from under a sealed file", |t| {
+        evacuated(t, &Call::RemoveDevice)
+    }),
+    alone(&MOVER_SHRINK, "replace_device", "nor is it replaced by another", |t| evacuated(t, &Call::ReplaceDevice)),
     case(&MOVER_ATTRIBUTE, "compress", "a sealed file cannot be marked for compression", |t| {
         let probe = t.file("probe", SIZE)?;
         let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };
@@ -41,9 +56,57 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
+fn evacuated(t: &Context, call: &Call) -> Seen {
+    t.reach(call)?;
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let seen = file.act(call, Effect::Nothing)?;
+    Ok(seen.and(in_place(&file, &*agent)?))
+}
+
+/// A file far behind free space. The file system is filled up in parts, the part that is last makes room for the file,
+/// and all others go. Allocation groups take turns with directories, so it is tried in some.
+fn far<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    let numbers = 0..8;
+    let len = t.free_space()? / 10 / BLOCK_LEN * BLOCK_LEN;
+    let part = |number: i32| format!("{number}/part");
+    numbers
+        .clone()
+        .try_for_each(|number| t.setup(&Call::Mkdir { name: format!("{number}"), mode: 0o700 }).map(drop))?;
+    let mut starts = Vec::new();
+    for number in numbers.clone() {
+        let fd = t.open(&part(number), OFlag::O_RDWR | OFlag::O_CREAT)?;
+        // There may be less space than is said to be free.
+        if t.attempt(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len })?.is_ok() {
+            t.free_space()?;
+            starts.push((t.agent(fd)?.span()?.start, number));
+        }
+        t.setup(&Call::Close { fd })?;
+    }
+    t.fill()?;
+    let (_, last) = starts.into_iter().max().ok_or_else(|| Trouble::Setup("no space for a part".into()))?;
+    t.setup(&Call::Unlink { name: part(last) })?;
+    t.free_space()?;
+    let candidate = |number| {
+        let file = t.file(&format!("{number}/file"), SIZE.max(len / 64 / BLOCK_LEN * BLOCK_LEN))?;
+        Ok((file.agent()?.span()?.end, file))
+    };
+    let mut candidates = numbers.clone().take(4).map(candidate).collect::<Result<Vec<_>, Trouble>>()?;
+    candidates.sort_by_key(|(end, _)| *end);
+    let (_, file) = candidates.pop().ok_or_else(|| Trouble::Setup("no file".into()))?;
+    for (_, other) in candidates {
+        t.setup(&Call::Unlink { name: other.name() })?;
+        other.close()?;
+    }
+    numbers.filter(|number| *number != last).try_for_each(|n| t.setup(&Call::Unlink { name: part(n) }).map(drop))?;
+    t.setup(&Call::Truncate { name: "filler".into(), size: 0 })?;
+    t.free_space()?;
+    Ok(file)
+}
+
 /// What an agent writes at the old place is what the file has.
 pub(super) fn in_place(file: &File, agent: &dyn StorageAgent) -> Result<Observed, Trouble> {
-    let data = pattern(50, SIZE);
+    let data = pattern(50, file.stat()?.size as i64 - file.at(0));
     agent.write(file.at(0), &data)?;
     Ok(file.holds(0, &data))
 }

@@ -3,6 +3,7 @@
 //! One row for each operation and file system that has it. A file system without a row does not offer the operation.
 
 use super::calls::Calls;
+use super::image::Image;
 use super::{FsKind, sys};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
@@ -18,6 +19,8 @@ pub(super) struct Place<'a> {
     pub(super) root: &'a Path,
     /// The directory of the case.
     pub(super) directory: &'a Path,
+    /// What the file system lies on, if it is the suite's own.
+    pub(super) image: Option<&'a Image>,
 }
 
 /// Which operation a call is.
@@ -27,6 +30,9 @@ enum Operation {
     Snapshot,
     Defragment,
     Collect,
+    Shrink,
+    RemoveDevice,
+    ReplaceDevice,
 }
 
 struct Row {
@@ -42,6 +48,10 @@ static ROWS: &[Row] = &[
     Row { operation: Operation::Defragment, fs: FsKind::Ext4, run: move_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Btrfs, run: defragment },
     Row { operation: Operation::Collect, fs: FsKind::Btrfs, run: balance },
+    Row { operation: Operation::Shrink, fs: FsKind::Xfs, run: xfs_resize },
+    Row { operation: Operation::Shrink, fs: FsKind::Btrfs, run: btrfs_resize },
+    Row { operation: Operation::RemoveDevice, fs: FsKind::Btrfs, run: remove_device },
+    Row { operation: Operation::ReplaceDevice, fs: FsKind::Btrfs, run: replace_device },
 ];
 
 /// What a file system without the operation lacks.
@@ -50,6 +60,9 @@ static LACKING: &[(Operation, &str)] = &[
     (Operation::Snapshot, "no snapshots"),
     (Operation::Defragment, "no defragmentation"),
     (Operation::Collect, "nothing moves files that nobody touches"),
+    (Operation::Shrink, "it does not shrink while it is mounted"),
+    (Operation::RemoveDevice, "it has one device"),
+    (Operation::ReplaceDevice, "it has one device"),
 ];
 
 fn operation(call: &Call) -> Option<Operation> {
@@ -58,6 +71,9 @@ fn operation(call: &Call) -> Option<Operation> {
         Call::Snapshot => Operation::Snapshot,
         Call::Defragment { .. } => Operation::Defragment,
         Call::Collect => Operation::Collect,
+        Call::Shrink { .. } => Operation::Shrink,
+        Call::RemoveDevice => Operation::RemoveDevice,
+        Call::ReplaceDevice => Operation::ReplaceDevice,
         _ => return None,
     })
 }
@@ -65,6 +81,9 @@ fn operation(call: &Call) -> Option<Operation> {
 fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.fs == fs && row.operation == operation)
 }
+
+/// Less than any of these file systems can have, in bytes.
+const SMALLEST: i64 = 16 << 20;
 
 /// Whether a file system has the operation that a call is, if it is one.
 pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
@@ -74,6 +93,9 @@ pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
         return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
     }
     let Some(operation) = operation(call) else { return Ok(()) };
+    if matches!(call, Call::Shrink { size } if *size < SMALLEST) {
+        return Err(Trouble::NotOffered(format!("{}: no file system is as small as that", fs.name())));
+    }
     if row(fs, operation).is_some() {
         return Ok(());
     }
@@ -122,6 +144,37 @@ fn snapshot(place: &Place, _: &Call) -> Result<(), Errno> {
     let root = File::open(place.root).map_err(sys::errno)?;
     sys::btrfs_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;
     sys::btrfs_destroy(root.as_fd(), c"snapshot")
+}
+
+/// XFS_IOC_FSGROWFSDATA, which takes away free space at the end of the last allocation group as well.
+fn xfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Shrink { size } = call else { return Err(Errno::EINVAL) };
+    sys::xfs_resize(File::open(place.root).map_err(sys::errno)?.as_fd(), size.cast_unsigned() / BLOCK as u64)
+}
+
+/// BTRFS_IOC_RESIZE.
+fn btrfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Shrink { size } = call else { return Err(Errno::EINVAL) };
+    sys::btrfs_resize(File::open(place.root).map_err(sys::errno)?.as_fd(), *size)
+}
+
+/// BTRFS_IOC_ADD_DEV of a new device, then BTRFS_IOC_RM_DEV of the one that was there.
+fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
+    let root = File::open(place.root).map_err(sys::errno)?;
+    place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| {
+        sys::btrfs_add_device(root.as_fd(), new)?;
+        let removed = sys::btrfs_remove_device(root.as_fd(), old);
+        if removed.is_err() {
+            sys::btrfs_remove_device(root.as_fd(), new)?;
+        }
+        removed
+    })
+}
+
+/// BTRFS_IOC_DEV_REPLACE.
+fn replace_device(place: &Place, _: &Call) -> Result<(), Errno> {
+    let root = File::open(place.root).map_err(sys::errno)?;
+    place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| sys::btrfs_replace_device(root.as_fd(), old, new))
 }
 
 /// Does something with a file and a new file of the same contents.

@@ -7,6 +7,7 @@ use super::{FsKind, image};
 use crate::context::StorageAgent;
 use crate::verdict::Trouble;
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -63,6 +64,13 @@ impl BackingAgent {
 }
 
 impl StorageAgent for BackingAgent {
+    fn span(&self) -> Result<Range<i64>, Trouble> {
+        let place = |piece: &FiemapExtent| self.device(piece.physical).map(|start| (start, start + piece.length));
+        let places = self.pieces.iter().map(place).collect::<Result<Vec<_>, Trouble>>()?;
+        let (start, end) = (places.iter().map(|place| place.0).min(), places.iter().map(|place| place.1).max());
+        start.zip(end).map(|(start, end)| start as i64..end as i64).ok_or_else(|| Trouble::Setup("no storage".into()))
+    }
+
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
         let mut data = vec![0; len];
         for (at, address, count) in self.spans(offset, len)? {

@@ -49,6 +49,11 @@ impl Calls {
         [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
     }
 
+    /// Whether nothing is open or mapped.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.maps.borrow().is_empty() && self.open.borrow().is_empty()
+    }
+
     /// Unmaps and closes everything.
     pub(crate) fn clear(&self) {
         self.maps.borrow_mut().clear();
@@ -237,6 +242,7 @@ impl Calls {
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
             Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
+            Call::RemoveDevice | Call::ReplaceDevice => Err(Errno::ENOSYS),
             Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
     }
@@ -251,6 +257,11 @@ impl Calls {
 
     /// Makes two calls at the same time. They name files and descriptors, and no mappings.
     pub(crate) fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        self.while_making(other, || self.make(one))
+    }
+
+    /// Does something while a call is made.
+    pub(crate) fn while_making<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<(T, Outcome), Trouble> {
         let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
         let open: io::Result<BTreeMap<Fd, OwnedFd>> = self.open.borrow().iter().map(again).collect();
         let open = open.map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
@@ -261,10 +272,10 @@ impl Calls {
                 let calls = Self::new(directory, root, transport);
                 calls.open.replace(open);
                 together.wait();
-                calls.make(other)
+                calls.make(call)
             });
             together.wait();
-            let first = self.make(one);
+            let first = act();
             let second = second.join().map_err(|_| Trouble::Setup("the thread of the second call panicked".into()))?;
             Ok((first, second))
         })

@@ -89,7 +89,7 @@ pub(super) fn remove_when_free(path: &Path) {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    guardian::deactivate_below(path);
+    guardian::deactivate_all(path);
     std::fs::remove_dir_all(path).or_else(|_| {
         clear_attributes(path)?;
         std::fs::remove_dir_all(path)
@@ -174,7 +174,7 @@ fn withheld(call: &Call) -> Option<&'static str> {
             "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data"
         }
         Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
-        Call::Snapshot | Call::Collect | Call::Shrink { .. } => OTHERS,
+        Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
         // The last one touches the inode of the boot loader.
         Call::Via { route: Route::Freeze | Route::Trim | Route::BtrfsScrub | Route::Ext4Boot, .. } => OTHERS,
         _ => return None,
@@ -208,7 +208,8 @@ impl System for DirectorySystem<'_> {
         let Some(kind) = self.target.kind else { return self.calls.call(caller, call) };
         let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
         let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
-        let place = admin::Place { calls: &self.calls, root: &self.target.path, directory: &self.directory };
+        let (root, directory) = (&*self.target.path, &*self.directory);
+        let place = admin::Place { calls: &self.calls, root, directory, image: None };
         admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 

@@ -70,21 +70,23 @@ pub fn run(stage: &Path, remove: bool) {
         remove_when_free(stage);
     } else {
         thaw_below(stage);
+        deactivate_all(stage);
+    }
+}
+
+/// Deactivates every swap file below a directory, and again if that did not work.
+pub(super) fn deactivate_all(stage: &Path) {
+    for _ in 0..ROUNDS {
+        if active_below(stage).is_empty() {
+            return;
+        }
         deactivate_below(stage);
     }
 }
 
-/// Deactivates every swap file below a directory.
-pub(super) fn deactivate_below(stage: &Path) {
-    for _ in 0..ROUNDS {
-        let active = active_below(stage);
-        if active.is_empty() {
-            return;
-        }
-        for path in active {
-            deactivate(&path);
-        }
-    }
+/// Deactivates the swap files below a directory, as far as that goes.
+pub(super) fn deactivate_below(directory: &Path) {
+    active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
 /// Thaws the file systems that are mounted right below a directory. Where nothing is frozen this does nothing.

@@ -1,51 +1,57 @@
 //! A file system on a loop device over a file without a name.
 
-use super::sys;
-use super::{FsKind, Sandbox};
+use super::{FsKind, Sandbox, guardian, sys};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, copy_file_range};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
+use nix::unistd::{Whence, lseek};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// mkfs.xfs makes nothing smaller than 300 MiB. The file is sparse.
-const SIZE: u64 = 320 << 20;
+pub(super) const SIZE: u64 = 320 << 20;
+
+/// How long something may take that is over in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A mounted file system.
 pub(super) struct Image {
+    kind: FsKind,
     root: PathBuf,
+    storage: Mutex<Storage>,
+}
+
+/// What a file system lies on at present: after a loss of power that is something else.
+struct Storage {
     backing: Arc<File>,
-    /// Open while the file system is made: the device detaches itself when nobody uses it.
-    mounted: bool,
+    /// The device that was attached last; free for others once it is not mounted.
+    device: PathBuf,
 }
 
 impl Image {
     pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
         let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
-        let backing = nameless().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
-        backing.set_len(SIZE).map_err(|e| format!("no image of {SIZE} bytes: {e}"))?;
+        let backing = blank().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
-        let plain = if kind == FsKind::Xfs { exchange::allow(&path) } else { None };
-        let mount = || mount(Some(&path), &root, Some(kind.name()), MsFlags::empty(), None::<&str>);
-        let mounted = match (mount(), plain) {
-            // A kernel that does not know the bit.
-            (Err(Errno::EINVAL), Some(features)) => {
-                exchange::write(&path, &features);
-                mount()
-            }
-            (other, _) => other,
-        };
-        mounted.map_err(|errno| match errno {
+        let image = Self { kind, root, storage: Mutex::new(Storage { backing: Arc::new(backing), device: path }) };
+        image.first_mount().map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
             _ => format!("mounting {}: {errno}", kind.name()),
         })?;
+        // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
-        Ok(Self { root, backing: Arc::new(backing), mounted: true })
+        Ok(image)
+    }
+
+    /// Which file system it is.
+    pub(super) fn kind(&self) -> FsKind {
+        self.kind
     }
 
     /// Where it is mounted.
@@ -55,23 +61,136 @@ impl Image {
 
     /// The file underneath.
     pub(super) fn backing(&self) -> Arc<File> {
-        self.backing.clone()
+        self.storage().backing.clone()
     }
 
-    /// The same file system for somebody who does not unmount it.
-    pub(super) fn duplicate(&self) -> Self {
-        Self { root: self.root.clone(), backing: self.backing.clone(), mounted: false }
+    fn storage(&self) -> MutexGuard<'_, Storage> {
+        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mount(&self, device: &Path) -> Result<(), Errno> {
+        mount(Some(device), &self.root, Some(self.kind.name()), MsFlags::empty(), None::<&str>)
+    }
+
+    /// Mounts what mkfs made, with everything that this kernel knows.
+    fn first_mount(&self) -> Result<(), Errno> {
+        let device = &self.storage().device;
+        let plain = if self.kind == FsKind::Xfs { exchange::allow(device) } else { None };
+        match (self.mount(device), plain) {
+            // A kernel that does not know the bit.
+            (Err(Errno::EINVAL), Some(features)) => {
+                exchange::write(device, &features);
+                self.mount(device)
+            }
+            (other, _) => other,
+        }
+    }
+
+    fn unmount(&self) -> Result<(), Errno> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match umount2(&self.root, MntFlags::empty()) {
+                // What was closed may be put away later; what is active stays until it is deactivated.
+                Err(Errno::EBUSY) if Instant::now() < deadline && guardian::active_below(&self.root).is_empty() => {
+                    std::thread::yield_now();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
+    pub(super) fn cycle(&self) -> Result<(), Errno> {
+        let storage = self.storage();
+        // Open, so that it stays attached.
+        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        self.unmount()?;
+        self.mount(&storage.device)
+    }
+
+    /// What the storage has at this moment: everything that the loop device has taken counts as durable, and what is
+    /// only in the memory of the file system does not.
+    ///
+    /// A copy takes a while, and a state that the storage never had says nothing about the file system. So what was
+    /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
+    pub(super) fn copy(&self) -> Result<File, Errno> {
+        let backing = self.backing();
+        let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(sys::errno);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let before = modified()?;
+            let copy = blank()?;
+            copy_data(&backing, &copy)?;
+            if modified()? == before {
+                return Ok(copy);
+            }
+        }
+        Err(Errno::ETIMEDOUT)
+    }
+
+    /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
+    /// as it was.
+    pub(super) fn continue_with(&self, copy: File) -> Result<(), Errno> {
+        let mut storage = self.storage();
+        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        self.unmount()?;
+        let replaced = attach(&copy).map_err(|_| Errno::EIO).and_then(|(device, path)| {
+            self.mount(&path)?;
+            drop(device);
+            Ok(path)
+        });
+        match replaced {
+            Ok(device) => *storage = Storage { backing: Arc::new(copy), device },
+            Err(errno) => self.mount(&storage.device).and(Err(errno))?,
+        }
+        Ok(())
+    }
+
+    /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
+    pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
+        let mut storage = self.storage();
+        let backing = blank()?;
+        let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
+        change(&storage.device, &device)?;
+        *storage = Storage { backing: Arc::new(backing), device };
+        Ok(())
     }
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
-        if self.mounted {
-            // If something is still active there it stays: the guardian finds it by its path, and the mount ends with
-            // the namespace.
-            let _ = umount2(&self.root, MntFlags::empty());
+        // If something is still active there it stays: the guardian finds it by its path, and the mount ends with
+        // the namespace.
+        let _ = umount2(&self.root, MntFlags::empty());
+    }
+}
+
+/// Copies what is not a hole.
+fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
+    let mut end = 0;
+    loop {
+        let start = match lseek(from, end, Whence::SeekData) {
+            Ok(start) => start,
+            // No data any more.
+            Err(Errno::ENXIO) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        end = lseek(from, start, Whence::SeekHole)?;
+        let (mut source, mut target) = (start, start);
+        while source < end {
+            let rest = (end - source) as usize;
+            if copy_file_range(from, Some(&mut source), to, Some(&mut target), rest)? == 0 {
+                return Err(Errno::EIO);
+            }
         }
     }
+}
+
+/// A file of the size of an image, without contents.
+fn blank() -> Result<File, Errno> {
+    let file = nameless()?;
+    file.set_len(SIZE).map_err(sys::errno)?;
+    Ok(file)
 }
 
 /// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.

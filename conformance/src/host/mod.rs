@@ -27,7 +27,9 @@ use image::Image;
 use iomap_reference::{Call, Caller, Mode, Reply, XFLAG_SEALED};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::unistd;
 use pool::{Pool, Retirement};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,32 +88,38 @@ pub struct Host {
     // Dropped in this order: what uses a mount, then the mounts.
     pool: Option<Pool>,
     retirement: Arc<Retirement>,
-    main: Image,
-    alone: Mutex<Image>,
-    kind: FsKind,
+    main: Arc<Image>,
+    alone: Image,
+    /// Whose turn it is on the second file system.
+    turn: Mutex<()>,
     cases: AtomicUsize,
 }
 
 impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
     pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
-        let main = Image::new(sandbox, kind, "main")?;
+        let main = Arc::new(Image::new(sandbox, kind, "main")?);
         let alone = Image::new(sandbox, kind, "alone")?;
         let retirement = Arc::new(Retirement::new());
         let mut host =
-            Self { pool: None, retirement, main, alone: Mutex::new(alone), kind, cases: AtomicUsize::new(0) };
+            Self { pool: None, retirement, main, alone, turn: Mutex::default(), cases: AtomicUsize::default() };
         if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
-            host.pool = Some(Pool::new(host.main.root(), kind, &host.main.backing(), &host.retirement));
+            host.pool = Some(Pool::new(&host.main, &host.retirement));
         }
         Ok(host)
     }
 
-    fn place<'a>(&'a self, image: &Image, guard: Option<MutexGuard<'a, Image>>) -> Result<HostSystem<'a>, Trouble> {
+    fn place<'a>(&'a self, image: &'a Image, turn: Option<MutexGuard<'a, ()>>) -> Result<HostSystem<'a>, Trouble> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = image.root().join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
-        let pool = if guard.is_none() { self.pool.as_ref() } else { None };
-        Ok(HostSystem::new(directory, image.root().into(), self.kind, image.backing(), pool, &self.retirement, guard))
+        if turn.is_some() {
+            // The directory is the suite's: it has to be there after a loss of power.
+            let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
+            synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
+        }
+        let pool = if turn.is_none() { self.pool.as_ref() } else { None };
+        Ok(HostSystem::new(directory, image, pool, &self.retirement, turn))
     }
 }
 
@@ -120,9 +128,8 @@ impl Target for Host {
         if !case.alone {
             return Ok(Box::new(self.place(&self.main, None)?));
         }
-        let guard = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        let image = guard.duplicate();
-        Ok(Box::new(self.place(&image, Some(guard))?))
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Box::new(self.place(&self.alone, Some(turn))?))
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {

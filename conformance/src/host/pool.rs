@@ -3,16 +3,16 @@
 //! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
 //! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
 
+use super::image::Image;
+use super::sys;
 use super::system::HostSystem;
-use super::{FsKind, sys};
 use crate::context::{Ready, SIZE, System, make_written};
 use crate::mechanism::Mechanism;
 use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,16 +44,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Starts making files below `root`.
-    pub(super) fn new(root: &Path, kind: FsKind, backing: &Arc<File>, retirement: &Arc<Retirement>) -> Self {
+    /// Starts making files on a file system.
+    pub(super) fn new(image: &Arc<Image>, retirement: &Arc<Retirement>) -> Self {
         let (sender, receiver) = sync_channel(MAKING);
         let ended = Arc::new(AtomicBool::new(false));
         let makers = (0..MAKING).map(|number| {
             let maker = Maker {
                 directory: format!("ready-{number}"),
-                root: root.into(),
-                kind,
-                backing: backing.clone(),
+                image: image.clone(),
                 retirement: retirement.clone(),
                 sender: sender.clone(),
                 ended: ended.clone(),
@@ -86,9 +84,7 @@ impl Drop for Pool {
 
 struct Maker {
     directory: String,
-    root: PathBuf,
-    kind: FsKind,
-    backing: Arc<File>,
+    image: Arc<Image>,
     retirement: Arc<Retirement>,
     sender: SyncSender<Result<Stocked, Trouble>>,
     ended: Arc<AtomicBool>,
@@ -96,7 +92,7 @@ struct Maker {
 
 impl Maker {
     fn run(self) {
-        let place = self.root.join(&self.directory);
+        let place = self.image.root().join(&self.directory);
         if let Err(error) = std::fs::create_dir(&place) {
             let _ = self.sender.send(Err(Trouble::Setup(format!("{}: {error}", place.display()))));
             return;
@@ -119,15 +115,7 @@ impl Maker {
     }
 
     fn make(&self, place: &Path, number: usize) -> Result<Stocked, Trouble> {
-        let system = HostSystem::new(
-            place.into(),
-            self.root.clone(),
-            self.kind,
-            self.backing.clone(),
-            None,
-            &self.retirement,
-            None,
-        );
+        let system = HostSystem::new(place.into(), &self.image, None, &self.retirement, None);
         let trace = Trace::default();
         let recorder = Recorder::new(&system, trace.clone());
         // The directory of a case lies beside this one, so that the name is good in both.

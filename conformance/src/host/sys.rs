@@ -119,6 +119,12 @@ mod ioctls {
     nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
     nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
+    nix::ioctl_write_ptr!(xfs_growfs, b'X', 110, super::GrowArgs);
+    nix::ioctl_write_ptr!(btrfs_resize, 0x94, 3, super::VolumeArgs);
+    nix::ioctl_write_ptr!(btrfs_add_dev, 0x94, 10, super::VolumeArgs);
+    nix::ioctl_write_ptr!(btrfs_rm_dev, 0x94, 11, super::VolumeArgs);
+    nix::ioctl_readwrite!(btrfs_dev_replace, 0x94, 53, super::ReplaceArgs);
+    nix::ioctl_read!(shutdown, b'X', 125, u32);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -303,6 +309,74 @@ pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
+}
+
+/// `struct xfs_growfs_data` of <linux/xfs_fs.h>.
+#[repr(C)]
+pub(super) struct GrowArgs {
+    blocks: u64,
+    inode_percent: u32,
+}
+
+/// XFS_IOC_FSGROWFSDATA to a size in blocks, smaller or larger. A quarter may be inodes, as mkfs.xfs has it.
+pub(super) fn xfs_resize(root: BorrowedFd, blocks: u64) -> Result<(), Errno> {
+    let args = GrowArgs { blocks, inode_percent: 25 };
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::xfs_growfs(root.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// BTRFS_IOC_RESIZE of the first device to a size in bytes.
+pub(super) fn btrfs_resize(root: BorrowedFd, size: i64) -> Result<(), Errno> {
+    let args = VolumeArgs::new(0, &CString::new(size.to_string()).map_err(|_| Errno::EINVAL)?);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_resize(root.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// BTRFS_IOC_ADD_DEV.
+pub(super) fn btrfs_add_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
+    let args = VolumeArgs::new(0, &c_path(device)?);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_add_dev(root.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// BTRFS_IOC_RM_DEV, which first moves what is there.
+pub(super) fn btrfs_remove_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
+    let args = VolumeArgs::new(0, &c_path(device)?);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_rm_dev(root.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// `struct btrfs_ioctl_dev_replace_args` of <linux/btrfs.h>, with the parameters of the command that starts.
+#[repr(C)]
+pub(super) struct ReplaceArgs {
+    command: u64,
+    result: u64,
+    source_id: u64,
+    reading_mode: u64,
+    source: [u8; 1025],
+    target: [u8; 1025],
+    rest: [u64; 64],
+}
+
+/// BTRFS_IOC_DEV_REPLACE, until it has finished. Whatever keeps it from starting is EBUSY.
+pub(super) fn btrfs_replace_device(root: BorrowedFd, from: &Path, to: &Path) -> Result<(), Errno> {
+    let name = |path: &Path| {
+        let mut name = [0; 1025];
+        name.iter_mut().zip(path.as_os_str().as_bytes()).for_each(|(to, from)| *to = *from);
+        name
+    };
+    let (source, target) = (name(from), name(to));
+    let mut args = ReplaceArgs { command: 0, result: 0, source_id: 0, reading_mode: 0, source, target, rest: [0; 64] };
+    // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_dev_replace(root.as_raw_fd(), &mut args) }?;
+    if args.result == 0 { Ok(()) } else { Err(Errno::EBUSY) }
+}
+
+/// FS_IOC_SHUTDOWN without writing the log: XFS_FSOP_GOING_FLAGS_NOLOGFLUSH, EXT4_GOING_FLAGS_NOLOGFLUSH.
+pub(super) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
+    let mut how = 2;
+    // SAFETY: the kernel reads a 32-bit number, whatever the number of the call says.
+    unsafe { ioctls::shutdown(root.as_fd().as_raw_fd(), &mut how) }.map(|_| ())
 }
 
 /// `struct file_clone_range` of <linux/fs.h>.

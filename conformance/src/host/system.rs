@@ -1,48 +1,51 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
 use super::calls::{Calls, Transport};
-use super::image::Image;
+use super::image::{self, Image};
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{ACTIVATION, FsKind, admin, agent, routes};
+use super::{ACTIVATION, FsKind, admin, agent, guardian, routes};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::trace::Step;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome, Reply};
+use nix::errno::Errno;
 use nix::unistd;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A directory on a mounted file system, with what a case has open there.
 pub(super) struct HostSystem<'a> {
     calls: Calls,
     directory: PathBuf,
-    root: PathBuf,
-    kind: FsKind,
-    backing: Arc<File>,
+    image: &'a Image,
     pool: Option<&'a Pool>,
     retirement: &'a Retirement,
     /// Held while the case has the file system to itself.
-    alone: Option<MutexGuard<'a, Image>>,
+    turn: Option<MutexGuard<'a, ()>>,
     /// The files that came from the pool: their places in it are free again when they retire.
     pooled: RefCell<Vec<Fd>>,
+    /// How often the power was lost.
+    losses: Cell<u32>,
+    /// The file system may have become smaller.
+    resized: Cell<bool>,
 }
 
 impl<'a> HostSystem<'a> {
     pub(super) fn new(
         directory: PathBuf,
-        root: PathBuf,
-        kind: FsKind,
-        backing: Arc<File>,
+        image: &'a Image,
         pool: Option<&'a Pool>,
         retirement: &'a Retirement,
-        alone: Option<MutexGuard<'a, Image>>,
+        turn: Option<MutexGuard<'a, ()>>,
     ) -> Self {
-        let calls = Calls::new(directory.clone(), root.clone(), Transport::Kernel);
-        Self { calls, directory, root, kind, backing, pool, retirement, alone, pooled: RefCell::default() }
+        let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel);
+        let (pooled, losses, resized) = (RefCell::default(), Cell::default(), Cell::default());
+        Self { calls, directory, image, pool, retirement, turn, pooled, losses, resized }
     }
 
     /// Gives the descriptors of a file away.
@@ -51,12 +54,85 @@ impl<'a> HostSystem<'a> {
     }
 }
 
+impl HostSystem<'_> {
+    fn administer(&self, call: &Call) -> Option<Outcome> {
+        let (root, directory) = (self.image.root(), &*self.directory);
+        let place = admin::Place { calls: &self.calls, root, directory, image: Some(self.image) };
+        admin::perform(self.image.kind(), &place, call)
+    }
+
+    /// The power goes, and with it all descriptors and mappings.
+    fn lose_power(&self, during: Option<&Call>) -> Result<(), Errno> {
+        let count = self.losses.replace(self.losses.get() + 1);
+        let at_a_moment = |act: &dyn Fn() -> Result<Loss, Errno>| match during {
+            None => act(),
+            Some(call) => {
+                let later = || {
+                    spin(count);
+                    act()
+                };
+                // Nobody learns what the call returned.
+                self.calls.while_making(call, later).map_or(Err(Errno::EIO), |(loss, _)| loss)
+            }
+        };
+        // Either way in turn, where there are two.
+        let stop = count % 2 == 1 && during.is_some_and(|call| self.can_be_stopped(call));
+        let loss = if stop {
+            at_a_moment(&|| sys::shut_down(&File::open(self.image.root()).map_err(sys::errno)?).map(|()| Loss::Stopped))
+        } else {
+            at_a_moment(&|| self.image.copy().map(Loss::Copied))
+        }?;
+        // A copy has no active swap file, but this kernel has, and wants it back before the file system goes.
+        guardian::deactivate_below(self.image.root());
+        self.calls.clear();
+        match loss {
+            Loss::Copied(copy) => self.image.continue_with(copy),
+            Loss::Stopped => self.image.cycle(),
+        }
+    }
+
+    /// Whether FS_IOC_SHUTDOWN may be used during a call. With an active swap file it must not: the file cannot be
+    /// opened any more, and stays active for ever.
+    fn can_be_stopped(&self, call: &Call) -> bool {
+        self.image.kind() != FsKind::Btrfs
+            && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
+            && guardian::active_below(self.image.root()).is_empty()
+    }
+}
+
+/// What a loss of power left.
+enum Loss {
+    /// A copy of what the storage had.
+    Copied(File),
+    /// The storage itself: the file system was shut down in the middle, and its log not written.
+    Stopped,
+}
+
+/// Lets some microseconds pass, from time to time more of them: the moment is what is tested.
+fn spin(count: u32) {
+    const STEP: Duration = Duration::from_micros(20);
+    let begin = Instant::now();
+    while begin.elapsed() < STEP * count {
+        std::hint::spin_loop();
+    }
+}
+
 impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        let one_by_one = self.kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
+        let kind = self.image.kind();
+        let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
         let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
-        let place = admin::Place { calls: &self.calls, root: &self.root, directory: &self.directory };
-        admin::perform(self.kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
+        let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
+        match call {
+            Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
+            Call::Cycle => done(self.image.cycle()),
+            Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
+            Call::Shrink { .. } => {
+                self.resized.set(true);
+                self.administer(call).unwrap_or(Err(Errno::ENOSYS))
+            }
+            _ => self.administer(call).unwrap_or_else(|| self.calls.call(caller, call)),
+        }
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
@@ -64,11 +140,13 @@ impl System for HostSystem<'_> {
             Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
                 "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data".into()
             }
-            Call::Shrink { .. } => format!("{call}: the suite does not make this call on kernels yet"),
-            Call::Cycle | Call::PowerLoss { .. } => {
-                format!("{call}: the suite does not take kernels through this yet")
+            Call::Cycle | Call::PowerLoss { .. } if self.turn.is_none() => {
+                return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
             }
-            _ => return admin::offered(self.kind, call).and_then(|()| routes::offered(Some(self.kind), call)),
+            _ => {
+                let kind = self.image.kind();
+                return admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call));
+            }
         };
         Err(Trouble::NotReachable(why))
     }
@@ -78,8 +156,8 @@ impl System for HostSystem<'_> {
     }
 
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
-        let agent =
-            self.calls.with(fd, |file| Ok(agent::BackingAgent::new(file, self.kind, &self.root, self.backing.clone())));
+        let (kind, root, backing) = (self.image.kind(), self.image.root(), self.image.backing());
+        let agent = self.calls.with(fd, |file| Ok(agent::BackingAgent::new(file, kind, root, backing)));
         let agent = agent.map_err(|_| Trouble::Setup("the file is not open".into()))??;
         Ok(Box::new(agent))
     }
@@ -113,10 +191,13 @@ impl System for HostSystem<'_> {
 impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
-        if self.alone.is_some() {
+        if self.turn.is_some() {
+            if self.resized.get() {
+                let _ = self.administer(&Call::Shrink { size: image::SIZE as i64 });
+            }
             // The next case wants the space, which btrfs gives back when it commits.
             let _ = std::fs::remove_dir_all(&self.directory);
-            let _ = File::open(&self.root).map(unistd::syncfs);
+            let _ = File::open(self.image.root()).map(unistd::syncfs);
         }
     }
 }
