@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod mechanism;
 pub mod picture;
 pub mod report;
+pub mod reproduce;
 pub mod results;
 pub mod run;
 pub mod schema;

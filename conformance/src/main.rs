@@ -12,7 +12,7 @@ use iomap_conformance::run::{self, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
-use iomap_conformance::{audit, cases, compare, matrix};
+use iomap_conformance::{audit, cases, compare, matrix, reproduce};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::fs::File;
@@ -123,6 +123,12 @@ struct RunArgs {
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write programs that do again what a violated case did
+    ///
+    /// CASE.c for each, and CASE.xfs_io.sh where xfs_io(8) can say it. Both
+    /// take a directory.
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
+    reproducers: Option<PathBuf>,
     /// Break the reference in one way (`audit` lists them), to see a failure
     #[arg(long, value_name = "ID")]
     violation: Option<String>,
@@ -315,6 +321,8 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
+    let reproducers =
+        args.reproducers.as_deref().map(reproduce::Directory::open).transpose().map_err(|e| Stop(ENVIRONMENT, e))?;
     let names = expectation_names(args);
     let mut update = args.update_expectations.then(|| open_expectations(args, &names)).transpose()?;
     let begin = Instant::now();
@@ -355,6 +363,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     output.write(&report::write(&results, args.format, &submitter))?;
+    if let Some(directory) = &reproducers {
+        eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e))?);
+    }
     Ok(results.exit_code())
 }
 

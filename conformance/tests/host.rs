@@ -36,6 +36,9 @@ fn main() {
         }
     }
     trials.push(privileged("dir::kill".into(), killed_in_a_directory));
+    for (fs, mechanism) in [(FsKind::Xfs, "immutable-attr"), (FsKind::Ext4, "swapfile")] {
+        trials.push(privileged(format!("{}::reproducers", fs.name()), move || reproducers(fs, mechanism)));
+    }
     trials.push(privileged("matrix".into(), matrix));
     trials.push(privileged("interrupt".into(), interrupted));
     trials.push(privileged("without_root".into(), without_root));
@@ -223,6 +226,55 @@ fn killed_in_a_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
+/// Each program makes the calls of its case, and sees again what the case saw; each script is understood by xfs_io.
+fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
+    let (place, programs) = (Mounted::new(fs)?, tempfile::tempdir()?);
+    let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", mechanism, "--format", "json"];
+    let output = Command::new(PROGRAM).args(arguments).arg("--reproducers").arg(programs.path()).output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let cases: Vec<_> = results.clauses.iter().flat_map(|clause| &clause.cases).collect();
+    let (mut tried, mut scripts) = (0, 0);
+    for entry in std::fs::read_dir(programs.path())?.flatten() {
+        let (path, file) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let script = file.ends_with(".xfs_io.sh");
+        let name = file.split('.').next().unwrap_or_default().replacen('-', "::", 1);
+        let trace = cases.iter().find(|case| case.name == name).map(|case| &case.trace);
+        let trace = trace.ok_or_else(|| format!("{file}: no such case"))?;
+        if script {
+            let at = place.path().join(&file);
+            std::fs::create_dir(&at)?;
+            let output = Command::new("sh").arg(&path).arg(&at).output()?;
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+            require(!said.contains("command") && !said.contains("usage"), format!("{file}: {said}"))?;
+            scripts += 1;
+            continue;
+        }
+        let binary = path.with_extension("");
+        let compiler =
+            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).args([&binary, &path]).output()?;
+        require(compiler.status.success(), format!("{file}: {compiler:?}"))?;
+        let ran = Command::new(&binary).arg(place.path()).output()?;
+        let said = String::from_utf8_lossy(&ran.stdout);
+        require(ran.status.code() == Some(0), format!("{file}: {said}"))?;
+        // One line for the directory, one for each call, one for the end.
+        let calls: Vec<&str> = said.lines().skip(1).filter_map(|line| line.rsplit_once(" = ")).map(|it| it.0).collect();
+        let made: Vec<String> = trace.iter().map(|line| line.replacen("unprivileged: ", "", 1)).collect();
+        let same = made.len() == calls.len() && made.iter().zip(&calls).all(|(made, call)| made.starts_with(call));
+        require(same, format!("{file}: {calls:#?} is not {made:#?}"))?;
+        tried += 1;
+    }
+    require(tried > 20 && (mechanism == "swapfile" || scripts > 20), format!("{tried} programs, {scripts} scripts"))?;
+    // The files that the scripts made immutable.
+    Command::new("chattr").args(["-f", "-R", "-i"]).arg(place.path()).status()?;
+    if mechanism == "immutable-attr" {
+        let cut = place.path().join("truncate-shrink.xfs_io.sh/file").metadata()?.len();
+        require(cut == 1, format!("the script cut the file to {cut} bytes"))?;
+    }
+    require(guardian::active_below(&place.path()).is_empty(), "a swap file is active")?;
+    Ok(Completion::Completed)
+}
+
 fn guardians_of(suite: u32) -> Result<Vec<i32>, Failed> {
     let children = std::fs::read_to_string(format!("/proc/{suite}/task/{suite}/children"))?;
     Ok(children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
@@ -253,11 +305,15 @@ fn swap_files() -> Vec<String> {
     table.lines().skip(1).filter(|line| line.contains("ready-") || line.contains("case-")).map(str::to_owned).collect()
 }
 
-/// Loop devices over files without a name: nobody else's.
+/// Loop devices over files that never had a name: nobody else's.
 fn loop_devices() -> Vec<String> {
     let Ok(devices) = std::fs::read_dir("/sys/block") else { return Vec::new() };
     let backing = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("loop/backing_file")).ok();
-    devices.flatten().filter_map(backing).filter(|file| file.trim_end().ends_with("(deleted)")).collect()
+    devices
+        .flatten()
+        .filter_map(backing)
+        .filter(|file| file.contains("/#") && file.trim_end().ends_with("(deleted)"))
+        .collect()
 }
 
 fn processes() -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The summary for people, in 80 columns.
 
+use crate::reproduce;
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::trace::Step;
 use crate::verdict::Verdict;
@@ -98,6 +99,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
             let _ = writeln!(out, "{}", wrap(line, 4));
         }
         calls(out, case);
+        reproducer(out, clause.id, case);
     }
     out.push('\n');
 }
@@ -112,6 +114,20 @@ fn calls(out: &mut String, case: &CaseResult) {
         let line = wrap(&step.to_string(), 8);
         let _ = writeln!(out, "      {}", line.trim_start());
     }
+}
+
+/// Which programs do it again.
+fn reproducer(out: &mut String, clause: &str, case: &CaseResult) {
+    if case.steps.is_empty() {
+        return;
+    }
+    let made = reproduce::reproducer(clause, case);
+    let line = match (&made.c, made.xfs_io.is_some()) {
+        (Ok(_), true) => format!("--reproducers DIR writes {0}.c and {0}.xfs_io.sh", made.name),
+        (Ok(_), false) => format!("--reproducers DIR writes {}.c", made.name),
+        (Err(why), _) => format!("no program can do it again: {why}"),
+    };
+    let _ = writeln!(out, "{}", wrap(&line, 4));
 }
 
 /// Lines of at most 80 columns, all of them set in.
