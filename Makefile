@@ -1,6 +1,6 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fsx fuzz fuzz-image kcidb-check ktap-check matrix mutants pages pjdfstest timings
+.PHONY: book corpus fresh fsx fuzz fuzz-image kcidb-check ktap-check matrix mutants pages pjdfstest sigkill timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -56,6 +56,10 @@ kcidb-check:
 			target/release/iomap-conformance --target host --mechanism $$mechanism --format kcidb | $(KCIDB) || exit; \
 		done; \
 	fi
+
+# SIGKILL at 200 random moments of runs with swap files, with the immutable attribute, and in a directory. Needs root.
+sigkill:
+	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- --exact sigkill
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod context;
 pub mod expectations;
 pub mod fuse;
+pub mod guard;
 pub mod host;
 pub mod matrix;
 pub mod mechanism;

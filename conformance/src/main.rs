@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
+use iomap_conformance::guard::{self, Guard, KernelLog};
 use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
@@ -20,7 +21,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -132,6 +133,12 @@ struct RunArgs {
     /// Break the reference in one way (`audit` lists them), to see a failure
     #[arg(long, value_name = "ID")]
     violation: Option<String>,
+    /// How long a case may take, in seconds
+    ///
+    /// One that does not end is an error, with where it waits in the kernel,
+    /// and the others go on without it.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, verbatim_doc_comment)]
+    timeout: Duration,
     /// Report the time of each family on standard error
     #[arg(long)]
     timings: bool,
@@ -150,6 +157,13 @@ struct RunArgs {
     kcidb: Kcidb,
     #[command(flatten)]
     libtest: Libtest,
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number of seconds, at least 1"),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+    }
 }
 
 impl RunArgs {
@@ -333,7 +347,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             if let Some(reason) = target.lacks(args.mechanism) {
                 return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
             }
-            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold())
+            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold(), args.timeout)
         }
         TargetName::Fuse => {
             let violation = violation(args.violation.as_deref())?;
@@ -341,14 +355,14 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
-            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?)
+            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?, args.timeout)
         }
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
-            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest)?;
+            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest, args.timeout)?;
             drop(sandbox);
             results
         }
@@ -435,12 +449,13 @@ fn host_run(
     fs: FsKind,
     mechanism: Mechanism,
     libtest: &Libtest,
+    timeout: Duration,
 ) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
-    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
+    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations, timeout))
 }
 
 fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results, Duration), Stop> {
@@ -449,22 +464,34 @@ fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results
     let fs = directory.fs().to_owned();
     let target: Arc<dyn Target> = Arc::new(directory);
     let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
-    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?))
+    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?, args.timeout))
 }
 
 fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
     Expectations::of(names, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
 }
 
+/// Said once, however many runs there are.
+static UNREADABLE: Once = Once::new();
+
 fn one_run(
     target: &Arc<dyn Target>,
     subject: &Subject,
     arguments: &Arguments,
     expectations: &Expectations,
+    timeout: Duration,
 ) -> (Results, Duration) {
     let begin = Instant::now();
+    let log = target.devices().and_then(|devices| match KernelLog::open(devices) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            UNREADABLE.call_once(|| eprintln!("iomap-conformance: the kernel log is not watched: /dev/kmsg: {error}"));
+            None
+        }
+    });
+    let guard = Arc::new(Guard::new(timeout, log));
     let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()));
-    let results = run::run(target, subject, arguments, expectations, &progress);
+    let results = run::run(target, subject, arguments, expectations, &guard, &progress);
     if io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
@@ -513,7 +540,7 @@ fn run_everything() -> Result<Vec<Results>, Stop> {
         Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
     let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
     let pairs = mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)));
-    pairs.map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
+    pairs.map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest, guard::TIMEOUT)?.0)).collect()
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {

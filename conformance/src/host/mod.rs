@@ -130,6 +130,12 @@ impl Target for Host {
             Err(trouble) => Some(format!("{trouble:?}")),
         }
     }
+
+    fn devices(&self) -> Option<Vec<String>> {
+        let alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let roots = [self.main.root(), alone.root()];
+        Some(roots.into_iter().filter_map(guardian::device_of).collect())
+    }
 }
 
 /// Why a kernel does not have a mechanism on some file system, or nothing.

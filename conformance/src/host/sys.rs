@@ -102,6 +102,7 @@ mod ioctls {
     nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
     nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
+    nix::ioctl_readwrite_bad!(thaw, 0xc004_5878_u32 as i64, libc::c_int);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -115,6 +116,13 @@ pub(super) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(),
     flags = (flags as u32 | set).cast_signed() & !clear.cast_signed();
     // SAFETY: the kernel reads an int.
     unsafe { ioctls::set_flags(fd, &flags) }.map(|_| ())
+}
+
+/// FITHAW.
+pub(super) fn thaw(root: &File) -> Result<(), Errno> {
+    let mut nothing = 0;
+    // SAFETY: the kernel looks at no argument, whatever the number of the call says.
+    unsafe { ioctls::thaw(root.as_raw_fd(), &mut nothing) }.map(|_| ())
 }
 
 /// `struct fsxattr` of <linux/fs.h>.

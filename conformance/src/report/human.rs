@@ -26,6 +26,10 @@ pub fn write(results: &Results) -> String {
     for clause in results.clauses.iter().filter(|clause| clause.is_surprise() || clause.verdict == Verdict::Error) {
         explain(&mut out, clause);
     }
+    for line in &results.kernel_log {
+        let _ = writeln!(out, "the kernel log has:\n{}", wrap(&line.text, 4));
+        let _ = writeln!(out, "{}\n", wrap(&format!("while this ran: {}", line.during.join(" ")), 2));
+    }
     let counts: Vec<String> = Verdict::MARKS
         .iter()
         .filter(|(verdict, _)| results.count(*verdict) > 0)
@@ -38,6 +42,7 @@ pub fn write(results: &Results) -> String {
     let as_expected = match (surprises, results.exit_code()) {
         (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
         (0, 0) => "as expected of this mechanism".into(),
+        (0, _) if !results.kernel_log.is_empty() => "the kernel is in trouble".into(),
         (0, _) => "some cases could not do their work".into(),
         (count, _) => format!("{count} not as expected"),
     };
