@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
 .PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check matrix \
-	mutants pages pjdfstest timings
+	mutants pages pjdfstest sigkill timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -75,6 +75,10 @@ fstests-check:
 install-kselftest:
 	cargo build --release --locked
 	conformance/ci/kselftest/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
+
+# SIGKILL at 200 random moments of runs with swap files, with the immutable attribute, and in a directory. Needs root.
+sigkill:
+	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- --exact sigkill
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

@@ -115,6 +115,10 @@ impl Target for Fuse {
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
         Reference::new(None).lacks(mechanism)
     }
+
+    fn devices(&self) -> Option<Vec<String>> {
+        Some(Vec::new())
+    }
 }
 
 /// One mount, and the file system behind it.

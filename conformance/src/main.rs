@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
+use iomap_conformance::guard::{self, Guard, KernelLog};
 use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
@@ -12,7 +13,7 @@ use iomap_conformance::run::{self, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
-use iomap_conformance::{audit, cases, compare, matrix};
+use iomap_conformance::{audit, cases, compare, matrix, reproduce};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::fs::File;
@@ -20,7 +21,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -123,9 +124,21 @@ struct RunArgs {
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write programs that do again what a violated case did
+    ///
+    /// CASE.c for each, and CASE.xfs_io.sh where xfs_io(8) can say it. Both
+    /// take a directory.
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
+    reproducers: Option<PathBuf>,
     /// Break the reference in one way (`audit` lists them), to see a failure
     #[arg(long, value_name = "ID")]
     violation: Option<String>,
+    /// How long a case may take, in seconds
+    ///
+    /// One that does not end is an error, with where it waits in the kernel,
+    /// and the others go on without it.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, verbatim_doc_comment)]
+    timeout: Duration,
     /// Report the time of each family on standard error
     #[arg(long)]
     timings: bool,
@@ -144,6 +157,13 @@ struct RunArgs {
     kcidb: Kcidb,
     #[command(flatten)]
     libtest: Libtest,
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number of seconds, at least 1"),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+    }
 }
 
 impl RunArgs {
@@ -318,6 +338,8 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
+    let reproducers =
+        args.reproducers.as_deref().map(reproduce::Directory::open).transpose().map_err(|e| Stop(ENVIRONMENT, e))?;
     let names = expectation_names(args);
     let mut update = args.update_expectations.then(|| open_expectations(args, &names)).transpose()?;
     let begin = Instant::now();
@@ -328,7 +350,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             if let Some(reason) = target.lacks(args.mechanism) {
                 return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
             }
-            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold())
+            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold(), args.timeout)
         }
         TargetName::Fuse => {
             let violation = violation(args.violation.as_deref())?;
@@ -336,14 +358,14 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
-            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?)
+            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?, args.timeout)
         }
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
-            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest)?;
+            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest, args.timeout)?;
             drop(sandbox);
             results
         }
@@ -358,6 +380,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     output.write(&report::write(&results, args.format, &submitter))?;
+    if let Some(directory) = &reproducers {
+        eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e))?);
+    }
     Ok(results.exit_code())
 }
 
@@ -427,12 +452,13 @@ fn host_run(
     fs: FsKind,
     mechanism: Mechanism,
     libtest: &Libtest,
+    timeout: Duration,
 ) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
-    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations))
+    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations, timeout))
 }
 
 fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results, Duration), Stop> {
@@ -441,22 +467,34 @@ fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results
     let fs = directory.fs().to_owned();
     let target: Arc<dyn Target> = Arc::new(directory);
     let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
-    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?))
+    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?, args.timeout))
 }
 
 fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
     Expectations::of(names, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
 }
 
+/// Said once, however many runs there are.
+static UNREADABLE: Once = Once::new();
+
 fn one_run(
     target: &Arc<dyn Target>,
     subject: &Subject,
     arguments: &Arguments,
     expectations: &Expectations,
+    timeout: Duration,
 ) -> (Results, Duration) {
     let begin = Instant::now();
+    let log = target.devices().and_then(|devices| match KernelLog::open(devices) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            UNREADABLE.call_once(|| eprintln!("iomap-conformance: the kernel log is not watched: /dev/kmsg: {error}"));
+            None
+        }
+    });
+    let guard = Arc::new(Guard::new(timeout, log));
     let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()));
-    let results = run::run(target, subject, arguments, expectations, &progress);
+    let results = run::run(target, subject, arguments, expectations, &guard, &progress);
     if io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
@@ -513,7 +551,7 @@ fn run_everything() -> Result<Vec<Results>, Stop> {
     let sandbox = sandbox(&FsKind::ALL)?;
     let libtest =
         Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
-    pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest)?.0)).collect()
+    pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest, guard::TIMEOUT)?.0)).collect()
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {

@@ -45,10 +45,22 @@ pub struct Results {
     /// Why nothing was tested, if the target lacks the mechanism.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
+    /// What the kernel wrote into its log that no kernel should have to write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_log: Vec<LogLine>,
     /// Every clause, in the order of the pages.
     pub clauses: Vec<ClauseResult>,
     /// How many clauses have each verdict.
     pub totals: BTreeMap<Verdict, usize>,
+}
+
+/// A line of the kernel log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// The line.
+    pub text: String,
+    /// The cases that ran at about that time.
+    pub during: Vec<String>,
 }
 
 /// Which specification the cases were compiled with.
@@ -196,11 +208,13 @@ impl Results {
         self.totals.get(&verdict).copied().unwrap_or(0)
     }
 
-    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work.
+    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work, or the kernel is in
+    /// trouble: then nobody knows what the verdicts are worth.
     pub fn exit_code(&self) -> u8 {
         match () {
             () if self.clauses.iter().any(ClauseResult::is_surprise) => 1,
             () if self.clauses.iter().any(|clause| clause.verdict == Verdict::Error) => 3,
+            () if !self.kernel_log.is_empty() => 3,
             () => 0,
         }
     }

@@ -3,11 +3,12 @@
 use crate::cases::{self, Case};
 use crate::context::Context;
 use crate::expectations::Expectations;
+use crate::guard::Guard;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
 use crate::target::Target;
 use crate::trace::{Step, Trace};
-use crate::verdict::{Trouble, Verdict, judge};
+use crate::verdict::{Seen, Trouble, Verdict, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
@@ -30,23 +31,40 @@ pub struct Subject<'a> {
 /// Told about each case as it ends.
 pub type Progress = Arc<dyn Fn(&CaseResult) + Send + Sync>;
 
-/// Runs one case.
+/// Runs one case, for as long as it takes.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
-    let start = Instant::now();
-    let trace = Trace::default();
+    let (start, trace) = (Instant::now(), Trace::default());
+    result(case, start, &observe(target, mechanism, case, &trace), &trace)
+}
+
+fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> Seen {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let system = target.system(case)?;
         let context = Context::new(&*system, mechanism, trace.clone());
         (case.run)(&context)
     }));
-    let seen = outcome.unwrap_or_else(|_| Err(Trouble::Setup("the case panicked".into())));
-    let (verdict, detail) = judge(case.clause, &seen);
+    outcome.unwrap_or_else(|_| Err(Trouble::Setup("the case panicked".into())))
+}
+
+fn result(case: &Case, start: Instant, seen: &Seen, trace: &Trace) -> CaseResult {
+    let (verdict, detail) = judge(case.clause, seen);
     let duration_ms = start.elapsed().as_secs_f64() * 1000.0;
     let steps = match verdict {
         Verdict::Violated | Verdict::Error => trace.steps(),
         _ => Default::default(),
     };
     CaseResult { name: case.full_name(), verdict, duration_ms, detail, trace: lines(&steps.0, steps.1), steps: steps.0 }
+}
+
+/// Runs one case, and goes on without it if it does not end.
+fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, case: &'static Case, guard: &Guard) -> CaseResult {
+    let (start, trace) = (Instant::now(), Trace::default());
+    let work = {
+        let (target, trace) = (target.clone(), trace.clone());
+        move || observe(&*target, mechanism, case, &trace)
+    };
+    let seen = guard.watch(case, work).unwrap_or_else(|why| Err(Trouble::Setup(why)));
+    result(case, start, &seen, &trace)
 }
 
 /// A line for each step.
@@ -60,13 +78,15 @@ pub fn trials(
     target: &Arc<dyn Target>,
     mechanism: Mechanism,
     prefix: &str,
+    guard: &Arc<Guard>,
     results: Option<&Sender<(&'static Case, CaseResult)>>,
     progress: Option<&Progress>,
 ) -> Vec<Trial> {
     let trial = |case: &'static Case| {
-        let (target, results, progress) = (target.clone(), results.cloned(), progress.cloned());
+        let (target, guard) = (target.clone(), guard.clone());
+        let (results, progress) = (results.cloned(), progress.cloned());
         Trial::ignorable_test(format!("{prefix}{}", case.full_name()), move || {
-            let result = run_case(&*target, mechanism, case);
+            let result = run_guarded(&target, mechanism, case, &guard);
             if let Some(progress) = progress {
                 progress(&result);
             }
@@ -100,6 +120,7 @@ pub fn run(
     subject: &Subject<'_>,
     arguments: &Arguments,
     expectations: &Expectations,
+    guard: &Arc<Guard>,
     progress: &Progress,
 ) -> Results {
     let started = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -107,14 +128,15 @@ pub fn run(
     let mut found: Vec<(&Case, CaseResult)> = Vec::new();
     if not_offered.is_none() {
         let (sender, receiver) = channel();
-        let trials = trials(target, subject.mechanism, "", Some(&sender), Some(progress));
+        let trials = trials(target, subject.mechanism, "", guard, Some(&sender), Some(progress));
         let quiet = Arguments { logfile: Some("/dev/null".into()), ..arguments.clone() };
         // Its conclusion counts passes and failures; the results have the verdicts.
         let _ = libtest_mimic::run(&quiet, trials);
         drop(sender);
         found = receiver.into_iter().collect();
     }
-    assemble(subject, started, not_offered, &found, expectations)
+    let results = assemble(subject, started, not_offered, &found, expectations);
+    Results { kernel_log: guard.alarms(), ..results }
 }
 
 fn assemble(
@@ -165,6 +187,7 @@ fn assemble(
         kernel: Kernel { release: crate::kernel_release() },
         started: Some(started),
         not_offered,
+        kernel_log: Vec::new(),
         clauses,
         totals,
     }

@@ -15,6 +15,11 @@ pub trait Target: Send + Sync {
 
     /// Why no case can run, if the target does not have the mechanism at all.
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
+
+    /// The block devices below it, as the kernel log names them. `None` where nothing of the kernel is tested.
+    fn devices(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// The in-process reference: each case has a file system of its own.

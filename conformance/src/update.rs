@@ -149,6 +149,7 @@ mod tests {
             kernel: Kernel { release: "6.18.44-fc".into() },
             started: None,
             not_offered: None,
+            kernel_log: Vec::new(),
             clauses: verdicts.iter().map(clause).collect(),
             totals: Default::default(),
         }

@@ -2,15 +2,23 @@
 //!
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
+use iomap_conformance::cases::Case;
+use iomap_conformance::context::System;
+use iomap_conformance::expectations::Expectations;
+use iomap_conformance::guard::Guard;
+use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, guardian};
 use iomap_conformance::mechanism::Mechanism;
-use iomap_conformance::results::Results;
-use iomap_conformance::verdict::Verdict;
+use iomap_conformance::results::{CaseResult, Results};
+use iomap_conformance::run::{Progress, Subject, run};
+use iomap_conformance::target::Target;
+use iomap_conformance::verdict::{Trouble, Verdict};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
@@ -18,6 +26,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 type Outcome = Result<Completion, Failed>;
 
 fn main() {
+    // A guardian is the program itself, which is this one where a test makes the target.
+    if let [_, command, stage, ..] = std::env::args().collect::<Vec<_>>().as_slice()
+        && command == guardian::COMMAND
+    {
+        return guardian::run(Path::new(stage), true);
+    }
     let mut arguments = Arguments::from_args();
     // Each test looks at the loop devices and swap areas of the whole machine.
     arguments.test_threads = Some(1);
@@ -36,8 +50,16 @@ fn main() {
         }
     }
     trials.push(privileged("dir::kill".into(), killed_in_a_directory));
+    for (fs, mechanism) in [(FsKind::Xfs, "immutable-attr"), (FsKind::Ext4, "swapfile")] {
+        trials.push(privileged(format!("{}::reproducers", fs.name()), move || reproducers(fs, mechanism)));
+    }
+    trials.push(privileged("guard::timeout".into(), abandoned));
+    trials.push(privileged("guard::kernel_log".into(), kernel_log));
     trials.push(privileged("matrix".into(), matrix));
     trials.push(privileged("interrupt".into(), interrupted));
+    if let Some(times) = std::env::var("IOMAP_SIGKILLS").ok().and_then(|times| times.parse().ok()) {
+        trials.push(privileged("sigkill".into(), move || killed_often(times)));
+    }
     trials.push(privileged("without_root".into(), without_root));
     trials.push(privileged("without_mkfs".into(), without_mkfs));
     libtest_mimic::run(&arguments, trials).exit();
@@ -92,14 +114,48 @@ fn start(fs: FsKind) -> Result<Child, Failed> {
 /// SIGKILL at moments spread over a run.
 fn killed(fs: FsKind) -> Outcome {
     for moment in 0..12 {
-        let mut suite = start(fs)?;
-        // Not a wait for something: the moment is what is tested.
-        std::thread::sleep(Duration::from_millis(20 + 35 * moment));
-        suite.kill()?;
-        suite.wait()?;
-        nothing_left()
-            .map_err(|failed| format!("killed after step {moment}: {}", failed.message().unwrap_or_default()))?;
+        kill_at(start(fs)?, Duration::from_millis(20 + 35 * moment))?;
     }
+    Ok(Completion::Completed)
+}
+
+fn kill_at(mut suite: Child, moment: Duration) -> Result<(), Failed> {
+    // Not a wait for something: the moment is what is tested.
+    std::thread::sleep(moment);
+    suite.kill()?;
+    suite.wait()?;
+    nothing_left().map_err(|failed| format!("killed after {moment:?}: {}", failed.message().unwrap_or_default()).into())
+}
+
+/// SIGKILL at so many random moments of three kinds of runs: `make sigkill`.
+fn killed_often(times: usize) -> Outcome {
+    let place = Mounted::new(FsKind::Xfs)?;
+    let directory = place.path().display().to_string();
+    let kinds: [[&str; 4]; 3] = [
+        ["--target", "host", "--mechanism", "swapfile"],
+        ["--target", "host", "--mechanism", "immutable-attr"],
+        ["--dir", &directory, "--mechanism", "swapfile"],
+    ];
+    let mut random = fastrand::Rng::with_seed(1);
+    for arguments in kinds {
+        let spawn = || Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let begin = Instant::now();
+        require(spawn()?.wait()?.success(), "a whole run fails")?;
+        let whole = begin.elapsed();
+        let (mut directories, mut ended) = (0, 0);
+        for _ in 0..times {
+            let mut suite = spawn()?;
+            // Not a wait for something: the moment is what is tested.
+            std::thread::sleep(whole.mul_f64(random.f64()));
+            ended += usize::from(suite.try_wait()?.is_some());
+            kill_at(suite, Duration::ZERO)?;
+            directories += place.entries().len();
+            require(place.entries().len() <= 1, format!("left behind: {:?}", place.entries()))?;
+        }
+        eprintln!("{arguments:?}: {times} times within {whole:?}, {ended} of them too late, {directories} directories");
+    }
+    require(Command::new(PROGRAM).args(["--dir", &directory]).status()?.success(), "the next run fails")?;
+    require(place.entries().is_empty(), format!("left behind: {:?}", place.entries()))?;
     Ok(Completion::Completed)
 }
 
@@ -223,6 +279,138 @@ fn killed_in_a_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
+/// Each program makes the calls of its case, and sees again what the case saw; each script is understood by xfs_io.
+fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
+    let (place, programs) = (Mounted::new(fs)?, tempfile::tempdir()?);
+    let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", mechanism, "--format", "json"];
+    let output = Command::new(PROGRAM).args(arguments).arg("--reproducers").arg(programs.path()).output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let cases: Vec<_> = results.clauses.iter().flat_map(|clause| &clause.cases).collect();
+    let (mut tried, mut scripts) = (0, 0);
+    for entry in std::fs::read_dir(programs.path())?.flatten() {
+        let (path, file) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let script = file.ends_with(".xfs_io.sh");
+        let name = file.split('.').next().unwrap_or_default().replacen('-', "::", 1);
+        let trace = cases.iter().find(|case| case.name == name).map(|case| &case.trace);
+        let trace = trace.ok_or_else(|| format!("{file}: no such case"))?;
+        if script {
+            let at = place.path().join(&file);
+            std::fs::create_dir(&at)?;
+            let output = Command::new("sh").arg(&path).arg(&at).output()?;
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+            require(!said.contains("command") && !said.contains("usage"), format!("{file}: {said}"))?;
+            scripts += 1;
+            continue;
+        }
+        let binary = path.with_extension("");
+        let compiler =
+            Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).args([&binary, &path]).output()?;
+        require(compiler.status.success(), format!("{file}: {compiler:?}"))?;
+        let ran = Command::new(&binary).arg(place.path()).output()?;
+        let said = String::from_utf8_lossy(&ran.stdout);
+        require(ran.status.code() == Some(0), format!("{file}: {said}"))?;
+        // One line for the directory, one for each call, one for the end.
+        let calls: Vec<&str> = said.lines().skip(1).filter_map(|line| line.rsplit_once(" = ")).map(|it| it.0).collect();
+        let made: Vec<String> = trace.iter().map(|line| line.replacen("unprivileged: ", "", 1)).collect();
+        let same = made.len() == calls.len() && made.iter().zip(&calls).all(|(made, call)| made.starts_with(call));
+        require(same, format!("{file}: {calls:#?} is not {made:#?}"))?;
+        tried += 1;
+    }
+    require(tried > 20 && (mechanism == "swapfile" || scripts > 20), format!("{tried} programs, {scripts} scripts"))?;
+    // The files that the scripts made immutable.
+    Command::new("chattr").args(["-f", "-R", "-i"]).arg(place.path()).status()?;
+    if mechanism == "immutable-attr" {
+        let cut = place.path().join("truncate-shrink.xfs_io.sh/file").metadata()?.len();
+        require(cut == 1, format!("the script cut the file to {cut} bytes"))?;
+    }
+    require(guardian::active_below(&place.path()).is_empty(), "a swap file is active")?;
+    Ok(Completion::Completed)
+}
+
+/// A target whose file system is frozen while one case runs: whoever writes there waits.
+struct Freezing {
+    inner: Directory,
+    root: std::path::PathBuf,
+}
+
+impl Target for Freezing {
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        let fsfreeze = |option| Command::new("fsfreeze").arg(option).arg(&self.root).stderr(Stdio::null()).status();
+        let failed = |error| Trouble::Setup(format!("fsfreeze: {error}"));
+        if case.name != "shrink" {
+            fsfreeze("-u").map_err(failed)?;
+            return self.inner.system(case);
+        }
+        let system = self.inner.system(case)?;
+        fsfreeze("-f").map_err(failed)?;
+        Ok(system)
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        self.inner.lacks(mechanism)
+    }
+}
+
+/// A case that the kernel holds is an error that says where it waits, and the others have their verdicts.
+fn abandoned() -> Outcome {
+    let place = Mounted::new(FsKind::Xfs)?;
+    let fresh = Fresh::new(&place.path())?;
+    let inner = Directory::new(&fresh, Mechanism::ImmutableAttr)?;
+    let target: Arc<dyn Target> = Arc::new(Freezing { inner, root: place.path() });
+    let weak = Arc::downgrade(&target);
+    let subject = Subject { target: "dir", mechanism: Mechanism::ImmutableAttr, fs: "xfs" };
+    let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
+    let arguments = Arguments { test_threads: Some(1), filter: Some("truncate::".into()), ..Arguments::default() };
+    let quiet: Progress = Arc::new(|_: &CaseResult| ());
+    let results = run(&target, &subject, &arguments, &Expectations::all_hold(), &guard, &quiet);
+    // What was abandoned ends now, and lets the file system go.
+    drop(target);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while weak.strong_count() > 0 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    drop(fresh);
+    require(place.entries().is_empty(), format!("left behind: {:?}", place.entries()))?;
+    let cases: Vec<_> = results.clauses.iter().flat_map(|clause| &clause.cases).collect();
+    let stuck = cases.iter().find(|case| case.name == "truncate::shrink").ok_or("the case did not run")?;
+    let detail = stuck.detail.clone().unwrap_or_default();
+    require(stuck.verdict == Verdict::Error, format!("{stuck:?}"))?;
+    for part in ["abandoned after 2 s", "state D (disk sleep)", "percpu_rwsem_wait", "do_sys_openat2"] {
+        require(detail.contains(part), format!("no {part}: {detail}"))?;
+    }
+    require(stuck.trace.last().is_some_and(|line| line.ends_with(" does not return")), format!("{:?}", stuck.trace))?;
+    let others = cases.iter().filter(|case| case.verdict != Verdict::Error).count();
+    require(others > 5 && others == cases.len() - 1, format!("{others} of {} ran", cases.len()))?;
+    require(results.exit_code() != 0, "it counts as passed")?;
+    Ok(Completion::Completed)
+}
+
+/// What the kernel says of our device while a case runs is in the results, and of another device it is not.
+fn kernel_log() -> Outcome {
+    let place = Mounted::new(FsKind::Ext4)?;
+    let source = Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(place.path()).output()?;
+    let device = String::from_utf8_lossy(&source.stdout).trim().trim_start_matches("/dev/").to_owned();
+    let ours = format!("EXT4-fs error (device {device}): said by a test");
+    for (line, red) in [(ours.clone(), true), (ours.replace(&device, "nowhere"), false)] {
+        let mut suite = Command::new(PROGRAM);
+        suite.arg("--dir").arg(place.path()).args(["--mechanism", "swapfile", "--format", "json"]);
+        let suite = suite.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while guardian::active_below(&place.path()).is_empty() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        std::fs::write("/dev/kmsg", &line)?;
+        let output = suite.wait_with_output()?;
+        let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+        let said: Vec<_> = results.kernel_log.iter().map(|it| (it.text.clone(), it.during.is_empty())).collect();
+        let expected = if red { vec![(line, false)] } else { Vec::new() };
+        require(said == expected, format!("{:?}", results.kernel_log))?;
+        require(output.status.code() == Some(if red { 3 } else { 0 }), format!("{:?}", output.status))?;
+    }
+    Ok(Completion::Completed)
+}
+
 fn guardians_of(suite: u32) -> Result<Vec<i32>, Failed> {
     let children = std::fs::read_to_string(format!("/proc/{suite}/task/{suite}/children"))?;
     Ok(children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
@@ -253,11 +441,15 @@ fn swap_files() -> Vec<String> {
     table.lines().skip(1).filter(|line| line.contains("ready-") || line.contains("case-")).map(str::to_owned).collect()
 }
 
-/// Loop devices over files without a name: nobody else's.
+/// Loop devices over files that never had a name: nobody else's.
 fn loop_devices() -> Vec<String> {
     let Ok(devices) = std::fs::read_dir("/sys/block") else { return Vec::new() };
     let backing = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("loop/backing_file")).ok();
-    devices.flatten().filter_map(backing).filter(|file| file.trim_end().ends_with("(deleted)")).collect()
+    devices
+        .flatten()
+        .filter_map(backing)
+        .filter(|file| file.contains("/#") && file.trim_end().ends_with("(deleted)"))
+        .collect()
 }
 
 fn processes() -> Vec<String> {
@@ -270,6 +462,7 @@ fn processes() -> Vec<String> {
     entries.flatten().filter_map(command).filter(ours).map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
 }
 
+/// What an ordinary user gets, and is told.
 fn without_root() -> Outcome {
     use std::os::unix::process::CommandExt;
     // The program may lie where only root can go.
@@ -277,10 +470,34 @@ fn without_root() -> Outcome {
     let copy = directory.path().join("iomap-conformance");
     std::fs::copy(PROGRAM, &copy)?;
     Command::new("chmod").arg("755").arg(directory.path()).status()?;
-    let output = Command::new(&copy).args(["--target", "host"]).uid(65534).gid(65534).output()?;
-    let message = "iomap-conformance: target host needs root: it makes, mounts and swaps to file systems of its own\n";
-    require(output.stderr == message.as_bytes() && output.stdout.is_empty(), format!("{output:?}"))?;
-    require(output.status.code() == Some(3), format!("{output:?}"))?;
+    let suite = |arguments: &[&str]| {
+        let output = Command::new(&copy).args(arguments).uid(65534).gid(65534).current_dir("/").output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        std::io::Result::Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+    };
+    let host = "iomap-conformance: target host needs root: it makes, mounts and swaps to file systems of its own";
+    let swap = "iomap-conformance: mechanism swapfile needs root: swapon(2)";
+    let attribute = "iomap-conformance: mechanism immutable-attr needs root: FS_IOC_SETFLAGS with FS_IMMUTABLE_FL";
+    let unmade = "iomap-conformance: /proc: a directory cannot be made in it: ";
+    for (arguments, message) in [
+        (["--target", "host"].as_slice(), host),
+        (&["--target", "dir=/tmp", "--mechanism", "swapfile"], swap),
+        (&["--dir", "/tmp", "--mechanism", "immutable-attr"], attribute),
+        (&["--dir", "/proc"], unmade),
+    ] {
+        let (code, out, error) = suite(arguments)?;
+        require(error.starts_with(message) && error.lines().count() == 1, format!("{arguments:?}: {error}"))?;
+        require(code == Some(3) && out.is_empty(), format!("{arguments:?}: {code:?} {out}"))?;
+    }
+    let (code, out, error) = suite(&["--target", "dir=/tmp"])?;
+    let last = out.lines().last().unwrap_or_default();
+    let lacking = "not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP";
+    require(code == Some(0) && last == lacking, format!("{code:?} {out} {error}"))?;
+    // Whether ordinary users may read it is for the administrator to say.
+    let unwatched = "iomap-conformance: the kernel log is not watched: /dev/kmsg: ";
+    require(error.is_empty() || error.starts_with(unwatched) && error.lines().count() == 1, error)?;
+    let (code, out, _) = suite(&[])?;
+    require(code == Some(0) && out.ends_with("conforms"), format!("{code:?} {out}"))?;
     Ok(Completion::Completed)
 }
 

@@ -130,7 +130,7 @@ impl Directory {
         if let Some(call) = takes_root.filter(|_| ordinary) {
             return Err(format!("mechanism {} needs root: {call}", mechanism.name()));
         }
-        let fs = guardian::fs_of(&fresh.path).ok_or("the file system of the directory is unknown")?;
+        let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
         Ok(Self { path: fresh.path.clone(), fs, kind, ordinary, cases: AtomicUsize::new(0) })
     }
@@ -162,6 +162,10 @@ impl Target for Directory {
             Ok(system) => lacks(&system, mechanism),
             Err(trouble) => Some(format!("{trouble:?}")),
         }
+    }
+
+    fn devices(&self) -> Option<Vec<String>> {
+        Some(guardian::device_of(&self.path).into_iter().collect())
     }
 }
 

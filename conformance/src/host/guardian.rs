@@ -67,11 +67,13 @@ pub fn run(stage: &Path, remove: bool) {
     // Only the end of the stream matters; an error is an end as well.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     if remove {
-        remove_when_free(stage);
-    } else {
-        thaw_below(stage);
-        deactivate_all(stage);
+        return remove_when_free(stage);
     }
+    // A frozen file system holds whoever writes to it, and would never be unmounted.
+    for (at, ..) in mounts().iter().filter(|(at, ..)| at.starts_with(stage)) {
+        let _ = std::fs::File::open(at).map(|root| operations::thaw(root.as_fd()));
+    }
+    deactivate_all(stage);
 }
 
 /// Deactivates every swap file below a directory, and again if that did not work.
@@ -89,15 +91,6 @@ pub(super) fn deactivate_below(directory: &Path) {
     active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
-/// Thaws the file systems that are mounted right below a directory. Where nothing is frozen this does nothing.
-fn thaw_below(stage: &Path) {
-    for entry in std::fs::read_dir(stage).into_iter().flatten().flatten() {
-        if let Ok(root) = std::fs::File::open(entry.path()) {
-            let _ = operations::thaw(root.as_fd());
-        }
-    }
-}
-
 /// swapoff(2) opens the file for writing, which the attributes forbid.
 fn deactivate(path: &Path) {
     if let Ok(file) = std::fs::File::open(path) {
@@ -113,16 +106,27 @@ pub fn active_below(stage: &Path) -> Vec<PathBuf> {
     names.map(unescape).filter(|path| path.starts_with(stage)).collect()
 }
 
-/// The file system that a path is on, as mount(8) calls it. The path has no symbolic links.
-pub(super) fn fs_of(path: &Path) -> Option<String> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mounts = table.lines().filter_map(|line| {
-        let (mount, fs) = line.split_once(" - ")?;
-        let at = unescape(mount.split(' ').nth(4)?);
-        path.starts_with(&at).then(|| (at.as_os_str().len(), fs.split(' ').next().unwrap_or_default().to_owned()))
-    });
+/// The file system that a path is on, as mount(8) calls it, and its source. The path has no symbolic links.
+pub(super) fn mount_of(path: &Path) -> Option<(String, PathBuf)> {
+    let mounts = mounts().into_iter().filter(|(at, ..)| path.starts_with(at));
     // Of mounts on one directory the last is on top.
-    mounts.max_by_key(|(len, _)| *len).map(|(_, fs)| fs)
+    mounts.max_by_key(|(at, ..)| at.as_os_str().len()).map(|(_, fs, source)| (fs, source))
+}
+
+/// The mounts of this namespace: where, which file system, and its source.
+fn mounts() -> Vec<(PathBuf, String, PathBuf)> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mount = |line: &str| {
+        let (mount, fs) = line.split_once(" - ")?;
+        let mut fs = fs.split(' ');
+        Some((unescape(mount.split(' ').nth(4)?), fs.next()?.to_owned(), unescape(fs.next()?)))
+    };
+    table.lines().filter_map(mount).collect()
+}
+
+/// The device that the kernel log names when it speaks of the file system that a path is on.
+pub(super) fn device_of(path: &Path) -> Option<String> {
+    mount_of(path)?.1.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 /// Blanks and backslashes are three octal digits in /proc/swaps and /proc/self/mountinfo.

@@ -138,6 +138,11 @@ impl Target for Host {
             Err(trouble) => Some(format!("{trouble:?}")),
         }
     }
+
+    fn devices(&self) -> Option<Vec<String>> {
+        let roots = [self.main.root(), self.alone.root()];
+        Some(roots.into_iter().filter_map(guardian::device_of).collect())
+    }
 }
 
 /// Why a kernel does not have a mechanism on some file system, or nothing.

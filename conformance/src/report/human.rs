@@ -1,5 +1,6 @@
 //! The summary for people, in 80 columns.
 
+use crate::reproduce;
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::trace::Step;
 use crate::verdict::Verdict;
@@ -25,6 +26,10 @@ pub fn write(results: &Results) -> String {
     for clause in results.clauses.iter().filter(|clause| clause.is_surprise() || clause.verdict == Verdict::Error) {
         explain(&mut out, clause);
     }
+    for line in &results.kernel_log {
+        let _ = writeln!(out, "the kernel log has:\n{}", wrap(&line.text, 4));
+        let _ = writeln!(out, "{}\n", wrap(&format!("while this ran: {}", line.during.join(" ")), 2));
+    }
     let counts: Vec<String> = Verdict::MARKS
         .iter()
         .filter(|(verdict, _)| results.count(*verdict) > 0)
@@ -37,6 +42,7 @@ pub fn write(results: &Results) -> String {
     let as_expected = match (surprises, results.exit_code()) {
         (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
         (0, 0) => "as expected of this mechanism".into(),
+        (0, _) if !results.kernel_log.is_empty() => "the kernel is in trouble".into(),
         (0, _) => "some cases could not do their work".into(),
         (count, _) => format!("{count} not as expected"),
     };
@@ -98,6 +104,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
             let _ = writeln!(out, "{}", wrap(line, 4));
         }
         calls(out, case);
+        reproducer(out, clause.id, case);
     }
     out.push('\n');
 }
@@ -112,6 +119,20 @@ fn calls(out: &mut String, case: &CaseResult) {
         let line = wrap(&step.to_string(), 8);
         let _ = writeln!(out, "      {}", line.trim_start());
     }
+}
+
+/// Which programs do it again.
+fn reproducer(out: &mut String, clause: &str, case: &CaseResult) {
+    if case.steps.is_empty() {
+        return;
+    }
+    let made = reproduce::reproducer(clause, case);
+    let line = match (&made.c, made.xfs_io.is_some()) {
+        (Ok(_), true) => format!("--reproducers DIR writes {0}.c and {0}.xfs_io.sh", made.name),
+        (Ok(_), false) => format!("--reproducers DIR writes {}.c", made.name),
+        (Err(why), _) => format!("no program can do it again: {why}"),
+    };
+    let _ = writeln!(out, "{}", wrap(&line, 4));
 }
 
 /// Lines of at most 80 columns, all of them set in.
