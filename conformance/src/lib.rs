@@ -11,6 +11,7 @@ pub mod context;
 pub mod expectations;
 pub mod fuse;
 pub mod host;
+pub mod lab;
 pub mod matrix;
 pub mod mechanism;
 pub mod picture;

@@ -30,7 +30,7 @@ pub struct Results {
     pub schema: u32,
     /// Which specification.
     pub spec: Spec,
-    /// `reference` or `host`.
+    /// `reference`, `fuse`, `host` or `lab`.
     pub target: String,
     /// `seal`, `swapfile` or `immutable-attr`.
     pub mechanism: String,
@@ -59,11 +59,21 @@ pub struct Spec {
     pub digest: String,
 }
 
+impl Spec {
+    /// The one that this program was built with.
+    pub fn own() -> Self {
+        Self { version: iomap_clauses::SPEC_VERSION.into(), digest: iomap_clauses::SPEC_DIGEST.into() }
+    }
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
     /// As `uname -r` prints it.
     pub release: String,
+    /// Lines of its log in which it complains about itself, such as warnings. Only a lab can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<String>,
 }
 
 /// What was found out about one clause.
@@ -147,14 +157,15 @@ impl Results {
         format!("{}/{}", self.fs, self.mechanism)
     }
 
-    /// Reads a results document, or a list of them as `matrix` writes it.
+    /// Reads a results document, a list of them as `matrix` writes it, or the document of `lab`, which has such a list.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
-        if !text.trim_start().starts_with('[') {
-            return Ok(vec![Self::parse(text)?]);
+        let document: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| format!("not a results document: {e}"))?;
+        let list = if document.is_array() { Some(&document) } else { document.get("runs") };
+        match list.map(|list| list.as_array().ok_or("not a list of results documents")) {
+            Some(list) => list?.iter().map(|one| Self::parse(&one.to_string())).collect(),
+            None => Ok(vec![Self::parse(text)?]),
         }
-        let list: Vec<serde_json::Value> =
-            serde_json::from_str(text).map_err(|e| format!("not a list of results documents: {e}"))?;
-        list.iter().map(|one| Self::parse(&one.to_string())).collect()
     }
 
     /// Reads a results document. The error says what is wrong with it.
@@ -189,10 +200,12 @@ impl Results {
         self.totals.get(&verdict).copied().unwrap_or(0)
     }
 
-    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work.
+    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly or the kernel complained about itself, 3 a case could
+    /// not do its work.
     pub fn exit_code(&self) -> u8 {
         match () {
             () if self.clauses.iter().any(ClauseResult::is_surprise) => 1,
+            () if !self.kernel.complaints.is_empty() => 1,
             () if self.clauses.iter().any(|clause| clause.verdict == Verdict::Error) => 3,
             () => 0,
         }

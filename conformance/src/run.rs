@@ -146,11 +146,11 @@ fn assemble(
     }
     Results {
         schema: SCHEMA,
-        spec: Spec { version: iomap_clauses::SPEC_VERSION.into(), digest: iomap_clauses::SPEC_DIGEST.into() },
+        spec: Spec::own(),
         target: subject.target.into(),
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),
-        kernel: Kernel { release: crate::kernel_release() },
+        kernel: Kernel { release: crate::kernel_release(), complaints: Vec::new() },
         started: Some(started),
         not_offered,
         clauses,

@@ -146,7 +146,7 @@ mod tests {
             target: "host".into(),
             mechanism: "swapfile".into(),
             fs: "xfs".into(),
-            kernel: Kernel { release: "6.18.44-fc".into() },
+            kernel: Kernel { release: "6.18.44-fc".into(), complaints: Vec::new() },
             started: None,
             not_offered: None,
             clauses: verdicts.iter().map(clause).collect(),

@@ -102,7 +102,7 @@ fn make(kind: FsKind, device: &Path) -> Result<(), String> {
 }
 
 /// Where a program of the system administrator is.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     directories.map(|directory| directory.join(name)).find(|candidate| candidate.is_file())

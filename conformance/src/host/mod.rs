@@ -14,6 +14,7 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
+pub(crate) use image::program;
 pub use sandbox::Sandbox;
 
 use crate::cases::Case;
@@ -47,18 +48,27 @@ struct Facts {
     kind: FsKind,
     name: &'static str,
     mkfs: &'static [&'static str],
+    /// What else the suite calls.
+    tools: &'static [&'static str],
     package: &'static str,
 }
 
 static FACTS: [Facts; 3] = [
-    Facts { kind: FsKind::Xfs, name: "xfs", mkfs: &["mkfs.xfs", "-q", "-f", "-K"], package: "xfsprogs" },
+    Facts { kind: FsKind::Xfs, name: "xfs", mkfs: &["mkfs.xfs", "-q", "-f", "-K"], tools: &[], package: "xfsprogs" },
     Facts {
         kind: FsKind::Ext4,
         name: "ext4",
         mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+        tools: &[],
         package: "e2fsprogs",
     },
-    Facts { kind: FsKind::Btrfs, name: "btrfs", mkfs: &["mkfs.btrfs", "-q", "-f", "-K"], package: "btrfs-progs" },
+    Facts {
+        kind: FsKind::Btrfs,
+        name: "btrfs",
+        mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
+        tools: &["btrfs"],
+        package: "btrfs-progs",
+    },
 ];
 
 impl FsKind {
@@ -68,6 +78,12 @@ impl FsKind {
     fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// The programs that make it and look into it.
+    pub(crate) fn programs(self) -> impl Iterator<Item = &'static str> {
+        let facts = self.facts();
+        facts.mkfs.iter().take(1).chain(facts.tools).copied()
     }
 
     /// The name that mount(2) knows.
@@ -156,18 +172,18 @@ fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {
 
 /// What is missing for the host target, in one line, or nothing.
 pub fn missing(kind: FsKind) -> Option<String> {
-    let facts = kind.facts();
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
     }
     if !Path::new("/dev/loop-control").exists() {
         return Some("target host needs loop devices: /dev/loop-control is missing".into());
     }
-    if image::program(facts.mkfs[0]).is_none() {
-        return Some(format!(
-            "target host needs {} for {}: apt-get install {}",
-            facts.mkfs[0], facts.name, facts.package
-        ));
-    }
-    None
+    without_programs(kind).map(|what| format!("target host needs {what}"))
+}
+
+/// Which program is missing to make a file system, and how to get it.
+pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
+    let facts = kind.facts();
+    let missing = kind.programs().find(|name| program(name).is_none())?;
+    Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
 }
