@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 /// The committed expectations: of each mechanism on a kernel, of the target `fuse`, and of what else is out of reach
 /// there for ordinary users.
-static FILES: [(&str, &str); 5] = [
+static FILES: [(&str, &str); 6] = [
     ("seal", include_str!("../expectations/seal.toml")),
     ("swapfile", include_str!("../expectations/swapfile.toml")),
     ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
+    ("f2fs-pin", include_str!("../expectations/f2fs-pin.toml")),
     ("fuse", include_str!("../expectations/fuse.toml")),
     ("fuse-user", include_str!("../expectations/fuse-user.toml")),
 ];

@@ -109,6 +109,8 @@ pub enum Call {
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
+    /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
+    Pin { fd: Fd, on: bool },
 }
 
 /// lseek(2) from where.
@@ -233,6 +235,7 @@ impl fmt::Display for Call {
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
+            Self::Pin { fd, on } => write!(f, "ioctl({fd}, F2FS_IOC_SET_PIN_FILE, {})", u32::from(*on)),
         }
     }
 }

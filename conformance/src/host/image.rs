@@ -12,9 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// mkfs.xfs makes nothing smaller than 300 MiB. The file is sparse.
-const SIZE: u64 = 320 << 20;
-
 /// A mounted file system.
 pub(super) struct Image {
     root: PathBuf,
@@ -27,7 +24,8 @@ impl Image {
     pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
         let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
         let backing = nameless().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
-        backing.set_len(SIZE).map_err(|e| format!("no image of {SIZE} bytes: {e}"))?;
+        let size = kind.facts().size;
+        backing.set_len(size).map_err(|e| format!("no image of {size} bytes: {e}"))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
         mount(Some(&path), &root, Some(kind.name()), MsFlags::empty(), None::<&str>).map_err(|errno| match errno {

@@ -41,6 +41,8 @@ pub enum FsKind {
     Ext4,
     /// btrfs; swap files without copy-on-write, as it wants them
     Btrfs,
+    /// f2fs, which this kernel may not have: see `lab`
+    F2fs,
 }
 
 /// What the suite has to know of a file system.
@@ -51,16 +53,33 @@ struct Facts {
     /// What else the suite calls.
     tools: &'static [&'static str],
     package: &'static str,
+    /// In bytes. The file is sparse.
+    size: u64,
+    /// The first kernel on which changes close to each other get different times (FS_MGTIME).
+    fine_times: Option<(u32, u32)>,
 }
 
-static FACTS: [Facts; 3] = [
-    Facts { kind: FsKind::Xfs, name: "xfs", mkfs: &["mkfs.xfs", "-q", "-f", "-K"], tools: &[], package: "xfsprogs" },
+/// mkfs.xfs makes nothing smaller than 300 MiB.
+const SIZE: u64 = 320 << 20;
+
+static FACTS: [Facts; 4] = [
+    Facts {
+        kind: FsKind::Xfs,
+        name: "xfs",
+        mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
+        tools: &[],
+        package: "xfsprogs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
+    },
     Facts {
         kind: FsKind::Ext4,
         name: "ext4",
         mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
         tools: &[],
         package: "e2fsprogs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
     },
     Facts {
         kind: FsKind::Btrfs,
@@ -68,16 +87,37 @@ static FACTS: [Facts; 3] = [
         mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
         tools: &["btrfs"],
         package: "btrfs-progs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
+    },
+    Facts {
+        kind: FsKind::F2fs,
+        name: "f2fs",
+        mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
+        tools: &[],
+        package: "f2fs-tools",
+        // Each pinned file takes a section, 2 MiB.
+        size: 2 << 30,
+        fine_times: None,
     },
 ];
 
 impl FsKind {
     /// Every file system.
-    pub const ALL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
+    pub const ALL: [Self; 4] = [Self::Xfs, Self::Ext4, Self::Btrfs, Self::F2fs];
+
+    /// Those that hardly any kernel is without.
+    pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
 
     fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// Whether changes close to each other get different times on this kernel.
+    fn has_fine_times(self) -> bool {
+        let this = crate::expectations::version(&crate::kernel_release());
+        self.facts().fine_times.is_some_and(|since| this.is_some_and(|this| this >= since))
     }
 
     /// The programs that make it and look into it.
@@ -159,6 +199,8 @@ impl Target for Host {
                 _ => None,
             },
             Mechanism::ImmutableAttr => None,
+            Mechanism::F2fsPin if self.kind != FsKind::F2fs => Some("only f2fs pins files".into()),
+            Mechanism::F2fsPin => None,
         }
     }
 }

@@ -102,6 +102,7 @@ mod ioctls {
     nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
     nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
+    nix::ioctl_write_ptr!(f2fs_set_pin_file, 0xf5, 13, u32);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -279,6 +280,12 @@ pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
+}
+
+/// F2FS_IOC_SET_PIN_FILE.
+pub(super) fn f2fs_pin(file: BorrowedFd, on: bool) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a number of 32 bits.
+    unsafe { ioctls::f2fs_set_pin_file(file.as_raw_fd(), &u32::from(on)) }.map(|_| ())
 }
 
 /// `struct file_clone_range` of <linux/fs.h>.

@@ -9,11 +9,14 @@ use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Outcome};
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd;
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 static ACTIVATION: Mutex<()> = Mutex::new(());
 
@@ -78,6 +81,16 @@ impl System for HostSystem<'_> {
         Err(Trouble::NotReachable(why))
     }
 
+    fn tick(&self, time: i128) {
+        if self.kind.has_fine_times() {
+            return;
+        }
+        let deadline = Instant::now() + self.patience();
+        while coarse_clock() <= time && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+    }
+
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
         self.calls.race(one, other)
     }
@@ -106,13 +119,19 @@ impl System for HostSystem<'_> {
                 self.retirement.send(Stocked { file, descriptors });
             }
             Mechanism::Swapfile => deactivate(&descriptors),
-            Mechanism::ImmutableAttr | Mechanism::Seal => {
+            Mechanism::ImmutableAttr | Mechanism::Seal | Mechanism::F2fsPin => {
                 if let Some(file) = descriptors.first() {
                     let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
                 }
             }
         }
     }
+}
+
+/// The clock that the kernel takes times of files from, in nanoseconds. It goes on with each interrupt of the timer.
+fn coarse_clock() -> i128 {
+    // The clock is there since Linux 2.6.32.
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(i128::MAX, |now| i128::from(now.num_nanoseconds()))
 }
 
 impl Drop for HostSystem<'_> {

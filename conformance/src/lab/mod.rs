@@ -196,9 +196,14 @@ impl Options {
     }
 
     fn runs(&self, fs: FsKind) -> Vec<Run> {
-        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr];
+        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin];
         let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
-        mechanisms.iter().map(|mechanism| Run { fs: fs.name().into(), mechanism: mechanism.name().into() }).collect()
+        let fits = |mechanism: &&Mechanism| mechanism.only_on().is_none_or(|only| only == fs.name());
+        mechanisms
+            .iter()
+            .filter(fits)
+            .map(|mechanism| Run { fs: fs.name().into(), mechanism: mechanism.name().into() })
+            .collect()
     }
 }
 
