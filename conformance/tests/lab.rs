@@ -19,7 +19,8 @@ static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
 fn turn() -> Option<MutexGuard<'static, ()>> {
     let programs = ["qemu-system-x86_64", "apt-cache", "dpkg-deb", "mkfs.ext4", "depmod"];
-    let there = |name: &&str| ["/usr/bin", "/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(name).exists());
+    let there =
+        |name: &&str| ["/usr/bin", "/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(name).exists());
     let Some(missing) = programs.iter().find(|name| !there(name)) else {
         return Some(ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner));
     };
@@ -179,8 +180,7 @@ fn what_is_no_kernel() {
 #[test]
 fn what_is_no_package_of_a_kernel() {
     let Some(_turn) = turn() else { return };
-    let packages =
-        [("arm64", "a package for arm64: the lab boots amd64"), ("amd64", "a package without a kernel: ")];
+    let packages = [("arm64", "a package for arm64: the lab boots amd64"), ("amd64", "a package without a kernel: ")];
     for (architecture, why) in packages {
         let directory = tempfile::tempdir().expect("a directory");
         let (tree, package) = (directory.path().join("tree"), directory.path().join("package.deb"));

@@ -1,6 +1,7 @@
 //! What the lab keeps from one run to the next: kernels, initramfs images, console logs.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -63,6 +64,26 @@ pub(super) fn digest(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let output = output(Command::new("sha256sum").stdin(Stdio::from(file)))?;
     Ok(String::from_utf8_lossy(&output).chars().take_while(char::is_ascii_hexdigit).collect())
+}
+
+/// The same of bytes.
+pub(super) fn digest_of(bytes: &[u8]) -> Result<String, String> {
+    let output = filter(&mut Command::new("sha256sum"), bytes)?;
+    Ok(String::from_utf8_lossy(&output).chars().take_while(char::is_ascii_hexdigit).collect())
+}
+
+/// What a program makes of these bytes.
+pub(super) fn filter(command: &mut Command, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
+    let stdin = child.stdin.take();
+    std::thread::scope(|scope| {
+        // It writes while it still reads.
+        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(bytes)));
+        let output = child.wait_with_output().map_err(|e| format!("{name}: {e}"))?;
+        if output.status.success() { Ok(output.stdout) } else { Err(format!("{name}: {}", output.status)) }
+    })
 }
 
 /// What a program prints. The error has what it prints on standard error.

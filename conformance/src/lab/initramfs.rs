@@ -1,13 +1,13 @@
 //! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
 
-use super::cache::Cache;
+use super::cache::{self, Cache};
 use super::modules;
 use super::protocol::{MANIFEST, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Where the guest finds itself.
 pub(super) const INIT: &str = "/iomap-conformance";
@@ -55,13 +55,7 @@ fn key(files: &Files, manifest: &str) -> Result<String, String> {
         let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
         let _ = writeln!(list, "{name} {} {} {} {}", path.display(), data.len(), data.mtime(), data.mtime_nsec());
     }
-    let mut sum = Command::new("sha256sum");
-    let mut child = sum.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|e| format!("sha256sum: {e}"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        std::io::Write::write_all(&mut stdin, list.as_bytes()).map_err(|e| format!("sha256sum: {e}"))?;
-    }
-    let output = child.wait_with_output().map_err(|e| format!("sha256sum: {e}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).chars().take_while(char::is_ascii_hexdigit).collect())
+    cache::digest_of(list.as_bytes())
 }
 
 /// Has objcopy(1) leave the debugging information out, where there is one: it is nine tenths of a program that is built

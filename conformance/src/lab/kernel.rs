@@ -1,5 +1,6 @@
 //! From what somebody calls a kernel to an image that QEMU boots, and its modules.
 
+use super::bzimage::BzImage;
 use super::cache::{self, Cache};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 pub(super) struct Kernel {
     /// As `uname -r` will print it.
     pub(super) release: String,
-    /// The bzImage.
+    /// What QEMU boots: the bzImage, or the kernel inside.
     pub(super) image: PathBuf,
     /// The directory that has `lib/modules`, if it is known.
     pub(super) modules: Option<PathBuf>,
@@ -27,7 +28,7 @@ impl Kernel {
             return tree(path, cache).map_err(|e| format!("{name}: {e}"));
         }
         if path.is_file() {
-            let found = if starts_with(path, b"!<arch>\n") { package(path, cache) } else { image(path) };
+            let found = if starts_with(path, b"!<arch>\n") { package(path, cache) } else { image(path, cache) };
             return found.map_err(|e| format!("{name}: {e}"));
         }
         if name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains('/') {
@@ -43,13 +44,14 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
 }
 
 /// An image on its own: with modules if they are where a package has them, around it or on this machine.
-fn image(path: &Path) -> Result<Kernel, String> {
+fn image(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     let path = std::path::absolute(path).map_err(|e| e.to_string())?;
-    let release = release(&path)?;
+    let bzimage = BzImage::read(&path)?;
+    let release = bzimage.release();
     let around = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let has_modules = |root: &&Path| root.join("lib/modules").join(&release).join("modules.dep").exists();
     let modules = [around, Path::new("/")].into_iter().find(has_modules).map(Path::to_path_buf);
-    Ok(Kernel { release, image: path, modules, symbols: None })
+    Ok(Kernel { release, image: bzimage.unpacked(cache)?.unwrap_or(path), modules, symbols: None })
 }
 
 /// A tree in which a kernel was built. Its modules get the places that depmod(8) wants.
@@ -59,7 +61,8 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     if !image.is_file() {
         return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture".into());
     }
-    let release = release(&image)?;
+    let bzimage = BzImage::read(&image)?;
+    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
     let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
     let place = root.join("lib/modules").join(&release);
     let link = || -> std::io::Result<()> {
@@ -109,7 +112,8 @@ fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     let boot = root.join("boot");
     let images = std::fs::read_dir(&boot).map_err(|_| "a package without /boot: no kernel")?;
     let image = images.flatten().map(|entry| entry.path()).next().ok_or("no kernel in its /boot")?;
-    let release = release(&image)?;
+    let bzimage = BzImage::read(&image)?;
+    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
     Ok(Kernel { release, image, modules: Some(root), symbols: None })
 }
 
@@ -182,38 +186,6 @@ fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
     let plain = release.split(['.', '-', '+', '~']).all(|part| part.trim_start_matches("deb").parse::<u32>().is_ok());
     let numbers: Vec<u32> = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     (plain && numbers.len() > 2 && !rest.starts_with(|c: char| c.is_ascii_digit())).then_some(numbers)
-}
-
-/// The release that a bzImage says it has, after a look at whether it can be booted. The fields are those of
-/// Documentation/arch/x86/boot.rst.
-fn release(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    let number = |at: usize, len: usize| {
-        bytes
-            .get(at..at + len)
-            .map(|field| field.iter().rev().fold(0_usize, |value, byte| value << 8 | usize::from(*byte)))
-    };
-    if bytes.get(56..60) == Some(b"ARM\x64") {
-        return Err("a kernel for arm64: the lab boots x86-64".into());
-    }
-    if bytes.starts_with(b"\x7fELF") {
-        return Err("an ELF file, not a bzImage: in a build tree that is arch/x86/boot/bzImage".into());
-    }
-    if bytes.get(0x202..0x206) != Some(b"HdrS") {
-        return Err("not a Linux bzImage".into());
-    }
-    const XLF_KERNEL_64: usize = 1;
-    if number(0x236, 2).unwrap_or(0) & XLF_KERNEL_64 == 0 {
-        return Err("a kernel for 32 bits: the lab boots x86-64".into());
-    }
-    let (sectors, paragraphs) = (number(0x1f1, 1).unwrap_or(0), number(0x1f4, 4).unwrap_or(0));
-    let whole = (sectors + 1) * 512 + paragraphs * 16;
-    if bytes.len() < whole {
-        return Err(format!("truncated: {} of {whole} bytes", bytes.len()));
-    }
-    let version = bytes.get(number(0x20e, 2).unwrap_or(0) + 0x200..).unwrap_or_default();
-    let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(word).into_owned())
 }
 
 #[cfg(test)]

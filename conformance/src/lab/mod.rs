@@ -5,6 +5,7 @@
 //! through a serial console. Each kernel with each file system is a guest of its own.
 
 mod boot;
+mod bzimage;
 mod cache;
 mod console;
 pub mod guest;
