@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check matrix \
-	mutants pages pjdfstest sigkill timings
+.PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check lab \
+	matrix mutants pages pjdfstest sigkill timings
 
 # The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
 book:
@@ -22,6 +22,13 @@ fresh:
 # The table of this kernel. Needs root and the mkfs programs.
 matrix:
 	cargo run --release --locked -- matrix
+
+# The table of Debian's kernels, with every file system and mechanism, f2fs included, in guests. Needs QEMU, kmod, the mkfs
+# programs and an hour's patience at most: TIME on two cores without KVM.
+lab:
+	mkdir -p target
+	cargo run --release --locked -- lab --kernel 6.1 6.12 --format json --output target/lab.json
+	cargo run --release --locked -- matrix target/lab.json
 
 # Whether the suite notices small changes of the reference: its rules, its allocator and its write path, as
 # .cargo/mutants.toml has them. Needs cargo-mutants, and half an hour.

@@ -38,6 +38,9 @@ pub trait System {
         Duration::from_secs(5)
     }
 
+    /// Waits until what changes now gets a later time than this, in nanoseconds.
+    fn tick(&self, _: i128) {}
+
     /// Gives access to the storage of a file, as a device has it.
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
 
@@ -176,6 +179,9 @@ impl<'a> Context<'a> {
         if let Some((ready, _)) = self.system.ready() {
             return Ok(self.holding(ready));
         }
+        if self.mechanism == Mechanism::F2fsPin {
+            return Ok(self.holding(make_pinned(&self.system, "file", SIZE)?));
+        }
         let file = self.file("file", SIZE)?;
         self.setup(&file.enter_call()?)?;
         Ok(file)
@@ -238,6 +244,11 @@ impl<'a> Context<'a> {
             std::thread::yield_now();
         }
         Ok(true)
+    }
+
+    /// Waits until what changes now gets later times than these.
+    pub fn tick(&self, since: &Stat) {
+        self.system.tick(since.mtime.max(since.ctime));
     }
 
     /// A call after which the case goes on, with what it came to.
@@ -321,7 +332,10 @@ impl<'a> Context<'a> {
 
 fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
     system.reach(call)?;
-    system.call(Caller::Privileged, call).map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))
+    system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
+        (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
+        _ => Trouble::Setup(format!("{call}: {errno:?}")),
+    })
 }
 
 fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
@@ -368,6 +382,18 @@ pub(crate) fn make_written(system: &dyn System, mechanism: Mechanism, name: &str
             setup(system, &Call::Pwrite { fd, offset: 0, data })?;
         }
         setup(system, &Call::Fsync { fd }).map(|_| ())
+    })
+}
+
+/// Makes a file that was pinned while it was empty, which f2fs wants since Linux 6.9. Its storage comes with
+/// fallocate(2), in whole sections; what is written then stays there.
+fn make_pinned(system: &dyn System, name: &str, size: i64) -> Result<Ready, Trouble> {
+    make(system, Mechanism::F2fsPin, name, |fd| {
+        let allocate = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len: size };
+        let write = Call::Pwrite { fd, offset: 0, data: pattern(1, size) };
+        [Mechanism::F2fsPin.enter(fd, size), allocate, write, Call::Fsync { fd }]
+            .iter()
+            .try_for_each(|call| setup(system, call).map(|_| ()))
     })
 }
 
@@ -474,6 +500,7 @@ impl File<'_> {
     pub fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
         self.context.reach(call)?;
         let before = Picture::take(self)?;
+        self.context.tick(&before.stat);
         let outcome = self.context.system.call(caller, call);
         let after = Picture::take(self)?;
         let faults: Vec<String> = match (&outcome, effect) {

@@ -174,13 +174,17 @@ impl KernelLog {
     }
 }
 
+/// Whether a line, without its time, is one that no kernel should have to write.
+pub(crate) fn is_alarming(text: &str) -> bool {
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || ALARMS.iter().any(|alarm| text.contains(alarm))
+}
+
 /// The text of a record `priority,number,time,flags;text`, if it is alarming.
 fn alarm(record: &str, devices: &[String]) -> Option<String> {
     let text = record.split_once(';')?.1.lines().next()?;
     let of_ours = |device: &String| text.contains(&format!("({device})")) || text.contains(&format!("device {device}"));
-    let alarming = BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
-        || ALARMS.iter().any(|alarm| text.contains(alarm))
-        || DAMAGE.iter().any(|damage| text.contains(damage)) && devices.iter().any(of_ours);
+    let alarming =
+        is_alarming(text) || DAMAGE.iter().any(|damage| text.contains(damage)) && devices.iter().any(of_ours);
     alarming.then(|| text.to_owned())
 }
 

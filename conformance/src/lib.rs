@@ -12,6 +12,7 @@ pub mod expectations;
 pub mod fuse;
 pub mod guard;
 pub mod host;
+pub mod lab;
 pub mod matrix;
 pub mod mechanism;
 pub mod picture;

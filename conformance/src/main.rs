@@ -13,7 +13,7 @@ use iomap_conformance::run::{self, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
-use iomap_conformance::{audit, cases, compare, matrix, reproduce};
+use iomap_conformance::{audit, cases, compare, lab, matrix, reproduce};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::fs::File;
@@ -71,12 +71,21 @@ enum Command {
     Schema(SchemaArgs),
     /// Breaks each clause in the reference, and says whether its cases notice
     Audit(AuditArgs),
+    /// Boots other kernels in QEMU and runs the suite there
+    ///
+    /// Each kernel with each file system is a guest, which runs every
+    /// mechanism. Nothing needs root. What is made or downloaded is in
+    /// ~/.cache/iomap-conformance.
+    #[command(verbatim_doc_comment)]
+    Lab(LabArgs),
     #[command(name = guardian::COMMAND, hide = true)]
     Guard {
         stage: PathBuf,
         #[arg(long)]
         remove: bool,
     },
+    #[command(name = lab::guest::COMMAND, hide = true)]
+    Guest { run: Option<usize> },
 }
 
 #[derive(Clone)]
@@ -251,6 +260,18 @@ struct MatrixArgs {
     list: bool,
 }
 
+#[derive(Args)]
+struct LabArgs {
+    #[command(flatten)]
+    options: lab::Options,
+    /// How the results are written
+    #[arg(long, value_enum, default_value = "human")]
+    format: ListFormat,
+    /// Write the results to a file, as soon as there are any
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ComparisonFormat {
     /// For a terminal
@@ -318,6 +339,11 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare(args),
         Some(Command::Schema(args)) => Output::Stdout.write(args.document.schema()).map(|()| 0),
         Some(Command::Audit(args)) => audit(args),
+        Some(Command::Lab(args)) => lab(args),
+        Some(Command::Guest { run }) => {
+            lab::guest::run(*run);
+            Ok(0)
+        }
         Some(Command::Guard { stage, remove }) => {
             guardian::run(stage, *remove);
             Ok(0)
@@ -398,6 +424,7 @@ fn expectation_names(args: &RunArgs) -> Vec<&'static str> {
             // No kernel has it: there is nothing to reach.
             Mechanism::Seal => vec!["seal"],
             Mechanism::Swapfile => vec!["dir", "swapfile"],
+            Mechanism::F2fsPin => vec!["dir", "f2fs-pin"],
             Mechanism::ImmutableAttr => vec!["dir-immutable-attr", "dir", "immutable-attr"],
         },
     }
@@ -544,11 +571,11 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
 /// What there is to compare on a kernel, in the order of the columns.
 fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
     let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
-    mechanisms.into_iter().flat_map(|mechanism| FsKind::ALL.map(|fs| (fs, mechanism)))
+    mechanisms.into_iter().flat_map(|mechanism| FsKind::USUAL.map(|fs| (fs, mechanism)))
 }
 
 fn run_everything() -> Result<Vec<Results>, Stop> {
-    let sandbox = sandbox(&FsKind::ALL)?;
+    let sandbox = sandbox(&FsKind::USUAL)?;
     let libtest =
         Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
     pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest, guard::TIMEOUT)?.0)).collect()
@@ -574,6 +601,25 @@ fn compare(args: &CompareArgs) -> Result<u8, Stop> {
         ComparisonFormat::Json => report::json(&comparison),
     })?;
     Ok(comparison.exit_code())
+}
+
+fn lab(args: &LabArgs) -> Result<u8, Stop> {
+    if args.options.is_interactive() {
+        return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e));
+    }
+    let text = |document: &lab::Document| match args.format {
+        ListFormat::Json => report::json(document),
+        ListFormat::Human => lab::human(document),
+    };
+    let write = |document: &lab::Document| match &args.output {
+        Some(path) => std::fs::write(path, text(document)).map_err(|e| format!("{}: {e}", path.display())),
+        None => Ok(()),
+    };
+    let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
+    if args.output.is_none() {
+        Output::Stdout.write(&text(&document))?;
+    }
+    Ok(document.runs.iter().map(Results::exit_code).max().unwrap_or(0))
 }
 
 fn audit(args: &AuditArgs) -> Result<u8, Stop> {

@@ -13,11 +13,19 @@ pub enum Mechanism {
     Swapfile,
     /// FS_IMMUTABLE_FL, `chattr +i`.
     ImmutableAttr,
+    /// A pinned file of f2fs.
+    #[value(name = "f2fs-pin")]
+    F2fsPin,
 }
 
 impl Mechanism {
     /// Every mechanism.
-    pub const ALL: [Self; 3] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr];
+    pub const ALL: [Self; 4] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr, Self::F2fsPin];
+
+    /// The only file system that has it, by its name, if not all can have it.
+    pub fn only_on(self) -> Option<&'static str> {
+        (self == Self::F2fsPin).then_some("f2fs")
+    }
 
     /// The name on the command line and in results.
     pub fn name(self) -> &'static str {
@@ -25,6 +33,7 @@ impl Mechanism {
             Self::Seal => "seal",
             Self::Swapfile => "swapfile",
             Self::ImmutableAttr => "immutable-attr",
+            Self::F2fsPin => "f2fs-pin",
         }
     }
 
@@ -34,6 +43,7 @@ impl Mechanism {
             Self::Seal => "fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP, the specified interface",
             Self::Swapfile => "an active swap file, swapon(2)",
             Self::ImmutableAttr => "the immutable attribute, FS_IMMUTABLE_FL",
+            Self::F2fsPin => "a pinned file, F2FS_IOC_SET_PIN_FILE",
         }
     }
 
@@ -43,6 +53,7 @@ impl Mechanism {
             Self::Seal => Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) },
             Self::Swapfile => Call::Swapon { fd },
             Self::ImmutableAttr => Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 },
+            Self::F2fsPin => Call::Pin { fd, on: true },
         }
     }
 
@@ -52,6 +63,7 @@ impl Mechanism {
             Self::Seal => Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) },
             Self::Swapfile => Call::Swapoff { fd },
             Self::ImmutableAttr => Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
+            Self::F2fsPin => Call::Pin { fd, on: false },
         }
     }
 
@@ -59,7 +71,7 @@ impl Mechanism {
     pub fn state_bit(self) -> Option<u32> {
         match self {
             Self::Seal => Some(XFLAG_SEALED),
-            Self::Swapfile => None,
+            Self::Swapfile | Self::F2fsPin => None,
             Self::ImmutableAttr => Some(XFLAG_IMMUTABLE),
         }
     }
@@ -67,16 +79,17 @@ impl Mechanism {
     /// How a file in the state can be opened anew.
     pub fn access(self) -> OFlag {
         match self {
-            Self::Seal | Self::Swapfile => OFlag::O_RDWR,
+            Self::Seal | Self::Swapfile | Self::F2fsPin => OFlag::O_RDWR,
             Self::ImmutableAttr => OFlag::O_RDONLY,
         }
     }
 
-    /// What truncation to a smaller size by name fails with in the state.
-    pub fn refusal(self) -> Errno {
+    /// What truncation to a smaller size by name fails with in the state, if it does.
+    pub fn refusal(self) -> Option<Errno> {
         match self {
-            Self::Seal | Self::Swapfile => Errno::ETXTBSY,
-            Self::ImmutableAttr => Errno::EPERM,
+            Self::Seal | Self::Swapfile => Some(Errno::ETXTBSY),
+            Self::ImmutableAttr => Some(Errno::EPERM),
+            Self::F2fsPin => None,
         }
     }
 
@@ -85,7 +98,7 @@ impl Mechanism {
     pub fn lead(self) -> usize {
         match self {
             Self::Swapfile => SWAP_LEAD,
-            Self::Seal | Self::ImmutableAttr => 0,
+            Self::Seal | Self::ImmutableAttr | Self::F2fsPin => 0,
         }
     }
 
@@ -93,7 +106,7 @@ impl Mechanism {
     pub fn header(self) -> Vec<u8> {
         match self {
             Self::Swapfile => swap_header(),
-            Self::Seal | Self::ImmutableAttr => Vec::new(),
+            Self::Seal | Self::ImmutableAttr | Self::F2fsPin => Vec::new(),
         }
     }
 }

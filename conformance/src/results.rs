@@ -31,7 +31,7 @@ pub struct Results {
     pub schema: u32,
     /// Which specification.
     pub spec: Spec,
-    /// `reference`, `fuse`, `host` or `dir`.
+    /// `reference`, `fuse`, `host`, `dir` or `lab`.
     pub target: String,
     /// `seal`, `swapfile` or `immutable-attr`.
     pub mechanism: String,
@@ -70,6 +70,13 @@ pub struct Spec {
     pub version: String,
     /// What identifies their wording.
     pub digest: String,
+}
+
+impl Spec {
+    /// The one that this program was built with.
+    pub fn own() -> Self {
+        Self { version: iomap_clauses::SPEC_VERSION.into(), digest: iomap_clauses::SPEC_DIGEST.into() }
+    }
 }
 
 /// A kernel.
@@ -166,14 +173,15 @@ impl Results {
         format!("{}/{}", self.fs, self.mechanism)
     }
 
-    /// Reads a results document, or a list of them as `matrix` writes it.
+    /// Reads a results document, a list of them as `matrix` writes it, or the document of `lab`, which has such a list.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
-        if !text.trim_start().starts_with('[') {
-            return Ok(vec![Self::parse(text)?]);
+        let document: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| format!("not a results document: {e}"))?;
+        let list = if document.is_array() { Some(&document) } else { document.get("runs") };
+        match list.map(|list| list.as_array().ok_or("not a list of results documents")) {
+            Some(list) => list?.iter().map(|one| Self::parse(&one.to_string())).collect(),
+            None => Ok(vec![Self::parse(text)?]),
         }
-        let list: Vec<serde_json::Value> =
-            serde_json::from_str(text).map_err(|e| format!("not a list of results documents: {e}"))?;
-        list.iter().map(|one| Self::parse(&one.to_string())).collect()
     }
 
     /// Reads a results document. The error says what is wrong with it.

@@ -180,7 +180,7 @@ fn assemble(
     }
     Results {
         schema: SCHEMA,
-        spec: Spec { version: iomap_clauses::SPEC_VERSION.into(), digest: iomap_clauses::SPEC_DIGEST.into() },
+        spec: Spec::own(),
         target: subject.target.into(),
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),

@@ -11,6 +11,8 @@ pub enum Document {
     Audit,
     /// Of `compare --format json`
     Comparison,
+    /// Of `lab --format json`
+    Lab,
 }
 
 impl Document {
@@ -21,6 +23,7 @@ impl Document {
             Self::List => include_str!("../schema/list.schema.json"),
             Self::Audit => include_str!("../schema/audit.schema.json"),
             Self::Comparison => include_str!("../schema/comparison.schema.json"),
+            Self::Lab => include_str!("../schema/lab.schema.json"),
         }
     }
 }

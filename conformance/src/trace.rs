@@ -158,6 +158,10 @@ impl System for Recorder<'_> {
         self.system.patience()
     }
 
+    fn tick(&self, since: i128) {
+        self.system.tick(since);
+    }
+
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         let agent = self.system.agent(fd)?;
         Ok(Box::new(RecordedAgent { agent, trace: self.trace.clone() }))

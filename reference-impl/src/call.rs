@@ -114,6 +114,8 @@ pub enum Call {
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
+    /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
+    Pin { fd: Fd, on: bool },
     /// What amounts to a call, made in another way.
     Via { route: Route, call: Box<Call> },
 }
@@ -251,6 +253,7 @@ impl fmt::Display for Call {
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
             Self::Via { route, call } => write!(f, "{route}, as {call}"),
+            Self::Pin { fd, on } => write!(f, "ioctl({fd}, F2FS_IOC_SET_PIN_FILE, {})", u32::from(*on)),
         }
     }
 }

@@ -346,6 +346,8 @@ impl State {
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
             Call::Swapon { fd } => self.swapon(who, *fd).map(zero),
             Call::Swapoff { fd } => self.swapoff(who, *fd).map(zero),
+            // An ioctl of another file system.
+            Call::Pin { .. } => Err(Errno::ENOTTY),
         }
     }
 

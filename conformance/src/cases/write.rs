@@ -109,6 +109,7 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
         let file = t.sealed()?;
         let before = file.stat()?;
+        t.tick(&before);
         let seen = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(23, 10) })?;
         if !succeeded(&seen) {
             return Err(Trouble::NotOffered("no write inside the size succeeds".into()));

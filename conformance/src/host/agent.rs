@@ -34,8 +34,8 @@ impl BackingAgent {
         let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
         let chunks = match kind {
             FsKind::Btrfs => chunks(root)?,
-            // These two report addresses of the device.
-            FsKind::Xfs | FsKind::Ext4 => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
+            // These report addresses of the device.
+            FsKind::Xfs | FsKind::Ext4 | FsKind::F2fs => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
         };
         Ok(Self { image, pieces, chunks })
     }

@@ -238,6 +238,7 @@ impl Calls {
             }
             Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero),
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
+            Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
             // `make` has the first five; the others are no system calls, or not made here yet: see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
             Call::Via { .. } => Err(Errno::EINVAL),

@@ -13,9 +13,6 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// mkfs.xfs makes nothing smaller than 300 MiB. The file is sparse.
-pub(super) const SIZE: u64 = 320 << 20;
-
 /// How long something may take that is over in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,7 +33,7 @@ struct Storage {
 impl Image {
     pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
         let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
-        let backing = blank().map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+        let backing = blank(kind).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         let (device, path) = attach(&backing)?;
         make(kind, &path)?;
         let image = Self { kind, root, storage: Mutex::new(Storage { backing: Arc::new(backing), device: path }) };
@@ -119,7 +116,7 @@ impl Image {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let before = modified()?;
-            let copy = blank()?;
+            let copy = blank(self.kind)?;
             copy_data(&backing, &copy)?;
             if modified()? == before {
                 return Ok(copy);
@@ -149,7 +146,7 @@ impl Image {
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
     pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut storage = self.storage();
-        let backing = blank()?;
+        let backing = blank(self.kind)?;
         let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
         change(&storage.device, &device)?;
         *storage = Storage { backing: Arc::new(backing), device };
@@ -187,9 +184,9 @@ fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
 }
 
 /// A file of the size of an image, without contents.
-fn blank() -> Result<File, Errno> {
+fn blank(kind: FsKind) -> Result<File, Errno> {
     let file = nameless()?;
-    file.set_len(SIZE).map_err(sys::errno)?;
+    file.set_len(kind.facts().size).map_err(sys::errno)?;
     Ok(file)
 }
 
@@ -259,7 +256,7 @@ mod exchange {
 }
 
 /// Where a program of the system administrator is.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     directories.map(|directory| directory.join(name)).find(|candidate| candidate.is_file())

@@ -16,6 +16,7 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
+pub(crate) use image::program;
 pub use sandbox::Sandbox;
 
 use crate::cases::Case;
@@ -44,6 +45,8 @@ pub enum FsKind {
     Ext4,
     /// btrfs; swap files without copy-on-write, as it wants them
     Btrfs,
+    /// f2fs, which this kernel may not have: see `lab`
+    F2fs,
 }
 
 /// What the suite has to know of a file system.
@@ -51,27 +54,80 @@ struct Facts {
     kind: FsKind,
     name: &'static str,
     mkfs: &'static [&'static str],
+    /// What else the suite calls.
+    tools: &'static [&'static str],
     package: &'static str,
+    /// In bytes. The file is sparse.
+    size: u64,
+    /// The first kernel on which changes close to each other get different times (FS_MGTIME).
+    fine_times: Option<(u32, u32)>,
 }
 
-static FACTS: [Facts; 3] = [
-    Facts { kind: FsKind::Xfs, name: "xfs", mkfs: &["mkfs.xfs", "-q", "-f", "-K"], package: "xfsprogs" },
+/// mkfs.xfs makes nothing smaller than 300 MiB.
+const SIZE: u64 = 320 << 20;
+
+static FACTS: [Facts; 4] = [
+    Facts {
+        kind: FsKind::Xfs,
+        name: "xfs",
+        mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
+        tools: &[],
+        package: "xfsprogs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
+    },
     Facts {
         kind: FsKind::Ext4,
         name: "ext4",
         mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+        tools: &[],
         package: "e2fsprogs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
     },
-    Facts { kind: FsKind::Btrfs, name: "btrfs", mkfs: &["mkfs.btrfs", "-q", "-f", "-K"], package: "btrfs-progs" },
+    Facts {
+        kind: FsKind::Btrfs,
+        name: "btrfs",
+        mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
+        tools: &["btrfs"],
+        package: "btrfs-progs",
+        size: SIZE,
+        fine_times: Some((6, 13)),
+    },
+    Facts {
+        kind: FsKind::F2fs,
+        name: "f2fs",
+        mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
+        tools: &[],
+        package: "f2fs-tools",
+        // Each pinned file takes a section, 2 MiB.
+        size: 2 << 30,
+        fine_times: None,
+    },
 ];
 
 impl FsKind {
     /// Every file system.
-    pub const ALL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
+    pub const ALL: [Self; 4] = [Self::Xfs, Self::Ext4, Self::Btrfs, Self::F2fs];
+
+    /// Those that hardly any kernel is without.
+    pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
 
     fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// Whether changes close to each other get different times on this kernel.
+    fn has_fine_times(self) -> bool {
+        let this = crate::expectations::version(&crate::kernel_release());
+        self.facts().fine_times.is_some_and(|since| this.is_some_and(|this| this >= since))
+    }
+
+    /// The programs that make it and look into it.
+    pub(crate) fn programs(self) -> impl Iterator<Item = &'static str> {
+        let facts = self.facts();
+        facts.mkfs.iter().take(1).chain(facts.tools).copied()
     }
 
     /// The name that mount(2) knows.
@@ -166,6 +222,11 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
             _ => None,
         },
         Mechanism::ImmutableAttr => None,
+        // On anything else the call does not exist.
+        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true }) {
+            Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
+            _ => None,
+        },
     }
 }
 
@@ -178,18 +239,18 @@ fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {
 
 /// What is missing for the host target, in one line, or nothing.
 pub fn missing(kind: FsKind) -> Option<String> {
-    let facts = kind.facts();
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
     }
     if !Path::new("/dev/loop-control").exists() {
         return Some("target host needs loop devices: /dev/loop-control is missing".into());
     }
-    if image::program(facts.mkfs[0]).is_none() {
-        return Some(format!(
-            "target host needs {} for {}: apt-get install {}",
-            facts.mkfs[0], facts.name, facts.package
-        ));
-    }
-    None
+    without_programs(kind).map(|what| format!("target host needs {what}"))
+}
+
+/// Which program is missing to make a file system, and how to get it.
+pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
+    let facts = kind.facts();
+    let missing = kind.programs().find(|name| program(name).is_none())?;
+    Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
 }

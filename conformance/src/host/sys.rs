@@ -125,6 +125,7 @@ mod ioctls {
     nix::ioctl_write_ptr!(btrfs_rm_dev, 0x94, 11, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_dev_replace, 0x94, 53, super::ReplaceArgs);
     nix::ioctl_read!(shutdown, b'X', 125, u32);
+    nix::ioctl_write_ptr!(f2fs_set_pin_file, 0xf5, 13, u32);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4c82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4c0a, LoopConfig);
 }
@@ -377,6 +378,12 @@ pub(super) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
     let mut how = 2;
     // SAFETY: the kernel reads a 32-bit number, whatever the number of the call says.
     unsafe { ioctls::shutdown(root.as_fd().as_raw_fd(), &mut how) }.map(|_| ())
+}
+
+/// F2FS_IOC_SET_PIN_FILE.
+pub(super) fn f2fs_pin(file: BorrowedFd, on: bool) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a number of 32 bits.
+    unsafe { ioctls::f2fs_set_pin_file(file.as_raw_fd(), &u32::from(on)) }.map(|_| ())
 }
 
 /// `struct file_clone_range` of <linux/fs.h>.

@@ -1,7 +1,7 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
 use super::calls::{Calls, Transport};
-use super::image::{self, Image};
+use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
 use super::{ACTIVATION, FsKind, admin, agent, guardian, routes};
@@ -11,6 +11,8 @@ use crate::trace::Step;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome, Reply};
 use nix::errno::Errno;
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -151,6 +153,16 @@ impl System for HostSystem<'_> {
         Err(Trouble::NotReachable(why))
     }
 
+    fn tick(&self, time: i128) {
+        if self.image.kind().has_fine_times() {
+            return;
+        }
+        let deadline = Instant::now() + self.patience();
+        while coarse_clock() <= time && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+    }
+
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
         self.calls.race(one, other)
     }
@@ -179,7 +191,7 @@ impl System for HostSystem<'_> {
                 self.retirement.send(Stocked { file, steps: Vec::new(), descriptors });
             }
             Mechanism::Swapfile => deactivate(&descriptors),
-            Mechanism::ImmutableAttr | Mechanism::Seal => {
+            Mechanism::ImmutableAttr | Mechanism::Seal | Mechanism::F2fsPin => {
                 if let Some(file) = descriptors.first() {
                     let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
                 }
@@ -188,12 +200,18 @@ impl System for HostSystem<'_> {
     }
 }
 
+/// The clock that the kernel takes times of files from, in nanoseconds. It goes on with each interrupt of the timer.
+fn coarse_clock() -> i128 {
+    // The clock is there since Linux 2.6.32.
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(i128::MAX, |now| i128::from(now.num_nanoseconds()))
+}
+
 impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
         if self.turn.is_some() {
             if self.resized.get() {
-                let _ = self.administer(&Call::Shrink { size: image::SIZE as i64 });
+                let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
             }
             // The next case wants the space, which btrfs gives back when it commits.
             let _ = std::fs::remove_dir_all(&self.directory);

@@ -1,0 +1,115 @@
+//! One guest, from its start to its last word.
+
+use super::protocol::{Message, Run};
+use super::qemu::Machine;
+use super::{console, failed};
+use crate::results::{LogLine, Results};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Told what a guest does.
+pub(super) type Listener<'a> = dyn Fn(&str) + Sync + 'a;
+
+/// What came out of a guest.
+pub(super) struct Ended {
+    /// Of each run its document, where it ended, or one in which all is `error`.
+    pub(super) results: Vec<Results>,
+    /// Why it did not do all that it should have, and what its console said last.
+    pub(super) trouble: Option<(String, String)>,
+}
+
+/// Boots a guest and takes down what it finds out. `patience` is how long it may say nothing.
+pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
+    let mut found: Vec<Option<Results>> = vec![None; runs.len()];
+    let mut reasons: Vec<Option<String>> = vec![None; runs.len()];
+    let ended = start(machine).and_then(|mut child| {
+        let ended = listen(&mut child, runs, patience, &mut found, &mut reasons, listener);
+        // It may have ended by itself.
+        let _ = child.kill();
+        let mut words = String::new();
+        child.stderr.take().map(|mut errors| errors.read_to_string(&mut words));
+        let _ = child.wait();
+        // What QEMU says of itself is the reason, if it did not begin at all.
+        ended.map_err(|why| why.unwrap_or_else(|| words.trim().lines().last().unwrap_or_default().to_owned()))
+    });
+    let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said = said.unwrap_or_default();
+    let why = ended.err().map(|why| console::end(&said).unwrap_or(why));
+    let alarms = console::alarms(&said);
+    let results = runs.iter().zip(found).zip(&reasons).map(|((run, found), reason)| {
+        let lost =
+            || failed(run, &machine.kernel.release, reason.as_deref().or(why.as_deref()).unwrap_or("no results"));
+        let mut results = found.unwrap_or_else(lost);
+        // The suite in the guest has seen those that came while its cases ran.
+        let more = alarms.iter().filter(|text| results.kernel_log.iter().all(|line| line.text != **text));
+        let more: Vec<LogLine> = more.map(|text| LogLine { text: text.clone(), during: Vec::new() }).collect();
+        results.kernel_log.extend(more);
+        results
+    });
+    let results = results.collect();
+    let why = why.or_else(|| reasons.into_iter().flatten().next());
+    Ended { results, trouble: why.map(|why| (why, console::tail(&said))) }
+}
+
+fn start(machine: &Machine) -> Result<Child, String> {
+    let mut command = machine.command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().map_err(|e| format!("{}: {e}", command.get_program().display()))
+}
+
+/// Takes down what a guest says until its last word. The error is why there was none, if that is known already.
+fn listen(
+    child: &mut Child,
+    runs: &[Run],
+    patience: Duration,
+    found: &mut [Option<Results>],
+    reasons: &mut [Option<String>],
+    listener: &Listener,
+) -> Result<(), Option<String>> {
+    let lines = lines(child);
+    let mut cases = 0;
+    loop {
+        let line = match lines.recv_timeout(patience) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Some(format!(
+                    "the guest hangs: nothing for {} s, after {cases} cases",
+                    patience.as_secs()
+                )));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(None),
+        };
+        let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
+        match message {
+            Message::Ready => listener("booted"),
+            Message::Case(_) => cases += 1,
+            Message::Results(results) => {
+                let same = |run: &&Run| run.fs == results.fs && run.mechanism == results.mechanism;
+                let number = runs.iter().position(|run| same(&run)).ok_or(Some("results of another run".to_owned()))?;
+                listener(&format!("{} done", results.mechanism));
+                found[number] = Some(*results);
+            }
+            Message::Failed(number, why) => {
+                listener(&why);
+                reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
+            }
+            Message::Done => return Ok(()),
+        }
+    }
+}
+
+/// The lines of the port, until QEMU ends.
+fn lines(child: &mut Child) -> Receiver<String> {
+    let (sender, lines) = channel();
+    if let Some(port) = child.stdout.take() {
+        std::thread::spawn(move || {
+            for line in BufReader::new(port).lines().map_while(Result::ok) {
+                // Whoever listened has given up.
+                let _ = sender.send(line);
+            }
+        });
+    }
+    lines
+}

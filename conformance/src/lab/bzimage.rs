@@ -1,0 +1,86 @@
+//! What a bzImage says of itself, and the kernel that it contains. The fields are those of
+//! Documentation/arch/x86/boot.rst.
+
+use super::cache::{self, Cache};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An image for x86-64 that is whole.
+pub(super) struct BzImage(Vec<u8>);
+
+/// Programs that decompress what is inside, by how it begins.
+const COMPRESSED: [(&[u8], &[&str]); 4] = [
+    (b"\xfd7zXZ", &["xz", "-dc", "--single-stream"]),
+    (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
+    (b"\x1f\x8b", &["gzip", "-dc"]),
+    (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
+];
+
+/// The note with the address at which QEMU starts a kernel without its boot code: XEN_ELFNOTE_PHYS32_ENTRY, after the
+/// length of its name and before the name.
+const PVH: [&[u8]; 2] = [b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0", b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0"];
+
+impl BzImage {
+    /// Reads a file. The error says what it is instead.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let image = Self(std::fs::read(path).map_err(|e| e.to_string())?);
+        let bytes = &image.0;
+        if bytes.get(56..60) == Some(b"ARM\x64") {
+            return Err("a kernel for arm64: the lab boots x86-64".into());
+        }
+        if bytes.starts_with(b"\x7fELF") {
+            return Err("an ELF file, not a bzImage: in a build tree that is arch/x86/boot/bzImage".into());
+        }
+        if bytes.get(0x202..0x206) != Some(b"HdrS") {
+            return Err("not a Linux bzImage".into());
+        }
+        const XLF_KERNEL_64: usize = 1;
+        if image.number(0x236, 2) & XLF_KERNEL_64 == 0 {
+            return Err("a kernel for 32 bits: the lab boots x86-64".into());
+        }
+        let whole = image.boot_code() + image.number(0x1f4, 4) * 16;
+        if bytes.len() < whole {
+            return Err(format!("truncated: {} of {whole} bytes", bytes.len()));
+        }
+        Ok(image)
+    }
+
+    /// As `uname -r` will print it.
+    pub(super) fn release(&self) -> String {
+        let version = self.0.get(self.number(0x20e, 2) + 0x200..).unwrap_or_default();
+        let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
+        String::from_utf8_lossy(word).into_owned()
+    }
+
+    /// The kernel inside, for QEMU to boot: without KVM a guest takes seconds to decompress itself. Nothing if this
+    /// machine cannot, or if QEMU could not boot it.
+    pub(super) fn unpacked(&self, cache: &Cache) -> Result<Option<PathBuf>, String> {
+        let start = self.boot_code() + self.number(0x248, 4);
+        let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
+        let Some((_, program)) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic)) else {
+            return Ok(None);
+        };
+        let path = cache.get("vmlinux", &cache::digest_of(payload)?, |path| {
+            // The last four bytes are the length; for gzip they belong to it.
+            let end = if program[0] == "gzip" { payload.len() } else { payload.len() - 4 };
+            let kernel =
+                cache::filter(Command::new(program[0]).args(&program[1..]), &payload[..end]).unwrap_or_default();
+            let bootable = PVH.iter().any(|note| kernel.windows(note.len()).any(|bytes| bytes == *note));
+            std::fs::write(path, if bootable { &kernel[..] } else { b"" })
+                .map_err(|e| format!("{}: {e}", path.display()))
+        })?;
+        // An empty file remembers that there is none.
+        Ok(path.metadata().is_ok_and(|file| file.len() > 0).then_some(path))
+    }
+
+    /// How many bytes come before the kernel.
+    fn boot_code(&self) -> usize {
+        (self.number(0x1f1, 1) + 1) * 512
+    }
+
+    /// A field; 0 if the file is too short for it.
+    fn number(&self, at: usize, len: usize) -> usize {
+        let field = self.0.get(at..at + len).unwrap_or_default();
+        field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
+    }
+}

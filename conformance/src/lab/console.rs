@@ -1,0 +1,67 @@
+//! What the console of a guest says about its end, and about the kernel.
+
+use crate::guard;
+
+/// How much of a console is shown with a failure, in lines.
+const TAIL: usize = 25;
+
+/// What a kernel says when it ends, and what that means.
+const ENDS: [(&str, &str); 4] = [
+    ("Out of memory", "the guest ran out of memory (--memory)"),
+    ("System is deadlocked on memory", "the guest ran out of memory (--memory)"),
+    ("Kernel panic", "the kernel panicked"),
+    ("iomap-conformance: ", "the guest could not begin"),
+];
+
+/// The lines that no kernel should have to write, without their times.
+pub(super) fn alarms(console: &str) -> Vec<String> {
+    lines(console).map(|line| without_time(&line).to_owned()).filter(|line| guard::is_alarming(line)).collect()
+}
+
+/// Why a guest ended, in one line, if its console tells.
+pub(super) fn end(console: &str) -> Option<String> {
+    ENDS.iter().find_map(|(word, meaning)| {
+        let line = lines(console).find(|line| line.contains(word))?;
+        Some(format!("{meaning}: {}", without_time(&line)))
+    })
+}
+
+/// The last lines.
+pub(super) fn tail(console: &str) -> String {
+    let lines: Vec<String> = lines(console).collect();
+    lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Without the escape sequences that firmware writes.
+fn lines(console: &str) -> impl Iterator<Item = String> {
+    let plain = |line: &str| {
+        let mut parts = line.split('\x1b');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest =
+            parts.map(|part| part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or_default());
+        first + &rest.collect::<String>()
+    };
+    console.lines().map(move |line| plain(line).trim_end().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// Without the seconds since the start, so that two ends of a kind read alike.
+fn without_time(line: &str) -> &str {
+    line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_console_tells() {
+        let console = "\x1b[2J\x1bcSeaBIOS\r\n[    1.5] WARNING: CPU: 0 PID: 1 at fs/x.c:7\n\
+            [    2.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n";
+        let panic = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100";
+        assert_eq!(alarms(console), ["WARNING: CPU: 0 PID: 1 at fs/x.c:7", panic]);
+        let why = "the kernel panicked: Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100";
+        assert_eq!(end(console).as_deref(), Some(why));
+        assert!(tail(console).starts_with("  SeaBIOS\n"), "{:?}", tail(console));
+        assert_eq!(end("[ 0.1] fine\n"), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! The suite as the first process of a guest, and as the process of each run.
+//!
+//! A run is a process of its own: whatever becomes of it, the runs after it take place. Standard output of all of them is
+//! the port to the host.
+
+use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
+use crate::expectations::Expectations;
+use crate::guard::{self, Guard, KernelLog};
+use crate::host::{FsKind, Host, Sandbox};
+use crate::mechanism::Mechanism;
+use crate::results::{CaseResult, Results};
+use crate::run::{self, Progress, Subject};
+use crate::target::Target;
+use clap::ValueEnum;
+use libtest_mimic::Arguments;
+use nix::errno::Errno;
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The hidden subcommand.
+pub const COMMAND: &str = "guest";
+
+/// How many cases run at the same time, as on a kernel that runs on hardware: they wait for disks and grace periods.
+const THREADS: usize = 8;
+
+/// How long the port may take to come about after its driver is there.
+const PORT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What to mount where.
+const MOUNTS: [(&str, &str, &str); 5] = [
+    ("proc", "/proc", ""),
+    ("sysfs", "/sys", ""),
+    ("devtmpfs", "/dev", ""),
+    ("tmpfs", "/run", ""),
+    // The images are here. What the kernel and the processes need is little beside them.
+    ("tmpfs", "/tmp", "size=90%"),
+];
+
+/// Does what the manifest says: all of it as the first process, one run of it with a number. Ends the guest, or the
+/// process.
+pub fn run(number: Option<usize>) {
+    let done = manifest().and_then(|manifest| match number {
+        Some(number) => one(&manifest, number),
+        None => all(&manifest),
+    });
+    if let Err(why) = &done {
+        // The console is all there is.
+        eprintln!("iomap-conformance: {why}");
+    }
+    if number.is_none() {
+        // QEMU ends at a reboot, which takes no ACPI.
+        let _ = reboot(RebootMode::RB_AUTOBOOT);
+    }
+    std::process::exit(i32::from(done.is_err()));
+}
+
+fn manifest() -> Result<Manifest, String> {
+    let text = std::fs::read_to_string(MANIFEST).map_err(|e| format!("{MANIFEST}: {e}"))?;
+    serde_json::from_str(&text).map_err(|e| format!("{MANIFEST}: {e}"))
+}
+
+fn all(manifest: &Manifest) -> Result<(), String> {
+    for (kind, place, options) in MOUNTS {
+        mount(Some(kind), place, Some(kind), MsFlags::empty(), Some(options)).map_err(|e| format!("{place}: {e}"))?;
+    }
+    manifest.modules.iter().try_for_each(|path| load(Path::new(path)))?;
+    if let Some(shell) = &manifest.shell {
+        return interact(shell);
+    }
+    let mut port = port()?;
+    say(&mut port, &Message::Ready)?;
+    for number in 0..manifest.runs.len() {
+        let output = port.try_clone().map_err(|e| format!("the port: {e}"))?;
+        let child = Command::new("/proc/self/exe")
+            .args([COMMAND, &number.to_string()])
+            .env("PATH", "/bin")
+            .stdout(output)
+            .status();
+        let failed = match child {
+            Ok(status) if status.success() => continue,
+            Ok(status) => format!("the process of the run ended early: {status}"),
+            Err(error) => format!("no process for the run: {error}"),
+        };
+        say(&mut port, &Message::Failed(number, failed))?;
+    }
+    say(&mut port, &Message::Done)
+}
+
+fn load(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    match finit_module(&file, c"", ModuleInitFlags::empty()) {
+        // Some are only faster, on processors that this is none of.
+        Ok(()) | Err(Errno::EEXIST | Errno::ENODEV) => Ok(()),
+        Err(errno) => Err(format!("the module {} cannot be loaded: {errno}", path.display())),
+    }
+}
+
+/// The port, as soon as its driver has found it.
+fn port() -> Result<File, String> {
+    let deadline = Instant::now() + PORT_DEADLINE;
+    loop {
+        if let Some(path) = find_port() {
+            return File::options().write(true).open(&path).map_err(|e| format!("{}: {e}", path.display()));
+        }
+        if Instant::now() > deadline {
+            return Err("no virtio port to the host: the kernel needs virtio_pci and virtio_console".into());
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn find_port() -> Option<PathBuf> {
+    let mut ports = std::fs::read_dir("/sys/class/virtio-ports").ok()?.flatten();
+    let ours = |path: &Path| std::fs::read_to_string(path.join("name")).is_ok_and(|name| name.trim_end() == PORT);
+    let found = ports.find(|entry| ours(&entry.path()))?;
+    Some(Path::new("/dev").join(found.file_name())).filter(|path| path.exists())
+}
+
+fn say(to: &mut impl Write, message: &Message) -> Result<(), String> {
+    let line = serde_json::to_string(message).map_err(|e| e.to_string())? + "\n";
+    to.write_all(line.as_bytes()).map_err(|e| format!("the port: {e}"))
+}
+
+fn one(manifest: &Manifest, number: usize) -> Result<(), String> {
+    let run = manifest.runs.get(number).ok_or("no such run")?;
+    let message = match results(run, manifest.filter.as_deref()) {
+        Ok(results) => Message::Results(Box::new(results)),
+        Err(why) => Message::Failed(number, why),
+    };
+    say(&mut std::io::stdout(), &message)
+}
+
+fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
+    let fs = FsKind::from_str(&run.fs, false)?;
+    let mechanism = Mechanism::from_str(&run.mechanism, false)?;
+    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel_release())?;
+    let sandbox = Sandbox::enter()?;
+    let target: Arc<dyn Target> = Arc::new(Host::new(&sandbox, fs, mechanism)?);
+    let subject = Subject { target: "lab", mechanism, fs: fs.name() };
+    let arguments =
+        Arguments { filter: filter.map(str::to_owned), test_threads: Some(THREADS), ..Arguments::default() };
+    let progress: Progress = Arc::new(|case: &CaseResult| {
+        // If the host does not listen, there is nobody to tell.
+        let _ = say(&mut std::io::stdout(), &Message::Case(case.name.clone()));
+    });
+    // What is said before and after is on the console.
+    let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
+    let guard = Arc::new(Guard::new(guard::TIMEOUT, log));
+    Ok(run::run(&target, &subject, &arguments, &expectations, &guard, &progress))
+}
+
+/// A shell at the console, until it ends.
+fn interact(shell: &str) -> Result<(), String> {
+    let console = || File::options().read(true).write(true).open("/dev/ttyS0").map(Stdio::from);
+    let mut command = Command::new(shell);
+    command.env("PATH", "/bin").env("HOME", "/tmp").env("TERM", "vt100").env("PS1", "lab# ").current_dir("/tmp");
+    command.args(["--norc", "-i"]);
+    let [stdin, stdout, stderr] = [console(), console(), console()].map(|file| file.map_err(|e| format!("ttyS0: {e}")));
+    command.stdin(stdin?).stdout(stdout?).stderr(stderr?);
+    command.status().map(drop).map_err(|e| format!("{shell}: {e}"))
+}

@@ -1,0 +1,122 @@
+//! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
+
+use super::cache::{self, Cache};
+use super::modules;
+use super::protocol::{MANIFEST, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the guest finds itself.
+pub(super) const INIT: &str = "/iomap-conformance";
+
+/// Directories to mount on.
+const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"];
+
+/// Files in the guest by their paths there, which are absolute: where their contents are.
+type Files = BTreeMap<String, PathBuf>;
+
+/// Makes an initramfs, or finds one that has the same in it.
+pub(super) fn get(
+    cache: &Cache,
+    modules: &[PathBuf],
+    programs: &[PathBuf],
+    manifest: &Manifest,
+) -> Result<PathBuf, String> {
+    let mut files = Files::new();
+    let own = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
+    add_program(&mut files, INIT, &own)?;
+    for program in programs {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        add_program(&mut files, &format!("/bin/{name}"), program)?;
+    }
+    let mut manifest = manifest.clone();
+    for path in modules {
+        let place = format!("/modules/{}", modules::file_name(path));
+        files.insert(place.clone(), path.clone());
+        manifest.modules.push(place);
+    }
+    let manifest = serde_json::to_string(&manifest).map_err(|e| e.to_string())?;
+    let key = key(&files, &manifest)?;
+    let made = cache.get("initramfs", &key, |path| {
+        let archive = archive(&files, &manifest, path)?;
+        std::fs::write(path, archive).map_err(|e| format!("{}: {e}", path.display()))
+    })?;
+    cache.prune("initramfs", 32)?;
+    Ok(made)
+}
+
+/// What identifies the contents: names, and of each file its size and the time of its last change.
+fn key(files: &Files, manifest: &str) -> Result<String, String> {
+    let mut list = format!("{manifest}\n");
+    for (name, path) in files {
+        let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
+        let _ = writeln!(list, "{name} {} {} {} {}", path.display(), data.len(), data.mtime(), data.mtime_nsec());
+    }
+    cache::digest_of(list.as_bytes())
+}
+
+/// Has objcopy(1) leave the debugging information out, where there is one: it is nine tenths of a program that is built
+/// for tests, and the guest would have to read it.
+fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
+    let done = Command::new("objcopy").arg("--strip-debug").args([program, scratch]).output();
+    read(if done.is_ok_and(|output| output.status.success()) { scratch } else { program })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Adds a program, and the shared libraries that it needs at the places where the dynamic linker looks for them.
+fn add_program(files: &mut Files, name: &str, path: &Path) -> Result<(), String> {
+    files.insert(name.into(), path.into());
+    let output = Command::new("ldd").arg(path).output().map_err(|e| format!("ldd: {e}"))?;
+    // Of a static program it says so, and fails.
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if line.ends_with("not found") {
+            return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()));
+        }
+        // libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…), or only the path for the dynamic linker.
+        let library = words.iter().find(|word| word.starts_with('/'));
+        files.extend(library.map(|library| ((*library).to_owned(), PathBuf::from(library))));
+    }
+    Ok(())
+}
+
+/// A cpio archive of the format that Documentation/driver-api/early-userspace/buffer-format.rst calls newc.
+fn archive(files: &Files, manifest: &str, scratch: &Path) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut directories: BTreeSet<&Path> = DIRECTORIES.iter().map(Path::new).collect();
+    directories.extend(files.keys().flat_map(|name| Path::new(name).ancestors().skip(1)));
+    // In this order each directory comes after the one that it is in.
+    for directory in directories.into_iter().filter(|path| path.parent().is_some()) {
+        add(&mut out, &directory.to_string_lossy(), 0o040_755, &[]);
+    }
+    for (name, path) in files {
+        let contents = match name.as_str() {
+            INIT => stripped(path, scratch)?,
+            name if name.starts_with("/modules/") => modules::read(path)?,
+            _ => read(path)?,
+        };
+        add(&mut out, name, 0o100_755, &contents);
+    }
+    add(&mut out, MANIFEST, 0o100_644, manifest.as_bytes());
+    add(&mut out, "/TRAILER!!!", 0, &[]);
+    Ok(out)
+}
+
+fn add(out: &mut Vec<u8>, name: &str, mode: usize, contents: &[u8]) {
+    let name = name.trim_start_matches('/');
+    let (number, length, name_length) = (out.len() / 4, contents.len(), name.len() + 1);
+    let fields = [number, mode, 0, 0, 1, 0, length, 0, 0, 0, 0, name_length, 0];
+    out.extend_from_slice(b"070701");
+    fields.iter().for_each(|field| out.extend_from_slice(format!("{field:08x}").as_bytes()));
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
+    out.resize(out.len().next_multiple_of(4), 0);
+    out.extend_from_slice(contents);
+    out.resize(out.len().next_multiple_of(4), 0);
+}

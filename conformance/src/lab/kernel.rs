@@ -1,0 +1,214 @@
+//! From what somebody calls a kernel to an image that QEMU boots, and its modules.
+
+use super::bzimage::BzImage;
+use super::cache::{self, Cache};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A kernel to boot.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel {
+    /// As `uname -r` will print it.
+    pub(super) release: String,
+    /// What QEMU boots: the bzImage, or the kernel inside.
+    pub(super) image: PathBuf,
+    /// The directory that has `lib/modules`, if it is known.
+    pub(super) modules: Option<PathBuf>,
+    /// The kernel with its symbols, for a debugger.
+    pub(super) symbols: Option<PathBuf>,
+}
+
+impl Kernel {
+    /// Finds a kernel by what the user says: a package, an image, a build tree, or a version of Debian.
+    pub(super) fn find(name: &str, cache: &Cache) -> Result<Self, String> {
+        let path = Path::new(name);
+        if path.is_dir() {
+            return tree(path, cache).map_err(|e| format!("{name}: {e}"));
+        }
+        if path.is_file() {
+            let found = if starts_with(path, b"!<arch>\n") { package(path, cache) } else { image(path, cache) };
+            return found.map_err(|e| format!("{name}: {e}"));
+        }
+        if name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains('/') {
+            return package(&download(name, cache)?, cache).map_err(|e| format!("{name}: {e}"));
+        }
+        Err(format!("{name}: no such file or directory, and no version such as 6.12"))
+    }
+}
+
+fn starts_with(path: &Path, magic: &[u8]) -> bool {
+    let mut start = vec![0; magic.len()];
+    File::open(path).and_then(|file| file.read_exact_at(&mut start, 0)).is_ok() && start == magic
+}
+
+/// An image on its own: with modules if they are where a package has them, around it or on this machine.
+fn image(path: &Path, cache: &Cache) -> Result<Kernel, String> {
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    let bzimage = BzImage::read(&path)?;
+    let release = bzimage.release();
+    let around = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let has_modules = |root: &&Path| root.join("lib/modules").join(&release).join("modules.dep").exists();
+    let modules = [around, Path::new("/")].into_iter().find(has_modules).map(Path::to_path_buf);
+    Ok(Kernel { release, image: bzimage.unpacked(cache)?.unwrap_or(path), modules, symbols: None })
+}
+
+/// A tree in which a kernel was built. Its modules get the places that depmod(8) wants.
+fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    let image = path.join("arch/x86/boot/bzImage");
+    if !image.is_file() {
+        return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture".into());
+    }
+    let bzimage = BzImage::read(&image)?;
+    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
+    let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
+    let place = root.join("lib/modules").join(&release);
+    let link = || -> std::io::Result<()> {
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir_all(&place)?;
+        for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+            if path.join(name).exists() {
+                symlink(path.join(name), place.join(name))?;
+            }
+        }
+        let order = std::fs::read_to_string(path.join("modules.order")).unwrap_or_default();
+        for line in order.lines() {
+            // Until Linux 6.3 the lines begin with `kernel/`, and end with .o for a while since 6.12.
+            let module = line.trim_start_matches("kernel/").trim_end_matches(".o").trim_end_matches(".ko");
+            let to = place.join("kernel").join(format!("{module}.ko"));
+            std::fs::create_dir_all(to.parent().unwrap_or(&place))?;
+            symlink(path.join(format!("{module}.ko")), to)?;
+        }
+        Ok(())
+    };
+    link().map_err(|e| format!("{}: {e}", root.display()))?;
+    depmod(&root, &release)?;
+    let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
+    Ok(Kernel { release, image, modules: Some(root), symbols })
+}
+
+/// The parts of a package that any run can need. The rest, three quarters of it, is drivers for hardware.
+const WANTED: [&str; 14] = [
+    "*/vmlinuz-*",
+    "*/modules.order",
+    "*/modules.builtin*",
+    "*/kernel/arch/*",
+    "*/kernel/block/*",
+    "*/kernel/crypto/*",
+    "*/kernel/fs/*",
+    "*/kernel/lib/*",
+    "*/kernel/mm/*",
+    "*/kernel/drivers/block/*",
+    "*/kernel/drivers/char/*",
+    "*/kernel/drivers/dax/*",
+    "*/kernel/drivers/nvdimm/*",
+    "*/kernel/drivers/virtio/*",
+];
+
+fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
+    let root = cache.get("kernels", &cache::digest(path)?, |root| unpack(path, root))?;
+    let boot = root.join("boot");
+    let images = std::fs::read_dir(&boot).map_err(|_| "a package without /boot: no kernel")?;
+    let image = images.flatten().map(|entry| entry.path()).next().ok_or("no kernel in its /boot")?;
+    let bzimage = BzImage::read(&image)?;
+    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
+    Ok(Kernel { release, image, modules: Some(root), symbols: None })
+}
+
+fn unpack(path: &Path, root: &Path) -> Result<(), String> {
+    let architecture = cache::output(Command::new("dpkg-deb").arg("-f").arg(path).arg("Architecture"))?;
+    let architecture = String::from_utf8_lossy(&architecture);
+    if architecture.trim() != "amd64" {
+        return Err(format!("a package for {}: the lab boots amd64", architecture.trim()));
+    }
+    std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let mut contents = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("dpkg-deb: {e}"))?;
+    let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    let mut tar = Command::new("tar");
+    tar.arg("-xC").arg(root).args(["--no-same-owner", "--wildcards"]).args(WANTED).stdin(from);
+    let unpacked = tar.output().map_err(|e| format!("tar: {e}"))?;
+    let read = contents.wait().map_err(|e| format!("dpkg-deb: {e}"))?;
+    // tar complains of each pattern that nothing matches; what matters is looked for by name.
+    let boot = root.join("boot");
+    if !boot.is_dir() {
+        let why = if read.success() { "a package without a kernel" } else { "the package is damaged" };
+        return Err(format!("{why}: {}", String::from_utf8_lossy(&unpacked.stderr).lines().next().unwrap_or_default()));
+    }
+    if root.join("usr/lib").is_dir() && !root.join("lib").exists() {
+        symlink("usr/lib", root.join("lib")).map_err(|e| e.to_string())?;
+    }
+    let modules = std::fs::read_dir(root.join("lib/modules")).map_err(|_| "a package without modules")?;
+    modules.flatten().try_for_each(|entry| depmod(root, &entry.file_name().to_string_lossy()))
+}
+
+/// Finds out which module needs which. A package leaves that to its installation.
+fn depmod(root: &Path, release: &str) -> Result<(), String> {
+    cache::output(Command::new(admin("depmod")).arg("-b").arg(root).arg(release)).map(drop)
+}
+
+/// A program of the administrator; kmod has them where ordinary users do not look.
+pub(super) fn admin(name: &str) -> PathBuf {
+    crate::host::program(name).unwrap_or_else(|| name.into())
+}
+
+/// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.
+fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
+    let names = cache::output(Command::new("apt-cache").args(["pkgnames", &format!("linux-image-{version}")]))?;
+    let names = String::from_utf8_lossy(&names);
+    let newest = names.lines().filter_map(|name| Some((numbers(name, version)?, name))).max();
+    let (_, name) = newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update"))?;
+    let directory = cache.directory("packages")?;
+    let prefix = format!("{name}_");
+    let there = || {
+        let mut files = std::fs::read_dir(&directory).ok()?.flatten();
+        files.find(|file| file.file_name().to_string_lossy().starts_with(&prefix)).map(|file| file.path())
+    };
+    if let Some(file) = there() {
+        return Ok(file);
+    }
+    eprintln!("downloading {name}");
+    cache::output(Command::new("apt-get").args(["-qq", "download", name]).current_dir(&directory))?;
+    there().ok_or_else(|| format!("apt-get download {name} left no file"))
+}
+
+/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other flavours
+/// have another name before `-amd64`, and packages that only depend on the newest have no third number.
+fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
+    let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?;
+    let rest = release.strip_prefix(version)?;
+    let plain = release.split(['.', '-', '+', '~']).all(|part| part.trim_start_matches("deb").parse::<u32>().is_ok());
+    let numbers: Vec<u32> = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+    (plain && numbers.len() > 2 && !rest.starts_with(|c: char| c.is_ascii_digit())).then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_with_a_kernel_of_a_version() {
+        let newest = |version| {
+            let names = [
+                "linux-image-6.1.0-9-amd64",
+                "linux-image-6.1.0-56-amd64",
+                "linux-image-6.1.0-57-cloud-amd64",
+                "linux-image-6.12-amd64",
+                "linux-image-6.12.117+deb12-amd64",
+                "linux-image-6.12.101+deb12-amd64",
+                "linux-image-6.12.120+deb12-rt-amd64",
+            ];
+            names.into_iter().filter_map(|name| Some((numbers(name, version)?, name))).max().map(|(_, name)| name)
+        };
+        assert_eq!(newest("6.1"), Some("linux-image-6.1.0-56-amd64"));
+        assert_eq!(newest("6.12"), Some("linux-image-6.12.117+deb12-amd64"));
+        assert_eq!(newest("6.12.101"), Some("linux-image-6.12.101+deb12-amd64"));
+        assert_eq!(newest("6.13"), None);
+    }
+}

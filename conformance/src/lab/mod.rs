@@ -1,0 +1,313 @@
+//! Kernels that are not running: booted in QEMU, with the suite inside.
+//!
+//! A guest is a kernel and an initramfs: the running program as the first process, the programs and modules that it needs,
+//! and a manifest that says what to run. Results come out through a virtio port as they come about, the kernel's log
+//! through a serial console. Each kernel with each file system is a guest of its own.
+
+mod boot;
+mod bzimage;
+mod cache;
+mod console;
+pub mod guest;
+mod initramfs;
+mod kernel;
+mod modules;
+mod protocol;
+mod qemu;
+
+pub use qemu::Accelerator;
+
+use crate::host::{self, FsKind};
+use crate::matrix;
+use crate::mechanism::Mechanism;
+use crate::results::{ClauseResult, Results, SCHEMA, Spec};
+use crate::verdict::Verdict;
+use boot::boot;
+use cache::Cache;
+use kernel::Kernel;
+use protocol::{Manifest, Run};
+use qemu::{Attendance, Machine};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What to boot, and what to run there.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A package or version of Debian (6.12), a bzImage, or a build tree
+    #[arg(long = "kernel", value_name = "KERNEL", required = true, num_args = 1..)]
+    kernels: Vec<String>,
+    /// The file systems to make [default: all]
+    #[arg(long, value_enum, num_args = 1..)]
+    fs: Vec<FsKind>,
+    /// How a file gets into the state [default: all that mainline has]
+    #[arg(long, value_enum, num_args = 1..)]
+    mechanism: Vec<Mechanism>,
+    /// Only cases whose name contains this
+    #[arg(long, value_name = "FILTER")]
+    case: Option<String>,
+    /// The memory of a guest, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    memory: u32,
+    /// How many guests run at the same time [default: as many as there is room for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    guests: Option<u32>,
+    /// How many seconds a guest may say nothing, while it boots or between cases
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    patience: u64,
+    /// Who executes the instructions of the guests
+    #[arg(long, value_enum, default_value = "auto")]
+    accelerator: Accelerator,
+    /// A shell in one guest, with the suite and what it needs
+    #[arg(long, conflicts_with = "gdb")]
+    interactive: bool,
+    /// Let one guest wait for a debugger before its first instruction
+    #[arg(long)]
+    gdb: bool,
+}
+
+/// What `lab --format json` writes.
+#[derive(Debug, Serialize)]
+pub struct Document {
+    /// [`SCHEMA`].
+    schema: u32,
+    /// Each kernel with each file system and mechanism.
+    pub runs: Vec<Results>,
+}
+
+/// What one guest has to do.
+struct Job {
+    kernel: Kernel,
+    accelerator: Accelerator,
+    fs: FsKind,
+    runs: Vec<Run>,
+    /// Where its runs begin in the document.
+    place: usize,
+}
+
+impl Job {
+    fn label(&self) -> String {
+        format!("{} {}", self.kernel.release, self.fs.name())
+    }
+}
+
+/// Boots the kernels and runs the suite there. `write` gets the document at once, with nothing but errors, and then
+/// whenever a guest has ended: whatever happens, what was found out so far has been written. An error is one line for
+/// people, and means that no guest was started.
+pub fn run(options: &Options, write: &(dyn Fn(&Document) -> Result<(), String> + Sync)) -> Result<Document, String> {
+    let cache = prepare(options)?;
+    let jobs = jobs(options, &cache)?;
+    let runs = jobs.iter().flat_map(|job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)));
+    let document = Mutex::new(Document { schema: SCHEMA, runs: runs.collect() });
+    let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
+    write(&lock())?;
+    let guests = options.guests.map_or_else(|| room(options.memory), |guests| guests as usize).min(jobs.len());
+    let queue = Mutex::new(VecDeque::from(jobs));
+    std::thread::scope(|scope| {
+        for _ in 0..guests {
+            scope.spawn(|| {
+                while let Some(job) = { queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() } {
+                    let results = carry_out(&job, options, &cache);
+                    let mut document = lock();
+                    document.runs.splice(job.place..job.place + job.runs.len(), results);
+                    if let Err(why) = write(&document) {
+                        eprintln!("{why}");
+                    }
+                }
+            });
+        }
+    });
+    Ok(document.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+const NOT_ENDED: &str = "the guest has not ended";
+
+/// A shell in a guest, at this terminal.
+pub fn interact(options: &Options) -> Result<(), String> {
+    let cache = prepare(options)?;
+    let jobs = jobs(options, &cache)?;
+    let job = jobs.first().ok_or("nothing to run")?;
+    let shell = Some("/bin/bash".to_owned());
+    let manifest = Manifest { shell, runs: job.runs.clone(), ..Manifest::default() };
+    let tools = TOOLS.iter().filter_map(|name| host::program(name));
+    let initramfs = initramfs(job, &manifest, tools.collect(), &cache)?;
+    let console = PathBuf::new();
+    let machine = machine(job, options, &initramfs, &console, Attendance::Terminal);
+    eprintln!("{}\n`exit` ends the guest, Ctrl-A X ends QEMU.", machine.line());
+    machine.command().status().map(drop).map_err(|e| format!("{}: {e}", qemu::QEMU))
+}
+
+/// The table of each kernel, and below it what is not as expected.
+pub fn human(document: &Document) -> String {
+    let mut kernels: Vec<&str> = document.runs.iter().map(|run| run.kernel.release.as_str()).collect();
+    kernels.dedup();
+    let mut out = String::new();
+    for kernel in kernels {
+        let of = |run: &&Results| run.kernel.release == kernel;
+        let mut runs: Vec<Results> = document.runs.iter().filter(of).cloned().collect();
+        // The table has the mechanisms side by side.
+        runs.sort_by(|a, b| a.mechanism.cmp(&b.mechanism));
+        out += &matrix::human(&runs);
+        for run in &runs {
+            out += &surprises(run);
+        }
+        out += "\n";
+    }
+    out
+}
+
+fn surprises(run: &Results) -> String {
+    let label = run.label();
+    let clauses = run.clauses.iter().filter(|clause| clause.is_surprise()).map(|clause| {
+        let expected = clause.expected.unwrap_or(Verdict::Untested);
+        format!("{label}: {}: {}, but expected: {expected}\n", clause.id, clause.verdict)
+    });
+    let mut errors: Vec<&str> =
+        run.clauses.iter().filter(|c| c.verdict == Verdict::Error).filter_map(|c| c.reason.as_deref()).collect();
+    errors.dedup();
+    let complaints = run.kernel_log.iter().map(|line| format!("{label}: the kernel complained: {}\n", line.text));
+    clauses.chain(errors.iter().map(|why| format!("{label}: error: {why}\n"))).chain(complaints).collect()
+}
+
+/// What a person may want in a guest, as far as this machine has it.
+const TOOLS: [&str; 24] = [
+    "bash", "cat", "chattr", "cp", "dd", "df", "dmesg", "filefrag", "hexdump", "ln", "losetup", "ls", "lsattr",
+    "mkdir", "mkswap", "mount", "ps", "rm", "strace", "stat", "swapoff", "swapon", "umount", "xfs_io",
+];
+
+fn without_programs(fs: FsKind) -> Option<String> {
+    host::without_programs(fs).map(|what| format!("the lab needs {what}"))
+}
+
+fn prepare(options: &Options) -> Result<Cache, String> {
+    let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
+    missing.map_or_else(Cache::open, Err)
+}
+
+impl Options {
+    /// Whether somebody sits before the guest.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    fn file_systems(&self) -> Vec<FsKind> {
+        if self.fs.is_empty() { FsKind::ALL.to_vec() } else { self.fs.clone() }
+    }
+
+    fn runs(&self, fs: FsKind) -> Vec<Run> {
+        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin];
+        let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
+        let fits = |mechanism: &&Mechanism| mechanism.only_on().is_none_or(|only| only == fs.name());
+        mechanisms
+            .iter()
+            .filter(fits)
+            .map(|mechanism| Run { fs: fs.name().into(), mechanism: mechanism.name().into() })
+            .collect()
+    }
+}
+
+fn jobs(options: &Options, cache: &Cache) -> Result<Vec<Job>, String> {
+    let (mut jobs, mut place) = (Vec::new(), 0);
+    for name in &options.kernels {
+        let kernel = Kernel::find(name, cache)?;
+        let accelerator = qemu::choose(options.accelerator, &kernel, cache)?;
+        for fs in options.file_systems() {
+            let runs = options.runs(fs);
+            let next = place + runs.len();
+            jobs.push(Job { kernel: kernel.clone(), accelerator, fs, runs, place });
+            place = next;
+        }
+    }
+    Ok(jobs)
+}
+
+/// How many guests fit: by processors, and by three quarters of the memory that is free.
+fn room(memory: u32) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let free: usize = free.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+    processors.min(free / 1024 * 3 / 4 / memory.max(1) as usize).max(1)
+}
+
+fn carry_out(job: &Job, options: &Options, cache: &Cache) -> Vec<Results> {
+    let (label, begin) = (job.label(), Instant::now());
+    let listener = |what: &str| eprintln!("{label}: {what} ({:.1} s)", begin.elapsed().as_secs_f64());
+    let ended = start(job, options, cache, &listener);
+    let lost = |why: &String| job.runs.iter().map(|run| failed(run, &job.kernel.release, why)).collect();
+    match ended {
+        Ok(results) => results,
+        Err(why) => {
+            listener(&why);
+            lost(&why)
+        }
+    }
+}
+
+fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener) -> Result<Vec<Results>, String> {
+    let manifest = Manifest { runs: job.runs.clone(), filter: options.case.clone(), ..Manifest::default() };
+    let initramfs = initramfs(job, &manifest, Vec::new(), cache)?;
+    cache.prune("consoles", 64)?;
+    let name = format!("{}-{}.log", job.label().replace(' ', "-"), std::process::id());
+    let console = cache.directory("consoles")?.join(name);
+    let attendance = if options.gdb { Attendance::Debugger } else { Attendance::Batch };
+    let machine = machine(job, options, &initramfs, &console, attendance);
+    listener(&machine.line());
+    let mut patience = Duration::from_secs(options.patience);
+    if options.gdb {
+        let symbols = job.kernel.symbols.as_ref().map_or("VMLINUX".into(), |path| path.display().to_string());
+        eprintln!("gdb {symbols} -ex 'target remote :1234'");
+        patience = Duration::from_secs(7 * 24 * 3600);
+    }
+    let ended = boot(&machine, &job.runs, patience, listener);
+    if let Some((why, tail)) = &ended.trouble {
+        listener(why);
+        eprint!("{tail}");
+        eprintln!("  {}", console.display());
+    }
+    Ok(ended.results)
+}
+
+fn initramfs(job: &Job, manifest: &Manifest, mut programs: Vec<PathBuf>, cache: &Cache) -> Result<PathBuf, String> {
+    let modules = modules::resolve(&job.kernel, &["virtio_pci", "virtio_console", "loop", job.fs.name()])?;
+    programs.extend(job.fs.programs().filter_map(host::program));
+    initramfs::get(cache, &modules, &programs, manifest)
+}
+
+fn machine<'a>(
+    job: &'a Job,
+    options: &Options,
+    initramfs: &'a std::path::Path,
+    console: &'a std::path::Path,
+    attendance: Attendance,
+) -> Machine<'a> {
+    let memory = options.memory;
+    Machine { kernel: &job.kernel, initramfs, accelerator: job.accelerator, memory, console, attendance }
+}
+
+/// The document of a run of which nothing is known but why.
+fn failed(run: &Run, release: &str, why: &str) -> Results {
+    let clause = |id: &str| ClauseResult {
+        id: id.into(),
+        verdict: Verdict::Error,
+        expected: None,
+        reason: Some(why.into()),
+        cases: Vec::new(),
+    };
+    let clauses: Vec<ClauseResult> = iomap_clauses::ALL.iter().map(|known| clause(known.id)).collect();
+    Results {
+        schema: SCHEMA,
+        spec: Spec::own(),
+        target: "lab".into(),
+        mechanism: run.mechanism.clone(),
+        fs: run.fs.clone(),
+        kernel: crate::results::Kernel { release: release.into() },
+        started: None,
+        not_offered: None,
+        kernel_log: Vec::new(),
+        totals: BTreeMap::from([(Verdict::Error, clauses.len())]),
+        clauses,
+    }
+}

@@ -1,0 +1,48 @@
+//! Which modules a run needs, in the order in which they are loaded.
+
+use super::cache;
+use super::kernel::{Kernel, admin};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The files of modules and of all that they need, by modprobe(8), which knows dependencies of both kinds. What is built
+/// into the kernel needs no file. Without a directory of modules everything has to be built in, and the guest finds out.
+pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let Some(root) = &kernel.modules else { return Ok(Vec::new()) };
+    let mut files = Vec::new();
+    for name in names {
+        let mut modprobe = Command::new(admin("modprobe"));
+        // The configuration of this machine is of no concern to another kernel.
+        modprobe.args(["-C", "/dev/null", "-S", &kernel.release, "-d"]).arg(root).args(["--show-depends", name]);
+        let output = cache::output(&mut modprobe).map_err(|why| match why.contains("not found") {
+            true => format!("kernel {} has no module {name}, and it is not built in", kernel.release),
+            false => why,
+        })?;
+        let lines = String::from_utf8_lossy(&output).into_owned();
+        for file in lines.lines().filter_map(|line| line.strip_prefix("insmod ")).map(|path| PathBuf::from(path.trim()))
+        {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Programs that decompress, by the end of a module's name.
+const COMPRESSED: [(&str, &str); 3] = [("xz", "xz"), ("zst", "zstd"), ("gz", "gzip")];
+
+/// The contents of a module, decompressed: this machine is faster at that than a guest.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let end = path.extension().unwrap_or_default();
+    match COMPRESSED.iter().find(|(extension, _)| end == *extension) {
+        Some((_, program)) => cache::output(Command::new(program).arg("-dc").arg(path)),
+        None => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+    }
+}
+
+/// The name of a module's file without compression.
+pub(super) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once(".ko").map_or(name.to_string(), |(name, _)| format!("{name}.ko"))
+}

@@ -1,0 +1,203 @@
+//! How QEMU is called.
+
+use super::kernel::Kernel;
+use super::protocol::PORT;
+use super::{cache, guest, initramfs};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// The program.
+pub(super) const QEMU: &str = "qemu-system-x86_64";
+
+/// Who executes the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Accelerator {
+    /// KVM where it boots the kernel, else TCG
+    Auto,
+    /// The processor
+    Kvm,
+    /// QEMU, about ten times slower, anywhere
+    Tcg,
+}
+
+impl Accelerator {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Kvm => &["-accel", "kvm", "-cpu", "host", "-smp", "2"],
+            // More threads are slower: they wait for each other.
+            Self::Tcg | Self::Auto => &["-accel", "tcg,thread=single", "-cpu", "qemu64", "-smp", "1"],
+        }
+    }
+}
+
+/// What a person wants of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attendance {
+    /// Nobody is there.
+    Batch,
+    /// The console is the terminal.
+    Terminal,
+    /// It waits for a debugger before the first instruction.
+    Debugger,
+}
+
+/// A machine to start.
+pub(super) struct Machine<'a> {
+    pub(super) kernel: &'a Kernel,
+    pub(super) initramfs: &'a Path,
+    pub(super) accelerator: Accelerator,
+    /// In MiB.
+    pub(super) memory: u32,
+    /// The file that gets what the kernel says.
+    pub(super) console: &'a Path,
+    pub(super) attendance: Attendance,
+}
+
+impl Machine<'_> {
+    /// The arguments of QEMU. What comes through the port goes to its standard output.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let console = match self.attendance {
+            Attendance::Terminal => "mon:stdio".to_owned(),
+            _ => format!("file:{}", self.console.display()),
+        };
+        let mut arguments = common(self.kernel, self.accelerator, self.memory, &console, &self.command_line());
+        let port = format!("virtserialport,chardev=results,name={PORT}");
+        let output = if self.attendance == Attendance::Terminal { "/dev/null" } else { "/dev/stdout" };
+        arguments.extend(["-initrd".to_owned(), self.initramfs.display().to_string()]);
+        arguments.extend(["-device".into(), "virtio-serial-pci".into()]);
+        arguments.extend(["-chardev".into(), format!("file,id=results,path={output}")]);
+        arguments.extend(["-device".into(), port]);
+        if self.attendance == Attendance::Debugger {
+            arguments.extend(["-s".to_owned(), "-S".to_owned()]);
+        }
+        arguments
+    }
+
+    /// A panic and the end of the first process are reboots, at which QEMU ends. Warnings are on the console, notices
+    /// are not.
+    fn command_line(&self) -> String {
+        let addresses = if self.attendance == Attendance::Debugger { " nokaslr" } else { "" };
+        let init = format!("rdinit={} -- {}", initramfs::INIT, guest::COMMAND);
+        format!("console=ttyS0 loglevel=5 panic=-1 reboot=t{addresses} {init}")
+    }
+
+    /// The command that starts it. The machine ends with whoever started it.
+    pub(super) fn command(&self) -> Command {
+        bound(&self.arguments())
+    }
+
+    /// The same for people: a line for a shell.
+    pub(super) fn line(&self) -> String {
+        let quote = |word: &String| match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=,./:+".contains(c)) {
+            true => word.clone(),
+            false => format!("'{}'", word.replace('\'', r"'\''")),
+        };
+        let words: Vec<String> = self.arguments().iter().map(quote).collect();
+        format!("{QEMU} {}", words.join(" "))
+    }
+}
+
+fn common(kernel: &Kernel, accelerator: Accelerator, memory: u32, console: &str, line: &str) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"].map(String::from).into();
+    arguments.extend(accelerator.arguments().iter().map(|word| (*word).to_owned()));
+    arguments.extend(["-m".into(), memory.to_string(), "-kernel".into(), kernel.image.display().to_string()]);
+    arguments.extend(["-append".into(), line.to_owned(), "-serial".into(), console.to_owned()]);
+    arguments
+}
+
+fn bound(arguments: &[String]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", QEMU]).args(arguments);
+    command
+}
+
+/// What is missing, in one line, or nothing.
+pub(super) fn missing() -> Option<String> {
+    let programs = [(QEMU, "qemu-system-x86"), ("setpriv", "util-linux"), ("ldd", "libc-bin")];
+    let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
+    let missing = programs.into_iter().chain(kmod).find(|(program, _)| crate::host::program(program).is_none());
+    missing.map(|(program, package)| format!("the lab needs {program}: apt-get install {package}"))
+}
+
+/// How long KVM may take for what takes it a second or two.
+const PROBE: Duration = Duration::from_secs(20);
+
+/// Chooses the accelerator. /dev/kvm says little: inside some virtual machines it is there and boots nothing. So the
+/// kernel is booted once without an initramfs, and where it gets to, a panic for want of a root file system, is
+/// remembered.
+pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache) -> Result<Accelerator, String> {
+    if wanted != Accelerator::Auto {
+        return Ok(wanted);
+    }
+    if File::options().read(true).write(true).open("/dev/kvm").is_err() {
+        return Ok(Accelerator::Tcg);
+    }
+    let key = format!("{}-{}", cache::digest(&kernel.image)?, crate::kernel_release());
+    let answer = cache.get("kvm", &key, |path| {
+        let answer = if boots(kernel)? { "kvm" } else { "tcg" };
+        std::fs::write(path, answer).map_err(|e| format!("{}: {e}", path.display()))
+    })?;
+    let answer = std::fs::read_to_string(&answer).map_err(|e| format!("{}: {e}", answer.display()))?;
+    Ok(if answer == "kvm" { Accelerator::Kvm } else { Accelerator::Tcg })
+}
+
+fn boots(kernel: &Kernel) -> Result<bool, String> {
+    eprintln!("trying whether KVM boots {}", kernel.release);
+    let line = "console=ttyS0 panic=-1 reboot=t";
+    let arguments = common(kernel, Accelerator::Kvm, 512, "stdio", line);
+    let mut command = bound(&arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| format!("{QEMU}: {e}"))?;
+    let (sender, lines) = channel();
+    let outputs: [Option<Box<dyn std::io::Read + Send>>; 2] =
+        [child.stdout.take().map(|o| Box::new(o) as _), child.stderr.take().map(|e| Box::new(e) as _)];
+    for output in outputs.into_iter().flatten() {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                // Whoever listened has heard enough.
+                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
+            }
+        });
+    }
+    drop(sender);
+    let deadline = Instant::now() + PROBE;
+    let booted = loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.contains("VFS: Unable to mount root fs") => break true,
+            Ok(line) if line.contains("KVM internal error") => break false,
+            Ok(_) => (),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break false,
+        }
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok(booted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_line_for_a_shell() {
+        let kernel = Kernel { release: "6.12".into(), image: PathBuf::from("/k/it's"), modules: None, symbols: None };
+        let machine = Machine {
+            kernel: &kernel,
+            initramfs: Path::new("/i"),
+            accelerator: Accelerator::Tcg,
+            memory: 512,
+            console: Path::new("/c"),
+            attendance: Attendance::Batch,
+        };
+        let line = machine.line();
+        assert!(line.contains(r"-kernel '/k/it'\''s' -append 'console=ttyS0 "), "{line}");
+        assert!(line.contains(" -serial file:/c -initrd /i "), "{line}");
+    }
+}

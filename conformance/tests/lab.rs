@@ -1,0 +1,215 @@
+//! A kernel of Debian in a guest, and what is said when there is none to be had or it does not do what it should.
+//!
+//! The kernel is Debian's 6.1, which apt downloads once. Where QEMU or apt is missing, what needs them is left out with a
+//! note; nothing needs root or KVM.
+
+use iomap_conformance::results::Results;
+use iomap_conformance::verdict::Verdict;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
+const KERNEL: &str = "6.1";
+
+/// One guest at a time: they are slow without KVM, and one of them is timed out on purpose.
+static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+
+fn turn() -> Option<MutexGuard<'static, ()>> {
+    let programs = ["qemu-system-x86_64", "apt-cache", "dpkg-deb", "mkfs.ext4", "depmod"];
+    let there =
+        |name: &&str| ["/usr/bin", "/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(name).exists());
+    let Some(missing) = programs.iter().find(|name| !there(name)) else {
+        return Some(ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
+    eprintln!("not tested: no {missing}");
+    None
+}
+
+fn lab(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("lab").args(arguments).output().expect("the lab starts")
+}
+
+fn refusal(arguments: &[&str]) -> String {
+    let output = lab(arguments);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn boots_a_kernel() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("results.json");
+    let file = file.to_str().expect("UTF-8");
+    let arguments = ["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile", "immutable-attr"];
+    let output = lab(&[&arguments[..], &["--format", "json", "--output", file]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = std::fs::read_to_string(file).expect("results");
+    let runs = Results::parse_all(&text).expect("a document");
+    let mechanisms: Vec<&str> = runs.iter().map(|run| run.mechanism.as_str()).collect();
+    assert_eq!(mechanisms, ["swapfile", "immutable-attr"]);
+    for run in &runs {
+        assert!(run.kernel.release.starts_with("6.1.") && run.target == "lab", "{:?}", run.kernel);
+        assert_eq!(run.kernel_log, []);
+        let surprises = run.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error);
+        assert_eq!(surprises.map(|clause| clause.id.as_str()).collect::<Vec<_>>(), [""; 0]);
+        assert!(run.count(Verdict::Holds) > 20 && run.count(Verdict::Violated) > 10, "{:?}", run.totals);
+    }
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(schema::validator().iter_errors(&document).map(|e| e.to_string()).collect::<Vec<_>>(), [""; 0]);
+    let table = Command::new(PROGRAM).args(["matrix", file]).output().expect("the table");
+    assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
+}
+
+/// The results are errors from the start; the guest is killed, and nothing is left.
+#[test]
+fn a_guest_that_says_nothing() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("results.json");
+    let file = file.to_str().expect("UTF-8");
+    let arguments = ["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile", "--patience", "1"];
+    let output = lab(&[&arguments[..], &["--format", "json", "--output", file]].concat());
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let why = "the guest hangs: nothing for 1 s, after 0 cases";
+    assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
+    let runs = Results::parse_all(&std::fs::read_to_string(file).expect("results")).expect("a document");
+    assert_eq!(runs.len(), 1);
+    assert!(runs[0].clauses.iter().all(|c| c.verdict == Verdict::Error && c.reason.as_deref() == Some(why)));
+}
+
+#[test]
+fn a_guest_without_memory() {
+    let Some(_turn) = turn() else { return };
+    let output = lab(&["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile", "--memory", "128"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the guest ran out of memory (--memory): "), "{said}");
+    assert!(said.contains("Kernel panic"), "the tail of the console: {said}");
+}
+
+#[test]
+fn killed_with_its_guest() {
+    let Some(_turn) = turn() else { return };
+    let arguments = ["lab", "--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile"];
+    let mut lab = Command::new(PROGRAM)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the lab starts");
+    let console = format!("-{}.log", lab.id());
+    let lines = BufReader::new(lab.stderr.take().expect("standard error")).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("qemu-system-x86_64 -")), "QEMU is started");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !running(&console) {
+        assert!(Instant::now() < deadline, "QEMU does not come up");
+        std::thread::yield_now();
+    }
+    lab.kill().expect("SIGKILL");
+    lab.wait().expect("the end");
+    while running(&console) {
+        assert!(Instant::now() < deadline, "QEMU is left behind");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a QEMU writes to this console.
+fn running(console: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.starts_with("qemu-system-x86_64")).any(|line| line.contains(console))
+}
+
+#[test]
+fn without_qemu() {
+    let mut lab = Command::new(PROGRAM);
+    lab.args(["lab", "--kernel", "6.1"]).env("PATH", "/nowhere");
+    let output = lab.output().expect("the lab starts");
+    let message = "iomap-conformance: the lab needs qemu-system-x86_64: apt-get install qemu-system-x86\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), message);
+    assert_eq!(output.status.code(), Some(3));
+}
+
+/// The head of a bzImage for 64 bits that says it has so many paragraphs.
+fn image(paragraphs: u32) -> Vec<u8> {
+    let mut image = vec![0; 4096];
+    image[0x1f1] = 4;
+    image[0x1f4..0x1f8].copy_from_slice(&paragraphs.to_le_bytes());
+    image[0x202..0x206].copy_from_slice(b"HdrS");
+    image[0x236] = 1;
+    image
+}
+
+#[test]
+fn what_is_no_kernel() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut arm = vec![0; 4096];
+    arm[56..60].copy_from_slice(b"ARM\x64");
+    let mut small = image(1);
+    small[0x236] = 0;
+    let files: [(&str, &[u8], &str); 5] = [
+        ("truncated", &image(1 << 20), "truncated: 4096 of 16779776 bytes"),
+        ("arm", &arm, "a kernel for arm64: the lab boots x86-64"),
+        ("small", &small, "a kernel for 32 bits: the lab boots x86-64"),
+        ("vmlinux", b"\x7fELF", "an ELF file, not a bzImage: in a build tree that is arch/x86/boot/bzImage"),
+        ("text", b"Linux", "not a Linux bzImage"),
+    ];
+    for (name, contents, why) in files {
+        let path = directory.path().join(name);
+        std::fs::write(&path, contents).expect("a file");
+        let path = path.to_str().expect("UTF-8");
+        assert_eq!(refusal(&["--fs", "ext4", "--kernel", path]), format!("iomap-conformance: {path}: {why}\n"));
+    }
+    let tree = directory.path().to_str().expect("UTF-8");
+    let why = "no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture";
+    assert_eq!(refusal(&["--fs", "ext4", "--kernel", tree]), format!("iomap-conformance: {tree}: {why}\n"));
+    let nothing = "iomap-conformance: nowhere: no such file or directory, and no version such as 6.12\n";
+    assert_eq!(refusal(&["--fs", "ext4", "--kernel", "nowhere"]), nothing);
+    let old = "iomap-conformance: apt knows no kernel 2.4 for amd64: apt-get update\n";
+    assert_eq!(refusal(&["--fs", "ext4", "--kernel", "2.4"]), old);
+}
+
+/// Packages that dpkg-deb makes here: for another architecture, and without a kernel.
+#[test]
+fn what_is_no_package_of_a_kernel() {
+    let Some(_turn) = turn() else { return };
+    let packages = [("arm64", "a package for arm64: the lab boots amd64"), ("amd64", "a package without a kernel: ")];
+    for (architecture, why) in packages {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (tree, package) = (directory.path().join("tree"), directory.path().join("package.deb"));
+        std::fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
+        let control = "Package: none\nVersion: 1\nMaintainer: nobody\nDescription: none\nArchitecture: ";
+        std::fs::write(tree.join("DEBIAN/control"), format!("{control}{architecture}\n")).expect("a file");
+        let built = Command::new("dpkg-deb").arg("-b").arg(&tree).arg(&package).output().expect("dpkg-deb");
+        assert!(built.status.success(), "{built:?}");
+        let path = package.to_str().expect("UTF-8");
+        let said = refusal(&["--fs", "ext4", "--kernel", path]);
+        assert!(said.starts_with(&format!("iomap-conformance: {path}: {why}")), "{said}");
+    }
+}
+
+/// Schemas as the command prints them.
+mod schema {
+    use super::PROGRAM;
+    use std::process::Command;
+
+    fn printed(document: &str) -> serde_json::Value {
+        let output = Command::new(PROGRAM).args(["schema", document]).output().expect("the schema");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// The schema of the lab's document, with that of results in its place.
+    pub(super) fn validator() -> jsonschema::Validator {
+        let mut lab = printed("lab");
+        assert_eq!(lab["properties"]["runs"]["items"]["$ref"], "urn:iomap-conformance:results:1");
+        lab["properties"]["runs"]["items"] = printed("results");
+        jsonschema::draft202012::new(&lab).expect("a schema")
+    }
+}
