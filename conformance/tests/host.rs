@@ -77,15 +77,15 @@ fn matrix() -> Outcome {
     Ok(Completion::Completed)
 }
 
-fn start(fs: FsKind) -> Result<Child, Failed> {
+fn start(fs: FsKind, filter: Option<&str>) -> Result<Child, Failed> {
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", "swapfile"];
-    Ok(Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    Ok(Command::new(PROGRAM).args(arguments).args(filter).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// SIGKILL at moments spread over a run.
+/// SIGKILL at moments spread over a run, and over the losses of power in one.
 fn killed(fs: FsKind) -> Outcome {
-    for moment in 0..12 {
-        let mut suite = start(fs)?;
+    for (filter, moment) in [None, Some("durable")].into_iter().flat_map(|filter| (0..12).map(move |m| (filter, m))) {
+        let mut suite = start(fs, filter)?;
         // Not a wait for something: the moment is what is tested.
         std::thread::sleep(Duration::from_millis(20 + 35 * moment));
         suite.kill()?;
@@ -99,7 +99,7 @@ fn killed(fs: FsKind) -> Outcome {
 /// SIGKILL while swap files are active for certain, then Ctrl-C.
 fn interrupted() -> Outcome {
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
-        let mut suite = start(FsKind::Xfs)?;
+        let mut suite = start(FsKind::Xfs, None)?;
         let deadline = Instant::now() + Duration::from_secs(10);
         while swap_areas() == 0 && suite.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::yield_now();
