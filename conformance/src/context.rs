@@ -208,12 +208,22 @@ impl<'a> Context<'a> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
         // What is kept back for root and for metadata comes on top.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
-        for step in [64 << 20, 1 << 20, 64 << 10, BLOCK_LEN] {
+        // A write can find a block where an allocation wants more than that.
+        let allocate = |offset, len| Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len };
+        let write = |offset, len| Call::Pwrite { fd, offset, data: pattern(78, len) };
+        let steps: [(&dyn Fn(i64, i64) -> Call, i64); 5] = [
+            (&allocate, 64 << 20),
+            (&allocate, 1 << 20),
+            (&allocate, 64 << 10),
+            (&allocate, BLOCK_LEN),
+            (&write, BLOCK_LEN),
+        ];
+        for (call, step) in steps {
             loop {
                 if offset > limit {
                     return Err(Trouble::Setup("allocation takes no space".into()));
                 }
-                let call = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: step };
+                let call = call(offset, step);
                 match self.system.call(Caller::Privileged, &call) {
                     Ok(_) => offset += step,
                     Err(Errno::ENOSPC) => break,

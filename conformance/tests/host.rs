@@ -106,15 +106,15 @@ fn matrix() -> Outcome {
     Ok(Completion::Completed)
 }
 
-fn start(fs: FsKind) -> Result<Child, Failed> {
+fn start(fs: FsKind, filter: Option<&str>) -> Result<Child, Failed> {
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", "swapfile"];
-    Ok(Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    Ok(Command::new(PROGRAM).args(arguments).args(filter).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// SIGKILL at moments spread over a run.
+/// SIGKILL at moments spread over a run, and over the losses of power in one.
 fn killed(fs: FsKind) -> Outcome {
-    for moment in 0..12 {
-        kill_at(start(fs)?, Duration::from_millis(20 + 35 * moment))?;
+    for (filter, moment) in [None, Some("durable")].into_iter().flat_map(|filter| (0..12).map(move |m| (filter, m))) {
+        kill_at(start(fs, filter)?, Duration::from_millis(20 + 35 * moment))?;
     }
     Ok(Completion::Completed)
 }
@@ -162,7 +162,7 @@ fn killed_often(times: usize) -> Outcome {
 /// SIGKILL while swap files are active for certain, then Ctrl-C.
 fn interrupted() -> Outcome {
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
-        let mut suite = start(FsKind::Xfs)?;
+        let mut suite = start(FsKind::Xfs, None)?;
         let deadline = Instant::now() + Duration::from_secs(10);
         while swap_areas() == 0 && suite.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::yield_now();

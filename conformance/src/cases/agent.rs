@@ -44,7 +44,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(
         &AGENT_WRITES,
-        "storm",
+        "writes_in_storm",
         "what an agent writes is read, whatever is made, shared and freed beside the file",
         |t| {
             let file = t.sealed()?;
@@ -57,7 +57,7 @@ pub(super) static CASES: &[Case] = &[
             })
         },
     ),
-    case(&AGENT_SEES, "storm", "and an agent finds what was written before that", |t| {
+    case(&AGENT_SEES, "sees_in_storm", "and an agent finds what was written before that", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         (0..STORMS).try_fold(Observed::default(), |seen, number| {
@@ -70,7 +70,7 @@ pub(super) static CASES: &[Case] = &[
             Ok(seen.and(t.fact("the agent reads what was written", found)))
         })
     }),
-    case(&AGENT_NEIGHBOURS, "storm", "no byte of an agent is in what was made meanwhile", |t| {
+    case(&AGENT_NEIGHBOURS, "neighbours_in_storm", "no byte of an agent is in what was made meanwhile", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         (0..STORMS).try_fold(Observed::default(), |seen, number| {

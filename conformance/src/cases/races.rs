@@ -38,7 +38,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(
         &RACE_TRUNCATE,
-        "orders",
+        "truncate_orders",
         "one order of the two, as the model has it, explains what a truncation leaves",
         |t| {
             explainable(
@@ -50,7 +50,7 @@ pub(super) static CASES: &[Case] = &[
             )
         },
     ),
-    case(&RACE_WRITE, "orders", "and what a write leaves", |t| {
+    case(&RACE_WRITE, "write_orders", "and what a write leaves", |t| {
         explainable(
             t,
             &[
@@ -77,7 +77,8 @@ impl End {
     }
 }
 
-/// Each call races with the one that enters the state, and the model has both one after the other.
+/// Each call races with the one that enters the state, and the model has both one after the other. What the kernel
+/// swaps to lies before the offsets of the cases: a race that is lost harms only the file.
 fn explainable(t: &Context, changes: &[fn(&File) -> Call]) -> Seen {
     if t.mechanism() == Mechanism::ImmutableAttr {
         let why = "immutable-attr: a call on a descriptor from before is no conflict";

@@ -57,6 +57,12 @@ impl<'a> HostSystem<'a> {
 }
 
 impl HostSystem<'_> {
+    /// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
+    fn activation(&self, call: &Call) -> Option<MutexGuard<'static, ()>> {
+        let one_by_one = self.image.kind() == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
+        one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn administer(&self, call: &Call) -> Option<Outcome> {
         let (root, directory) = (self.image.root(), &*self.directory);
         let place = admin::Place { calls: &self.calls, root, directory, image: Some(self.image) };
@@ -121,9 +127,7 @@ fn spin(count: u32) {
 
 impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        let kind = self.image.kind();
-        let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
-        let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
+        let _turn = self.activation(call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
         match call {
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
@@ -164,6 +168,7 @@ impl System for HostSystem<'_> {
     }
 
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        let _turn = [one, other].into_iter().find_map(|call| self.activation(call));
         self.calls.race(one, other)
     }
 
