@@ -54,7 +54,7 @@ struct Cli {
 enum Command {
     /// Runs cases and says which clauses hold [the default]
     #[command(after_help = EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Compares file systems and mechanisms in one table
     ///
     /// Without files it runs every file system of this kernel with every
