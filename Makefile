@@ -85,7 +85,7 @@ install-kselftest:
 
 # SIGKILL at 200 random moments of runs with swap files, with the immutable attribute, and in a directory. Needs root.
 sigkill:
-	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- --exact sigkill
+	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- sigkill::
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

@@ -1,6 +1,7 @@
 //! The command `iomap-conformance`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use iomap_conformance::cases::Case;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
 use iomap_conformance::guard::{self, Guard, KernelLog};
@@ -53,7 +54,7 @@ struct Cli {
 enum Command {
     /// Runs cases and says which clauses hold [the default]
     #[command(after_help = EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Compares file systems and mechanisms in one table
     ///
     /// Without files it runs every file system of this kernel with every
@@ -228,11 +229,15 @@ impl Libtest {
             ..Arguments::default()
         }
     }
+}
 
-    fn selects(&self, name: &str) -> bool {
-        let matches = |filter: &String| if self.exact { name == filter } else { name.contains(filter.as_str()) };
-        self.filter.as_ref().is_none_or(matches) && !self.skip.iter().any(matches)
-    }
+/// The cases that will run.
+fn selected(arguments: &Arguments) -> impl Iterator<Item = &'static Case> {
+    cases::all().filter(|case| {
+        let name = case.full_name();
+        let matches = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter.as_str()) };
+        arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -397,15 +402,16 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         }
         TargetName::Dir(path) => directory_run(path, args, &names)?,
     };
-    if args.timings {
-        eprint!("{}", report::human::timings(&results, elapsed, begin.elapsed().saturating_sub(elapsed)));
-    }
+    let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
         let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;
         eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e))?);
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     output.write(&report::write(&results, args.format, &submitter))?;
+    if args.timings || (args.format == Format::Human && io::stderr().is_terminal()) {
+        eprint!("{}", report::human::timings(&results, elapsed, ready));
+    }
     if let Some(directory) = &reproducers {
         eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e))?);
     }
@@ -457,7 +463,8 @@ fn violation(id: Option<&str>) -> Result<Option<Violation>, Stop> {
 }
 
 fn list(args: &RunArgs) -> Result<u8, Stop> {
-    let selected = cases::all().filter(|case| args.libtest.selects(&case.full_name()));
+    let arguments = args.libtest.arguments(1);
+    let selected = selected(&arguments);
     let text = match args.format {
         Format::Json => {
             let rows: Vec<_> = selected
@@ -520,7 +527,7 @@ fn one_run(
         }
     });
     let guard = Arc::new(Guard::new(timeout, log));
-    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()));
+    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), selected(arguments).count());
     let results = run::run(target, subject, arguments, expectations, &guard, &progress);
     if io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
@@ -535,19 +542,19 @@ fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
     Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))
 }
 
-/// One line on a terminal that says where the run is. Elsewhere nothing.
-fn progress(label: &str) -> Progress {
+/// A bar on a terminal that says where the run is. Elsewhere nothing.
+fn progress(label: &str, total: usize) -> Progress {
     if !io::stderr().is_terminal() {
         return Arc::new(|_| ());
     }
-    let (label, total, done) = (label.to_owned(), cases::all().count(), AtomicUsize::new(0));
+    let (label, done) = (label.to_owned(), AtomicUsize::new(0));
     let shown = Mutex::new(Instant::now());
     Arc::new(move |case: &CaseResult| {
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {
             *shown = Instant::now();
-            eprint!("\r\x1b[K{label} [{number}/{total}] {}", case.name);
+            eprint!("\r\x1b[K{}", report::human::bar(&label, number, total, &case.name));
         }
     })
 }

@@ -5,7 +5,7 @@ mod help;
 
 use iomap_conformance::report::kcidb::Submitter;
 use iomap_conformance::report::{self, Format};
-use iomap_conformance::results::{ClauseResult, Results};
+use iomap_conformance::results::{ClauseResult, LogLine, Results};
 use iomap_conformance::verdict::Verdict;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -157,6 +157,20 @@ fn outcomes() -> Results {
         case.duration_ms = at as f64;
     }
     results
+}
+
+/// A run that is fine, but for what the kernel says.
+#[test]
+fn a_kernel_in_trouble_is_red() {
+    let text = "BUG: kernel NULL pointer dereference, address: 0000000000000008".into();
+    let during = vec!["truncate::shrink".into(), "read::any".into()];
+    let mut results = Results { kernel_log: vec![LogLine { text, during }], ..outcomes() };
+    results.clauses.truncate(1);
+    (results.clauses[0].verdict, results.clauses[0].cases) = (Verdict::Holds, Vec::new());
+    assert_eq!(results.exit_code(), 3);
+    for (name, format) in [("log_human", Format::Human), ("log_ktap", Format::Ktap), ("log_junit", Format::Junit)] {
+        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+    }
 }
 
 fn submitter() -> Submitter {

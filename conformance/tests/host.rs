@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 
+/// Where the suites of these tests have their images, so that nobody else's count.
+const TEMPORARY: &str = env!("CARGO_TARGET_TMPDIR");
+
 type Outcome = Result<Completion, Failed>;
 
 fn main() {
@@ -58,7 +61,11 @@ fn main() {
     trials.push(privileged("matrix".into(), matrix));
     trials.push(privileged("interrupt".into(), interrupted));
     if let Some(times) = std::env::var("IOMAP_SIGKILLS").ok().and_then(|times| times.parse().ok()) {
-        trials.push(privileged("sigkill".into(), move || killed_often(times)));
+        for (name, target, mechanism) in
+            [("swapfile", "host", "swapfile"), ("immutable-attr", "host", "immutable-attr"), ("dir", "dir", "swapfile")]
+        {
+            trials.push(privileged(format!("sigkill::{name}"), move || killed_often(times, target, mechanism)));
+        }
     }
     trials.push(privileged("without_root".into(), without_root));
     trials.push(privileged("without_mkfs".into(), without_mkfs));
@@ -73,6 +80,12 @@ fn privileged(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> 
     })
 }
 
+fn program() -> Command {
+    let mut suite = Command::new(PROGRAM);
+    suite.env("TMPDIR", TEMPORARY);
+    suite
+}
+
 fn require(condition: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
     if condition { Ok(()) } else { Err(otherwise.into().into()) }
 }
@@ -80,7 +93,7 @@ fn require(condition: bool, otherwise: impl Into<String>) -> Result<(), Failed> 
 /// The committed expectations are what this kernel does, and no case fails to do its work.
 fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", mechanism.name(), "--format", "json"];
-    let output = Command::new(PROGRAM).args(arguments).output()?;
+    let output = program().args(arguments).output()?;
     let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
     let surprises: Vec<_> = results.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error).collect();
     require(surprises.is_empty(), format!("not as expected: {surprises:#?}"))?;
@@ -96,7 +109,7 @@ fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
 }
 
 fn matrix() -> Outcome {
-    let output = Command::new(PROGRAM).arg("matrix").output()?;
+    let output = program().arg("matrix").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     require(output.status.code() == Some(0), format!("{output:?}"))?;
     let line = "seal (xfs, ext4, btrfs): not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP";
@@ -108,7 +121,7 @@ fn matrix() -> Outcome {
 
 fn start(fs: FsKind, filter: Option<&str>) -> Result<Child, Failed> {
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", "swapfile"];
-    Ok(Command::new(PROGRAM).args(arguments).args(filter).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    Ok(program().args(arguments).args(filter).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
 /// SIGKILL at moments spread over a run, and over the losses of power in one.
@@ -127,34 +140,33 @@ fn kill_at(mut suite: Child, moment: Duration) -> Result<(), Failed> {
     nothing_left().map_err(|failed| format!("killed after {moment:?}: {}", failed.message().unwrap_or_default()).into())
 }
 
-/// SIGKILL at so many random moments of three kinds of runs: `make sigkill`.
-fn killed_often(times: usize) -> Outcome {
+/// SIGKILL at so many random moments of a run: `make sigkill`.
+fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
-    let directory = place.path().display().to_string();
-    let kinds: [[&str; 4]; 3] = [
-        ["--target", "host", "--mechanism", "swapfile"],
-        ["--target", "host", "--mechanism", "immutable-attr"],
-        ["--dir", &directory, "--mechanism", "swapfile"],
-    ];
+    let directory = format!("dir={}", place.path().display());
+    let target = if target == "dir" { &directory } else { target };
+    let start = || {
+        let mut suite = program();
+        suite.args(["--target", target, "--mechanism", mechanism]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    };
+    let begin = Instant::now();
+    require(start()?.wait()?.success(), "a whole run fails")?;
+    let whole = begin.elapsed();
     let mut random = fastrand::Rng::with_seed(1);
-    for arguments in kinds {
-        let spawn = || Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let begin = Instant::now();
-        require(spawn()?.wait()?.success(), "a whole run fails")?;
-        let whole = begin.elapsed();
-        let (mut directories, mut ended) = (0, 0);
-        for _ in 0..times {
-            let mut suite = spawn()?;
-            // Not a wait for something: the moment is what is tested.
-            std::thread::sleep(whole.mul_f64(random.f64()));
-            ended += usize::from(suite.try_wait()?.is_some());
-            kill_at(suite, Duration::ZERO)?;
-            directories += place.entries().len();
-            require(place.entries().len() <= 1, format!("left behind: {:?}", place.entries()))?;
-        }
-        eprintln!("{arguments:?}: {times} times within {whole:?}, {ended} of them too late, {directories} directories");
+    let (mut directories, mut ended) = (0, 0);
+    for _ in 0..times {
+        let mut suite = start()?;
+        // Not a wait for something: the moment is what is tested.
+        std::thread::sleep(whole.mul_f64(random.f64()));
+        ended += usize::from(suite.try_wait()?.is_some());
+        kill_at(suite, Duration::ZERO)?;
+        let swapping = guardian::active_below(&place.path());
+        require(swapping.is_empty(), format!("active: {swapping:?}"))?;
+        directories = place.entries().len().max(directories);
+        require(directories <= 1, format!("left behind: {:?}", place.entries()))?;
     }
-    require(Command::new(PROGRAM).args(["--dir", &directory]).status()?.success(), "the next run fails")?;
+    eprintln!("{times} times within {whole:?}, {ended} too late; at most {directories} directories left meanwhile");
+    require(program().args(["--target", &directory]).status()?.success(), "the next run fails")?;
     require(place.entries().is_empty(), format!("left behind: {:?}", place.entries()))?;
     Ok(Completion::Completed)
 }
@@ -216,7 +228,7 @@ fn in_a_directory(fs: FsKind, mechanism: Mechanism) -> Outcome {
     std::fs::write(place.path().join("a file of the user"), "precious")?;
     let target = format!("dir={}", place.path().display());
     let arguments = ["--target", &target, "--mechanism", mechanism.name(), "--format", "json"];
-    let output = Command::new(PROGRAM).args(arguments).output()?;
+    let output = program().args(arguments).output()?;
     let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
     let surprises: Vec<_> = results.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error).collect();
     require(surprises.is_empty(), format!("not as expected: {surprises:#?}"))?;
@@ -233,7 +245,7 @@ fn in_a_directory(fs: FsKind, mechanism: Mechanism) -> Outcome {
 fn killed_in_a_directory() -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
     let start = |mechanism: &str| {
-        let mut command = Command::new(PROGRAM);
+        let mut command = program();
         command.arg("--dir").arg(place.path()).args(["--mechanism", mechanism]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     };
@@ -271,7 +283,7 @@ fn killed_in_a_directory() -> Outcome {
             place.entries().len() == 1,
             format!("{mechanism}: one directory was to be left: {:?}", place.entries()),
         )?;
-        let next = Command::new(PROGRAM).arg("--dir").arg(place.path()).output()?;
+        let next = program().arg("--dir").arg(place.path()).output()?;
         require(next.status.code() == Some(0), format!("{next:?}"))?;
         require(place.entries().is_empty(), format!("{mechanism}: left behind: {:?}", place.entries()))?;
         nothing_left()?;
@@ -283,7 +295,7 @@ fn killed_in_a_directory() -> Outcome {
 fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
     let (place, programs) = (Mounted::new(fs)?, tempfile::tempdir()?);
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", mechanism, "--format", "json"];
-    let output = Command::new(PROGRAM).args(arguments).arg("--reproducers").arg(programs.path()).output()?;
+    let output = program().args(arguments).arg("--reproducers").arg(programs.path()).output()?;
     let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
     let cases: Vec<_> = results.clauses.iter().flat_map(|clause| &clause.cases).collect();
     let (mut tried, mut scripts) = (0, 0);
@@ -393,7 +405,7 @@ fn kernel_log() -> Outcome {
     let device = String::from_utf8_lossy(&source.stdout).trim().trim_start_matches("/dev/").to_owned();
     let ours = format!("EXT4-fs error (device {device}): said by a test");
     for (line, red) in [(ours.clone(), true), (ours.replace(&device, "nowhere"), false)] {
-        let mut suite = Command::new(PROGRAM);
+        let mut suite = program();
         suite.arg("--dir").arg(place.path()).args(["--mechanism", "swapfile", "--format", "json"]);
         let suite = suite.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -421,11 +433,11 @@ fn swap_areas() -> usize {
     guardian::active_below(Path::new("/")).len()
 }
 
-/// Waits until no process, swap area or loop device of the suite is there any more.
+/// Waits until no process or loop device of the suite is there any more.
 fn nothing_left() -> Result<(), Failed> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let left = [swap_files(), loop_devices(), processes()].concat();
+        let left = [loop_devices(), processes()].concat();
         if left.is_empty() {
             return Ok(());
         }
@@ -436,30 +448,20 @@ fn nothing_left() -> Result<(), Failed> {
     }
 }
 
-fn swap_files() -> Vec<String> {
-    let table = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
-    table.lines().skip(1).filter(|line| line.contains("ready-") || line.contains("case-")).map(str::to_owned).collect()
-}
-
-/// Loop devices over files that never had a name: nobody else's.
+/// Loop devices over our files. An active swap file keeps its device.
 fn loop_devices() -> Vec<String> {
     let Ok(devices) = std::fs::read_dir("/sys/block") else { return Vec::new() };
     let backing = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("loop/backing_file")).ok();
-    devices
-        .flatten()
-        .filter_map(backing)
-        .filter(|file| file.contains("/#") && file.trim_end().ends_with("(deleted)"))
-        .collect()
+    devices.flatten().filter_map(backing).filter(|file| file.starts_with(TEMPORARY)).collect()
 }
 
+/// Suites, and guardians, which have another name and the same program.
 fn processes() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let command = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
-    let ours = |line: &Vec<u8>| {
-        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        words.first() == Some(&PROGRAM.as_bytes()) || words.get(1) == Some(&guardian::COMMAND.as_bytes())
+    let ours = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path().join("exe")).is_ok_and(|program| program == Path::new(PROGRAM))
     };
-    entries.flatten().filter_map(command).filter(ours).map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+    entries.flatten().filter(ours).map(|entry| format!("process {}", entry.file_name().to_string_lossy())).collect()
 }
 
 /// What an ordinary user gets, and is told.

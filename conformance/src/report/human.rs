@@ -152,6 +152,15 @@ pub(crate) fn wrap(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
+/// Where a run is, in one line of a terminal.
+pub fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
+    const BAR: usize = 20;
+    let full = done.min(total) * BAR / total.max(1);
+    let line = format!("{label} [{}{}] {done}/{total} {case}", "#".repeat(full), "-".repeat(BAR - full));
+    // A line that wraps could not be overwritten.
+    line.chars().take(WIDTH - 1).collect()
+}
+
 /// How long each family took, and the rate: for `--timings`.
 pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
     let mut out = String::from("family      cases   ms in cases\n");
@@ -172,4 +181,16 @@ pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time
         ready.as_secs_f64() * 1000.0
     );
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_fits() {
+        assert_eq!(bar("xfs/seal", 5, 10, "read::any"), "xfs/seal [##########----------] 5/10 read::any");
+        assert_eq!(bar("xfs/seal", 0, 0, "").matches('#').count(), 0);
+        assert_eq!(bar(&"long".repeat(30), 10, 10, "read::any").len(), WIDTH - 1);
+    }
 }

@@ -37,6 +37,17 @@ pub fn write(results: &Results) -> String {
             total += sum;
         }
     }
+    if !results.kernel_log.is_empty() {
+        let mut suite = suite("kernel_log", results);
+        for line in &results.kernel_log {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status
+                .set_message(line.text.as_str())
+                .set_description(format!("while this ran: {}", line.during.join(" ")));
+            suite.add_test_case(TestCase::new("kernel_log", status));
+        }
+        report.add_test_suite(suite);
+    }
     report.set_time(total);
     // Writing into memory does not fail.
     report.to_string().unwrap_or_default()

@@ -20,7 +20,8 @@ pub fn write(results: &Results) -> String {
         "# specification {} ({}), {} on {} of Linux {}",
         results.spec.version, results.spec.digest, results.mechanism, results.fs, results.kernel.release
     );
-    let _ = writeln!(out, "1..{}", families.len());
+    let alarmed = !results.kernel_log.is_empty();
+    let _ = writeln!(out, "1..{}", families.len() + usize::from(alarmed));
     for (number, (family, clauses)) in families.iter().enumerate() {
         let cases: Vec<(&ClauseResult, &CaseResult)> =
             clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (*clause, case))).collect();
@@ -38,6 +39,12 @@ pub fn write(results: &Results) -> String {
             let _ = writeln!(out, "  {status} {} {} {}{directive}", at + 1, clause.id, case.name);
         }
         let _ = writeln!(out, "{} {} {family}", if passed { "ok" } else { "not ok" }, number + 1);
+    }
+    if alarmed {
+        for line in &results.kernel_log {
+            let _ = writeln!(out, "# {}, while this ran: {}", line.text, line.during.join(" "));
+        }
+        let _ = writeln!(out, "not ok {} kernel_log", families.len() + 1);
     }
     out
 }
