@@ -208,24 +208,20 @@ impl<'a> Context<'a> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
         // What is kept back for root and for metadata comes on top.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
-        // A write can find a block where an allocation wants more than that.
-        let allocate = |offset, len| Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len };
-        let write = |offset, len| Call::Pwrite { fd, offset, data: pattern(78, len) };
-        let steps: [(&dyn Fn(i64, i64) -> Call, i64); 5] = [
-            (&allocate, 64 << 20),
-            (&allocate, 1 << 20),
-            (&allocate, 64 << 10),
-            (&allocate, BLOCK_LEN),
-            (&write, BLOCK_LEN),
-        ];
-        for (call, step) in steps {
+        // A write can find a block where an allocation wants more than that: it comes last.
+        for (writes, len) in
+            [(false, 64 << 20), (false, 1 << 20), (false, 64 << 10), (false, BLOCK_LEN), (true, BLOCK_LEN)]
+        {
             loop {
                 if offset > limit {
                     return Err(Trouble::Setup("allocation takes no space".into()));
                 }
-                let call = call(offset, step);
+                let call = match writes {
+                    false => Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len },
+                    true => Call::Pwrite { fd, offset, data: pattern(78, len) },
+                };
                 match self.system.call(Caller::Privileged, &call) {
-                    Ok(_) => offset += step,
+                    Ok(_) => offset += len,
                     Err(Errno::ENOSPC) => break,
                     Err(errno) => return Err(Trouble::Setup(format!("{call}: {errno:?}"))),
                 }

@@ -38,7 +38,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(
         &RACE_TRUNCATE,
-        "truncate_orders",
+        "cut_orders",
         "one order of the two, as the model has it, explains what a truncation leaves",
         |t| {
             explainable(
@@ -50,7 +50,7 @@ pub(super) static CASES: &[Case] = &[
             )
         },
     ),
-    case(&RACE_WRITE, "write_orders", "and what a write leaves", |t| {
+    case(&RACE_WRITE, "append_orders", "and what a write leaves", |t| {
         explainable(
             t,
             &[
