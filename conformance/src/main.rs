@@ -572,6 +572,9 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
         TableFormat::Markdown => matrix::markdown(&all),
         TableFormat::Json => report::json(&all),
     })?;
+    for (results, line) in all.iter().flat_map(|results| results.kernel_log.iter().map(move |line| (results, line))) {
+        eprintln!("iomap-conformance: {}: the kernel log has: {}", results.label(), line.text);
+    }
     Ok(all.iter().map(Results::exit_code).max().unwrap_or(0))
 }
 

@@ -166,7 +166,8 @@ fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
         require(directories <= 1, format!("left behind: {:?}", place.entries()))?;
     }
     eprintln!("{times} times within {whole:?}, {ended} too late; at most {directories} directories left meanwhile");
-    require(program().args(["--target", &directory]).status()?.success(), "the next run fails")?;
+    let next = program().args(["--target", &directory]).output()?;
+    require(next.status.success(), format!("{next:?}"))?;
     require(place.entries().is_empty(), format!("left behind: {:?}", place.entries()))?;
     Ok(Completion::Completed)
 }
