@@ -49,7 +49,7 @@ pub struct Options {
     #[arg(long, value_name = "FILTER")]
     case: Option<String>,
     /// The memory of a guest, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
     /// How many guests run at the same time [default: as many as there is room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
