@@ -198,9 +198,7 @@ impl Target for Host {
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 _ => None,
             },
-            Mechanism::ImmutableAttr => None,
-            Mechanism::F2fsPin if self.kind != FsKind::F2fs => Some("only f2fs pins files".into()),
-            Mechanism::F2fsPin => None,
+            Mechanism::ImmutableAttr | Mechanism::F2fsPin => None,
         }
     }
 }

@@ -118,7 +118,6 @@ mod tests {
     use super::super::kernel::Kernel;
     use super::super::qemu::{Accelerator, Attendance, missing};
     use super::*;
-    use std::path::Path;
 
     /// A kernel that finds nothing to start panics, and the console says so.
     #[test]
@@ -129,9 +128,11 @@ mod tests {
         }
         let kernel = Kernel::find("6.1", &Cache::open().unwrap()).unwrap();
         let directory = tempfile::tempdir().unwrap();
+        let nothing = directory.path().join("nothing");
+        std::fs::write(&nothing, [0; 512]).unwrap();
         let machine = Machine {
             kernel: &kernel,
-            initramfs: Path::new("/dev/null"),
+            initramfs: &nothing,
             accelerator: Accelerator::Tcg,
             memory: 512,
             console: &directory.path().join("console"),
