@@ -23,8 +23,8 @@ fresh:
 matrix:
 	cargo run --release --locked -- matrix
 
-# The table of Debian's kernels, with every file system and mechanism, f2fs included, in guests. Needs QEMU, kmod, the mkfs
-# programs and an hour's patience at most: TIME on two cores without KVM.
+# The table of Debian's kernels with every file system and mechanism, f2fs included, in guests. Needs QEMU, kmod and the
+# mkfs programs; five minutes on two cores without KVM.
 lab:
 	mkdir -p target
 	cargo run --release --locked -- lab --kernel 6.1 6.12 --format json --output target/lab.json

@@ -394,6 +394,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
+        TargetName::Host if !args.mechanism.fits(args.fs.name()) => {
+            return Err(Stop(USAGE, format!("{} has no {}", args.fs.name(), args.mechanism.name())));
+        }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
             let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest, args.timeout)?;

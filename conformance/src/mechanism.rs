@@ -22,9 +22,9 @@ impl Mechanism {
     /// Every mechanism.
     pub const ALL: [Self; 4] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr, Self::F2fsPin];
 
-    /// The only file system that has it, by its name, if not all can have it.
-    pub fn only_on(self) -> Option<&'static str> {
-        (self == Self::F2fsPin).then_some("f2fs")
+    /// Whether a file system can have it, by its name.
+    pub fn fits(self, fs: &str) -> bool {
+        self != Self::F2fsPin || fs == "f2fs"
     }
 
     /// The name on the command line and in results.

@@ -36,11 +36,14 @@ pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener
     });
     let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let said = said.unwrap_or_default();
-    let why = ended.err().map(|why| console::end(&said).unwrap_or(why));
+    // The console knows better than a process why it was killed, or why nothing came any more.
+    let (whole, end) = (ended.err(), console::end(&said));
+    let trouble = whole.clone().or_else(|| reasons.iter().flatten().next().cloned());
+    let trouble = trouble.map(|why| (end.clone().unwrap_or(why), console::tail(&said)));
     let alarms = console::alarms(&said);
     let results = runs.iter().zip(found).zip(&reasons).map(|((run, found), reason)| {
-        let lost =
-            || failed(run, &machine.kernel.release, reason.as_deref().or(why.as_deref()).unwrap_or("no results"));
+        let why = end.as_deref().or(reason.as_deref()).or(whole.as_deref()).unwrap_or("no results");
+        let lost = || failed(run, &machine.kernel.release, why);
         let mut results = found.unwrap_or_else(lost);
         // The suite in the guest has seen those that came while its cases ran.
         let more = alarms.iter().filter(|text| results.kernel_log.iter().all(|line| line.text != **text));
@@ -48,9 +51,7 @@ pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener
         results.kernel_log.extend(more);
         results
     });
-    let results = results.collect();
-    let why = why.or_else(|| reasons.into_iter().flatten().next());
-    Ended { results, trouble: why.map(|why| (why, console::tail(&said))) }
+    Ended { results: results.collect(), trouble }
 }
 
 fn start(machine: &Machine) -> Result<Child, String> {
@@ -112,4 +113,40 @@ fn lines(child: &mut Child) -> Receiver<String> {
         });
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cache::Cache;
+    use super::super::kernel::Kernel;
+    use super::super::qemu::{Accelerator, Attendance, missing};
+    use super::*;
+
+    /// A kernel that finds nothing to start panics, and the console says so.
+    #[test]
+    fn a_panic() {
+        if let Some(missing) = missing() {
+            assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
+            return eprintln!("not tested: {missing}");
+        }
+        let kernel = Kernel::find("6.1", &Cache::open().unwrap()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let nothing = directory.path().join("nothing");
+        std::fs::write(&nothing, [0; 512]).unwrap();
+        let machine = Machine {
+            kernel: &kernel,
+            initramfs: &nothing,
+            accelerator: Accelerator::Tcg,
+            memory: 512,
+            console: &directory.path().join("console"),
+            attendance: Attendance::Batch,
+        };
+        let runs = ["swapfile", "seal"].map(|name| Run { fs: "xfs".into(), mechanism: name.into() });
+        let ended = boot(&machine, &runs, Duration::from_secs(120), &|_| ());
+        let (why, tail) = ended.trouble.unwrap();
+        assert!(why.starts_with("the kernel panicked: Kernel panic - not syncing: VFS: "), "{why}");
+        assert!(tail.contains("Kernel panic"), "{tail}");
+        let reasons = ended.results.iter().flat_map(|results| &results.clauses).map(|clause| clause.reason.as_deref());
+        assert!(reasons.eq(std::iter::repeat_n(Some(why.as_str()), 2 * iomap_clauses::ALL.len())));
+    }
 }

@@ -160,7 +160,7 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
 fn interact(shell: &str) -> Result<(), String> {
     let console = || File::options().read(true).write(true).open("/dev/ttyS0").map(Stdio::from);
     let mut command = Command::new(shell);
-    command.env("PATH", "/bin").env("HOME", "/tmp").env("TERM", "vt100").env("PS1", "lab# ").current_dir("/tmp");
+    command.env("PATH", "/bin:/").env("HOME", "/tmp").env("TERM", "vt100").env("PS1", "lab# ").current_dir("/tmp");
     command.args(["--norc", "-i"]);
     let [stdin, stdout, stderr] = [console(), console(), console()].map(|file| file.map_err(|e| format!("ttyS0: {e}")));
     command.stdin(stdin?).stdout(stdout?).stderr(stderr?);

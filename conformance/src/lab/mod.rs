@@ -49,7 +49,7 @@ pub struct Options {
     #[arg(long, value_name = "FILTER")]
     case: Option<String>,
     /// The memory of a guest, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
     /// How many guests run at the same time [default: as many as there is room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -172,9 +172,10 @@ fn surprises(run: &Results) -> String {
 }
 
 /// What a person may want in a guest, as far as this machine has it.
-const TOOLS: [&str; 24] = [
-    "bash", "cat", "chattr", "cp", "dd", "df", "dmesg", "filefrag", "hexdump", "ln", "losetup", "ls", "lsattr",
-    "mkdir", "mkswap", "mount", "ps", "rm", "strace", "stat", "swapoff", "swapon", "umount", "xfs_io",
+const TOOLS: [&str; 27] = [
+    "bash", "cat", "chattr", "cp", "dd", "df", "dmesg", "filefrag", "grep", "head", "hexdump", "ln", "losetup", "ls",
+    "lsattr", "mkdir", "mkswap", "mount", "ps", "rm", "stat", "strace", "swapoff", "swapon", "tail", "umount",
+    "xfs_io",
 ];
 
 fn without_programs(fs: FsKind) -> Option<String> {
@@ -199,10 +200,9 @@ impl Options {
     fn runs(&self, fs: FsKind) -> Vec<Run> {
         let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin];
         let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
-        let fits = |mechanism: &&Mechanism| mechanism.only_on().is_none_or(|only| only == fs.name());
         mechanisms
             .iter()
-            .filter(fits)
+            .filter(|mechanism| mechanism.fits(fs.name()))
             .map(|mechanism| Run { fs: fs.name().into(), mechanism: mechanism.name().into() })
             .collect()
     }
@@ -215,10 +215,16 @@ fn jobs(options: &Options, cache: &Cache) -> Result<Vec<Job>, String> {
         let accelerator = qemu::choose(options.accelerator, &kernel, cache)?;
         for fs in options.file_systems() {
             let runs = options.runs(fs);
+            if runs.is_empty() {
+                continue;
+            }
             let next = place + runs.len();
             jobs.push(Job { kernel: kernel.clone(), accelerator, fs, runs, place });
             place = next;
         }
+    }
+    if jobs.is_empty() {
+        return Err("none of the file systems has this mechanism".into());
     }
     Ok(jobs)
 }
