@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
 /// for ordinary users, and of what is out of reach in a directory.
-static FILES: [(&str, &str); 8] = [
+static FILES: [(&str, &str); 9] = [
     ("seal", include_str!("../expectations/seal.toml")),
     ("swapfile", include_str!("../expectations/swapfile.toml")),
     ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
@@ -14,6 +14,7 @@ static FILES: [(&str, &str); 8] = [
     ("fuse", include_str!("../expectations/fuse.toml")),
     ("fuse-user", include_str!("../expectations/fuse-user.toml")),
     ("dir", include_str!("../expectations/dir.toml")),
+    ("dir-swapfile", include_str!("../expectations/dir-swapfile.toml")),
     ("dir-immutable-attr", include_str!("../expectations/dir-immutable-attr.toml")),
 ];
 

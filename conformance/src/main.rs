@@ -432,7 +432,7 @@ fn expectation_names(args: &RunArgs) -> Vec<&'static str> {
         TargetName::Dir(_) => match args.mechanism {
             // No kernel has it: there is nothing to reach.
             Mechanism::Seal => vec!["seal"],
-            Mechanism::Swapfile => vec!["dir", "swapfile"],
+            Mechanism::Swapfile => vec!["dir-swapfile", "dir", "swapfile"],
             Mechanism::F2fsPin => vec!["dir", "f2fs-pin"],
             Mechanism::ImmutableAttr => vec!["dir-immutable-attr", "dir", "immutable-attr"],
         },

@@ -6,7 +6,7 @@
 use super::calls::{Calls, Transport};
 use super::guardian::{self, Guardian};
 use super::pool::deactivate;
-use super::{ACTIVATION, FsKind, admin, lacks, routes, sys};
+use super::{FsKind, activation, admin, lacks, routes, sys};
 use crate::cases::Case;
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
@@ -20,7 +20,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the fresh directories are called.
@@ -210,18 +209,17 @@ struct DirectorySystem<'a> {
 impl System for DirectorySystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let Some(kind) = self.target.kind else { return self.calls.call(caller, call) };
-        let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
-        let _lock = one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner));
+        let _turn = activation(kind, call);
         let (root, directory) = (&*self.target.path, &*self.directory);
         let place = admin::Place { calls: &self.calls, root, directory, image: None };
         admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        routes::offered(self.target.kind, call)?;
         if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
             return Err(Trouble::NotReachable(why.into()));
         }
-        routes::offered(self.target.kind, call)?;
         match self.target.kind {
             Some(kind) => admin::offered(kind, call),
             None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
@@ -232,6 +230,7 @@ impl System for DirectorySystem<'_> {
     }
 
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+        let _turn = self.target.kind.and_then(|kind| [one, other].into_iter().find_map(|call| activation(kind, call)));
         self.calls.race(one, other)
     }
 

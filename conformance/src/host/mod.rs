@@ -136,8 +136,13 @@ impl FsKind {
     }
 }
 
-/// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
 static ACTIVATION: Mutex<()> = Mutex::new(());
+
+/// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
+fn activation(kind: FsKind, call: &Call) -> Option<MutexGuard<'static, ()>> {
+    let one_by_one = kind == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
+    one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// One file system of this kernel, with one mechanism.
 pub struct Host {

@@ -4,7 +4,7 @@ use super::calls::{Calls, Transport};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{ACTIVATION, FsKind, admin, agent, guardian, routes};
+use super::{FsKind, activation, admin, agent, guardian, routes};
 use crate::context::{Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::trace::Step;
@@ -17,7 +17,7 @@ use nix::unistd;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 /// A directory on a mounted file system, with what a case has open there.
@@ -57,12 +57,6 @@ impl<'a> HostSystem<'a> {
 }
 
 impl HostSystem<'_> {
-    /// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
-    fn activation(&self, call: &Call) -> Option<MutexGuard<'static, ()>> {
-        let one_by_one = self.image.kind() == FsKind::Btrfs && matches!(call, Call::Swapon { .. });
-        one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn administer(&self, call: &Call) -> Option<Outcome> {
         let (root, directory) = (self.image.root(), &*self.directory);
         let place = admin::Place { calls: &self.calls, root, directory, image: Some(self.image) };
@@ -127,7 +121,7 @@ fn spin(count: u32) {
 
 impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        let _turn = self.activation(call);
+        let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
         match call {
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
@@ -168,7 +162,7 @@ impl System for HostSystem<'_> {
     }
 
     fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        let _turn = [one, other].into_iter().find_map(|call| self.activation(call));
+        let _turn = [one, other].into_iter().find_map(|call| activation(self.image.kind(), call));
         self.calls.race(one, other)
     }
 
