@@ -9,7 +9,8 @@ pub fn human(all: &[Results]) -> String {
     let (columns, lacking) = split(all);
     let mut out = head(all);
     if !columns.is_empty() {
-        let width = 8;
+        // Nine columns are what a kernel has with f2fs.
+        let width = if columns.len() > 6 { 6 } else { 8 };
         let mut mechanisms = String::new();
         for (start, len) in groups(&columns) {
             let _ = write!(mechanisms, "{:<1$}", columns[start].mechanism, len * width);
@@ -74,7 +75,9 @@ fn head(all: &[Results]) -> String {
 }
 
 fn split(all: &[Results]) -> (Vec<&Results>, Vec<String>) {
-    let columns = all.iter().filter(|r| r.not_offered.is_none()).collect();
+    let mut columns: Vec<&Results> = all.iter().filter(|r| r.not_offered.is_none()).collect();
+    // A mechanism has its columns side by side, where its first one is.
+    columns.sort_by_key(|column| all.iter().position(|first| first.mechanism == column.mechanism));
     let mut lacking: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for results in all {
         let Some(reason) = &results.not_offered else { continue };

@@ -75,6 +75,7 @@ fn help() {
     insta::assert_snapshot!("help_compare", text(&conformance(&["compare", "--help"])));
     insta::assert_snapshot!("help_schema", text(&conformance(&["schema", "--help"])));
     insta::assert_snapshot!("help_audit", text(&conformance(&["audit", "--help"])));
+    insta::assert_snapshot!("help_lab", text(&conformance(&["lab", "--help"])));
 }
 
 #[test]

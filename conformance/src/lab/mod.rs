@@ -146,9 +146,7 @@ pub fn human(document: &Document) -> String {
     let mut out = String::new();
     for kernel in kernels {
         let of = |run: &&Results| run.kernel.release == kernel;
-        let mut runs: Vec<Results> = document.runs.iter().filter(of).cloned().collect();
-        // The table has the mechanisms side by side.
-        runs.sort_by(|a, b| a.mechanism.cmp(&b.mechanism));
+        let runs: Vec<Results> = document.runs.iter().filter(of).cloned().collect();
         out += &matrix::human(&runs);
         for run in &runs {
             out += &surprises(run);
