@@ -1,0 +1,537 @@
+//! The C program.
+
+use super::{routes, seed};
+use crate::context::BLOCK_LEN;
+use crate::mechanism::Mechanism;
+use crate::trace::{Action, Step};
+use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
+use nix::fcntl::OFlag;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Of these a program gets what it uses.
+const HELPERS: &str = include_str!("helpers.c");
+
+const HOW_TO: &str = "\
+/*
+ * Prints each call with its result. Ends with 0 if all is as it was observed, with 1 if something is not, and with 2 if
+ * it cannot work. Needs a directory:
+ *
+ *\tcc -o again this.c && ./again /mnt/scratch
+ */
+#define _GNU_SOURCE
+";
+
+/// What a number in the trace is called in the program: the system uses descriptors again.
+#[derive(Default)]
+struct Names {
+    descriptors: BTreeMap<Fd, usize>,
+    /// With the length.
+    maps: BTreeMap<MapId, (usize, usize)>,
+    made: usize,
+    /// The times that a descriptor showed last.
+    times: BTreeMap<usize, (i128, i128)>,
+}
+
+impl Names {
+    fn fd(&self, fd: Fd) -> String {
+        self.descriptors.get(&fd).map_or_else(|| "-1".into(), |number| format!("fd[{number}]"))
+    }
+
+    fn map(&self, map: MapId) -> Result<(String, usize), String> {
+        let known = self.maps.get(&map).map(|(number, len)| (format!("map[{number}]"), *len));
+        known.ok_or_else(|| "a mapping that is not there".into())
+    }
+
+    /// What a call that succeeded made.
+    fn learn(&mut self, call: &Call, number: i64) {
+        match call {
+            Call::Via { call, .. } => return self.learn(call, number),
+            Call::Open { .. } | Call::Register { .. } => {
+                self.descriptors.insert(number as Fd, self.made);
+            }
+            Call::Map { len, .. } => {
+                self.maps.insert(number as MapId, (self.made, *len));
+            }
+            Call::Unmap { map } => {
+                self.maps.remove(map);
+                return;
+            }
+            _ => return,
+        }
+        self.made += 1;
+    }
+
+    /// fstat(2), whose times are compared with those of the last one of this descriptor.
+    fn look(&mut self, fd: Fd, stat: &Stat) -> Result<String, String> {
+        let number = *self.descriptors.get(&fd).ok_or("a descriptor that is not there")?;
+        let (mtime, ctime) = self.times.insert(number, (stat.mtime, stat.ctime)).unwrap_or_default();
+        let changed = match (mtime != stat.mtime, ctime != stat.ctime) {
+            (false, false) => "0",
+            (true, false) => "OTHER_MTIME",
+            (false, true) => "OTHER_CTIME",
+            (true, true) => "OTHER_MTIME | OTHER_CTIME",
+        };
+        let Stat { mode, uid, gid, links, size, .. } = stat;
+        Ok(format!("looks({number}, 0{mode:o}, {uid}, {gid}, {links}, {size}, {changed})"))
+    }
+}
+
+/// The program, or why there is none.
+pub(super) fn program(head: &str, steps: &[&Step]) -> Result<String, String> {
+    if steps.iter().any(|step| matches!(step.action, Action::AgentRead(..) | Action::AgentWrite(..))) {
+        return Err("the storage agent took part".into());
+    }
+    let (mut names, mut beside, mut body) = (Names::default(), String::new(), String::new());
+    // A picture after one call is the picture before the next.
+    let mut looks: Vec<&Step> = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
+        match step.look {
+            false => looks.clear(),
+            true if looks.iter().any(|it| it.action == step.action && it.outcome == step.outcome) => continue,
+            true => looks.push(step),
+        }
+        let (call, unprivileged) = match &step.action {
+            Action::Call(caller, call) => (call, *caller == Caller::Unprivileged),
+            // It was said with the step before.
+            _ => continue,
+        };
+        // What is not mapped is known to the suite alone: in a process the address may be somebody else's.
+        if matches!(call, Call::Unmap { map } if !names.maps.contains_key(map)) {
+            continue;
+        }
+        let line = statement(call, step, &mut names)?;
+        if let Some(Step { action: Action::Beside(other), outcome, .. }) = steps.get(place + 1) {
+            let number = place;
+            let other = format!("CALL({}, {})", expression(other, &names)?, observed(other, outcome.as_ref()));
+            let _ = write!(
+                beside,
+                "static void *beside_{number}(void *together)\n{{\n\tpthread_barrier_wait(together);\n\t{other};\n\
+                 \treturn NULL;\n}}\n\n"
+            );
+            let _ = writeln!(body, "\tat_the_same_time(beside_{number});\n\t{line};\n\tjoin();");
+            continue;
+        }
+        let again = step.times > 1 && !matches!(step.outcome, Some(Ok(Reply::Stat(_) | Reply::Data(_))));
+        let often = if again { format!("for (int n = 0; n < {}; n++)\n\t\t", step.times) } else { String::new() };
+        let (before, after) = if unprivileged { ("privileges(0);\n\t", "\n\tprivileges(1);") } else { ("", "") };
+        let _ = writeln!(body, "\t{before}{often}{line};{after}");
+    }
+    for (call, clean) in [("change_flags", "clear_flags"), ("change_xflags", "clear_flags"), ("swapon", "deactivate")] {
+        if body.contains(call) && !body.contains(clean) {
+            let _ = writeln!(body, "\t{clean}();");
+        }
+    }
+    let main =
+        format!("{beside}int main(int argc, char **argv)\n{{\n\tstart(argc, argv);\n{body}\treturn end();\n}}\n");
+    let head = head.replace("*/", "* /");
+    Ok(format!("/* {head} */\n{HOW_TO}{}\n{main}", helpers(&main)))
+}
+
+/// The pieces of [`HELPERS`] that a text needs. Each comes after those that it needs itself.
+fn helpers(text: &str) -> String {
+    let (includes, rest) = HELPERS.split_once("\n\n").unwrap_or_default();
+    let mut pieces: Vec<String> = Vec::new();
+    for piece in rest.trim_end().split("\n\n") {
+        match pieces.last_mut() {
+            // A blank line inside a function.
+            Some(last) if piece.starts_with('\t') => *last += &format!("\n\n{piece}"),
+            _ => pieces.push(piece.into()),
+        }
+    }
+    let mut needed = code(text);
+    let mut chosen = Vec::new();
+    for piece in pieces.iter().rev() {
+        if piece.lines().filter_map(defined).any(|name| has_word(&needed, name)) {
+            needed = format!("{needed}\n{}", code(piece));
+            chosen.push(format!("\n{piece}\n"));
+        }
+    }
+    // The comment behind a header says what it is for.
+    let include = |line: &str| match line.split_once(" /* ") {
+        None => Some(format!("{line}\n")),
+        Some((header, names)) => {
+            let wanted = names.split(' ').any(|name| has_word(&needed, name));
+            wanted.then(|| format!("{header}\n"))
+        }
+    };
+    includes.lines().filter_map(include).chain(chosen.into_iter().rev()).collect()
+}
+
+/// What a line at the left margin defines.
+fn defined(line: &str) -> Option<&str> {
+    let rest = ["static ", "#define ", "struct "].iter().find_map(|start| line.strip_prefix(start))?;
+    let rest = if line.starts_with("#define") { rest.split(' ').next()? } else { rest };
+    let name = rest.split(['(', '[', ';', '=', '{']).next()?;
+    name.trim_end().rsplit([' ', '*']).next()
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|letter| !is_word(letter)).any(|it| it == word)
+}
+
+/// Without comments and strings. No string has a quotation mark in it.
+fn code(text: &str) -> String {
+    let code: String = text.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect();
+    code.split('"').step_by(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The checksum of what was read, as the programs compute it: FNV-1a.
+fn checksum(data: &[u8]) -> u32 {
+    data.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// One line of the program.
+fn statement(call: &Call, step: &Step, names: &mut Names) -> Result<String, String> {
+    if let (Call::Stat { fd }, Some(Ok(Reply::Stat(stat)))) = (call, &step.outcome) {
+        return names.look(*fd, stat);
+    }
+    let (text, result) = (expression(call, names)?, observed(call, step.outcome.as_ref()));
+    Ok(match &step.outcome {
+        Some(Ok(Reply::Data(data))) => format!("READ({text}, {result}, {:#x})", checksum(data)),
+        Some(Ok(Reply::Number(number))) => {
+            names.learn(call, *number);
+            format!("CALL({text}, {result})")
+        }
+        _ => format!("CALL({text}, {result})"),
+    })
+}
+
+/// What a call came to, for the macro CALL.
+fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
+    let plain = if let Call::Via { call, .. } = call { call } else { call };
+    match outcome {
+        Some(Ok(Reply::Number(_))) if matches!(plain, Call::Open { .. } | Call::Map { .. } | Call::Register { .. }) => {
+            "ANY".into()
+        }
+        Some(Ok(Reply::Number(number))) => number.to_string(),
+        Some(Ok(Reply::Data(data))) => data.len().to_string(),
+        Some(Err(errno)) => format!("-{errno}"),
+        Some(Ok(Reply::Stat(_))) | None => "0".into(),
+    }
+}
+
+/// A file of another case lies beside the directory of this one; the programs have one directory.
+fn flat(name: &str) -> String {
+    format!("{:?}", name.trim_start_matches("../").replace('/', "-"))
+}
+
+/// The bytes as an expression of C: most of what cases write is a pattern, or one byte again and again.
+fn bytes(data: &[u8]) -> String {
+    const LEAD: usize = 2 * BLOCK_LEN as usize;
+    let len = data.len();
+    if let Some(seed) = seed(data) {
+        return format!("pattern({seed}, {len})");
+    }
+    // A header, and a pattern behind it.
+    if let Some(seed) = data.get(LEAD..).and_then(seed).filter(|_| data[..LEAD] == Mechanism::Swapfile.header()[..]) {
+        return format!("swap_file({seed}, {})", len - LEAD);
+    }
+    match data {
+        [] => "literal(\"\", 0)".into(),
+        [first, ..] if data.iter().all(|byte| byte == first) => format!("repeated({first}, {len})"),
+        _ => format!("literal({}, {len})", literal(data)),
+    }
+}
+
+fn literal(data: &[u8]) -> String {
+    let lines = data.chunks(16).map(|line| {
+        let bytes: String = line.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        format!("\"{bytes}\"")
+    });
+    lines.collect::<Vec<_>>().join("\n\t\t")
+}
+
+fn open_flags(flags: OFlag) -> String {
+    let access = match flags & OFlag::O_ACCMODE {
+        OFlag::O_RDWR => "O_RDWR",
+        OFlag::O_WRONLY => "O_WRONLY",
+        _ => "O_RDONLY",
+    };
+    let rest = (flags - OFlag::O_ACCMODE).iter_names().map(|(name, _)| name).collect::<Vec<_>>();
+    // The kernel's own flag for large files is no name of the library.
+    std::iter::once(access)
+        .chain(rest.into_iter().filter(|name| *name != "O_LARGEFILE"))
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+/// The flags of FS_IOC_SETFLAGS by their names.
+fn inode_flags(flags: u32) -> String {
+    const NAMES: [(u32, &str); 4] = [
+        (iomap_reference::FLAG_IMMUTABLE, "FS_IMMUTABLE_FL"),
+        (iomap_reference::FLAG_APPEND, "FS_APPEND_FL"),
+        (iomap_reference::FLAG_COMPRESS, "FS_COMPR_FL"),
+        (iomap_reference::FLAG_NOCOW, "FS_NOCOW_FL"),
+    ];
+    NAMES.iter().find(|(bit, _)| *bit == flags).map_or_else(|| format!("{flags:#x}"), |(_, name)| (*name).into())
+}
+
+/// A call as an expression of C whose value is its result, or -1.
+fn expression(call: &Call, names: &Names) -> Result<String, String> {
+    let fd = |fd: &Fd| names.fd(*fd);
+    let made = names.made;
+    Ok(match call {
+        Call::Open { name, flags, mode } if flags.contains(OFlag::O_CREAT) => {
+            format!("fd[{made}] = open({}, {}, 0{mode:o})", flat(name), open_flags(*flags))
+        }
+        Call::Open { name, flags, .. } => format!("fd[{made}] = open({}, {})", flat(name), open_flags(*flags)),
+        Call::Close { fd: it } => format!("close({})", fd(it)),
+        Call::Read { fd: it, len } => format!("read({}, buffer({len}), {len})", fd(it)),
+        Call::Pread { fd: it, offset, len } => format!("pread({}, buffer({len}), {len}, {offset})", fd(it)),
+        Call::Write { fd: it, data } => format!("write({}, {}, {})", fd(it), bytes(data), data.len()),
+        Call::Pwrite { fd: it, offset, data } => {
+            format!("pwrite({}, {}, {}, {offset})", fd(it), bytes(data), data.len())
+        }
+        Call::PwriteAtomic { fd: it, offset, data } => vector(&fd(it), data, *offset, "RWF_ATOMIC"),
+        // One part after the other makes no difference to a file.
+        Call::Pwritev { fd: it, offset, parts, append } => {
+            vector(&fd(it), &parts.concat(), *offset, if *append { "RWF_APPEND" } else { "0" })
+        }
+        Call::Seek { fd: it, offset, whence } => {
+            let whence = match whence {
+                Whence::Set => "SEEK_SET",
+                Whence::Cur => "SEEK_CUR",
+                Whence::Hole => "SEEK_HOLE",
+                Whence::Data => "SEEK_DATA",
+            };
+            format!("lseek({}, {offset}, {whence})", fd(it))
+        }
+        Call::Fsync { fd: it } => format!("fsync({})", fd(it)),
+        Call::Ftruncate { fd: it, size } => format!("ftruncate({}, {size})", fd(it)),
+        Call::Truncate { name, size } => format!("truncate({}, {size})", flat(name)),
+        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
+            return Err("FALLOC_FL_WRITE_ZEROES wipes data where it works".into());
+        }
+        // No header has the names of these.
+        Call::Fallocate { fd: it, mode, offset, len } if mode.changes_state() => {
+            format!("fallocate({}, {:#x}, {offset}, {len})", fd(it), mode.0)
+        }
+        Call::Fallocate { fd: it, mode, offset, len } => format!("fallocate({}, {mode}, {offset}, {len})", fd(it)),
+        Call::CopyRange { from, from_offset, to, to_offset, len } => {
+            let (from, to) = (fd(from), fd(to));
+            format!("copy_file_range({from}, &(off_t){{ {from_offset} }}, {to}, &(off_t){{ {to_offset} }}, {len}, 0)")
+        }
+        Call::Clone { from, to } => format!("ioctl({}, FICLONE, {})", fd(to), fd(from)),
+        Call::CloneRange { from, from_offset, to, to_offset, len } => {
+            let range = format!("{{ {}, {from_offset}, {len}, {to_offset} }}", fd(from));
+            format!("ioctl({}, FICLONERANGE, &(struct file_clone_range){range})", fd(to))
+        }
+        Call::Dedupe { from, to, len } => format!("dedupe({}, {}, {len})", fd(from), fd(to)),
+        // Of all file systems XFS alone has the plain call.
+        Call::Exchange { one, other } => format!("swap_extents({}, {})", fd(one), fd(other)),
+        Call::Map { .. } => format!("map[{made}] = {}", mapping(call, names)),
+        Call::Register { map } => {
+            let (map, len) = names.map(*map)?;
+            format!("fd[{made}] = register_buffer({map}, {len})")
+        }
+        Call::Unregister { registration } => format!("close({})", names.fd(*registration as Fd)),
+        Call::Load { map, offset, len } => format!("load({} + {offset}, {len})", names.map(*map)?.0),
+        Call::Store { map, offset, data } => {
+            format!("store({} + {offset}, {}, {})", names.map(*map)?.0, bytes(data), data.len())
+        }
+        Call::Unmap { map } => {
+            let (map, len) = names.map(*map)?;
+            format!("munmap({map}, {len})")
+        }
+        Call::Unlink { name } => format!("unlink({})", flat(name)),
+        Call::Rename { from, to, exchange: false } => format!("rename({}, {})", flat(from), flat(to)),
+        Call::Rename { from, to, exchange: true } => {
+            format!("renameat2(AT_FDCWD, {}, AT_FDCWD, {}, RENAME_EXCHANGE)", flat(from), flat(to))
+        }
+        Call::RenameNew { from, to } => {
+            format!("renameat2(AT_FDCWD, {}, AT_FDCWD, {}, RENAME_NOREPLACE)", flat(from), flat(to))
+        }
+        Call::Link { from, to } => format!("link({}, {})", flat(from), flat(to)),
+        Call::Symlink { target, name } => format!("symlink({}, {})", flat(target), flat(name)),
+        Call::Mkdir { name, mode } => format!("mkdir({}, 0{mode:o})", flat(name)),
+        Call::Rmdir { name } => format!("rmdir({})", flat(name)),
+        Call::Mkfifo { name } => format!("mkfifo({}, 0600)", flat(name)),
+        Call::Chmod { name, mode } => format!("chmod({}, 0{mode:o})", flat(name)),
+        Call::Chown { name, uid, gid } => format!("chown({}, {uid}, {gid})", flat(name)),
+        Call::Utimes { name, atime, mtime } => {
+            let times = format!("{{ {{ {atime}, 0 }}, {{ {mtime}, 0 }} }}");
+            format!("utimensat(AT_FDCWD, {}, (struct timespec[]){times}, 0)", flat(name))
+        }
+        Call::SetXattr { name, key, value } => {
+            format!("setxattr({}, {key:?}, {}, {}, 0)", flat(name), bytes(value), value.len())
+        }
+        Call::RemoveXattr { name, key } => format!("removexattr({}, {key:?})", flat(name)),
+        Call::Stat { fd: it } => format!("file_size({})", fd(it)),
+        Call::GetXflags { fd: it } => format!("xflags({})", fd(it)),
+        Call::ChangeXflags { fd: it, set, clear } => format!("change_xflags({}, {set:#x}, {clear:#x})", fd(it)),
+        Call::ChangeFlags { fd: it, set, clear } => {
+            format!("change_flags({}, {}, {})", fd(it), inode_flags(*set), inode_flags(*clear))
+        }
+        Call::Swapon { fd: it } => format!("swapon(self({}), 0)", fd(it)),
+        Call::Swapoff { fd: it } => format!("swapoff(self({}))", fd(it)),
+        Call::Via { route, call } => {
+            let reads = matches!(**call, Call::Pread { .. });
+            let arguments = arguments(call, names)?;
+            routes::expression(*route, reads, &arguments).ok_or_else(|| format!("{route}: no expression of C"))?
+        }
+        Call::Snapshot | Call::Collect | Call::RemoveDevice | Call::ReplaceDevice | Call::Shrink { .. } => {
+            return Err("something was done to the whole file system".into());
+        }
+        Call::Defragment { .. } => return Err("the file system was asked to move the file".into()),
+        Call::Cycle | Call::Remount { .. } => return Err("the file system was mounted again".into()),
+        Call::PowerLoss { .. } => return Err("the power was lost".into()),
+        Call::FreeSpace => return Err("the free space was counted".into()),
+        Call::Pin { .. } => return Err("F2FS_IOC_SET_PIN_FILE".into()),
+    })
+}
+
+fn vector(file: &str, data: &[u8], offset: i64, flags: &str) -> String {
+    format!("pwritev2({file}, &(struct iovec){{ {}, {} }}, 1, {offset}, {flags})", bytes(data), data.len())
+}
+
+fn mapping(call: &Call, names: &Names) -> String {
+    let Call::Map { fd, len, shared, write } = call else { return String::new() };
+    let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
+    let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };
+    format!("mmap(NULL, {len}, {protection}, {kind}, {}, 0)", names.fd(*fd))
+}
+
+/// The arguments of a call by the names that [`routes`] have for them.
+fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, String> {
+    let file = |fd: &Fd| ("fd", names.fd(*fd));
+    let data = |bytes_: &[u8]| [("data", bytes(bytes_)), ("len", bytes_.len().to_string())];
+    Ok(match call {
+        Call::Write { fd, data: it } => {
+            let [data, len] = data(it);
+            // -1 is the file offset.
+            vec![file(fd), data, len, ("offset", "0".into()), ("place", "-1".into())]
+        }
+        Call::Pwrite { fd, offset, data: it } => {
+            let [data, len] = data(it);
+            vec![file(fd), data, len, ("offset", offset.to_string()), ("place", offset.to_string())]
+        }
+        Call::Pread { fd, offset, len } => {
+            let buffer = format!("buffer({len})");
+            vec![file(fd), ("data", buffer), ("len", len.to_string()), ("offset", offset.to_string())]
+        }
+        Call::Map { fd, len, .. } => {
+            let map = format!("map[{}]", names.made);
+            vec![("map", map), ("mapping", mapping(call, names)), file(fd), ("len", len.to_string())]
+        }
+        Call::Store { map, offset, data: it } => {
+            let [data, len] = data(it);
+            vec![("to", format!("{} + {offset}", names.map(*map)?.0)), data, len]
+        }
+        Call::Fallocate { fd, offset, len, .. } => {
+            vec![file(fd), ("offset", offset.to_string()), ("len", len.to_string())]
+        }
+        Call::Exchange { one, other } => vec![file(one), ("other", names.fd(*other))],
+        Call::Defragment { fd } | Call::Fsync { fd } => vec![file(fd)],
+        Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![file(fd)],
+        Call::Link { from, to } | Call::Rename { from, to, .. } => vec![("name", flat(from)), ("to", flat(to))],
+        Call::Chmod { name, mode } => vec![("name", flat(name)), ("mode", format!("0{mode:o}"))],
+        Call::Chown { name, uid, gid } => {
+            vec![("name", flat(name)), ("uid", uid.to_string()), ("gid", gid.to_string())]
+        }
+        Call::Utimes { name, atime, mtime } => {
+            vec![("name", flat(name)), ("atime", atime.to_string()), ("mtime", mtime.to_string())]
+        }
+        Call::SetXattr { name, key, value } => {
+            let [data, len] = data(value);
+            vec![("name", flat(name)), ("key", format!("{key:?}")), data, len]
+        }
+        other => return Err(format!("{other}: no route")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::pattern;
+    use iomap_reference::Route;
+    use std::process::Command;
+
+    fn step(action: Action, outcome: Result<i64, &str>) -> Step {
+        let outcome = outcome.map(Reply::Number).map_err(str::to_owned);
+        Step { action, outcome: Some(outcome), look: false, times: 1 }
+    }
+
+    fn call(call: Call, outcome: Result<i64, &str>) -> Step {
+        step(Action::Call(Caller::Privileged, call), outcome)
+    }
+
+    fn open(flags: OFlag) -> Step {
+        call(Call::Open { name: "file".into(), flags, mode: 0o600 }, Ok(3))
+    }
+
+    /// Compiles the program of these steps in a directory.
+    fn compiled(directory: &std::path::Path, steps: &[Step]) {
+        let text = program("a test", &steps.iter().collect::<Vec<_>>()).unwrap();
+        let source = directory.join("again.c");
+        std::fs::write(&source, &text).unwrap();
+        let mut compiler = Command::new("cc");
+        let compiler = compiler.args(["-Wall", "-Wextra", "-Werror", "-O0", "-o"]).arg(directory.join("again"));
+        let output = compiler.arg(&source).output().unwrap();
+        assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Also those that no kernel violates anything by.
+    #[test]
+    fn every_route_compiles() {
+        let (fd, map, offset, data) = (3, 0, 0, pattern(1, 512));
+        let name = "file".to_owned();
+        let plain = |route: Route| match route.clauses()[0].id {
+            "read.any" | "write.inside" => Call::Pwrite { fd, offset, data: data.clone() },
+            "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto) => {
+                Call::Store { map, offset: 0, data: data.clone() }
+            }
+            "write.mapped" => Call::Map { fd, len: 4096, shared: true, write: true },
+            "share.exchange" => Call::Exchange { one: fd, other: fd },
+            "name.link" => Call::Link { from: name.clone(), to: name.clone() },
+            "name.rename" => Call::Rename { from: name.clone(), to: name.clone(), exchange: false },
+            "meta.chmod" => Call::Chmod { name: name.clone(), mode: 0o640 },
+            "meta.chown" => Call::Chown { name: name.clone(), uid: 1, gid: 1 },
+            "meta.utimes" => Call::Utimes { name: name.clone(), atime: 1, mtime: 2 },
+            "meta.xattr" => Call::SetXattr { name: name.clone(), key: "user.k".into(), value: data.clone() },
+            id if id.starts_with("fallocate") => Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset, len: 4096 },
+            _ => Call::Fsync { fd },
+        };
+        let mut steps = vec![open(OFlag::O_RDWR)];
+        steps.push(call(Call::Map { fd, len: 4096, shared: true, write: true }, Ok(0)));
+        steps.extend(Route::all().map(|route| call(plain(route).via(route), Err("EPERM"))));
+        let reads = [Route::Aio, Route::Ring, Route::RingFixed, Route::Splice, Route::Sendfile];
+        steps.extend(reads.map(|route| call(Call::Pread { fd, offset, len: 512 }.via(route), Err("EPERM"))));
+        let directory = tempfile::tempdir().unwrap();
+        compiled(directory.path(), &steps);
+        let text = std::fs::read_to_string(directory.path().join("again.c")).unwrap();
+        let main = text.split_once("int main").unwrap().1;
+        for argument in ["{fd}", "{data}", "{len}", "{offset}", "{name}", "{to}", "{map}", "{other}"] {
+            assert!(!main.contains(argument), "{main}");
+        }
+    }
+
+    #[test]
+    fn two_calls_at_the_same_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
+        for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
+            let steps = [
+                open(OFlag::O_RDWR | OFlag::O_CREAT),
+                call(Call::Chmod { name: "file".into(), mode: 0o640 }, Ok(0)),
+                step(Action::Beside(write.clone()), outcome),
+            ];
+            compiled(directory.path(), &steps);
+            let ran = Command::new(directory.path().join("again")).arg(directory.path()).output().unwrap();
+            assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+        }
+    }
+
+    #[test]
+    fn data_are_said_briefly() {
+        assert_eq!(bytes(&pattern(77, 5000)), "pattern(77, 5000)");
+        assert_eq!(bytes(&[9; 20]), "repeated(9, 20)");
+        assert_eq!(bytes(b"value"), "literal(\"\\x76\\x61\\x6c\\x75\\x65\", 5)");
+        let swap = [Mechanism::Swapfile.header(), pattern(1, 4096)].concat();
+        assert_eq!(bytes(&swap), "swap_file(1, 4096)");
+    }
+}

@@ -1,0 +1,519 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h> /* LONG_MIN */
+#include <linux/aio_abi.h> /* aio */
+#include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB */
+#include <linux/fs.h> /* FICLONE FICLONERANGE FIDEDUPERANGE FIFREEZE FITRIM FS_IOC_GETFLAGS FS_IOC_FSGETXATTR RWF_APPEND RWF_DSYNC */
+#include <linux/io_uring.h> /* ring */
+#include <linux/posix_acl_xattr.h> /* acl */
+#include <linux/userfaultfd.h> /* write_protect */
+#include <pthread.h> /* pthread_create */
+#include <stdint.h> /* uint32_t uint64_t int64_t uintptr_t */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h> /* ioctl */
+#include <sys/mman.h> /* mmap munmap memfd_create */
+#include <sys/sendfile.h> /* sendfile */
+#include <sys/stat.h>
+#include <sys/swap.h> /* swapon swapoff */
+#include <sys/syscall.h> /* syscall */
+#include <sys/uio.h> /* pwritev2 process_vm_writev iovec */
+#include <sys/xattr.h> /* setxattr removexattr fsetxattr */
+#include <time.h> /* clock_gettime */
+#include <unistd.h>
+
+static int fd[64];
+
+static char *map[64];
+
+static int differs;
+
+/* Observed: the call succeeded. */
+#define ANY LONG_MIN
+
+static void done(const char *call, long came, long observed)
+{
+	int error = errno;
+	int same = observed == ANY ? came != -1 : observed < 0 ? came == -1 && error + observed == 0 : came == observed;
+
+	if (came == -1)
+		printf("%s = -1 %s (%s)", call, strerrorname_np(error), strerror(error));
+	else
+		printf("%s = %ld", call, came);
+	puts(same ? "" : " <- not what was observed");
+	differs |= !same;
+}
+
+/* A call, and what it came to: a negative number is an errno. */
+#define CALL(call, observed) done(#call, (long)(call), observed)
+
+/* A call to the kernel or another interface that returns its errno as a negative number. */
+static long checked(long value)
+{
+	if (value >= 0)
+		return value;
+	errno = -value;
+	return -1;
+}
+
+static char *last_buffer;
+
+/* Zeros that begin on a boundary, as O_DIRECT wants it. */
+static char *buffer(size_t len)
+{
+	last_buffer = aligned_alloc(4096, (len | 4095) + 1);
+	return last_buffer ? memset(last_buffer, 0, len) : (exit(2), NULL);
+}
+
+/* FNV-1a. */
+static unsigned int checksum(size_t len)
+{
+	unsigned int sum = 0x811c9dc5;
+
+	for (size_t at = 0; at < len; at++)
+		sum = (sum ^ (unsigned char)last_buffer[at]) * 0x01000193;
+	return sum;
+}
+
+static void had(long len, unsigned int observed)
+{
+	if (checksum(len) == observed)
+		return;
+	puts("  other data than were observed");
+	differs = 1;
+}
+
+/* A call that fills a buffer, and the checksum of what it read. */
+#define READ(call, observed, sum) (CALL(call, observed), had(observed, sum))
+
+static char *pattern(unsigned char seed, size_t len)
+{
+	char *data = buffer(len);
+
+	for (size_t at = 0; at < len; at++)
+		data[at] = (unsigned char)((seed + at / 4096) * 31 + at % 251);
+	return data;
+}
+
+static char *repeated(int byte, size_t len)
+{
+	return memset(buffer(len), byte, len);
+}
+
+static char *literal(const char *bytes, size_t len)
+{
+	return memcpy(buffer(len), bytes, len);
+}
+
+/* A swap header that offers one page, that page, and a pattern. */
+static char *swap_file(unsigned char seed, size_t len)
+{
+	char *rest = pattern(seed, len), *data = buffer(8192 + len);
+	unsigned int header[] = { 1, 1, 0 };
+
+	memcpy(data + 1024, header, sizeof(header));
+	memcpy(data + 4086, "SWAPSPACE2", 10);
+	return memcpy(data + 8192, rest, len) - 8192;
+}
+
+static char *self(int file)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", file);
+	return name;
+}
+
+/* Through the kernel, so that a page that cannot be touched is EFAULT and no SIGBUS. */
+static int store(char *to, char *data, size_t len)
+{
+	int scratch = memfd_create("scratch", 0);
+
+	if (write(scratch, data, len) != (long)len)
+		exit(2);
+	if (pread(scratch, to, len, 0) == (long)len)
+		return close(scratch);
+	errno = EFAULT;
+	return -1;
+}
+
+static long load(char *from, size_t len)
+{
+	int scratch = memfd_create("scratch", 0);
+
+	if (write(scratch, from, len) == (long)len)
+		return pread(scratch, buffer(len), len, 0);
+	errno = EFAULT;
+	return -1;
+}
+
+static int store_from_process(char *to, char *data, size_t len)
+{
+	struct iovec from = { data, len }, there = { to, len };
+
+	return process_vm_writev(getpid(), &from, 1, &there, 1, 0) == (long)len ? 0 : -1;
+}
+
+static int store_to_proc_mem(char *to, char *data, size_t len)
+{
+	return pwrite(open("/proc/self/mem", O_WRONLY), data, len, (off_t)to) == (long)len ? 0 : -1;
+}
+
+/* A read into the pages of a mapping, by a device. */
+static int store_by_direct_read(char *to, char *data, size_t len)
+{
+	int device = open("device", O_RDWR | O_CREAT | O_DIRECT, 0600);
+
+	unlink("device");
+	if (write(device, data, len) != (long)len || fsync(device))
+		exit(2);
+	return pread(device, to, len, 0) == (long)len ? 0 : -1;
+}
+
+/* Of Linux 6.7. */
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
+#endif
+
+/* The kernel itself lets the first store to each page through. */
+static int write_protect(char *start, size_t len)
+{
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_WP_ASYNC };
+	struct uffdio_range range = { (uintptr_t)start, len };
+	struct uffdio_register all = { .range = range, .mode = UFFDIO_REGISTER_MODE_WP };
+	struct uffdio_writeprotect protect = { .range = range, .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+
+	return ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &all) ||
+	       ioctl(uffd, UFFDIO_WRITEPROTECT, &protect) ? -1 : 0;
+}
+
+/* Pins the pages of a mapping for the long term. */
+static int register_buffer(char *start, size_t len)
+{
+	uint32_t params[30] = { 0 };
+	struct iovec pages = { start, len };
+	int queue = syscall(SYS_io_uring_setup, 1, params);
+
+	return queue < 0 || syscall(SYS_io_uring_register, queue, 0 /* IORING_REGISTER_BUFFERS */, &pages, 1) ? -1 : queue;
+}
+
+static long ring(int opcode, int file, char *data, size_t len, off_t offset)
+{
+	struct io_uring_params p = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 1, &p);
+	struct iovec fixed = { data, len };
+	char *queues = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	struct io_uring_sqe *entry = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+
+	if (ring < 0 || queues == MAP_FAILED || entry == MAP_FAILED ||
+	    ((opcode == IORING_OP_WRITE_FIXED || opcode == IORING_OP_READ_FIXED) &&
+	     syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &fixed, 1)))
+		return -1;
+	*entry = (struct io_uring_sqe){ .opcode = opcode, .fd = file, .off = offset, .addr = (uintptr_t)data, .len = len };
+	*(unsigned int *)(queues + p.sq_off.tail) = 1;
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -1;
+	close(ring);
+	return checked(((struct io_uring_cqe *)(queues + p.cq_off.cqes))->res);
+}
+
+static long aio(int opcode, int file, char *data, size_t len, off_t offset)
+{
+	static aio_context_t context;
+	struct iocb request = { .aio_lio_opcode = opcode, .aio_fildes = file, .aio_buf = (uintptr_t)data,
+				.aio_nbytes = len, .aio_offset = offset }, *all = &request;
+	struct io_event event;
+
+	if ((!context && syscall(SYS_io_setup, 1, &context)) || syscall(SYS_io_submit, context, 1, &all) != 1 ||
+	    syscall(SYS_io_getevents, context, 1, 1, &event, NULL) != 1)
+		return -1;
+	return checked(event.res);
+}
+
+/* From a pipe, to which the data are copied (flags 0) or given (SPLICE_F_MOVE). */
+static long splice_out(int file, char *data, size_t len, off_t offset, unsigned int flags)
+{
+	struct iovec gift = { data, len };
+	size_t moved = 0;
+	long more = 1;
+	int ends[2];
+
+	if (pipe2(ends, O_NONBLOCK) || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
+	    (flags ? vmsplice(ends[1], &gift, 1, SPLICE_F_GIFT) : write(ends[1], data, len)) != (long)len)
+		exit(2);
+	while (moved < len && (more = splice(ends[0], NULL, file, &offset, len - moved, flags)) > 0)
+		moved += more;
+	return moved ? (long)moved : more;
+}
+
+static long splice_in(int file, char *data, size_t len, off_t offset)
+{
+	int ends[2];
+	long moved;
+
+	if (pipe2(ends, O_NONBLOCK) || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0)
+		exit(2);
+	moved = splice(file, &offset, ends[1], NULL, len, 0);
+	return moved < 0 ? moved : read(ends[0], data, moved);
+}
+
+/* It writes at the file offset, which is put back. */
+static long send_out(int file, char *data, size_t len, off_t offset)
+{
+	int error, scratch = memfd_create("scratch", 0);
+	off_t before = lseek(file, 0, SEEK_CUR);
+	long sent;
+
+	if (write(scratch, data, len) != (long)len || lseek(file, offset, SEEK_SET) < 0)
+		exit(2);
+	sent = sendfile(file, scratch, &(off_t){ 0 }, len);
+	error = errno;
+	lseek(file, before, SEEK_SET);
+	errno = error;
+	return sent;
+}
+
+static long send_in(int file, char *data, size_t len, off_t offset)
+{
+	int scratch = memfd_create("scratch", 0);
+	long sent = sendfile(scratch, file, &offset, len);
+
+	return sent < 0 ? sent : pread(scratch, data, sent, 0);
+}
+
+/* Of Linux 6.11 and 6.14. */
+#ifndef RWF_ATOMIC
+#define RWF_ATOMIC 0x40
+#endif
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
+
+static int dedupe(int from, int to, uint64_t len)
+{
+	struct { struct file_dedupe_range head; struct file_dedupe_range_info to; } range = {
+		.head = { .src_length = len, .dest_count = 1 }, .to = { .dest_fd = to } };
+
+	if (ioctl(from, FIDEDUPERANGE, &range))
+		return -1;
+	if (range.to.status == FILE_DEDUPE_RANGE_DIFFERS)
+		return checked(-EBADE);
+	return range.to.status ? checked(range.to.status) : (long)range.to.bytes_deduped;
+}
+
+static off_t file_size(int file)
+{
+	struct stat st;
+
+	return fstat(file, &st) ? -1 : st.st_size;
+}
+
+/* xfs_fs.h of xfsprogs. */
+struct xfs_flock64 {
+	int16_t l_type, l_whence;
+	int64_t l_start, l_len;
+	int32_t l_sysid;
+	uint32_t l_pid;
+	int32_t l_pad[4];
+};
+#define XFS_IOC_RESVSP64 _IOW('X', 42, struct xfs_flock64)
+#define XFS_IOC_UNRESVSP64 _IOW('X', 43, struct xfs_flock64)
+#define XFS_IOC_ZERO_RANGE _IOW('X', 57, struct xfs_flock64)
+
+/* xfs_fs.h of xfsprogs, since Linux 6.10. It wants mkfs.xfs -i exchange=1. */
+struct xfs_exchange_range {
+	int32_t file1_fd;
+	uint32_t pad;
+	uint64_t file1_offset, file2_offset, length, flags;
+};
+#define XFS_IOC_EXCHANGE_RANGE _IOW('X', 129, struct xfs_exchange_range)
+
+/* xfs_fs.h of xfsprogs: struct xfs_swapext, which ends with a struct xfs_bstat. */
+struct xfs_swapext {
+	int64_t sx_version, sx_fdtarget, sx_fdtmp, sx_offset, sx_length;
+	char sx_pad[16];
+	uint64_t bs_ino;
+	uint16_t bs_mode, bs_nlink;
+	uint32_t bs_uid, bs_gid, bs_rdev;
+	int32_t bs_blksize;
+	int64_t bs_size, bs_atime[2], bs_mtime[2], bs_ctime[2];
+	uint64_t bs_rest[6];
+};
+#define XFS_IOC_SWAPEXT _IOWR('X', 109, struct xfs_swapext)
+
+static int swap_extents(int target, int other)
+{
+	struct stat st;
+	struct xfs_swapext range;
+
+	if (fstat(target, &st))
+		return -1;
+	range = (struct xfs_swapext){
+		.sx_fdtarget = target, .sx_fdtmp = other, .sx_length = st.st_size,
+		.bs_ino = st.st_ino, .bs_mode = st.st_mode, .bs_size = st.st_size,
+		.bs_mtime = { st.st_mtim.tv_sec, st.st_mtim.tv_nsec },
+		.bs_ctime = { st.st_ctim.tv_sec, st.st_ctim.tv_nsec },
+	};
+	return ioctl(target, XFS_IOC_SWAPEXT, &range);
+}
+
+/* fs/ext4/ext4.h of the kernel: lengths in blocks. */
+struct move_extent {
+	uint32_t reserved, donor_fd;
+	uint64_t orig_start, donor_start, len, moved_len;
+};
+#define EXT4_IOC_MOVE_EXT _IOWR('f', 15, struct move_extent)
+
+/* fs/ext4/ext4.h of the kernel. */
+#define EXT4_IOC_MIGRATE _IO('f', 9)
+#define EXT4_IOC_SWAP_BOOT _IO('f', 17)
+
+static int run(const char *program, int file)
+{
+	char name[PATH_MAX] = "", command[PATH_MAX + 64];
+
+	if (readlink(self(file), name, sizeof(name) - 1) < 0)
+		return -1;
+	snprintf(command, sizeof(command), "%s '%s' >/dev/null 2>&1", program, name);
+	return system(command) & 0x7f ? -1 : 0;
+}
+
+static long xflags(int file)
+{
+	struct fsxattr attr;
+
+	return ioctl(file, FS_IOC_FSGETXATTR, &attr) ? -1 : (long)attr.fsx_xflags;
+}
+
+static int change_xflags(int file, uint32_t set, uint32_t clear)
+{
+	struct fsxattr attr;
+
+	if (ioctl(file, FS_IOC_FSGETXATTR, &attr))
+		return -1;
+	attr.fsx_xflags = (attr.fsx_xflags | set) & ~clear;
+	return ioctl(file, FS_IOC_FSSETXATTR, &attr);
+}
+
+static int change_attributes(int file, struct fsxattr more)
+{
+	struct fsxattr attr;
+
+	if (ioctl(file, FS_IOC_FSGETXATTR, &attr))
+		return -1;
+	more.fsx_xflags |= attr.fsx_xflags;
+	return ioctl(file, FS_IOC_FSSETXATTR, &more);
+}
+
+static int change_flags(int file, int set, int clear)
+{
+	int flags;
+
+	if (ioctl(file, FS_IOC_GETFLAGS, &flags))
+		return -1;
+	flags = (flags | set) & ~clear;
+	return ioctl(file, FS_IOC_SETFLAGS, &flags);
+}
+
+/* The mode as an access control list. */
+static char *acl(unsigned int mode)
+{
+	static struct { struct posix_acl_xattr_header head; struct posix_acl_xattr_entry all[3]; } list;
+
+	list.head.a_version = POSIX_ACL_XATTR_VERSION;
+	for (int at = 0; at < 3; at++)
+		list.all[at] = (struct posix_acl_xattr_entry){ (int[]){ 0x01, 0x04, 0x20 }[at], mode >> (6 - 3 * at) & 7, -1 };
+	return (char *)&list;
+}
+
+/* Without CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN, and with them again. */
+static void privileges(int on)
+{
+	uint32_t header[2] = { 0x20080522, 0 }, data[6];
+	const uint32_t both = 1 << 9 | 1 << 21;
+
+	if (syscall(SYS_capget, header, data))
+		exit(2);
+	data[0] = on ? data[0] | (both & data[1]) : data[0] & ~both;
+	if (syscall(SYS_capset, header, data))
+		exit(2);
+}
+
+#define OTHER_MTIME 1
+#define OTHER_CTIME 2
+
+/* fstat(2): of the times, which are others than when this descriptor was looked at before. */
+static void looks(int number, mode_t mode, uid_t uid, gid_t gid, nlink_t links, off_t size, int changed)
+{
+	static struct stat before[64];
+	struct stat *old = &before[number], st;
+	struct timespec now;
+	int times, same;
+
+	if (fstat(fd[number], &st))
+		exit(2);
+	times = (memcmp(&st.st_mtim, &old->st_mtim, sizeof(now)) ? OTHER_MTIME : 0) |
+		(memcmp(&st.st_ctim, &old->st_ctim, sizeof(now)) ? OTHER_CTIME : 0);
+	same = st.st_mode == mode && st.st_uid == uid && st.st_gid == gid && st.st_nlink == links &&
+	       st.st_size == size && times == changed;
+	printf("fstat(fd[%d]): st_mode 0%o, owner %u:%u, st_nlink %lu, st_size %ld%s%s%s\n", number, st.st_mode,
+	       st.st_uid, st.st_gid, (long)st.st_nlink, (long)st.st_size, times & OTHER_MTIME ? ", other st_mtim" : "",
+	       times & OTHER_CTIME ? ", other st_ctim" : "", same ? "" : " <- not what was observed");
+	differs |= !same;
+	*old = st;
+	/* Before Linux 6.13 what follows within the same tick has the same time. */
+	do
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	while (now.tv_sec == st.st_ctim.tv_sec && now.tv_nsec <= st.st_ctim.tv_nsec);
+}
+
+static pthread_barrier_t together;
+
+static pthread_t second;
+
+static void at_the_same_time(void *(*call)(void *))
+{
+	pthread_barrier_init(&together, NULL, 2);
+	if (pthread_create(&second, NULL, call, &together))
+		exit(2);
+	pthread_barrier_wait(&together);
+}
+
+static void join(void)
+{
+	pthread_join(second, NULL);
+}
+
+static void start(int argc, char **argv)
+{
+	char name[] = "again.XXXXXX";
+
+	if (argc != 2 || chdir(argv[1]) || !mkdtemp(name) || chdir(name)) {
+		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+		exit(2);
+	}
+	printf("in %s/%s\n", argv[1], name);
+}
+
+/* An immutable file could not be removed. */
+static void clear_flags(void)
+{
+	for (int number = 0; number < 64; number++)
+		if (fd[number] > 2)
+			change_flags(fd[number], 0, FS_IMMUTABLE_FL | FS_APPEND_FL);
+}
+
+static void deactivate(void)
+{
+	for (int number = 0; number < 64; number++)
+		if (fd[number] > 2)
+			swapoff(self(fd[number]));
+}
+
+static int end(void)
+{
+	puts(differs ? "something else than what was observed" : "as it was observed");
+	return differs;
+}

@@ -1,0 +1,141 @@
+//! The same as lines of xfs_io(8).
+
+use super::seed;
+use crate::trace::{Action, Step};
+use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
+use nix::fcntl::OFlag;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// One run of xfs_io that has the files open as the case had, or nothing if it cannot say all that the case did. What
+/// only looks is left out.
+pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
+    let mut files: BTreeMap<Fd, (usize, String)> = BTreeMap::new();
+    let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
+    let (mut commands, mut observed) = (String::new(), String::new());
+    for step in steps {
+        let Action::Call(Caller::Privileged, call) = &step.action else { return None };
+        let name = |fd: &Fd| files.get(fd).map(|(_, name)| name.as_str());
+        let (fd, command) = match call {
+            Call::Open { name, flags, .. } => {
+                let Some(Ok(Reply::Number(fd))) = &step.outcome else { return None };
+                let _ = writeln!(commands, "open {}{name}", open_options(*flags)?);
+                (current, current_fd, opened) = (Some(opened), Some(*fd as Fd), opened + 1);
+                files.insert(*fd as Fd, (opened - 1, name.clone()));
+                continue;
+            }
+            Call::Close { .. } | Call::Stat { .. } | Call::Pread { .. } | Call::GetXflags { .. } => continue,
+            Call::Seek { whence: Whence::Cur | Whence::Hole, .. } => continue,
+            Call::Fsync { fd } => (fd, "fsync".into()),
+            Call::Pwrite { fd, offset, data } => (fd, pwrite(*offset, data)?),
+            Call::Ftruncate { fd, size } => (fd, format!("truncate {size}")),
+            Call::Fallocate { fd, mode, offset, len } => (fd, format!("{} {offset} {len}", fallocate(*mode)?)),
+            Call::Clone { from, to } => (to, format!("reflink {}", name(from)?)),
+            Call::CloneRange { from, from_offset, to, to_offset, len } => {
+                (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
+            }
+            Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
+            Call::CopyRange { from, from_offset, to, to_offset, len } => {
+                (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))
+            }
+            Call::ChangeFlags { fd, set, clear } => (fd, attributes(*set, *clear)?),
+            Call::Exchange { one, other } => (one, format!("swapext {}", name(other)?)),
+            // xfs_io maps as MAP_SHARED, has one current mapping, and ends if it touches what is not there.
+            Call::Map { fd, len, shared: true, write } if maps == 0 && step.outcome.as_ref()?.is_ok() => {
+                maps += 1;
+                (fd, format!("mmap -r{} 0 {len}", if *write { "w" } else { "" }))
+            }
+            Call::Store { offset, data, .. } if step.outcome.as_ref()?.is_ok() => {
+                (&current_fd?, format!("mwrite -S {} {offset} {}", byte(data)?, data.len()))
+            }
+            Call::Load { offset, len, .. } if step.outcome.as_ref()?.is_ok() => {
+                (&current_fd?, format!("mread {offset} {len}"))
+            }
+            Call::Unmap { .. } => (&current_fd?, "munmap".into()),
+            Call::Via { route, call } => route_command(*route, call)?,
+            _ => return None,
+        };
+        let number = files.get(fd)?.0;
+        if current != Some(number) {
+            let _ = writeln!(commands, "file {number}");
+            (current, current_fd) = (Some(number), Some(*fd));
+        }
+        let _ = writeln!(commands, "{command}");
+        let came = step.outcome.as_ref()?.as_ref().map_or_else(|errno| errno.as_str(), |_| "ok");
+        let _ = writeln!(observed, "#   {command}: {came}");
+    }
+    Some(format!(
+        "#!/bin/sh\n# {head}\n# Needs a directory. What was observed:\n{observed}cd \"$1\" || exit\nxfs_io <<'EOF'\n{commands}EOF\n"
+    ))
+}
+
+/// The flags of open(2) as options of `open`.
+fn open_options(flags: OFlag) -> Option<String> {
+    const OPTIONS: [(OFlag, &str); 5] = [
+        (OFlag::O_CREAT, "-f "),
+        (OFlag::O_APPEND, "-a "),
+        (OFlag::O_DIRECT, "-d "),
+        (OFlag::O_TRUNC, "-t "),
+        (OFlag::O_SYNC, "-s "),
+    ];
+    let read_only = flags & OFlag::O_ACCMODE == OFlag::O_RDONLY;
+    let known = OPTIONS.iter().fold(OFlag::O_ACCMODE | OFlag::O_EXCL, |all, (flag, _)| all | *flag);
+    let options = OPTIONS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, option)| *option);
+    known.contains(flags).then(|| options.chain(read_only.then_some("-r ")).collect())
+}
+
+/// One byte again and again is all that xfs_io can write without a file: another one for each pattern.
+fn pwrite(offset: i64, data: &[u8]) -> Option<String> {
+    Some(format!("pwrite -q -S {} {offset} {}", byte(data)?, data.len()))
+}
+
+fn byte(data: &[u8]) -> Option<String> {
+    Some(format!("{:#04x}", seed(data).unwrap_or(*data.first()?)))
+}
+
+/// The routes that have a command.
+fn route_command(route: Route, call: &Call) -> Option<(&Fd, String)> {
+    match (route, call) {
+        (Route::XfsReserve, Call::Fallocate { fd, offset, len, .. }) => Some((fd, format!("resvsp {offset} {len}"))),
+        (Route::XfsUnreserve, Call::Fallocate { fd, offset, len, .. }) => {
+            Some((fd, format!("unresvsp {offset} {len}")))
+        }
+        (Route::XfsZero, Call::Fallocate { fd, offset, len, .. }) => Some((fd, format!("zero {offset} {len}"))),
+        (Route::Dsync, Call::Pwrite { fd, offset, data }) => {
+            Some((fd, pwrite(*offset, data)?.replacen("-q", "-q -D", 1)))
+        }
+        (Route::SyncRange, Call::Fsync { fd }) => Some((fd, "sync_range -abw 0 0".into())),
+        (Route::Fadvise, Call::Fsync { fd }) => Some((fd, "fadvise -d 0 0".into())),
+        _ => None,
+    }
+}
+
+fn fallocate(mode: Mode) -> Option<&'static str> {
+    const MODES: [(u32, &str); 8] = [
+        (0, "falloc"),
+        (Mode::KEEP_SIZE.0, "falloc -k"),
+        (Mode::PUNCH_HOLE.0 | Mode::KEEP_SIZE.0, "fpunch"),
+        (Mode::COLLAPSE_RANGE.0, "fcollapse"),
+        (Mode::INSERT_RANGE.0, "finsert"),
+        (Mode::UNSHARE_RANGE.0, "funshare"),
+        (Mode::ZERO_RANGE.0, "fzero"),
+        (Mode::ZERO_RANGE.0 | Mode::KEEP_SIZE.0, "fzero -k"),
+    ];
+    MODES.iter().find(|(bits, _)| *bits == mode.0).map(|(_, command)| *command)
+}
+
+/// chattr(1) of xfs_io knows these.
+fn attributes(set: u32, clear: u32) -> Option<String> {
+    let letters = |flags: u32| match flags {
+        0 => Some(""),
+        iomap_reference::FLAG_IMMUTABLE => Some("i"),
+        iomap_reference::FLAG_APPEND => Some("a"),
+        _ => None,
+    };
+    match (letters(set)?, letters(clear)?) {
+        ("", "") => None,
+        (set, "") => Some(format!("chattr +{set}")),
+        ("", clear) => Some(format!("chattr -{clear}")),
+        _ => None,
+    }
+}
