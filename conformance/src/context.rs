@@ -100,6 +100,7 @@ enum Undo {
     Retire(Ready),
     Close(Fd),
     Remount,
+    Limit(u32),
     Unregister(MapId),
 }
 
@@ -296,6 +297,17 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Limits what the files of a user may come to until the case ends, in bytes. There has to be nothing left: `more`
+    /// is a call that takes some space for that user.
+    pub fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
+        self.setup(&Call::SetQuota { uid, bytes })?;
+        self.cleanup.borrow_mut().push(Undo::Limit(uid));
+        match self.system.call(Caller::Unprivileged, more) {
+            Err(Errno::EDQUOT) => Ok(()),
+            other => Err(Trouble::NotOffered(format!("no limit is kept: {more}: {other:?}"))),
+        }
+    }
+
     /// A call without a file of its own to look at.
     pub fn observe(&self, call: &Call) -> Seen {
         self.observe_as(Caller::Privileged, call)
@@ -411,6 +423,7 @@ impl Drop for Context<'_> {
                 Undo::Unmap(map) => Call::Unmap { map },
                 Undo::Close(fd) => Call::Close { fd },
                 Undo::Unregister(registration) => Call::Unregister { registration },
+                Undo::Limit(uid) => Call::SetQuota { uid, bytes: 0 },
                 Undo::Remount => Call::Remount { read_only: false },
                 Undo::Retire(ready) => {
                     self.system.retire(self.mechanism, ready);

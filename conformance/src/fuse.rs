@@ -184,7 +184,7 @@ impl FuseSystem {
     fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
         let here = |call: &Call| self.fs.call(caller, call);
         Some(match call {
-            Call::Collect | Call::Snapshot | Call::Shrink { .. } => here(call),
+            Call::Collect | Call::Snapshot | Call::Shrink { .. } | Call::SetQuota { .. } => here(call),
             Call::RemoveDevice | Call::ReplaceDevice => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
             Call::Remount { .. } => self.unless_busy(|| self.calls.call(caller, call)),

@@ -107,6 +107,9 @@ pub enum Call {
     /// statfs(2): the reply is the free space in bytes.
     FreeSpace,
     Remount { read_only: bool },
+    /// quotactl(2) with Q_SETQUOTA: what the data of a user's files may come to; 0 is no limit. On btrfs the limit is
+    /// everybody's.
+    SetQuota { uid: u32, bytes: u64 },
     /// umount(2), then mount(2). Nothing may be open.
     Cycle,
     /// The power goes, perhaps while a call is under way, and comes back. Nothing is open afterwards.
@@ -247,6 +250,7 @@ impl fmt::Display for Call {
             }
             Self::FreeSpace => write!(f, "statfs(\".\", &st)"),
             Self::Remount { read_only } => write!(f, "mount(remount, {})", if *read_only { "ro" } else { "rw" }),
+            Self::SetQuota { uid, bytes } => write!(f, "quotactl(Q_SETQUOTA) of user {uid}: {bytes} bytes"),
             Self::Cycle => write!(f, "umount and mount"),
             Self::PowerLoss { during: None } => write!(f, "power loss"),
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),

@@ -156,6 +156,7 @@ impl State {
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
         let (takes, grows) = self.needs(ino, touched.clone());
         let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
+        let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
         self.room_for(ino, takes, grows)?;
         if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
             self.relocate(ino);

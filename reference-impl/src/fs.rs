@@ -343,6 +343,7 @@ impl State {
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.change_flags(who, *fd, *set, *clear).map(zero),
             Call::FreeSpace => Ok(length(self.free() * BLOCK)),
+            Call::SetQuota { uid, bytes } => self.limit(who, *uid, *bytes).map(zero),
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
             Call::Swapon { fd } => self.swapon(who, *fd).map(zero),
             Call::Swapoff { fd } => self.swapoff(who, *fd).map(zero),

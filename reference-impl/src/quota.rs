@@ -1,7 +1,9 @@
 //! How much there is room for: on the storage, and within what a user may have.
 
+use crate::credentials::{Capabilities, Credentials};
 use crate::fs::State;
 use crate::inode::Ino;
+use crate::store::BLOCK;
 use nix::errno::Errno;
 
 /// What the files of one user may come to. The limits hold for every caller; None is no limit.
@@ -14,6 +16,18 @@ pub struct Quota {
 }
 
 impl State {
+    /// quotactl(2) with Q_SETQUOTA: 0 takes the limit away.
+    pub(crate) fn limit(&mut self, who: &Credentials, uid: u32, bytes: u64) -> Result<(), Errno> {
+        if !who.has(Capabilities::SYS_ADMIN) {
+            return Err(Errno::EPERM);
+        }
+        match bytes {
+            0 => _ = self.quotas.remove(&uid),
+            _ => _ = self.quotas.insert(uid, Quota { blocks: Some(bytes / BLOCK as u64), inodes: None }),
+        }
+        Ok(())
+    }
+
     /// Sees to it that `takes` blocks can be allocated, if the file may have `grows` more: ENOSPC, EDQUOT.
     pub(crate) fn room_for(&mut self, ino: Ino, takes: usize, grows: usize) -> Result<(), Errno> {
         if takes > self.free() {
@@ -32,6 +46,11 @@ impl State {
     pub(crate) fn room_to_own(&self, ino: Ino, uid: u32) -> Result<(), Errno> {
         let file = self.inode(ino);
         if file.uid == uid { Ok(()) } else { self.within_quota(uid, file.map.len(), 1) }
+    }
+
+    /// Whether the owner of a file may not have another block.
+    pub(crate) fn at_limit(&self, uid: u32) -> bool {
+        self.within_quota(uid, 1, 0).is_err()
     }
 
     fn within_quota(&self, uid: u32, blocks: u64, inodes: u64) -> Result<(), Errno> {

@@ -84,9 +84,9 @@ impl Request<'_> {
         self.file.map.addresses().any(|at| self.fs.is_shared(at))
     }
 
-    /// The file system is full.
+    /// There is no space left, for anybody or for the owner.
     fn full(&self) -> bool {
-        self.fs.free() == 0
+        self.fs.free() == 0 || self.fs.at_limit(self.file.uid)
     }
 
     /// The range of a write, by any call: offset and length.

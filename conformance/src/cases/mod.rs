@@ -34,6 +34,8 @@ pub struct Case {
     pub about: &'static str,
     /// It fills the file system, remounts it or counts its free space, so no other case may be at work there.
     pub alone: bool,
+    /// Its file system has limits for users.
+    pub quotas: bool,
     /// What it does.
     pub run: fn(&Context) -> Seen,
 }
@@ -46,12 +48,17 @@ impl Case {
 }
 
 const fn case(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
-    Case { clause, name, about, alone: false, run }
+    Case { clause, name, about, alone: false, quotas: false, run }
 }
 
 /// A case that needs a file system to itself.
 const fn alone(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
-    Case { clause, name, about, alone: true, run }
+    Case { clause, name, about, alone: true, quotas: false, run }
+}
+
+/// One that needs a file system with limits for users.
+const fn limited(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
+    Case { clause, name, about, alone: true, quotas: true, run }
 }
 
 /// Every case, in the order of the page.

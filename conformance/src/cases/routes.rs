@@ -3,6 +3,7 @@
 //! Each case makes the same call on an ordinary file first: where that fails, there is no such way.
 
 use super::seal::each;
+use super::write::atomic_in_place;
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Seen, Trouble};
@@ -56,18 +57,20 @@ pub(super) static CASES: &[&[Case]] = &[
     ),
     cases!(case FALLOCATE_KEEP_SIZE, "", "allocation is refused", allocation: XfsReserve "xfs_resvsp"),
     cases!(case FALLOCATE_PUNCH, "", "a hole is refused", allocation: XfsUnreserve "xfs_unresvsp"),
-    cases!(case FALLOCATE_ZERO, "", "zeroing is refused", allocation: XfsZero "xfs_zero"),
+    cases!(case FALLOCATE_ZERO, "", "zeroing is refused", allocation: XfsZero "xfs_zero", F2fsErase "f2fs_sec_trim"),
     cases!(
         case SHARE_EXCHANGE, "exchange_", "the storage is not exchanged", exchange:
-        XfsExchange "xfs_exchange", Ext4Move "ext4_move", Ext4Boot "ext4_boot",
+        XfsExchange "xfs_exchange", Ext4Move "ext4_move", Ext4Boot "ext4_boot", F2fsMove "f2fs_move",
     ),
     cases!(
         case SHARE_EXCHANGE_OTHER, "exchange_other_", "in neither role", exchange_other:
-        XfsExchange "xfs_exchange", Ext4Move "ext4_move",
+        XfsExchange "xfs_exchange", Ext4Move "ext4_move", F2fsMove "f2fs_move",
     ),
+    cases!(case WRITE_ATOMIC, "atomic_", "it stays in place or is refused", atomic: F2fsAtomic "f2fs"),
     cases!(
         case MOVER_DEFRAGMENT, "defragment_", "the file stays in place", defragment:
         Ext4Migrate "ext4_migrate", XfsFsr "xfs_fsr", E4defrag "e4defrag", BtrfsDefragRange "btrfs_range",
+        F2fsDefragment "f2fs",
     ),
     cases!(case MOVER_ATTRIBUTE, "", "it is refused", compression: BtrfsProperty "btrfs_property"),
     cases!(
@@ -161,7 +164,7 @@ fn stored(t: &Context, route: Route) -> Seen {
 fn mode(route: Route) -> Mode {
     match route {
         Route::XfsUnreserve => Mode::PUNCH_HOLE | Mode::KEEP_SIZE,
-        Route::XfsZero => Mode::ZERO_RANGE | Mode::KEEP_SIZE,
+        Route::XfsZero | Route::F2fsErase => Mode::ZERO_RANGE | Mode::KEEP_SIZE,
         _ => Mode::KEEP_SIZE,
     }
 }
@@ -174,6 +177,13 @@ fn allocation(t: &Context, route: Route) -> Seen {
     probe(t, |file| call(file, BLOCK_LEN))?;
     let file = t.sealed()?;
     each(&[0, BLOCK_LEN, SIZE], |offset| file.refused(&call(&file, *offset)))
+}
+
+fn atomic(t: &Context, route: Route) -> Seen {
+    let data = pattern(88, BLOCK_LEN);
+    let call = |file: &File| Call::PwriteAtomic { fd: file.fd(), offset: file.at(0), data: data.clone() }.via(route);
+    probe(t, call)?;
+    atomic_in_place(t, call, &data)
 }
 
 fn exchange(t: &Context, route: Route) -> Seen {

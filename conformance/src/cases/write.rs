@@ -1,9 +1,9 @@
 use super::seal::{each, succeeded};
-use super::{Case, alone, case};
+use super::{Case, alone, case, limited};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, Reply, Whence};
+use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
@@ -95,16 +95,12 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&WRITE_ATOMIC, "atomic", "an atomic write stays in place or is refused", |t| {
-        let file = t.sealed()?;
-        let agent = file.agent()?;
         let data = pattern(24, BLOCK_LEN);
-        let call = Call::PwriteAtomic { fd: file.direct(), offset: file.at(0), data: data.clone() };
-        let seen = file.write_with(call, 0, &data)?;
-        if !succeeded(&seen) {
-            return Ok(seen);
-        }
-        t.setup(&Call::Fsync { fd: file.fd() })?;
-        Ok(seen.and(t.fact("the data is where the file was", agent.read(file.at(0), BLOCK)? == data)))
+        atomic_in_place(
+            t,
+            |file| Call::PwriteAtomic { fd: file.direct(), offset: file.at(0), data: data.clone() },
+            &data,
+        )
     }),
     case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
         let file = t.sealed()?;
@@ -144,6 +140,26 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         t.fill()?;
         each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
+    }),
+    limited(&WRITE_FULL, "quota", "nor does an owner who may have no more", |t| {
+        const OWNER: u32 = 1234;
+        t.reach(&Call::SetQuota { uid: OWNER, bytes: 0 })?;
+        let ordinary = t.file("ordinary", SIZE)?;
+        t.setup(&given_away(&ordinary, OWNER))?;
+        let file = t.sealed()?;
+        if t.attempt(&given_away(&file, OWNER))?.is_err() {
+            // An immutable file has to stop being that for a moment.
+            [file.leave_call()?, given_away(&file, OWNER), file.enter_call()?]
+                .iter()
+                .try_for_each(|call| t.setup(call).map(drop))?;
+        }
+        let (fd, offset, data) = (ordinary.fd(), ordinary.at(SIZE), pattern(89, BLOCK_LEN));
+        t.limit(OWNER, BLOCK as u64, &Call::Pwrite { fd, offset, data })?;
+        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
+            let data = pattern(90, BLOCK_LEN);
+            let call = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
+            file.act_as(Caller::Unprivileged, &call, Effect::Change(&|after| after.patch(*offset, &data)))
+        })
     }),
     alone(&WRITE_FULL_SYNC, "full_sync", "nor does it make fsync fail afterwards", |t| {
         let file = t.sealed()?;
@@ -245,8 +261,24 @@ impl File<'_> {
     }
 }
 
+fn given_away(file: &File, uid: u32) -> Call {
+    Call::Chown { name: file.name(), uid, gid: uid }
+}
+
 fn refused_write(file: &File, offset: i64, len: i64) -> Seen {
     file.refused(&Call::Pwrite { fd: file.fd(), offset: file.at(offset), data: pattern(21, len) })
+}
+
+/// An atomic write of `data` at the beginning. Where it succeeds, the data arrive on the storage that the file had.
+pub(super) fn atomic_in_place(t: &Context, call: impl FnOnce(&File) -> Call, data: &[u8]) -> Seen {
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let seen = file.write_with(call(&file), 0, data)?;
+    if !succeeded(&seen) {
+        return Ok(seen);
+    }
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok(seen.and(t.fact("the data is where the file was", agent.read(file.at(0), data.len())? == data)))
 }
 
 /// The next write reaches the storage that the file has now: it would not if that had become shared. Where writes are

@@ -4,11 +4,13 @@
 
 use super::calls::Calls;
 use super::image::Image;
+use super::sys::operations;
 use super::{FsKind, sys};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -47,7 +49,9 @@ static ROWS: &[Row] = &[
     Row { operation: Operation::Defragment, fs: FsKind::Xfs, run: swap_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Ext4, run: move_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Btrfs, run: defragment },
+    Row { operation: Operation::Defragment, fs: FsKind::F2fs, run: f2fs_defragment },
     Row { operation: Operation::Collect, fs: FsKind::Btrfs, run: balance },
+    Row { operation: Operation::Collect, fs: FsKind::F2fs, run: collect },
     Row { operation: Operation::Shrink, fs: FsKind::Xfs, run: xfs_resize },
     Row { operation: Operation::Shrink, fs: FsKind::Btrfs, run: btrfs_resize },
     Row { operation: Operation::RemoveDevice, fs: FsKind::Btrfs, run: remove_device },
@@ -60,7 +64,7 @@ static LACKING: &[(Operation, &str)] = &[
     (Operation::Snapshot, "no snapshots"),
     (Operation::Defragment, "no defragmentation"),
     (Operation::Collect, "nothing moves files that nobody touches"),
-    (Operation::Shrink, "it does not shrink while it is mounted"),
+    (Operation::Shrink, "the suite knows no call that makes it smaller while it is mounted"),
     (Operation::RemoveDevice, "it has one device"),
     (Operation::ReplaceDevice, "it has one device"),
 ];
@@ -137,6 +141,49 @@ fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
 /// BTRFS_IOC_BALANCE_V2 of everything.
 fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
     sys::btrfs_balance(File::open(place.root).map_err(sys::errno)?.as_fd())
+}
+
+/// F2FS_IOC_DEFRAGMENT.
+fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
+    place.calls.with(*fd, operations::f2fs_defragment)
+}
+
+/// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
+fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
+    // In blocks.
+    const SEGMENT: usize = 512;
+    // What is written at once, if it is to go to the same segments as small files (DEF_MIN_HOT_BLOCKS).
+    const LITTLE: usize = 16;
+    // The segment that is being written to is not collected: it must not be that of the file.
+    let path = place.directory.join("next-segment");
+    let mut next = File::create_new(&path).map_err(sys::errno)?;
+    for _ in 0..2 * SEGMENT / LITTLE {
+        next.write_all(&[1; LITTLE * BLOCK]).map_err(sys::errno)?;
+        next.sync_data().map_err(sys::errno)?;
+    }
+    std::fs::remove_file(&path).map_err(sys::errno)?;
+    drop(next);
+    let root = File::open(place.root).map_err(sys::errno)?;
+    let image = place.image.ok_or(Errno::ENOSYS)?.backing();
+    let (first, segments) = f2fs_main_area(&image).map_err(sys::errno)?;
+    (first..).step_by(SEGMENT).take(segments).try_for_each(|block| {
+        match operations::f2fs_collect(root.as_fd(), block) {
+            // Nothing in use, in use at this moment, or something that must not be moved.
+            Err(Errno::ENODATA | Errno::EAGAIN | Errno::EBUSY) => Ok(()),
+            other => other,
+        }
+    })
+}
+
+/// `main_blkaddr` and `segment_count_main` of struct f2fs_super_block, which is at 1024 and has them at 92 and 68.
+fn f2fs_main_area(image: &File) -> std::io::Result<(u64, usize)> {
+    let number = |at: u64| {
+        let mut bytes = [0; 4];
+        std::os::unix::fs::FileExt::read_exact_at(image, &mut bytes, 1024 + at)?;
+        std::io::Result::Ok(u32::from_le_bytes(bytes))
+    };
+    Ok((number(92)?.into(), number(68)? as usize))
 }
 
 /// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.

@@ -244,6 +244,7 @@ impl Calls {
             Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
             Call::RemoveDevice | Call::ReplaceDevice => Err(Errno::ENOSYS),
+            Call::SetQuota { .. } => Err(Errno::ENOSYS),
             Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
     }

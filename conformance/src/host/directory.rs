@@ -178,6 +178,7 @@ fn withheld(call: &Call) -> Option<&'static str> {
         }
         Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
         Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
+        Call::SetQuota { .. } => OTHERS,
         // The last one touches the inode of the boot loader.
         Call::Via { route: Route::Freeze | Route::Trim | Route::BtrfsScrub | Route::Ext4Boot, .. } => OTHERS,
         _ => return None,

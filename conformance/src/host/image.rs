@@ -1,10 +1,11 @@
 //! A file system on a loop device over a file without a name.
 
-use super::{FsKind, Sandbox, guardian, sys};
+use super::{FsKind, Quotas, guardian, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, copy_file_range};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::quota::{Dqblk, QuotaType, QuotaValidFlags, quotactl_set};
 use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek};
 use std::fs::{File, OpenOptions};
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Image {
     kind: FsKind,
     root: PathBuf,
+    /// What mount(2) gets besides.
+    options: Option<&'static str>,
     storage: Mutex<Storage>,
 }
 
@@ -31,12 +34,24 @@ struct Storage {
 }
 
 impl Image {
-    pub(super) fn new(sandbox: &Sandbox, kind: FsKind, name: &str) -> Result<Self, String> {
-        let root = sandbox.directory(&format!("{}-{name}", kind.name()))?;
+    pub(super) fn new(kind: FsKind, root: PathBuf) -> Result<Self, String> {
+        Self::mounted(kind, root, &[], None)
+    }
+
+    /// One that can have limits for users.
+    pub(super) fn with_quotas(kind: FsKind, root: PathBuf) -> Result<Self, String> {
+        match kind.facts().quotas {
+            Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, Some(mount)),
+            Quotas::Any => Self::new(kind, root),
+        }
+    }
+
+    fn mounted(kind: FsKind, root: PathBuf, features: &[&str], options: Option<&'static str>) -> Result<Self, String> {
         let backing = blank(kind).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         let (device, path) = attach(&backing)?;
-        make(kind, &path)?;
-        let image = Self { kind, root, storage: Mutex::new(Storage { backing: Arc::new(backing), device: path }) };
+        make(kind, features, &path)?;
+        let storage = Mutex::new(Storage { backing: Arc::new(backing), device: path });
+        let image = Self { kind, root, options, storage };
         image.first_mount().map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
             _ => format!("mounting {}: {errno}", kind.name()),
@@ -66,7 +81,7 @@ impl Image {
     }
 
     fn mount(&self, device: &Path) -> Result<(), Errno> {
-        mount(Some(device), &self.root, Some(self.kind.name()), MsFlags::empty(), None::<&str>)
+        mount(Some(device), &self.root, Some(self.kind.name()), MsFlags::empty(), self.options)
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
@@ -143,6 +158,18 @@ impl Image {
         Ok(())
     }
 
+    /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
+    pub(super) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
+        if self.kind == FsKind::Btrfs {
+            return limit_subvolume(&self.root, bytes);
+        }
+        let mut limits = Dqblk::default();
+        // In units of QIF_DQBLKSIZE.
+        limits.set_blocks_hard_limit(bytes / 1024);
+        let (user, device) = (QuotaType::USRQUOTA, &self.storage().device);
+        quotactl_set(user, device, uid.cast_signed(), &limits, QuotaValidFlags::QIF_BLIMITS)
+    }
+
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
     pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut storage = self.storage();
@@ -160,6 +187,20 @@ impl Drop for Image {
         // the namespace.
         let _ = umount2(&self.root, MntFlags::empty());
     }
+}
+
+/// btrfs counts for subvolumes, of which the first has the number 5, and for nobody unless it is told to.
+fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
+    let limit = bytes.to_string();
+    let commands: &[&[&str]] = match bytes {
+        0 => &[&["quota", "disable"]],
+        _ => &[&["quota", "enable"], &["quota", "rescan", "-w"], &["qgroup", "limit", &limit, "0/5"]],
+    };
+    commands.iter().try_for_each(|command| {
+        let program = program("btrfs").ok_or(Errno::ENOENT)?;
+        let output = Command::new(program).args(*command).arg(root).output().map_err(sys::errno)?;
+        if output.status.success() { Ok(()) } else { Err(Errno::EIO) }
+    })
 }
 
 /// Copies what is not a hole.
@@ -217,10 +258,15 @@ fn attach(backing: &File) -> Result<(File, PathBuf), String> {
     }
 }
 
-fn make(kind: FsKind, device: &Path) -> Result<(), String> {
+fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
-    let output = Command::new(program).args(arguments).arg(device).output().map_err(|e| format!("{name}: {e}"))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .args(features)
+        .arg(device)
+        .output()
+        .map_err(|e| format!("{name}: {e}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -31,9 +31,9 @@ use nix::fcntl::OFlag;
 use nix::unistd;
 use pool::{Pool, Retirement};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use system::HostSystem;
 
 /// A file system that the suite can make.
@@ -56,11 +56,23 @@ struct Facts {
     mkfs: &'static [&'static str],
     /// What else the suite calls.
     tools: &'static [&'static str],
+    /// What it calls where it is there: a route without its program is not offered.
+    helpers: &'static [&'static str],
     package: &'static str,
+    /// How limits for users come about.
+    quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
+}
+
+/// What a file system needs to have limits for users.
+enum Quotas {
+    /// To be made with options of mkfs, and mounted with one of mount(8).
+    Mounted { mkfs: &'static [&'static str], mount: &'static str },
+    /// Nothing: they are switched on and off.
+    Any,
 }
 
 /// mkfs.xfs makes nothing smaller than 300 MiB.
@@ -72,7 +84,9 @@ static FACTS: [Facts; 4] = [
         name: "xfs",
         mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
         tools: &[],
+        helpers: &["xfs_db", "xfs_fsr"],
         package: "xfsprogs",
+        quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
         size: SIZE,
         fine_times: Some((6, 13)),
     },
@@ -81,7 +95,9 @@ static FACTS: [Facts; 4] = [
         name: "ext4",
         mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
         tools: &[],
+        helpers: &["e4defrag"],
         package: "e2fsprogs",
+        quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
         size: SIZE,
         fine_times: Some((6, 13)),
     },
@@ -90,7 +106,9 @@ static FACTS: [Facts; 4] = [
         name: "btrfs",
         mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
         tools: &["btrfs"],
+        helpers: &[],
         package: "btrfs-progs",
+        quotas: Quotas::Any,
         size: SIZE,
         fine_times: Some((6, 13)),
     },
@@ -99,7 +117,9 @@ static FACTS: [Facts; 4] = [
         name: "f2fs",
         mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
         tools: &[],
+        helpers: &[],
         package: "f2fs-tools",
+        quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
         // Each pinned file takes a section, 2 MiB.
         size: 2 << 30,
         fine_times: None,
@@ -130,6 +150,11 @@ impl FsKind {
         facts.mkfs.iter().take(1).chain(facts.tools).copied()
     }
 
+    /// Every program that it may call.
+    pub(crate) fn all_programs(self) -> impl Iterator<Item = &'static str> {
+        self.programs().chain(self.facts().helpers.iter().copied())
+    }
+
     /// The name that mount(2) knows.
     pub fn name(self) -> &'static str {
         self.facts().name
@@ -151,7 +176,12 @@ pub struct Host {
     retirement: Arc<Retirement>,
     main: Arc<Image>,
     alone: Image,
-    /// Whose turn it is on the second file system.
+    /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
+    /// Made when a case wants it.
+    limited: OnceLock<Result<Image, String>>,
+    /// Where it is going to be mounted.
+    limited_root: PathBuf,
+    /// Whose turn it is on those two.
     turn: Mutex<()>,
     cases: AtomicUsize,
 }
@@ -159,11 +189,20 @@ pub struct Host {
 impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
     pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
-        let main = Arc::new(Image::new(sandbox, kind, "main")?);
-        let alone = Image::new(sandbox, kind, "alone")?;
+        let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
+        let main = Arc::new(Image::new(kind, root("main")?)?);
+        let alone = Image::new(kind, root("alone")?)?;
         let retirement = Arc::new(Retirement::new());
-        let mut host =
-            Self { pool: None, retirement, main, alone, turn: Mutex::default(), cases: AtomicUsize::default() };
+        let mut host = Self {
+            pool: None,
+            retirement,
+            main,
+            alone,
+            limited: OnceLock::new(),
+            limited_root: root("limited")?,
+            turn: Mutex::default(),
+            cases: AtomicUsize::default(),
+        };
         if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
             host.pool = Some(Pool::new(&host.main, &host.retirement));
         }
@@ -190,7 +229,14 @@ impl Target for Host {
             return Ok(Box::new(self.place(&self.main, None)?));
         }
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Box::new(self.place(&self.alone, Some(turn))?))
+        let image = match case.quotas {
+            true => {
+                self.limited.get_or_init(|| Image::with_quotas(self.main.kind(), self.limited_root.clone())).as_ref()
+            }
+            false => Ok(&self.alone),
+        };
+        let image = image.map_err(|why| Trouble::NotOffered(format!("no limits for users: {why}")))?;
+        Ok(Box::new(self.place(image, Some(turn))?))
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {

@@ -29,6 +29,7 @@ const EVERY: &[FsKind] = &[];
 const XFS: &[FsKind] = &[FsKind::Xfs];
 const EXT4: &[FsKind] = &[FsKind::Ext4];
 const BTRFS: &[FsKind] = &[FsKind::Btrfs];
+const F2FS: &[FsKind] = &[FsKind::F2fs];
 
 #[rustfmt::skip] // One route, one line.
 static ROWS: &[Row] = &[
@@ -59,6 +60,10 @@ static ROWS: &[Row] = &[
     Row { route: Route::E4defrag, fs: EXT4, make: defragment },
     Row { route: Route::BtrfsDefragRange, fs: BTRFS, make: defragment },
     Row { route: Route::BtrfsProperty, fs: BTRFS, make: attribute },
+    Row { route: Route::F2fsDefragment, fs: F2FS, make: defragment },
+    Row { route: Route::F2fsMove, fs: F2FS, make: exchange },
+    Row { route: Route::F2fsErase, fs: F2FS, make: space },
+    Row { route: Route::F2fsAtomic, fs: F2FS, make: atomic },
     Row { route: Route::ProjectId, fs: EVERY, make: attribute },
     Row { route: Route::ExtentSize, fs: EVERY, make: attribute },
     Row { route: Route::CowExtentSize, fs: EVERY, make: attribute },
@@ -240,15 +245,22 @@ fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
     done(result)
 }
 
-/// XFS's own calls for allocation.
+/// What file systems have of their own for allocation.
 fn space(calls: &Calls, route: Route, call: &Call) -> Outcome {
     let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
     let act = match route {
         Route::XfsReserve => operations::xfs_reserve,
         Route::XfsUnreserve => operations::xfs_unreserve,
+        Route::F2fsErase => operations::f2fs_erase,
         _ => operations::xfs_zero,
     };
     done(calls.with(*fd, |file| act(file, *offset, *len)))
+}
+
+/// An atomic write in several calls.
+fn atomic(calls: &Calls, _: Route, call: &Call) -> Outcome {
+    let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
+    calls.with(*fd, |file| operations::f2fs_atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
 }
 
 /// Exchanges of storage between two files, as a whole.
@@ -258,6 +270,7 @@ fn exchange(calls: &Calls, route: Route, call: &Call) -> Outcome {
         let size = nix::sys::stat::fstat(one)?.st_size as u64;
         calls.with(*other, |other| match route {
             Route::XfsExchange => operations::xfs_exchange_range(one, other, size),
+            Route::F2fsMove => operations::f2fs_move_range(one, other, size),
             Route::Ext4Move => sys::ext4_move_extents(one, other, size.div_ceil(BLOCK as u64)),
             _ => operations::ext4_swap_boot(one),
         })
@@ -270,6 +283,7 @@ fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
     const EXT4_EXTENTS_FL: u32 = 0x8_0000;
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     match route {
+        Route::F2fsDefragment => done(calls.with(*fd, operations::f2fs_defragment)),
         Route::BtrfsDefragRange => done(calls.with(*fd, operations::btrfs_defragment_range)),
         Route::Ext4Migrate => done(calls.with(*fd, |file| {
             // To a map of blocks, and back.

@@ -671,9 +671,9 @@ pub(super) fn remove_xattr(path: &Path, key: &str) -> Result<(), Errno> {
     check(unsafe { libc::removexattr(path.as_ptr(), key.as_ptr()) })
 }
 
-/// Runs something without CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN in the effective set of this thread.
+/// Runs something without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE, for which there are no quotas, in the effective set of this thread.
 pub(super) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
-    const DROPPED: u64 = 1 << 9 | 1 << 21;
+    const DROPPED: u64 = 1 << 9 | 1 << 21 | 1 << 24;
     let before = capabilities()?;
     let mut without = before;
     without.effective[0] &= !(DROPPED as u32);

@@ -127,6 +127,7 @@ impl System for HostSystem<'_> {
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
             Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
+            Call::SetQuota { uid, bytes } => done(self.image.limit(*uid, *bytes)),
             Call::Shrink { .. } => {
                 self.resized.set(true);
                 self.administer(call).unwrap_or(Err(Errno::ENOSYS))

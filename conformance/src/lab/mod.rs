@@ -275,8 +275,10 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
 }
 
 fn initramfs(job: &Job, manifest: &Manifest, mut programs: Vec<PathBuf>, cache: &Cache) -> Result<PathBuf, String> {
-    let modules = modules::resolve(&job.kernel, &["virtio_pci", "virtio_console", "loop", job.fs.name()])?;
-    programs.extend(job.fs.programs().filter_map(host::program));
+    let mut modules = modules::resolve(&job.kernel, &["virtio_pci", "virtio_console", "loop", job.fs.name()])?;
+    // Without it ext4 and f2fs have no quotas.
+    modules.extend(modules::resolve(&job.kernel, &["quota_v2"]).unwrap_or_default());
+    programs.extend(job.fs.all_programs().filter_map(host::program));
     initramfs::get(cache, &modules, &programs, manifest)
 }
 

@@ -1,6 +1,7 @@
 //! ioctls of single file systems, and of all of them.
 
 use super::{FsXattr, fs_xattr};
+use iomap_reference::BLOCK;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -16,6 +17,13 @@ mod ioctls {
     nix::ioctl_write_ptr_bad!(freeze, 0xc004_5877_u32 as i64, libc::c_int);
     nix::ioctl_write_ptr_bad!(thaw, 0xc004_5878_u32 as i64, libc::c_int);
     nix::ioctl_readwrite!(trim, b'X', 121, [u64; 3]);
+    nix::ioctl_none!(f2fs_start_atomic_write, 0xf5, 1);
+    nix::ioctl_none!(f2fs_commit_atomic_write, 0xf5, 2);
+    nix::ioctl_none!(f2fs_abort_atomic_write, 0xf5, 5);
+    nix::ioctl_readwrite!(f2fs_defragment, 0xf5, 8, [u64; 2]);
+    nix::ioctl_readwrite!(f2fs_move_range, 0xf5, 9, super::MoveRange);
+    nix::ioctl_write_ptr!(f2fs_collect_range, 0xf5, 11, super::CollectRange);
+    nix::ioctl_write_ptr!(f2fs_erase, 0xf5, 20, [i64; 3]);
 }
 
 /// `struct xfs_flock64` of <linux/xfs_fs.h>: a range from the beginning of the file.
@@ -122,6 +130,66 @@ pub(in crate::host) fn btrfs_scrub(root: BorrowedFd) -> Result<(), Errno> {
     let mut scrub = Scrub { device: 1, start: 0, end: u64::MAX, flags: 0, progress: [0; 15], unused: [0; 109] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_scrub(root.as_raw_fd(), &mut scrub) }.map(|_| ())
+}
+
+/// `struct f2fs_move_range` of <linux/f2fs.h>.
+#[repr(C)]
+pub(in crate::host) struct MoveRange {
+    to_file: i32,
+    from: u64,
+    to: u64,
+    len: u64,
+}
+
+/// F2FS_IOC_MOVE_RANGE: the first `len` bytes of a file become those of another, and leave a hole.
+pub(in crate::host) fn f2fs_move_range(from: BorrowedFd, to: BorrowedFd, len: u64) -> Result<(), Errno> {
+    let mut range = MoveRange { to_file: to.as_raw_fd(), from: 0, to: 0, len };
+    // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::f2fs_move_range(from.as_raw_fd(), &mut range) }.map(|_| ())
+}
+
+/// F2FS_IOC_DEFRAGMENT of all blocks.
+pub(in crate::host) fn f2fs_defragment(file: BorrowedFd) -> Result<(), Errno> {
+    let len = (nix::sys::stat::fstat(file)?.st_size as u64).next_multiple_of(BLOCK as u64);
+    // SAFETY: the kernel reads and writes a struct f2fs_defragment, which has this layout.
+    unsafe { ioctls::f2fs_defragment(file.as_raw_fd(), &mut [0, len]) }.map(|_| ())
+}
+
+/// `struct f2fs_gc_range` of <linux/f2fs.h>.
+#[repr(C)]
+pub(in crate::host) struct CollectRange {
+    synchronous: u32,
+    start: u64,
+    len: u64,
+}
+
+/// F2FS_IOC_GARBAGE_COLLECT_RANGE of the section in which a block is.
+pub(in crate::host) fn f2fs_collect(root: BorrowedFd, block: u64) -> Result<(), Errno> {
+    let range = CollectRange { synchronous: 1, start: block, len: 1 };
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::f2fs_collect_range(root.as_raw_fd(), &range) }.map(|_| ())
+}
+
+/// F2FS_IOC_SEC_TRIM_FILE with F2FS_TRIM_FILE_ZEROOUT: zeros, on storage, in place of some data.
+pub(in crate::host) fn f2fs_erase(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+    const ZEROOUT: i64 = 2;
+    // SAFETY: the kernel reads a struct f2fs_sectrim_range, which has this layout.
+    unsafe { ioctls::f2fs_erase(file.as_raw_fd(), &[start, len, ZEROOUT]) }.map(|_| ())
+}
+
+/// F2FS_IOC_START_ATOMIC_WRITE, then what `write` does, and F2FS_IOC_COMMIT_ATOMIC_WRITE if it succeeds.
+pub(in crate::host) fn f2fs_atomic<T>(file: BorrowedFd, write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    // SAFETY: it has no argument.
+    unsafe { ioctls::f2fs_start_atomic_write(file.as_raw_fd()) }?;
+    let written = write();
+    // SAFETY: as above.
+    unsafe {
+        match written {
+            Ok(_) => ioctls::f2fs_commit_atomic_write(file.as_raw_fd())?,
+            Err(_) => ioctls::f2fs_abort_atomic_write(file.as_raw_fd())?,
+        }
+    };
+    written
 }
 
 /// FIFREEZE. Nothing can be written until [`thaw`].
