@@ -381,6 +381,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         Call::Cycle | Call::Remount { .. } => return Err("the file system was mounted again".into()),
         Call::PowerLoss { .. } => return Err("the power was lost".into()),
         Call::FreeSpace => return Err("the free space was counted".into()),
+        Call::SetQuota { .. } => return Err("a quota was set".into()),
         Call::Pin { .. } => return Err("F2FS_IOC_SET_PIN_FILE".into()),
     })
 }
@@ -482,6 +483,7 @@ mod tests {
         let name = "file".to_owned();
         let plain = |route: Route| match route.clauses()[0].id {
             "read.any" | "write.inside" => Call::Pwrite { fd, offset, data: data.clone() },
+            "write.atomic" => Call::Pwrite { fd, offset, data: data.clone() },
             "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto) => {
                 Call::Store { map, offset: 0, data: data.clone() }
             }

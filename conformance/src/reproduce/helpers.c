@@ -3,6 +3,7 @@
 #include <limits.h> /* LONG_MIN */
 #include <linux/aio_abi.h> /* aio */
 #include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB */
+#include <linux/f2fs.h> /* F2FS_IOC_DEFRAGMENT F2FS_IOC_MOVE_RANGE F2FS_IOC_SEC_TRIM_FILE F2FS_IOC_START_ATOMIC_WRITE */
 #include <linux/fs.h> /* FICLONE FICLONERANGE FIDEDUPERANGE FIFREEZE FITRIM FS_IOC_GETFLAGS FS_IOC_FSGETXATTR RWF_APPEND RWF_DSYNC */
 #include <linux/io_uring.h> /* ring */
 #include <linux/posix_acl_xattr.h> /* acl */
