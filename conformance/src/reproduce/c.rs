@@ -227,9 +227,16 @@ fn bytes(data: &[u8]) -> String {
     if let Some(seed) = seed(data) {
         return format!("pattern({seed}, {len})");
     }
-    // A header, and a pattern behind it.
-    if let Some(seed) = data.get(LEAD..).and_then(seed).filter(|_| data[..LEAD] == Mechanism::Swapfile.header()[..]) {
-        return format!("swap_file({seed}, {})", len - LEAD);
+    // A header, and perhaps a pattern behind it.
+    if data.len() >= LEAD && data[..LEAD] == Mechanism::Swapfile.header()[..] {
+        match &data[LEAD..] {
+            [] => return "swap_file(0, 0)".into(),
+            rest => {
+                if let Some(seed) = seed(rest) {
+                    return format!("swap_file({seed}, {})", len - LEAD);
+                }
+            }
+        }
     }
     match data {
         [] => "literal(\"\", 0)".into(),
@@ -262,7 +269,8 @@ fn open_flags(flags: OFlag) -> String {
 
 /// The flags of FS_IOC_SETFLAGS by their names.
 fn inode_flags(flags: u32) -> String {
-    const NAMES: [(u32, &str); 4] = [
+    const NAMES: [(u32, &str); 5] = [
+        (0, "0"),
         (iomap_reference::FLAG_IMMUTABLE, "FS_IMMUTABLE_FL"),
         (iomap_reference::FLAG_APPEND, "FS_APPEND_FL"),
         (iomap_reference::FLAG_COMPRESS, "FS_COMPR_FL"),
@@ -287,10 +295,11 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         Call::Pwrite { fd: it, offset, data } => {
             format!("pwrite({}, {}, {}, {offset})", fd(it), bytes(data), data.len())
         }
-        Call::PwriteAtomic { fd: it, offset, data } => vector(&fd(it), data, *offset, "RWF_ATOMIC"),
-        // One part after the other makes no difference to a file.
+        Call::PwriteAtomic { fd: it, offset, data } => {
+            vector(&fd(it), std::slice::from_ref(data), *offset, "RWF_ATOMIC")
+        }
         Call::Pwritev { fd: it, offset, parts, append } => {
-            vector(&fd(it), &parts.concat(), *offset, if *append { "RWF_APPEND" } else { "0" })
+            vector(&fd(it), parts, *offset, if *append { "RWF_APPEND" } else { "0" })
         }
         Call::Seek { fd: it, offset, whence } => {
             let whence = match whence {
@@ -386,8 +395,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
     })
 }
 
-fn vector(file: &str, data: &[u8], offset: i64, flags: &str) -> String {
-    format!("pwritev2({file}, &(struct iovec){{ {}, {} }}, 1, {offset}, {flags})", bytes(data), data.len())
+fn vector(file: &str, parts: &[Vec<u8>], offset: i64, flags: &str) -> String {
+    let all: Vec<String> = parts.iter().map(|part| format!("{{ {}, {} }}", bytes(part), part.len())).collect();
+    format!("pwritev2({file}, (struct iovec[]){{ {} }}, {}, {offset}, {flags})", all.join(", "), parts.len())
 }
 
 fn mapping(call: &Call, names: &Names) -> String {
