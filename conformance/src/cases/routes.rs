@@ -32,7 +32,11 @@ macro_rules! writes {
 macro_rules! cases {
     ($kind:ident $clause:ident, $prefix:literal, $about:literal, $check:ident: $($route:ident $id:literal),* $(,)?) => {
         &[$(
-            $kind(&$clause, concat!($prefix, $id), concat!($about, ": ", $id), |t| $check(t, Route::$route)),
+            $kind(&$clause, concat!($prefix, $id), concat!($about, ": ", $id), |t| {
+                // Before anything is prepared: most file systems do not have most of these.
+                t.reach(&Call::FreeSpace.via(Route::$route))?;
+                $check(t, Route::$route)
+            }),
         )*]
     };
 }
