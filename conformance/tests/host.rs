@@ -345,16 +345,20 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
     require(sources.len() + without.len() == violated.count(), format!("{} programs: {said}", sources.len()))?;
     require(mechanism == "swapfile" || scripts.len() > 30, format!("{} scripts", scripts.len()))?;
 
-    let halves = sources.split_at(sources.len() / 2);
+    let at = place.path();
+    let check = |sources: &[std::path::PathBuf]| -> Result<(), Failed> {
+        for source in sources {
+            compile(source)?;
+            let (code, said) = again(source, &at)?;
+            require(code == Some(0), format!("{}: {code:?} {said}", source.display()))?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| halves.1.iter().try_for_each(|source| compile(source)));
-        halves.0.iter().try_for_each(|source| compile(source))?;
-        other.join().map_err(|_| Failed::from("the thread that compiles panicked"))?
+        let parts = sources.chunks(sources.len().div_ceil(4)).map(|part| scope.spawn(|| check(part)));
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().try_for_each(|part| part.join().map_err(|_| Failed::from("a thread panicked"))?)
     })?;
-    for source in &sources {
-        let (code, said) = again(source, &place.path())?;
-        require(code == Some(0), format!("{}: {code:?} {said}", source.display()))?;
-    }
     // With another outcome, or with other times, the same programs end with 1.
     for (name, is, other) in [("name-unlink", ", 0);", ", -ENOSPC);"), ("seal-again", ", OTHER_CTIME);", ", 0);")] {
         let source = programs.path().join(format!("{name}.c"));
@@ -362,7 +366,7 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
         let Some((before, after)) = text.rsplit_once(is) else { continue };
         std::fs::write(&source, format!("{before}{other}{after}"))?;
         compile(&source)?;
-        let (code, said) = again(&source, &place.path())?;
+        let (code, said) = again(&source, &at)?;
         require(code == Some(1) && said.contains("<- not what was observed"), format!("{name}: {code:?} {said}"))?;
     }
 
