@@ -8,7 +8,7 @@ use super::guardian::{self, Guardian};
 use super::pool::deactivate;
 use super::{ACTIVATION, FsKind, admin, lacks, routes, sys};
 use crate::cases::Case;
-use crate::context::{Ready, StorageAgent, System};
+use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
@@ -231,7 +231,7 @@ impl System for DirectorySystem<'_> {
         }
     }
 
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         self.calls.race(one, other)
     }
 
