@@ -27,10 +27,9 @@ pub trait System {
         Ok(())
     }
 
-    /// Makes two calls at the same time.
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        let why = format!("{one} and {other} at the same time: this target makes one call at a time");
-        Err(Trouble::NotReachable(why))
+    /// Makes two series of calls at the same time. Only the first may map.
+    fn race(&self, _one: &[Call], _other: &[Call]) -> Result<Outcomes, Trouble> {
+        Err(Trouble::NotReachable("this target makes one call at a time".into()))
     }
 
     /// How long after a call its last effects may come about.
@@ -52,6 +51,9 @@ pub trait System {
     /// Takes a file out of the state and closes its descriptors, perhaps later.
     fn retire(&self, mechanism: Mechanism, file: Ready);
 }
+
+/// What two series of calls came to.
+pub type Outcomes = (Vec<Outcome>, Vec<Outcome>);
 
 /// A file with its descriptors, which were opened before it came into the state.
 #[derive(Clone, Debug)]
@@ -264,9 +266,16 @@ impl<'a> Context<'a> {
         Ok(self.system.call(Caller::Privileged, call))
     }
 
-    /// Two calls at the same time.
-    pub fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        self.system.race(one, other)
+    /// Two series of calls at the same time. What the first maps is mapped until the case ends.
+    pub fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        one.iter().chain(other).try_for_each(|call| self.reach(call))?;
+        let outcomes = self.system.race(one, other)?;
+        for made in one.iter().zip(&outcomes.0) {
+            if let (Call::Map { .. }, Ok(Reply::Number(id))) = made {
+                self.cleanup.borrow_mut().push(Undo::Unmap(*id as MapId));
+            }
+        }
+        Ok(outcomes)
     }
 
     /// A loss of power, perhaps during a call. Nothing is open afterwards.

@@ -1,7 +1,7 @@
 //! Where the calls of a case go.
 
 use crate::cases::Case;
-use crate::context::{BLOCK_LEN, Ready, StorageAgent, System};
+use crate::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
@@ -59,7 +59,7 @@ impl System for Fs {
         Fs::call(self, caller, call)
     }
 
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         Ok(Fs::race(self, Caller::Privileged, one, other))
     }
 

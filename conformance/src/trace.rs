@@ -2,7 +2,7 @@
 //!
 //! Every case is recorded; the record of one that holds is thrown away.
 
-use crate::context::{Ready, StorageAgent, System};
+use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
@@ -20,7 +20,7 @@ const KEPT: usize = 1000;
 pub enum Action {
     /// A call.
     Call(Caller, Call),
-    /// A call at the same time as the one of the step before.
+    /// A call of a second thread, at the same time as those before it.
     Beside(Call),
     /// The storage agent read so many bytes that were at an offset of the file.
     AgentRead(i64, usize),
@@ -98,7 +98,8 @@ impl Trace {
         let mut kept = self.kept();
         let Some(place) = place else { return };
         kept.steps[place].outcome = Some(outcome);
-        if let [.., before, last] = kept.steps.as_mut_slice()
+        if place + 1 == kept.steps.len()
+            && let [.., before, last] = kept.steps.as_mut_slice()
             && (&before.action, &before.outcome, before.look) == (&last.action, &last.outcome, last.look)
         {
             before.times += 1;
@@ -145,12 +146,14 @@ impl System for Recorder<'_> {
         self.system.reach(call)
     }
 
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        let first = self.trace.begin(Action::Call(Caller::Privileged, one.clone()), false);
-        let second = self.trace.begin(Action::Beside(other.clone()), false);
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        let ones = one.iter().map(|call| Action::Call(Caller::Privileged, call.clone()));
+        let others = other.iter().map(|call| Action::Beside(call.clone()));
+        let places: Vec<_> = ones.chain(others).map(|action| self.trace.begin(action, false)).collect();
         let outcomes = self.system.race(one, other)?;
-        self.trace.end(first, recorded(&outcomes.0));
-        self.trace.end(second, recorded(&outcomes.1));
+        for (place, outcome) in places.into_iter().zip(outcomes.0.iter().chain(&outcomes.1)) {
+            self.trace.end(place, recorded(outcome));
+        }
         Ok(outcomes)
     }
 

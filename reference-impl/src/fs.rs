@@ -50,8 +50,10 @@ pub(crate) struct State {
     pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
-    intruder: Option<(Credentials, Call)>,
-    intruded: Option<Outcome>,
+    intruder: Option<(Credentials, Vec<Call>)>,
+    intruded: Vec<Outcome>,
+    /// How many races a violation has lost.
+    races: usize,
     pub(crate) next: u64,
     pub(crate) quotas: BTreeMap<u32, Quota>,
     /// The last moment.
@@ -144,7 +146,8 @@ impl Fs {
             commits: Commits::new(log.clone(), Vec::new(), read_only),
             losing_power: false,
             intruder: None,
-            intruded: None,
+            intruded: Vec::new(),
+            races: 0,
             next: 0,
             quotas: BTreeMap::new(),
             clock: metadata.clock,
@@ -172,21 +175,19 @@ impl Fs {
         self.state().call(who, call)
     }
 
-    /// Makes two system calls at the same time.
-    pub fn race(&self, caller: Caller, one: &Call, other: &Call) -> (Outcome, Outcome) {
-        if self.state().has(Quirk::RaceLost) {
-            let (mut state, who) = (self.state(), caller.credentials());
-            state.intruder = Some((who.clone(), other.clone()));
-            let outcome = state.call(who, one);
-            let intruded = state.intruded.take();
-            state.intruder = None;
-            return (outcome, intruded.unwrap_or_else(|| state.call(who, other)));
+    /// Makes two series of system calls at the same time.
+    pub fn race(&self, caller: Caller, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
+        let mut state = self.state();
+        if state.has(Quirk::RaceLost) || state.has(Quirk::RaceBusy) {
+            return state.lose_race(caller.credentials(), one, other);
         }
+        drop(state);
+        let make = |calls: &[Call]| calls.iter().map(|call| self.call(caller, call)).collect();
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| self.call(caller, other));
-            let first = self.call(caller, one);
-            // A thread that panics is a bug of the model, which the case reports as an error.
-            (first, second.join().unwrap_or(Err(Errno::EIO)))
+            let second = scope.spawn(|| make(other));
+            let first = make(one);
+            // A thread that panics is a bug of the model: no outcome at all is one that no case expects.
+            (first, second.join().unwrap_or_default())
         })
     }
 
@@ -352,6 +353,28 @@ impl State {
         }
     }
 
+    fn series(&mut self, who: &Credentials, calls: &[Call]) -> Vec<Outcome> {
+        calls.iter().map(|call| self.call(who, call)).collect()
+    }
+
+    /// What violations make of a race: all calls of one side happen between the check of a call of the other side and
+    /// its effect. Which side and which call it is changes from race to race.
+    fn lose_race(&mut self, who: &Credentials, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
+        let turn = self.races;
+        self.races += 1;
+        let (torn, whole) = if turn.is_multiple_of(2) { (other, one) } else { (one, other) };
+        let (before, rest) = torn.split_at(turn / 2 % torn.len());
+        let mut outcomes = self.series(who, before);
+        self.intruder = Some((who.clone(), whole.into()));
+        outcomes.extend(self.series(who, rest));
+        let intruded = match self.intruder.take() {
+            // Nothing was carried out that it could come into.
+            Some(_) => self.series(who, whole),
+            None => std::mem::take(&mut self.intruded),
+        };
+        if turn.is_multiple_of(2) { (intruded, outcomes) } else { (outcomes, intruded) }
+    }
+
     fn change_at(&mut self, who: &Credentials, path: &str, changes: Changes) -> Result<(), Errno> {
         let ino = self.resolve(who, path.as_bytes(), true)?;
         self.set_attributes(who, ino, None, changes)
@@ -421,10 +444,9 @@ impl State {
     ) -> Result<T, Errno> {
         match answer {
             Answer::Proceed => {
-                if let Some((who, call)) = self.intruder.take() {
-                    let outcome = self.call(&who, &call);
-                    self.intruded = Some(outcome);
-                    if self.breaks(&iomap_clauses::RACE_SEALS) {
+                if let Some((who, calls)) = self.intruder.take() {
+                    self.intruded = self.series(&who, &calls);
+                    if self.has(Quirk::RaceBusy) {
                         return Err(Errno::EBUSY);
                     }
                 }
@@ -460,10 +482,6 @@ impl State {
         if self.has(Quirk::MoveOnRefusal) {
             self.relocate(ino);
         }
-    }
-
-    fn breaks(&self, clause: &iomap_clauses::Clause) -> bool {
-        self.violation.as_ref().is_some_and(|v| v.clause == clause)
     }
 
     pub(crate) fn has(&self, quirk: Quirk) -> bool {

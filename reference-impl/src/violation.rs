@@ -82,6 +82,7 @@ pub(crate) enum Quirk {
     CopyInherits,
     NewFileInherits,
     RaceLost,
+    RaceBusy,
 }
 
 static QUIRKS: &[(Quirk, &Clause, &str)] = &[
@@ -140,9 +141,13 @@ static QUIRKS: &[(Quirk, &Clause, &str)] = &[
     (Quirk::AgentDataLost, &DURABLE_AGENT, "lost"),
     (Quirk::CopyInherits, &COPY_UNSEALED, "inherits"),
     (Quirk::NewFileInherits, &COPY_INHERIT, "inherits"),
-    (Quirk::RaceLost, &RACE_SEALS, "lost"),
+    (Quirk::RaceBusy, &RACE_SEALS, "busy"),
     (Quirk::RaceLost, &RACE_TRUNCATE, "lost"),
     (Quirk::RaceLost, &RACE_WRITE, "lost"),
+    (Quirk::RaceLost, &RACE_ALLOCATION, "lost"),
+    (Quirk::RaceLost, &RACE_MAPPING, "lost"),
+    (Quirk::RaceLost, &RACE_ORDER, "lost"),
+    (Quirk::RaceBusy, &RACE_ORDER, "busy"),
 ];
 
 /// Every violation there is, in the order of the rules.

@@ -5,151 +5,257 @@ use crate::target::BLOCKS;
 use crate::trace::Trace;
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Fs, Outcome};
-
-/// How often two calls are let loose on each other: which comes first is up to the scheduler.
-const ROUNDS: usize = 16;
+use iomap_reference::{Call, Fs, Mode, Outcome, Reply};
 
 pub(super) static CASES: &[Case] = &[
     case(&RACE_SEALS, "seals", "two racing seals both succeed", |t| {
-        rounds(t, |file| {
-            let seal = file.enter_call()?;
-            let (one, other) = t.race(&seal, &seal)?;
-            let both = outcome("one seal", &one).and(outcome("the other seal", &other));
-            Ok(both.and(t.fact("the file is sealed", shrink_is_refused(t, file)?)))
-        })
+        t.needs_seal("range: of two calls that enter the state one may fail")?;
+        entering(t, |race| vec![race.enter.clone()])
     }),
     case(&RACE_TRUNCATE, "truncate", "a racing truncation comes before the seal or is refused", |t| {
-        rounds(t, |file| {
-            let grow = Call::Ftruncate { fd: file.fd(), size: file.at(2 * SIZE) };
-            let (grown, sealed) = t.race(&grow, &file.enter_call()?)?;
-            // A grown file has a hole: sealed after that it would have been refused.
-            explained(t, file, &grown, &sealed, 2 * SIZE)
-        })
+        t.needs_seal("refusal of growth: the calls race for nothing")?;
+        // A grown file has a hole: sealed after that it would have been refused.
+        entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(2 * SIZE) }])
+    }),
+    case(&RACE_TRUNCATE, "cut_orders", "so is one to a smaller size", |t| {
+        entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) }])
+    }),
+    case(&RACE_TRUNCATE, "cut_by_name_orders", "and one by name", |t| {
+        entering(t, |race| vec![Call::Truncate { name: race.file.name(), size: race.file.at(BLOCK_LEN) }])
     }),
     case(&RACE_WRITE, "write", "a racing write beyond the size comes before the seal or is refused", |t| {
-        rounds(t, |file| {
-            let data = pattern(70, BLOCK_LEN);
-            let write = Call::Pwrite { fd: file.fd(), offset: file.at(SIZE), data };
-            let (written, sealed) = t.race(&write, &file.enter_call()?)?;
-            // The length given to the seal is then too short.
-            explained(t, file, &written, &sealed, SIZE + BLOCK_LEN)
+        entering(t, |race| vec![race.append(BLOCK_LEN)])
+    }),
+    case(&RACE_WRITE, "append_orders", "so is one with O_APPEND", |t| {
+        entering(t, |race| vec![Call::Write { fd: race.file.append(), data: pattern(72, 100) }])
+    }),
+    case(&RACE_ALLOCATION, "punch_orders", "a racing hole comes before the seal or is refused", |t| {
+        t.needs_seal("race that a hole is sure to lose, on btrfs, each time that somebody looks")?;
+        entering(t, |race| vec![race.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE)])
+    }),
+    case(&RACE_ALLOCATION, "zero_orders", "so are zeros", |t| {
+        t.needs_seal("objection to what was allocated and never written")?;
+        entering(t, |race| vec![race.fallocate(Mode::ZERO_RANGE)])
+    }),
+    case(&RACE_ALLOCATION, "collapse_orders", "so is a block that is cut out", |t| {
+        entering(t, |race| vec![race.fallocate(Mode::COLLAPSE_RANGE)])
+    }),
+    case(&RACE_ALLOCATION, "insert_orders", "so is one that is put in", |t| {
+        entering(t, |race| vec![race.fallocate(Mode::INSERT_RANGE)])
+    }),
+    case(&RACE_MAPPING, "before_seal", "a racing mapping is in the way of sealing, or finds the seal", |t| {
+        t.needs_seal("objection to mappings")?;
+        entering(t, |race| race.mapping())
+    }),
+    case(&RACE_MAPPING, "before_unseal", "a racing mapping is in the way of unsealing, or finds no seal", |t| {
+        t.needs_seal("objection to mappings")?;
+        orders(t, true, |race| race.mapping(), |race| vec![race.leave.clone()])
+    }),
+    case(&RACE_ORDER, "source_orders", "one order explains what sharing as the source leaves", |t| {
+        entering(t, |race| vec![share(&race.file, &race.neighbour)])
+    }),
+    case(&RACE_ORDER, "target_orders", "and as the target", |t| {
+        entering(t, |race| vec![share(&race.neighbour, &race.file)])
+    }),
+    case(&RACE_ORDER, "copy_orders", "and what copy_file_range(2) beyond the size leaves", |t| {
+        // Some file systems share where they are to copy, which is in the way of activation.
+        t.needs_seal("range that a copy could make too short")?;
+        entering(t, |race| {
+            let (from, to, len) = (race.neighbour.fd(), race.file.fd(), BLOCK_LEN as usize);
+            vec![Call::CopyRange { from, from_offset: 0, to, to_offset: race.file.at(SIZE), len }]
         })
     }),
+    case(&RACE_ORDER, "name_orders", "other names and no names are never in the way", |t| {
+        t.needs_seal("indifference to names")?;
+        entering(t, |race| {
+            let [old, new, link] = ["", "-renamed", "-linked"].map(|end| race.file.name() + end);
+            let rename = Call::Rename { from: old, to: new.clone(), exchange: false };
+            vec![rename, Call::Link { from: new.clone(), to: link }, Call::Unlink { name: new }]
+        })
+    }),
+    case(&RACE_ORDER, "unseal_orders", "one order of sealing and unsealing explains the state", |t| {
+        t.needs_seal("success where the state is entered twice")?;
+        orders(t, true, |race| vec![race.enter.clone()], |race| vec![race.leave.clone(), race.look()])
+    }),
     case(
-        &RACE_TRUNCATE,
-        "cut_orders",
-        "one order of the two, as the model has it, explains what a truncation leaves",
+        &RACE_ORDER,
+        "again_orders",
+        "a write between unsealing and sealing again keeps the file from the seal",
         |t| {
-            explainable(
-                t,
-                &[
-                    |file| Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) },
-                    |file| Call::Truncate { name: file.name(), size: file.at(BLOCK_LEN) },
-                ],
-            )
+            let again = |race: &Race| vec![race.leave.clone(), race.enter.clone(), race.look()];
+            orders(t, true, |race| vec![race.append(BLOCK_LEN)], again)
         },
     ),
-    case(&RACE_WRITE, "append_orders", "and what a write leaves", |t| {
-        explainable(
-            t,
-            &[
-                |file| Call::Pwrite { fd: file.fd(), offset: file.at(SIZE), data: pattern(71, 100) },
-                |file| Call::Write { fd: file.append(), data: pattern(72, BLOCK_LEN) },
-            ],
-        )
+    case(&RACE_ORDER, "series_orders", "one order explains what several calls in a row leave", |t| {
+        entering(t, |race| {
+            let cut = Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) };
+            let append = Call::Write { fd: race.file.append(), data: pattern(71, 100) };
+            vec![race.append(2 * BLOCK_LEN), cut, append, race.look()]
+        })
     }),
 ];
 
-/// What two calls and the file came to.
+/// What takes part in a race.
+struct Race<'a> {
+    mechanism: Mechanism,
+    file: File<'a>,
+    /// Another file, of one block.
+    neighbour: File<'a>,
+    /// The call that brings the file into the state, and the one that takes it out.
+    enter: Call,
+    leave: Call,
+}
+
+/// The calls of one side.
+type Series = fn(&Race) -> Vec<Call>;
+
+impl<'a> Race<'a> {
+    /// On the model `by` is sealing, whatever the mechanism: it has one state.
+    fn prepare(t: &'a Context<'a>, name: &str, by: Mechanism, entered: bool) -> Result<Self, Trouble> {
+        let mechanism = t.mechanism();
+        let file = t.file(name, SIZE)?;
+        let (offset, data) = (file.at(0), pattern(73, BLOCK_LEN));
+        let write = |fd| t.setup(&Call::Pwrite { fd, offset, data }).map(|_| ());
+        let neighbour = File::from_ready(t, t.make(&format!("{name}-neighbour"), write)?);
+        // Where entering takes no range, that is sealing with one that is long enough.
+        let size = if mechanism == Mechanism::Seal { SIZE } else { 1 << 40 };
+        let (enter, leave) = (by.enter(file.fd(), size), by.leave(file.fd(), size));
+        if entered {
+            t.setup(&enter)?;
+        }
+        Ok(Self { mechanism, file, neighbour, enter, leave })
+    }
+
+    fn append(&self, len: i64) -> Call {
+        Call::Pwrite { fd: self.file.fd(), offset: self.file.at(SIZE), data: pattern(70, len) }
+    }
+
+    fn fallocate(&self, mode: Mode) -> Call {
+        Call::Fallocate { fd: self.file.fd(), mode, offset: self.file.at(BLOCK_LEN), len: BLOCK_LEN }
+    }
+
+    /// A mapping, and the state during its life.
+    fn mapping(&self) -> Vec<Call> {
+        let fd = self.file.fd();
+        vec![Call::Map { fd, len: SIZE as usize, shared: true, write: true }, Call::GetXflags { fd }]
+    }
+
+    /// fstat(2), for the size.
+    fn look(&self) -> Call {
+        Call::Stat { fd: self.file.fd() }
+    }
+
+    fn end(&self, made: [Vec<(Call, Outcome)>; 2]) -> Result<End, Trouble> {
+        let bit = self.mechanism.state_bit().unwrap_or(0);
+        let returned = made.map(|calls| calls.iter().map(|(call, outcome)| returned(call, outcome, bit)).collect());
+        let size = self.file.stat()?.size;
+        let state = if bit == 0 { None } else { Some(self.file.state(self.file.fd())?) };
+        let data = self.file.read(0, size as i64 - self.file.at(0))?;
+        let neighbour = self.neighbour.read(0, BLOCK_LEN)?;
+        Ok(End { returned, size, state, data, neighbour })
+    }
+}
+
+/// Shares the first block after what belongs to the mechanism: the kernel swaps to that.
+fn share(source: &File, target: &File) -> Call {
+    let (from, from_offset, to, to_offset) = (source.fd(), source.at(0), target.fd(), target.at(0));
+    Call::CloneRange { from, from_offset, to, to_offset, len: BLOCK_LEN }
+}
+
+/// What the calls of both sides returned, and what they left.
 #[derive(PartialEq)]
 struct End {
-    change: Outcome,
-    enter: Outcome,
+    returned: [Vec<Result<u64, Errno>>; 2],
     size: u64,
+    state: Option<bool>,
     data: Vec<u8>,
+    neighbour: Vec<u8>,
 }
 
-impl End {
-    fn of(file: &File, change: Outcome, enter: Outcome) -> Result<Self, Trouble> {
-        let size = file.stat()?.size;
-        Ok(Self { change, enter, size, data: file.read(0, size as i64 - file.at(0))? })
-    }
-}
-
-/// Each call races with the one that enters the state, and the model has both one after the other. What the kernel
-/// swaps to lies before the offsets of the cases: a race that is lost harms only the file.
-fn explainable(t: &Context, changes: &[fn(&File) -> Call]) -> Seen {
-    if t.mechanism() == Mechanism::ImmutableAttr {
-        let why = "immutable-attr: a call on a descriptor from before is no conflict";
-        return Err(Trouble::NotOffered(why.into()));
-    }
-    changes.iter().try_fold(Observed::default(), |seen, change| {
-        let [before, after] = [in_order(t.mechanism(), *change, true)?, in_order(t.mechanism(), *change, false)?];
-        (0..ROUNDS).try_fold(seen, |seen, number| {
-            let name = format!("{}-{number}", seen.0.len());
-            let file = t.file(&name, SIZE)?;
-            let (changed, entered) = t.race(&change(&file), &file.enter_call()?)?;
-            let seen = seen.and(outcome("the racing call", &changed));
-            let is_active = entered.is_ok();
-            let end = End::of(&file, changed, entered)?;
-            if is_active {
-                t.setup(&file.leave_call()?)?;
-            }
-            file.close()?;
-            let words = |outcome: &Outcome| outcome.as_ref().err().map_or("ok".into(), |errno| format!("{errno:?}"));
-            let came_to = format!("{} and {}, {} bytes", words(&end.change), words(&end.enter), end.size);
-            let what = format!("{came_to} is what one order of the two leaves");
-            let explained = t.fact(&what, end == before || end == after);
-            Ok(seen.and(explained))
-        })
+/// What is the same on every system.
+fn returned(call: &Call, outcome: &Outcome, bit: u32) -> Result<u64, Errno> {
+    outcome.as_ref().map_err(|errno| *errno).map(|reply| match (call, reply) {
+        (Call::Map { .. }, _) => 0,
+        (Call::GetXflags { .. }, Reply::Number(flags)) => *flags as u64 & u64::from(bit),
+        (_, Reply::Number(number)) => *number as u64,
+        (_, Reply::Data(data)) => data.len() as u64,
+        (_, Reply::Stat(stat)) => stat.size,
     })
 }
 
-/// The change first, or the state, on a model of its own.
-fn in_order(mechanism: Mechanism, change: fn(&File) -> Call, change_first: bool) -> Result<End, Trouble> {
+/// Calls against the one that enters the state and a look at the size after it: in the state it does not change.
+fn entering(t: &Context, one: Series) -> Seen {
+    orders(t, false, one, |race| vec![race.enter.clone(), race.look()])
+}
+
+/// Two sides race, and the model makes the same calls in every order. What comes of a race has to be among that.
+fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
+    let rounds = match t.mechanism() {
+        // What comes first is up to the scheduler.
+        Mechanism::Seal => 16,
+        // Deactivation waits for a grace period.
+        Mechanism::Swapfile => 10,
+        other => {
+            let why = format!("{}: a call on a descriptor from before is no conflict", other.name());
+            return Err(Trouble::NotOffered(why));
+        }
+    };
+    let ordinary = Race::prepare(t, "ordinary", t.mechanism(), false)?;
+    one(&ordinary).iter().try_for_each(|call| t.given(call, "nothing to race with"))?;
+    let expected = in_every_order(t.mechanism(), entered, one, other)?;
+    (0..rounds).try_fold(Observed::default(), |seen, number| {
+        let race = Race::prepare(t, &format!("file-{number}"), t.mechanism(), entered)?;
+        let calls = [one(&race), other(&race)];
+        let (ones, others) = t.race(&calls[0], &calls[1])?;
+        let seen = calls[0].iter().zip(&ones).fold(seen, |seen, (call, came)| seen.and(outcome(call, came)));
+        let [made, beside] = calls;
+        let end = race.end([made.into_iter().zip(ones).collect(), beside.into_iter().zip(others).collect()])?;
+        if t.mechanism() == Mechanism::Swapfile {
+            // It may not be active.
+            let _ = t.attempt(&race.leave)?;
+        }
+        race.file.close()?;
+        race.neighbour.close()?;
+        let what = format!("{:?}, {} bytes: what one order leaves", end.returned, end.size);
+        Ok(seen.and(t.fact(&what, expected.contains(&end))))
+    })
+}
+
+/// What each order of the calls leaves, those of one side in their order.
+fn in_every_order(mechanism: Mechanism, entered: bool, one: Series, other: Series) -> Result<Vec<End>, Trouble> {
+    let lengths = on_model(mechanism, entered, |_, race| Ok([one(race).len(), other(race).len()]))?;
+    let count = lengths[0] + lengths[1];
+    // A bit for each call: set if it is one of the first side's.
+    let orders = (0..1_u32 << count).filter(|order| order.count_ones() as usize == lengths[0]);
+    let end = |order: u32| {
+        on_model(mechanism, entered, |t, race| {
+            let mut sides = [one(race), other(race)].map(Vec::into_iter);
+            let mut made = [Vec::new(), Vec::new()];
+            for side in (0..count).map(|place| usize::from(order >> place & 1 == 0)) {
+                if let Some(call) = sides[side].next() {
+                    let outcome = t.attempt(&call)?;
+                    made[side].push((call, outcome));
+                }
+            }
+            race.end(made)
+        })
+    };
+    orders.map(end).collect()
+}
+
+/// Does something with a race on a model of its own.
+fn on_model<T>(
+    mechanism: Mechanism,
+    entered: bool,
+    act: impl FnOnce(&Context, &Race) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
     let model = Fs::new(BLOCKS);
     let t = Context::new(&model, mechanism, Trace::default());
-    let file = t.file("file", SIZE)?;
-    // The specification has one state. Where entering takes no range, that is sealing with one that is long enough.
-    let enter = match mechanism {
-        Mechanism::Seal => file.enter_call()?,
-        _ => Mechanism::Seal.enter(file.fd(), 1 << 40),
-    };
-    let change = change(&file);
-    let (changed, entered) = if change_first {
-        (t.attempt(&change)?, t.attempt(&enter)?)
-    } else {
-        let entered = t.attempt(&enter)?;
-        (t.attempt(&change)?, entered)
-    };
-    End::of(&file, changed, entered)
+    let race = Race::prepare(&t, "file", Mechanism::Seal, entered)?;
+    act(&t, &race)
 }
 
-fn rounds(t: &Context, mut round: impl FnMut(&File) -> Seen) -> Seen {
-    t.needs_seal("range that a racing call could change")?;
-    (0..ROUNDS).try_fold(Observed::default(), |seen, number| {
-        let file = t.file(&format!("file-{number}"), SIZE)?;
-        let seen = seen.and(round(&file)?);
-        file.close()?;
-        t.setup(&Call::Unlink { name: format!("file-{number}") })?;
-        Ok(seen)
-    })
-}
-
-/// Either the change took effect and the seal was refused, or the other way round.
-fn explained(t: &Context, file: &File, change: &Outcome, seal: &Outcome, changed: i64) -> Seen {
-    let size = file.stat()?.size as i64;
-    let before = change.is_ok() && seal.is_err() && size == file.at(changed);
-    let after = change.is_err() && seal.is_ok() && size == file.at(SIZE);
-    Ok(outcome("the racing call", change).and(t.fact("one order of the two explains what there is", before || after)))
-}
-
-fn shrink_is_refused(t: &Context, file: &File) -> Result<bool, Trouble> {
-    Ok(t.attempt(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) })?.is_err())
-}
-
-fn outcome(what: &str, outcome: &Outcome) -> Observed {
+fn outcome(call: &Call, outcome: &Outcome) -> Observed {
     let outcome = Some(outcome.as_ref().err().copied());
-    Observed(vec![Observation { what: what.into(), outcome, faults: Vec::new() }])
+    Observed(vec![Observation { what: format!("{call} in a race"), outcome, faults: Vec::new() }])
 }

@@ -2,7 +2,7 @@
 
 use super::routes;
 use super::sys::{self, Aligned, Mapping};
-use crate::context::Ready;
+use crate::context::{Outcomes, Ready};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence, ioctl};
 use nix::errno::Errno;
@@ -11,13 +11,14 @@ use nix::sys::stat::{Mode as FileMode, UtimensatFlags};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio;
 use nix::unistd::{self, UnlinkatFlags, Whence as From};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 /// How a kernel gets to know what only the specification knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,21 @@ pub(crate) struct Calls {
     transport: Transport,
     open: RefCell<BTreeMap<Fd, OwnedFd>>,
     maps: RefCell<BTreeMap<MapId, Mapping>>,
+    pace: Cell<Pace>,
+}
+
+/// By how much the first side of the next race is held up, or the second if it is below 0, and by how much that was
+/// changed: in microseconds.
+#[derive(Clone, Copy)]
+struct Pace {
+    delay: i64,
+    step: i64,
 }
 
 impl Calls {
     pub(crate) fn new(directory: PathBuf, root: PathBuf, transport: Transport) -> Self {
-        Self { directory, root, transport, open: RefCell::default(), maps: RefCell::default() }
+        let pace = Cell::new(Pace { delay: 0, step: 20 });
+        Self { directory, root, transport, open: RefCell::default(), maps: RefCell::default(), pace }
     }
 
     /// Gives the descriptors of a file away.
@@ -257,13 +268,37 @@ impl Calls {
         }
     }
 
-    /// Makes two calls at the same time. They name files and descriptors, and no mappings.
-    pub(crate) fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        self.while_making(other, || self.make(one))
+    /// Makes two series of calls at the same time. Only the first may map. What is tested lies between winning and
+    /// losing: whoever won the last race begins later in this one, by a step that grows until the other wins.
+    pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        let Pace { delay, step } = self.pace.get();
+        let [mine, theirs] = [delay, -delay].map(|delay| Duration::from_micros(delay.max(0).cast_unsigned()));
+        let outcomes = self.while_making(theirs, other, || {
+            spin(mine);
+            one.iter().map(|call| self.make(call)).collect::<Vec<_>>()
+        })?;
+        let wanted = match (outcomes.0.first(), outcomes.1.first()) {
+            (_, Some(Err(_))) => 1,
+            (Some(Err(_)), _) => -1,
+            _ => 0,
+        };
+        let step = match wanted * step.signum() {
+            0 => step,
+            1 => step * 2,
+            _ => -step / 2,
+        };
+        let step = if step.abs() < 5 { 5 * wanted } else { step };
+        self.pace.set(Pace { delay: (delay + wanted.abs() * step).clamp(-10_000, 10_000), step });
+        Ok(outcomes)
     }
 
-    /// Does something while a call is made.
-    pub(crate) fn while_making<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<(T, Outcome), Trouble> {
+    /// Does something while calls are made, which begin after `delay`.
+    pub(crate) fn while_making<T>(
+        &self,
+        delay: Duration,
+        series: &[Call],
+        act: impl FnOnce() -> T,
+    ) -> Result<(T, Vec<Outcome>), Trouble> {
         let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
         let open: io::Result<BTreeMap<Fd, OwnedFd>> = self.open.borrow().iter().map(again).collect();
         let open = open.map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
@@ -274,7 +309,8 @@ impl Calls {
                 let calls = Self::new(directory, root, transport);
                 calls.open.replace(open);
                 together.wait();
-                calls.make(call)
+                spin(delay);
+                series.iter().map(|call| calls.make(call)).collect()
             });
             together.wait();
             let first = act();
@@ -318,6 +354,14 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
         ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         xattrs: sys::user_xattrs(file)?,
     })
+}
+
+/// Lets some time pass without giving the processor away, which would take longer.
+pub(super) fn spin(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
 }
 
 fn signed(count: usize) -> i64 {

@@ -8,7 +8,7 @@ use super::guardian::{self, Guardian};
 use super::pool::deactivate;
 use super::{FsKind, activation, admin, lacks, routes, sys};
 use crate::cases::Case;
-use crate::context::{Ready, StorageAgent, System};
+use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
@@ -230,8 +230,8 @@ impl System for DirectorySystem<'_> {
         }
     }
 
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        let _turn = self.target.kind.and_then(|kind| [one, other].into_iter().find_map(|call| activation(kind, call)));
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        let _turn = self.target.kind.and_then(|kind| one.iter().chain(other).find_map(|call| activation(kind, call)));
         self.calls.race(one, other)
     }
 

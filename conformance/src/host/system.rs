@@ -1,11 +1,11 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
-use super::calls::{Calls, Transport};
+use super::calls::{Calls, Transport, spin};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
 use super::{FsKind, activation, admin, agent, guardian, routes};
-use crate::context::{Ready, StorageAgent, System};
+use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::trace::Step;
 use crate::verdict::Trouble;
@@ -70,11 +70,14 @@ impl HostSystem<'_> {
             None => act(),
             Some(call) => {
                 let later = || {
-                    spin(count);
+                    // A later moment from time to time: it is what is tested.
+                    spin(Duration::from_micros(20) * count);
                     act()
                 };
                 // Nobody learns what the call returned.
-                self.calls.while_making(call, later).map_or(Err(Errno::EIO), |(loss, _)| loss)
+                self.calls
+                    .while_making(Duration::ZERO, std::slice::from_ref(call), later)
+                    .map_or(Err(Errno::EIO), |(loss, _)| loss)
             }
         };
         // Either way in turn, where there are two.
@@ -108,15 +111,6 @@ enum Loss {
     Copied(File),
     /// The storage itself: the file system was shut down in the middle, and its log not written.
     Stopped,
-}
-
-/// Lets some microseconds pass, from time to time more of them: the moment is what is tested.
-fn spin(count: u32) {
-    const STEP: Duration = Duration::from_micros(20);
-    let begin = Instant::now();
-    while begin.elapsed() < STEP * count {
-        std::hint::spin_loop();
-    }
 }
 
 impl System for HostSystem<'_> {
@@ -162,8 +156,8 @@ impl System for HostSystem<'_> {
         }
     }
 
-    fn race(&self, one: &Call, other: &Call) -> Result<(Outcome, Outcome), Trouble> {
-        let _turn = [one, other].into_iter().find_map(|call| activation(self.image.kind(), call));
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        let _turn = one.iter().chain(other).find_map(|call| activation(self.image.kind(), call));
         self.calls.race(one, other)
     }
 
