@@ -309,6 +309,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
     ("the power was lost", &["durable::grown", "durable::sealed", "durable::unsealed", "durable::without_fsync"]),
     ("the file system was mounted again", &["seal::remounted", "durable::remount"]),
     ("the free space was counted", &["write::full"]),
+    ("a quota was set", &["write::quota"]),
     ("the storage agent took part", &[
         "agent::after_fadvise", "agent::after_freeze", "agent::after_refusal", "agent::after_rename",
         "agent::after_sync_range", "agent::after_trim", "agent::overwrite", "agent::sees_in_storm",
