@@ -351,7 +351,10 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
         for source in sources {
             compile(source)?;
             let (code, said) = again(source, &at)?;
-            require(code == Some(0), format!("{}: {code:?} {said}", source.display()))?;
+            // Which call of a race comes first is up to the scheduler, and so is what the calls after it find.
+            let raced = source.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"race-"));
+            let ran = if raced { code.is_some() } else { code == Some(0) };
+            require(ran, format!("{}: {code:?} {said}", source.display()))?;
         }
         Ok(())
     };
