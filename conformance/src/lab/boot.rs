@@ -140,6 +140,7 @@ mod tests {
             memory: 512,
             console: &directory.path().join("console"),
             attendance: Attendance::Batch,
+            hardware: Vec::new(),
         };
         let runs = ["swapfile", "seal"].map(|name| Run { fs: "xfs".into(), mechanism: name.into() });
         let ended = boot(&machine, &runs, Duration::from_secs(120), &|_| ());

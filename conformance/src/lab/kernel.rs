@@ -90,7 +90,7 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
 }
 
 /// The parts of a package that any run can need. The rest, three quarters of it, is drivers for hardware.
-const WANTED: [&str; 14] = [
+const WANTED: [&str; 20] = [
     "*/vmlinuz-*",
     "*/modules.order",
     "*/modules.builtin*",
@@ -103,12 +103,20 @@ const WANTED: [&str; 14] = [
     "*/kernel/drivers/block/*",
     "*/kernel/drivers/char/*",
     "*/kernel/drivers/dax/*",
+    "*/kernel/drivers/infiniband/*",
+    "*/kernel/drivers/md/*",
+    "*/kernel/drivers/net/dummy.ko*",
     "*/kernel/drivers/nvdimm/*",
+    "*/kernel/drivers/scsi/*",
+    "*/kernel/drivers/target/*",
     "*/kernel/drivers/virtio/*",
+    "*/kernel/net/*",
 ];
 
 fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
-    let root = cache.get("kernels", &cache::digest(path)?, |root| unpack(path, root))?;
+    // What is wanted of a package is part of what was made of it.
+    let key = format!("{}-{}", cache::digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())?[..8]);
+    let root = cache.get("kernels", &key, |root| unpack(path, root))?;
     let boot = root.join("boot");
     let images = std::fs::read_dir(&boot).map_err(|_| "a package without /boot: no kernel")?;
     let image = images.flatten().map(|entry| entry.path()).next().ok_or("no kernel in its /boot")?;

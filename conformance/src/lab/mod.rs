@@ -9,6 +9,7 @@ mod bzimage;
 mod cache;
 mod console;
 pub mod guest;
+mod hardware;
 mod initramfs;
 mod kernel;
 mod modules;
@@ -275,10 +276,9 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
 }
 
 fn initramfs(job: &Job, manifest: &Manifest, mut programs: Vec<PathBuf>, cache: &Cache) -> Result<PathBuf, String> {
-    let mut modules = modules::resolve(&job.kernel, &["virtio_pci", "virtio_console", "loop", job.fs.name()])?;
-    // Without it ext4 and f2fs have no quotas.
-    modules.extend(modules::resolve(&job.kernel, &["quota_v2"]).unwrap_or_default());
-    programs.extend(job.fs.all_programs().filter_map(host::program));
+    let hardware = hardware::of(job.fs);
+    let modules = hardware::modules(&hardware, &job.kernel, job.fs)?;
+    programs.extend(hardware::programs(&hardware, job.fs));
     initramfs::get(cache, &modules, &programs, manifest)
 }
 
@@ -289,8 +289,8 @@ fn machine<'a>(
     console: &'a std::path::Path,
     attendance: Attendance,
 ) -> Machine<'a> {
-    let memory = options.memory;
-    Machine { kernel: &job.kernel, initramfs, accelerator: job.accelerator, memory, console, attendance }
+    let (memory, hardware) = (options.memory, hardware::of(job.fs));
+    Machine { kernel: &job.kernel, initramfs, accelerator: job.accelerator, memory, console, attendance, hardware }
 }
 
 /// The document of a run of which nothing is known but why.

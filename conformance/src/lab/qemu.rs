@@ -1,5 +1,6 @@
 //! How QEMU is called.
 
+use super::hardware::Hardware;
 use super::kernel::Kernel;
 use super::protocol::PORT;
 use super::{cache, guest, initramfs};
@@ -55,6 +56,7 @@ pub(super) struct Machine<'a> {
     /// The file that gets what the kernel says.
     pub(super) console: &'a Path,
     pub(super) attendance: Attendance,
+    pub(super) hardware: Vec<&'static Hardware>,
 }
 
 impl Machine<'_> {
@@ -71,6 +73,7 @@ impl Machine<'_> {
         arguments.extend(["-device".into(), "virtio-serial-pci".into()]);
         arguments.extend(["-chardev".into(), format!("file,id=results,path={output}")]);
         arguments.extend(["-device".into(), port]);
+        arguments.extend(self.hardware.iter().flat_map(|row| row.arguments).map(|word| (*word).to_owned()));
         if self.attendance == Attendance::Debugger {
             arguments.extend(["-s".to_owned(), "-S".to_owned()]);
         }
@@ -82,7 +85,14 @@ impl Machine<'_> {
     fn command_line(&self) -> String {
         let addresses = if self.attendance == Attendance::Debugger { " nokaslr" } else { "" };
         let init = format!("rdinit={} -- {}", initramfs::INIT, guest::COMMAND);
-        format!("console=ttyS0 loglevel=5 panic=-1 reboot=t{addresses} {init}")
+        let hardware: String = self
+            .hardware
+            .iter()
+            .map(|row| row.line)
+            .filter(|line| !line.is_empty())
+            .map(|line| format!(" {line}"))
+            .collect();
+        format!("console=ttyS0 loglevel=5 panic=-1 reboot=t{addresses}{hardware} {init}")
     }
 
     /// The command that starts it. The machine ends with whoever started it.
@@ -195,6 +205,7 @@ mod tests {
             memory: 512,
             console: Path::new("/c"),
             attendance: Attendance::Batch,
+            hardware: Vec::new(),
         };
         let line = machine.line();
         assert!(line.contains(r"-kernel '/k/it'\''s' -append 'console=ttyS0 "), "{line}");
