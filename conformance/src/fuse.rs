@@ -6,6 +6,7 @@
 
 use crate::cases::Case;
 use crate::context::{Outcomes, Ready, StorageAgent, System};
+use crate::guard::Devices;
 use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};
 use crate::host::{routes, sys};
@@ -117,8 +118,8 @@ impl Target for Fuse {
         Reference::new(None).lacks(mechanism)
     }
 
-    fn devices(&self) -> Option<Vec<String>> {
-        Some(Vec::new())
+    fn devices(&self) -> Option<Devices> {
+        Some(Devices::default())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a case may take unless somebody says otherwise.
@@ -122,11 +122,13 @@ fn stacks(task: i32) -> String {
         .collect()
 }
 
+/// The devices whose trouble counts, such as `loop0`. Some come about while cases run.
+pub type Devices = Arc<Mutex<Vec<String>>>;
+
 /// The kernel log from now on.
 pub struct KernelLog {
     file: File,
-    /// The devices whose trouble counts, such as `loop0`.
-    devices: Vec<String>,
+    devices: Devices,
 }
 
 /// How lines begin that no kernel should have to write, whatever the cases do.
@@ -156,7 +158,7 @@ const OF_THE_AGENT: &str = "errs: wr 0, rd 0, flush 0, corrupt";
 
 impl KernelLog {
     /// Opens it at its end.
-    pub fn open(devices: Vec<String>) -> std::io::Result<Self> {
+    pub fn open(devices: Devices) -> std::io::Result<Self> {
         let mut file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open("/dev/kmsg")?;
         file.seek(SeekFrom::End(0))?;
         Ok(Self { file, devices })
@@ -168,7 +170,7 @@ impl KernelLog {
         loop {
             match self.file.read(&mut record).map_err(|error| error.raw_os_error().map(Errno::from_raw)) {
                 Ok(0) => return lines,
-                Ok(len) => lines.extend(alarm(&String::from_utf8_lossy(&record[..len]), &self.devices)),
+                Ok(len) => lines.extend(alarm(&String::from_utf8_lossy(&record[..len]), &locked(&self.devices))),
                 // Records that nobody read were overwritten.
                 Err(Some(Errno::EPIPE)) => (),
                 Err(_) => return lines,

@@ -1,7 +1,9 @@
 //! Where the calls of a case go.
 
 use crate::cases::Case;
+
 use crate::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
+use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
@@ -17,7 +19,7 @@ pub trait Target: Send + Sync {
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
 
     /// The block devices below it, as the kernel log names them. `None` where nothing of the kernel is tested.
-    fn devices(&self) -> Option<Vec<String>> {
+    fn devices(&self) -> Option<Devices> {
         None
     }
 }

@@ -9,6 +9,7 @@ use super::pool::deactivate;
 use super::{FsKind, activation, admin, lacks, routes, sys};
 use crate::cases::Case;
 use crate::context::{Outcomes, Ready, StorageAgent, System};
+use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
@@ -20,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the fresh directories are called.
@@ -163,8 +165,9 @@ impl Target for Directory {
         }
     }
 
-    fn devices(&self) -> Option<Vec<String>> {
-        Some(guardian::device_of(&self.path).into_iter().collect())
+    fn devices(&self) -> Option<Devices> {
+        let names: Vec<String> = guardian::device_of(&self.path).into_iter().collect();
+        Some(Arc::new(names.into()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A file system on a loop device over a file without a name.
 
 use super::{FsKind, Quotas, guardian, sys};
+use crate::guard::Devices;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, copy_file_range};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -24,6 +25,8 @@ pub(super) struct Image {
     /// What mount(2) gets besides.
     options: Option<&'static str>,
     storage: Mutex<Storage>,
+    /// The names of all that it ever lay on, and others.
+    devices: Devices,
 }
 
 /// What a file system lies on at present: after a loss of power that is something else.
@@ -34,24 +37,30 @@ struct Storage {
 }
 
 impl Image {
-    pub(super) fn new(kind: FsKind, root: PathBuf) -> Result<Self, String> {
-        Self::mounted(kind, root, &[], None)
+    pub(super) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+        Self::mounted(kind, root, &[], None, devices)
     }
 
     /// One that can have limits for users.
-    pub(super) fn with_quotas(kind: FsKind, root: PathBuf) -> Result<Self, String> {
+    pub(super) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
         match kind.facts().quotas {
-            Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, Some(mount)),
-            Quotas::Any => Self::new(kind, root),
+            Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, Some(mount), devices),
+            Quotas::Any => Self::new(kind, root, devices),
         }
     }
 
-    fn mounted(kind: FsKind, root: PathBuf, features: &[&str], options: Option<&'static str>) -> Result<Self, String> {
+    fn mounted(
+        kind: FsKind,
+        root: PathBuf,
+        features: &[&str],
+        options: Option<&'static str>,
+        devices: &Devices,
+    ) -> Result<Self, String> {
         let backing = blank(kind).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
-        let (device, path) = attach(&backing)?;
+        let (device, path) = attach(&backing, devices)?;
         make(kind, features, &path)?;
         let storage = Mutex::new(Storage { backing: Arc::new(backing), device: path });
-        let image = Self { kind, root, options, storage };
+        let image = Self { kind, root, options, storage, devices: devices.clone() };
         image.first_mount().map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
             _ => format!("mounting {}: {errno}", kind.name()),
@@ -146,7 +155,7 @@ impl Image {
         let mut storage = self.storage();
         let _device = File::open(&storage.device).map_err(sys::errno)?;
         self.unmount()?;
-        let replaced = attach(&copy).map_err(|_| Errno::EIO).and_then(|(device, path)| {
+        let replaced = attach(&copy, &self.devices).map_err(|_| Errno::EIO).and_then(|(device, path)| {
             self.mount(&path)?;
             drop(device);
             Ok(path)
@@ -174,7 +183,7 @@ impl Image {
     pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut storage = self.storage();
         let backing = blank(self.kind)?;
-        let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
+        let (_attached, device) = attach(&backing, &self.devices).map_err(|_| Errno::EIO)?;
         change(&storage.device, &device)?;
         *storage = Storage { backing: Arc::new(backing), device };
         Ok(())
@@ -242,7 +251,7 @@ fn nameless() -> Result<File, Errno> {
 }
 
 /// Attaches a file to a free loop device that detaches itself after its last use.
-fn attach(backing: &File) -> Result<(File, PathBuf), String> {
+fn attach(backing: &File, devices: &Devices) -> Result<(File, PathBuf), String> {
     let control = File::open("/dev/loop-control").map_err(|e| format!("/dev/loop-control: {e}"))?;
     loop {
         let number = sys::loop_free(&control).map_err(|e| format!("no free loop device: {e}"))?;
@@ -250,7 +259,10 @@ fn attach(backing: &File) -> Result<(File, PathBuf), String> {
         let device = OpenOptions::new().read(true).write(true).open(&path);
         let device = device.map_err(|e| format!("{}: {e}", path.display()))?;
         match sys::loop_attach(&device, backing) {
-            Ok(()) => return Ok((device, path)),
+            Ok(()) => {
+                devices.lock().unwrap_or_else(PoisonError::into_inner).push(format!("loop{number}"));
+                return Ok((device, path));
+            }
             // Somebody else was faster.
             Err(Errno::EBUSY) => (),
             Err(errno) => return Err(format!("{}: {errno}", path.display())),

@@ -21,6 +21,7 @@ pub use sandbox::Sandbox;
 
 use crate::cases::Case;
 use crate::context::System;
+use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
@@ -169,18 +170,35 @@ fn activation(kind: FsKind, call: &Call) -> Option<MutexGuard<'static, ()>> {
     one_by_one.then(|| ACTIVATION.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// A file system that is made when a case wants it.
+struct Spare {
+    /// Where it is going to be mounted.
+    root: PathBuf,
+    image: OnceLock<Result<Image, String>>,
+}
+
+impl Spare {
+    fn new(root: PathBuf) -> Self {
+        Self { root, image: OnceLock::new() }
+    }
+
+    fn get(&self, make: impl FnOnce(PathBuf) -> Result<Image, String>) -> Result<&Image, &str> {
+        self.image.get_or_init(|| make(self.root.clone())).as_ref().map_err(String::as_str)
+    }
+}
+
 /// One file system of this kernel, with one mechanism.
 pub struct Host {
     // Dropped in this order: what uses a mount, then the mounts.
     pool: Option<Pool>,
     retirement: Arc<Retirement>,
     main: Arc<Image>,
-    alone: Image,
+    /// For cases that want a file system to themselves.
+    alone: Spare,
     /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
-    /// Made when a case wants it.
-    limited: OnceLock<Result<Image, String>>,
-    /// Where it is going to be mounted.
-    limited_root: PathBuf,
+    limited: Spare,
+    /// Those of all of them.
+    devices: Devices,
     /// Whose turn it is on those two.
     turn: Mutex<()>,
     cases: AtomicUsize,
@@ -190,16 +208,15 @@ impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
     pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
         let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
-        let main = Arc::new(Image::new(kind, root("main")?)?);
-        let alone = Image::new(kind, root("alone")?)?;
-        let retirement = Arc::new(Retirement::new());
+        let devices = Devices::default();
+        let main = Arc::new(Image::new(kind, root("main")?, &devices)?);
         let mut host = Self {
             pool: None,
-            retirement,
+            retirement: Arc::new(Retirement::new()),
             main,
-            alone,
-            limited: OnceLock::new(),
-            limited_root: root("limited")?,
+            alone: Spare::new(root("alone")?),
+            limited: Spare::new(root("limited")?),
+            devices,
             turn: Mutex::default(),
             cases: AtomicUsize::default(),
         };
@@ -229,13 +246,13 @@ impl Target for Host {
             return Ok(Box::new(self.place(&self.main, None)?));
         }
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let image = match case.quotas {
-            true => {
-                self.limited.get_or_init(|| Image::with_quotas(self.main.kind(), self.limited_root.clone())).as_ref()
-            }
-            false => Ok(&self.alone),
+        let kind = self.main.kind();
+        let image = if case.quotas {
+            let limits = self.limited.get(|root| Image::with_quotas(kind, root, &self.devices));
+            limits.map_err(|why| Trouble::NotOffered(format!("no limits for users: {why}")))?
+        } else {
+            self.alone.get(|root| Image::new(kind, root, &self.devices)).map_err(|why| Trouble::Setup(why.into()))?
         };
-        let image = image.map_err(|why| Trouble::NotOffered(format!("no limits for users: {why}")))?;
         Ok(Box::new(self.place(image, Some(turn))?))
     }
 
@@ -246,9 +263,8 @@ impl Target for Host {
         }
     }
 
-    fn devices(&self) -> Option<Vec<String>> {
-        let roots = [self.main.root(), self.alone.root()];
-        Some(roots.into_iter().filter_map(guardian::device_of).collect())
+    fn devices(&self) -> Option<Devices> {
+        Some(self.devices.clone())
     }
 }
 
