@@ -1,7 +1,8 @@
 //! What changed between two results, clause by clause.
 
+use crate::expectations::version;
 use crate::report::human::wrap;
-use crate::results::{ClauseResult, Kernel, Results, Spec};
+use crate::results::{ClauseResult, Kernel, Results, Spec, releases};
 use crate::verdict::Verdict;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -63,10 +64,14 @@ pub struct Unpaired {
 }
 
 /// Compares. One document on each side is compared whatever it is about; in lists, file system, mechanism and target say
-/// what belongs together.
+/// what belongs together, and where a side has several kernels, the first two numbers of their releases too.
 pub fn compare(a: &[Results], b: &[Results]) -> Comparison {
     let single = a.len() == 1 && b.len() == 1;
-    let key = |results: &Results| (results.fs.clone(), results.mechanism.clone(), results.target.clone());
+    let several = releases(a).len() > 1 || releases(b).len() > 1;
+    let key = |it: &Results| {
+        let series = several.then(|| version(&it.kernel.release));
+        (it.fs.clone(), it.mechanism.clone(), it.target.clone(), series)
+    };
     let partner = |one: &Results, others: &[Results]| others.iter().position(|it| single || key(it) == key(one));
     let pairs = a.iter().filter_map(|one| partner(one, b).map(|at| Pair::of(one, &b[at])));
     let alone = |side, list: &[Results], others: &[Results]| -> Vec<Unpaired> {
@@ -77,6 +82,24 @@ pub fn compare(a: &[Results], b: &[Results]) -> Comparison {
         pairs: pairs.collect(),
         unpaired: alone("a", a, b).into_iter().chain(alone("b", b, a)).collect(),
     }
+}
+
+/// Compares the first kernel of some results with each other one. The error is one line for people.
+pub fn kernels(all: &[Results]) -> Result<Comparison, String> {
+    let of = |release: &str| -> Vec<Results> {
+        all.iter().filter(|results| results.kernel.release == release).cloned().collect()
+    };
+    let [first, others @ ..] = &releases(all)[..] else { return Err("no results".into()) };
+    if others.is_empty() {
+        return Err(format!("results of one kernel only, {first}: give those of another one to compare with"));
+    }
+    let mut whole = Comparison { schema: 1, pairs: Vec::new(), unpaired: Vec::new() };
+    for other in others {
+        let Comparison { pairs, unpaired, .. } = compare(&of(first), &of(other));
+        whole.pairs.extend(pairs);
+        whole.unpaired.extend(unpaired);
+    }
+    Ok(whole)
 }
 
 impl Comparison {

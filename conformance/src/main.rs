@@ -291,8 +291,8 @@ enum ComparisonFormat {
 struct CompareArgs {
     /// The results before
     a: PathBuf,
-    /// The results after
-    b: PathBuf,
+    /// The results after [default: those of the other kernels in A]
+    b: Option<PathBuf>,
     /// How the changes are written
     #[arg(long, value_enum, default_value = "human")]
     format: ComparisonFormat,
@@ -607,7 +607,11 @@ fn read(path: &Path) -> Result<Vec<Results>, Stop> {
 
 fn compare(args: &CompareArgs) -> Result<u8, Stop> {
     let mut output = Output::open(args.output.as_ref())?;
-    let comparison = compare::compare(&read(&args.a)?, &read(&args.b)?);
+    let a = read(&args.a)?;
+    let comparison = match &args.b {
+        Some(b) => compare::compare(&a, &read(b)?),
+        None => compare::kernels(&a).map_err(|e| Stop(USAGE, format!("{}: {e}", args.a.display())))?,
+    };
     output.write(&match args.format {
         ComparisonFormat::Human => compare::human(&comparison),
         ComparisonFormat::Markdown => compare::markdown(&comparison),

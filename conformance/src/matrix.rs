@@ -1,13 +1,28 @@
 //! Results side by side: clauses down, file systems and mechanisms across.
 
-use crate::results::Results;
+use crate::results::{Results, releases};
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
-/// The table for a terminal of 80 columns. A target that lacks the mechanism gets a line, not a column.
+/// A table for each kernel, for a terminal of 80 columns. A target that lacks the mechanism gets a line, not a column.
 pub fn human(all: &[Results]) -> String {
+    by_kernel(all, table)
+}
+
+/// The same for a page.
+pub fn markdown(all: &[Results]) -> String {
+    by_kernel(all, page)
+}
+
+fn by_kernel(all: &[Results], table: fn(&[&Results]) -> String) -> String {
+    let of = |release: &str| -> Vec<&Results> { all.iter().filter(|it| it.kernel.release == release).collect() };
+    let tables: Vec<String> = releases(all).into_iter().map(|release| table(&of(release))).collect();
+    tables.join("\n")
+}
+
+fn table(all: &[&Results]) -> String {
     let (columns, lacking) = split(all);
-    let mut out = head(all);
+    let mut out = head(all[0]);
     if !columns.is_empty() {
         // Nine columns are what a kernel has with f2fs.
         let width = if columns.len() > 6 { 6 } else { 8 };
@@ -34,10 +49,9 @@ pub fn human(all: &[Results]) -> String {
     out
 }
 
-/// The table for a page.
-pub fn markdown(all: &[Results]) -> String {
+fn page(all: &[&Results]) -> String {
     let (columns, lacking) = split(all);
-    let mut out = format!("{}\n", head(all).trim_end());
+    let mut out = format!("{}\n", head(all[0]).trim_end());
     if !columns.is_empty() {
         let labels: Vec<String> = columns.iter().map(|c| c.label()).collect();
         let _ = writeln!(out, "\n| clause | {} |", labels.join(" | "));
@@ -67,15 +81,12 @@ pub fn comparable(all: &[Results]) -> Result<(), String> {
     }
 }
 
-fn head(all: &[Results]) -> String {
-    let first = &all[0];
-    let mut kernels: Vec<&str> = all.iter().map(|r| r.kernel.release.as_str()).collect();
-    kernels.dedup();
-    format!("specification {} ({}), Linux {}\n\n", first.spec.version, first.spec.digest, kernels.join(", "))
+fn head(first: &Results) -> String {
+    format!("specification {} ({}), Linux {}\n\n", first.spec.version, first.spec.digest, first.kernel.release)
 }
 
-fn split(all: &[Results]) -> (Vec<&Results>, Vec<String>) {
-    let mut columns: Vec<&Results> = all.iter().filter(|r| r.not_offered.is_none()).collect();
+fn split<'a>(all: &[&'a Results]) -> (Vec<&'a Results>, Vec<String>) {
+    let mut columns: Vec<&Results> = all.iter().copied().filter(|r| r.not_offered.is_none()).collect();
     // A mechanism has its columns side by side, where its first one is.
     columns.sort_by_key(|column| all.iter().position(|first| first.mechanism == column.mechanism));
     let mut lacking: Vec<(&str, &str, Vec<&str>)> = Vec::new();

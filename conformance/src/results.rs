@@ -228,6 +228,17 @@ impl Results {
     }
 }
 
+/// The kernels that results are of, in the order in which they come.
+pub fn releases(all: &[Results]) -> Vec<&str> {
+    let mut releases: Vec<&str> = Vec::new();
+    for results in all {
+        if !releases.contains(&results.kernel.release.as_str()) {
+            releases.push(&results.kernel.release);
+        }
+    }
+    releases
+}
+
 #[derive(Deserialize)]
 struct SchemaOnly {
     schema: u32,

@@ -303,6 +303,35 @@ fn comparisons() {
     assert_eq!((listed.status.code(), text(&listed)), (Some(1), text(&apart)));
 }
 
+/// Results of several kernels, as the lab has them: a table for each, each compared with the first, or with its own
+/// series.
+#[test]
+fn several_kernels() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let on = |release: &str, fs: &str| {
+        let mut results = Results { fs: fs.into(), ..outcomes() };
+        results.kernel.release = release.into();
+        results
+    };
+    let mut newer = on("6.12.7", "xfs");
+    newer.clauses[0].verdict = Verdict::Holds;
+    let write = |name: &str, results: &[Results]| {
+        let path = directory.path().join(name).display().to_string();
+        std::fs::write(&path, report::json(&serde_json::json!({"schema": 1, "runs": results}))).expect("a file");
+        path
+    };
+    let lab = write("lab.json", &[on("6.1.5", "xfs"), on("6.1.5", "ext4"), newer.clone()]);
+    insta::assert_snapshot!("kernels_matrix", text(&conformance(&["matrix", &lab])));
+    insta::assert_snapshot!("kernels_markdown", text(&conformance(&["matrix", &lab, "--format", "markdown"])));
+    insta::assert_snapshot!("kernels_compare", text(&conformance(&["compare", &lab])));
+    let later = write("later.json", &[on("6.12.8", "xfs"), on("6.1.6", "ext4")]);
+    insta::assert_snapshot!("kernels_by_series", text(&conformance(&["compare", &lab, &later])));
+    let one = conformance(&["compare", &write("one.json", &[newer])]);
+    assert_eq!(one.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&one.stderr);
+    assert!(said.contains("one.json: results of one kernel only, 6.12.7: give those of another one"), "{said}");
+}
+
 /// The documents of two hosts, made by hand around a real one.
 fn documents(directory: &Path) -> Vec<String> {
     let real = String::from_utf8(conformance(&["--format", "json"]).stdout).expect("UTF-8");

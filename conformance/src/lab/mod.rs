@@ -140,25 +140,14 @@ pub fn interact(options: &Options) -> Result<(), String> {
     machine.command().status().map(drop).map_err(|e| format!("{}: {e}", qemu::QEMU))
 }
 
-/// The table of each kernel, and below it what is not as expected.
+/// The table of each kernel, and below them what is not as expected.
 pub fn human(document: &Document) -> String {
-    let mut kernels: Vec<&str> = document.runs.iter().map(|run| run.kernel.release.as_str()).collect();
-    kernels.dedup();
-    let mut out = String::new();
-    for kernel in kernels {
-        let of = |run: &&Results| run.kernel.release == kernel;
-        let runs: Vec<Results> = document.runs.iter().filter(of).cloned().collect();
-        out += &matrix::human(&runs);
-        for run in &runs {
-            out += &surprises(run);
-        }
-        out += "\n";
-    }
-    out
+    let surprises: String = document.runs.iter().map(surprises).collect();
+    format!("{}\n{surprises}", matrix::human(&document.runs)).trim_end().to_owned() + "\n"
 }
 
 fn surprises(run: &Results) -> String {
-    let label = run.label();
+    let label = format!("{} {}", run.kernel.release, run.label());
     let clauses = run.clauses.iter().filter(|clause| clause.is_surprise()).map(|clause| {
         let expected = clause.expected.unwrap_or(Verdict::Untested);
         format!("{label}: {}: {}, but expected: {expected}\n", clause.id, clause.verdict)
