@@ -85,7 +85,12 @@ fn listen(
         let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
         match message {
             Message::Ready => listener("booted"),
-            Message::Case(_) => cases += 1,
+            Message::Case(_) => {
+                if cases == 0 {
+                    listener("the first case has ended");
+                }
+                cases += 1;
+            }
             Message::Results(results) => {
                 let same = |run: &&Run| run.fs == results.fs && run.mechanism == results.mechanism;
                 let number = runs.iter().position(|run| same(&run)).ok_or(Some("results of another run".to_owned()))?;

@@ -54,13 +54,13 @@ impl BzImage {
 
     /// The kernel inside, for QEMU to boot: without KVM a guest takes seconds to decompress itself. Nothing if this
     /// machine cannot, or if QEMU could not boot it.
-    pub(super) fn unpacked(&self, cache: &Cache) -> Result<Option<PathBuf>, String> {
+    pub(super) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>, String> {
         let start = self.boot_code() + self.number(0x248, 4);
         let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
         let Some((_, program)) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic)) else {
             return Ok(None);
         };
-        let path = cache.get("vmlinux", &cache::digest_of(payload)?, |path| {
+        let path = cache.get("vmlinux", &cache.digest(image)?, |path| {
             // The last four bytes are the length; for gzip they belong to it.
             let end = if program[0] == "gzip" { payload.len() } else { payload.len() - 4 };
             let kernel =

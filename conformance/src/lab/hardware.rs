@@ -22,16 +22,21 @@ pub(super) struct Hardware {
 /// What every guest has.
 static COMMON: Hardware = Hardware {
     modules: &["virtio_pci", "virtio_console", "loop"],
-    // Without it ext4 and f2fs have no quotas.
-    helpful: &["quota_v2"],
+    helpful: &[],
     programs: &[],
     line: "",
     arguments: &[],
 };
 
+/// What ext4 and f2fs have limits for users with.
+static QUOTAS: Hardware = Hardware { modules: &[], helpful: &["quota_v2"], programs: &[], line: "", arguments: &[] };
+
 /// The equipment of a guest whose runs are on this file system.
-pub(super) fn of(_: FsKind) -> Vec<&'static Hardware> {
-    vec![&COMMON]
+pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
+    match fs {
+        FsKind::Xfs | FsKind::Btrfs => vec![&COMMON],
+        FsKind::Ext4 | FsKind::F2fs => vec![&COMMON, &QUOTAS],
+    }
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.

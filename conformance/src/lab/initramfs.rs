@@ -5,7 +5,6 @@ use super::modules;
 use super::protocol::{MANIFEST, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,7 +38,7 @@ pub(super) fn get(
         manifest.modules.push(place);
     }
     let manifest = serde_json::to_string(&manifest).map_err(|e| e.to_string())?;
-    let key = key(&files, &manifest)?;
+    let key = key(cache, &files, &manifest)?;
     let made = cache.get("initramfs", &key, |path| {
         let archive = archive(&files, &manifest, path)?;
         std::fs::write(path, archive).map_err(|e| format!("{}: {e}", path.display()))
@@ -48,12 +47,11 @@ pub(super) fn get(
     Ok(made)
 }
 
-/// What identifies the contents: names, and of each file its size and the time of its last change.
-fn key(files: &Files, manifest: &str) -> Result<String, String> {
+/// What identifies the contents.
+fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String, String> {
     let mut list = format!("{manifest}\n");
     for (name, path) in files {
-        let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
-        let _ = writeln!(list, "{name} {} {} {} {}", path.display(), data.len(), data.mtime(), data.mtime_nsec());
+        let _ = writeln!(list, "{name} {}", cache.digest(path)?);
     }
     cache::digest_of(list.as_bytes())
 }

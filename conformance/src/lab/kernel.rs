@@ -51,7 +51,7 @@ fn image(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     let around = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let has_modules = |root: &&Path| root.join("lib/modules").join(&release).join("modules.dep").exists();
     let modules = [around, Path::new("/")].into_iter().find(has_modules).map(Path::to_path_buf);
-    Ok(Kernel { release, image: bzimage.unpacked(cache)?.unwrap_or(path), modules, symbols: None })
+    Ok(Kernel { release, image: bzimage.unpacked(&path, cache)?.unwrap_or(path), modules, symbols: None })
 }
 
 /// A tree in which a kernel was built. Its modules get the places that depmod(8) wants.
@@ -62,7 +62,7 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
         return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture".into());
     }
     let bzimage = BzImage::read(&image)?;
-    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
+    let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
     let place = root.join("lib/modules").join(&release);
     let link = || -> std::io::Result<()> {
@@ -115,13 +115,13 @@ const WANTED: [&str; 20] = [
 
 fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     // What is wanted of a package is part of what was made of it.
-    let key = format!("{}-{}", cache::digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())?[..8]);
+    let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())?[..8]);
     let root = cache.get("kernels", &key, |root| unpack(path, root))?;
     let boot = root.join("boot");
     let images = std::fs::read_dir(&boot).map_err(|_| "a package without /boot: no kernel")?;
     let image = images.flatten().map(|entry| entry.path()).next().ok_or("no kernel in its /boot")?;
     let bzimage = BzImage::read(&image)?;
-    let (release, image) = (bzimage.release(), bzimage.unpacked(cache)?.unwrap_or(image));
+    let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     Ok(Kernel { release, image, modules: Some(root), symbols: None })
 }
 
@@ -168,10 +168,16 @@ pub(super) fn admin(name: &str) -> PathBuf {
 
 /// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.
 fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
-    let names = cache::output(Command::new("apt-cache").args(["pkgnames", &format!("linux-image-{version}")]))?;
-    let names = String::from_utf8_lossy(&names);
-    let newest = names.lines().filter_map(|name| Some((numbers(name, version)?, name))).max();
-    let (_, name) = newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update"))?;
+    let prefix = format!("linux-image-{version}");
+    // apt takes a second to answer what changes only with its lists.
+    let lists = std::fs::metadata("/var/lib/apt/lists").and_then(|lists| lists.modified());
+    let name = cache.answer(&format!("apt-cache pkgnames {prefix}"), &format!("{lists:?}"), || {
+        let names = cache::output(Command::new("apt-cache").args(["pkgnames", &prefix]))?;
+        let names = String::from_utf8_lossy(&names);
+        let newest = names.lines().filter_map(|name| Some((numbers(name, version)?, name))).max();
+        let newest = newest.map(|(_, name)| name.to_owned());
+        newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update"))
+    })?;
     let directory = cache.directory("packages")?;
     let prefix = format!("{name}_");
     let there = || {
@@ -182,7 +188,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
         return Ok(file);
     }
     eprintln!("downloading {name}");
-    cache::output(Command::new("apt-get").args(["-qq", "download", name]).current_dir(&directory))?;
+    cache::output(Command::new("apt-get").args(["-qq", "download", &name]).current_dir(&directory))?;
     there().ok_or_else(|| format!("apt-get download {name} left no file"))
 }
 

@@ -147,7 +147,7 @@ pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache)
     if File::options().read(true).write(true).open("/dev/kvm").is_err() {
         return Ok(Accelerator::Tcg);
     }
-    let key = format!("{}-{}", cache::digest(&kernel.image)?, crate::kernel_release());
+    let key = format!("{}-{}", cache.digest(&kernel.image)?, crate::kernel_release());
     let answer = cache.get("kvm", &key, |path| {
         let answer = if boots(kernel)? { "kvm" } else { "tcg" };
         std::fs::write(path, answer).map_err(|e| format!("{}: {e}", path.display()))

@@ -1,0 +1,89 @@
+#!/bin/bash
+# From the start of the lab to its first verdict on XFS, beside what somebody gets who makes an initramfs by hand, and
+# beside virtme-ng where it is installed (vng, from PyPI): the same kernel and the same accelerator, one after the other,
+# some rounds. Prints the medians in seconds, and ratios.
+#
+#     conformance/benches/lab.sh [VERSION [ROUNDS]]
+#
+# Needs busybox-static, cpio, xfsprogs, kmod and QEMU; virtme-ng wants root.
+set -euo pipefail
+version=${1:-6.12} rounds=${2:-3}
+lab=target/release/iomap-conformance
+scratch=$(mktemp -d)
+links=()
+trap 'rm -rf "$scratch" "${links[@]}"' EXIT
+
+# The first run fills the caches and tells which kernel it is.
+"$lab" lab --kernel "$version" --fs xfs --mechanism immutable-attr --case truncate::shrink --accelerator tcg \
+	>"$scratch/table" 2>"$scratch/told"
+image=$(grep -o -- '-kernel [^ ]*' "$scratch/told" | cut -d' ' -f2)
+release=$(sed -n 's/ xfs: qemu-system.*//p' "$scratch/told")
+modules=$(ls -d "${XDG_CACHE_HOME:-$HOME/.cache}"/iomap-conformance/kernels/*/lib/modules/"$release" | tail -1)
+root=${modules%/lib/modules/*}
+
+# By hand: busybox, the modules, and a file system that is there already. It is mounted, a file is written, and the guest
+# ends.
+mkdir -p "$scratch/root"/{bin,modules,dev,mnt}
+cp /bin/busybox "$scratch/root/bin"
+{
+	echo '#!/bin/busybox sh'
+	echo '/bin/busybox mount -t devtmpfs devtmpfs /dev'
+	for module in virtio_pci virtio_blk xfs; do
+		modprobe -C /dev/null -S "$release" -d "$root" --show-depends "$module"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
+		name=$(basename "${file%.xz}")
+		case $file in *.xz) xz -dc "$file" ;; *) cat "$file" ;; esac >"$scratch/root/modules/$name"
+		echo "/bin/busybox insmod /modules/$name"
+	done
+	echo '/bin/busybox mount -t xfs /dev/vda /mnt && echo mounted >/mnt/file && /bin/busybox cat /mnt/file'
+	echo '/bin/busybox umount /mnt'
+	echo '/bin/busybox reboot -f'
+} >"$scratch/root/init"
+chmod +x "$scratch/root/init"
+(cd "$scratch/root" && find . | cpio -o -H newc --quiet) >"$scratch/initramfs"
+truncate -s 320M "$scratch/image"
+mkfs.xfs -q -f "$scratch/image"
+
+by_hand() {
+	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg,thread=single -cpu qemu64,+rdrand \
+		-smp 1 -m 2048 -kernel "$image" -initrd "$scratch/initramfs" -append 'console=ttyS0 loglevel=5 panic=-1 reboot=t' \
+		-serial "file:$scratch/console" -drive "file=$scratch/image,if=virtio,format=raw,cache=unsafe"
+	grep -q mounted "$scratch/console"
+}
+
+the_lab() {
+	# Until the first case has ended; what comes after it is not counted.
+	"$lab" lab --kernel "$version" --fs xfs --mechanism immutable-attr --case truncate::shrink --accelerator tcg \
+		2>&1 >/dev/null | sed -nu 's/.*the first case has ended//p' | { read -r _; date +%s%N >"$scratch/end"; cat >/dev/null; }
+}
+
+virtme() {
+	vng -r "$root/boot/vmlinuz-$release" --disable-kvm --force-9p --memory 2G -- true </dev/null >/dev/null 2>&1
+}
+
+rivals=(the_lab by_hand)
+if command -v vng >/dev/null && [ "$(id -u)" = 0 ]; then
+	rivals+=(virtme)
+	# It looks for the modules where they would be installed.
+	if [ ! -e "/lib/modules/$release" ]; then
+		mkdir -p /lib/modules
+		ln -s "$modules" "/lib/modules/$release"
+		links+=("/lib/modules/$release")
+	fi
+fi
+for round in $(seq "$rounds"); do
+	for rival in "${rivals[@]}"; do
+		rm -f "$scratch/end"
+		begin=$(date +%s%N)
+		"$rival"
+		end=$(cat "$scratch/end" 2>/dev/null || date +%s%N)
+		echo $(((end - begin) / 1000000)) >>"$scratch/$rival"
+		echo "round $round: $rival $(tail -1 "$scratch/$rival") ms" >&2
+	done
+done
+
+median() { sort -n "$scratch/$1" | sed -n "$(((rounds + 1) / 2))p"; }
+for rival in "${rivals[@]}"; do
+	awk -v name="$rival" -v ms="$(median "$rival")" -v lab="$(median the_lab)" \
+		'BEGIN { printf "%-8s %6.1f s   the_lab/%s %.2f\n", name, ms / 1000, name, lab / ms }'
+done
