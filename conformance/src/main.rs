@@ -9,8 +9,8 @@ use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::report::{self, Format, kcidb};
-use iomap_conformance::results::{CaseResult, Results};
-use iomap_conformance::run::{self, Progress, Subject};
+use iomap_conformance::results::Results;
+use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
@@ -552,7 +552,8 @@ fn progress(label: &str, total: usize) -> Progress {
     }
     let (label, done) = (label.to_owned(), AtomicUsize::new(0));
     let shown = Mutex::new(Instant::now());
-    Arc::new(move |case: &CaseResult| {
+    Arc::new(move |event: Event| {
+        let Event::Ended(case) = event else { return };
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {

@@ -28,8 +28,17 @@ pub struct Subject<'a> {
     pub fs: &'a str,
 }
 
-/// Told about each case as it ends.
-pub type Progress = Arc<dyn Fn(&CaseResult) + Send + Sync>;
+/// What becomes of a case.
+#[derive(Clone, Copy)]
+pub enum Event<'a> {
+    /// It begins.
+    Begins(&'a Case),
+    /// It has ended.
+    Ended(&'a CaseResult),
+}
+
+/// Told about each case.
+pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Runs one case, for as long as it takes.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
@@ -86,10 +95,10 @@ pub fn trials(
         let (target, guard) = (target.clone(), guard.clone());
         let (results, progress) = (results.cloned(), progress.cloned());
         Trial::ignorable_test(format!("{prefix}{}", case.full_name()), move || {
+            let tell = |event: Event| progress.iter().for_each(|progress| progress(event));
+            tell(Event::Begins(case));
             let result = run_guarded(&target, mechanism, case, &guard);
-            if let Some(progress) = progress {
-                progress(&result);
-            }
+            tell(Event::Ended(&result));
             let completion = completion(case, &result);
             if let Some(results) = results {
                 // The receiver lives until every trial has ended.

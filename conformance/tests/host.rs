@@ -9,7 +9,7 @@ use iomap_conformance::guard::Guard;
 use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, guardian};
 use iomap_conformance::mechanism::Mechanism;
-use iomap_conformance::results::{CaseResult, Results};
+use iomap_conformance::results::Results;
 use iomap_conformance::run::{Progress, Subject, run};
 use iomap_conformance::target::Target;
 use iomap_conformance::verdict::{Trouble, Verdict};
@@ -441,7 +441,7 @@ fn abandoned() -> Outcome {
     let subject = Subject { target: "dir", mechanism: Mechanism::ImmutableAttr, fs: "xfs" };
     let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
     let arguments = Arguments { test_threads: Some(1), filter: Some("truncate::".into()), ..Arguments::default() };
-    let quiet: Progress = Arc::new(|_: &CaseResult| ());
+    let quiet: Progress = Arc::new(|_| ());
     let results = run(&target, &subject, &arguments, &Expectations::all_hold(), &guard, &quiet);
     // What was abandoned ends now, and lets the file system go.
     drop(target);

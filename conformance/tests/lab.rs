@@ -126,6 +126,23 @@ fn running(console: &str) -> bool {
     lines.filter(|line| line.starts_with("qemu-system-x86_64")).any(|line| line.contains(console))
 }
 
+/// A cache without room for the initramfs.
+#[test]
+fn without_room() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let [cache, kernel] = ["cache", "kernel"].map(|name| directory.path().join(name));
+    std::fs::create_dir(&cache).expect("a directory");
+    std::fs::write(&kernel, image(16)).expect("a file");
+    let script = r#"mount -t tmpfs -o size=512k tmpfs "$1" && exec "$0" lab --fs ext4 --accelerator tcg --kernel "$2""#;
+    let mut lab = Command::new("unshare");
+    lab.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, PROGRAM]).args([&cache, &kernel]);
+    let output = lab.env("XDG_CACHE_HOME", &cache).output().expect("unshare");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+}
+
 #[test]
 fn without_qemu() {
     let mut lab = Command::new(PROGRAM);

@@ -1,5 +1,6 @@
 //! One guest, from its start to its last word.
 
+use super::board::News;
 use super::protocol::{Message, Run};
 use super::qemu::Machine;
 use super::{console, failed};
@@ -10,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Told what a guest does.
-pub(super) type Listener<'a> = dyn Fn(&str) + Sync + 'a;
+pub(super) type Listener<'a> = dyn Fn(News) + Sync + 'a;
 
 /// What came out of a guest.
 pub(super) struct Ended {
@@ -70,35 +71,38 @@ fn listen(
     listener: &Listener,
 ) -> Result<(), Option<String>> {
     let lines = lines(child);
-    let mut cases = 0;
+    let (mut ended, mut running) = (0, Vec::new());
     loop {
         let line = match lines.recv_timeout(patience) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => {
-                return Err(Some(format!(
-                    "the guest hangs: nothing for {} s, after {cases} cases",
-                    patience.as_secs()
-                )));
+                let during =
+                    if running.is_empty() { String::new() } else { format!(", during {}", running.join(", ")) };
+                let seconds = patience.as_secs();
+                return Err(Some(format!("the guest hangs: nothing for {seconds} s, after {ended} cases{during}")));
             }
             Err(RecvTimeoutError::Disconnected) => return Err(None),
         };
         let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
         match message {
-            Message::Ready => listener("booted"),
-            Message::Case(_) => {
-                if cases == 0 {
-                    listener("the first case has ended");
+            Message::Ready => listener(News::Event("booted")),
+            Message::Begins(case) => running.push(case),
+            Message::Ended(case) => {
+                if ended == 0 {
+                    listener(News::Event("the first case has ended"));
                 }
-                cases += 1;
+                ended += 1;
+                listener(News::Case(ended, &case));
+                running.retain(|other| *other != case);
             }
             Message::Results(results) => {
                 let same = |run: &&Run| run.fs == results.fs && run.mechanism == results.mechanism;
                 let number = runs.iter().position(|run| same(&run)).ok_or(Some("results of another run".to_owned()))?;
-                listener(&format!("{} done", results.mechanism));
+                listener(News::Event(&format!("{} done", results.mechanism)));
                 found[number] = Some(*results);
             }
             Message::Failed(number, why) => {
-                listener(&why);
+                listener(News::Event(&why));
                 reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
             }
             Message::Done => return Ok(()),

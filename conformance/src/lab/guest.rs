@@ -8,8 +8,8 @@ use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
 use crate::host::{FsKind, Host, Sandbox};
 use crate::mechanism::Mechanism;
-use crate::results::{CaseResult, Results};
-use crate::run::{self, Progress, Subject};
+use crate::results::Results;
+use crate::run::{self, Event, Progress, Subject};
 use crate::target::Target;
 use clap::ValueEnum;
 use libtest_mimic::Arguments;
@@ -146,9 +146,13 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
     let arguments =
         Arguments { filter: filter.map(str::to_owned), test_threads: Some(THREADS), ..Arguments::default() };
-    let progress: Progress = Arc::new(|case: &CaseResult| {
+    let progress: Progress = Arc::new(|event: Event| {
+        let message = match event {
+            Event::Begins(case) => Message::Begins(case.full_name()),
+            Event::Ended(case) => Message::Ended(case.name.clone()),
+        };
         // If the host does not listen, there is nobody to tell.
-        let _ = say(&mut std::io::stdout(), &Message::Case(case.name.clone()));
+        let _ = say(&mut std::io::stdout(), &message);
     });
     // What is said before and after is on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());

@@ -4,6 +4,7 @@
 //! and a manifest that says what to run. Results come out through a virtio port as they come about, the kernel's log
 //! through a serial console. Each kernel with each file system is a guest of its own.
 
+mod board;
 mod boot;
 mod bzimage;
 mod cache;
@@ -23,6 +24,7 @@ use crate::matrix;
 use crate::mechanism::Mechanism;
 use crate::results::{ClauseResult, Results, SCHEMA, Spec};
 use crate::verdict::Verdict;
+use board::{Board, News};
 use boot::boot;
 use cache::Cache;
 use kernel::Kernel;
@@ -105,12 +107,13 @@ pub fn run(options: &Options, write: &(dyn Fn(&Document) -> Result<(), String> +
     let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
     write(&lock())?;
     let guests = options.guests.map_or_else(|| room(options.memory), |guests| guests as usize).min(jobs.len());
-    let queue = Mutex::new(VecDeque::from(jobs));
+    let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::new());
     std::thread::scope(|scope| {
         for _ in 0..guests {
             scope.spawn(|| {
                 while let Some(job) = { queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() } {
-                    let results = carry_out(&job, options, &cache);
+                    let results = carry_out(&job, options, &cache, &board);
+                    board.forget(&job.label());
                     let mut document = lock();
                     document.runs.splice(job.place..job.place + job.runs.len(), results);
                     if let Err(why) = write(&document) {
@@ -226,15 +229,15 @@ fn room(memory: u32) -> usize {
     processors.min(free / 1024 * 3 / 4 / memory.max(1) as usize).max(1)
 }
 
-fn carry_out(job: &Job, options: &Options, cache: &Cache) -> Vec<Results> {
+fn carry_out(job: &Job, options: &Options, cache: &Cache, board: &Board) -> Vec<Results> {
     let (label, begin) = (job.label(), Instant::now());
-    let listener = |what: &str| eprintln!("{label}: {what} ({:.1} s)", begin.elapsed().as_secs_f64());
+    let listener = |news: News| board.tell(&label, begin, news);
     let ended = start(job, options, cache, &listener);
     let lost = |why: &String| job.runs.iter().map(|run| failed(run, &job.kernel.release, why)).collect();
     match ended {
         Ok(results) => results,
         Err(why) => {
-            listener(&why);
+            listener(News::Event(&why));
             lost(&why)
         }
     }
@@ -248,7 +251,7 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
     let console = cache.directory("consoles")?.join(name);
     let attendance = if options.gdb { Attendance::Debugger } else { Attendance::Batch };
     let machine = machine(job, options, &initramfs, &console, attendance);
-    listener(&machine.line());
+    listener(News::Starts(&machine.line()));
     let mut patience = Duration::from_secs(options.patience);
     if options.gdb {
         let symbols = job.kernel.symbols.as_ref().map_or("VMLINUX".into(), |path| path.display().to_string());
@@ -257,9 +260,7 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
     }
     let ended = boot(&machine, &job.runs, patience, listener);
     if let Some((why, tail)) = &ended.trouble {
-        listener(why);
-        eprint!("{tail}");
-        eprintln!("  {}", console.display());
+        listener(News::Event(&format!("{why}\n{tail}  {}", console.display())));
     }
     Ok(ended.results)
 }

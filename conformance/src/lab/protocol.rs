@@ -35,8 +35,10 @@ pub(super) struct Run {
 pub(super) enum Message {
     /// It has what it needs and begins.
     Ready,
+    /// A case begins: its name.
+    Begins(String),
     /// A case has ended: its name.
-    Case(String),
+    Ended(String),
     /// A run has ended.
     Results(Box<Results>),
     /// A run could not take place or did not end: its number, and why.

@@ -6,7 +6,7 @@ use crate::trace::Step;
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 const INDENT: usize = 14;
 
 /// Writes the summary by clause.

@@ -201,7 +201,10 @@ fn matrix(book: &Book<'_>) -> String {
         .results
         .iter()
         .enumerate()
-        .map(|(index, it)| format!("<th>{}: {}, {}</th>", index + 1, escape(&it.fs), escape(&it.mechanism)))
+        .map(|(index, it)| {
+            let [fs, mechanism, kernel] = [&it.fs, &it.mechanism, &it.kernel.release].map(|name| escape(name));
+            format!("<th>{}: {fs}, {mechanism}, {kernel}</th>", index + 1)
+        })
         .collect();
     let rows: String = book
         .spec

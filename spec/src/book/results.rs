@@ -93,7 +93,7 @@ pub(super) fn totals(verdicts: impl IntoIterator<Item = Verdict>) -> String {
 }
 
 impl Results {
-    /// Reads a file of one document or of a list of documents.
+    /// Reads a file of one document, of a list of documents, or of what the lab writes.
     ///
     /// # Errors
     /// Why the file cannot be read, or what is wrong with it.
@@ -107,7 +107,8 @@ impl Results {
 
     fn parse(text: &[u8]) -> Result<Vec<Self>, String> {
         let no_json = |error| format!("not a results document: {error}");
-        match serde_json::from_slice(text).map_err(no_json)? {
+        let document: Value = serde_json::from_slice(text).map_err(no_json)?;
+        match document.get("runs").cloned().unwrap_or(document) {
             Value::Array(documents) if documents.is_empty() => Err("a list without any results".into()),
             Value::Array(documents) => documents.into_iter().map(Self::document).collect(),
             document => Self::document(document).map(|results| vec![results]),

@@ -1,0 +1,96 @@
+//! What people see while guests run: a line for each thing that happens, and on a terminal one below them that says where
+//! each guest is.
+
+use crate::report::human::WIDTH;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stderr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Something to tell people.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News<'a> {
+    /// The guest is started, by this command.
+    Starts(&'a str),
+    /// It happens a few times in a run.
+    Event(&'a str),
+    /// A case has ended: the how manyth, and its name.
+    Case(usize, &'a str),
+}
+
+/// Standard error, for all guests.
+pub(super) struct Board {
+    terminal: bool,
+    /// Where each guest is, by its label.
+    guests: Mutex<BTreeMap<String, String>>,
+}
+
+impl Board {
+    pub(super) fn new() -> Self {
+        Self { terminal: stderr().is_terminal(), guests: Mutex::default() }
+    }
+
+    fn guests(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what a guest does that was started at `begin`.
+    pub(super) fn tell(&self, label: &str, begin: Instant, news: News) {
+        let mut guests = self.guests();
+        let (line, place) = match news {
+            News::Starts(command) => (Some(command), "boots".to_owned()),
+            News::Event(what) => (Some(what), what.to_owned()),
+            News::Case(number, name) => (None, format!("{number} {name}")),
+        };
+        self.erase();
+        if let Some(line) = line {
+            eprintln!("{label}: {line} ({:.1} s)", begin.elapsed().as_secs_f64());
+        }
+        guests.insert(label.into(), place);
+        self.draw(&guests);
+    }
+
+    /// A guest has ended.
+    pub(super) fn forget(&self, label: &str) {
+        let mut guests = self.guests();
+        guests.remove(label);
+        self.erase();
+        self.draw(&guests);
+    }
+
+    fn erase(&self) {
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    fn draw(&self, guests: &BTreeMap<String, String>) {
+        if self.terminal {
+            eprint!("\r\x1b[K{}", status(guests));
+        }
+    }
+}
+
+/// One line: a line that wraps could not be erased. Each guest gets the same room.
+fn status(guests: &BTreeMap<String, String>) -> String {
+    let room = (WIDTH - 1) / guests.len().max(1);
+    let part = |(label, place): (&String, &String)| {
+        let text: String = format!("{label}: {place}").chars().take(room.saturating_sub(2)).collect();
+        format!("{text:<room$}")
+    };
+    guests.iter().map(part).collect::<String>().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_two_guests() {
+        let guests = [("6.1 xfs", "12 truncate::shrink"), ("6.12 ext4", "booted and waiting for what comes next")];
+        let guests = guests.map(|(label, place)| (label.to_owned(), place.to_owned())).into();
+        let line = status(&guests);
+        assert_eq!(line, "6.1 xfs: 12 truncate::shrink           6.12 ext4: booted and waiting for wha");
+        assert!(line.len() < WIDTH);
+    }
+}
