@@ -1,9 +1,10 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
 .PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check lab \
-	matrix mutants pages pjdfstest sigkill timings
+	lab-bench matrix mutants pages pjdfstest sigkill timings
 
-# The book, in target/book, with the verdicts on the reference and, for root, on this kernel's file systems.
+# The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
+# `lab --format json --output target/lab.json` found.
 book:
 	mkdir -p target/results
 	rm -f target/results/*.json
@@ -11,7 +12,7 @@ book:
 	if [ "$$(id -u)" = 0 ]; then \
 		cargo run --release --locked -- matrix --format json --output target/results/2-host.json; \
 	fi
-	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json
+	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json $(wildcard target/lab.json)
 
 # From a clone to the first verdict, as a newcomer has it: an empty target directory.
 fresh:
@@ -27,6 +28,12 @@ matrix:
 # mkfs programs; four minutes on two cores without KVM.
 lab:
 	cargo run --release --locked -- lab --kernel 6.1 6.12
+
+# How long the lab takes to its first verdict, beside an initramfs made by hand and virtme-ng. Needs busybox-static and
+# cpio, and `vng` for the last.
+lab-bench:
+	cargo build --release --locked
+	conformance/benches/lab.sh
 
 # Whether the suite notices small changes of the reference: its rules, its allocator and its write path, as
 # .cargo/mutants.toml has them. Needs cargo-mutants, and half an hour.

@@ -245,7 +245,8 @@ fn results_that_are_none() {
 fn verdicts_stand_beside_clauses() {
     let project = Project::new();
     let spec = project.spec();
-    let both = json!([results(&spec, &spec.digest()), results(&spec, "0badcafe")]);
+    // As the lab writes them.
+    let both = json!({"schema": 1, "runs": [results(&spec, &spec.digest()), results(&spec, "0badcafe")]});
     fs::write(project.path("results.json"), both.to_string()).unwrap();
     fine(&project.book(&["--results", "results.json"]));
     let page = read(&project.path("target/book/sampler-page.7.html"));
@@ -263,6 +264,7 @@ fn verdicts_stand_beside_clauses() {
     }
     let table = read(&project.path("target/book/results.html"));
     assert!(table.contains("0badcafe of version 0.1"), "{table}");
+    assert!(table.contains("<th>2: xfs, swapfile, 6.18.0</th>"), "{table}");
     assert_eq!(table.matches("<td><span class=\"verdict ").count(), 2 * clauses + 2);
 
     fine(&project.book(&[]));
