@@ -630,7 +630,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         ListFormat::Human => lab::human(document),
     };
     let write = |document: &lab::Document| match &args.output {
-        Some(path) => std::fs::write(path, text(document)).map_err(|e| format!("{}: {e}", path.display())),
+        Some(path) => replace(path, &text(document)).map_err(|e| format!("{}: {e}", path.display())),
         None => Ok(()),
     };
     let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
@@ -638,6 +638,20 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         Output::Stdout.write(&text(&document))?;
     }
     Ok(document.runs.iter().map(Results::exit_code).max().unwrap_or(0))
+}
+
+/// Writes a file anew. If there is no room for that, what was there stays.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A terminal or a pipe has nothing to keep.
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, text);
+    }
+    let partial = path.with_added_extension("partial");
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
 }
 
 fn audit(args: &AuditArgs) -> Result<u8, Stop> {
