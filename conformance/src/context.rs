@@ -17,6 +17,9 @@ pub const BLOCK_LEN: i64 = BLOCK as i64;
 /// How long a file is unless a case wants another length.
 pub const SIZE: i64 = 4 * BLOCK_LEN;
 
+/// The file of [`Mechanism::DeviceDax`].
+pub const DEVICE: &str = "dax0.0";
+
 /// One place to work in: a directory of its own on a file system.
 pub trait System {
     /// Makes a call.
@@ -182,11 +185,27 @@ impl<'a> Context<'a> {
         if let Some((ready, _)) = self.system.ready() {
             return Ok(self.holding(ready));
         }
-        if self.mechanism == Mechanism::F2fsPin {
-            return Ok(self.holding(make_pinned(&self.system, "file", SIZE)?));
+        match self.mechanism {
+            Mechanism::F2fsPin => return Ok(self.holding(make_pinned(&self.system, "file", SIZE)?)),
+            Mechanism::DeviceDax => return self.device(),
+            _ => {}
         }
         let file = self.file("file", SIZE)?;
         self.setup(&file.enter_call()?)?;
+        Ok(file)
+    }
+
+    /// The device, which is in the state, with the contents of a new file.
+    fn device(&'a self) -> Result<File<'a>, Trouble> {
+        let open = |flags| open(&self.system, DEVICE, flags);
+        // No device is opened with O_DIRECT: EINVAL.
+        let [fd, direct] = [open(OFlag::O_RDWR)?, open(OFlag::O_RDWR)?];
+        let (append, reader) = (open(OFlag::O_RDWR | OFlag::O_APPEND)?, open(OFlag::O_RDONLY)?);
+        let file = self.holding(Ready { name: DEVICE.into(), fd, append, direct, reader });
+        let map =
+            self.setup_number(&Call::Map { fd, len: file.at(SIZE) as usize, shared: true, write: true })? as MapId;
+        self.setup(&Call::Store { map, offset: file.at(0) as usize, data: pattern(1, SIZE) })?;
+        self.setup(&Call::Unmap { map })?;
         Ok(file)
     }
 
@@ -494,11 +513,20 @@ impl File<'_> {
 
     /// The call that would bring the file into the state.
     pub fn enter_call(&self) -> Result<Call, Trouble> {
+        self.needs_change()?;
         Ok(self.context.mechanism.enter(self.ready.fd, self.size()?))
+    }
+
+    fn needs_change(&self) -> Result<(), Trouble> {
+        match self.context.mechanism.is_always_on() {
+            true => Err(Trouble::NotOffered("a device is in the state always: no call enters or leaves it".into())),
+            false => Ok(()),
+        }
     }
 
     /// The call that would take it out.
     pub fn leave_call(&self) -> Result<Call, Trouble> {
+        self.needs_change()?;
         Ok(self.context.mechanism.leave(self.ready.fd, self.size()?))
     }
 
@@ -568,8 +596,16 @@ impl File<'_> {
         self.refused(&Call::Ftruncate { fd: self.ready.fd, size: self.at(size) })
     }
 
-    /// Reads through the page cache.
+    /// Reads through the page cache. A device is not read but mapped.
     pub fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
+        if self.context.mechanism == Mechanism::DeviceDax {
+            let call = Call::Map { fd: self.ready.reader, len: self.size()? as usize, shared: true, write: false };
+            let map = self.context.setup_number(&call)? as MapId;
+            let call = Call::Load { map, offset: self.at(offset) as usize, len: len as usize };
+            let data = self.context.setup_data(&call);
+            self.context.setup(&Call::Unmap { map })?;
+            return data;
+        }
         let call = Call::Pread { fd: self.ready.reader, offset: self.at(offset), len: len as usize };
         self.context.setup_data(&call)
     }

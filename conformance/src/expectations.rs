@@ -32,7 +32,7 @@ struct Document {
 struct Expectation {
     /// Clause ids; `*` means all, `write.*` a family.
     clauses: Vec<String>,
-    /// File systems; all if it is left out.
+    /// File systems, each with those that are the same in another place or mode (`xfs-dax`); all if it is left out.
     fs: Option<Vec<String>>,
     /// A range of kernels such as `5.4..`, `..6.13` or `6.1..6.13`, the end not included; all if it is left out.
     kernel: Option<String>,
@@ -64,7 +64,7 @@ impl Expectations {
         for (place, row) in document.expect.into_iter().enumerate() {
             let kernel = row.kernel.as_deref().unwrap_or("..");
             let inside = in_range(kernel, release).ok_or_else(|| format!("no range of kernels: {kernel}"))?;
-            if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| name == fs)) {
+            if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| is_a(fs, name))) {
                 rows.push((place, row));
             }
         }
@@ -91,6 +91,11 @@ impl Expectations {
         let named = |pattern: &str| pattern == "*" || pattern == clause || pattern.strip_suffix(".*") == Some(family);
         self.rows.iter().find(|(_, row)| row.clauses.iter().any(|pattern| named(pattern)))
     }
+}
+
+/// Whether a file system is this one, or this one in another place or mode.
+fn is_a(fs: &str, name: &str) -> bool {
+    fs.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// Whether a release such as `6.18.44-fc` is in a range; nothing if the range cannot be read.

@@ -394,7 +394,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
-        TargetName::Host if !args.mechanism.fits(args.fs.name()) => {
+        TargetName::Host if !args.mechanism.fits(args.fs) => {
             return Err(Stop(USAGE, format!("{} has no {}", args.fs.name(), args.mechanism.name())));
         }
         TargetName::Host => {
@@ -430,8 +430,9 @@ fn expectation_names(args: &RunArgs) -> Vec<&'static str> {
         TargetName::Fuse => vec!["fuse-user", "fuse"],
         TargetName::Host => vec![args.mechanism.name()],
         TargetName::Dir(_) => match args.mechanism {
-            // No kernel has it: there is nothing to reach.
+            // No kernel has the first, and no directory the second: there is nothing to reach.
             Mechanism::Seal => vec!["seal"],
+            Mechanism::DeviceDax => vec!["device-dax"],
             Mechanism::Swapfile => vec!["dir-swapfile", "dir", "swapfile"],
             Mechanism::F2fsPin => vec!["dir", "f2fs-pin"],
             Mechanism::ImmutableAttr => vec!["dir-immutable-attr", "dir", "immutable-attr"],

@@ -1,5 +1,7 @@
 //! How a file gets into the state, and out of it.
 
+use crate::context::SIZE;
+use crate::host::FsKind;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use nix::fcntl::OFlag;
@@ -16,15 +18,21 @@ pub enum Mechanism {
     /// A pinned file of f2fs.
     #[value(name = "f2fs-pin")]
     F2fsPin,
+    /// A device of persistent memory, which is in the state always.
+    DeviceDax,
 }
 
 impl Mechanism {
     /// Every mechanism.
-    pub const ALL: [Self; 4] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr, Self::F2fsPin];
+    pub const ALL: [Self; 5] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr, Self::F2fsPin, Self::DeviceDax];
 
-    /// Whether a file system can have it, by its name.
-    pub fn fits(self, fs: &str) -> bool {
-        self != Self::F2fsPin || fs == "f2fs"
+    /// Whether a file system can have it.
+    pub fn fits(self, fs: FsKind) -> bool {
+        match self {
+            Self::F2fsPin => fs.family() == FsKind::F2fs,
+            Self::DeviceDax => fs == FsKind::Devdax,
+            Self::Seal | Self::Swapfile | Self::ImmutableAttr => fs != FsKind::Devdax,
+        }
     }
 
     /// The name on the command line and in results.
@@ -34,6 +42,7 @@ impl Mechanism {
             Self::Swapfile => "swapfile",
             Self::ImmutableAttr => "immutable-attr",
             Self::F2fsPin => "f2fs-pin",
+            Self::DeviceDax => "device-dax",
         }
     }
 
@@ -44,13 +53,15 @@ impl Mechanism {
             Self::Swapfile => "an active swap file, swapon(2)",
             Self::ImmutableAttr => "the immutable attribute, FS_IMMUTABLE_FL",
             Self::F2fsPin => "a pinned file, F2FS_IOC_SET_PIN_FILE",
+            Self::DeviceDax => "a device of persistent memory, /dev/dax0.0",
         }
     }
 
-    /// The call that brings a file of so many bytes into the state.
+    /// The call that brings a file of so many bytes into the state. A device has none, and no case gets to make it:
+    /// see [`Self::is_always_on`].
     pub fn enter(self, fd: Fd, size: i64) -> Call {
         match self {
-            Self::Seal => Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) },
+            Self::Seal | Self::DeviceDax => Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) },
             Self::Swapfile => Call::Swapon { fd },
             Self::ImmutableAttr => Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 },
             Self::F2fsPin => Call::Pin { fd, on: true },
@@ -60,7 +71,7 @@ impl Mechanism {
     /// The call that takes it out again.
     pub fn leave(self, fd: Fd, size: i64) -> Call {
         match self {
-            Self::Seal => Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) },
+            Self::Seal | Self::DeviceDax => Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) },
             Self::Swapfile => Call::Swapoff { fd },
             Self::ImmutableAttr => Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
             Self::F2fsPin => Call::Pin { fd, on: false },
@@ -71,7 +82,7 @@ impl Mechanism {
     pub fn state_bit(self) -> Option<u32> {
         match self {
             Self::Seal => Some(XFLAG_SEALED),
-            Self::Swapfile | Self::F2fsPin => None,
+            Self::Swapfile | Self::F2fsPin | Self::DeviceDax => None,
             Self::ImmutableAttr => Some(XFLAG_IMMUTABLE),
         }
     }
@@ -79,7 +90,7 @@ impl Mechanism {
     /// How a file in the state can be opened anew.
     pub fn access(self) -> OFlag {
         match self {
-            Self::Seal | Self::Swapfile | Self::F2fsPin => OFlag::O_RDWR,
+            Self::Seal | Self::Swapfile | Self::F2fsPin | Self::DeviceDax => OFlag::O_RDWR,
             Self::ImmutableAttr => OFlag::O_RDONLY,
         }
     }
@@ -90,14 +101,22 @@ impl Mechanism {
             Self::Seal | Self::Swapfile => Some(Errno::ETXTBSY),
             Self::ImmutableAttr => Some(Errno::EPERM),
             Self::F2fsPin => None,
+            Self::DeviceDax => Some(Errno::EINVAL),
         }
     }
 
+    /// Whether a file is in the state from its beginning to its end, so that no call enters or leaves it.
+    pub fn is_always_on(self) -> bool {
+        self == Self::DeviceDax
+    }
+
     /// How many bytes at the start of a file belong to the mechanism. A swap file has its header there, and the one
-    /// page that it offers: the kernel really swaps to that, so no case may look at it, let alone change it.
+    /// page that it offers: the kernel really swaps to that, so no case may look at it, let alone change it. A device is
+    /// larger than the files of the cases, which are its end.
     pub fn lead(self) -> usize {
         match self {
             Self::Swapfile => SWAP_LEAD,
+            Self::DeviceDax => DEVICE_LEN - SIZE as usize,
             Self::Seal | Self::ImmutableAttr | Self::F2fsPin => 0,
         }
     }
@@ -106,10 +125,13 @@ impl Mechanism {
     pub fn header(self) -> Vec<u8> {
         match self {
             Self::Swapfile => swap_header(),
-            Self::Seal | Self::ImmutableAttr | Self::F2fsPin => Vec::new(),
+            Self::Seal | Self::ImmutableAttr | Self::F2fsPin | Self::DeviceDax => Vec::new(),
         }
     }
 }
+
+/// How long the device of [`Mechanism::DeviceDax`] is, in bytes.
+pub const DEVICE_LEN: usize = 16 << 20;
 
 const SWAP_LEAD: usize = 2 * BLOCK;
 

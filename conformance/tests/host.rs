@@ -40,14 +40,14 @@ fn main() {
     arguments.test_threads = Some(1);
     let mut trials = Vec::new();
     for fs in FsKind::USUAL {
-        for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| mechanism.fits(fs.name())) {
+        for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| mechanism.fits(fs)) {
             let name = format!("{}::{}", fs.name(), mechanism.name());
             trials.push(privileged(name, move || as_expected(fs, mechanism)));
         }
         trials.push(privileged(format!("{}::kill", fs.name()), move || killed(fs)));
     }
     for fs in FsKind::USUAL {
-        for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| mechanism.fits(fs.name())) {
+        for mechanism in Mechanism::ALL.into_iter().filter(|mechanism| mechanism.fits(fs)) {
             let name = format!("dir::{}::{}", fs.name(), mechanism.name());
             trials.push(privileged(name, move || in_a_directory(fs, mechanism)));
         }

@@ -392,6 +392,9 @@ impl State {
         let outer = self.route.replace(route);
         let outcome = self.call(who, call);
         self.route = outer;
+        if let (Route::Flush, Call::Store { map, offset, data }, Ok(_)) = (route, call, &outcome) {
+            self.flush(*map, *offset, data.len())?;
+        }
         outcome
     }
 

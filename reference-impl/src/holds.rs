@@ -5,7 +5,7 @@ use crate::credentials::{Capabilities, Credentials};
 use crate::fs::{Mapping, State};
 use crate::inode::Kind;
 use crate::rules::Op;
-use crate::store::BLOCK;
+use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -72,6 +72,19 @@ impl State {
         let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
         let inside = if self.has(Quirk::TailIsData) { data.len() } else { inside };
         self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
+    }
+
+    /// A processor takes what it stored through a mapping out of its caches: that is on storage then, without the file
+    /// system.
+    pub(crate) fn flush(&mut self, id: MapId, offset: usize, len: usize) -> Result<(), Errno> {
+        let ino = self.mappings.get(&id).ok_or(Errno::EFAULT)?.ino;
+        let blocks = (offset / BLOCK) as u64..(offset + len).div_ceil(BLOCK) as u64;
+        let places: Vec<Address> = self.inode(ino).map.runs(blocks).flat_map(|run| run.addresses()).collect();
+        let written = places.into_iter().try_for_each(|at| {
+            let data = self.agent_reads(at)?;
+            data.as_chunks().0.iter().try_for_each(|block| self.agent_wrote(at, block))
+        });
+        written.map_err(|_| Errno::EIO)
     }
 
     /// A mapping reaches to the end of the last page of the file.

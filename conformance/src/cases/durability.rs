@@ -2,7 +2,7 @@ use super::{Case, alone};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, Outcome};
+use iomap_reference::{BLOCK, Call, Outcome, Route};
 
 const POWER_LOSS: Call = Call::PowerLoss { during: None };
 
@@ -88,6 +88,18 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let data = pattern(60, SIZE);
         file.agent()?.write(file.at(0), &data)?;
+        t.power_loss(None)?;
+        afterwards(t, "file", |file| Ok(file.holds(0, &data)))
+    }),
+    alone(&DURABLE_AGENT, "flush", "nor does what a processor stored with MAP_SYNC and flushed", |t| {
+        t.reach(&POWER_LOSS)?;
+        let file = t.sealed()?;
+        let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };
+        let (_, map) = file.map_by(&map.via(Route::MapSync))?;
+        let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping with MAP_SYNC".into()))?;
+        let data = pattern(62, SIZE);
+        let store = Call::Store { map, offset: file.at(0) as usize, data: data.clone() };
+        t.given(&store.via(Route::Flush), "no store to flush")?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),

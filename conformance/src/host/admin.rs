@@ -4,7 +4,7 @@
 
 use super::calls::Calls;
 use super::image::Image;
-use super::sys::operations;
+use super::sys::{Aligned, operations};
 use super::{FsKind, sys};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
@@ -83,7 +83,7 @@ fn operation(call: &Call) -> Option<Operation> {
 }
 
 fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.fs == fs && row.operation == operation)
+    ROWS.iter().find(|row| row.fs == fs.family() && row.operation == operation)
 }
 
 /// Less than any of these file systems can have, in bytes.
@@ -91,7 +91,7 @@ const SMALLEST: i64 = 16 << 20;
 
 /// Whether a file system has the operation that a call is, if it is one.
 pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
-    if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs, call)
+    if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs.family(), call)
         && set & FLAG_COMPRESS != 0
     {
         return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
@@ -178,12 +178,10 @@ fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
 
 /// `main_blkaddr` and `segment_count_main` of struct f2fs_super_block, which is at 1024 and has them at 92 and 68.
 fn f2fs_main_area(image: &File) -> std::io::Result<(u64, usize)> {
-    let number = |at: u64| {
-        let mut bytes = [0; 4];
-        std::os::unix::fs::FileExt::read_exact_at(image, &mut bytes, 1024 + at)?;
-        std::io::Result::Ok(u32::from_le_bytes(bytes))
-    };
-    Ok((number(92)?.into(), number(68)? as usize))
+    let mut block = Aligned::new(BLOCK);
+    std::os::unix::fs::FileExt::read_exact_at(image, block.get_mut(), 0)?;
+    let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| block.get()[1024 + at + byte]));
+    Ok((number(92).into(), number(68) as usize))
 }
 
 /// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.

@@ -2,7 +2,7 @@
 //!
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
-use super::sys::{self, FiemapExtent};
+use super::sys::{self, Aligned, FiemapExtent};
 use super::{FsKind, image};
 use crate::context::StorageAgent;
 use crate::verdict::Trouble;
@@ -19,6 +19,8 @@ pub(super) struct BackingAgent {
     image: Arc<File>,
     pieces: Vec<FiemapExtent>,
     chunks: Vec<Chunk>,
+    /// From here on only the file system can write.
+    end: u64,
 }
 
 /// A run of btrfs's own addresses, and where it lies on the device. In bytes.
@@ -32,12 +34,12 @@ struct Chunk {
 impl BackingAgent {
     pub(super) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
         let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
-        let chunks = match kind {
+        let chunks = match kind.family() {
             FsKind::Btrfs => chunks(root)?,
-            // These report addresses of the device.
-            FsKind::Xfs | FsKind::Ext4 | FsKind::F2fs => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
+            // The others report addresses of the device.
+            _ => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
         };
-        Ok(Self { image, pieces, chunks })
+        Ok(Self { image, pieces, chunks, end: kind.facts().medium.writable() })
     }
 
     /// Where [offset, offset + len) of the file lies in the image: offset in the buffer, address, length.
@@ -74,14 +76,21 @@ impl StorageAgent for BackingAgent {
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
         let mut data = vec![0; len];
         for (at, address, count) in self.spans(offset, len)? {
-            self.image.read_exact_at(&mut data[at..at + count], address).map_err(io_trouble)?;
+            let mut piece = Aligned::new(count);
+            self.image.read_exact_at(piece.get_mut(), address).map_err(io_trouble)?;
+            data[at..at + count].copy_from_slice(piece.get());
         }
         Ok(data)
     }
 
     fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
         for (at, address, count) in self.spans(offset, data.len())? {
-            self.image.write_all_at(&data[at..at + count], address).map_err(io_trouble)?;
+            if address >= self.end {
+                let why =
+                    "the file is in a zone that is written from its beginning to its end: no agent can write inside";
+                return Err(Trouble::NotOffered(why.into()));
+            }
+            self.image.write_all_at(Aligned::of(&data[at..at + count]).get(), address).map_err(io_trouble)?;
         }
         Ok(())
     }

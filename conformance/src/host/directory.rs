@@ -124,7 +124,7 @@ impl Directory {
     pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self, String> {
         let ordinary = !nix::unistd::geteuid().is_root();
         let takes_root = match mechanism {
-            Mechanism::Seal | Mechanism::F2fsPin => None,
+            Mechanism::Seal | Mechanism::F2fsPin | Mechanism::DeviceDax => None,
             Mechanism::Swapfile => Some("swapon(2)"),
             Mechanism::ImmutableAttr => Some("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL"),
         };

@@ -1,15 +1,14 @@
-//! A file system on a loop device over a file without a name.
+//! A file system on a device of its own.
 
+use super::device::{Medium, Storage, attach, blank};
 use super::{FsKind, Quotas, guardian, sys};
 use crate::guard::Devices;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, copy_file_range};
+use nix::fcntl::copy_file_range;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::quota::{Dqblk, QuotaType, QuotaValidFlags, quotactl_set};
-use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,28 +22,21 @@ pub(super) struct Image {
     kind: FsKind,
     root: PathBuf,
     /// What mount(2) gets besides.
-    options: Option<&'static str>,
+    options: String,
     storage: Mutex<Storage>,
     /// The names of all that it ever lay on, and others.
     devices: Devices,
 }
 
-/// What a file system lies on at present: after a loss of power that is something else.
-struct Storage {
-    backing: Arc<File>,
-    /// The device that was attached last; free for others once it is not mounted.
-    device: PathBuf,
-}
-
 impl Image {
     pub(super) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
-        Self::mounted(kind, root, &[], None, devices)
+        Self::mounted(kind, root, &[], "", devices)
     }
 
     /// One that can have limits for users.
     pub(super) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
         match kind.facts().quotas {
-            Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, Some(mount), devices),
+            Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
             Quotas::Any => Self::new(kind, root, devices),
         }
     }
@@ -53,13 +45,15 @@ impl Image {
         kind: FsKind,
         root: PathBuf,
         features: &[&str],
-        options: Option<&'static str>,
+        option: &str,
         devices: &Devices,
     ) -> Result<Self, String> {
-        let backing = blank(kind).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
-        let (device, path) = attach(&backing, devices)?;
-        make(kind, features, &path)?;
-        let storage = Mutex::new(Storage { backing: Arc::new(backing), device: path });
+        let facts = kind.facts();
+        let (device, storage) = facts.medium.storage(facts.size)?;
+        note(devices, &storage.device);
+        make(kind, features, &storage.device)?;
+        let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
+        let (options, storage) = (options.join(","), Mutex::new(storage));
         let image = Self { kind, root, options, storage, devices: devices.clone() };
         image.first_mount().map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
@@ -90,13 +84,14 @@ impl Image {
     }
 
     fn mount(&self, device: &Path) -> Result<(), Errno> {
-        mount(Some(device), &self.root, Some(self.kind.name()), MsFlags::empty(), self.options)
+        let fs = self.kind.family().name();
+        mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
     fn first_mount(&self) -> Result<(), Errno> {
         let device = &self.storage().device;
-        let plain = if self.kind == FsKind::Xfs { exchange::allow(device) } else { None };
+        let plain = if self.kind.family() == FsKind::Xfs { exchange::allow(device) } else { None };
         match (self.mount(device), plain) {
             // A kernel that does not know the bit.
             (Err(Errno::EINVAL), Some(features)) => {
@@ -129,6 +124,11 @@ impl Image {
         self.mount(&storage.device)
     }
 
+    /// Whether [`Self::copy`] can be: what is not a file has no modification time to go by.
+    pub(super) fn can_be_copied(&self) -> bool {
+        self.kind.facts().medium == Medium::Loop
+    }
+
     /// What the storage has at this moment: everything that the loop device has taken counts as durable, and what is
     /// only in the memory of the file system does not.
     ///
@@ -140,7 +140,7 @@ impl Image {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let before = modified()?;
-            let copy = blank(self.kind)?;
+            let copy = blank(self.kind.facts().size)?;
             copy_data(&backing, &copy)?;
             if modified()? == before {
                 return Ok(copy);
@@ -155,7 +155,8 @@ impl Image {
         let mut storage = self.storage();
         let _device = File::open(&storage.device).map_err(sys::errno)?;
         self.unmount()?;
-        let replaced = attach(&copy, &self.devices).map_err(|_| Errno::EIO).and_then(|(device, path)| {
+        let replaced = attach(&copy).map_err(|_| Errno::EIO).and_then(|(device, path)| {
+            note(&self.devices, &path);
             self.mount(&path)?;
             drop(device);
             Ok(path)
@@ -182,8 +183,9 @@ impl Image {
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
     pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut storage = self.storage();
-        let backing = blank(self.kind)?;
-        let (_attached, device) = attach(&backing, &self.devices).map_err(|_| Errno::EIO)?;
+        let backing = blank(self.kind.facts().size)?;
+        let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
+        note(&self.devices, &device);
         change(&storage.device, &device)?;
         *storage = Storage { backing: Arc::new(backing), device };
         Ok(())
@@ -233,41 +235,10 @@ fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
     }
 }
 
-/// A file of the size of an image, without contents.
-fn blank(kind: FsKind) -> Result<File, Errno> {
-    let file = nameless()?;
-    file.set_len(kind.facts().size).map_err(sys::errno)?;
-    Ok(file)
-}
-
-/// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
-fn nameless() -> Result<File, Errno> {
-    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),
-        other => other,
-    }
-    .map(File::from)
-}
-
-/// Attaches a file to a free loop device that detaches itself after its last use.
-fn attach(backing: &File, devices: &Devices) -> Result<(File, PathBuf), String> {
-    let control = File::open("/dev/loop-control").map_err(|e| format!("/dev/loop-control: {e}"))?;
-    loop {
-        let number = sys::loop_free(&control).map_err(|e| format!("no free loop device: {e}"))?;
-        let path = PathBuf::from(format!("/dev/loop{number}"));
-        let device = OpenOptions::new().read(true).write(true).open(&path);
-        let device = device.map_err(|e| format!("{}: {e}", path.display()))?;
-        match sys::loop_attach(&device, backing) {
-            Ok(()) => {
-                devices.lock().unwrap_or_else(PoisonError::into_inner).push(format!("loop{number}"));
-                return Ok((device, path));
-            }
-            // Somebody else was faster.
-            Err(Errno::EBUSY) => (),
-            Err(errno) => return Err(format!("{}: {errno}", path.display())),
-        }
-    }
+/// Remembers what the kernel log may speak of.
+fn note(devices: &Devices, device: &Path) {
+    let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
 }
 
 fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
@@ -282,7 +253,9 @@ fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    // Not every mkfs complains on standard error.
+    let said = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+    Err(format!("{name} failed: {}", said.trim()))
 }
 
 /// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE wants. mkfs.xfs can set it since 6.10; xfs_db(8) always could.

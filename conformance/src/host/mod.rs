@@ -7,6 +7,8 @@
 mod admin;
 mod agent;
 pub(crate) mod calls;
+mod device;
+mod device_dax;
 pub mod directory;
 pub mod guardian;
 mod image;
@@ -16,15 +18,17 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
+pub use device_dax::DeviceDax;
 pub(crate) use image::program;
 pub use sandbox::Sandbox;
 
 use crate::cases::Case;
-use crate::context::System;
+use crate::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
+use device::Medium;
 use image::Image;
 use iomap_reference::{Call, Caller, Mode, Reply, XFLAG_SEALED};
 use nix::errno::Errno;
@@ -48,12 +52,27 @@ pub enum FsKind {
     Btrfs,
     /// f2fs, which this kernel may not have: see `lab`
     F2fs,
+    /// XFS on persistent memory, every file mapped without the page cache; in `lab` only
+    XfsDax,
+    /// The same of ext4
+    Ext4Dax,
+    /// f2fs that writes nothing in place (mode=lfs)
+    F2fsLfs,
+    /// f2fs on a zoned device; in `lab` only
+    F2fsZoned,
+    /// No file system: a device of persistent memory that is mapped itself; in `lab` only
+    Devdax,
 }
 
 /// What the suite has to know of a file system.
 struct Facts {
     kind: FsKind,
     name: &'static str,
+    /// The file system that it is, where it is one in another place or mode.
+    family: FsKind,
+    medium: Medium,
+    /// What mount(2) gets.
+    options: &'static str,
     mkfs: &'static [&'static str],
     /// What else the suite calls.
     tools: &'static [&'static str],
@@ -79,57 +98,112 @@ enum Quotas {
 /// mkfs.xfs makes nothing smaller than 300 MiB.
 const SIZE: u64 = 320 << 20;
 
-static FACTS: [Facts; 4] = [
+const XFS: Facts = Facts {
+    kind: FsKind::Xfs,
+    name: "xfs",
+    family: FsKind::Xfs,
+    medium: Medium::Loop,
+    options: "",
+    mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
+    tools: &[],
+    helpers: &["xfs_db", "xfs_fsr"],
+    package: "xfsprogs",
+    quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
+    size: SIZE,
+    fine_times: Some((6, 13)),
+};
+
+const EXT4: Facts = Facts {
+    kind: FsKind::Ext4,
+    name: "ext4",
+    family: FsKind::Ext4,
+    medium: Medium::Loop,
+    options: "",
+    mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+    tools: &[],
+    helpers: &["e4defrag"],
+    package: "e2fsprogs",
+    quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
+    size: SIZE,
+    fine_times: Some((6, 13)),
+};
+
+const BTRFS: Facts = Facts {
+    kind: FsKind::Btrfs,
+    name: "btrfs",
+    family: FsKind::Btrfs,
+    medium: Medium::Loop,
+    options: "",
+    mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
+    tools: &["btrfs"],
+    helpers: &[],
+    package: "btrfs-progs",
+    quotas: Quotas::Any,
+    size: SIZE,
+    fine_times: Some((6, 13)),
+};
+
+const F2FS: Facts = Facts {
+    kind: FsKind::F2fs,
+    name: "f2fs",
+    family: FsKind::F2fs,
+    medium: Medium::Loop,
+    options: "",
+    mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
+    tools: &[],
+    helpers: &[],
+    package: "f2fs-tools",
+    quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
+    // Each pinned file takes a section, 2 MiB.
+    size: 2 << 30,
+    fine_times: None,
+};
+
+static FACTS: [Facts; 9] = [
+    XFS,
+    EXT4,
+    BTRFS,
+    F2FS,
+    Facts { kind: FsKind::XfsDax, name: "xfs-dax", medium: Medium::Pmem, options: "dax=always", ..XFS },
+    Facts { kind: FsKind::Ext4Dax, name: "ext4-dax", medium: Medium::Pmem, options: "dax=always", ..EXT4 },
+    Facts { kind: FsKind::F2fsLfs, name: "f2fs-lfs", options: "mode=lfs", ..F2FS },
     Facts {
-        kind: FsKind::Xfs,
-        name: "xfs",
-        mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
-        tools: &[],
-        helpers: &["xfs_db", "xfs_fsr"],
-        package: "xfsprogs",
-        quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
-        size: SIZE,
-        fine_times: Some((6, 13)),
+        kind: FsKind::F2fsZoned,
+        name: "f2fs-zoned",
+        medium: Medium::Zoned,
+        mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "1", "-m"],
+        ..F2FS
     },
+    // Nothing is made there, or mounted.
     Facts {
-        kind: FsKind::Ext4,
-        name: "ext4",
-        mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+        kind: FsKind::Devdax,
+        name: "devdax",
+        family: FsKind::Devdax,
+        medium: Medium::Pmem,
+        options: "",
+        mkfs: &[],
         tools: &[],
-        helpers: &["e4defrag"],
-        package: "e2fsprogs",
-        quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
-        size: SIZE,
-        fine_times: Some((6, 13)),
-    },
-    Facts {
-        kind: FsKind::Btrfs,
-        name: "btrfs",
-        mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
-        tools: &["btrfs"],
         helpers: &[],
-        package: "btrfs-progs",
+        package: "",
         quotas: Quotas::Any,
-        size: SIZE,
-        fine_times: Some((6, 13)),
-    },
-    Facts {
-        kind: FsKind::F2fs,
-        name: "f2fs",
-        mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
-        tools: &[],
-        helpers: &[],
-        package: "f2fs-tools",
-        quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
-        // Each pinned file takes a section, 2 MiB.
-        size: 2 << 30,
+        size: 0,
         fine_times: None,
     },
 ];
 
 impl FsKind {
     /// Every file system.
-    pub const ALL: [Self; 4] = [Self::Xfs, Self::Ext4, Self::Btrfs, Self::F2fs];
+    pub const ALL: [Self; 9] = [
+        Self::Xfs,
+        Self::Ext4,
+        Self::Btrfs,
+        Self::F2fs,
+        Self::XfsDax,
+        Self::Ext4Dax,
+        Self::F2fsLfs,
+        Self::F2fsZoned,
+        Self::Devdax,
+    ];
 
     /// Those that hardly any kernel is without.
     pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
@@ -137,6 +211,11 @@ impl FsKind {
     fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// Whether its files are mapped without the page cache.
+    fn is_dax(self) -> bool {
+        self.facts().medium == Medium::Pmem
     }
 
     /// Whether changes close to each other get different times on this kernel.
@@ -156,9 +235,19 @@ impl FsKind {
         self.programs().chain(self.facts().helpers.iter().copied())
     }
 
-    /// The name that mount(2) knows.
+    /// The name on the command line and in results.
     pub fn name(self) -> &'static str {
         self.facts().name
+    }
+
+    /// The kernel's module for it, if it is a file system.
+    pub(crate) fn module(self) -> Option<&'static str> {
+        (self != Self::Devdax).then(|| self.family().name())
+    }
+
+    /// The file system that it is, whatever place or mode it is in. Its name is the one that mount(2) knows.
+    pub fn family(self) -> Self {
+        self.facts().family
     }
 }
 
@@ -284,16 +373,22 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
             Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
             other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
         },
-        Mechanism::Swapfile => match call(&Call::Swapon { fd }) {
-            Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
-            _ => None,
+        Mechanism::Swapfile => match make_written(system, mechanism, "swap-probe", FILE_SIZE) {
+            Ok(file) => match call(&Call::Swapon { fd: file.fd }) {
+                Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
+                Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
+                _ => call(&Call::Swapoff { fd: file.fd }).err().map(|errno| format!("swapoff(2): {errno:?}")),
+            },
+            Err(trouble) => Some(format!("{trouble:?}")),
         },
         Mechanism::ImmutableAttr => None,
         // On anything else the call does not exist.
         Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true }) {
             Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
+            Err(Errno::EINVAL) => Some("f2fs pins no file where it writes nothing in place: EINVAL".into()),
             _ => None,
         },
+        Mechanism::DeviceDax => Some("a file system is no device".into()),
     }
 }
 
@@ -308,6 +403,9 @@ fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {
 pub fn missing(kind: FsKind) -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
+    }
+    if kind.facts().medium != Medium::Loop {
+        return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
     }
     if !Path::new("/dev/loop-control").exists() {
         return Some("target host needs loop devices: /dev/loop-control is missing".into());

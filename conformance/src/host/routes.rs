@@ -49,6 +49,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::ProcessVm, fs: EVERY, make: store },
     Row { route: Route::ProcMem, fs: EVERY, make: store },
     Row { route: Route::DirectInto, fs: EVERY, make: store },
+    Row { route: Route::Flush, fs: EVERY, make: store },
     Row { route: Route::XfsReserve, fs: XFS, make: space },
     Row { route: Route::XfsUnreserve, fs: XFS, make: space },
     Row { route: Route::XfsZero, fs: XFS, make: space },
@@ -85,7 +86,16 @@ static ROWS: &[Row] = &[
 /// Whether there is such a way on a file system, if a call wants one.
 pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
     let Call::Via { route, .. } = call else { return Ok(()) };
-    let there = |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs)));
+    if *route == Route::F2fsErase && fs == Some(FsKind::F2fsZoned) {
+        let why = "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more";
+        return Err(Trouble::NotReachable(why.into()));
+    }
+    if *route == Route::Userfault && fs.is_some_and(FsKind::is_dax) {
+        let why = "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)";
+        return Err(Trouble::NotReachable(why.into()));
+    }
+    let there =
+        |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family())));
     if ROWS.iter().any(there) {
         return Ok(());
     }
@@ -231,6 +241,7 @@ fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
     let result = calls.with_mapping(*map, |mapping| match route {
         Route::ProcessVm => mapping.store_remotely(*offset, data),
         Route::ProcMem => mapping.store_as_debugger(*offset, data),
+        Route::Flush => mapping.store_and_flush(*offset, data),
         Route::DirectInto => {
             let path = calls.path("device");
             std::fs::write(&path, data).map_err(sys::errno)?;

@@ -81,7 +81,10 @@ impl HostSystem<'_> {
             }
         };
         // Either way in turn, where there are two.
-        let stop = count % 2 == 1 && during.is_some_and(|call| self.can_be_stopped(call));
+        let stop = match self.image.can_be_copied() {
+            true => count % 2 == 1 && during.is_some_and(|call| self.can_be_stopped(call)),
+            false => true,
+        };
         let loss = if stop {
             at_a_moment(&|| sys::shut_down(&File::open(self.image.root()).map_err(sys::errno)?).map(|()| Loss::Stopped))
         } else {
@@ -99,7 +102,7 @@ impl HostSystem<'_> {
     /// Whether FS_IOC_SHUTDOWN may be used during a call. With an active swap file it must not: the file cannot be
     /// opened any more, and stays active for ever.
     fn can_be_stopped(&self, call: &Call) -> bool {
-        self.image.kind() != FsKind::Btrfs
+        self.image.kind().family() != FsKind::Btrfs
             && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
             && guardian::active_below(self.image.root()).is_empty()
     }
@@ -185,7 +188,7 @@ impl System for HostSystem<'_> {
                 self.retirement.send(Stocked { file, steps: Vec::new(), descriptors });
             }
             Mechanism::Swapfile => deactivate(&descriptors),
-            Mechanism::ImmutableAttr | Mechanism::Seal | Mechanism::F2fsPin => {
+            _ => {
                 if let Some(file) = descriptors.first() {
                     let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
                 }

@@ -6,7 +6,7 @@
 use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
-use crate::host::{FsKind, Host, Sandbox};
+use crate::host::{DeviceDax, FsKind, Host, Sandbox};
 use crate::mechanism::Mechanism;
 use crate::results::Results;
 use crate::run::{self, Event, Progress, Subject};
@@ -142,7 +142,10 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
     let mechanism = Mechanism::from_str(&run.mechanism, false)?;
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel_release())?;
     let sandbox = Sandbox::enter()?;
-    let target: Arc<dyn Target> = Arc::new(Host::new(&sandbox, fs, mechanism)?);
+    let target: Arc<dyn Target> = match fs {
+        FsKind::Devdax => Arc::new(DeviceDax::new()?),
+        _ => Arc::new(Host::new(&sandbox, fs, mechanism)?),
+    };
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
     let arguments =
         Arguments { filter: filter.map(str::to_owned), test_threads: Some(THREADS), ..Arguments::default() };

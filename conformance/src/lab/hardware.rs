@@ -17,6 +17,8 @@ pub(super) struct Hardware {
     pub(super) line: &'static str,
     /// What QEMU is told.
     pub(super) arguments: &'static [&'static str],
+    /// Persistent memory, in MiB. It lies above what `--memory` says.
+    pub(super) pmem: u32,
 }
 
 /// What every guest has.
@@ -26,22 +28,57 @@ static COMMON: Hardware = Hardware {
     programs: &[],
     line: "",
     arguments: &[],
+    pmem: 0,
 };
 
 /// What ext4 and f2fs have limits for users with.
-static QUOTAS: Hardware = Hardware { modules: &[], helpful: &["quota_v2"], programs: &[], line: "", arguments: &[] };
+static QUOTAS: Hardware =
+    Hardware { modules: &[], helpful: &["quota_v2"], programs: &[], line: "", arguments: &[], pmem: 0 };
+/// Three devices of persistent memory, one for each file system that a run makes. They are apart: what is adjacent would
+/// become one.
+static PMEM: Hardware = Hardware {
+    modules: &["nd_e820", "nd_pmem"],
+    helpful: &[],
+    programs: &[],
+    line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
+    arguments: &[],
+    pmem: 1152,
+};
+
+/// A little more persistent memory than the device takes that is to be made of it.
+static DEVDAX: Hardware = Hardware {
+    modules: &["nd_e820", "dax_pmem", "device_dax"],
+    helpful: &[],
+    programs: &[],
+    line: "memmap=16M!4096M",
+    arguments: &[],
+    pmem: 64,
+};
+
+/// What makes zoned devices of memory, one for each file system that a run makes.
+static ZONED: Hardware =
+    Hardware { modules: &["configfs", "null_blk"], helpful: &[], programs: &[], line: "", arguments: &[], pmem: 0 };
 
 /// The equipment of a guest whose runs are on this file system.
 pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
     match fs {
+        FsKind::XfsDax => vec![&COMMON, &PMEM],
+        FsKind::Ext4Dax => vec![&COMMON, &PMEM, &QUOTAS],
+        FsKind::Devdax => vec![&COMMON, &DEVDAX],
+        FsKind::F2fsZoned => vec![&COMMON, &ZONED, &QUOTAS],
         FsKind::Xfs | FsKind::Btrfs => vec![&COMMON],
-        FsKind::Ext4 | FsKind::F2fs => vec![&COMMON, &QUOTAS],
+        FsKind::Ext4 | FsKind::F2fs | FsKind::F2fsLfs => vec![&COMMON, &QUOTAS],
     }
+}
+
+/// How much persistent memory there is, in MiB.
+pub(super) fn pmem(hardware: &[&Hardware]) -> u32 {
+    hardware.iter().map(|row| row.pmem).sum()
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.
 pub(super) fn modules(hardware: &[&Hardware], kernel: &Kernel, fs: FsKind) -> Result<Vec<PathBuf>, String> {
-    let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain([fs.name()]).collect();
+    let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
     let mut files = modules::resolve(kernel, &needed)?;
     for name in hardware.iter().flat_map(|row| row.helpful) {
         let more = modules::resolve(kernel, &[name]).unwrap_or_default();

@@ -106,7 +106,8 @@ pub fn run(options: &Options, write: &(dyn Fn(&Document) -> Result<(), String> +
     let document = Mutex::new(Document { schema: SCHEMA, runs: runs.collect() });
     let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
     write(&lock())?;
-    let guests = options.guests.map_or_else(|| room(options.memory), |guests| guests as usize).min(jobs.len());
+    let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&hardware::of(job.fs))).max().unwrap_or(0);
+    let guests = options.guests.map_or_else(|| room(memory), |guests| guests as usize).min(jobs.len());
     let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::new());
     std::thread::scope(|scope| {
         for _ in 0..guests {
@@ -189,11 +190,11 @@ impl Options {
     }
 
     fn runs(&self, fs: FsKind) -> Vec<Run> {
-        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin];
+        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin, Mechanism::DeviceDax];
         let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
         mechanisms
             .iter()
-            .filter(|mechanism| mechanism.fits(fs.name()))
+            .filter(|mechanism| mechanism.fits(fs))
             .map(|mechanism| Run { fs: fs.name().into(), mechanism: mechanism.name().into() })
             .collect()
     }

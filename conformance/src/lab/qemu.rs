@@ -1,6 +1,6 @@
 //! How QEMU is called.
 
-use super::hardware::Hardware;
+use super::hardware::{self, Hardware};
 use super::kernel::Kernel;
 use super::protocol::PORT;
 use super::{cache, guest, initramfs};
@@ -35,6 +35,9 @@ impl Accelerator {
     }
 }
 
+/// How much memory can be below 4 GiB, where devices are too, in MiB.
+const LOW: u32 = 3072;
+
 /// What a person wants of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attendance {
@@ -66,7 +69,12 @@ impl Machine<'_> {
             Attendance::Terminal => "mon:stdio".to_owned(),
             _ => format!("file:{}", self.console.display()),
         };
-        let mut arguments = common(self.kernel, self.accelerator, self.memory, &console, &self.command_line());
+        let pmem = hardware::pmem(&self.hardware);
+        let mut arguments = common(self.kernel, self.accelerator, self.memory + pmem, &console, &self.command_line());
+        if pmem > 0 {
+            // What is not below 4 GiB lies above, and so does at least as much as is persistent.
+            arguments.extend(["-machine".into(), format!("pc,max-ram-below-4g={}M", self.memory.min(LOW))]);
+        }
         let port = format!("virtserialport,chardev=results,name={PORT}");
         let output = if self.attendance == Attendance::Terminal { "/dev/null" } else { "/dev/stdout" };
         arguments.extend(["-initrd".to_owned(), self.initramfs.display().to_string()]);

@@ -161,6 +161,18 @@ static int store_to_proc_mem(char *to, char *data, size_t len)
 	return pwrite(open("/proc/self/mem", O_WRONLY), data, len, (off_t)to) == (long)len ? 0 : -1;
 }
 
+/* The store is durable then, if the mapping has MAP_SYNC. */
+static int store_and_flush(char *to, char *data, size_t len)
+{
+	if (store(to, data, len))
+		return -1;
+	for (size_t at = 0; at < len; at += 64)
+		__builtin_ia32_clflush(to + at);
+	__builtin_ia32_clflush(to + len - 1);
+	__builtin_ia32_sfence();
+	return 0;
+}
+
 /* A read into the pages of a mapping, by a device. */
 static int store_by_direct_read(char *to, char *data, size_t len)
 {

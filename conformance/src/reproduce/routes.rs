@@ -21,6 +21,7 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::ProcessVm, "store_from_process({to}, {data}, {len})"),
     (Route::ProcMem, "store_to_proc_mem({to}, {data}, {len})"),
     (Route::DirectInto, "store_by_direct_read({to}, {data}, {len})"),
+    (Route::Flush, "store_and_flush({to}, {data}, {len})"),
     (Route::XfsReserve, "ioctl({fd}, XFS_IOC_RESVSP64, &(struct xfs_flock64){ .l_start = {offset}, .l_len = {len} })"),
     (Route::XfsUnreserve, "ioctl({fd}, XFS_IOC_UNRESVSP64, &(struct xfs_flock64){ .l_start = {offset}, .l_len = {len} })"),
     (Route::XfsZero, "ioctl({fd}, XFS_IOC_ZERO_RANGE, &(struct xfs_flock64){ .l_start = {offset}, .l_len = {len} })"),

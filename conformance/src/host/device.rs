@@ -1,0 +1,129 @@
+//! What a file system lies on.
+
+use super::sys;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::mount::{MsFlags, mount};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A kind of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A loop device over a file without a name.
+    Loop,
+    /// Persistent memory of a guest: each device is for one file system.
+    Pmem,
+    /// A device in the memory of a guest that is written from the beginning to the end of each zone.
+    Zoned,
+}
+
+/// What a file system lies on at present: after a loss of power that can be something else.
+pub(super) struct Storage {
+    /// What is underneath, for whoever goes past the file system. Offsets and lengths are those of O_DIRECT.
+    pub(super) backing: Arc<File>,
+    /// The device that was attached last; free for others once it is not mounted.
+    pub(super) device: PathBuf,
+}
+
+impl Medium {
+    /// The address from which on not every byte can be written at any time.
+    pub(super) fn writable(self) -> u64 {
+        if self == Self::Zoned { CONVENTIONAL } else { u64::MAX }
+    }
+
+    /// A device that nobody uses, of so many bytes where there is a choice, and a descriptor that keeps it attached.
+    pub(super) fn storage(self, size: u64) -> Result<(File, Storage), String> {
+        match self {
+            Self::Loop => {
+                let backing =
+                    blank(size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+                let (held, device) = attach(&backing)?;
+                Ok((held, Storage { backing: Arc::new(backing), device }))
+            }
+            Self::Pmem => unused("/dev/pmem"),
+            Self::Zoned => unused("/dev/zoned").or_else(|_| add_zoned().and_then(|()| unused("/dev/zoned"))),
+        }
+    }
+}
+
+/// How much of a zoned device can be written as any other, in bytes: `zone_nr_conv`, in zones of `zone_size`.
+const CONVENTIONAL: u64 = 256 * (2 << 20);
+
+/// What a zoned device is like, by the attributes of null_blk: sizes are in MiB, and the last one switches it on. The
+/// conventional zones are for metadata and for pinned files.
+const ZONED: [(&str, &str); 7] = [
+    ("size", "2048"),
+    ("blocksize", "4096"),
+    ("memory_backed", "1"),
+    ("zoned", "1"),
+    ("zone_size", "2"),
+    ("zone_nr_conv", "256"),
+    ("power", "1"),
+];
+
+/// Adds a zoned device to a guest, under the next name.
+fn add_zoned() -> Result<(), String> {
+    let root = Path::new("/sys/kernel/config");
+    if !root.join("nullb").exists() {
+        mount(Some("configfs"), root, Some("configfs"), MsFlags::empty(), None::<&str>)
+            .map_err(|e| format!("{}: {e}", root.display()))?;
+    }
+    let names = (0..).map(|number| root.join(format!("nullb/zoned{number}")));
+    let directory = names.into_iter().find(|directory| !directory.exists()).unwrap_or_default();
+    let made = std::fs::create_dir(&directory)
+        .and_then(|()| ZONED.iter().try_for_each(|(name, value)| std::fs::write(directory.join(name), value)));
+    made.map_err(|e| format!("{}: {e}", directory.display()))
+}
+
+/// The first device of a guest, by the beginning of its name, that is not mounted.
+fn unused(prefix: &str) -> Result<(File, Storage), String> {
+    let open = |device: &PathBuf, flags: OFlag| {
+        OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(device)
+    };
+    let devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
+    // The kernel gives an exclusive descriptor of a device that is mounted to nobody.
+    let mut unused = devices.filter(|device| open(device, OFlag::O_EXCL).is_ok());
+    let device = unused.next().ok_or_else(|| format!("no device {prefix} that is not in use"))?;
+    let backing = open(&device, OFlag::O_DIRECT).map_err(|e| format!("{}: {e}", device.display()))?;
+    let held = backing.try_clone().map_err(|e| format!("{}: {e}", device.display()))?;
+    Ok((held, Storage { backing: Arc::new(backing), device }))
+}
+
+/// A file of the size of an image, without contents.
+pub(super) fn blank(size: u64) -> Result<File, Errno> {
+    let file = nameless()?;
+    file.set_len(size).map_err(sys::errno)?;
+    Ok(file)
+}
+
+/// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
+fn nameless() -> Result<File, Errno> {
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),
+        other => other,
+    }
+    .map(File::from)
+}
+
+/// Attaches a file to a free loop device that detaches itself after its last use.
+pub(super) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
+    let control = File::open("/dev/loop-control").map_err(|e| format!("/dev/loop-control: {e}"))?;
+    loop {
+        let number = sys::loop_free(&control).map_err(|e| format!("no free loop device: {e}"))?;
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let device = OpenOptions::new().read(true).write(true).open(&path);
+        let device = device.map_err(|e| format!("{}: {e}", path.display()))?;
+        match sys::loop_attach(&device, backing) {
+            Ok(()) => return Ok((device, path)),
+            // Somebody else was faster.
+            Err(Errno::EBUSY) => (),
+            Err(errno) => return Err(format!("{}: {errno}", path.display())),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A device of persistent memory that applications map: no file system, no page cache, and nothing that could move.
+//!
+//! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
+//! is at work at a time.
+
+use super::calls::{Calls, Transport};
+use super::routes;
+use super::sys::Mapping;
+use crate::cases::Case;
+use crate::context::{DEVICE, Outcomes, Ready, StorageAgent, System};
+use crate::guard::Devices;
+use crate::mechanism::{DEVICE_LEN, Mechanism};
+use crate::target::Target;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Caller, Fd, Mode, Outcome, Reply, Route};
+use nix::errno::Errno;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The device of this guest.
+pub struct DeviceDax {
+    turn: Mutex<()>,
+}
+
+/// What libnvdimm has in sysfs.
+const ND: &str = "/sys/bus/nd";
+
+/// How a namespace becomes a device, by sysfs: the file and what is written to it. The unit of mappings is a page, so that
+/// one can reach beyond the end.
+const STEPS: [(&str, &str); 5] = [
+    ("devices/dax0.0/uuid", "5a1ed000-0000-4000-8000-000000000000"),
+    ("devices/dax0.0/mode", "ram"),
+    ("devices/dax0.0/align", "4096"),
+    ("devices/dax0.0/namespace", "namespace0.0"),
+    ("drivers/dax_pmem/bind", "dax0.0"),
+];
+
+impl DeviceDax {
+    /// Makes the device, if this guest does not have it yet. The error is one line for people.
+    pub fn new() -> Result<Self, String> {
+        if !Path::new("/dev").join(DEVICE).exists() {
+            let write = |(file, text): (&str, &str)| {
+                fs::write(Path::new(ND).join(file), text).map_err(|e| format!("{ND}/{file}: {e}"))
+            };
+            STEPS.into_iter().try_for_each(write)?;
+        }
+        let path = format!("/sys/bus/dax/devices/{DEVICE}/size");
+        let size = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        match size.trim().parse() {
+            Ok(DEVICE_LEN) => Ok(Self { turn: Mutex::default() }),
+            _ => Err(format!("{path}: {} bytes, not {DEVICE_LEN}", size.trim())),
+        }
+    }
+}
+
+impl Target for DeviceDax {
+    fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel);
+        Ok(Box::new(DeviceSystem { calls, _turn: turn }))
+    }
+
+    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
+        (mechanism != Mechanism::DeviceDax).then(|| "a device has no call for it".into())
+    }
+
+    fn devices(&self) -> Option<Devices> {
+        Some(Arc::new(vec![DEVICE.to_owned()].into()))
+    }
+}
+
+/// The device while a case has it.
+struct DeviceSystem<'a> {
+    calls: Calls,
+    _turn: MutexGuard<'a, ()>,
+}
+
+/// Why a case does not get to make a call.
+fn without(call: &Call) -> Result<(), Trouble> {
+    let why = match call {
+        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
+            return Err(Trouble::NotReachable("the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel".into()));
+        }
+        Call::PowerLoss { .. } => {
+            return Err(Trouble::NotReachable("the memory of a guest is lost with its power".into()));
+        }
+        Call::Open { name, .. } | Call::Truncate { name, .. } if name == DEVICE => return Ok(()),
+        Call::Open { .. } | Call::Truncate { .. } => "a device has no other file beside it",
+        Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. } => {
+            "a device has no names: those of its node belong to devtmpfs"
+        }
+        Call::Symlink { .. } | Call::Mkdir { .. } | Call::Rmdir { .. } | Call::Mkfifo { .. } => "a device has no names",
+        Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. } => {
+            "a device has no metadata: those of its node belong to devtmpfs"
+        }
+        Call::SetXattr { .. } | Call::RemoveXattr { .. } => "a device has no extended attributes",
+        Call::Fsync { .. } => "fsync(2) fails with EINVAL: a device has nothing to write back",
+        Call::Cycle | Call::Remount { .. } | Call::FreeSpace | Call::SetQuota { .. } | Call::Snapshot => {
+            "a device is not mounted"
+        }
+        Call::Exchange { .. } | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. } => {
+            "nothing moves what is on a device"
+        }
+        Call::RemoveDevice | Call::ReplaceDevice => "it is the device",
+        Call::Via { route: Route::DirectInto, .. } => "a device has no other file beside it",
+        Call::Via { call, .. } => return without(call),
+        _ => return Ok(()),
+    };
+    Err(Trouble::NotOffered(why.into()))
+}
+
+impl System for DeviceSystem<'_> {
+    fn call(&self, caller: Caller, call: &Call) -> Outcome {
+        let mut outcome = self.calls.call(caller, call);
+        // To fstat(2) a device is empty; sysfs knows better.
+        if let Ok(Reply::Stat(stat)) = &mut outcome {
+            stat.size = DEVICE_LEN as u64;
+        }
+        outcome
+    }
+
+    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        without(call).and_then(|()| routes::offered(None, call))
+    }
+
+    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        self.calls.race(one, other)
+    }
+
+    /// A mapping of its own.
+    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        let mapping = self.calls.with(fd, |file| Mapping::new(file, DEVICE_LEN, true, true));
+        Ok(Box::new(DeviceAgent(mapping.map_err(|errno| Trouble::Setup(format!("mmap: {errno:?}")))?)))
+    }
+
+    fn retire(&self, _: Mechanism, file: Ready) {
+        drop(self.calls.release(&file));
+    }
+}
+
+/// Stores and loads of a second process, as it were.
+struct DeviceAgent(Mapping);
+
+impl StorageAgent for DeviceAgent {
+    fn span(&self) -> Result<Range<i64>, Trouble> {
+        Ok(0..DEVICE_LEN as i64)
+    }
+
+    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
+        self.0.load(offset as usize, len).map_err(lost)
+    }
+
+    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
+        self.0.store(offset as usize, data).map_err(lost)
+    }
+}
+
+fn lost(errno: Errno) -> Trouble {
+    Trouble::Setup(format!("the agent's mapping: {errno:?}"))
+}
