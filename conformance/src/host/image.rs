@@ -46,6 +46,17 @@ impl Image {
         }
     }
 
+    /// What is on a device, mounted as it is.
+    pub(super) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
+        let backing = OpenOptions::new().read(true).write(true).open(&device);
+        let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
+        let storage = Mutex::new(Storage { backing, device });
+        let image = Self { kind, root, options: None, storage };
+        let mounted = image.mount(&image.storage().device);
+        mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
+        Ok(image)
+    }
+
     fn mounted(kind: FsKind, root: PathBuf, features: &[&str], options: Option<&'static str>) -> Result<Self, String> {
         let backing = blank(kind).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
         let (device, path) = attach(&backing)?;
@@ -98,7 +109,8 @@ impl Image {
         }
     }
 
-    fn unmount(&self) -> Result<(), Errno> {
+    /// umount(2). Fails with EBUSY while something is open or active.
+    pub(super) fn unmount(&self) -> Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
@@ -204,7 +216,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
 }
 
 /// Copies what is not a hole.
-fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
+pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
@@ -225,14 +237,14 @@ fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
 }
 
 /// A file of the size of an image, without contents.
-fn blank(kind: FsKind) -> Result<File, Errno> {
+pub(super) fn blank(kind: FsKind) -> Result<File, Errno> {
     let file = nameless()?;
     file.set_len(kind.facts().size).map_err(sys::errno)?;
     Ok(file)
 }
 
 /// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
-fn nameless() -> Result<File, Errno> {
+pub(crate) fn nameless() -> Result<File, Errno> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
         Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),
@@ -258,7 +270,7 @@ fn attach(backing: &File) -> Result<(File, PathBuf), String> {
     }
 }
 
-fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
+pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
     let output = Command::new(program)

@@ -8,6 +8,7 @@ mod admin;
 mod agent;
 pub(crate) mod calls;
 pub mod directory;
+pub(crate) mod found;
 pub mod guardian;
 mod image;
 mod pool;
@@ -16,7 +17,7 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
-pub(crate) use image::program;
+pub(crate) use image::{copy_data, nameless, program};
 pub use sandbox::Sandbox;
 
 use crate::cases::Case;

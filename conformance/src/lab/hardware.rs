@@ -29,6 +29,10 @@ static COMMON: Hardware = Hardware {
     arguments: &[],
 };
 
+/// What a guest has besides whose disks the lab serves.
+pub(super) static DISKS: Hardware =
+    Hardware { modules: &["virtio_blk"], helpful: &[], programs: &[], line: "", arguments: &[] };
+
 /// The equipment of a guest whose runs are on this file system.
 pub(super) fn of(_: FsKind) -> Vec<&'static Hardware> {
     vec![&COMMON]
