@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
 .PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check lab \
-	lab-bench matrix mutants pages pjdfstest sigkill timings
+	lab-bench matrix mutants pages pjdfstest power sigkill timings
 
 # The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
 # `lab --format json --output target/lab.json` found.
@@ -34,6 +34,10 @@ lab:
 lab-bench:
 	cargo build --release --locked
 	conformance/benches/lab.sh
+
+# Losses of power: twenty cuts of each file system and mechanism on Debian's 6.12. An hour on two cores without KVM.
+power:
+	cargo run --release --locked -- lab --kernel 6.12 --power-cuts 20
 
 # Whether the suite notices small changes of the reference: its rules, its allocator and its write path, as
 # .cargo/mutants.toml has them. Needs cargo-mutants, and half an hour.

@@ -628,7 +628,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     }
     let text = |document: &lab::Document| match args.format {
         ListFormat::Json => report::json(document),
-        ListFormat::Human => lab::human(document),
+        ListFormat::Human => lab::human(&args.options, document),
     };
     let write = |document: &lab::Document| match &args.output {
         Some(path) => replace(path, &text(document)).map_err(|e| format!("{}: {e}", path.display())),

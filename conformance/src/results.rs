@@ -211,6 +211,14 @@ impl Results {
         self.not_offered.is_some() && self.clauses.iter().any(ClauseResult::is_surprise)
     }
 
+    /// Counts the verdicts of the clauses.
+    pub(crate) fn count_again(&mut self) {
+        self.totals.clear();
+        for clause in &self.clauses {
+            *self.totals.entry(clause.verdict).or_insert(0) += 1;
+        }
+    }
+
     /// How many clauses have a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.totals.get(&verdict).copied().unwrap_or(0)

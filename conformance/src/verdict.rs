@@ -58,7 +58,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Why a case could not observe what it wanted to. Never a violation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trouble {
     /// Preparing failed: `error`.
     Setup(String),

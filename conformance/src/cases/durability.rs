@@ -129,14 +129,14 @@ fn afterwards(t: &Context, name: &str, look: impl FnOnce(&File) -> Seen) -> Seen
 }
 
 /// It behaves as a file in the state, and the query, where there is one, does not say otherwise.
-fn is_sealed(t: &Context, file: &File) -> Result<bool, Trouble> {
+pub(crate) fn is_sealed(t: &Context, file: &File) -> Result<bool, Trouble> {
     let without = || Trouble::NotOffered(format!("{}: a file in the state can be cut", t.mechanism().name()));
     let refuses = cut(t, file)? == Err(t.mechanism().refusal().ok_or_else(without)?);
     Ok(refuses && (t.mechanism().state_bit().is_none() || file.state(file.fd())?))
 }
 
 /// The opposite, all of it.
-fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
+pub(crate) fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
     Ok(cut(t, file)?.is_ok() && (t.mechanism().state_bit().is_none() || !file.state(file.fd())?))
 }
 

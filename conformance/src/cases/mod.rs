@@ -3,7 +3,7 @@
 mod agent;
 mod allocation;
 mod copies;
-mod durability;
+pub(crate) mod durability;
 mod holds;
 mod metadata;
 mod mover;

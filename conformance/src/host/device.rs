@@ -102,7 +102,7 @@ pub(super) fn blank(size: u64) -> Result<File, Errno> {
 }
 
 /// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
-fn nameless() -> Result<File, Errno> {
+pub(crate) fn nameless() -> Result<File, Errno> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
         Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),

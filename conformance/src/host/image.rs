@@ -41,6 +41,17 @@ impl Image {
         }
     }
 
+    /// What is on a device, mounted as it is.
+    pub(super) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
+        let backing = File::options().read(true).write(true).open(&device);
+        let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
+        let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
+        let image = Self { kind, root, options, storage: Mutex::new(Storage { backing, device }), devices };
+        let mounted = image.mount(&image.storage().device);
+        mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
+        Ok(image)
+    }
+
     fn mounted(
         kind: FsKind,
         root: PathBuf,
@@ -102,7 +113,8 @@ impl Image {
         }
     }
 
-    fn unmount(&self) -> Result<(), Errno> {
+    /// umount(2). Fails with EBUSY while something is open or active.
+    pub(super) fn unmount(&self) -> Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
@@ -215,7 +227,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
 }
 
 /// Copies what is not a hole.
-fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
+pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
@@ -241,7 +253,7 @@ fn note(devices: &Devices, device: &Path) {
     devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
 }
 
-fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
+pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
     let output = Command::new(program)

@@ -10,6 +10,7 @@ pub(crate) mod calls;
 mod device;
 mod device_dax;
 pub mod directory;
+pub(crate) mod found;
 pub mod guardian;
 mod image;
 mod pool;
@@ -18,8 +19,9 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
+pub(crate) use device::nameless;
 pub use device_dax::DeviceDax;
-pub(crate) use image::program;
+pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
 
 use crate::cases::Case;

@@ -8,7 +8,7 @@ use crate::results::{LogLine, Results};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Told what a guest does.
 pub(super) type Listener<'a> = dyn Fn(News) + Sync + 'a;
@@ -25,18 +25,7 @@ pub(super) struct Ended {
 pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
     let mut found: Vec<Option<Results>> = vec![None; runs.len()];
     let mut reasons: Vec<Option<String>> = vec![None; runs.len()];
-    let ended = start(machine).and_then(|mut child| {
-        let ended = listen(&mut child, runs, patience, &mut found, &mut reasons, listener);
-        // It may have ended by itself.
-        let _ = child.kill();
-        let mut words = String::new();
-        child.stderr.take().map(|mut errors| errors.read_to_string(&mut words));
-        let _ = child.wait();
-        // What QEMU says of itself is the reason, if it did not begin at all.
-        ended.map_err(|why| why.unwrap_or_else(|| words.trim().lines().last().unwrap_or_default().to_owned()))
-    });
-    let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let said = said.unwrap_or_default();
+    let (ended, said) = attend(machine, |child| listen(child, runs, patience, &mut found, &mut reasons, listener));
     // The console knows better than a process why it was killed, or why nothing came any more.
     let (whole, end) = (ended.err(), console::end(&said));
     let trouble = whole.clone().or_else(|| reasons.iter().flatten().next().cloned());
@@ -53,6 +42,26 @@ pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener
         results
     });
     Ended { results: results.collect(), trouble }
+}
+
+/// Starts a machine, ends it when `listen` has heard enough, and returns what its console said. The error of `listen` is
+/// why it hears nothing more, if it knows.
+pub(super) fn attend<T>(
+    machine: &Machine,
+    listen: impl FnOnce(&mut Child) -> Result<T, Option<String>>,
+) -> (Result<T, String>, String) {
+    let ended = start(machine).and_then(|mut child| {
+        let ended = listen(&mut child);
+        // It may have ended by itself.
+        let _ = child.kill();
+        let mut words = String::new();
+        child.stderr.take().map(|mut errors| errors.read_to_string(&mut words));
+        let _ = child.wait();
+        // What QEMU says of itself is the reason, if it did not begin at all.
+        ended.map_err(|why| why.unwrap_or_else(|| words.trim().lines().last().unwrap_or_default().to_owned()))
+    });
+    let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (ended, said.unwrap_or_default())
 }
 
 fn start(machine: &Machine) -> Result<Child, String> {
@@ -74,7 +83,7 @@ fn listen(
     let (mut ended, mut running) = (0, Vec::new());
     loop {
         let line = match lines.recv_timeout(patience) {
-            Ok(line) => line,
+            Ok((_, line)) => line,
             Err(RecvTimeoutError::Timeout) => {
                 let during =
                     if running.is_empty() { String::new() } else { format!(", during {}", running.join(", ")) };
@@ -105,19 +114,23 @@ fn listen(
                 listener(News::Event(&why));
                 reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
             }
+            Message::Power(_) => (),
             Message::Done => return Ok(()),
         }
     }
 }
 
+/// A line of the port, and when it had come.
+pub(super) type Line = (Instant, String);
+
 /// The lines of the port, until QEMU ends.
-fn lines(child: &mut Child) -> Receiver<String> {
+pub(super) fn lines(child: &mut Child) -> Receiver<Line> {
     let (sender, lines) = channel();
     if let Some(port) = child.stdout.take() {
         std::thread::spawn(move || {
             for line in BufReader::new(port).lines().map_while(Result::ok) {
                 // Whoever listened has given up.
-                let _ = sender.send(line);
+                let _ = sender.send((Instant::now(), line));
             }
         });
     }
@@ -150,6 +163,7 @@ mod tests {
             console: &directory.path().join("console"),
             attendance: Attendance::Batch,
             hardware: Vec::new(),
+            disks: Vec::new(),
         };
         let runs = ["swapfile", "seal"].map(|name| Run { fs: "xfs".into(), mechanism: name.into() });
         let ended = boot(&machine, &runs, Duration::from_secs(120), &|_| ());

@@ -3,6 +3,7 @@
 //! A run is a process of its own: whatever becomes of it, the runs after it take place. Standard output of all of them is
 //! the port to the host.
 
+use super::power_guest;
 use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
@@ -130,6 +131,9 @@ fn say(to: &mut impl Write, message: &Message) -> Result<(), String> {
 
 fn one(manifest: &Manifest, number: usize) -> Result<(), String> {
     let run = manifest.runs.get(number).ok_or("no such run")?;
+    if manifest.power {
+        return power_guest::run(run, &mut |message| say(&mut std::io::stdout(), message));
+    }
     let message = match results(run, manifest.filter.as_deref()) {
         Ok(results) => Message::Results(Box::new(results)),
         Err(why) => Message::Failed(number, why),

@@ -59,6 +59,10 @@ static DEVDAX: Hardware = Hardware {
 static ZONED: Hardware =
     Hardware { modules: &["configfs", "null_blk"], helpful: &[], programs: &[], line: "", arguments: &[], pmem: 0 };
 
+/// What a guest has besides whose disks the lab serves.
+pub(super) static DISKS: Hardware =
+    Hardware { modules: &["virtio_blk"], helpful: &[], programs: &[], line: "", arguments: &[], pmem: 0 };
+
 /// The equipment of a guest whose runs are on this file system.
 pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
     match fs {

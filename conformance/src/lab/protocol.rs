@@ -1,6 +1,7 @@
 //! What host and guest tell each other: a manifest in the initramfs, and lines of JSON through a port.
 
 use crate::results::Results;
+use crate::verdict::Trouble;
 use serde::{Deserialize, Serialize};
 
 /// Where the manifest is in the guest.
@@ -20,6 +21,8 @@ pub(super) struct Manifest {
     pub(super) filter: Option<String>,
     /// A shell to start instead: a path in the guest.
     pub(super) shell: Option<String>,
+    /// No cases, but the work during which the power goes, and a look at what is left.
+    pub(super) power: bool,
 }
 
 /// One file system with one mechanism, by their names on the command line.
@@ -43,6 +46,60 @@ pub(super) enum Message {
     Results(Box<Results>),
     /// A run could not take place or did not end: its number, and why.
     Failed(usize, String),
+    /// What there is to say before and after a loss of power.
+    Power(Event),
     /// All runs have ended.
     Done,
+}
+
+/// What a guest says that loses its power, or looks at what was left of the one before. Files have numbers.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Event {
+    /// What there is on the disk of this number.
+    Left(usize, Left),
+    /// The work begins. Everything before it is on storage.
+    Working,
+    /// A step begins.
+    Begun(usize, Step),
+    /// It has returned.
+    Returned(usize, Step),
+    /// It could not be done, so the file is left alone.
+    Refused(usize, Step, Trouble),
+    /// There is nothing left to do.
+    Worked,
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Step {
+    /// pwrite(2) of all its data.
+    Write,
+    /// fsync(2).
+    Sync,
+    /// The call that brings it into the state.
+    Enter,
+    /// An agent writes other data to its storage, and has the disk flush.
+    Agent,
+    /// The call that takes it out of the state.
+    Leave,
+}
+
+/// The files that are on a disk after a loss of power, or why it cannot be mounted.
+pub(super) type Left = Result<Vec<(usize, Look)>, String>;
+
+/// What a file is like: its data, whether it is in the state, and whether it is out of it.
+pub(super) type Look = Result<(Data, Result<bool, Trouble>, Result<bool, Trouble>), Trouble>;
+
+/// What a file of the right size has, or another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Data {
+    /// What was written to it.
+    Written,
+    /// What an agent wrote to its storage.
+    Agents,
+    /// Something else.
+    Other,
 }

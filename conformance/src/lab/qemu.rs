@@ -60,6 +60,8 @@ pub(super) struct Machine<'a> {
     pub(super) console: &'a Path,
     pub(super) attendance: Attendance,
     pub(super) hardware: Vec<&'static Hardware>,
+    /// What QEMU is told of disks.
+    pub(super) disks: Vec<String>,
 }
 
 impl Machine<'_> {
@@ -82,6 +84,7 @@ impl Machine<'_> {
         arguments.extend(["-chardev".into(), format!("file,id=results,path={output}")]);
         arguments.extend(["-device".into(), port]);
         arguments.extend(self.hardware.iter().flat_map(|row| row.arguments).map(|word| (*word).to_owned()));
+        arguments.extend(self.disks.iter().cloned());
         if self.attendance == Attendance::Debugger {
             arguments.extend(["-s".to_owned(), "-S".to_owned()]);
         }
@@ -214,6 +217,7 @@ mod tests {
             console: Path::new("/c"),
             attendance: Attendance::Batch,
             hardware: Vec::new(),
+            disks: Vec::new(),
         };
         let line = machine.line();
         assert!(line.contains(r"-kernel '/k/it'\''s' -append 'console=ttyS0 "), "{line}");

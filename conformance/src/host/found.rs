@@ -1,0 +1,62 @@
+//! A file system that is on a device already: what a loss of power left, or what is going to lose it.
+
+use super::device::blank;
+use super::image::{Image, make};
+use super::pool::Retirement;
+use super::system::HostSystem;
+use super::{FsKind, sys};
+use crate::context::System;
+use nix::unistd::syncfs;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The file system, mounted.
+pub(crate) struct Found {
+    image: Image,
+    retirement: Retirement,
+}
+
+impl Found {
+    /// Mounts it. The error is one line for people.
+    pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self, String> {
+        let image = Image::found(kind, root.into(), device.into())?;
+        Ok(Self { image, retirement: Retirement::new() })
+    }
+
+    /// A place for calls, which is a directory there.
+    pub(crate) fn system(&self, directory: &str) -> Box<dyn System + '_> {
+        let directory = self.image.root().join(directory);
+        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None))
+    }
+
+    /// Has all of it on storage.
+    pub(crate) fn sync(&self) -> Result<(), String> {
+        let synced = File::open(self.image.root()).map_err(sys::errno).and_then(syncfs);
+        synced.map_err(|errno| format!("syncfs: {errno}"))
+    }
+
+    /// Makes durable what an agent wrote to the device: nothing that a file system keeps elsewhere.
+    pub(crate) fn flush_device(&self) -> Result<(), String> {
+        self.image.backing().sync_all().map_err(|e| format!("fsync of the device: {e}"))
+    }
+
+    /// Unmounts it, and has the kernel forget it: btrfs knows file systems by what they say of themselves, and takes
+    /// another disk with the same contents for the same.
+    pub(crate) fn unmount(self) -> Result<(), String> {
+        self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
+        if let (FsKind::Btrfs, Some(btrfs)) = (self.image.kind(), super::program("btrfs")) {
+            // If there is nothing to forget, that is an error to it.
+            let _ = Command::new(btrfs).args(["device", "scan", "--forget"]).output();
+        }
+        Ok(())
+    }
+}
+
+/// An image without a name on which a file system was made that nobody has mounted yet.
+pub(crate) fn image(kind: FsKind) -> Result<File, String> {
+    let file = blank(kind.facts().size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+    let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+    make(kind, &[], &path).map(|()| file)
+}

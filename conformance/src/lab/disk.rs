@@ -1,0 +1,269 @@
+//! A disk with a write cache that loses what was not flushed when the power goes.
+
+use crate::host::{copy_data, nameless};
+use std::env::temp_dir;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What reaches the medium whole or not at all, in bytes: file systems have to live with less, and no disk of today loses
+/// half of it.
+const UNIT: u64 = 4096;
+
+/// What becomes of what was not flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// It is lost.
+    All,
+    /// Each piece is lost or not, by a seed.
+    Some(u64),
+    /// All of it had reached the medium.
+    Nothing,
+}
+
+/// A disk, as long as the lab runs: its files have no names.
+pub(super) struct Disk {
+    state: Mutex<State>,
+    ended: Condvar,
+    size: u64,
+}
+
+struct State {
+    /// What whoever reads sees.
+    current: File,
+    /// What is there after a loss of power, whatever happens.
+    medium: File,
+    /// What was written since the last flush, in this order.
+    cache: Vec<Piece>,
+    /// So many requests that change something are carried out before the power goes.
+    fuse: Option<u32>,
+    gone: Option<Instant>,
+    /// How many flushes there were.
+    flushes: usize,
+    /// Why the files of the disk could not be written.
+    trouble: Option<String>,
+}
+
+/// What is written in one go.
+#[derive(Clone)]
+struct Piece {
+    offset: u64,
+    data: Vec<u8>,
+}
+
+impl Disk {
+    /// A disk with these contents, which loses what is not flushed.
+    pub(super) fn volatile(image: &File) -> io::Result<Self> {
+        Self::new(copy(image)?, copy(image)?)
+    }
+
+    /// One that has no cache to lose.
+    pub(super) fn durable(image: File) -> io::Result<Self> {
+        // Both are one file: what is written is on the medium at once.
+        Self::new(image.try_clone()?, image)
+    }
+
+    fn new(current: File, medium: File) -> io::Result<Self> {
+        let size = medium.metadata()?.len();
+        let state = State { current, medium, cache: Vec::new(), fuse: None, gone: None, flushes: 0, trouble: None };
+        Ok(Self { state: Mutex::new(state), ended: Condvar::new(), size })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Nothing if the power is gone: then there is nobody to answer.
+    pub(super) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
+        let state = self.state();
+        state.gone.is_none().then(|| state.current.read_exact_at(data, offset))
+    }
+
+    /// Takes data into the cache. The write during which the power goes may have reached the medium as any other.
+    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
+        let mut state = self.state();
+        if state.gone.is_some() {
+            return None;
+        }
+        state.cache.extend(pieces(offset, data));
+        if self.burns_down(&mut state) {
+            return None;
+        }
+        let written = state.current.write_all_at(data, offset);
+        Some(noting(&mut state, written))
+    }
+
+    /// Empties the cache onto the medium.
+    pub(super) fn flush(&self) -> Option<io::Result<()>> {
+        let mut state = self.state();
+        if state.gone.is_some() || self.burns_down(&mut state) {
+            return None;
+        }
+        state.flushes += 1;
+        let cache = std::mem::take(&mut state.cache);
+        let written = cache.iter().try_for_each(|piece| state.medium.write_all_at(&piece.data, piece.offset));
+        Some(noting(&mut state, written))
+    }
+
+    /// Whether the power goes now.
+    fn burns_down(&self, state: &mut State) -> bool {
+        match &mut state.fuse {
+            Some(0) => {
+                state.gone = Some(Instant::now());
+                self.ended.notify_all();
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Cuts the power during a request that changes something, after so many of them, or when this time is over. Returns
+    /// when it has gone: nothing was answered since.
+    pub(super) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
+        let mut state = self.state();
+        state.fuse = Some(requests);
+        let (mut state, _) = self
+            .ended
+            .wait_timeout_while(state, at_latest, |state| state.gone.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        *state.gone.get_or_insert_with(Instant::now)
+    }
+
+    /// How often it was flushed.
+    pub(super) fn flushes(&self) -> usize {
+        self.state().flushes
+    }
+
+    /// What the guest was told that it did not deserve: the place where the lab keeps its disks may be full.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// What the medium has if the power went now.
+    pub(super) fn left(&self, loss: Loss) -> io::Result<File> {
+        let state = self.state();
+        let medium = copy(&state.medium)?;
+        let mut random = fastrand::Rng::with_seed(if let Loss::Some(seed) = loss { seed } else { 0 });
+        for piece in &state.cache {
+            let kept = match loss {
+                Loss::All => false,
+                Loss::Some(_) => random.bool(),
+                Loss::Nothing => true,
+            };
+            if kept {
+                medium.write_all_at(&piece.data, piece.offset)?;
+            }
+        }
+        Ok(medium)
+    }
+}
+
+fn noting(state: &mut State, written: io::Result<()>) -> io::Result<()> {
+    written.inspect_err(|error| {
+        state.trouble = Some(format!("the disk of the guest in {}: {error}", temp_dir().display()))
+    })
+}
+
+fn copy(image: &File) -> io::Result<File> {
+    let copy = nameless()?;
+    copy.set_len(image.metadata()?.len())?;
+    copy_data(image, &copy)?;
+    Ok(copy)
+}
+
+/// What of a write stays together.
+fn pieces(mut offset: u64, mut data: &[u8]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    while !data.is_empty() {
+        let (piece, rest) = data.split_at(((UNIT - offset % UNIT) as usize).min(data.len()));
+        pieces.push(Piece { offset, data: piece.into() });
+        offset += piece.len() as u64;
+        data = rest;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blank(blocks: u64) -> Disk {
+        let image = nameless().unwrap();
+        image.set_len(blocks * UNIT).unwrap();
+        Disk::volatile(&image).unwrap()
+    }
+
+    /// The first byte of each block.
+    fn first_bytes(file: &File, blocks: u64) -> Vec<u8> {
+        let byte = |block| {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, block * UNIT).unwrap();
+            byte[0]
+        };
+        (0..blocks).map(byte).collect()
+    }
+
+    const DELAY: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn only_a_flush_makes_durable() {
+        let disk = blank(64);
+        disk.write(0, &[1; 16 * UNIT as usize]).unwrap().unwrap();
+        disk.flush().unwrap().unwrap();
+        disk.write(8 * UNIT, &[2; 32 * UNIT as usize]).unwrap().unwrap();
+        let left = |loss| first_bytes(&disk.left(loss).unwrap(), 64);
+        assert_eq!(left(Loss::All), [vec![1; 16], vec![0; 48]].concat());
+        assert_eq!(left(Loss::Nothing), [vec![1; 8], vec![2; 32], vec![0; 24]].concat());
+        let (some, others) = (left(Loss::Some(1)), left(Loss::Some(2)));
+        assert_eq!(left(Loss::Some(1)), some);
+        assert_ne!(some, others);
+        for (block, byte) in some.iter().enumerate() {
+            let (old, new) = (u8::from(block < 16), if (8..40).contains(&block) { 2 } else { u8::from(block < 16) });
+            assert!([old, new].contains(byte), "block {block} has {byte}");
+        }
+        let mut read = [0; 1];
+        disk.read(8 * UNIT, &mut read).unwrap().unwrap();
+        assert_eq!(read, [2], "the cache is read");
+    }
+
+    #[test]
+    fn a_disk_without_a_cache_loses_nothing() {
+        let image = nameless().unwrap();
+        image.set_len(UNIT).unwrap();
+        let disk = Disk::durable(image).unwrap();
+        disk.write(0, &[1; 512]).unwrap().unwrap();
+        assert_eq!(first_bytes(&disk.left(Loss::All).unwrap(), 1), [1]);
+    }
+
+    #[test]
+    fn nothing_is_answered_without_power() {
+        let disk = blank(4);
+        std::thread::scope(|scope| {
+            let cut = scope.spawn(|| disk.cut(1, DELAY));
+            // The fuse may not be there yet; from then on one write is carried out, and the next is not answered.
+            while disk.write(0, &[7; 512]).is_some() {}
+            cut.join().unwrap();
+        });
+        assert!(disk.read(0, &mut [0]).is_none() && disk.write(0, &[8]).is_none() && disk.flush().is_none());
+        assert_eq!(first_bytes(&disk.left(Loss::All).unwrap(), 1), [0]);
+        assert_eq!(first_bytes(&disk.left(Loss::Nothing).unwrap(), 1), [7], "what was not answered may be there");
+    }
+
+    #[test]
+    fn a_unit_stays_together() {
+        let pieces = pieces(3 * UNIT - 512, &[1; 2 * UNIT as usize]);
+        let spans: Vec<(u64, usize)> = pieces.iter().map(|piece| (piece.offset, piece.data.len())).collect();
+        assert_eq!(spans, [(3 * UNIT - 512, 512), (3 * UNIT, 4096), (4 * UNIT, 3584)]);
+    }
+}

@@ -1,0 +1,469 @@
+//! Losses of power for real: a guest works on files until its disk takes nothing any more and QEMU is killed; the next
+//! one looks at what the disk may have left.
+//!
+//! What the guest says through the port before and after each step has left it before the step goes on, so the lab knows
+//! what was acknowledged at the moment of the cut. What is left is judged by the clauses, for each way in which the disk
+//! may lose what was not flushed.
+
+use super::board::{Board, News};
+use super::boot::{self, Line, Listener};
+use super::disk::{Disk, Loss};
+use super::nbd::{Export, Server};
+use super::power_guest::{FILES, WORK, left, plan};
+use super::protocol::{Data, Event, Left, Look, Manifest, Message, Run, Step};
+use super::qemu::Attendance;
+use super::{Document, Job, Options, console, initramfs, machine, surprises, untested};
+use crate::expectations::Expectations;
+use crate::host::found;
+use crate::lab::cache::Cache;
+use crate::mechanism::Mechanism;
+use crate::results::{CaseResult, ClauseResult, LogLine, Results};
+use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
+use clap::ValueEnum;
+use iomap_clauses::*;
+use std::fmt::Write as _;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// When the power goes: after so many lines of the guest, then during a write or flush after so many others, or when the
+/// time is over.
+#[derive(Clone, Copy)]
+struct Moment {
+    lines: usize,
+    requests: u32,
+    at_latest: Duration,
+}
+
+/// What a cut was like, by its seed.
+struct Chance {
+    moment: Moment,
+    losses: [Loss; 3],
+}
+
+impl Chance {
+    fn of(seed: u64, mechanism: Mechanism) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let lines = (0..FILES).map(|file| 2 * plan(mechanism, file).len()).sum();
+        let moment = Moment {
+            lines: random.usize(0..lines),
+            requests: random.u32(0..6),
+            at_latest: Duration::from_micros(random.u64(0..30_000)),
+        };
+        Self { moment, losses: [Loss::All, Loss::Some(random.u64(..)), Loss::Nothing] }
+    }
+}
+
+/// What the lab knows of a file at the moment of the cut.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Story {
+    /// The steps that had begun. One that begins after the power is gone, which nothing shows, is here too.
+    begun: Vec<Step>,
+    /// How many of them had returned, for certain.
+    returned: usize,
+    /// What could not be done.
+    refused: Option<(Step, Trouble)>,
+}
+
+impl Story {
+    fn has(&self, step: Step) -> bool {
+        self.begun[..self.returned].contains(&step)
+    }
+
+    fn began(&self, step: Step) -> bool {
+        self.begun.contains(&step)
+    }
+
+    /// Begun, and not known to have returned.
+    fn during(&self, step: Step) -> bool {
+        self.begun[self.returned..].contains(&step)
+    }
+
+    /// The steps that had returned from this one on.
+    fn since(&self, step: Step) -> &[Step] {
+        let done = &self.begun[..self.returned];
+        done.iter().position(|other| *other == step).map_or(&[], |at| &done[at..])
+    }
+}
+
+/// A file that is there: its data, whether it is in the state, whether it is out of it.
+type Seen = (Data, Result<bool, Trouble>, Result<bool, Trouble>);
+
+/// What a clause says of files with some story.
+struct Check {
+    clause: &'static Clause,
+    name: &'static str,
+    about: &'static str,
+    /// Whether it speaks of such a file.
+    applies: fn(&Story) -> bool,
+    /// Whether a file that is there is as it has to be.
+    is_so: fn(&Seen) -> Result<bool, Trouble>,
+}
+
+static CHECKS: [Check; 5] = [
+    Check {
+        clause: &DURABLE_SEAL,
+        name: "durability::cut_sealed",
+        about: "a file that came into the state is in it after the power was cut",
+        applies: |story| story.has(Step::Enter) && !story.began(Step::Leave),
+        is_so: |(_, sealed, _)| sealed.clone(),
+    },
+    Check {
+        clause: &DURABLE_DATA,
+        name: "durability::cut_data",
+        about: "size and data of a file that came into the state are there after the power was cut",
+        applies: |story| story.since(Step::Write).contains(&Step::Enter) && !story.began(Step::Agent),
+        is_so: |(data, _, _)| Ok(*data == Data::Written),
+    },
+    Check {
+        clause: &DURABLE_EITHER,
+        name: "durability::cut_either",
+        about: "a file whose state changed when the power was cut is in it or not, and has its data",
+        applies: |story| story.has(Step::Sync) && (story.during(Step::Enter) || story.during(Step::Leave)),
+        is_so: |(data, sealed, unsealed)| Ok(*data == Data::Written && (unsealed.clone()? || sealed.clone()?)),
+    },
+    Check {
+        clause: &DURABLE_UNSEAL,
+        name: "durability::cut_unsealed",
+        about: "a file that left a durable state is not in it after the power was cut",
+        applies: |story| story.since(Step::Enter).contains(&Step::Sync) && story.has(Step::Leave),
+        is_so: |(_, _, unsealed)| unsealed.clone(),
+    },
+    Check {
+        clause: &DURABLE_AGENT,
+        name: "durability::cut_agent",
+        about: "what an agent wrote and flushed is in the file after the power was cut",
+        applies: |story| story.has(Step::Agent),
+        is_so: |(data, _, _)| Ok(*data == Data::Agents),
+    },
+];
+
+/// What was found out by one check.
+#[derive(Default)]
+struct Tally {
+    files: usize,
+    faults: usize,
+    /// Where it was not so for the first time.
+    first: Option<String>,
+    trouble: Option<Trouble>,
+}
+
+/// What was found out by the cuts of a run.
+struct Findings {
+    mechanism: Mechanism,
+    seed: u64,
+    cuts: u32,
+    tallies: [Tally; CHECKS.len()],
+    /// Of the files that nobody made durable, how many there were after cuts that lost what was not flushed, and how many
+    /// of these had their data.
+    controls: (usize, usize),
+    alarms: Vec<LogLine>,
+}
+
+impl Findings {
+    fn new(mechanism: Mechanism, seed: u64) -> Self {
+        Self { mechanism, seed, cuts: 0, tallies: Default::default(), controls: (0, 0), alarms: Vec::new() }
+    }
+
+    /// Compares what is left after a cut with what was acknowledged before it.
+    fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) {
+        for (number, story) in stories.iter().enumerate() {
+            let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
+            if plan(self.mechanism, number) == [Step::Write] && story.has(Step::Write) && loss == Loss::All {
+                self.controls.0 += 1;
+                self.controls.1 += usize::from(matches!(look, Some(Ok((Data::Written, ..)))));
+            }
+            for (check, tally) in CHECKS.iter().zip(&mut self.tallies) {
+                if let Some((step, trouble)) = &story.refused {
+                    let concerned = check.clause == &DURABLE_SEAL || check.clause == &DURABLE_DATA;
+                    if *step == Step::Enter && concerned {
+                        tally.trouble.get_or_insert(trouble.clone());
+                    }
+                }
+                if !(check.applies)(story) {
+                    continue;
+                }
+                let is_so = match look {
+                    None => Ok(false),
+                    Some(Err(trouble)) => Err(trouble.clone()),
+                    Some(Ok(seen)) => (check.is_so)(seen),
+                };
+                match is_so {
+                    Ok(is_so) => {
+                        tally.files += 1;
+                        tally.faults += usize::from(!is_so);
+                        let place =
+                            || format!("file {number}, {}, by --power-cuts 1 --seed {seed}", describe(loss, look));
+                        if !is_so {
+                            tally.first.get_or_insert_with(place);
+                        }
+                    }
+                    // What is in doubt counts more than what is not offered.
+                    Err(trouble @ Trouble::Setup(_)) => tally.trouble = Some(trouble),
+                    Err(trouble) => drop(tally.trouble.get_or_insert(trouble)),
+                }
+            }
+        }
+    }
+
+    /// The results, and what spoils those that are no violation.
+    fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
+        let expectations = Expectations::of(&[&run.mechanism], &run.fs, release);
+        let mut results = untested(run, release);
+        let (files, kept) = self.controls;
+        let lost_nothing = (files > 0 && files == kept).then(|| format!("the disk lost none of {files} files"));
+        let trouble = trouble.or_else(|| expectations.as_ref().err().cloned()).or(lost_nothing);
+        for (check, tally) in CHECKS.iter().zip(std::mem::take(&mut self.tallies)) {
+            let Some(case) = self.case(check, tally, trouble.as_deref(), time) else { continue };
+            let expected = expectations.as_ref().map_or((Verdict::Holds, None), |all| all.expected(check.clause.id));
+            let row = results.clauses.iter_mut().find(|clause| clause.id == check.clause.id);
+            row.into_iter().for_each(|row| judged(row, &case, expected));
+        }
+        results.kernel_log = self.alarms;
+        results.count_again();
+        results
+    }
+
+    fn case(&self, check: &Check, tally: Tally, trouble: Option<&str>, time: Duration) -> Option<CaseResult> {
+        let Tally { files, faults, first, trouble: own } = tally;
+        let (cuts, seed) = (self.cuts, self.seed);
+        let what = format!("{}: {files} files left by {cuts} cuts (--seed {seed})", check.about);
+        let faults = first.map(|first| format!("not so of {faults}, first {first}"));
+        let observed = || {
+            Observed(vec![Observation {
+                what: what.clone(),
+                outcome: None,
+                faults: faults.clone().into_iter().collect(),
+            }])
+        };
+        let seen = match (faults.is_some(), trouble, own) {
+            (true, ..) => Ok(observed()),
+            (false, Some(why), _) => Err(Trouble::Setup(why.into())),
+            (false, None, Some(setup @ Trouble::Setup(_))) => Err(setup),
+            (false, None, _) if files > 0 => Ok(observed()),
+            (false, None, own) => Err(own?),
+        };
+        let (verdict, detail) = judge(check.clause, &seen);
+        let (lost, controls) = (self.controls.0 - self.controls.1, self.controls.0);
+        let detail =
+            detail.or_else(|| Some(format!("{what}; lost were {lost} of {controls} that nobody made durable")));
+        let duration_ms = time.as_secs_f64() * 1000.0;
+        let (name, trace) = (check.name.to_owned(), Vec::new());
+        Some(CaseResult { name, verdict, duration_ms, detail, trace, steps: Vec::new() })
+    }
+}
+
+/// What becomes of a clause. Moments that were not met prove nothing: that a violation is expected and was not seen is no
+/// surprise.
+fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdict, Option<&str>)) {
+    let missed = expected == Verdict::Violated && case.verdict == Verdict::Holds;
+    row.verdict = case.verdict;
+    row.expected = (!missed).then_some(expected);
+    row.reason = match missed {
+        true => reason.map(|reason| format!("a violation is expected, and these cuts did not meet it: {reason}")),
+        false if case.verdict == Verdict::Error => case.detail.clone(),
+        false => reason.map(str::to_owned),
+    };
+    row.cases = vec![case.clone()];
+}
+
+/// What was looked at in each run, and what was found.
+pub(super) fn human(document: &Document) -> String {
+    let mut out = String::new();
+    for run in &document.runs {
+        let _ = writeln!(out, "Linux {}, {}", run.kernel.release, run.label());
+        for clause in run.clauses.iter().filter(|clause| !clause.cases.is_empty()) {
+            let expected = match (clause.verdict, clause.is_surprise()) {
+                (Verdict::Violated, false) => ", as expected",
+                (_, true) => ", which was not expected",
+                _ => "",
+            };
+            let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
+            let _ = writeln!(out, "  {:16}{}{expected}", clause.id, clause.verdict);
+            details.for_each(|detail| out += &format!("    {detail}\n"));
+        }
+        out += &surprises(run);
+        out += "\n";
+    }
+    out
+}
+
+/// What was found, in a few words.
+fn describe(loss: Loss, look: Option<&Look>) -> String {
+    let kept = match loss {
+        Loss::All => "nothing kept that was not flushed",
+        Loss::Some(_) => "some kept that was not flushed",
+        Loss::Nothing => "all kept that was written",
+    };
+    let found = match look {
+        None => "not there",
+        Some(Err(_)) => "in doubt",
+        Some(Ok((Data::Written, ..))) => "with its data",
+        Some(Ok((Data::Agents, ..))) => "with the data of the agent",
+        Some(Ok((Data::Other, ..))) => "with other data or another size",
+    };
+    format!("{found}, {kept}")
+}
+
+/// What a guest did and found.
+#[derive(Default)]
+struct Visit {
+    /// What the cut before left, by the number of the disk.
+    left: Vec<Option<Left>>,
+    /// What was acknowledged before the cut.
+    stories: Vec<Story>,
+}
+
+/// Cuts the power so many times in each run of a job.
+pub(super) fn carry_out(
+    job: &Job,
+    options: &Options,
+    cache: &Cache,
+    board: &Board,
+    cuts: u32,
+    seed: u64,
+) -> Vec<Results> {
+    let run = |run: &Run| {
+        let begin = Instant::now();
+        let label = format!("{} {}/{}", job.kernel.release, run.fs, run.mechanism);
+        let listener = |news: News| board.tell(&label, begin, news);
+        let mechanism = Mechanism::from_str(&run.mechanism, false).unwrap_or(Mechanism::Seal);
+        let mut findings = Findings::new(mechanism, seed);
+        let trouble = explore(job, run, options, cache, cuts, &mut findings, &listener).err();
+        trouble.iter().for_each(|why| listener(News::Event(why)));
+        board.forget(&label);
+        findings.results(run, &job.kernel.release, trouble, begin.elapsed())
+    };
+    job.runs.iter().map(run).collect()
+}
+
+fn explore(
+    job: &Job,
+    run: &Run,
+    options: &Options,
+    cache: &Cache,
+    cuts: u32,
+    findings: &mut Findings,
+    listener: &Listener,
+) -> Result<(), String> {
+    let place = std::env::temp_dir();
+    let in_place = |e: std::io::Error| format!("a disk in {}: {e}", place.display());
+    let manifest = Manifest { runs: vec![run.clone()], power: true, ..Manifest::default() };
+    let initramfs = initramfs(job, options, &manifest, Vec::new(), cache)?;
+    cache.prune("consoles", 64)?;
+    let name = format!("{}-{}-{}.log", job.label().replace(' ', "-"), run.mechanism, std::process::id());
+    let console = cache.directory("consoles")?.join(name);
+    let blank = found::image(job.fs)?;
+    let (first, mut before) = (findings.seed, None::<(u64, Chance, Vec<Story>, Vec<Export>)>);
+    // One guest looks at what the one before it left, and loses its power itself. The last one only looks.
+    for number in 0..=u64::from(cuts) {
+        let seed = first.wrapping_add(number);
+        let chance = Chance::of(seed, findings.mechanism);
+        let work =
+            (number < u64::from(cuts)).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(in_place)?;
+        let mut exports = before.as_ref().map_or_else(Vec::new, |(_, _, _, left)| left.clone());
+        exports.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
+        let server = Server::start(exports.clone()).map_err(|e| format!("no socket for the disks: {e}"))?;
+        let mut machine = machine(job, options, &initramfs, &console, Attendance::Batch);
+        machine.disks = exports.iter().flat_map(|(name, _)| server.arguments(name)).collect();
+        if number == 0 {
+            listener(News::Starts(&machine.line()));
+        }
+        let patience = Duration::from_secs(options.patience);
+        let cut = work.as_ref().map(|disk| (chance.moment, &**disk));
+        let (visit, said) = boot::attend(&machine, |child| visit(child, patience, cut));
+        let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
+        findings.alarms.extend(alarms);
+        let visit = visit.map_err(|why| {
+            eprintln!("{}  {}", console::tail(&said), console.display());
+            console::end(&said).unwrap_or(why)
+        })?;
+        for disk in exports.iter().map(|(_, disk)| disk) {
+            disk.trouble().map_or(Ok(()), Err)?;
+        }
+        if let Some((seed, chance, stories, _)) = before.take() {
+            let mut unmountable = None;
+            for (at, loss) in chance.losses.iter().enumerate() {
+                match visit.left.get(at).and_then(Option::as_ref) {
+                    Some(Ok(looks)) => findings.add(seed, *loss, &stories, looks),
+                    Some(Err(why)) => unmountable = Some(format!("{why}, after --power-cuts 1 --seed {seed}")),
+                    None => return Err("the guest did not see its disks".into()),
+                }
+            }
+            findings.cuts += 1;
+            unmountable.map_or(Ok(()), Err)?;
+        }
+        if let Some(disk) = work {
+            let (files, flushes) = (visit.stories.iter().filter(|story| story.returned > 0).count(), disk.flushes());
+            let cut = format!("cut {} of {cuts} (seed {seed}): {files} files, {flushes} flushes before", number + 1);
+            listener(News::Event(&cut));
+            let mut disks = Vec::new();
+            for (at, loss) in chance.losses.iter().enumerate() {
+                let disk = disk.left(*loss).and_then(Disk::durable).map_err(in_place)?;
+                disks.push((left(at), Arc::new(disk)));
+            }
+            before = Some((seed, chance, visit.stories, disks));
+        }
+    }
+    Ok(())
+}
+
+/// Listens to a guest until its power is cut, or, without a disk to cut, to its end.
+fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, &Disk)>) -> Result<Visit, Option<String>> {
+    let lines = boot::lines(child);
+    let mut visit = Visit::default();
+    let mut events: Vec<(Instant, Event)> = Vec::new();
+    loop {
+        let event = match hear(&lines, patience)? {
+            (_, Message::Failed(_, why)) => return Err(Some(why)),
+            (_, Message::Done) if cut.is_none() => return Ok(visit),
+            (_, Message::Power(Event::Left(number, found))) => {
+                visit.left.resize_with(visit.left.len().max(number + 1), || None);
+                visit.left[number] = Some(found);
+                continue;
+            }
+            (at, Message::Power(event)) => (at, event),
+            _ => continue,
+        };
+        let ended = event.1 == Event::Worked;
+        events.push(event);
+        // The first line is that the work begins.
+        if let Some((moment, disk)) = cut
+            && (ended || events.len() > moment.lines)
+        {
+            let gone = disk.cut(moment.requests, moment.at_latest);
+            let _ = child.kill();
+            while let Ok((at, Message::Power(event))) = hear(&lines, patience) {
+                events.push((at, event));
+            }
+            visit.stories = stories(events, gone);
+            return Ok(visit);
+        }
+    }
+}
+
+fn hear(lines: &Receiver<Line>, patience: Duration) -> Result<(Instant, Message), Option<String>> {
+    let (at, line) = lines.recv_timeout(patience).map_err(|error| match error {
+        RecvTimeoutError::Timeout => Some(format!("the guest hangs: nothing for {} s", patience.as_secs())),
+        RecvTimeoutError::Disconnected => None,
+    })?;
+    let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
+    Ok((at, message))
+}
+
+/// What is known of each file. What was heard after the power had gone may have happened in memory only: nothing returned
+/// then, but what began may have begun before.
+fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
+    let mut stories = vec![Story::default(); FILES];
+    for (at, event) in events {
+        let before = at < gone;
+        match event {
+            Event::Begun(file, step) => stories[file].begun.push(step),
+            Event::Returned(file, _) if before => stories[file].returned += 1,
+            Event::Refused(file, step, trouble) if before => stories[file].refused = Some((step, trouble)),
+            _ => (),
+        }
+    }
+    stories
+}

@@ -1,0 +1,190 @@
+//! What is done in a guest that loses its power: work on files, of which the lab hears before and after each step; and
+//! afterwards, in another guest, a look at what became of them.
+
+use super::protocol::{Data, Event, Left, Look, Message, Run, Step};
+use crate::cases::durability::{can_be_cut, is_sealed};
+use crate::context::{Context, File, SIZE, pattern};
+use crate::host::FsKind;
+use crate::host::found::Found;
+use crate::mechanism::Mechanism;
+use crate::trace::Trace;
+use crate::verdict::Trouble;
+use clap::ValueEnum;
+use iomap_reference::{Call, Mode};
+use std::path::{Path, PathBuf};
+
+/// The disk to work on.
+pub(super) const WORK: &str = "work";
+
+/// The disks to look at: what the power loss before left, in one way and another.
+pub(super) fn left(number: usize) -> String {
+    format!("left-{number}")
+}
+
+/// How many files there are. Half of them stay active as swap files, of which Linux has 23 (MAX_SWAPFILES).
+pub(super) const FILES: usize = 24;
+
+/// What is done to one file and the next, in turn. The first of them is a control: nobody makes it durable.
+const PLANS: [&[Step]; 4] = [
+    &[Step::Write],
+    &[Step::Write, Step::Enter],
+    &[Step::Write, Step::Sync, Step::Enter, Step::Agent],
+    &[Step::Write, Step::Sync, Step::Enter, Step::Sync, Step::Leave],
+];
+
+/// The same where a file comes into the state while it is empty; an older f2fs lets it have data.
+const PLANS_OF_PINS: [&[Step]; 4] = [
+    &[Step::Write],
+    &[Step::Write, Step::Enter],
+    &[Step::Enter, Step::Write, Step::Sync, Step::Agent],
+    &[Step::Enter, Step::Write, Step::Sync, Step::Leave],
+];
+
+/// What is done to a file.
+pub(super) fn plan(mechanism: Mechanism, file: usize) -> &'static [Step] {
+    let plans = if mechanism == Mechanism::F2fsPin { PLANS_OF_PINS } else { PLANS };
+    plans[file % plans.len()]
+}
+
+const ROOT: &str = "/mnt/disk";
+
+/// Looks at the disks that there are to look at, and works on the one that there is to work on, which never ends.
+pub(super) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String>) -> Result<(), String> {
+    let fs = FsKind::from_str(&run.fs, false)?;
+    let mechanism = Mechanism::from_str(&run.mechanism, false)?;
+    std::fs::create_dir_all(ROOT).map_err(|e| format!("{ROOT}: {e}"))?;
+    let mut tell = |event| tell(&Message::Power(event));
+    for number in 0.. {
+        let Some(device) = disk(&left(number)) else { break };
+        let looked = look(fs, mechanism, &device)?;
+        tell(Event::Left(number, looked))?;
+    }
+    let Some(device) = disk(WORK) else { return Ok(()) };
+    let found = Found::mount(fs, &device, Path::new(ROOT))?;
+    work(&found, mechanism, &mut tell)
+}
+
+/// The disk that has this serial number.
+fn disk(name: &str) -> Option<PathBuf> {
+    let mut devices = std::fs::read_dir("/sys/block").ok()?.flatten();
+    let ours = |path: PathBuf| std::fs::read_to_string(path.join("serial")).is_ok_and(|serial| serial.trim() == name);
+    devices.find(|entry| ours(entry.path())).map(|entry| Path::new("/dev").join(entry.file_name()))
+}
+
+fn directory(file: usize) -> String {
+    format!("file-{file}")
+}
+
+/// What a file is written with, and what the agent writes: of no two files the same.
+fn data(file: usize) -> [Vec<u8>; 2] {
+    [100, 170].map(|seed| pattern(seed + file as u8, SIZE))
+}
+
+fn work(found: &Found, mechanism: Mechanism, tell: &mut dyn FnMut(Event) -> Result<(), String>) -> Result<(), String> {
+    for file in 0..FILES {
+        let path = Path::new(ROOT).join(directory(file));
+        std::fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    found.sync()?;
+    // They last until the power goes: what ended earlier would clean up.
+    let systems: Vec<_> = (0..FILES).map(|file| found.system(&directory(file))).collect();
+    let contexts: Vec<Context> =
+        systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
+    tell(Event::Working)?;
+    for (number, context) in contexts.iter().enumerate() {
+        let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
+        let file = File::from_ready(context, ready);
+        for step in plan(mechanism, number) {
+            let done = carry_out(*step, found, context, &file, number, &mut || tell(Event::Begun(number, *step)));
+            match done {
+                Ok(()) => tell(Event::Returned(number, *step))?,
+                Err(trouble) => {
+                    tell(Event::Refused(number, *step, trouble))?;
+                    break;
+                }
+            }
+        }
+    }
+    tell(Event::Worked)?;
+    loop {
+        nix::unistd::pause();
+    }
+}
+
+fn carry_out(
+    step: Step,
+    found: &Found,
+    t: &Context,
+    file: &File,
+    number: usize,
+    begin: &mut dyn FnMut() -> Result<(), String>,
+) -> Result<(), Trouble> {
+    let mut begin = || begin().map_err(Trouble::Setup);
+    let [written, agents] = data(number);
+    match step {
+        Step::Write => {
+            let bytes = [t.mechanism().header(), written].concat();
+            begin()?;
+            if t.mechanism() == Mechanism::F2fsPin {
+                // A pinned file has to have its storage first.
+                let len = bytes.len() as i64;
+                t.setup(&Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: 0, len })?;
+            }
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data: bytes }).map(drop)
+        }
+        Step::Sync => {
+            begin()?;
+            t.setup(&Call::Fsync { fd: file.fd() }).map(drop)
+        }
+        Step::Enter => {
+            let call = file.enter_call()?;
+            begin()?;
+            t.setup(&call).map(drop)
+        }
+        Step::Agent => {
+            let agent = file.agent()?;
+            begin()?;
+            agent.write(file.at(0), &agents)?;
+            found.flush_device().map_err(Trouble::Setup)
+        }
+        Step::Leave => {
+            let call = file.leave_call()?;
+            begin()?;
+            t.setup(&call).map(drop)
+        }
+    }
+}
+
+/// What is there of each file.
+fn look(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Left, String> {
+    let found = match Found::mount(fs, device, Path::new(ROOT)) {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut looks = Vec::new();
+    for number in 0..FILES {
+        let system = found.system(&directory(number));
+        let context = Context::new(&*system, mechanism, Trace::default());
+        match File::survivor(&context, "file") {
+            Ok(Some(file)) => looks.push((number, look_at(&context, &file, number))),
+            Ok(None) => (),
+            Err(trouble) => looks.push((number, Err(trouble))),
+        }
+    }
+    found.unmount()?;
+    Ok(Ok(looks))
+}
+
+fn look_at(t: &Context, file: &File, number: usize) -> Look {
+    let whole = file.stat()?.size as i64 == file.at(SIZE);
+    let [written, agents] = data(number);
+    let has = |data: &[u8]| file.holds(0, data).0.iter().all(|seen| seen.faults.is_empty());
+    let data = match () {
+        () if whole && has(&written) => Data::Written,
+        () if whole && has(&agents) => Data::Agents,
+        () => Data::Other,
+    };
+    // They try to cut it, so they come last.
+    let sealed = is_sealed(t, file);
+    Ok((data, sealed, can_be_cut(t, file)))
+}
