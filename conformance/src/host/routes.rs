@@ -5,7 +5,7 @@
 use super::FsKind;
 use super::calls::Calls;
 use super::sys::operations::{self, Attribute};
-use super::sys::{self, Aligned, Mapping, aio, memory, ring};
+use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
@@ -49,6 +49,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::ProcessVm, fs: EVERY, make: store },
     Row { route: Route::ProcMem, fs: EVERY, make: store },
     Row { route: Route::DirectInto, fs: EVERY, make: store },
+    Row { route: Route::Rdma, fs: EVERY, make: register },
     Row { route: Route::XfsReserve, fs: XFS, make: space },
     Row { route: Route::XfsUnreserve, fs: XFS, make: space },
     Row { route: Route::XfsZero, fs: XFS, make: space },
@@ -86,6 +87,9 @@ static ROWS: &[Row] = &[
 pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
     let Call::Via { route, .. } = call else { return Ok(()) };
     let there = |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs)));
+    if *route == Route::Rdma && !rdma::is_there() {
+        return Err(Trouble::NotOffered("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE".into()));
+    }
     if ROWS.iter().any(there) {
         return Ok(());
     }
@@ -243,6 +247,13 @@ fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
         _ => Err(Errno::EINVAL),
     });
     done(result)
+}
+
+/// Registers a mapping with another device.
+fn register(calls: &Calls, _: Route, call: &Call) -> Outcome {
+    let Call::Register { map } = call else { return Err(Errno::EINVAL) };
+    let region = calls.with_mapping(*map, rdma::Region::new)?;
+    Ok(Reply::Number(calls.keep_registration(Box::new(region))))
 }
 
 /// What file systems have of their own for allocation.

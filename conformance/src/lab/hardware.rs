@@ -13,6 +13,8 @@ pub(super) struct Hardware {
     helpful: &'static [&'static str],
     /// Programs for the guest, where this machine has them.
     programs: &'static [&'static str],
+    /// Commands that the guest carries out before its runs. What fails is said on the console, and less is offered.
+    commands: &'static [&'static str],
     /// What the kernel is told.
     pub(super) line: &'static str,
     /// What QEMU is told.
@@ -25,13 +27,34 @@ static COMMON: Hardware = Hardware {
     // Without it ext4 and f2fs have no quotas.
     helpful: &["quota_v2"],
     programs: &[],
+    commands: &[],
+    line: "",
+    arguments: &[],
+};
+
+/// An RDMA adapter in software, on a network of one.
+static RDMA: Hardware = Hardware {
+    modules: &[],
+    // The adapter asks for its checksum by name.
+    helpful: &["dummy", "crc32_generic", "rdma_rxe"],
+    programs: &["ip", "rdma"],
+    commands: &[
+        "ip address add 10.0.0.1/24 dev dummy0",
+        "ip link set dummy0 up",
+        "rdma link add rxe0 type rxe netdev dummy0",
+    ],
     line: "",
     arguments: &[],
 };
 
 /// The equipment of a guest whose runs are on this file system.
 pub(super) fn of(_: FsKind) -> Vec<&'static Hardware> {
-    vec![&COMMON]
+    vec![&COMMON, &RDMA]
+}
+
+/// The commands that the guest carries out before its runs.
+pub(super) fn commands(hardware: &[&Hardware]) -> Vec<String> {
+    hardware.iter().flat_map(|row| row.commands).map(|command| (*command).to_owned()).collect()
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.

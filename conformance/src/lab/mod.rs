@@ -279,7 +279,8 @@ fn initramfs(job: &Job, manifest: &Manifest, mut programs: Vec<PathBuf>, cache: 
     let hardware = hardware::of(job.fs);
     let modules = hardware::modules(&hardware, &job.kernel, job.fs)?;
     programs.extend(hardware::programs(&hardware, job.fs));
-    initramfs::get(cache, &modules, &programs, manifest)
+    let manifest = Manifest { commands: hardware::commands(&hardware), ..manifest.clone() };
+    initramfs::get(cache, &modules, &programs, &manifest)
 }
 
 fn machine<'a>(

@@ -30,7 +30,7 @@ impl Accelerator {
         match self {
             Self::Kvm => &["-accel", "kvm", "-cpu", "host", "-smp", "2"],
             // More threads are slower: they wait for each other.
-            Self::Tcg | Self::Auto => &["-accel", "tcg,thread=single", "-cpu", "qemu64", "-smp", "1"],
+            Self::Tcg | Self::Auto => &["-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand", "-smp", "1"],
         }
     }
 }
