@@ -5,7 +5,7 @@ use crate::picture::Picture;
 use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use iomap_clauses::Errno;
-use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence};
+use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Route, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -467,6 +467,15 @@ fn one(what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Obs
     Observed(vec![Observation { what, outcome, faults }])
 }
 
+/// The call that registers a mapping: with io_uring, or in another way.
+fn registration(map: MapId, by: Option<Route>) -> Call {
+    let call = Call::Register { map };
+    match by {
+        Some(route) => call.via(route),
+        None => call,
+    }
+}
+
 /// A file of a case. Offsets and sizes count from the end of the mechanism's lead.
 pub struct File<'a> {
     pub(crate) context: &'a Context<'a>,
@@ -639,10 +648,18 @@ impl File<'_> {
     }
 
     /// Registers the whole file for a device, by way of a mapping that is gone afterwards.
-    pub fn register(&self) -> Result<(Observed, Option<MapId>), Trouble> {
+    pub fn register(&self, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
+        self.context.reach(&registration(0, by))?;
         let (_, map) = self.map(true, true)?;
         let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping to register".into()))?;
-        let call = Call::Register { map };
+        let registered = self.register_mapping(map, by)?;
+        self.context.setup(&Call::Unmap { map })?;
+        Ok(registered)
+    }
+
+    /// Registers a mapping of the file for a device.
+    pub fn register_mapping(&self, map: MapId, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
+        let call = registration(map, by);
         let outcome = self.context.attempt(&call)?;
         let registration = match outcome {
             Ok(Reply::Number(id)) => Some(id as MapId),
@@ -651,7 +668,6 @@ impl File<'_> {
         if let Some(registration) = registration {
             self.context.cleanup.borrow_mut().push(Undo::Unregister(registration));
         }
-        self.context.setup(&Call::Unmap { map })?;
         Ok((one(call.to_string(), Some(outcome.err()), Vec::new()), registration))
     }
 

@@ -15,7 +15,7 @@ use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Violation,
+    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Route, Violation,
 };
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
@@ -58,7 +58,9 @@ fn unreachable(call: &Call) -> Option<&'static str> {
         Call::Via { call, .. } if matches!(**call, Call::ChangeXflags { .. }) => {
             "since Linux 6.17 FS_IOC_FSGETXATTR does not show bits that the kernel does not know: writing back what was read would clear the state"
         }
-        Call::Register { .. } => "a daemon is not told what is registered for a device",
+        Call::Via { route: Route::Rdma, .. } | Call::Register { .. } => {
+            "a daemon is not told what is registered for a device"
+        }
         Call::Swapon { .. } | Call::Swapoff { .. } => "FUSE has no swap files: swapon(2) ends in the kernel",
         _ => return None,
     })

@@ -79,6 +79,10 @@ pub enum Call {
     /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
     Register { map: MapId },
     Unregister { registration: MapId },
+    /// The device writes to what is registered: IORING_OP_READ_FIXED, or RDMA WRITE by a peer.
+    DeviceStore { registration: MapId, offset: usize, data: Vec<u8> },
+    /// The device reads from it: IORING_OP_WRITE_FIXED, or RDMA READ.
+    DeviceLoad { registration: MapId, offset: usize, len: usize },
     Load { map: MapId, offset: usize, len: usize },
     Store { map: MapId, offset: usize, data: Vec<u8> },
     Unmap { map: MapId },
@@ -214,6 +218,12 @@ impl fmt::Display for Call {
             Self::ReplaceDevice => write!(f, "replacing the device"),
             Self::Register { .. } => write!(f, "io_uring_register(ring, IORING_REGISTER_BUFFERS, map)"),
             Self::Unregister { .. } => write!(f, "io_uring_register(ring, IORING_UNREGISTER_BUFFERS)"),
+            Self::DeviceStore { offset, data, .. } => {
+                write!(f, "a device writes {} bytes to registration + {offset}", data.len())
+            }
+            Self::DeviceLoad { offset, len, .. } => {
+                write!(f, "a device reads {len} bytes from registration + {offset}")
+            }
             Self::Map { fd, len, shared, write } => {
                 let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
                 let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };

@@ -27,13 +27,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) const ROOT: Ino = 1;
 
 /// A mapping. `private` has the pages that were stored to when it is private.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mapping {
     pub(crate) ino: Ino,
     pub(crate) len: usize,
     pub(crate) shared: bool,
     pub(crate) write: bool,
     pub(crate) private: BTreeMap<usize, u8>,
+}
+
+/// What a device may access: the pages of a mapping, which may be gone.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) pages: Mapping,
+    /// The way that it was made.
+    pub(crate) by: Option<Route>,
 }
 
 /// What tells the time: in nanoseconds since the epoch.
@@ -46,7 +54,7 @@ pub(crate) struct State {
     pub(crate) inodes: Inodes,
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
-    pub(crate) registrations: BTreeMap<MapId, Ino>,
+    pub(crate) registrations: BTreeMap<MapId, Registration>,
     pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
@@ -63,7 +71,7 @@ pub(crate) struct State {
     pub(crate) read_only: bool,
     violation: Option<Violation>,
     /// The way that the present call takes.
-    route: Option<Route>,
+    pub(crate) route: Option<Route>,
 }
 
 /// A file system, in memory or on an image. Clones are the same file system.
@@ -275,6 +283,12 @@ impl State {
             Call::RemoveDevice | Call::ReplaceDevice => self.evacuate(who).map(zero),
             Call::Register { map } => self.register(who, *map).map(|id| number(id as i64)),
             Call::Unregister { registration } => self.unregister(*registration).map(zero),
+            Call::DeviceStore { registration, offset, data } => {
+                self.device_stores(*registration, *offset, data).map(zero)
+            }
+            Call::DeviceLoad { registration, offset, len } => {
+                self.device_loads(*registration, *offset, *len).map(Reply::Data)
+            }
             Call::Cycle => self.cycle().map(zero),
             Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
             Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
@@ -386,6 +400,10 @@ impl State {
         match (broken.map(|v| v.clause), call) {
             // No rule is asked about a store: it is lost.
             (Some(_), Call::Store { .. }) => return Ok(number(0)),
+            // No registration is refused by a rule.
+            (Some(clause), Call::Register { .. }) if clause == &iomap_clauses::HOLD_REFUSAL => {
+                return Err(Errno::ETXTBSY);
+            }
             (Some(clause), _) if clause == &iomap_clauses::AGENT_WRITES => self.relocate_all(true),
             _ => {}
         }
@@ -420,7 +438,9 @@ impl State {
                 Err(errno)
             }
             Some(How::Answer(answer)) => self.answer(ino, answer, act),
-            Some(How::Way(route, answer)) if self.route == Some(route) => self.answer(ino, answer, act),
+            Some(How::Way(route, answer)) if self.route == Some(route) || self.is_registered_by(ino, route) => {
+                self.answer(ino, answer, act)
+            }
             Some(How::Quirk(_) | How::Way(..)) | None => self.answer(ino, rule.answer, act),
         }
     }

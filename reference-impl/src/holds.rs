@@ -2,8 +2,9 @@
 
 use crate::call::{Fd, MapId};
 use crate::credentials::{Capabilities, Credentials};
-use crate::fs::{Mapping, State};
-use crate::inode::Kind;
+use crate::fs::{Mapping, Registration, State};
+use crate::inode::{Ino, Kind};
+use crate::route::Route;
 use crate::rules::Op;
 use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
@@ -41,12 +42,14 @@ impl State {
     }
 
     pub(crate) fn load(&mut self, id: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
-        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
+        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?.clone();
+        self.load_from(&mapping, offset, len)
+    }
+
+    fn load_from(&mut self, mapping: &Mapping, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         self.within(mapping, offset, len)?;
-        let ino = mapping.ino;
-        let mut data = self.read_at(ino, offset as u64, len)?;
+        let mut data = self.read_at(mapping.ino, offset as u64, len)?;
         data.resize(len, 0);
-        let mapping = self.mappings.get(&id).ok_or(Errno::EFAULT)?;
         for (index, byte) in data.iter_mut().enumerate() {
             *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
         }
@@ -65,6 +68,10 @@ impl State {
             mapping.private.extend(data.iter().enumerate().map(|(index, byte)| (offset + index, *byte)));
             return Ok(());
         }
+        self.store_to(ino, offset, data)
+    }
+
+    fn store_to(&mut self, ino: Ino, offset: usize, data: &[u8]) -> Result<(), Errno> {
         if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
             return Ok(());
         }
@@ -102,25 +109,60 @@ impl State {
         Ok(())
     }
 
-    /// Registers a mapping for a device. The registration goes on without the mapping.
+    /// Registers a shared mapping for a device. The registration goes on without the mapping.
     pub(crate) fn register(&mut self, who: &Credentials, map: MapId) -> Result<MapId, Errno> {
-        let ino = self.mappings.get(&map).ok_or(Errno::EFAULT)?.ino;
+        let mut pages = self.mappings.get(&map).filter(|mapping| mapping.shared).ok_or(Errno::EFAULT)?.clone();
+        let ino = pages.ino;
         self.guarded(who, ino, true, Op::Register, |fs| {
             if fs.has(Quirk::RegistrationBusy) {
                 return Err(Errno::EBUSY);
             }
-            let id = fs.number();
-            fs.registrations.insert(id, ino);
+            if fs.has(Quirk::DeviceSeesOld) {
+                let size = fs.inode(ino).size as usize;
+                pages.private = fs.read_at(ino, 0, size)?.into_iter().enumerate().collect();
+            }
+            let (id, by) = (fs.number(), fs.route);
+            fs.registrations.insert(id, Registration { pages, by });
             fs.held_mut(ino).registrations += 1;
             Ok(id)
         })
     }
 
     pub(crate) fn unregister(&mut self, registration: MapId) -> Result<(), Errno> {
-        let ino = self.registrations.remove(&registration).ok_or(Errno::ENXIO)?;
+        let ino = self.registrations.remove(&registration).ok_or(Errno::ENXIO)?.pages.ino;
         self.held_mut(ino).registrations -= 1;
         self.release_unused(ino);
         Ok(())
+    }
+
+    /// Whether a file has a registration that was made in this way.
+    pub(crate) fn is_registered_by(&self, ino: Ino, route: Route) -> bool {
+        self.registrations.values().any(|registration| registration.pages.ino == ino && registration.by == Some(route))
+    }
+
+    /// What a device writes to a registration is what a store through the mapping would be.
+    pub(crate) fn device_stores(&mut self, registration: MapId, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let pages = &self.registrations.get(&registration).ok_or(Errno::ENXIO)?.pages;
+        self.within(pages, offset, data.len())?;
+        let ino = pages.ino;
+        if !pages.write {
+            return Err(Errno::EFAULT);
+        }
+        let file = self.inode(ino);
+        if file.sealed && self.has(Quirk::DeviceStoreIsLost) {
+            return Ok(());
+        }
+        if file.links == 0 && self.has(Quirk::DeviceStoreGoesAstray) {
+            let mut others = self.inodes.iter().filter(|(_, file)| file.kind == Kind::Regular && file.links > 0);
+            let newest = others.next_back().map(|(other, _)| *other);
+            return newest.map_or(Ok(()), |other| self.store_to(other, offset, data));
+        }
+        self.store_to(ino, offset, data)
+    }
+
+    pub(crate) fn device_loads(&mut self, registration: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let pages = self.registrations.get(&registration).ok_or(Errno::ENXIO)?.pages.clone();
+        self.load_from(&pages, offset, len)
     }
 
     pub(crate) fn swapon(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {

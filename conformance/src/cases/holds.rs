@@ -1,32 +1,22 @@
 use super::seal::succeeded;
 use super::{Case, case};
-use crate::context::SIZE;
-use crate::verdict::Trouble;
+use crate::context::{Context, File, SIZE};
+use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::Call;
+use iomap_reference::{Call, MapId, Route};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&HOLD_REGISTER, "register", "a mapping of a sealed file can be registered for a device", |t| {
-        let file = t.sealed()?;
-        let (seen, _) = file.register()?;
-        Ok(seen)
+        register(t, None)
     }),
-    case(&HOLD_REFUSAL, "refusal", "a refused registration is refused by name", |t| {
-        let file = t.sealed()?;
-        let (seen, _) = file.register()?;
-        Ok(seen)
-    }),
-    case(&HOLD_REGISTRATION, "unseal", "a registered file stays sealed, also without the mapping", |t| {
-        let file = t.sealed()?;
-        registered(file.register()?.1)?;
-        file.refused(&file.leave_call()?)
-    }),
-    case(&HOLD_REGISTRATION, "seal", "a registered file cannot be sealed", |t| {
-        let file = t.file("file", SIZE)?;
-        registered(file.register()?.1)?;
-        file.refused(&file.enter_call()?)
-    }),
+    case(&HOLD_REGISTER, "register_rdma", "the same with an RDMA adapter", |t| register(t, RDMA)),
+    case(&HOLD_REFUSAL, "refusal", "a refused registration is refused by name", |t| register(t, None)),
+    case(&HOLD_REFUSAL, "refusal_rdma", "the same with an RDMA adapter", |t| register(t, RDMA)),
+    case(&HOLD_REGISTRATION, "unseal", "a registered file stays sealed, also without the mapping", |t| unseal(t, None)),
+    case(&HOLD_REGISTRATION, "unseal_rdma", "the same with an RDMA adapter", |t| unseal(t, RDMA)),
+    case(&HOLD_REGISTRATION, "seal", "a registered file cannot be sealed", |t| seal(t, None)),
+    case(&HOLD_REGISTRATION, "seal_rdma", "the same with an RDMA adapter", |t| seal(t, RDMA)),
     case(&HOLD_CLOSE, "open_elsewhere", "an open descriptor does not keep a file sealed", |t| {
         let file = t.sealed()?;
         t.open(&file.name(), OFlag::O_RDONLY)?;
@@ -39,6 +29,30 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-fn registered(registration: Option<u64>) -> Result<(), Trouble> {
-    registration.map(|_| ()).ok_or_else(|| Trouble::NotOffered("the file cannot be registered".into()))
+const RDMA: Option<Route> = Some(Route::Rdma);
+
+fn register(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let (seen, _) = file.register(by)?;
+    Ok(seen)
+}
+
+fn unseal(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    registered(&file, by)?;
+    file.refused(&file.leave_call()?)
+}
+
+fn seal(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.file("file", SIZE)?;
+    registered(&file, by)?;
+    file.refused(&file.enter_call()?)
+}
+
+/// A registration of the file, whose mapping is gone.
+pub(super) fn registered(file: &File, by: Option<Route>) -> Result<MapId, Trouble> {
+    let (seen, registration) = file.register(by)?;
+    let errno = seen.0.first().and_then(|one| one.outcome.flatten());
+    let why = errno.map_or(String::new(), |errno| format!(": {errno:?}"));
+    registration.ok_or_else(|| Trouble::NotOffered(format!("the file cannot be registered{why}")))
 }

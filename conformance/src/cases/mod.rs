@@ -3,6 +3,7 @@
 mod agent;
 mod allocation;
 mod copies;
+mod devices;
 pub(crate) mod durability;
 mod holds;
 mod metadata;
@@ -71,6 +72,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         read::CASES,
         write::CASES,
         agent::CASES,
+        devices::CASES,
         truncate::CASES,
         allocation::CASES,
         share::CASES,

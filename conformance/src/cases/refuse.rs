@@ -6,7 +6,7 @@ use iomap_reference::{Call, Mode};
 use std::time::{Duration, Instant};
 
 /// Far more than a call needs, far less than an agent can hold a file.
-const AT_ONCE: Duration = Duration::from_secs(1);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 pub(super) static CASES: &[Case] = &[
     case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for whoever has the file mapped", |t| {

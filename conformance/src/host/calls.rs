@@ -1,7 +1,7 @@
 //! System calls, made in a directory.
 
 use super::routes;
-use super::sys::{self, Aligned, Mapping};
+use super::sys::{self, Aligned, Mapping, Registration, ring};
 use crate::context::{Outcomes, Ready};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat, Whence, ioctl};
@@ -37,6 +37,7 @@ pub(crate) struct Calls {
     transport: Transport,
     open: RefCell<BTreeMap<Fd, OwnedFd>>,
     maps: RefCell<BTreeMap<MapId, Mapping>>,
+    registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
     pace: Cell<Pace>,
 }
 
@@ -51,7 +52,8 @@ struct Pace {
 impl Calls {
     pub(crate) fn new(directory: PathBuf, root: PathBuf, transport: Transport) -> Self {
         let pace = Cell::new(Pace { delay: 0, step: 20 });
-        Self { directory, root, transport, open: RefCell::default(), maps: RefCell::default(), pace }
+        let (open, maps, registrations) = Default::default();
+        Self { directory, root, transport, open, maps, registrations, pace }
     }
 
     /// Gives the descriptors of a file away.
@@ -60,13 +62,14 @@ impl Calls {
         [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
     }
 
-    /// Whether nothing is open or mapped.
+    /// Whether nothing is open, mapped or registered.
     pub(crate) fn is_clear(&self) -> bool {
-        self.maps.borrow().is_empty() && self.open.borrow().is_empty()
+        self.maps.borrow().is_empty() && self.open.borrow().is_empty() && self.registrations.borrow().is_empty()
     }
 
-    /// Unmaps and closes everything.
+    /// Undoes registrations, unmaps and closes everything.
     pub(crate) fn clear(&self) {
+        self.registrations.borrow_mut().clear();
         self.maps.borrow_mut().clear();
         self.open.borrow_mut().clear();
     }
@@ -98,6 +101,22 @@ impl Calls {
         let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
         maps.insert(id, mapping);
         id as i64
+    }
+
+    /// Takes a registration over.
+    pub(super) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
+        let number = registration.number();
+        self.registrations.borrow_mut().insert(number as MapId, registration);
+        number.into()
+    }
+
+    /// Has a device do something with a registration.
+    fn with_registration<T>(
+        &self,
+        id: MapId,
+        act: impl FnOnce(&mut dyn Registration) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        act(&mut **self.registrations.borrow_mut().get_mut(&id).ok_or(Errno::ENXIO)?)
     }
 
     /// Does something with a mapping.
@@ -172,12 +191,14 @@ impl Calls {
                 self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
             }
             Call::Register { map } => {
-                let ring = self.with_mapping(*map, Mapping::register)?;
-                Ok(self.keep(ring))
+                let buffer = self.with_mapping(*map, ring::Buffer::new)?;
+                Ok(self.keep_registration(Box::new(buffer)))
             }
             Call::Unregister { registration } => {
-                let ring = Fd::try_from(*registration).map_err(|_| Errno::EBADF)?;
-                self.open.borrow_mut().remove(&ring).map(|_| 0).ok_or(Errno::EBADF)
+                self.registrations.borrow_mut().remove(registration).map(|_| 0).ok_or(Errno::ENXIO)
+            }
+            Call::DeviceStore { registration, offset, data } => {
+                self.with_registration(*registration, |device| device.write(*offset, data)).map(zero)
             }
             Call::Map { fd, len, shared, write } => {
                 let mapping = self.with(*fd, |f| Mapping::new(f, *len, *shared, *write))?;
@@ -250,9 +271,9 @@ impl Calls {
             Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f))).map(zero),
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
             Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
-            // `make` has the first five; the others are no system calls, or not made here yet: see `reach`.
+            // `make` has the first six; the others are no system calls, or not made here yet: see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
-            Call::Via { .. } => Err(Errno::EINVAL),
+            Call::DeviceLoad { .. } | Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Snapshot | Call::Defragment { .. } => Err(Errno::ENOSYS),
             Call::RemoveDevice | Call::ReplaceDevice => Err(Errno::ENOSYS),
             Call::SetQuota { .. } => Err(Errno::ENOSYS),
@@ -327,6 +348,9 @@ impl Calls {
             }
             Call::Load { map, offset, len } => {
                 self.with_mapping(*map, |mapping| mapping.load(*offset, *len)).map(Reply::Data)
+            }
+            Call::DeviceLoad { registration, offset, len } => {
+                self.with_registration(*registration, |device| device.read(*offset, *len)).map(Reply::Data)
             }
             Call::Stat { fd } => self.with(*fd, stat).map(|stat| Reply::Stat(Box::new(stat))),
             Call::Via { route, call } => routes::make(self, *route, call),

@@ -5,7 +5,7 @@
 use super::FsKind;
 use super::calls::Calls;
 use super::sys::operations::{self, Attribute};
-use super::sys::{self, Aligned, Mapping, aio, memory, ring};
+use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
@@ -50,6 +50,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::ProcMem, fs: EVERY, make: store },
     Row { route: Route::DirectInto, fs: EVERY, make: store },
     Row { route: Route::Flush, fs: EVERY, make: store },
+    Row { route: Route::Rdma, fs: EVERY, make: register },
     Row { route: Route::XfsReserve, fs: XFS, make: space },
     Row { route: Route::XfsUnreserve, fs: XFS, make: space },
     Row { route: Route::XfsZero, fs: XFS, make: space },
@@ -86,6 +87,9 @@ static ROWS: &[Row] = &[
 /// Whether there is such a way on a file system, if a call wants one.
 pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
     let Call::Via { route, .. } = call else { return Ok(()) };
+    if *route == Route::Rdma && !rdma::is_there() {
+        return Err(Trouble::NotOffered("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE".into()));
+    }
     if *route == Route::F2fsErase && fs == Some(FsKind::F2fsZoned) {
         let why = "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more";
         return Err(Trouble::NotReachable(why.into()));
@@ -254,6 +258,13 @@ fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
         _ => Err(Errno::EINVAL),
     });
     done(result)
+}
+
+/// Registers a mapping with another device.
+fn register(calls: &Calls, _: Route, call: &Call) -> Outcome {
+    let Call::Register { map } = call else { return Err(Errno::EINVAL) };
+    let region = calls.with_mapping(*map, rdma::Region::new)?;
+    Ok(Reply::Number(calls.keep_registration(Box::new(region))))
 }
 
 /// What file systems have of their own for allocation.

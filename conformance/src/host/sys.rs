@@ -4,13 +4,14 @@
 pub(super) mod aio;
 pub(super) mod memory;
 pub(super) mod operations;
+pub(super) mod rdma;
 pub(super) mod ring;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -560,31 +561,15 @@ impl Mapping {
     }
 
     fn with(file: BorrowedFd, len: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self, Errno> {
-        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
-        // SAFETY: the kernel chooses the address, so no other memory is replaced.
-        let start = unsafe { mmap(None, size, protection, flags, file, 0) }?;
-        // A mapping consists of whole pages.
-        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK) })
+        Self::from(file, 0, len, protection, flags)
     }
 
-    /// Registers the mapping as a fixed buffer of an io_uring of its own, which pins its pages for the long term
-    /// (FOLL_LONGTERM) until the ring is closed.
-    pub(super) fn register(&self) -> Result<OwnedFd, Errno> {
-        const IORING_REGISTER_BUFFERS: libc::c_uint = 0;
-        // struct io_uring_params, all zeros.
-        let mut parameters = [0_u32; 30];
-        // SAFETY: the kernel writes a struct io_uring_params, for which there is room.
-        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
-        let ring = Errno::result(ring)? as i32;
-        // SAFETY: the descriptor was just made and nobody else has it.
-        let ring = unsafe { OwnedFd::from_raw_fd(ring) };
-        let buffer = libc::iovec { iov_base: self.start.as_ptr(), iov_len: self.len };
-        let fd = ring.as_raw_fd();
-        // SAFETY: the kernel reads one iovec, which describes the mapping.
-        let result =
-            unsafe { libc::syscall(libc::SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &raw const buffer, 1) };
-        Errno::result(result)?;
-        Ok(ring)
+    fn from(file: BorrowedFd, offset: i64, len: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self, Errno> {
+        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        // SAFETY: the kernel chooses the address, so no other memory is replaced.
+        let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;
+        // A mapping consists of whole pages.
+        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK) })
     }
 
     fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {
@@ -625,6 +610,19 @@ impl Drop for Mapping {
         // SAFETY: this is the mapping that `new` made, and nothing points into it.
         let _ = unsafe { nix::sys::mman::munmap(self.start, self.len) };
     }
+}
+
+/// What a device may access for the long term: the pages of a mapping, pinned (FOLL_LONGTERM) until this is dropped. The
+/// mapping may go before.
+pub(super) trait Registration {
+    /// A descriptor that is open as long as this lasts.
+    fn number(&self) -> i32;
+
+    /// Has the device write to the pages.
+    fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), Errno>;
+
+    /// Has the device read from the pages.
+    fn read(&mut self, offset: usize, len: usize) -> Result<Vec<u8>, Errno>;
 }
 
 fn scratch(data: &[u8]) -> Result<File, Errno> {

@@ -13,6 +13,8 @@ pub(super) struct Hardware {
     helpful: &'static [&'static str],
     /// Programs for the guest, where this machine has them.
     programs: &'static [&'static str],
+    /// Commands that the guest carries out before its runs. What fails is said on the console, and less is offered.
+    commands: &'static [&'static str],
     /// What the kernel is told.
     pub(super) line: &'static str,
     /// What QEMU is told.
@@ -21,47 +23,46 @@ pub(super) struct Hardware {
     pub(super) pmem: u32,
 }
 
+const NOTHING: Hardware =
+    Hardware { modules: &[], helpful: &[], programs: &[], commands: &[], line: "", arguments: &[], pmem: 0 };
+
 /// What every guest has.
-static COMMON: Hardware = Hardware {
-    modules: &["virtio_pci", "virtio_console", "loop"],
-    helpful: &[],
-    programs: &[],
-    line: "",
-    arguments: &[],
-    pmem: 0,
-};
+static COMMON: Hardware = Hardware { modules: &["virtio_pci", "virtio_console", "loop"], ..NOTHING };
 
 /// What ext4 and f2fs have limits for users with.
-static QUOTAS: Hardware =
-    Hardware { modules: &[], helpful: &["quota_v2"], programs: &[], line: "", arguments: &[], pmem: 0 };
+static QUOTAS: Hardware = Hardware { helpful: &["quota_v2"], ..NOTHING };
+
+/// An RDMA adapter in software, on a network of one.
+pub(super) static RDMA: Hardware = Hardware {
+    // The adapter asks for its checksum by name.
+    helpful: &["dummy", "crc32_generic", "rdma_rxe"],
+    programs: &["ip", "rdma"],
+    commands: &[
+        "ip address add 10.0.0.1/24 dev dummy0",
+        "ip link set dummy0 up",
+        "rdma link add rxe0 type rxe netdev dummy0",
+    ],
+    ..NOTHING
+};
+
 /// Three devices of persistent memory, one for each file system that a run makes. They are apart: what is adjacent would
 /// become one.
 static PMEM: Hardware = Hardware {
     modules: &["nd_e820", "nd_pmem"],
-    helpful: &[],
-    programs: &[],
     line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
-    arguments: &[],
     pmem: 1152,
+    ..NOTHING
 };
 
 /// A little more persistent memory than the device takes that is to be made of it.
-static DEVDAX: Hardware = Hardware {
-    modules: &["nd_e820", "dax_pmem", "device_dax"],
-    helpful: &[],
-    programs: &[],
-    line: "memmap=16M!4096M",
-    arguments: &[],
-    pmem: 64,
-};
+static DEVDAX: Hardware =
+    Hardware { modules: &["nd_e820", "dax_pmem", "device_dax"], line: "memmap=16M!4096M", pmem: 64, ..NOTHING };
 
 /// What makes zoned devices of memory, one for each file system that a run makes.
-static ZONED: Hardware =
-    Hardware { modules: &["configfs", "null_blk"], helpful: &[], programs: &[], line: "", arguments: &[], pmem: 0 };
+static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
 
 /// What a guest has besides whose disks the lab serves.
-pub(super) static DISKS: Hardware =
-    Hardware { modules: &["virtio_blk"], helpful: &[], programs: &[], line: "", arguments: &[], pmem: 0 };
+pub(super) static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
 
 /// The equipment of a guest whose runs are on this file system.
 pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
@@ -78,6 +79,11 @@ pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
 /// How much persistent memory there is, in MiB.
 pub(super) fn pmem(hardware: &[&Hardware]) -> u32 {
     hardware.iter().map(|row| row.pmem).sum()
+}
+
+/// The commands that the guest carries out before its runs.
+pub(super) fn commands(hardware: &[&Hardware]) -> Vec<String> {
+    hardware.iter().flat_map(|row| row.commands).map(|command| (*command).to_owned()).collect()
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.

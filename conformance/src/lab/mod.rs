@@ -23,6 +23,7 @@ mod qemu;
 
 pub use qemu::Accelerator;
 
+use crate::cases::{self, Case};
 use crate::host::{self, FsKind};
 use crate::matrix;
 use crate::mechanism::Mechanism;
@@ -202,6 +203,12 @@ impl Options {
         if self.fs.is_empty() { FsKind::ALL.to_vec() } else { self.fs.clone() }
     }
 
+    /// Whether a case is to run that has this in its name.
+    fn selects(&self, part: &str) -> bool {
+        let filter = self.case.as_deref().unwrap_or_default();
+        cases::all().map(Case::full_name).any(|name| name.contains(filter) && name.contains(part))
+    }
+
     fn runs(&self, fs: FsKind) -> Vec<Run> {
         let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin, Mechanism::DeviceDax];
         let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
@@ -284,8 +291,14 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
 
 /// What the guests of a job have.
 fn equipment(job: &Job, options: &Options) -> Vec<&'static hardware::Hardware> {
-    let disks = options.power_cuts.map(|_| &hardware::DISKS);
-    hardware::of(job.fs).into_iter().chain(disks).collect()
+    let mut hardware = hardware::of(job.fs);
+    match options.power_cuts {
+        Some(_) => hardware.push(&hardware::DISKS),
+        // It takes a second or two to set up.
+        None if options.selects("rdma") => hardware.push(&hardware::RDMA),
+        None => (),
+    }
+    hardware
 }
 
 fn initramfs(
@@ -298,7 +311,8 @@ fn initramfs(
     let hardware = equipment(job, options);
     let modules = hardware::modules(&hardware, &job.kernel, job.fs)?;
     programs.extend(hardware::programs(&hardware, job.fs));
-    initramfs::get(cache, &modules, &programs, manifest)
+    let manifest = Manifest { commands: hardware::commands(&hardware), ..manifest.clone() };
+    initramfs::get(cache, &modules, &programs, &manifest)
 }
 
 fn machine<'a>(

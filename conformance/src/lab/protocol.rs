@@ -15,6 +15,8 @@ pub(super) const PORT: &str = "iomap.results";
 pub(super) struct Manifest {
     /// Modules to load, in this order: paths in the guest.
     pub(super) modules: Vec<String>,
+    /// Commands to carry out before the runs.
+    pub(super) commands: Vec<String>,
     /// What to run, one after another.
     pub(super) runs: Vec<Run>,
     /// Only cases whose name contains this.

@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn every_route_has_an_expression() {
-        let without: Vec<_> = Route::all().filter(|route| expression(*route, false, &[]).is_none()).collect();
+        // A program would need a library for what the suite does with an RDMA adapter.
+        let all = Route::all().filter(|route| *route != Route::Rdma);
+        let without: Vec<_> = all.filter(|route| expression(*route, false, &[]).is_none()).collect();
         assert!(without.is_empty(), "{without:?}");
     }
 }

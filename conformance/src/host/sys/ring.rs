@@ -1,9 +1,10 @@
 //! io_uring: one request at a time, on a ring of its own.
 
-use super::check_count;
+use super::{Mapping, Registration, check_count, scratch};
 use io_uring::{IoUring, opcode, squeue, types};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 
 /// Where a request begins; nothing is the file offset.
 fn place(offset: Option<i64>) -> u64 {
@@ -49,8 +50,66 @@ unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<u
         unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(super::errno)?;
     }
     // SAFETY: by the contract of this function.
+    unsafe { complete(&mut ring, entry) }
+}
+
+/// The same on a ring that is there.
+unsafe fn complete(ring: &mut IoUring, entry: &squeue::Entry) -> Result<usize, Errno> {
+    // SAFETY: by the contract of this function.
     unsafe { ring.submission().push(entry) }.map_err(|_| Errno::EAGAIN)?;
     ring.submit_and_wait(1).map_err(super::errno)?;
     let result = ring.completion().next().ok_or(Errno::EIO)?.result();
     check_count(i64::from(result))
+}
+
+/// A mapping as the registered buffer of a ring.
+pub(in crate::host) struct Buffer {
+    ring: IoUring,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    pub(in crate::host) fn new(mapping: &Mapping) -> Result<Self, Errno> {
+        let ring = IoUring::new(1).map_err(super::errno)?;
+        let buffer = libc::iovec { iov_base: mapping.start.as_ptr(), iov_len: mapping.len };
+        // SAFETY: the kernel pins the pages, and asks no more whether they are mapped.
+        unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(super::errno)?;
+        Ok(Self { ring, start: mapping.start.as_ptr().expose_provenance(), len: mapping.len })
+    }
+
+    /// Where the buffer was mapped. It is only a name for the page there.
+    fn at(&self, offset: usize, len: usize) -> Result<*mut u8, Errno> {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        if inside { Ok(std::ptr::with_exposed_provenance_mut(self.start + offset)) } else { Err(Errno::EFAULT) }
+    }
+
+    fn transfer(&mut self, entry: &squeue::Entry, len: usize) -> Result<(), Errno> {
+        // SAFETY: the request reaches the pinned pages, and a file of ours.
+        let count = unsafe { complete(&mut self.ring, entry) }?;
+        if count == len { Ok(()) } else { Err(Errno::EIO) }
+    }
+}
+
+impl Registration for Buffer {
+    fn number(&self) -> i32 {
+        self.ring.as_raw_fd()
+    }
+
+    fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let from = scratch(data)?;
+        let fd = types::Fd(from.as_raw_fd());
+        let entry = opcode::ReadFixed::new(fd, self.at(offset, data.len())?, data.len() as u32, 0).build();
+        self.transfer(&entry, data.len())
+    }
+
+    fn read(&mut self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let to = scratch(&[])?;
+        let fd = types::Fd(to.as_raw_fd());
+        let entry = opcode::WriteFixed::new(fd, self.at(offset, len)?, len as u32, 0).build();
+        self.transfer(&entry, len)?;
+        let mut data = vec![0; len];
+        to.read_exact_at(&mut data, 0).map_err(super::errno)?;
+        Ok(data)
+    }
 }

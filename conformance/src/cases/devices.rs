@@ -1,0 +1,114 @@
+//! Devices that have a mapping registered, and go on without it.
+
+use super::holds::registered;
+use super::{Case, case};
+use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::verdict::{Observed, Seen, Trouble};
+use iomap_clauses::*;
+use iomap_reference::{Call, MapId, Reply, Route};
+use std::time::Instant;
+
+/// The cases of each device.
+macro_rules! devices {
+    ($($by:expr, $id:literal, $name:literal);* $(;)?) => {
+        &[$(
+            case(&AGENT_WRITES, concat!("device_writes_", $id), concat!("what a device writes is read: ", $name), |t| {
+                writes(t, $by)
+            }),
+            case(&AGENT_SEES, concat!("device_sees_", $id), concat!("a device finds what was written: ", $name), |t| {
+                sees(t, $by)
+            }),
+            case(
+                &AGENT_NEIGHBOURS,
+                concat!("device_neighbours_", $id),
+                concat!("what a device writes to a file without a name is in no other: ", $name),
+                |t| neighbours(t, $by),
+            ),
+            case(&WRITE_MAPPED, concat!("device_", $id), concat!("a mapping shows what a device writes: ", $name), |t| {
+                mapped(t, $by)
+            }),
+            case(
+                &REFUSE_PROMPT,
+                concat!("registered_", $id),
+                concat!("a refusal does not wait for a device, which goes on: ", $name),
+                |t| refusal(t, $by),
+            ),
+        )*]
+    };
+}
+
+pub(super) static CASES: &[Case] = devices!(
+    None, "ring", "io_uring";
+    Some(Route::Rdma), "rdma", "RDMA";
+);
+
+fn stores(t: &Context, file: &File, registration: MapId, data: &[u8]) -> Result<(), Trouble> {
+    t.setup(&Call::DeviceStore { registration, offset: file.at(0) as usize, data: data.into() }).map(drop)
+}
+
+/// What read(2) has to return now, without and with O_DIRECT.
+fn reads(t: &Context, file: &File, data: &[u8]) -> Seen {
+    let cached = file.read(0, data.len() as i64)? == data;
+    Ok(t.fact("read(2) returns what the device wrote", cached).and(file.holds(0, data)))
+}
+
+fn writes(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let registration = registered(&file, by)?;
+    (0..2).try_fold(Observed::default(), |seen, number| {
+        let data = pattern(50 + number, SIZE);
+        stores(t, &file, registration, &data)?;
+        let seen = seen.and(reads(t, &file, &data)?);
+        // What was dirty for another reason the first time is clean the second time.
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        let found = agent.read(file.at(0), SIZE as usize)? == data;
+        Ok(seen.and(t.fact("storage has what the device wrote", found)))
+    })
+}
+
+fn sees(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let registration = registered(&file, by)?;
+    let data = pattern(52, SIZE);
+    t.given(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() }, "no write to look for")?;
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    let load = Call::DeviceLoad { registration, offset: file.at(0) as usize, len: data.len() };
+    Ok(t.fact("the device reads what was written", t.setup(&load)? == Reply::Data(data)))
+}
+
+fn neighbours(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let (registration, lead) = (registered(&file, by)?, file.at(0) as usize);
+    t.given(&Call::Unlink { name: file.name() }, "the file keeps its name")?;
+    file.close()?;
+    let other = t.churn()?;
+    t.setup(&Call::DeviceStore { registration, offset: lead, data: pattern(53, SIZE) })?;
+    t.churn_intact(&other)
+}
+
+fn mapped(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let (seen, map) = file.map(true, true)?;
+    let Some(map) = map else { return Ok(seen) };
+    let (_, registration) = file.register_mapping(map, by)?;
+    let registration = registration.ok_or_else(|| Trouble::NotOffered("the file cannot be registered".into()))?;
+    let data = pattern(54, BLOCK_LEN);
+    stores(t, &file, registration, &data)?;
+    let load = Call::Load { map, offset: file.at(0) as usize, len: data.len() };
+    Ok(seen.and(t.fact("the mapping shows what the device wrote", t.setup(&load)? == Reply::Data(data))))
+}
+
+fn refusal(t: &Context, by: Option<Route>) -> Seen {
+    let file = t.sealed()?;
+    let registration = registered(&file, by)?;
+    let begin = Instant::now();
+    let call = Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) };
+    if t.attempt(&call)? != Err(Errno::ETXTBSY) {
+        return Err(Trouble::NotOffered("truncation does not fail with ETXTBSY".into()));
+    }
+    let seen = t.fact("it was refused at once", begin.elapsed() < super::refuse::AT_ONCE);
+    let data = pattern(55, SIZE);
+    stores(t, &file, registration, &data)?;
+    Ok(seen.and(reads(t, &file, &data)?))
+}
