@@ -394,6 +394,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
         }
+        TargetName::Dir(_) if args.mechanism == Mechanism::DeviceDax => {
+            return Err(Stop(USAGE, "device-dax is no directory's: lab --fs devdax".into()));
+        }
         TargetName::Host if !args.mechanism.fits(args.fs) => {
             return Err(Stop(USAGE, format!("{} has no {}", args.fs.name(), args.mechanism.name())));
         }

@@ -4,7 +4,11 @@ use crate::results::{Results, releases};
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
-/// A table for each kernel, for a terminal of 80 columns. A target that lacks the mechanism gets a line, not a column.
+/// How many columns fit beside the clauses on a terminal of 80 columns.
+const COLUMNS: usize = 9;
+
+/// A table for each kernel, for a terminal of 80 columns, in parts where it has too many. A target that lacks the mechanism
+/// gets a line, not a column.
 pub fn human(all: &[Results]) -> String {
     by_kernel(all, table)
 }
@@ -23,25 +27,32 @@ fn by_kernel(all: &[Results], table: fn(&[&Results]) -> String) -> String {
 fn table(all: &[&Results]) -> String {
     let (columns, lacking) = split(all);
     let mut out = head(all[0]);
-    if !columns.is_empty() {
-        // Nine columns are what a kernel has with f2fs.
+    for columns in columns.chunks(COLUMNS) {
         let width = if columns.len() > 6 { 6 } else { 8 };
         let mut mechanisms = String::new();
-        for (start, len) in groups(&columns) {
+        for (start, len) in groups(columns) {
             let _ = write!(mechanisms, "{:<1$}", columns[start].mechanism, len * width);
         }
         let _ = writeln!(out, "{:26}{}", "", mechanisms.trim_end());
-        let names: String = columns.iter().map(|c| format!("{:<width$}", c.fs)).collect();
-        let _ = writeln!(out, "{:26}{}", "clause", names.trim_end());
+        // The place or mode of a file system is below it.
+        let names = columns.iter().map(|c| c.fs.split_once('-').unwrap_or((&c.fs, "")));
+        let line = |part: &dyn Fn((&str, &str)) -> String| -> String { names.clone().map(part).collect() };
+        let _ = writeln!(out, "{:26}{}", "clause", line(&|(fs, _)| format!("{fs:<width$}")).trim_end());
+        let modes = line(&|(_, mode)| format!("{mode:<width$}"));
+        if !modes.trim().is_empty() {
+            let _ = writeln!(out, "{:26}{}", "", modes.trim_end());
+        }
         for (row, clause) in columns[0].clauses.iter().enumerate() {
             let marks: String = columns.iter().map(|c| format!("{:<width$}", c.clauses[row].verdict.mark())).collect();
             let _ = writeln!(out, "{:26}{}", clause.id, marks.trim_end());
         }
         let sums: String = columns.iter().map(|c| format!("{:<width$}", sum(c))).collect();
-        let _ = writeln!(out, "{:26}{}", "holds, of those tested", sums.trim_end());
+        let _ = writeln!(out, "{:26}{}\n", "holds, of those tested", sums.trim_end());
+    }
+    if !columns.is_empty() {
         let legend: Vec<String> =
             Verdict::MARKS.iter().filter(|(v, _)| *v != Verdict::Untested).map(|(v, m)| format!("{m} {v}")).collect();
-        let _ = writeln!(out, "\n{}  blank: untested", legend.join("  "));
+        let _ = writeln!(out, "{}  blank: untested", legend.join("  "));
     }
     for line in lacking {
         let _ = writeln!(out, "{line}");

@@ -131,7 +131,7 @@ impl Mechanism {
 }
 
 /// How long the device of [`Mechanism::DeviceDax`] is, in bytes.
-pub const DEVICE_LEN: usize = 16 << 20;
+pub const DEVICE_LEN: usize = 14 << 20;
 
 const SWAP_LEAD: usize = 2 * BLOCK;
 

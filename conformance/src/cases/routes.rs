@@ -140,12 +140,15 @@ fn read(t: &Context, route: Route) -> Seen {
 fn mapped(t: &Context, route: Route) -> Seen {
     let call =
         |file: &File| Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true }.via(route);
-    let ordinary = t.file("probe", SIZE)?;
-    let (seen, map) = ordinary.map_by(&call(&ordinary))?;
-    if map.is_none() {
-        let errno = seen.0.first().and_then(|one| one.outcome.flatten());
-        let why = errno.map_or(String::new(), |errno| format!(": {} fails with {errno:?}", call(&ordinary)));
-        return Err(Trouble::NotOffered(format!("not for an ordinary file either{why}")));
+    // There are no ordinary devices.
+    if !t.mechanism().is_always_on() {
+        let ordinary = t.file("probe", SIZE)?;
+        let (seen, map) = ordinary.map_by(&call(&ordinary))?;
+        if map.is_none() {
+            let errno = seen.0.first().and_then(|one| one.outcome.flatten());
+            let why = errno.map_or(String::new(), |errno| format!(": {} fails with {errno:?}", call(&ordinary)));
+            return Err(Trouble::NotOffered(format!("not for an ordinary file either{why}")));
+        }
     }
     let file = t.sealed()?;
     let (seen, map) = file.map_by(&call(&file))?;

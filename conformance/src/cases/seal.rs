@@ -192,7 +192,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_EMPTY, "empty", "an empty file is refused", |t| {
         if t.mechanism().lead() > 0 {
-            return Err(Trouble::NotOffered("swapfile: no empty file, the header needs room".into()));
+            let name = t.mechanism().name();
+            return Err(Trouble::NotOffered(format!("{name}: no empty file, its first bytes have to be there")));
         }
         let file = t.file("file", 0)?;
         file.refused(&file.enter_call()?)

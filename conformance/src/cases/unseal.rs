@@ -347,13 +347,15 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&UNSEAL_MAPPED, "mapped_shared", "a sealed file that is mapped shared stays sealed", |t| {
         let file = t.sealed()?;
+        let leave = file.leave_call()?;
         mapped(&file, true, false)?;
-        file.refused(&file.leave_call()?)
+        file.refused(&leave)
     }),
     case(&UNSEAL_MAPPED, "mapped_private", "a sealed file that is mapped privately stays sealed", |t| {
         let file = t.sealed()?;
+        let leave = file.leave_call()?;
         mapped(&file, false, false)?;
-        file.refused(&file.leave_call()?)
+        file.refused(&leave)
     }),
     case(&UNSEAL_RANGE, "range", "only the whole file can be unsealed", |t| {
         t.needs_seal("range")?;

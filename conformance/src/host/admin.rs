@@ -149,21 +149,26 @@ fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     place.calls.with(*fd, operations::f2fs_defragment)
 }
 
-/// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
-fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
-    // In blocks.
-    const SEGMENT: usize = 512;
+/// How many blocks f2fs allocates one after another.
+const SEGMENT: usize = 512;
+
+/// Has f2fs write small files to another segment from now on.
+pub(super) fn f2fs_next_segment(directory: &Path) -> std::io::Result<()> {
     // What is written at once, if it is to go to the same segments as small files (DEF_MIN_HOT_BLOCKS).
     const LITTLE: usize = 16;
-    // The segment that is being written to is not collected: it must not be that of the file.
-    let path = place.directory.join("next-segment");
-    let mut next = File::create_new(&path).map_err(sys::errno)?;
+    let path = directory.join("next-segment");
+    let mut next = File::create_new(&path)?;
     for _ in 0..2 * SEGMENT / LITTLE {
-        next.write_all(&[1; LITTLE * BLOCK]).map_err(sys::errno)?;
-        next.sync_data().map_err(sys::errno)?;
+        next.write_all(&[1; LITTLE * BLOCK])?;
+        next.sync_data()?;
     }
-    std::fs::remove_file(&path).map_err(sys::errno)?;
-    drop(next);
+    std::fs::remove_file(&path)
+}
+
+/// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
+fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
+    // The segment that is being written to is not collected: it must not be that of the file.
+    f2fs_next_segment(place.directory).map_err(sys::errno)?;
     let root = File::open(place.root).map_err(sys::errno)?;
     let image = place.image.ok_or(Errno::ENOSYS)?.backing();
     let (first, segments) = f2fs_main_area(&image).map_err(sys::errno)?;

@@ -4,8 +4,8 @@
 //! is at work at a time.
 
 use super::calls::{Calls, Transport};
-use super::routes;
 use super::sys::Mapping;
+use super::{FsKind, routes};
 use crate::cases::Case;
 use crate::context::{DEVICE, Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
@@ -105,6 +105,8 @@ fn without(call: &Call) -> Result<(), Trouble> {
         }
         Call::RemoveDevice | Call::ReplaceDevice => "it is the device",
         Call::Via { route: Route::DirectInto, .. } => "a device has no other file beside it",
+        // The question whether there is such a route.
+        Call::Via { call, .. } if **call == Call::FreeSpace => return Ok(()),
         Call::Via { call, .. } => return without(call),
         _ => return Ok(()),
     };
@@ -122,7 +124,7 @@ impl System for DeviceSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        without(call).and_then(|()| routes::offered(None, call))
+        without(call).and_then(|()| routes::offered(Some(FsKind::Devdax), call))
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {

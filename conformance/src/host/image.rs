@@ -1,7 +1,7 @@
 //! A file system on a device of its own.
 
 use super::device::{Medium, Storage, attach, blank};
-use super::{FsKind, Quotas, guardian, sys};
+use super::{FsKind, Quotas, admin, guardian, sys};
 use crate::guard::Devices;
 use nix::errno::Errno;
 use nix::fcntl::copy_file_range;
@@ -70,6 +70,10 @@ impl Image {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()),
             _ => format!("mounting {}: {errno}", kind.name()),
         })?;
+        if facts.medium == Medium::Zoned {
+            // The first segments are in conventional zones, where mkfs begins, and all others are not.
+            admin::f2fs_next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
+        }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
         Ok(image)

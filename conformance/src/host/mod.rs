@@ -215,11 +215,6 @@ impl FsKind {
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
     }
 
-    /// Whether its files are mapped without the page cache.
-    fn is_dax(self) -> bool {
-        self.facts().medium == Medium::Pmem
-    }
-
     /// Whether changes close to each other get different times on this kernel.
     fn has_fine_times(self) -> bool {
         let this = crate::expectations::version(&crate::kernel_release());

@@ -84,19 +84,29 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
 ];
 
+/// What a kernel or a file system does not survive, and where.
+const NEVER: &[(Route, &[FsKind], &str)] = &[
+    (
+        Route::Userfault,
+        &[FsKind::XfsDax, FsKind::Ext4Dax, FsKind::Devdax],
+        "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)",
+    ),
+    (
+        Route::F2fsErase,
+        &[FsKind::F2fsZoned],
+        "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more",
+    ),
+];
+
 /// Whether there is such a way on a file system, if a call wants one.
 pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
     let Call::Via { route, .. } = call else { return Ok(()) };
     if *route == Route::Rdma && !rdma::is_there() {
         return Err(Trouble::NotOffered("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE".into()));
     }
-    if *route == Route::F2fsErase && fs == Some(FsKind::F2fsZoned) {
-        let why = "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more";
-        return Err(Trouble::NotReachable(why.into()));
-    }
-    if *route == Route::Userfault && fs.is_some_and(FsKind::is_dax) {
-        let why = "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)";
-        return Err(Trouble::NotReachable(why.into()));
+    let never = |row: &&(Route, &[FsKind], &str)| row.0 == *route && fs.is_some_and(|fs| row.1.contains(&fs));
+    if let Some((.., why)) = NEVER.iter().find(never) {
+        return Err(Trouble::NotReachable((*why).into()));
     }
     let there =
         |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family())));
