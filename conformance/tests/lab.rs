@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 const KERNEL: &str = "6.1";
 
+/// A cut late in the work: each file that has to be there is among those that were acknowledged.
+const SEED: &str = "4";
+
 /// One guest at a time: they are slow without KVM, and one of them is timed out on purpose.
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
@@ -64,6 +67,28 @@ fn boots_a_kernel() {
     assert_eq!(schema::validator().iter_errors(&document).map(|e| e.to_string()).collect::<Vec<_>>(), [""; 0]);
     let table = Command::new(PROGRAM).args(["matrix", file]).output().expect("the table");
     assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
+}
+
+/// A loss of power: what was flushed is there, what nobody made durable is not.
+#[test]
+fn cuts_the_power() {
+    let Some(_turn) = turn() else { return };
+    let output = lab(&[
+        &["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "immutable-attr"][..],
+        &["--power-cuts", "1", "--seed", SEED, "--format", "json"],
+    ]
+    .concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
+    let looked_at: Vec<_> = runs[0].clauses.iter().filter(|clause| clause.verdict != Verdict::Untested).collect();
+    let verdict = |id: &str| looked_at.iter().find(|clause| clause.id == id).map(|clause| clause.verdict);
+    assert_eq!(verdict("durable.agent"), Some(Verdict::Holds), "{looked_at:?}");
+    assert_eq!(verdict("durable.data"), Some(Verdict::Violated), "{looked_at:?}");
+    assert!(looked_at.iter().all(|clause| clause.family() == "durable"), "{looked_at:?}");
+    let agent = looked_at.iter().find(|clause| clause.id == "durable.agent").expect("the clause");
+    let detail = agent.cases[0].detail.as_deref().expect("figures");
+    assert!(detail.contains(&format!("left by 1 cuts (--seed {SEED}); lost were ")), "{detail}");
+    assert!(!detail.contains("lost were 0 of"), "{detail}");
 }
 
 /// The results are errors from the start; the guest is killed, and nothing is left.

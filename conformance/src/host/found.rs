@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The file system, mounted.
-pub(crate) struct Found {
+pub(crate) struct Mounted {
     image: Image,
     retirement: Retirement,
 }
 
-impl Found {
+impl Mounted {
     /// Mounts it. The error is one line for people.
     pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self, String> {
         let image = Image::found(kind, root.into(), device.into())?;

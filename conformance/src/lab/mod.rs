@@ -189,6 +189,10 @@ fn without_programs(fs: FsKind) -> Option<String> {
 }
 
 fn prepare(options: &Options) -> Result<Cache, String> {
+    let lasting = options.file_systems().into_iter().find(|fs| !power::FILE_SYSTEMS.contains(fs));
+    if let (Some(fs), Some(_)) = (lasting, options.power_cuts) {
+        return Err(format!("{} is on no disk that can lose what was not flushed", fs.name()));
+    }
     let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
     missing.map_or_else(Cache::open, Err)
 }
@@ -200,7 +204,11 @@ impl Options {
     }
 
     fn file_systems(&self) -> Vec<FsKind> {
-        if self.fs.is_empty() { FsKind::ALL.to_vec() } else { self.fs.clone() }
+        match (self.fs.is_empty(), self.power_cuts) {
+            (true, None) => FsKind::ALL.to_vec(),
+            (true, Some(_)) => power::FILE_SYSTEMS.to_vec(),
+            (false, _) => self.fs.clone(),
+        }
     }
 
     /// Whether a case is to run that has this in its name.

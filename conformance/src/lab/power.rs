@@ -10,11 +10,12 @@ use super::boot::{self, Line, Listener};
 use super::disk::{Disk, Loss};
 use super::nbd::{Export, Server};
 use super::power_guest::{FILES, WORK, left, plan};
-use super::protocol::{Data, Event, Left, Look, Manifest, Message, Run, Step};
+use super::protocol::{Data, Event, Found, Left, Look, Manifest, Message, Run, Step};
 use super::qemu::Attendance;
 use super::{Document, Job, Options, console, initramfs, machine, surprises, untested};
+use crate::context::SIZE;
 use crate::expectations::Expectations;
-use crate::host::found;
+use crate::host::{FsKind, found};
 use crate::lab::cache::Cache;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, LogLine, Results};
@@ -26,6 +27,9 @@ use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+/// The file systems that lie on a disk which can lose what was not flushed.
+pub(super) const FILE_SYSTEMS: [FsKind; 4] = [FsKind::Xfs, FsKind::Ext4, FsKind::Btrfs, FsKind::F2fs];
 
 /// When the power goes: after so many lines of the guest, then during a write or flush after so many others, or when the
 /// time is over.
@@ -75,9 +79,9 @@ impl Story {
         self.begun.contains(&step)
     }
 
-    /// Begun, and not known to have returned.
+    /// Begun, not known to have returned, and the last to begin.
     fn during(&self, step: Step) -> bool {
-        self.begun[self.returned..].contains(&step)
+        self.begun[self.returned..] == [step]
     }
 
     /// The steps that had returned from this one on.
@@ -87,9 +91,6 @@ impl Story {
     }
 }
 
-/// A file that is there: its data, whether it is in the state, whether it is out of it.
-type Seen = (Data, Result<bool, Trouble>, Result<bool, Trouble>);
-
 /// What a clause says of files with some story.
 struct Check {
     clause: &'static Clause,
@@ -97,8 +98,10 @@ struct Check {
     about: &'static str,
     /// Whether it speaks of such a file.
     applies: fn(&Story) -> bool,
+    /// Whether it says something of those in the state, which not every mechanism shows.
+    of_state: bool,
     /// Whether a file that is there is as it has to be.
-    is_so: fn(&Seen) -> Result<bool, Trouble>,
+    is_so: fn(&Found) -> Result<bool, Trouble>,
 }
 
 static CHECKS: [Check; 5] = [
@@ -107,37 +110,47 @@ static CHECKS: [Check; 5] = [
         name: "durability::cut_sealed",
         about: "a file that came into the state is in it after the power was cut",
         applies: |story| story.has(Step::Enter) && !story.began(Step::Leave),
-        is_so: |(_, sealed, _)| sealed.clone(),
+        of_state: true,
+        is_so: |found| found.sealed.clone(),
     },
     Check {
         clause: &DURABLE_DATA,
         name: "durability::cut_data",
         about: "size and data of a file that came into the state are there after the power was cut",
         applies: |story| story.since(Step::Write).contains(&Step::Enter) && !story.began(Step::Agent),
-        is_so: |(data, _, _)| Ok(*data == Data::Written),
+        of_state: false,
+        is_so: |found| Ok(whole(found)),
     },
     Check {
         clause: &DURABLE_EITHER,
         name: "durability::cut_either",
         about: "a file whose state changed when the power was cut is in it or not, and has its data",
         applies: |story| story.has(Step::Sync) && (story.during(Step::Enter) || story.during(Step::Leave)),
-        is_so: |(data, sealed, unsealed)| Ok(*data == Data::Written && (unsealed.clone()? || sealed.clone()?)),
+        of_state: true,
+        is_so: |found| Ok((found.sealed.clone()? || found.unsealed.clone()?) && whole(found)),
     },
     Check {
         clause: &DURABLE_UNSEAL,
         name: "durability::cut_unsealed",
         about: "a file that left a durable state is not in it after the power was cut",
         applies: |story| story.since(Step::Enter).contains(&Step::Sync) && story.has(Step::Leave),
-        is_so: |(_, _, unsealed)| unsealed.clone(),
+        of_state: false,
+        is_so: |found| found.unsealed.clone(),
     },
     Check {
         clause: &DURABLE_AGENT,
         name: "durability::cut_agent",
         about: "what an agent wrote and flushed is in the file after the power was cut",
         applies: |story| story.has(Step::Agent),
-        is_so: |(data, _, _)| Ok(*data == Data::Agents),
+        of_state: false,
+        is_so: |found| Ok(found.data == Data::Agents),
     },
 ];
+
+/// Its size and its data are what was written.
+fn whole(found: &Found) -> bool {
+    found.size == SIZE && found.data == Data::Written
+}
 
 /// What was found out by one check.
 #[derive(Default)]
@@ -172,7 +185,7 @@ impl Findings {
             let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
             if plan(self.mechanism, number) == [Step::Write] && story.has(Step::Write) && loss == Loss::All {
                 self.controls.0 += 1;
-                self.controls.1 += usize::from(matches!(look, Some(Ok((Data::Written, ..)))));
+                self.controls.1 += usize::from(matches!(look, Some(Ok(found)) if whole(found)));
             }
             for (check, tally) in CHECKS.iter().zip(&mut self.tallies) {
                 if let Some((step, trouble)) = &story.refused {
@@ -184,7 +197,11 @@ impl Findings {
                 if !(check.applies)(story) {
                     continue;
                 }
+                let name = self.mechanism.name();
                 let is_so = match look {
+                    _ if check.of_state && self.mechanism.refusal().is_none() => {
+                        Err(Trouble::NotOffered(format!("{name}: a file in the state can be cut")))
+                    }
                     None => Ok(false),
                     Some(Err(trouble)) => Err(trouble.clone()),
                     Some(Ok(seen)) => (check.is_so)(seen),
@@ -297,11 +314,16 @@ fn describe(loss: Loss, look: Option<&Look>) -> String {
         Loss::Nothing => "all kept that was written",
     };
     let found = match look {
-        None => "not there",
-        Some(Err(_)) => "in doubt",
-        Some(Ok((Data::Written, ..))) => "with its data",
-        Some(Ok((Data::Agents, ..))) => "with the data of the agent",
-        Some(Ok((Data::Other, ..))) => "with other data or another size",
+        None => "not there".into(),
+        Some(Err(_)) => "in doubt".into(),
+        Some(Ok(found)) => {
+            let data = match found.data {
+                Data::Written => "its data",
+                Data::Agents => "the data of the agent",
+                Data::Other => "other data",
+            };
+            format!("{} bytes, {data}", found.size)
+        }
     };
     format!("{found}, {kept}")
 }
@@ -395,6 +417,9 @@ fn explore(
             unmountable.map_or(Ok(()), Err)?;
         }
         if let Some(disk) = work {
+            if disk.flushes() == 0 {
+                return Err("the guest never had its disk flush".into());
+            }
             let (files, flushes) = (visit.stories.iter().filter(|story| story.returned > 0).count(), disk.flushes());
             let cut = format!("cut {} of {cuts} (seed {seed}): {files} files, {flushes} flushes before", number + 1);
             listener(News::Event(&cut));
@@ -466,4 +491,105 @@ fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
         }
     }
     stories
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(list: &[(u64, Event)]) -> Vec<Story> {
+        let begin = Instant::now();
+        let at = |(at, event): &(u64, Event)| (begin + Duration::from_secs(*at), event.clone());
+        stories(list.iter().map(at).collect(), begin + Duration::from_secs(10))
+    }
+
+    /// What comes after the power has gone may have happened in memory only.
+    #[test]
+    fn what_is_known_at_the_moment_of_the_cut() {
+        let step = |step| [(1, Event::Begun(1, step)), (2, Event::Returned(1, step))];
+        let known = events(&[step(Step::Write), step(Step::Enter)].concat());
+        assert!(known[1].has(Step::Enter) && !known[1].during(Step::Enter));
+        let late = [(3, Event::Begun(1, Step::Enter)), (11, Event::Returned(1, Step::Enter))];
+        let known = events(&[step(Step::Write), late.clone()].concat());
+        assert!(!known[1].has(Step::Enter) && known[1].during(Step::Enter));
+        let later = [&step(Step::Write)[..], &late, &[(12, Event::Begun(1, Step::Leave))]].concat();
+        let known = events(&later);
+        assert!(known[1].began(Step::Leave) && !known[1].during(Step::Enter) && !known[1].during(Step::Leave));
+    }
+
+    /// A file with this story, found like this after a cut that lost what was not flushed: verdict and detail by clause.
+    fn verdicts(
+        mechanism: Mechanism,
+        number: usize,
+        story: &Story,
+        look: Option<Look>,
+    ) -> Vec<(&'static str, Verdict)> {
+        let mut findings = Findings::new(mechanism, 1);
+        let mut stories = vec![Story::default(); FILES];
+        stories[number] = story.clone();
+        let looks: Vec<(usize, Look)> = look.into_iter().map(|look| (number, look)).collect();
+        findings.add(1, Loss::All, &stories, &looks);
+        findings.cuts = 1;
+        let run = Run { fs: "xfs".into(), mechanism: mechanism.name().into() };
+        let results = findings.results(&run, "6.12", None, Duration::ZERO);
+        let tested = results.clauses.iter().filter(|clause| clause.verdict != Verdict::Untested);
+        tested.filter_map(|row| Some((row.clause()?.id, row.verdict))).collect()
+    }
+
+    fn story(begun: &[Step], returned: usize) -> Story {
+        Story { begun: begun.into(), returned, refused: None }
+    }
+
+    const fn found(data: Data, sealed: bool, unsealed: bool) -> Look {
+        Ok(Found { size: SIZE, data, sealed: Ok(sealed), unsealed: Ok(unsealed) })
+    }
+
+    const SEALED: Look = found(Data::Written, true, false);
+    const UNSEALED: Look = found(Data::Written, false, true);
+
+    #[test]
+    fn what_has_to_be_there() {
+        use Step::{Agent, Enter, Leave, Sync, Write};
+        use Verdict::{Holds, Violated};
+        let of = |number, story: &Story, look| verdicts(Mechanism::ImmutableAttr, number, story, look);
+        let entered = story(&[Write, Enter], 2);
+        assert_eq!(of(1, &entered, Some(SEALED)), [("durable.seal", Holds), ("durable.data", Holds)]);
+        assert_eq!(of(1, &entered, Some(UNSEALED)), [("durable.seal", Violated), ("durable.data", Holds)]);
+        assert_eq!(of(1, &entered, None), [("durable.seal", Violated), ("durable.data", Violated)]);
+        assert_eq!(of(1, &story(&[Write, Enter], 1), None), [], "nobody promised anything");
+        let entering = story(&[Write, Sync, Enter], 2);
+        assert_eq!(of(2, &entering, Some(SEALED)), [("durable.either", Holds)]);
+        assert_eq!(of(2, &entering, Some(UNSEALED)), [("durable.either", Holds)]);
+        let torn = found(Data::Written, false, false);
+        assert_eq!(of(2, &entering, Some(torn)), [("durable.either", Violated)]);
+        let agents = found(Data::Agents, true, false);
+        let reached = story(&[Write, Sync, Enter, Agent], 4);
+        assert_eq!(of(2, &reached, Some(agents)), [("durable.seal", Holds), ("durable.agent", Holds)]);
+        assert_eq!(of(2, &reached, Some(SEALED)), [("durable.seal", Holds), ("durable.agent", Violated)]);
+        let pinned = verdicts(Mechanism::F2fsPin, 2, &reached, None);
+        let not_offered = Verdict::NotOffered;
+        assert_eq!(pinned, [("durable.seal", not_offered), ("durable.agent", Violated)], "no call shows the state");
+        let left = story(&[Write, Sync, Enter, Sync, Leave], 5);
+        assert_eq!(of(3, &left, Some(UNSEALED)), [("durable.data", Holds), ("durable.unseal", Holds)]);
+        assert_eq!(of(3, &left, Some(SEALED)), [("durable.data", Holds), ("durable.unseal", Violated)]);
+    }
+
+    /// A preparation that failed is no violation, and a disk that loses nothing shows nothing.
+    #[test]
+    fn what_shows_nothing() {
+        let doubt = Err(Trouble::Setup("open: EIO".into()));
+        let entered = story(&[Step::Write, Step::Enter], 2);
+        let errors = [("durable.seal", Verdict::Error), ("durable.data", Verdict::Error)];
+        assert_eq!(verdicts(Mechanism::ImmutableAttr, 1, &entered, Some(doubt)), errors);
+        let mut findings = Findings::new(Mechanism::ImmutableAttr, 1);
+        let stories = [story(&[Step::Write], 1), entered];
+        let kept = [(0, SEALED), (1, SEALED)];
+        findings.add(1, Loss::Nothing, &stories, &kept);
+        assert_eq!(findings.controls, (0, 0), "it was not meant to lose anything");
+        findings.add(1, Loss::All, &stories, &kept);
+        let run = Run { fs: "xfs".into(), mechanism: "immutable-attr".into() };
+        let results = findings.results(&run, "6.12", None, Duration::ZERO);
+        let row = results.clauses.iter().find(|row| row.id == "durable.seal").unwrap();
+        assert_eq!((row.verdict, row.reason.as_deref()), (Verdict::Error, Some("the disk lost none of 1 files")));
+    }
 }

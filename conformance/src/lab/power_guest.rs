@@ -1,11 +1,11 @@
 //! What is done in a guest that loses its power: work on files, of which the lab hears before and after each step; and
 //! afterwards, in another guest, a look at what became of them.
 
-use super::protocol::{Data, Event, Left, Look, Message, Run, Step};
+use super::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::cases::durability::{can_be_cut, is_sealed};
 use crate::context::{Context, File, SIZE, pattern};
 use crate::host::FsKind;
-use crate::host::found::Found;
+use crate::host::found::Mounted;
 use crate::mechanism::Mechanism;
 use crate::trace::Trace;
 use crate::verdict::Trouble;
@@ -60,8 +60,8 @@ pub(super) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String
         tell(Event::Left(number, looked))?;
     }
     let Some(device) = disk(WORK) else { return Ok(()) };
-    let found = Found::mount(fs, &device, Path::new(ROOT))?;
-    work(&found, mechanism, &mut tell)
+    let mounted = Mounted::mount(fs, &device, Path::new(ROOT))?;
+    work(&mounted, mechanism, &mut tell)
 }
 
 /// The disk that has this serial number.
@@ -80,14 +80,18 @@ fn data(file: usize) -> [Vec<u8>; 2] {
     [100, 170].map(|seed| pattern(seed + file as u8, SIZE))
 }
 
-fn work(found: &Found, mechanism: Mechanism, tell: &mut dyn FnMut(Event) -> Result<(), String>) -> Result<(), String> {
+fn work(
+    mounted: &Mounted,
+    mechanism: Mechanism,
+    tell: &mut dyn FnMut(Event) -> Result<(), String>,
+) -> Result<(), String> {
     for file in 0..FILES {
         let path = Path::new(ROOT).join(directory(file));
         std::fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    found.sync()?;
+    mounted.sync()?;
     // They last until the power goes: what ended earlier would clean up.
-    let systems: Vec<_> = (0..FILES).map(|file| found.system(&directory(file))).collect();
+    let systems: Vec<_> = (0..FILES).map(|file| mounted.system(&directory(file))).collect();
     let contexts: Vec<Context> =
         systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
     tell(Event::Working)?;
@@ -95,7 +99,7 @@ fn work(found: &Found, mechanism: Mechanism, tell: &mut dyn FnMut(Event) -> Resu
         let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
         let file = File::from_ready(context, ready);
         for step in plan(mechanism, number) {
-            let done = carry_out(*step, found, context, &file, number, &mut || tell(Event::Begun(number, *step)));
+            let done = carry_out(*step, mounted, context, &file, number, &mut || tell(Event::Begun(number, *step)));
             match done {
                 Ok(()) => tell(Event::Returned(number, *step))?,
                 Err(trouble) => {
@@ -113,7 +117,7 @@ fn work(found: &Found, mechanism: Mechanism, tell: &mut dyn FnMut(Event) -> Resu
 
 fn carry_out(
     step: Step,
-    found: &Found,
+    mounted: &Mounted,
     t: &Context,
     file: &File,
     number: usize,
@@ -145,7 +149,7 @@ fn carry_out(
             let agent = file.agent()?;
             begin()?;
             agent.write(file.at(0), &agents)?;
-            found.flush_device().map_err(Trouble::Setup)
+            mounted.flush_device().map_err(Trouble::Setup)
         }
         Step::Leave => {
             let call = file.leave_call()?;
@@ -157,13 +161,13 @@ fn carry_out(
 
 /// What is there of each file.
 fn look(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Left, String> {
-    let found = match Found::mount(fs, device, Path::new(ROOT)) {
-        Ok(found) => found,
+    let mounted = match Mounted::mount(fs, device, Path::new(ROOT)) {
+        Ok(mounted) => mounted,
         Err(why) => return Ok(Err(why)),
     };
     let mut looks = Vec::new();
     for number in 0..FILES {
-        let system = found.system(&directory(number));
+        let system = mounted.system(&directory(number));
         let context = Context::new(&*system, mechanism, Trace::default());
         match File::survivor(&context, "file") {
             Ok(Some(file)) => looks.push((number, look_at(&context, &file, number))),
@@ -171,20 +175,20 @@ fn look(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Left, String>
             Err(trouble) => looks.push((number, Err(trouble))),
         }
     }
-    found.unmount()?;
+    mounted.unmount()?;
     Ok(Ok(looks))
 }
 
 fn look_at(t: &Context, file: &File, number: usize) -> Look {
-    let whole = file.stat()?.size as i64 == file.at(SIZE);
+    let size = file.stat()?.size as i64 - file.at(0);
     let [written, agents] = data(number);
     let has = |data: &[u8]| file.holds(0, data).0.iter().all(|seen| seen.faults.is_empty());
     let data = match () {
-        () if whole && has(&written) => Data::Written,
-        () if whole && has(&agents) => Data::Agents,
+        () if has(&written) => Data::Written,
+        () if has(&agents) => Data::Agents,
         () => Data::Other,
     };
     // They try to cut it, so they come last.
     let sealed = is_sealed(t, file);
-    Ok((data, sealed, can_be_cut(t, file)))
+    Ok(Found { size, data, sealed, unsealed: can_be_cut(t, file) })
 }

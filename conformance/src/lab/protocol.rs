@@ -55,7 +55,7 @@ pub(super) enum Message {
 }
 
 /// What a guest says that loses its power, or looks at what was left of the one before. Files have numbers.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Event {
     /// What there is on the disk of this number.
@@ -91,14 +91,26 @@ pub(super) enum Step {
 /// The files that are on a disk after a loss of power, or why it cannot be mounted.
 pub(super) type Left = Result<Vec<(usize, Look)>, String>;
 
-/// What a file is like: its data, whether it is in the state, and whether it is out of it.
-pub(super) type Look = Result<(Data, Result<bool, Trouble>, Result<bool, Trouble>), Trouble>;
+/// A file that is there, or why nobody knows what it is like.
+pub(super) type Look = Result<Found, Trouble>;
 
-/// What a file of the right size has, or another file.
+/// What a file is like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Found {
+    /// In bytes, as the cases count.
+    pub(super) size: i64,
+    pub(super) data: Data,
+    /// It behaves as a file in the state.
+    pub(super) sealed: Result<bool, Trouble>,
+    /// It behaves as one out of it.
+    pub(super) unsealed: Result<bool, Trouble>,
+}
+
+/// What a file has where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Data {
-    /// What was written to it.
+    /// What was written.
     Written,
     /// What an agent wrote to its storage.
     Agents,
