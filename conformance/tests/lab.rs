@@ -15,7 +15,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 const KERNEL: &str = "6.1";
 
 /// A cut late in the work: each file that has to be there is among those that were acknowledged.
-const SEED: &str = "4";
+const SEED: &str = "101";
 
 /// One guest at a time: they are slow without KVM, and one of them is timed out on purpose.
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());

@@ -296,9 +296,11 @@ pub(super) fn human(document: &Document) -> String {
                 (_, true) => ", which was not expected",
                 _ => "",
             };
-            let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
             let _ = writeln!(out, "  {:16}{}{expected}", clause.id, clause.verdict);
-            details.for_each(|detail| out += &format!("    {detail}\n"));
+            // What went wrong is said once, below.
+            let known = clause.verdict != Verdict::Error;
+            let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
+            details.filter(|_| known).for_each(|detail| out += &format!("    {detail}\n"));
         }
         out += &surprises(run);
         out += "\n";
