@@ -4,6 +4,7 @@
 //! and a manifest that says what to run. Results come out through a virtio port as they come about, the kernel's log
 //! through a serial console. Each kernel with each file system is a guest of its own.
 
+mod aftermath;
 mod board;
 mod boot;
 mod bzimage;
@@ -158,7 +159,7 @@ pub fn interact(options: &Options) -> Result<(), String> {
 /// The table of each kernel, and below them what is not as expected.
 pub fn human(options: &Options, document: &Document) -> String {
     if options.power_cuts.is_some() {
-        return power::human(document);
+        return aftermath::human(document);
     }
     let surprises: String = document.runs.iter().map(surprises).collect();
     format!("{}\n{surprises}", matrix::human(&document.runs)).trim_end().to_owned() + "\n"

@@ -2,27 +2,23 @@
 //! one looks at what the disk may have left.
 //!
 //! What the guest says through the port before and after each step has left it before the step goes on, so the lab knows
-//! what was acknowledged at the moment of the cut. What is left is judged by the clauses, for each way in which the disk
-//! may lose what was not flushed.
+//! what was acknowledged at the moment of the cut.
 
+use super::aftermath::{Findings, Story, stories};
 use super::board::{Board, News};
 use super::boot::{self, Line, Listener};
+use super::cache::Cache;
 use super::disk::{Disk, Loss};
 use super::nbd::{Export, Server};
 use super::power_guest::{FILES, WORK, left, plan};
-use super::protocol::{Data, Event, Found, Left, Look, Manifest, Message, Run, Step};
+use super::protocol::{Event, Left, Manifest, Message, Run};
 use super::qemu::Attendance;
-use super::{Document, Job, Options, console, initramfs, machine, surprises, untested};
-use crate::context::SIZE;
-use crate::expectations::Expectations;
+use super::{Job, Options, console, initramfs, machine};
 use crate::host::{FsKind, found};
-use crate::lab::cache::Cache;
 use crate::mechanism::Mechanism;
-use crate::results::{CaseResult, ClauseResult, LogLine, Results};
-use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
+use crate::results::{LogLine, Results};
 use clap::ValueEnum;
-use iomap_clauses::*;
-use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -40,8 +36,9 @@ struct Moment {
     at_latest: Duration,
 }
 
-/// What a cut was like, by its seed.
+/// What a cut is like, by its seed.
 struct Chance {
+    seed: u64,
     moment: Moment,
     losses: [Loss; 3],
 }
@@ -55,279 +52,8 @@ impl Chance {
             requests: random.u32(0..6),
             at_latest: Duration::from_micros(random.u64(0..30_000)),
         };
-        Self { moment, losses: [Loss::All, Loss::Some(random.u64(..)), Loss::Nothing] }
+        Self { seed, moment, losses: [Loss::All, Loss::Some(random.u64(..)), Loss::Nothing] }
     }
-}
-
-/// What the lab knows of a file at the moment of the cut.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Story {
-    /// The steps that had begun. One that begins after the power is gone, which nothing shows, is here too.
-    begun: Vec<Step>,
-    /// How many of them had returned, for certain.
-    returned: usize,
-    /// What could not be done.
-    refused: Option<(Step, Trouble)>,
-}
-
-impl Story {
-    fn has(&self, step: Step) -> bool {
-        self.begun[..self.returned].contains(&step)
-    }
-
-    fn began(&self, step: Step) -> bool {
-        self.begun.contains(&step)
-    }
-
-    /// Begun, not known to have returned, and the last to begin.
-    fn during(&self, step: Step) -> bool {
-        self.begun[self.returned..] == [step]
-    }
-
-    /// The steps that had returned from this one on.
-    fn since(&self, step: Step) -> &[Step] {
-        let done = &self.begun[..self.returned];
-        done.iter().position(|other| *other == step).map_or(&[], |at| &done[at..])
-    }
-}
-
-/// What a clause says of files with some story.
-struct Check {
-    clause: &'static Clause,
-    name: &'static str,
-    about: &'static str,
-    /// Whether it speaks of such a file.
-    applies: fn(&Story) -> bool,
-    /// Whether it says something of those in the state, which not every mechanism shows.
-    of_state: bool,
-    /// Whether a file that is there is as it has to be.
-    is_so: fn(&Found) -> Result<bool, Trouble>,
-}
-
-static CHECKS: [Check; 5] = [
-    Check {
-        clause: &DURABLE_SEAL,
-        name: "durability::cut_sealed",
-        about: "a file that came into the state is in it after the power was cut",
-        applies: |story| story.has(Step::Enter) && !story.began(Step::Leave),
-        of_state: true,
-        is_so: |found| found.sealed.clone(),
-    },
-    Check {
-        clause: &DURABLE_DATA,
-        name: "durability::cut_data",
-        about: "size and data of a file that came into the state are there after the power was cut",
-        applies: |story| story.since(Step::Write).contains(&Step::Enter) && !story.began(Step::Agent),
-        of_state: false,
-        is_so: |found| Ok(whole(found)),
-    },
-    Check {
-        clause: &DURABLE_EITHER,
-        name: "durability::cut_either",
-        about: "a file whose state changed when the power was cut is in it or not, and has its data",
-        applies: |story| story.has(Step::Sync) && (story.during(Step::Enter) || story.during(Step::Leave)),
-        of_state: true,
-        is_so: |found| Ok((found.sealed.clone()? || found.unsealed.clone()?) && whole(found)),
-    },
-    Check {
-        clause: &DURABLE_UNSEAL,
-        name: "durability::cut_unsealed",
-        about: "a file that left a durable state is not in it after the power was cut",
-        applies: |story| story.since(Step::Enter).contains(&Step::Sync) && story.has(Step::Leave),
-        of_state: false,
-        is_so: |found| found.unsealed.clone(),
-    },
-    Check {
-        clause: &DURABLE_AGENT,
-        name: "durability::cut_agent",
-        about: "what an agent wrote and flushed is in the file after the power was cut",
-        applies: |story| story.has(Step::Agent),
-        of_state: false,
-        is_so: |found| Ok(found.data == Data::Agents),
-    },
-];
-
-/// Its size and its data are what was written.
-fn whole(found: &Found) -> bool {
-    found.size == SIZE && found.data == Data::Written
-}
-
-/// What was found out by one check.
-#[derive(Default)]
-struct Tally {
-    files: usize,
-    faults: usize,
-    /// Where it was not so for the first time.
-    first: Option<String>,
-    trouble: Option<Trouble>,
-}
-
-/// What was found out by the cuts of a run.
-struct Findings {
-    mechanism: Mechanism,
-    seed: u64,
-    cuts: u32,
-    tallies: [Tally; CHECKS.len()],
-    /// Of the files that nobody made durable, how many there were after cuts that lost what was not flushed, and how many
-    /// of these had their data.
-    controls: (usize, usize),
-    alarms: Vec<LogLine>,
-}
-
-impl Findings {
-    fn new(mechanism: Mechanism, seed: u64) -> Self {
-        Self { mechanism, seed, cuts: 0, tallies: Default::default(), controls: (0, 0), alarms: Vec::new() }
-    }
-
-    /// Compares what is left after a cut with what was acknowledged before it.
-    fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) {
-        for (number, story) in stories.iter().enumerate() {
-            let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
-            if plan(self.mechanism, number) == [Step::Write] && story.has(Step::Write) && loss == Loss::All {
-                self.controls.0 += 1;
-                self.controls.1 += usize::from(matches!(look, Some(Ok(found)) if whole(found)));
-            }
-            for (check, tally) in CHECKS.iter().zip(&mut self.tallies) {
-                if let Some((step, trouble)) = &story.refused {
-                    let concerned = check.clause == &DURABLE_SEAL || check.clause == &DURABLE_DATA;
-                    if *step == Step::Enter && concerned {
-                        tally.trouble.get_or_insert(trouble.clone());
-                    }
-                }
-                if !(check.applies)(story) {
-                    continue;
-                }
-                let name = self.mechanism.name();
-                let is_so = match look {
-                    _ if check.of_state && self.mechanism.refusal().is_none() => {
-                        Err(Trouble::NotOffered(format!("{name}: a file in the state can be cut")))
-                    }
-                    None => Ok(false),
-                    Some(Err(trouble)) => Err(trouble.clone()),
-                    Some(Ok(seen)) => (check.is_so)(seen),
-                };
-                match is_so {
-                    Ok(is_so) => {
-                        tally.files += 1;
-                        tally.faults += usize::from(!is_so);
-                        let place =
-                            || format!("file {number}, {}, by --power-cuts 1 --seed {seed}", describe(loss, look));
-                        if !is_so {
-                            tally.first.get_or_insert_with(place);
-                        }
-                    }
-                    // What is in doubt counts more than what is not offered.
-                    Err(trouble @ Trouble::Setup(_)) => tally.trouble = Some(trouble),
-                    Err(trouble) => drop(tally.trouble.get_or_insert(trouble)),
-                }
-            }
-        }
-    }
-
-    /// The results, and what spoils those that are no violation.
-    fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
-        let expectations = Expectations::of(&[&run.mechanism], &run.fs, release);
-        let mut results = untested(run, release);
-        let (files, kept) = self.controls;
-        let lost_nothing = (files > 0 && files == kept).then(|| format!("the disk lost none of {files} files"));
-        let trouble = trouble.or_else(|| expectations.as_ref().err().cloned()).or(lost_nothing);
-        for (check, tally) in CHECKS.iter().zip(std::mem::take(&mut self.tallies)) {
-            let Some(case) = self.case(check, tally, trouble.as_deref(), time) else { continue };
-            let expected = expectations.as_ref().map_or((Verdict::Holds, None), |all| all.expected(check.clause.id));
-            let row = results.clauses.iter_mut().find(|clause| clause.id == check.clause.id);
-            row.into_iter().for_each(|row| judged(row, &case, expected));
-        }
-        results.kernel_log = self.alarms;
-        results.count_again();
-        results
-    }
-
-    fn case(&self, check: &Check, tally: Tally, trouble: Option<&str>, time: Duration) -> Option<CaseResult> {
-        let Tally { files, faults, first, trouble: own } = tally;
-        let (cuts, seed) = (self.cuts, self.seed);
-        let what = format!("{}: {files} files left by {cuts} cuts (--seed {seed})", check.about);
-        let faults = first.map(|first| format!("not so of {faults}, first {first}"));
-        let observed = || {
-            Observed(vec![Observation {
-                what: what.clone(),
-                outcome: None,
-                faults: faults.clone().into_iter().collect(),
-            }])
-        };
-        let seen = match (faults.is_some(), trouble, own) {
-            (true, ..) => Ok(observed()),
-            (false, Some(why), _) => Err(Trouble::Setup(why.into())),
-            (false, None, Some(setup @ Trouble::Setup(_))) => Err(setup),
-            (false, None, _) if files > 0 => Ok(observed()),
-            (false, None, own) => Err(own?),
-        };
-        let (verdict, detail) = judge(check.clause, &seen);
-        let (lost, controls) = (self.controls.0 - self.controls.1, self.controls.0);
-        let detail =
-            detail.or_else(|| Some(format!("{what}; lost were {lost} of {controls} that nobody made durable")));
-        let duration_ms = time.as_secs_f64() * 1000.0;
-        let (name, trace) = (check.name.to_owned(), Vec::new());
-        Some(CaseResult { name, verdict, duration_ms, detail, trace, steps: Vec::new() })
-    }
-}
-
-/// What becomes of a clause. Moments that were not met prove nothing: that a violation is expected and was not seen is no
-/// surprise.
-fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdict, Option<&str>)) {
-    let missed = expected == Verdict::Violated && case.verdict == Verdict::Holds;
-    row.verdict = case.verdict;
-    row.expected = (!missed).then_some(expected);
-    row.reason = match missed {
-        true => reason.map(|reason| format!("a violation is expected, and these cuts did not meet it: {reason}")),
-        false if case.verdict == Verdict::Error => case.detail.clone(),
-        false => reason.map(str::to_owned),
-    };
-    row.cases = vec![case.clone()];
-}
-
-/// What was looked at in each run, and what was found.
-pub(super) fn human(document: &Document) -> String {
-    let mut out = String::new();
-    for run in &document.runs {
-        let _ = writeln!(out, "Linux {}, {}", run.kernel.release, run.label());
-        for clause in run.clauses.iter().filter(|clause| !clause.cases.is_empty()) {
-            let expected = match (clause.verdict, clause.is_surprise()) {
-                (Verdict::Violated, false) => ", as expected",
-                (_, true) => ", which was not expected",
-                _ => "",
-            };
-            let _ = writeln!(out, "  {:16}{}{expected}", clause.id, clause.verdict);
-            // What went wrong is said once, below.
-            let known = clause.verdict != Verdict::Error;
-            let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
-            details.filter(|_| known).for_each(|detail| out += &format!("    {detail}\n"));
-        }
-        out += &surprises(run);
-        out += "\n";
-    }
-    out
-}
-
-/// What was found, in a few words.
-fn describe(loss: Loss, look: Option<&Look>) -> String {
-    let kept = match loss {
-        Loss::All => "nothing kept that was not flushed",
-        Loss::Some(_) => "some kept that was not flushed",
-        Loss::Nothing => "all kept that was written",
-    };
-    let found = match look {
-        None => "not there".into(),
-        Some(Err(_)) => "in doubt".into(),
-        Some(Ok(found)) => {
-            let data = match found.data {
-                Data::Written => "its data",
-                Data::Agents => "the data of the agent",
-                Data::Other => "other data",
-            };
-            format!("{} bytes, {data}", found.size)
-        }
-    };
-    format!("{found}, {kept}")
 }
 
 /// What a guest did and found.
@@ -337,6 +63,43 @@ struct Visit {
     left: Vec<Option<Left>>,
     /// What was acknowledged before the cut.
     stories: Vec<Story>,
+}
+
+/// A cut that nobody has looked at yet.
+struct Wreck {
+    chance: Chance,
+    stories: Vec<Story>,
+    disks: Vec<Export>,
+}
+
+impl Wreck {
+    /// What the disk has left, in each way in which it may have lost something.
+    fn new(chance: Chance, stories: Vec<Story>, disk: &Disk) -> Result<Self, String> {
+        let mut disks = Vec::new();
+        for (number, loss) in chance.losses.iter().enumerate() {
+            let disk = disk.left(*loss).and_then(Disk::durable).map_err(no_disk)?;
+            disks.push((left(number), Arc::new(disk)));
+        }
+        Ok(Self { chance, stories, disks })
+    }
+
+    /// Compares what a guest found there with what had been acknowledged.
+    fn compare(&self, found: &[Option<Left>], findings: &mut Findings) -> Result<(), String> {
+        let seed = self.chance.seed;
+        for (number, loss) in self.chance.losses.iter().enumerate() {
+            match found.get(number).and_then(Option::as_ref) {
+                Some(Ok(looks)) => findings.add(seed, *loss, &self.stories, looks),
+                Some(Err(why)) => return Err(format!("{why}, after --power-cuts 1 --seed {seed}")),
+                None => return Err("the guest did not see its disks".into()),
+            }
+        }
+        findings.cuts += 1;
+        Ok(())
+    }
+}
+
+fn no_disk(error: std::io::Error) -> String {
+    format!("no disk in {}: {error}", std::env::temp_dir().display())
 }
 
 /// Cuts the power so many times in each run of a job.
@@ -354,7 +117,9 @@ pub(super) fn carry_out(
         let listener = |news: News| board.tell(&label, begin, news);
         let mechanism = Mechanism::from_str(&run.mechanism, false).unwrap_or(Mechanism::Seal);
         let mut findings = Findings::new(mechanism, seed);
-        let trouble = explore(job, run, options, cache, cuts, &mut findings, &listener).err();
+        let explored =
+            Guests::new(job, run, options, cache, &listener).and_then(|guests| guests.explore(cuts, &mut findings));
+        let trouble = explored.err();
         trouble.iter().for_each(|why| listener(News::Event(why)));
         board.forget(&label);
         findings.results(run, &job.kernel.release, trouble, begin.elapsed())
@@ -362,78 +127,77 @@ pub(super) fn carry_out(
     job.runs.iter().map(run).collect()
 }
 
-fn explore(
-    job: &Job,
-    run: &Run,
-    options: &Options,
-    cache: &Cache,
-    cuts: u32,
-    findings: &mut Findings,
-    listener: &Listener,
-) -> Result<(), String> {
-    let place = std::env::temp_dir();
-    let in_place = |e: std::io::Error| format!("a disk in {}: {e}", place.display());
-    let manifest = Manifest { runs: vec![run.clone()], power: true, ..Manifest::default() };
-    let initramfs = initramfs(job, options, &manifest, Vec::new(), cache)?;
-    cache.prune("consoles", 64)?;
-    let name = format!("{}-{}-{}.log", job.label().replace(' ', "-"), run.mechanism, std::process::id());
-    let console = cache.directory("consoles")?.join(name);
-    let blank = found::image(job.fs)?;
-    let (first, mut before) = (findings.seed, None::<(u64, Chance, Vec<Story>, Vec<Export>)>);
-    // One guest looks at what the one before it left, and loses its power itself. The last one only looks.
-    for number in 0..=u64::from(cuts) {
-        let seed = first.wrapping_add(number);
-        let chance = Chance::of(seed, findings.mechanism);
-        let work =
-            (number < u64::from(cuts)).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(in_place)?;
-        let mut exports = before.as_ref().map_or_else(Vec::new, |(_, _, _, left)| left.clone());
-        exports.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
-        let server = Server::start(exports.clone()).map_err(|e| format!("no socket for the disks: {e}"))?;
-        let mut machine = machine(job, options, &initramfs, &console, Attendance::Batch);
-        machine.disks = exports.iter().flat_map(|(name, _)| server.arguments(name)).collect();
-        if number == 0 {
-            listener(News::Starts(&machine.line()));
+/// What the guests of a run have in common.
+struct Guests<'a> {
+    job: &'a Job,
+    options: &'a Options,
+    initramfs: PathBuf,
+    console: PathBuf,
+    listener: &'a Listener<'a>,
+}
+
+impl<'a> Guests<'a> {
+    fn new(
+        job: &'a Job,
+        run: &Run,
+        options: &'a Options,
+        cache: &Cache,
+        listener: &'a Listener<'a>,
+    ) -> Result<Self, String> {
+        let manifest = Manifest { runs: vec![run.clone()], power: true, ..Manifest::default() };
+        let initramfs = initramfs(job, options, &manifest, Vec::new(), cache)?;
+        cache.prune("consoles", 64)?;
+        let name = format!("{}-{}-{}.log", job.label().replace(' ', "-"), run.mechanism, std::process::id());
+        let console = cache.directory("consoles")?.join(name);
+        Ok(Self { job, options, initramfs, console, listener })
+    }
+
+    /// One guest looks at what the one before it left, and loses its power itself. The last one only looks.
+    fn explore(&self, cuts: u32, findings: &mut Findings) -> Result<(), String> {
+        let blank = found::image(self.job.fs)?;
+        let mut wreck: Option<Wreck> = None;
+        for number in 0..=cuts {
+            let chance = Chance::of(findings.seed.wrapping_add(number.into()), findings.mechanism);
+            let work = (number < cuts).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(no_disk)?;
+            let mut disks = wreck.as_ref().map_or_else(Vec::new, |wreck| wreck.disks.clone());
+            disks.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
+            let visit = self.boot(disks, work.as_deref().map(|disk| (chance.moment, disk)), findings)?;
+            if let Some(wreck) = &wreck {
+                wreck.compare(&visit.left, findings)?;
+            }
+            if let Some(disk) = work {
+                let (files, flushes) =
+                    (visit.stories.iter().filter(|story| story.returned > 0).count(), disk.flushes());
+                if flushes == 0 {
+                    return Err("the guest never had its disk flush".into());
+                }
+                let (cut, seed) = (number + 1, chance.seed);
+                let what = format!("cut {cut} of {cuts} (--seed {seed}): {files} files, {flushes} flushes before");
+                (self.listener)(News::Event(&what));
+                wreck = Some(Wreck::new(chance, visit.stories, &disk)?);
+            }
         }
-        let patience = Duration::from_secs(options.patience);
-        let cut = work.as_ref().map(|disk| (chance.moment, &**disk));
+        Ok(())
+    }
+
+    fn boot(&self, disks: Vec<Export>, cut: Option<(Moment, &Disk)>, findings: &mut Findings) -> Result<Visit, String> {
+        let console: &Path = &self.console;
+        let server = Server::start(disks.clone()).map_err(|e| format!("no socket for the disks: {e}"))?;
+        let mut machine = machine(self.job, self.options, &self.initramfs, console, Attendance::Batch);
+        machine.disks = disks.iter().flat_map(|(name, _)| server.arguments(name)).collect();
+        if findings.cuts == 0 {
+            (self.listener)(News::Starts(&machine.line()));
+        }
+        let patience = Duration::from_secs(self.options.patience);
         let (visit, said) = boot::attend(&machine, |child| visit(child, patience, cut));
         let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
         findings.alarms.extend(alarms);
-        let visit = visit.map_err(|why| {
+        disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), Err)?;
+        visit.map_err(|why| {
             eprintln!("{}  {}", console::tail(&said), console.display());
             console::end(&said).unwrap_or(why)
-        })?;
-        for disk in exports.iter().map(|(_, disk)| disk) {
-            disk.trouble().map_or(Ok(()), Err)?;
-        }
-        if let Some((seed, chance, stories, _)) = before.take() {
-            let mut unmountable = None;
-            for (at, loss) in chance.losses.iter().enumerate() {
-                match visit.left.get(at).and_then(Option::as_ref) {
-                    Some(Ok(looks)) => findings.add(seed, *loss, &stories, looks),
-                    Some(Err(why)) => unmountable = Some(format!("{why}, after --power-cuts 1 --seed {seed}")),
-                    None => return Err("the guest did not see its disks".into()),
-                }
-            }
-            findings.cuts += 1;
-            unmountable.map_or(Ok(()), Err)?;
-        }
-        if let Some(disk) = work {
-            if disk.flushes() == 0 {
-                return Err("the guest never had its disk flush".into());
-            }
-            let (files, flushes) = (visit.stories.iter().filter(|story| story.returned > 0).count(), disk.flushes());
-            let cut = format!("cut {} of {cuts} (seed {seed}): {files} files, {flushes} flushes before", number + 1);
-            listener(News::Event(&cut));
-            let mut disks = Vec::new();
-            for (at, loss) in chance.losses.iter().enumerate() {
-                let disk = disk.left(*loss).and_then(Disk::durable).map_err(in_place)?;
-                disks.push((left(at), Arc::new(disk)));
-            }
-            before = Some((seed, chance, visit.stories, disks));
-        }
+        })
     }
-    Ok(())
 }
 
 /// Listens to a guest until its power is cut, or, without a disk to cut, to its end.
@@ -477,121 +241,4 @@ fn hear(lines: &Receiver<Line>, patience: Duration) -> Result<(Instant, Message)
     })?;
     let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
     Ok((at, message))
-}
-
-/// What is known of each file. What was heard after the power had gone may have happened in memory only: nothing returned
-/// then, but what began may have begun before.
-fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
-    let mut stories = vec![Story::default(); FILES];
-    for (at, event) in events {
-        let before = at < gone;
-        match event {
-            Event::Begun(file, step) => stories[file].begun.push(step),
-            Event::Returned(file, _) if before => stories[file].returned += 1,
-            Event::Refused(file, step, trouble) if before => stories[file].refused = Some((step, trouble)),
-            _ => (),
-        }
-    }
-    stories
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events(list: &[(u64, Event)]) -> Vec<Story> {
-        let begin = Instant::now();
-        let at = |(at, event): &(u64, Event)| (begin + Duration::from_secs(*at), event.clone());
-        stories(list.iter().map(at).collect(), begin + Duration::from_secs(10))
-    }
-
-    /// What comes after the power has gone may have happened in memory only.
-    #[test]
-    fn what_is_known_at_the_moment_of_the_cut() {
-        let step = |step| [(1, Event::Begun(1, step)), (2, Event::Returned(1, step))];
-        let known = events(&[step(Step::Write), step(Step::Enter)].concat());
-        assert!(known[1].has(Step::Enter) && !known[1].during(Step::Enter));
-        let late = [(3, Event::Begun(1, Step::Enter)), (11, Event::Returned(1, Step::Enter))];
-        let known = events(&[step(Step::Write), late.clone()].concat());
-        assert!(!known[1].has(Step::Enter) && known[1].during(Step::Enter));
-        let later = [&step(Step::Write)[..], &late, &[(12, Event::Begun(1, Step::Leave))]].concat();
-        let known = events(&later);
-        assert!(known[1].began(Step::Leave) && !known[1].during(Step::Enter) && !known[1].during(Step::Leave));
-    }
-
-    /// A file with this story, found like this after a cut that lost what was not flushed: verdict and detail by clause.
-    fn verdicts(
-        mechanism: Mechanism,
-        number: usize,
-        story: &Story,
-        look: Option<Look>,
-    ) -> Vec<(&'static str, Verdict)> {
-        let mut findings = Findings::new(mechanism, 1);
-        let mut stories = vec![Story::default(); FILES];
-        stories[number] = story.clone();
-        let looks: Vec<(usize, Look)> = look.into_iter().map(|look| (number, look)).collect();
-        findings.add(1, Loss::All, &stories, &looks);
-        findings.cuts = 1;
-        let run = Run { fs: "xfs".into(), mechanism: mechanism.name().into() };
-        let results = findings.results(&run, "6.12", None, Duration::ZERO);
-        let tested = results.clauses.iter().filter(|clause| clause.verdict != Verdict::Untested);
-        tested.filter_map(|row| Some((row.clause()?.id, row.verdict))).collect()
-    }
-
-    fn story(begun: &[Step], returned: usize) -> Story {
-        Story { begun: begun.into(), returned, refused: None }
-    }
-
-    const fn found(data: Data, sealed: bool, unsealed: bool) -> Look {
-        Ok(Found { size: SIZE, data, sealed: Ok(sealed), unsealed: Ok(unsealed) })
-    }
-
-    const SEALED: Look = found(Data::Written, true, false);
-    const UNSEALED: Look = found(Data::Written, false, true);
-
-    #[test]
-    fn what_has_to_be_there() {
-        use Step::{Agent, Enter, Leave, Sync, Write};
-        use Verdict::{Holds, Violated};
-        let of = |number, story: &Story, look| verdicts(Mechanism::ImmutableAttr, number, story, look);
-        let entered = story(&[Write, Enter], 2);
-        assert_eq!(of(1, &entered, Some(SEALED)), [("durable.seal", Holds), ("durable.data", Holds)]);
-        assert_eq!(of(1, &entered, Some(UNSEALED)), [("durable.seal", Violated), ("durable.data", Holds)]);
-        assert_eq!(of(1, &entered, None), [("durable.seal", Violated), ("durable.data", Violated)]);
-        assert_eq!(of(1, &story(&[Write, Enter], 1), None), [], "nobody promised anything");
-        let entering = story(&[Write, Sync, Enter], 2);
-        assert_eq!(of(2, &entering, Some(SEALED)), [("durable.either", Holds)]);
-        assert_eq!(of(2, &entering, Some(UNSEALED)), [("durable.either", Holds)]);
-        let torn = found(Data::Written, false, false);
-        assert_eq!(of(2, &entering, Some(torn)), [("durable.either", Violated)]);
-        let agents = found(Data::Agents, true, false);
-        let reached = story(&[Write, Sync, Enter, Agent], 4);
-        assert_eq!(of(2, &reached, Some(agents)), [("durable.seal", Holds), ("durable.agent", Holds)]);
-        assert_eq!(of(2, &reached, Some(SEALED)), [("durable.seal", Holds), ("durable.agent", Violated)]);
-        let pinned = verdicts(Mechanism::F2fsPin, 2, &reached, None);
-        let not_offered = Verdict::NotOffered;
-        assert_eq!(pinned, [("durable.seal", not_offered), ("durable.agent", Violated)], "no call shows the state");
-        let left = story(&[Write, Sync, Enter, Sync, Leave], 5);
-        assert_eq!(of(3, &left, Some(UNSEALED)), [("durable.data", Holds), ("durable.unseal", Holds)]);
-        assert_eq!(of(3, &left, Some(SEALED)), [("durable.data", Holds), ("durable.unseal", Violated)]);
-    }
-
-    /// A preparation that failed is no violation, and a disk that loses nothing shows nothing.
-    #[test]
-    fn what_shows_nothing() {
-        let doubt = Err(Trouble::Setup("open: EIO".into()));
-        let entered = story(&[Step::Write, Step::Enter], 2);
-        let errors = [("durable.seal", Verdict::Error), ("durable.data", Verdict::Error)];
-        assert_eq!(verdicts(Mechanism::ImmutableAttr, 1, &entered, Some(doubt)), errors);
-        let mut findings = Findings::new(Mechanism::ImmutableAttr, 1);
-        let stories = [story(&[Step::Write], 1), entered];
-        let kept = [(0, SEALED), (1, SEALED)];
-        findings.add(1, Loss::Nothing, &stories, &kept);
-        assert_eq!(findings.controls, (0, 0), "it was not meant to lose anything");
-        findings.add(1, Loss::All, &stories, &kept);
-        let run = Run { fs: "xfs".into(), mechanism: "immutable-attr".into() };
-        let results = findings.results(&run, "6.12", None, Duration::ZERO);
-        let row = results.clauses.iter().find(|row| row.id == "durable.seal").unwrap();
-        assert_eq!((row.verdict, row.reason.as_deref()), (Verdict::Error, Some("the disk lost none of 1 files")));
-    }
 }
