@@ -87,7 +87,7 @@ fn cuts_the_power() {
     assert!(looked_at.iter().all(|clause| clause.family() == "durable"), "{looked_at:?}");
     let agent = looked_at.iter().find(|clause| clause.id == "durable.agent").expect("the clause");
     let detail = agent.cases[0].detail.as_deref().expect("figures");
-    assert!(detail.contains(&format!("left by 1 cuts (--seed {SEED}); lost were ")), "{detail}");
+    assert!(detail.contains(&format!("times after 1 cuts (--seed {SEED}); lost were ")), "{detail}");
     assert!(!detail.contains("lost were 0 of"), "{detail}");
 }
 

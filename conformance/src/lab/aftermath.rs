@@ -230,8 +230,8 @@ impl Findings {
     fn case(&self, check: &Check, tally: Tally, trouble: Option<&str>, time: Duration) -> Option<CaseResult> {
         let Tally { files, faults, first, trouble: own } = tally;
         let (cuts, seed) = (self.cuts, self.seed);
-        let what = format!("{}: {files} files left by {cuts} cuts (--seed {seed})", check.about);
-        let faults = first.map(|first| format!("not so of {faults}, first {first}"));
+        let what = format!("{}: looked at {files} times after {cuts} cuts (--seed {seed})", check.about);
+        let faults = first.map(|first| format!("not so {faults} times, first {first}"));
         let observed = || {
             Observed(vec![Observation {
                 what: what.clone(),
