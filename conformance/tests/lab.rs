@@ -74,7 +74,7 @@ fn boots_a_kernel() {
 fn cuts_the_power() {
     let Some(_turn) = turn() else { return };
     let output = lab(&[
-        &["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "immutable-attr"][..],
+        &["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile"][..],
         &["--power-cuts", "1", "--seed", SEED, "--format", "json"],
     ]
     .concat());
@@ -82,8 +82,10 @@ fn cuts_the_power() {
     let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
     let looked_at: Vec<_> = runs[0].clauses.iter().filter(|clause| clause.verdict != Verdict::Untested).collect();
     let verdict = |id: &str| looked_at.iter().find(|clause| clause.id == id).map(|clause| clause.verdict);
-    assert_eq!(verdict("durable.agent"), Some(Verdict::Holds), "{looked_at:?}");
-    assert_eq!(verdict("durable.data"), Some(Verdict::Violated), "{looked_at:?}");
+    for id in ["durable.data", "durable.unseal", "durable.agent"] {
+        assert_eq!(verdict(id), Some(Verdict::Holds), "{id}: {looked_at:?}");
+    }
+    assert_eq!(verdict("durable.seal"), Some(Verdict::Violated), "{looked_at:?}");
     assert!(looked_at.iter().all(|clause| clause.family() == "durable"), "{looked_at:?}");
     let agent = looked_at.iter().find(|clause| clause.id == "durable.agent").expect("the clause");
     let detail = agent.cases[0].detail.as_deref().expect("figures");
