@@ -93,6 +93,23 @@ fn cuts_the_power() {
     assert!(!detail.contains("lost were 0 of"), "{detail}");
 }
 
+/// Memory that the guest takes for persistent: a file system there, and a device, which nothing here has. A store through
+/// MAP_SYNC holds on both, and on no other storage.
+#[test]
+fn persistent_memory() {
+    let Some(_turn) = turn() else { return };
+    let arguments = ["--kernel", KERNEL, "--fs", "ext4-dax", "devdax", "--mechanism", "immutable-attr", "device-dax"];
+    let output = lab(&[&arguments[..], &["--case", "mapped_map_sync", "--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
+    let names: Vec<String> = runs.iter().map(|run| format!("{}/{}", run.fs, run.mechanism)).collect();
+    assert_eq!(names, ["ext4-dax/immutable-attr", "devdax/device-dax"]);
+    for run in &runs {
+        let mapped = run.clauses.iter().find(|clause| clause.id == "write.mapped").expect("the clause");
+        assert_eq!((mapped.verdict, mapped.cases.len()), (Verdict::Holds, 1), "{mapped:?}");
+    }
+}
+
 /// The results are errors from the start; the guest is killed, and nothing is left.
 #[test]
 fn a_guest_that_says_nothing() {

@@ -83,6 +83,7 @@ impl HostSystem<'_> {
         // Either way in turn, where there are two.
         let stop = match self.image.can_be_copied() {
             true => count % 2 == 1 && during.is_some_and(|call| self.can_be_stopped(call)),
+            // In a guest, which no swap file outlives.
             false => true,
         };
         let loss = if stop {

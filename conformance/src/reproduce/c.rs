@@ -498,6 +498,7 @@ mod tests {
             "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto) => {
                 Call::Store { map, offset: 0, data: data.clone() }
             }
+            "durable.agent" => Call::Store { map, offset: 0, data: data.clone() },
             "write.mapped" => Call::Map { fd, len: 4096, shared: true, write: true },
             "share.exchange" => Call::Exchange { one: fd, other: fd },
             "name.link" => Call::Link { from: name.clone(), to: name.clone() },
