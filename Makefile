@@ -24,8 +24,8 @@ fresh:
 matrix:
 	cargo run --release --locked -- matrix
 
-# The table of Debian's kernels with every file system and mechanism, f2fs included, in guests. Needs QEMU, kmod and the
-# mkfs programs; four minutes on two cores without KVM.
+# The table of Debian's kernels with every file system and mechanism, in guests. Needs QEMU, kmod and the
+# mkfs programs, and several minutes on two cores without KVM.
 lab:
 	cargo run --release --locked -- lab --kernel 6.1 6.12
 
