@@ -620,6 +620,15 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     if args.options.is_interactive() {
         return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e));
     }
+    if let Some(scenario) = args.options.scenario {
+        let mut output = Output::open(args.output.as_ref())?;
+        let document = lab::scenario::run(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e))?;
+        output.write(&match args.format {
+            ListFormat::Json => report::json(&document),
+            ListFormat::Human => lab::scenario::human(&document),
+        })?;
+        return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
+    }
     let text = |document: &lab::Document| match args.format {
         ListFormat::Json => report::json(document),
         ListFormat::Human => lab::human(document),

@@ -96,13 +96,14 @@ fn listen(
                 listener(&why);
                 reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
             }
+            Message::Step(_) => {}
             Message::Done => return Ok(()),
         }
     }
 }
 
 /// The lines of the port, until QEMU ends.
-fn lines(child: &mut Child) -> Receiver<String> {
+pub(super) fn lines(child: &mut Child) -> Receiver<String> {
     let (sender, lines) = channel();
     if let Some(port) = child.stdout.take() {
         std::thread::spawn(move || {

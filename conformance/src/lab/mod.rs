@@ -15,6 +15,7 @@ mod kernel;
 mod modules;
 mod protocol;
 mod qemu;
+pub mod scenario;
 
 pub use qemu::Accelerator;
 
@@ -64,6 +65,9 @@ pub struct Options {
     /// A shell in one guest, with the suite and what it needs
     #[arg(long, conflicts_with = "gdb")]
     interactive: bool,
+    /// Play a server and its client in a guest instead of running the suite, and say what came of each step
+    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "case", "interactive", "gdb"])]
+    pub scenario: Option<scenario::Scenario>,
     /// Let one guest wait for a debugger before its first instruction
     #[arg(long)]
     gdb: bool,

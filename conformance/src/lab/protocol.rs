@@ -1,5 +1,6 @@
 //! What host and guest tell each other: a manifest in the initramfs, and lines of JSON through a port.
 
+use super::scenario::Step;
 use crate::results::Results;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub(super) struct Manifest {
     pub(super) runs: Vec<Run>,
     /// Only cases whose name contains this.
     pub(super) filter: Option<String>,
+    /// A script for bash whose steps are to be reported instead.
+    pub(super) script: Option<String>,
     /// A shell to start instead: a path in the guest.
     pub(super) shell: Option<String>,
 }
@@ -43,6 +46,8 @@ pub(super) enum Message {
     Results(Box<Results>),
     /// A run could not take place or did not end: its number, and why.
     Failed(usize, String),
+    /// A step of the script has ended.
+    Step(Step),
     /// All runs have ended.
     Done,
 }
