@@ -17,6 +17,7 @@ use iomap_conformance::update::Update;
 use iomap_conformance::{audit, cases, compare, lab, matrix, reproduce};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -629,6 +630,15 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     if args.options.is_interactive() {
         return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e));
     }
+    if let Some(scenario) = args.options.scenario {
+        let mut output = Output::open(args.output.as_ref())?;
+        let document = lab::scenario::run(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e))?;
+        output.write(&match args.format {
+            ListFormat::Json => report::json(&document),
+            ListFormat::Human => lab::scenario::human(&document),
+        })?;
+        return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
+    }
     let text = |document: &lab::Document| match args.format {
         ListFormat::Json => report::json(document),
         ListFormat::Human => lab::human(&args.options, document),
@@ -650,7 +660,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     if path.exists() && !path.is_file() {
         return std::fs::write(path, text);
     }
-    let partial = path.with_added_extension("partial");
+    let partial = PathBuf::from([path.as_os_str(), OsStr::new(".partial")].into_iter().collect::<OsString>());
     let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&partial);

@@ -114,7 +114,7 @@ fn listen(
                 listener(News::Event(&why));
                 reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
             }
-            Message::Power(_) => (),
+            Message::Power(_) | Message::Step(_) => (),
             Message::Done => return Ok(()),
         }
     }

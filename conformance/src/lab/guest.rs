@@ -5,6 +5,7 @@
 
 use super::power_guest;
 use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
+use super::scenario::Step;
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
 use crate::host::{DeviceDax, FsKind, Host, Sandbox};
@@ -19,7 +20,7 @@ use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -78,6 +79,9 @@ fn all(manifest: &Manifest) -> Result<(), String> {
     }
     let mut port = port()?;
     say(&mut port, &Message::Ready)?;
+    if let Some(script) = &manifest.script {
+        play(script, &mut port)?;
+    }
     for number in 0..manifest.runs.len() {
         let output = port.try_clone().map_err(|e| format!("the port: {e}"))?;
         let child = Command::new("/proc/self/exe")
@@ -102,6 +106,28 @@ fn prepare(command: &str) {
     if !done.as_ref().is_ok_and(|status| status.success()) {
         eprintln!("iomap-conformance: {command}: {done:?}");
     }
+}
+
+/// Has bash carry out a script, and passes each of its steps on. If it fails, the last that it said is why.
+fn play(script: &str, port: &mut File) -> Result<(), String> {
+    let (path, errors) = ("/tmp/scenario", "/tmp/errors");
+    std::fs::write(path, script).map_err(|e| format!("{path}: {e}"))?;
+    let log = File::create(errors).map_err(|e| format!("{errors}: {e}"))?;
+    let mut bash = Command::new("bash");
+    bash.arg(path).env("PATH", "/bin").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut bash = bash.spawn().map_err(|e| format!("bash: {e}"))?;
+    let lines = bash.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
+    for line in lines.map_while(Result::ok) {
+        let mut fields = line.split('\t').map(str::to_owned);
+        let [step, outcome, traffic] = [(); 3].map(|()| fields.next().unwrap_or_default());
+        say(port, &Message::Step(Step { step, outcome, traffic }))?;
+    }
+    if bash.wait().is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    let said = std::fs::read_to_string(errors).unwrap_or_default();
+    eprint!("{said}");
+    say(port, &Message::Failed(0, said.trim().lines().last().unwrap_or_default().to_owned()))
 }
 
 fn load(path: &Path) -> Result<(), String> {

@@ -76,6 +76,12 @@ pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
     }
 }
 
+/// Which program is missing to set up the RDMA adapter, and how to get it.
+pub(super) fn without_programs() -> Option<String> {
+    let missing = RDMA.programs.iter().find(|name| host::program(name).is_none())?;
+    Some(format!("the lab needs {missing}: apt-get install iproute2"))
+}
+
 /// How much persistent memory there is, in MiB.
 pub(super) fn pmem(hardware: &[&Hardware]) -> u32 {
     hardware.iter().map(|row| row.pmem).sum()

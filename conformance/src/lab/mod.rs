@@ -21,6 +21,7 @@ mod power;
 mod power_guest;
 mod protocol;
 mod qemu;
+pub mod scenario;
 
 pub use qemu::Accelerator;
 
@@ -78,6 +79,9 @@ pub struct Options {
     /// A shell in one guest, with the suite and what it needs
     #[arg(long, conflicts_with = "gdb")]
     interactive: bool,
+    /// Play a server and its client in a guest instead of running the suite, and say what came of each step
+    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "case", "interactive", "gdb"])]
+    pub scenario: Option<scenario::Scenario>,
     /// Let one guest wait for a debugger before its first instruction
     #[arg(long)]
     gdb: bool,
@@ -194,8 +198,9 @@ fn prepare(options: &Options) -> Result<Cache, String> {
     if let (Some(fs), Some(_)) = (lasting, options.power_cuts) {
         return Err(format!("{} is on no disk that can lose what was not flushed", fs.name()));
     }
+    let adapter = || options.selects("rdma").then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
-    missing.map_or_else(Cache::open, Err)
+    missing.or_else(adapter).map_or_else(Cache::open, Err)
 }
 
 impl Options {

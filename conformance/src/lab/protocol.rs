@@ -1,5 +1,6 @@
 //! What host and guest tell each other: a manifest in the initramfs, and lines of JSON through a port.
 
+use super::scenario;
 use crate::results::Results;
 use crate::verdict::Trouble;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub(super) struct Manifest {
     pub(super) runs: Vec<Run>,
     /// Only cases whose name contains this.
     pub(super) filter: Option<String>,
+    /// A script for bash whose steps are to be reported instead.
+    pub(super) script: Option<String>,
     /// A shell to start instead: a path in the guest.
     pub(super) shell: Option<String>,
     /// No cases, but the work during which the power goes, and a look at what is left.
@@ -50,6 +53,8 @@ pub(super) enum Message {
     Failed(usize, String),
     /// What there is to say before and after a loss of power.
     Power(Event),
+    /// A step of the script has ended.
+    Step(scenario::Step),
     /// All runs have ended.
     Done,
 }

@@ -109,8 +109,9 @@ pub(in crate::host) struct Region {
 
 /// A command, its arguments, and how many words come back.
 fn command(device: &File, number: u32, arguments: &[u32], answers: usize) -> Result<Vec<u32>, Errno> {
-    let answer = vec![0_u32; answers];
-    let response = if answers == 0 { Vec::new() } else { halves(answer.as_ptr().expose_provenance() as u64).to_vec() };
+    let mut answer = vec![0_u32; answers];
+    let place = answer.as_mut_ptr().expose_provenance() as u64;
+    let response = if answers == 0 { Vec::new() } else { halves(place).to_vec() };
     let words = 2 + response.len() + arguments.len();
     let request = [&[number, (words | answers << 16) as u32][..], &response, arguments].concat();
     let request = bytes(&request);

@@ -1,0 +1,213 @@
+//! What other people's servers make of files that have to stay where they are: a server and its client in one guest.
+//!
+//! A scenario is a script. Each line that it prints is a step, with what came of it; there are no verdicts.
+
+use super::cache::Cache;
+use super::hardware::{self, Hardware};
+use super::kernel::Kernel;
+use super::protocol::{Manifest, Message};
+use super::qemu::{self, Attendance, Machine};
+use super::{Options, boot, console, initramfs};
+use crate::host;
+use crate::results::Kernel as Release;
+use serde::{Deserialize, Serialize};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// What can be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scenario {
+    /// The kernel's NFS server, with SCSI layouts of XFS
+    Pnfs,
+    /// The kernel's SMB server, with leases
+    Smb,
+}
+
+/// What `lab --scenario --format json` writes.
+#[derive(Debug, Serialize)]
+pub struct Document {
+    schema: u32,
+    scenario: Scenario,
+    /// Each kernel, in the order of the command line.
+    pub kernels: Vec<Play>,
+}
+
+/// A scenario on a kernel.
+#[derive(Debug, Serialize)]
+pub struct Play {
+    kernel: Release,
+    steps: Vec<Step>,
+    /// Why it ended before its end.
+    pub trouble: Option<String>,
+}
+
+/// One line of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Step {
+    /// What was done, or asked. One that belongs to the step before it is indented.
+    pub(super) step: String,
+    /// What came of it: `ok`, an error, or the answer.
+    pub(super) outcome: String,
+    /// What it took on the network.
+    pub(super) traffic: String,
+}
+
+/// What scripts call besides bash, and its package where that is not essential.
+static TOOLS: [(&str, &str); 25] = [
+    ("bash", "bash"),
+    ("cmp", "diffutils"),
+    ("cp", "coreutils"),
+    ("dd", "coreutils"),
+    ("dmesg", "util-linux"),
+    ("grep", "grep"),
+    ("head", "coreutils"),
+    ("ip", "iproute2"),
+    ("ln", "coreutils"),
+    ("mkdir", "coreutils"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("mkswap", "util-linux"),
+    ("mount", "mount"),
+    ("mv", "coreutils"),
+    ("rm", "coreutils"),
+    ("sed", "sed"),
+    ("stat", "coreutils"),
+    ("swapoff", "mount"),
+    ("swapon", "mount"),
+    ("sync", "coreutils"),
+    ("touch", "coreutils"),
+    ("tr", "coreutils"),
+    ("truncate", "coreutils"),
+    ("umount", "mount"),
+    ("wc", "coreutils"),
+];
+
+/// What there is to know of a scenario.
+struct Facts {
+    script: &'static str,
+    modules: &'static [&'static str],
+    tools: &'static [(&'static str, &'static str)],
+}
+
+const STEPS: &str = include_str!("scenarios/steps.sh");
+
+impl Scenario {
+    fn facts(self) -> Facts {
+        match self {
+            Self::Pnfs => Facts {
+                script: include_str!("scenarios/pnfs.sh"),
+                modules: &["xfs", "sd_mod", "target_core_file", "tcm_loop", "nfsd", "nfsv4", "blocklayoutdriver"],
+                tools: &[
+                    ("xfs_io", "xfsprogs"),
+                    ("exportfs", "nfs-kernel-server"),
+                    ("rpc.mountd", "nfs-kernel-server"),
+                    ("rpc.nfsd", "nfs-kernel-server"),
+                    ("mount.nfs4", "nfs-common"),
+                ],
+            },
+            Self::Smb => Facts {
+                script: include_str!("scenarios/smb.sh"),
+                // Nobody loads ciphers by their names here.
+                modules: &[
+                    "xfs",
+                    "sha512_generic",
+                    "ghash-generic",
+                    "ctr",
+                    "gcm",
+                    "ccm",
+                    "cmac",
+                    "ecb",
+                    "seqiv",
+                    "nls_utf8",
+                    "ksmbd",
+                    "cifs",
+                ],
+                tools: &[("xfs_io", "xfsprogs"), ("ksmbd.adduser", "ksmbd-tools"), ("ksmbd.mountd", "ksmbd-tools")],
+            },
+        }
+    }
+}
+
+/// Plays a scenario on each of the kernels. An error is one line for people, and means that no guest was started.
+pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
+    let facts = scenario.facts();
+    let tools: Vec<_> = TOOLS.iter().chain(facts.tools).collect();
+    let missing = tools.iter().find(|(name, _)| host::program(name).is_none());
+    let missing = missing.map(|(name, package)| format!("the scenario needs {name}: apt-get install {package}"));
+    missing.or_else(qemu::missing).map_or(Ok(()), Err)?;
+    let cache = Cache::open()?;
+    let kernels = options.kernels.iter().map(|name| Kernel::find(name, &cache)).collect::<Result<Vec<_>, _>>()?;
+    let plays = kernels.iter().map(|kernel| {
+        let mut steps = Vec::new();
+        let trouble = play(&facts, &tools, kernel, options, &cache, &mut steps).err();
+        Play { kernel: Release { release: kernel.release.clone() }, steps, trouble }
+    });
+    Ok(Document { schema: 1, scenario, kernels: plays.collect() })
+}
+
+fn play(
+    facts: &Facts,
+    tools: &[&(&str, &str)],
+    kernel: &Kernel,
+    options: &Options,
+    cache: &Cache,
+    steps: &mut Vec<Step>,
+) -> Result<(), String> {
+    let hardware: Vec<&Hardware> = hardware::of(host::FsKind::Xfs);
+    let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
+    let more = super::modules::resolve(kernel, facts.modules)?;
+    modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
+    let programs = tools.iter().filter_map(|(name, _)| host::program(name));
+    let programs: Vec<_> = programs.chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
+    let script = Some(format!("{STEPS}\n{}", facts.script));
+    let manifest = Manifest { commands: hardware::commands(&hardware), script, ..Manifest::default() };
+    let initramfs = initramfs::get(cache, &modules, &programs, &manifest)?;
+    let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
+    let name = format!("{}-scenario-{}.log", kernel.release, std::process::id());
+    let console = &cache.directory("consoles")?.join(name);
+    let (memory, attendance) = (options.memory, Attendance::Batch);
+    let (initramfs, disks) = (&initramfs, Vec::new());
+    let machine = Machine { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks };
+    eprintln!("{}: {}", kernel.release, machine.line());
+    let mut command = machine.command();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.map_err(|e| format!("{}: {e}", qemu::QEMU))?;
+    let lines = boot::lines(&mut child);
+    let patience = Duration::from_secs(options.patience);
+    let ended = loop {
+        let Ok((_, line)) = lines.recv_timeout(patience) else {
+            break Err("the guest says nothing any more".to_owned());
+        };
+        match serde_json::from_str(&line) {
+            Ok(Message::Step(step)) => {
+                eprintln!("{}: {}", kernel.release, plain(&step));
+                steps.push(step);
+            }
+            Ok(Message::Failed(_, why)) => break Err(why),
+            Ok(Message::Done) => break Ok(()),
+            Ok(_) => {}
+            Err(why) => break Err(format!("not a line of the suite: {why}: {line}")),
+        }
+    };
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+    let said = std::fs::read(console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    ended.map_err(|why| format!("{why}\n{}  {}", console::tail(&said), console.display()))
+}
+
+/// A step as one line.
+fn plain(Step { step, outcome, traffic }: &Step) -> String {
+    let line = format!("{step:<44}{outcome:<28}{traffic}");
+    line.trim_end().to_owned()
+}
+
+/// The steps on each kernel, a line for each.
+pub fn human(document: &Document) -> String {
+    let plays = document.kernels.iter().map(|play| {
+        let steps: String = play.steps.iter().map(|step| plain(step) + "\n").collect();
+        let trouble = play.trouble.as_ref().map_or(String::new(), |why| format!("not carried to its end: {why}\n"));
+        format!("Linux {}\n\n{steps}{trouble}\n", play.kernel.release)
+    });
+    plays.collect::<String>().trim_end().to_owned() + "\n"
+}

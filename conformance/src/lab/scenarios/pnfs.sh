@@ -1,0 +1,87 @@
+# The kernel's NFS server exports XFS with SCSI layouts, and a client in the same guest goes to storage by another path to
+# the same disk, as it would on another machine: LIO makes the disk of a file, with persistent reservations, and the
+# loopback fabric attaches it twice.
+
+look() {
+    local name number before
+    while read -r name number; do
+        before=${count[$name]:-0}
+        [ "$number" = "$before" ] || note="$note${note:+, }$name $((number - before))"
+        count[$name]=$number
+    done <<<"$(sed -n '/ on \/client /,$ s/^\t *\(READ\|WRITE\|LAYOUT[A-Z]*\|GETDEVICEINFO\): \([0-9]*\) .*/\1 \2/p' /proc/self/mountstats)"
+}
+declare -A count
+
+mkdir -p /sys/kernel/config /var/target/pr /var/lib/nfs/v4recovery /export /client /dev/disk/by-id /etc
+mount -t configfs configfs /sys/kernel/config
+target=/sys/kernel/config/target
+disk=$target/core/fileio_0/disk
+mkdir -p $disk
+truncate -s 512M /tmp/disk
+echo fd_dev_name=/tmp/disk,fd_dev_size=$((512 << 20)) >$disk/control
+echo 1 >$disk/enable
+echo 0123456789abcdef >$disk/wwn/vpd_unit_serial
+for path in 1 2; do
+    group=$target/loopback/naa.500140500000000$path/tpgt_1
+    mkdir -p $group/lun/lun_0
+    echo naa.500140500000001$path >$group/nexus
+    ln -s $disk $group/lun/lun_0/disk
+done
+patiently test -e /dev/sda -a -e /dev/sdb
+ln -s ../../sdb "/dev/disk/by-id/wwn-0x$(sed s/naa.// /sys/block/sda/device/wwid)"
+mkfs.xfs -q -f /dev/sda
+mount /dev/sda /export
+
+mount -t nfsd nfsd /proc/fs/nfsd
+touch /var/lib/nfs/etab /var/lib/nfs/rmtab
+printf '%s tpi_cots_ord v %s %s - -\n' tcp inet tcp tcp6 inet6 tcp >/etc/netconfig
+printf 'nfs 2049/tcp\nnfs 2049/udp\n' >/etc/services
+printf 'tcp 6 TCP\nudp 17 UDP\n' >/etc/protocols
+echo '/export *(rw,pnfs,no_root_squash,insecure,fsid=0,no_subtree_check)' >/etc/exports
+ip link set lo up
+exportfs -ra
+rpc.mountd --no-nfs-version 3 3>/dev/null
+rpc.nfsd --no-nfs-version 3 2
+echo Y >/proc/fs/nfsd/v4_end_grace
+mount.nfs4 127.0.0.1:/ /client -o vers=4.2,sec=sys
+tell "layouts that the server offers" "$(grep -o 'pnfs=[A-Z_a-z]*' /proc/self/mountstats)"
+
+# after EVENT COMMAND...: what an event at the server is to a client with a layout of the file.
+after() {
+    local event=$1 file=/export/file client=/client/file place
+    shift
+    fresh $file
+    place=$(($(xfs_io -r -c 'fiemap 1m 64k' $file | sed -n 's/.*: \[2048\.\.[0-9]*\]: \([0-9]*\)\.\..*/\1/p') / 8))
+    exec 7<>$client
+    try "client writes" put_into $client A
+    tell "  it is on storage where the file is" "$(yes has A /dev/sda $place)"
+    try "client writes again" put_into $client B
+    try "server: $event" "$@" $file
+    try "client writes after that" put_into $client C
+    tell "  it is on storage where the file was" "$(yes has C /dev/sda $place)"
+    tell "  the server reads it" "$(yes has C $file)"
+    try "client writes by a descriptor from before" put_by_7 D
+    tell "  it is on storage where the file was" "$(yes has D /dev/sda $place)"
+    tell "  the server reads it" "$(yes has D $file)"
+    try "client cuts the file to 1 MiB" truncate -s 1M $client
+    try "client makes it larger" truncate -s 8M $client
+    try "client removes it" rm $client
+    exec 7>&-
+    swapoff $file 2>/dev/null || true
+    xfs_io -r -c 'chattr -i' $file 2>/dev/null || true
+    rm -f $file
+}
+
+cut() { xfs_io -c 'truncate 3m' "$1"; }
+punch() { xfs_io -c 'fpunch 3m 64k' "$1"; }
+zero() { xfs_io -c 'fzero 1m 64k' "$1"; }
+share() { cp --reflink=always "$1" /export/copy; }
+immutable() { xfs_io -r -c 'chattr +i' "$1"; }
+
+after "nothing" true
+after "truncate(2) to 3 MiB" cut
+after "a hole in the last MiB" punch
+after "FALLOC_FL_ZERO_RANGE there" zero
+after "a reflink of it" share
+after "chattr +i" immutable
+after "swapon(2)" swapon
