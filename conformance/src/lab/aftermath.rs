@@ -10,6 +10,7 @@ use super::{Document, surprises, untested};
 use crate::context::SIZE;
 use crate::expectations::Expectations;
 use crate::mechanism::Mechanism;
+use crate::report::human::wrap;
 use crate::results::{CaseResult, ClauseResult, LogLine, Results};
 use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
 use iomap_clauses::*;
@@ -285,7 +286,7 @@ pub(super) fn human(document: &Document) -> String {
             // What went wrong is said once, below.
             let known = clause.verdict != Verdict::Error;
             let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
-            details.filter(|_| known).for_each(|detail| out += &format!("    {detail}\n"));
+            details.filter(|_| known).for_each(|detail| out += &(wrap(detail, 4) + "\n"));
         }
         out += &surprises(run);
         out += "\n";
