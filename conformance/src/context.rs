@@ -141,7 +141,8 @@ impl<'a> Context<'a> {
         setup(&self.system, call)
     }
 
-    fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
+    /// The same where it has to give a number.
+    pub fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
         match self.setup(call)? {
             Reply::Number(number) => Ok(number),
             other => Err(Trouble::Setup(format!("{call}: {other:?}"))),

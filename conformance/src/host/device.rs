@@ -95,7 +95,7 @@ fn unused(prefix: &str) -> Result<(File, Storage), String> {
 }
 
 /// A file of the size of an image, without contents.
-pub(super) fn blank(size: u64) -> Result<File, Errno> {
+pub(crate) fn blank(size: u64) -> Result<File, Errno> {
     let file = nameless()?;
     file.set_len(size).map_err(sys::errno)?;
     Ok(file)

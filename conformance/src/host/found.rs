@@ -54,6 +54,11 @@ impl Mounted {
     }
 }
 
+/// Makes a file system on a device of this guest.
+pub(crate) fn format(kind: FsKind, device: &Path) -> Result<(), String> {
+    make(kind, &[], device)
+}
+
 /// An image without a name on which a file system was made that nobody has mounted yet.
 pub(crate) fn image(kind: FsKind) -> Result<File, String> {
     let file = blank(kind.facts().size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;

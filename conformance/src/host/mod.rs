@@ -19,7 +19,7 @@ mod sandbox;
 pub(crate) mod sys;
 mod system;
 
-pub(crate) use device::nameless;
+pub(crate) use device::{blank, nameless};
 pub use device_dax::DeviceDax;
 pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
@@ -213,6 +213,11 @@ impl FsKind {
     fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
+    }
+
+    /// Whether it is on persistent memory, which applications map without a cache.
+    pub(crate) fn is_dax(self) -> bool {
+        self.facts().medium == Medium::Pmem
     }
 
     /// Whether changes close to each other get different times on this kernel.

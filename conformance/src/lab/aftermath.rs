@@ -4,11 +4,12 @@
 //! may have lost what was not flushed.
 
 use super::disk::Loss;
-use super::power_guest::{FILES, plan};
+use super::power_guest::{FILES, Plans, plans};
 use super::protocol::{Data, Event, Found, Look, Run, Step};
 use super::{Document, surprises, untested};
 use crate::context::SIZE;
 use crate::expectations::Expectations;
+use crate::host::FsKind;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;
 use crate::results::{CaseResult, ClauseResult, LogLine, Results};
@@ -178,7 +179,8 @@ impl Tally {
 
 /// What was found out by the cuts of a run.
 pub(super) struct Findings {
-    pub(super) mechanism: Mechanism,
+    mechanism: Mechanism,
+    pub(super) plans: Plans,
     pub(super) seed: u64,
     pub(super) cuts: u32,
     tallies: [Tally; CHECKS.len()],
@@ -189,15 +191,26 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(mechanism: Mechanism, seed: u64) -> Self {
-        Self { mechanism, seed, cuts: 0, tallies: Default::default(), controls: (0, 0), alarms: Vec::new() }
+    pub(super) fn new(fs: FsKind, mechanism: Mechanism, seed: u64) -> Self {
+        Self {
+            mechanism,
+            plans: plans(fs, mechanism),
+            seed,
+            cuts: 0,
+            tallies: Default::default(),
+            controls: (0, 0),
+            alarms: Vec::new(),
+        }
     }
 
     /// Compares what is left after a cut with what was acknowledged before it.
     pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) {
         for (number, story) in stories.iter().enumerate() {
             let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
-            if plan(self.mechanism, number) == [Step::Write] && story.has(Step::Write) && loss == Loss::All {
+            if self.plans[number % self.plans.len()] == [Step::Write]
+                && story.has(Step::Write)
+                && matches!(loss, Loss::All | Loss::Memory)
+            {
                 self.controls.0 += 1;
                 self.controls.1 += usize::from(matches!(look, Some(Ok(found)) if whole(found)));
             }
@@ -300,6 +313,7 @@ fn describe(loss: Loss, look: Option<&Look>) -> String {
         Loss::All => "nothing kept that was not flushed",
         Loss::Some(_) => "some kept that was not flushed",
         Loss::Nothing => "all kept that was written",
+        Loss::Memory => "all kept that was stored",
     };
     let found = match look {
         None => "not there".into(),
@@ -347,7 +361,7 @@ mod tests {
         story: &Story,
         look: Option<Look>,
     ) -> Vec<(&'static str, Verdict)> {
-        let mut findings = Findings::new(mechanism, 1);
+        let mut findings = Findings::new(FsKind::Xfs, mechanism, 1);
         let mut stories = vec![Story::default(); FILES];
         stories[number] = story.clone();
         let looks: Vec<(usize, Look)> = look.into_iter().map(|look| (number, look)).collect();
@@ -412,7 +426,7 @@ mod tests {
         let entered = story(&[Step::Write, Step::Enter], 2);
         let errors = [("durable.seal", Verdict::Error), ("durable.data", Verdict::Error)];
         assert_eq!(verdicts(Mechanism::ImmutableAttr, 1, &entered, Some(doubt)), errors);
-        let mut findings = Findings::new(Mechanism::ImmutableAttr, 1);
+        let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);
         let stories = [story(&[Step::Write], 1), entered];
         let kept = [(0, SEALED), (1, SEALED)];
         findings.add(1, Loss::Nothing, &stories, &kept);

@@ -21,6 +21,8 @@ pub(super) enum Loss {
     Some(u64),
     /// All of it had reached the medium.
     Nothing,
+    /// All that was stored is kept, as of persistent memory, and what the kernel only had in its own is lost.
+    Memory,
 }
 
 /// A disk, as long as the lab runs: its files have no names.
@@ -159,7 +161,7 @@ impl Disk {
             let kept = match loss {
                 Loss::All => false,
                 Loss::Some(_) => random.bool(),
-                Loss::Nothing => true,
+                Loss::Nothing | Loss::Memory => true,
             };
             if kept {
                 medium.write_all_at(&piece.data, piece.offset)?;

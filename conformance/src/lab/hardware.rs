@@ -54,6 +54,9 @@ static PMEM: Hardware = Hardware {
     ..NOTHING
 };
 
+/// Persistent memory on files of the lab, of which QEMU is told when they are there.
+static NVDIMM: Hardware = Hardware { modules: &["nfit", "nd_pmem"], ..NOTHING };
+
 /// A little more persistent memory than the device takes that is to be made of it.
 static DEVDAX: Hardware =
     Hardware { modules: &["nd_e820", "dax_pmem", "device_dax"], line: "memmap=16M!4096M", pmem: 64, ..NOTHING };
@@ -62,18 +65,23 @@ static DEVDAX: Hardware =
 static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
 
 /// What a guest has besides whose disks the lab serves.
-pub(super) static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
+static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
 
-/// The equipment of a guest whose runs are on this file system.
-pub(super) fn of(fs: FsKind) -> Vec<&'static Hardware> {
-    match fs {
-        FsKind::XfsDax => vec![&COMMON, &PMEM],
-        FsKind::Ext4Dax => vec![&COMMON, &PMEM, &QUOTAS],
+/// The equipment of a guest whose runs are on this file system, or of one that loses its power.
+pub(super) fn of(fs: FsKind, power: bool) -> Vec<&'static Hardware> {
+    let pmem = if power { &NVDIMM } else { &PMEM };
+    let mut hardware = match fs {
+        FsKind::XfsDax => vec![&COMMON, pmem],
+        FsKind::Ext4Dax => vec![&COMMON, pmem, &QUOTAS],
         FsKind::Devdax => vec![&COMMON, &DEVDAX],
         FsKind::F2fsZoned => vec![&COMMON, &ZONED, &QUOTAS],
         FsKind::Xfs | FsKind::Btrfs => vec![&COMMON],
         FsKind::Ext4 | FsKind::F2fs | FsKind::F2fsLfs => vec![&COMMON, &QUOTAS],
+    };
+    if power && !fs.is_dax() {
+        hardware.push(&DISKS);
     }
+    hardware
 }
 
 /// Which program is missing to set up the RDMA adapter, and how to get it.

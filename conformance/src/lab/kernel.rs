@@ -90,7 +90,7 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
 }
 
 /// The parts of a package that any run can need. The rest, three quarters of it, is drivers for hardware.
-const WANTED: [&str; 20] = [
+const WANTED: [&str; 21] = [
     "*/vmlinuz-*",
     "*/modules.order",
     "*/modules.builtin*",
@@ -100,6 +100,7 @@ const WANTED: [&str; 20] = [
     "*/kernel/fs/*",
     "*/kernel/lib/*",
     "*/kernel/mm/*",
+    "*/kernel/drivers/acpi/nfit/*",
     "*/kernel/drivers/block/*",
     "*/kernel/drivers/char/*",
     "*/kernel/drivers/dax/*",

@@ -17,6 +17,7 @@ mod initramfs;
 mod kernel;
 mod modules;
 mod nbd;
+mod nvdimm;
 mod power;
 mod power_guest;
 mod protocol;
@@ -122,7 +123,7 @@ pub fn run(options: &Options, write: &(dyn Fn(&Document) -> Result<(), String> +
     let document = Mutex::new(Document { schema: SCHEMA, runs: runs.collect() });
     let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
     write(&lock())?;
-    let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&hardware::of(job.fs))).max().unwrap_or(0);
+    let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&equipment(job, options))).max().unwrap_or(0);
     let guests = options.guests.map_or_else(|| room(memory), |guests| guests as usize).min(jobs.len());
     let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::new());
     std::thread::scope(|scope| {
@@ -196,7 +197,7 @@ fn without_programs(fs: FsKind) -> Option<String> {
 fn prepare(options: &Options) -> Result<Cache, String> {
     let lasting = options.file_systems().into_iter().find(|fs| !power::FILE_SYSTEMS.contains(fs));
     if let (Some(fs), Some(_)) = (lasting, options.power_cuts) {
-        return Err(format!("{} is on no disk that can lose what was not flushed", fs.name()));
+        return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()));
     }
     let adapter = || options.selects("rdma").then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
@@ -305,12 +306,11 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
 
 /// What the guests of a job have.
 fn equipment(job: &Job, options: &Options) -> Vec<&'static hardware::Hardware> {
-    let mut hardware = hardware::of(job.fs);
-    match options.power_cuts {
-        Some(_) => hardware.push(&hardware::DISKS),
+    let power = options.power_cuts.is_some();
+    let mut hardware = hardware::of(job.fs, power);
+    if !power && options.selects("rdma") {
         // It takes a second or two to set up.
-        None if options.selects("rdma") => hardware.push(&hardware::RDMA),
-        None => (),
+        hardware.push(&hardware::RDMA);
     }
     hardware
 }

@@ -10,7 +10,8 @@ use super::boot::{self, Line, Listener};
 use super::cache::Cache;
 use super::disk::{Disk, Loss};
 use super::nbd::{Export, Server};
-use super::power_guest::{FILES, WORK, left, plan};
+use super::nvdimm;
+use super::power_guest::{FILES, Plans, WORK, left};
 use super::protocol::{Event, Left, Manifest, Message, Run};
 use super::qemu::Attendance;
 use super::{Job, Options, console, initramfs, machine};
@@ -18,17 +19,19 @@ use crate::host::{FsKind, found};
 use crate::mechanism::Mechanism;
 use crate::results::{LogLine, Results};
 use clap::ValueEnum;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// The file systems that lie on a disk which can lose what was not flushed.
-pub(super) const FILE_SYSTEMS: [FsKind; 4] = [FsKind::Xfs, FsKind::Ext4, FsKind::Btrfs, FsKind::F2fs];
+/// The file systems that lie on a disk which can lose what was not flushed, or on memory which outlives its guest.
+pub(super) const FILE_SYSTEMS: [FsKind; 6] =
+    [FsKind::Xfs, FsKind::Ext4, FsKind::Btrfs, FsKind::F2fs, FsKind::XfsDax, FsKind::Ext4Dax];
 
 /// When the power goes: after so many lines of the guest, then during a write or flush after so many others, or when the
-/// time is over.
+/// time is over. Of persistent memory only the time matters: nobody hears of a store.
 #[derive(Clone, Copy)]
 struct Moment {
     lines: usize,
@@ -40,19 +43,23 @@ struct Moment {
 struct Chance {
     seed: u64,
     moment: Moment,
-    losses: [Loss; 3],
+    losses: Vec<Loss>,
 }
 
 impl Chance {
-    fn of(seed: u64, mechanism: Mechanism) -> Self {
+    fn of(seed: u64, fs: FsKind, plans: Plans) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let lines = (0..FILES).map(|file| 2 * plan(mechanism, file).len()).sum();
+        let lines = (0..FILES).map(|file| 2 * plans[file % plans.len()].len()).sum();
         let moment = Moment {
             lines: random.usize(0..lines),
             requests: random.u32(0..6),
             at_latest: Duration::from_micros(random.u64(0..30_000)),
         };
-        Self { seed, moment, losses: [Loss::All, Loss::Some(random.u64(..)), Loss::Nothing] }
+        let losses = match fs.is_dax() {
+            true => vec![Loss::Memory],
+            false => vec![Loss::All, Loss::Some(random.u64(..)), Loss::Nothing],
+        };
+        Self { seed, moment, losses }
     }
 }
 
@@ -70,6 +77,7 @@ struct Wreck {
     chance: Chance,
     stories: Vec<Story>,
     disks: Vec<Export>,
+    memory: Option<File>,
 }
 
 impl Wreck {
@@ -80,7 +88,7 @@ impl Wreck {
             let disk = disk.left(*loss).and_then(Disk::durable).map_err(no_disk)?;
             disks.push((left(number), Arc::new(disk)));
         }
-        Ok(Self { chance, stories, disks })
+        Ok(Self { chance, stories, disks, memory: None })
     }
 
     /// Compares what a guest found there with what had been acknowledged.
@@ -116,9 +124,11 @@ pub(super) fn carry_out(
         let label = format!("{} {}/{}", job.kernel.release, run.fs, run.mechanism);
         let listener = |news: News| board.tell(&label, begin, news);
         let mechanism = Mechanism::from_str(&run.mechanism, false).unwrap_or(Mechanism::Seal);
-        let mut findings = Findings::new(mechanism, seed);
-        let explored =
-            Guests::new(job, run, options, cache, &listener).and_then(|guests| guests.explore(cuts, &mut findings));
+        let mut findings = Findings::new(job.fs, mechanism, seed);
+        let explored = Guests::new(job, run, options, cache, &listener).and_then(|guests| match job.fs.is_dax() {
+            true => guests.explore_memory(cuts, &mut findings),
+            false => guests.explore(cuts, &mut findings),
+        });
         let trouble = explored.err();
         trouble.iter().for_each(|why| listener(News::Event(why)));
         board.forget(&label);
@@ -157,11 +167,11 @@ impl<'a> Guests<'a> {
         let blank = found::image(self.job.fs)?;
         let mut wreck: Option<Wreck> = None;
         for number in 0..=cuts {
-            let chance = Chance::of(findings.seed.wrapping_add(number.into()), findings.mechanism);
+            let chance = self.chance(number, findings);
             let work = (number < cuts).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(no_disk)?;
             let mut disks = wreck.as_ref().map_or_else(Vec::new, |wreck| wreck.disks.clone());
             disks.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
-            let visit = self.boot(disks, work.as_deref().map(|disk| (chance.moment, disk)), findings)?;
+            let visit = self.boot(disks, &[], work.as_deref().map(|disk| (chance.moment, Some(disk))), findings)?;
             if let Some(wreck) = &wreck {
                 wreck.compare(&visit.left, findings)?;
             }
@@ -180,11 +190,43 @@ impl<'a> Guests<'a> {
         Ok(())
     }
 
-    fn boot(&self, disks: Vec<Export>, cut: Option<(Moment, &Disk)>, findings: &mut Findings) -> Result<Visit, String> {
+    /// The same with persistent memory, of which the next guest gets what the one before it left.
+    fn explore_memory(&self, cuts: u32, findings: &mut Findings) -> Result<(), String> {
+        let mut wreck: Option<Wreck> = None;
+        for number in 0..=cuts {
+            let chance = self.chance(number, findings);
+            let work = (number < cuts).then(nvdimm::blank).transpose()?;
+            let modules: Vec<&File> = wreck.iter().flat_map(|wreck| &wreck.memory).chain(&work).collect();
+            let visit = self.boot(Vec::new(), &modules, work.as_ref().map(|_| (chance.moment, None)), findings)?;
+            if let Some(wreck) = &wreck {
+                wreck.compare(&visit.left, findings)?;
+            }
+            let files = visit.stories.iter().filter(|story| story.returned > 0).count();
+            let what = format!("cut {} of {cuts} (--seed {}): {files} files before", number + 1, chance.seed);
+            if work.is_some() {
+                (self.listener)(News::Event(&what));
+            }
+            wreck = Some(Wreck { chance, stories: visit.stories, disks: Vec::new(), memory: work });
+        }
+        Ok(())
+    }
+
+    fn chance(&self, number: u32, findings: &Findings) -> Chance {
+        Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
+    }
+
+    fn boot(
+        &self,
+        disks: Vec<Export>,
+        modules: &[&File],
+        cut: Option<(Moment, Option<&Disk>)>,
+        findings: &mut Findings,
+    ) -> Result<Visit, String> {
         let console: &Path = &self.console;
         let server = Server::start(disks.clone()).map_err(|e| format!("no socket for the disks: {e}"))?;
         let mut machine = machine(self.job, self.options, &self.initramfs, console, Attendance::Batch);
         machine.disks = disks.iter().flat_map(|(name, _)| server.arguments(name)).collect();
+        machine.disks.extend(nvdimm::arguments(self.options.memory, modules));
         if findings.cuts == 0 {
             (self.listener)(News::Starts(&machine.line()));
         }
@@ -200,8 +242,8 @@ impl<'a> Guests<'a> {
     }
 }
 
-/// Listens to a guest until its power is cut, or, without a disk to cut, to its end.
-fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, &Disk)>) -> Result<Visit, Option<String>> {
+/// Listens to a guest until its power is cut, or, if it is not to be, to its end.
+fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, Option<&Disk>)>) -> Result<Visit, Option<String>> {
     let lines = boot::lines(child);
     let mut visit = Visit::default();
     let mut events: Vec<(Instant, Event)> = Vec::new();
@@ -223,12 +265,17 @@ fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, &Disk)>) ->
         if let Some((moment, disk)) = cut
             && (ended || events.len() > moment.lines)
         {
-            let gone = disk.cut(moment.requests, moment.at_latest);
+            let gone = disk.map(|disk| disk.cut(moment.requests, moment.at_latest));
+            let end = Instant::now() + if disk.is_some() { Duration::ZERO } else { moment.at_latest };
+            while let Ok((at, Message::Power(event))) = hear(&lines, end.saturating_duration_since(Instant::now())) {
+                events.push((at, event));
+            }
             let _ = child.kill();
             while let Ok((at, Message::Power(event))) = hear(&lines, patience) {
                 events.push((at, event));
             }
-            visit.stories = stories(events, gone);
+            // What was said before QEMU ended was so: all of its memory ended with it.
+            visit.stories = stories(events, gone.unwrap_or_else(Instant::now));
             return Ok(visit);
         }
     }

@@ -1,16 +1,17 @@
 //! What is done in a guest that loses its power: work on files, of which the lab hears before and after each step; and
 //! afterwards, in another guest, a look at what became of them.
 
+use super::nvdimm;
 use super::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::cases::durability::{can_be_cut, is_sealed};
 use crate::context::{Context, File, SIZE, pattern};
 use crate::host::FsKind;
-use crate::host::found::Mounted;
+use crate::host::found::{self, Mounted};
 use crate::mechanism::Mechanism;
 use crate::trace::Trace;
 use crate::verdict::Trouble;
 use clap::ValueEnum;
-use iomap_reference::{Call, Mode};
+use iomap_reference::{Call, MapId, Mode, Route};
 use std::path::{Path, PathBuf};
 
 /// The disk to work on.
@@ -40,10 +41,21 @@ const PLANS_OF_PINS: [&[Step]; 4] = [
     &[Step::Enter, Step::Write, Step::Sync, Step::Leave],
 ];
 
-/// What is done to a file.
-pub(super) fn plan(mechanism: Mechanism, file: usize) -> &'static [Step] {
-    let plans = if mechanism == Mechanism::F2fsPin { PLANS_OF_PINS } else { PLANS };
-    plans[file % plans.len()]
+/// The same where a processor stores into files. The storage of a hole is that which the kernel finds during a store.
+const PLANS_OF_HOLES: [&[Step]; 5] =
+    [PLANS[0], PLANS[1], PLANS[2], PLANS[3], &[Step::Extend, Step::Enter, Step::Agent]];
+
+/// What is done to the files, in turn.
+pub(super) type Plans = &'static [&'static [Step]];
+
+/// What is done to the files of a run.
+pub(super) fn plans(fs: FsKind, mechanism: Mechanism) -> Plans {
+    match mechanism {
+        Mechanism::F2fsPin => &PLANS_OF_PINS,
+        // No other lets a file with holes into the state.
+        Mechanism::ImmutableAttr if fs.is_dax() => &PLANS_OF_HOLES,
+        _ => &PLANS,
+    }
 }
 
 const ROOT: &str = "/mnt/disk";
@@ -54,14 +66,20 @@ pub(super) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String
     let mechanism = Mechanism::from_str(&run.mechanism, false)?;
     std::fs::create_dir_all(ROOT).map_err(|e| format!("{ROOT}: {e}"))?;
     let mut tell = |event| tell(&Message::Power(event));
-    for number in 0.. {
-        let Some(device) = disk(&left(number)) else { break };
-        let looked = look(fs, mechanism, &device)?;
+    let (disks, blank) = match fs.is_dax() {
+        true => nvdimm::devices()?,
+        false => ((0..).map_while(|number| disk(&left(number))).collect(), disk(WORK)),
+    };
+    for (number, device) in disks.iter().enumerate() {
+        let looked = look(fs, mechanism, device)?;
         tell(Event::Left(number, looked))?;
     }
-    let Some(device) = disk(WORK) else { return Ok(()) };
+    let Some(device) = blank else { return Ok(()) };
+    if fs.is_dax() {
+        found::format(fs, &device)?;
+    }
     let mounted = Mounted::mount(fs, &device, Path::new(ROOT))?;
-    work(&mounted, mechanism, &mut tell)
+    work(&mounted, fs, mechanism, &mut tell)
 }
 
 /// The disk that has this serial number.
@@ -82,6 +100,7 @@ fn data(file: usize) -> [Vec<u8>; 2] {
 
 fn work(
     mounted: &Mounted,
+    fs: FsKind,
     mechanism: Mechanism,
     tell: &mut dyn FnMut(Event) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -95,10 +114,12 @@ fn work(
     let contexts: Vec<Context> =
         systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
     tell(Event::Working)?;
+    let plans = plans(fs, mechanism);
+    let carry_out = if fs.is_dax() { store } else { carry_out };
     for (number, context) in contexts.iter().enumerate() {
         let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
         let file = File::from_ready(context, ready);
-        for step in plan(mechanism, number) {
+        for step in plans[number % plans.len()] {
             let done = carry_out(*step, mounted, context, &file, number, &mut || tell(Event::Begun(number, *step)));
             match done {
                 Ok(()) => tell(Event::Returned(number, *step))?,
@@ -126,6 +147,10 @@ fn carry_out(
     let mut begin = || begin().map_err(Trouble::Setup);
     let [written, agents] = data(number);
     match step {
+        Step::Extend => {
+            begin()?;
+            t.setup(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE) }).map(drop)
+        }
         Step::Write => {
             let bytes = [t.mechanism().header(), written].concat();
             begin()?;
@@ -156,6 +181,36 @@ fn carry_out(
             begin()?;
             t.setup(&call).map(drop)
         }
+    }
+}
+
+/// The same where a processor stores into the file. Without MAP_SYNC nobody promises that the file has its storage yet.
+fn store(
+    step: Step,
+    mounted: &Mounted,
+    t: &Context,
+    file: &File,
+    number: usize,
+    begin: &mut dyn FnMut() -> Result<(), String>,
+) -> Result<(), Trouble> {
+    let (fd, size, [written, agents]) = (file.fd(), file.at(SIZE), data(number));
+    let map = Call::Map { fd, len: size as usize, shared: true, write: true };
+    match step {
+        Step::Write => {
+            begin().map_err(Trouble::Setup)?;
+            t.setup(&Call::Ftruncate { fd, size })?;
+            let map = t.setup_number(&map)? as MapId;
+            let data = [t.mechanism().header(), written].concat();
+            t.setup(&Call::Store { map, offset: 0, data })?;
+            t.setup(&Call::Unmap { map }).map(drop)
+        }
+        Step::Agent => {
+            let map = t.setup_number(&map.via(Route::MapSync))? as MapId;
+            begin().map_err(Trouble::Setup)?;
+            let store = Call::Store { map, offset: file.at(0) as usize, data: agents };
+            t.setup(&store.via(Route::Flush)).map(drop)
+        }
+        _ => carry_out(step, mounted, t, file, number, begin),
     }
 }
 

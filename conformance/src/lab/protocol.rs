@@ -81,13 +81,16 @@ pub(super) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Step {
-    /// pwrite(2) of all its data.
+    /// ftruncate(2) to its size: all of it is a hole.
+    Extend,
+    /// pwrite(2) of all its data. With DAX: ftruncate(2), and stores through a plain shared mapping.
     Write,
     /// fsync(2).
     Sync,
     /// The call that brings it into the state.
     Enter,
-    /// An agent writes other data to its storage, and has the disk flush.
+    /// An agent writes other data to its storage, and has the disk flush. With DAX: stores through a mapping with
+    /// MAP_SYNC, which the processor flushes.
     Agent,
     /// The call that takes it out of the state.
     Leave,

@@ -153,7 +153,8 @@ fn play(
     cache: &Cache,
     steps: &mut Vec<Step>,
 ) -> Result<(), String> {
-    let hardware: Vec<&Hardware> = hardware::of(host::FsKind::Xfs).into_iter().chain([&hardware::RDMA]).collect();
+    let hardware: Vec<&Hardware> =
+        hardware::of(host::FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
     let more = super::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
