@@ -23,8 +23,8 @@ root=${modules%/lib/modules/*}
 
 # By hand: busybox, the modules, and a file system that is there already. It is mounted, a file is written, and the guest
 # ends.
-mkdir -p "$scratch/root"/{bin,modules,dev,mnt}
-cp /bin/busybox "$scratch/root/bin"
+mkdir -p "$scratch/guest"/{bin,modules,dev,mnt}
+cp /bin/busybox "$scratch/guest/bin"
 {
 	echo '#!/bin/busybox sh'
 	echo '/bin/busybox mount -t devtmpfs devtmpfs /dev'
@@ -32,15 +32,15 @@ cp /bin/busybox "$scratch/root/bin"
 		modprobe -C /dev/null -S "$release" -d "$root" --show-depends "$module"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
 		name=$(basename "${file%.xz}")
-		case $file in *.xz) xz -dc "$file" ;; *) cat "$file" ;; esac >"$scratch/root/modules/$name"
+		case $file in *.xz) xz -dc "$file" ;; *) cat "$file" ;; esac >"$scratch/guest/modules/$name"
 		echo "/bin/busybox insmod /modules/$name"
 	done
 	echo '/bin/busybox mount -t xfs /dev/vda /mnt && echo mounted >/mnt/file && /bin/busybox cat /mnt/file'
 	echo '/bin/busybox umount /mnt'
 	echo '/bin/busybox reboot -f'
-} >"$scratch/root/init"
-chmod +x "$scratch/root/init"
-(cd "$scratch/root" && find . | cpio -o -H newc --quiet) >"$scratch/initramfs"
+} >"$scratch/guest/init"
+chmod +x "$scratch/guest/init"
+(cd "$scratch/guest" && find . | cpio -o -H newc --quiet) >"$scratch/initramfs"
 truncate -s 320M "$scratch/image"
 mkfs.xfs -q -f "$scratch/image"
 
