@@ -199,7 +199,7 @@ fn prepare(options: &Options) -> Result<Cache, String> {
     if let (Some(fs), Some(_)) = (lasting, options.power_cuts) {
         return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()));
     }
-    let adapter = || options.selects("rdma").then(hardware::without_programs).flatten();
+    let adapter = || options.wants_adapter().then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
     missing.or_else(adapter).map_or_else(Cache::open, Err)
 }
@@ -218,10 +218,11 @@ impl Options {
         }
     }
 
-    /// Whether a case is to run that has this in its name.
-    fn selects(&self, part: &str) -> bool {
+    /// Whether a case is to run that works with the RDMA adapter, which takes a second or two to set up.
+    fn wants_adapter(&self) -> bool {
         let filter = self.case.as_deref().unwrap_or_default();
-        cases::all().map(Case::full_name).any(|name| name.contains(filter) && name.contains(part))
+        let mut names = cases::all().map(Case::full_name);
+        self.power_cuts.is_none() && names.any(|name| name.contains(filter) && name.contains("rdma"))
     }
 
     fn runs(&self, fs: FsKind) -> Vec<Run> {
@@ -306,13 +307,8 @@ fn start(job: &Job, options: &Options, cache: &Cache, listener: &boot::Listener)
 
 /// What the guests of a job have.
 fn equipment(job: &Job, options: &Options) -> Vec<&'static hardware::Hardware> {
-    let power = options.power_cuts.is_some();
-    let mut hardware = hardware::of(job.fs, power);
-    if !power && options.selects("rdma") {
-        // It takes a second or two to set up.
-        hardware.push(&hardware::RDMA);
-    }
-    hardware
+    let adapter = options.wants_adapter().then_some(&hardware::RDMA);
+    hardware::of(job.fs, options.power_cuts.is_some()).into_iter().chain(adapter).collect()
 }
 
 fn initramfs(
