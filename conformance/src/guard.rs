@@ -153,8 +153,9 @@ const ALARMS: &[&str] = &[
 /// What file systems say of damage, on one of our devices.
 const DAMAGE: &[&str] = &["orruption", "Internal error", "EXT4-fs error", "BTRFS critical", "BTRFS error"];
 
-/// What btrfs counts when the storage agent of a case has written: it does not go through the checksums.
-const OF_THE_AGENT: &str = "errs: wr 0, rd 0, flush 0, corrupt";
+/// What is no damage, although btrfs calls it an error: what it counts when the storage agent of a case has written, which
+/// does not go through the checksums, and why BTRFS_IOC_DEV_REPLACE failed, which its caller gets too.
+const NO_DAMAGE: &[&str] = &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev("];
 
 impl KernelLog {
     /// Opens it at its end.
@@ -188,7 +189,8 @@ pub(crate) fn is_alarming(text: &str) -> bool {
 fn alarm(record: &str, devices: &[String]) -> Option<String> {
     let text = record.split_once(';')?.1.lines().next()?;
     let of_ours = |device: &String| text.contains(&format!("({device})")) || text.contains(&format!("device {device}"));
-    let damage = || DAMAGE.iter().any(|damage| text.contains(damage)) && !text.contains(OF_THE_AGENT);
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let damage = || has(DAMAGE) && !has(NO_DAMAGE);
     let alarming = is_alarming(text) || damage() && devices.iter().any(of_ours);
     alarming.then(|| text.to_owned())
 }
@@ -214,6 +216,7 @@ mod tests {
             "XFS (loop4): Metadata corruption detected",
             "XFS (loop3): Ending clean mount",
             "BTRFS error (device loop3): bdev /dev/loop3 errs: wr 0, rd 0, flush 0, corrupt 1, gen 0",
+            "BTRFS error (device loop3): btrfs_scrub_dev(/dev/loop3, 1, /dev/loop2) failed -28",
         ] {
             assert_eq!(of(text), None);
         }
