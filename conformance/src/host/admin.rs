@@ -140,7 +140,7 @@ fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
 
 /// BTRFS_IOC_BALANCE_V2 of everything.
 fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
-    sys::btrfs_balance(File::open(place.root).map_err(sys::errno)?.as_fd())
+    sys::btrfs_balance(File::open(place.root).map_err(sys::errno)?.as_fd(), false)
 }
 
 /// F2FS_IOC_DEFRAGMENT.
@@ -221,9 +221,10 @@ fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
     })
 }
 
-/// BTRFS_IOC_DEV_REPLACE.
+/// BTRFS_IOC_DEV_REPLACE. It needs room for another chunk, and those of files that are gone are free only some time later.
 fn replace_device(place: &Place, _: &Call) -> Result<(), Errno> {
     let root = File::open(place.root).map_err(sys::errno)?;
+    sys::btrfs_balance(root.as_fd(), true)?;
     place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| sys::btrfs_replace_device(root.as_fd(), old, new))
 }
 

@@ -305,10 +305,16 @@ pub(super) struct BalanceArgs {
     rest: [u64; 127],
 }
 
-/// BTRFS_IOC_BALANCE_V2 of all data and metadata.
-pub(super) fn btrfs_balance(root: BorrowedFd) -> Result<(), Errno> {
+/// BTRFS_IOC_BALANCE_V2 of all data and metadata, or of chunks only that have nothing in them, which then are free.
+pub(super) fn btrfs_balance(root: BorrowedFd, empty: bool) -> Result<(), Errno> {
     const DATA_AND_METADATA: u64 = 1 << 0 | 1 << 2;
+    const BALANCE_ARGS_USAGE: u64 = 1 << 1;
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
+    if empty {
+        // After the state, two `struct btrfs_balance_args` of 17 numbers, the ninth of which says that the second, a
+        // percentage, counts. It stays 0.
+        [1, 18].iter().for_each(|start| args.rest[start + 8] = BALANCE_ARGS_USAGE);
+    }
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_balance(root.as_raw_fd(), &mut args) }.map(|_| ())
 }
