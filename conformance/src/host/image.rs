@@ -4,11 +4,13 @@ use super::device::{Medium, Storage, attach, blank};
 use super::{FsKind, Quotas, admin, guardian, sys};
 use crate::guard::Devices;
 use nix::errno::Errno;
-use nix::fcntl::copy_file_range;
+use nix::fcntl::{OFlag, copy_file_range, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::quota::{Dqblk, QuotaType, QuotaValidFlags, quotactl_set};
+use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek};
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +51,7 @@ impl Image {
         let image = Self { kind, root, options, storage: Mutex::new(Storage { backing, device }), devices };
         let mounted = image.mount(&image.storage().device);
         mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
-        Ok(image)
+        image.in_its_place().map(|()| image)
     }
 
     fn mounted(
@@ -76,7 +78,24 @@ impl Image {
         }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
-        Ok(image)
+        image.in_its_place().map(|()| image)
+    }
+
+    /// Whether a file system for direct access really has it: XFS goes on without it where the device has none
+    /// (xfs_setup_dax_always), and every verdict would be one about the page cache.
+    fn in_its_place(&self) -> Result<(), String> {
+        if !self.kind.is_dax() {
+            return Ok(());
+        }
+        const LEN: usize = 4096;
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let mapped = open(&self.root, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from).and_then(|file| {
+            file.set_len(LEN as u64).map_err(sys::errno)?;
+            sys::Mapping::synchronous(file.as_fd(), LEN)
+        });
+        mapped
+            .map(drop)
+            .map_err(|errno| format!("{} is not on DAX: no mapping with MAP_SYNC: {errno}", self.kind.name()))
     }
 
     /// Which file system it is.
