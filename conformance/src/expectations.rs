@@ -39,6 +39,9 @@ struct Expectation {
     kernel: Option<String>,
     verdict: Verdict,
     reason: String,
+    /// Whether the violation shows at moments only that a run may not meet. Then it is no surprise if the clause holds.
+    #[serde(default)]
+    by_chance: bool,
 }
 
 /// What is expected of a mechanism on a file system of a kernel.
@@ -80,6 +83,11 @@ impl Expectations {
     /// The verdict that is expected for a clause, and why if it is not `holds`.
     pub fn expected(&self, clause: &str) -> (Verdict, Option<&str>) {
         self.find(clause).map_or((Verdict::Holds, None), |(_, row)| (row.verdict, Some(row.reason.as_str())))
+    }
+
+    /// Whether this verdict only says that a run did not meet the moments at which a violation would show.
+    pub(crate) fn missed(&self, clause: &str, verdict: Verdict) -> bool {
+        verdict == Verdict::Holds && self.find(clause).is_some_and(|(_, row)| row.by_chance)
     }
 
     /// The place in its file of the row that counts for a clause.
@@ -126,6 +134,16 @@ mod tests {
         assert_eq!(in_range("6.1", "6.18"), None);
     }
 
+    #[test]
+    fn a_moment_that_was_not_met() {
+        let row =
+            |more| format!("[[expect]]\nclauses = [\"race.write\"]\nverdict = \"violated\"\nreason = \"-\"\n{more}");
+        let missed =
+            |more, verdict| Expectations::parse(&row(more), "xfs", "6.18").unwrap().missed("race.write", verdict);
+        assert!(missed("by_chance = true", Verdict::Holds));
+        assert!(!missed("by_chance = true", Verdict::NotOffered) && !missed("", Verdict::Holds));
+    }
+
     /// Every row names clauses that exist, gives a reason, and is not shadowed whole.
     #[test]
     fn the_committed_files_are_sound() {
@@ -133,6 +151,7 @@ mod tests {
             let document: Document = toml::from_str(text).unwrap();
             for row in &document.expect {
                 assert!(row.reason.len() > 10, "{mechanism:?}: a reason is missing: {row:?}");
+                assert!(!row.by_chance || row.verdict == Verdict::Violated, "{mechanism:?}: only violations: {row:?}");
                 assert!(in_range(row.kernel.as_deref().unwrap_or(".."), "6.18").is_some());
                 for pattern in &row.clauses {
                     let family = pattern.strip_suffix(".*");

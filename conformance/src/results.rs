@@ -93,7 +93,8 @@ pub struct ClauseResult {
     pub id: String,
     /// What was found.
     pub verdict: Verdict,
-    /// What was expected, if anything was: nothing is when a filter left cases of the clause out.
+    /// What was expected, if anything was: nothing is when a filter left cases of the clause out, or when a violation is
+    /// expected at moments that the run did not meet.
     pub expected: Option<Verdict>,
     /// Why another verdict than `holds` is expected, or why nothing could be observed.
     pub reason: Option<String>,

@@ -148,6 +148,11 @@ pub fn run(
     Results { kernel_log: guard.alarms(), ..results }
 }
 
+/// Why nothing is expected of a clause that holds, although its violation would be no surprise.
+pub(crate) fn not_met(reason: Option<&str>) -> String {
+    format!("a violation is expected, and this run did not meet its moment: {}", reason.unwrap_or_default())
+}
+
 fn assemble(
     subject: &Subject<'_>,
     started: String,
@@ -171,16 +176,13 @@ fn assemble(
                 _ => Verdict::of(ran.iter().map(|case| case.verdict)),
             };
             let (expected, reason) = expectations.expected(clause.id);
-            let expected = (complete || (not_offered.is_some() && clause.uncased.is_none())).then_some(expected);
+            let known = complete || (not_offered.is_some() && clause.uncased.is_none());
+            let missed = (known && expectations.missed(clause.id, verdict)).then(|| not_met(reason));
+            let expected = (known && missed.is_none()).then_some(expected);
             let reason = reason.filter(|_| expected.is_some()).or(not_offered.as_deref()).or(clause.uncased);
-            ClauseResult {
-                id: clause.id.into(),
-                verdict,
-                expected,
-                // A clause that holds has one if another verdict was expected.
-                reason: reason.filter(|_| verdict != Verdict::Holds || expected != Some(verdict)).map(str::to_owned),
-                cases: ran,
-            }
+            // A clause that holds has one if another verdict was expected.
+            let reason = reason.filter(|_| verdict != Verdict::Holds || expected != Some(verdict)).map(str::to_owned);
+            ClauseResult { id: clause.id.into(), verdict, expected, reason: missed.or(reason), cases: ran }
         })
         .collect();
     let mut totals = BTreeMap::new();

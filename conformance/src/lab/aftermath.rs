@@ -13,6 +13,7 @@ use crate::host::FsKind;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;
 use crate::results::{CaseResult, ClauseResult, LogLine, Results};
+use crate::run::not_met;
 use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
 use iomap_clauses::*;
 use std::fmt::Write as _;
@@ -277,7 +278,7 @@ fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdic
     row.verdict = case.verdict;
     row.expected = (!missed).then_some(expected);
     row.reason = match missed {
-        true => reason.map(|reason| format!("a violation is expected, and these cuts did not meet it: {reason}")),
+        true => Some(not_met(reason)),
         false if case.verdict == Verdict::Error => case.detail.clone(),
         false => reason.map(str::to_owned),
     };
