@@ -4,8 +4,11 @@ use crate::results::{Results, releases};
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
-/// How many columns fit beside the clauses on a terminal of 80 columns.
-const COLUMNS: usize = 9;
+/// What is left beside the clauses on a terminal of 80 columns.
+const ROOM: usize = 54;
+
+/// How wide a column is where there is room, and where there is not.
+const WIDTHS: [usize; 2] = [8, 6];
 
 /// A table for each kernel, for a terminal of 80 columns, in parts where it has too many. A target that lacks the mechanism
 /// gets a line, not a column.
@@ -27,27 +30,11 @@ fn by_kernel(all: &[Results], table: fn(&[&Results]) -> String) -> String {
 fn table(all: &[&Results]) -> String {
     let (columns, lacking) = split(all);
     let mut out = head(all[0]);
-    for columns in columns.chunks(COLUMNS) {
-        let width = if columns.len() > 6 { 6 } else { 8 };
-        let mut mechanisms = String::new();
-        for (start, len) in groups(columns) {
-            let _ = write!(mechanisms, "{:<1$}", columns[start].mechanism, len * width);
-        }
-        let _ = writeln!(out, "{:26}{}", "", mechanisms.trim_end());
-        // The place or mode of a file system is below it.
-        let names = columns.iter().map(|c| c.fs.split_once('-').unwrap_or((&c.fs, "")));
-        let line = |part: &dyn Fn((&str, &str)) -> String| -> String { names.clone().map(part).collect() };
-        let _ = writeln!(out, "{:26}{}", "clause", line(&|(fs, _)| format!("{fs:<width$}")).trim_end());
-        let modes = line(&|(_, mode)| format!("{mode:<width$}"));
-        if !modes.trim().is_empty() {
-            let _ = writeln!(out, "{:26}{}", "", modes.trim_end());
-        }
-        for (row, clause) in columns[0].clauses.iter().enumerate() {
-            let marks: String = columns.iter().map(|c| format!("{:<width$}", c.clauses[row].verdict.mark())).collect();
-            let _ = writeln!(out, "{:26}{}", clause.id, marks.trim_end());
-        }
-        let sums: String = columns.iter().map(|c| format!("{:<width$}", sum(c))).collect();
-        let _ = writeln!(out, "{:26}{}\n", "holds, of those tested", sums.trim_end());
+    let mut rest = &columns[..];
+    while !rest.is_empty() {
+        let (part, widths) = part(rest);
+        rest = &rest[part.len()..];
+        out += &lines(part, &widths);
     }
     if !columns.is_empty() {
         let legend: Vec<String> =
@@ -58,6 +45,48 @@ fn table(all: &[&Results]) -> String {
         let _ = writeln!(out, "{line}");
     }
     out
+}
+
+/// As many columns as there is room for, and how wide each of them is.
+fn part<'a, 'b>(columns: &'b [&'a Results]) -> (&'b [&'a Results], Vec<usize>) {
+    let fits = |count: &usize, width: usize| {
+        Some(widths(&columns[..*count], width)).filter(|w| w.iter().sum::<usize>() <= ROOM)
+    };
+    let count = (1..=columns.len()).rev().find(|count| fits(count, WIDTHS[1]).is_some()).unwrap_or(1);
+    let widths = WIDTHS.iter().find_map(|width| fits(&count, *width)).unwrap_or_else(|| widths(&columns[..count], 0));
+    (&columns[..count], widths)
+}
+
+/// The columns of a mechanism are together at least as wide as its name.
+fn widths(columns: &[&Results], width: usize) -> Vec<usize> {
+    let group = |(start, len): (usize, usize)| {
+        let name = (columns[start].mechanism.len() + 2).div_ceil(len);
+        std::iter::repeat_n(width.max(name), len)
+    };
+    groups(columns).into_iter().flat_map(group).collect()
+}
+
+fn lines(columns: &[&Results], widths: &[usize]) -> String {
+    let line = |head: &str, cell: &dyn Fn(&Results) -> String| {
+        let cells = columns.iter().zip(widths).map(|(column, width)| format!("{:<width$}", cell(column)));
+        format!("{head:26}{}", cells.collect::<String>()).trim_end().to_owned() + "\n"
+    };
+    let mut mechanisms = String::new();
+    for (start, len) in groups(columns) {
+        let width = widths[start..start + len].iter().sum();
+        let _ = write!(mechanisms, "{:<width$}", columns[start].mechanism);
+    }
+    let mut out = format!("{:26}{}\n", "", mechanisms.trim_end());
+    // The place or mode of a file system is below it.
+    let parts = |column: &Results| column.fs.split_once('-').map(|(fs, mode)| (fs.to_owned(), mode.to_owned()));
+    out += &line("clause", &|column| parts(column).map_or(column.fs.clone(), |(fs, _)| fs));
+    if columns.iter().any(|column| parts(column).is_some()) {
+        out += &line("", &|column| parts(column).unwrap_or_default().1);
+    }
+    for (row, clause) in columns[0].clauses.iter().enumerate() {
+        out += &line(&clause.id, &|column| column.clauses[row].verdict.mark().into());
+    }
+    out + &line("holds, of those tested", &sum) + "\n"
 }
 
 fn page(all: &[&Results]) -> String {

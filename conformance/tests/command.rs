@@ -303,6 +303,27 @@ fn comparisons() {
     assert_eq!((listed.status.code(), text(&listed)), (Some(1), text(&apart)));
 }
 
+/// Columns of their own with long names, and more of them than fit.
+#[test]
+fn a_table_for_eighty_columns() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let narrow = [("xfs", "swapfile"), ("xfs", "immutable-attr"), ("f2fs", "f2fs-pin"), ("devdax", "device-dax")];
+    let wide = ["xfs", "ext4", "btrfs", "f2fs", "f2fs-lfs", "f2fs-zoned", "xfs-dax", "ext4-dax"];
+    let wide: Vec<_> = wide.iter().map(|fs| (*fs, "immutable-attr")).chain([("f2fs", "f2fs-pin")]).collect();
+    for (name, columns) in [("narrow", &narrow[..]), ("wide", &wide)] {
+        let run = |(fs, mechanism): &(&str, &str)| {
+            let (fs, mechanism) = ((*fs).to_owned(), (*mechanism).to_owned());
+            Results { fs, mechanism, ..outcomes() }
+        };
+        let runs: Vec<Results> = columns.iter().map(run).collect();
+        let path = directory.path().join(name).display().to_string();
+        std::fs::write(&path, report::json(&runs)).expect("a file");
+        let table = text(&conformance(&["matrix", &path]));
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        insta::assert_snapshot!(format!("table_{name}"), table);
+    }
+}
+
 /// Results of several kernels, as the lab has them: a table for each, each compared with the first, or with its own
 /// series.
 #[test]
