@@ -64,18 +64,22 @@ pub struct Unpaired {
 }
 
 /// Compares. One document on each side is compared whatever it is about; in lists, file system, mechanism and target say
-/// what belongs together, and where a side has several kernels, the first two numbers of their releases too.
+/// what belongs together. A kernel is compared with those of its series, or, if the sides have no series in common, with
+/// each of the others.
 pub fn compare(a: &[Results], b: &[Results]) -> Comparison {
     let single = a.len() == 1 && b.len() == 1;
-    let several = releases(a).len() > 1 || releases(b).len() > 1;
-    let key = |it: &Results| {
-        let series = several.then(|| version(&it.kernel.release));
-        (it.fs.clone(), it.mechanism.clone(), it.target.clone(), series)
-    };
-    let partner = |one: &Results, others: &[Results]| others.iter().position(|it| single || key(it) == key(one));
-    let pairs = a.iter().filter_map(|one| partner(one, b).map(|at| Pair::of(one, &b[at])));
+    let series = |it: &Results| version(&it.kernel.release);
+    let common = a.iter().any(|one| b.iter().any(|other| series(one) == series(other)));
+    // A kernel is a kernel, in a guest or not.
+    let target = |it: &Results| if it.target == "lab" { "host".to_owned() } else { it.target.clone() };
+    let key = |it: &Results| (it.fs.clone(), it.mechanism.clone(), target(it), common.then(|| series(it)));
+    let belong = |one: &Results, other: &Results| single || key(one) == key(other);
+    let pairs = a.iter().flat_map(|one| b.iter().filter(|other| belong(one, other)).map(|other| Pair::of(one, other)));
     let alone = |side, list: &[Results], others: &[Results]| -> Vec<Unpaired> {
-        list.iter().filter(|it| partner(it, others).is_none()).map(|it| Unpaired { side, head: Head::of(it) }).collect()
+        list.iter()
+            .filter(|it| !others.iter().any(|other| belong(it, other)))
+            .map(|it| Unpaired { side, head: Head::of(it) })
+            .collect()
     };
     Comparison {
         schema: 1,

@@ -347,6 +347,12 @@ fn several_kernels() {
     insta::assert_snapshot!("kernels_compare", text(&conformance(&["compare", &lab])));
     let later = write("later.json", &[on("6.12.8", "xfs"), on("6.1.6", "ext4")]);
     insta::assert_snapshot!("kernels_by_series", text(&conformance(&["compare", &lab, &later])));
+    // Another series on this machine is compared with every kernel of the lab.
+    let in_guests: Vec<Results> =
+        [on("6.1.5", "xfs"), on("6.12.7", "xfs")].map(|it| Results { target: "lab".into(), ..it }).into();
+    let here = Results { target: "host".into(), ..on("6.18.2", "xfs") };
+    let compared = conformance(&["compare", &write("guests.json", &in_guests), &write("here.json", &[here])]);
+    insta::assert_snapshot!("kernels_of_no_series", text(&compared));
     let one = conformance(&["compare", &write("one.json", &[newer])]);
     assert_eq!(one.status.code(), Some(2));
     let said = String::from_utf8_lossy(&one.stderr);
