@@ -5,7 +5,7 @@
 
 use iomap_conformance::results::Results;
 use iomap_conformance::verdict::Verdict;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -108,6 +108,33 @@ fn persistent_memory() {
         let mapped = run.clauses.iter().find(|clause| clause.id == "write.mapped").expect("the clause");
         assert_eq!((mapped.verdict, mapped.cases.len()), (Verdict::Holds, 1), "{mapped:?}");
     }
+}
+
+/// A shell has the file system mounted, and the suite.
+#[test]
+fn a_shell_in_a_guest() {
+    let Some(_turn) = turn() else { return };
+    // Whoever waits for what does not come sees the end of the console.
+    let mut lab = Command::new("timeout");
+    lab.args(["180", PROGRAM, "lab", "--kernel", KERNEL, "--fs", "ext4", "--interactive"]).stderr(Stdio::null());
+    let mut lab = lab.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the lab starts");
+    let (mut keys, mut screen) = (lab.stdin.take().expect("a pipe"), lab.stdout.take().expect("a pipe"));
+    let mut said = Vec::new();
+    let mut wait_for = |what: &str| {
+        while !String::from_utf8_lossy(&said).contains(what) {
+            let mut more = [0; 4096];
+            let len = screen.read(&mut more).expect("the console");
+            assert!(len > 0, "{what}: {}", String::from_utf8_lossy(&said));
+            said.extend(&more[..len]);
+        }
+    };
+    wait_for("lab# ");
+    keys.write_all(b"ls /mnt/ext4; iomap-conformance --target host --fs ext4 --mechanism swapfile truncate::shrink\n")
+        .expect("the keyboard");
+    wait_for("lost+found");
+    wait_for("1 cases: 1 holds");
+    keys.write_all(b"exit\n").expect("the keyboard");
+    assert!(lab.wait().expect("the end").success());
 }
 
 /// The results are errors from the start; the guest is killed, and nothing is left.

@@ -1,4 +1,5 @@
-//! A file system that is on a device already: what a loss of power left, or what is going to lose it.
+//! A file system that the suite runs no cases on: what a loss of power left, or what is going to lose it, or one for a
+//! person at a shell.
 
 use super::device::blank;
 use super::image::{Image, make};
@@ -6,6 +7,7 @@ use super::pool::Retirement;
 use super::system::HostSystem;
 use super::{FsKind, sys};
 use crate::context::System;
+use crate::guard::Devices;
 use nix::unistd::syncfs;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -22,6 +24,12 @@ impl Mounted {
     /// Mounts it. The error is one line for people.
     pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self, String> {
         let image = Image::found(kind, root.into(), device.into())?;
+        Ok(Self { image, retirement: Retirement::new() })
+    }
+
+    /// Makes one on whatever such file systems lie on here, and mounts it.
+    pub(crate) fn fresh(kind: FsKind, root: &Path) -> Result<Self, String> {
+        let image = Image::new(kind, root.into(), &Devices::default())?;
         Ok(Self { image, retirement: Retirement::new() })
     }
 

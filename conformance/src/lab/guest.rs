@@ -8,6 +8,7 @@ use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
 use super::scenario::Step;
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
+use crate::host::found::Mounted;
 use crate::host::{DeviceDax, FsKind, Host, Sandbox};
 use crate::mechanism::Mechanism;
 use crate::results::Results;
@@ -74,8 +75,8 @@ fn all(manifest: &Manifest) -> Result<(), String> {
     }
     manifest.modules.iter().try_for_each(|path| load(Path::new(path)))?;
     manifest.commands.iter().for_each(|command| prepare(command));
-    if let Some(shell) = &manifest.shell {
-        return interact(shell);
+    if manifest.shell.is_some() {
+        return process(0).status().map(drop).map_err(|e| format!("no process for the shell: {e}"));
     }
     let mut port = port()?;
     say(&mut port, &Message::Ready)?;
@@ -84,12 +85,7 @@ fn all(manifest: &Manifest) -> Result<(), String> {
     }
     for number in 0..manifest.runs.len() {
         let output = port.try_clone().map_err(|e| format!("the port: {e}"))?;
-        let child = Command::new("/proc/self/exe")
-            .args([COMMAND, &number.to_string()])
-            .env("PATH", "/bin")
-            .stdout(output)
-            .status();
-        let failed = match child {
+        let failed = match process(number).stdout(output).status() {
             Ok(status) if status.success() => continue,
             Ok(status) => format!("the process of the run ended early: {status}"),
             Err(error) => format!("no process for the run: {error}"),
@@ -97,6 +93,13 @@ fn all(manifest: &Manifest) -> Result<(), String> {
         say(&mut port, &Message::Failed(number, failed))?;
     }
     say(&mut port, &Message::Done)
+}
+
+/// This program again, for the run with this number.
+fn process(number: usize) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args([COMMAND, &number.to_string()]).env("PATH", "/bin");
+    command
 }
 
 /// Carries out a command. Whoever misses what it should have brought says so later.
@@ -167,6 +170,9 @@ fn say(to: &mut impl Write, message: &Message) -> Result<(), String> {
 
 fn one(manifest: &Manifest, number: usize) -> Result<(), String> {
     let run = manifest.runs.get(number).ok_or("no such run")?;
+    if let Some(shell) = &manifest.shell {
+        return interact(shell, run);
+    }
     if manifest.power {
         return power_guest::run(run, &mut |message| say(&mut std::io::stdout(), message));
     }
@@ -203,12 +209,22 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
     Ok(run::run(&target, &subject, &arguments, &expectations, &guard, &progress))
 }
 
-/// A shell at the console, until it ends.
-fn interact(shell: &str) -> Result<(), String> {
+/// A shell at the console, until it ends, and a fresh file system to work on.
+fn interact(shell: &str, run: &Run) -> Result<(), String> {
+    let fs = FsKind::from_str(&run.fs, false)?;
+    let root = PathBuf::from(format!("/mnt/{}", fs.name()));
+    std::fs::create_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let mounted = (fs != FsKind::Devdax).then(|| Mounted::fresh(fs, &root)).transpose()?;
+    if mounted.is_some() {
+        eprintln!("{} is mounted at {}", fs.name(), root.display());
+    }
+    let target = format!("--target host --fs {} --mechanism {}", run.fs, run.mechanism);
+    eprintln!("the suite: iomap-conformance {target} [FILTER]");
     let console = || File::options().read(true).write(true).open("/dev/ttyS0").map(Stdio::from);
-    let mut command = Command::new(shell);
+    // The shell leads a session whose terminal is the console, so that Ctrl-C reaches what runs in it.
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", shell, "--norc", "-i"]);
     command.env("PATH", "/bin:/").env("HOME", "/tmp").env("TERM", "vt100").env("PS1", "lab# ").current_dir("/tmp");
-    command.args(["--norc", "-i"]);
     let [stdin, stdout, stderr] = [console(), console(), console()].map(|file| file.map_err(|e| format!("ttyS0: {e}")));
     command.stdin(stdin?).stdout(stdout?).stderr(stderr?);
     command.status().map(drop).map_err(|e| format!("{shell}: {e}"))
