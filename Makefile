@@ -24,10 +24,20 @@ fresh:
 matrix:
 	cargo run --release --locked -- matrix
 
-# The table of Debian's kernels with every file system and mechanism, in guests. Needs QEMU, kmod and the
-# mkfs programs, and several minutes on two cores without KVM.
+# The tables of Debian's kernels with every file system and mechanism, in guests, and for root of this kernel, and what
+# changed from each to this one; `make book` shows them. Needs QEMU, kmod and the mkfs programs, and several minutes on
+# two cores without KVM.
 lab:
-	cargo run --release --locked -- lab --kernel 6.1 6.12
+	cargo build --release --locked
+	mkdir -p target/results
+	suite="$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" tables="target/lab.json" code=0; \
+	$$suite lab --kernel 6.1 6.12 --format json --output target/lab.json || code=$$?; \
+	if [ "$$(id -u)" = 0 ]; then \
+		tables="target/lab.json target/results/2-host.json"; \
+		$$suite matrix --format json --output target/results/2-host.json || code=$$?; \
+	fi; \
+	$$suite matrix $$tables >target/lab.txt; $$suite compare $$tables >target/lab-changes.txt; \
+	cat target/lab.txt; echo "changes: target/lab-changes.txt"; exit $$code
 
 # How long the lab takes to its first verdict, beside an initramfs made by hand and virtme-ng. Needs busybox-static and
 # cpio, and `vng` for the last.

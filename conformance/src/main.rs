@@ -651,6 +651,10 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     if args.output.is_none() {
         Output::Stdout.write(&text(&document))?;
     }
+    if args.output.is_some() || args.format == ListFormat::Json {
+        // Nobody reads a document to find out why the exit code is what it is.
+        eprint!("{}", lab::surprises(&document));
+    }
     Ok(document.runs.iter().map(Results::exit_code).max().unwrap_or(0))
 }
 

@@ -6,7 +6,7 @@
 use super::disk::Loss;
 use super::power_guest::{FILES, Plans, plans};
 use super::protocol::{Data, Event, Found, Look, Run, Step};
-use super::{Document, surprises, untested};
+use super::{Document, surprises_of, untested};
 use crate::context::SIZE;
 use crate::expectations::Expectations;
 use crate::host::FsKind;
@@ -302,7 +302,7 @@ pub(super) fn human(document: &Document) -> String {
             let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
             details.filter(|_| known).for_each(|detail| out += &(wrap(detail, 4) + "\n"));
         }
-        out += &surprises(run);
+        out += &surprises_of(run);
         out += "\n";
     }
     out

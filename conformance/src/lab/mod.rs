@@ -166,11 +166,15 @@ pub fn human(options: &Options, document: &Document) -> String {
     if options.power_cuts.is_some() {
         return aftermath::human(document);
     }
-    let surprises: String = document.runs.iter().map(surprises).collect();
-    format!("{}\n{surprises}", matrix::human(&document.runs)).trim_end().to_owned() + "\n"
+    format!("{}\n{}", matrix::human(&document.runs), surprises(document)).trim_end().to_owned() + "\n"
 }
 
-fn surprises(run: &Results) -> String {
+/// What is not as expected, a line for each clause.
+pub fn surprises(document: &Document) -> String {
+    document.runs.iter().map(surprises_of).collect()
+}
+
+fn surprises_of(run: &Results) -> String {
     let label = format!("{} {}", run.kernel.release, run.label());
     let clauses = run.clauses.iter().filter(|clause| clause.is_surprise()).map(|clause| {
         let expected = clause.expected.unwrap_or(Verdict::Untested);
