@@ -37,7 +37,9 @@ impl Cache {
     ) -> Result<PathBuf, String> {
         let directory = self.directory(kind)?;
         let path = directory.join(key);
-        if path.exists() {
+        if let Ok(found) = File::open(&path) {
+            // What is in use is not the oldest: others delete that.
+            let _ = found.set_modified(SystemTime::now());
             return Ok(path);
         }
         let partial = directory.join(format!(".{key}.{}", maker()));
