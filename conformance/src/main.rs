@@ -39,6 +39,18 @@ Examples:
 Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
 3 environment, 4 internal.";
 
+const LAB_EXAMPLES: &str = "\
+Examples:
+  iomap-conformance lab --kernel 6.1 6.12 --fs xfs f2fs
+  iomap-conformance lab --kernel ~/linux --fs ext4 --mechanism swapfile
+  iomap-conformance lab --kernel 6.12 --format json --output results.json
+  iomap-conformance lab --kernel 6.12 --fs xfs --power-cuts 20
+  iomap-conformance lab --kernel 6.12 --fs btrfs --interactive
+  iomap-conformance compare results.json   the kernels in a file, side by side
+
+Exit codes: 0 as expected of these kernels, 1 a clause is violated (or holds)
+unexpectedly, 2 usage, 3 a guest or this machine failed, 4 internal.";
+
 /// Checks every clause of the specification of immutable iomap files.
 ///
 /// Without arguments the whole suite runs on the in-process reference.
@@ -78,7 +90,7 @@ enum Command {
     /// Each kernel with each file system is a guest, which runs every
     /// mechanism. Nothing needs root. What is made or downloaded is in
     /// ~/.cache/iomap-conformance.
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
     #[command(name = guardian::COMMAND, hide = true)]
     Guard {

@@ -100,8 +100,8 @@ Example:
     Cite(cite::Arguments),
     /// Record that the places that cite a clause were read again and fit its present wording
     #[command(after_help = "\
-Which files are looked at is in confirmed.toml beside the pages. A citation that was
-never recorded is recorded without being named.
+Which files are looked at is in confirmed.toml beside the pages. A citation that
+was never recorded is recorded without being named.
 
 Example:
   iomap-spec confirm
