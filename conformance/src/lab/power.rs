@@ -12,7 +12,7 @@ use super::disk::{Disk, Loss, copy};
 use super::kept::Shelf;
 use super::nbd::{Export, Server};
 use super::nvdimm;
-use super::power_guest::{FILES, Plans, WORK, left};
+use super::power_guest::{FILES, GROWING, Plans, WORK, left};
 use super::protocol::{Event, Left, Manifest, Message, Run, Step};
 use super::qemu::Attendance;
 use super::{Job, Options, console, initramfs, machine};
@@ -122,6 +122,11 @@ impl Moment {
         }
     }
 
+    /// Whether it may come later for the sake of what it is to lose.
+    fn wants_controls(&self) -> bool {
+        matches!(self, Self::Anywhere { .. })
+    }
+
     /// After how many requests it comes, and when, whatever is requested.
     fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
         match *self {
@@ -133,6 +138,16 @@ impl Moment {
             },
         }
     }
+}
+
+/// Whether the kernel has something in its own memory only: a file has grown since the last step that commits began.
+fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
+    let known = events.iter().rev().find_map(|(_, event)| match event {
+        Event::Returned(GROWING, _) | Event::Worked => Some(true),
+        Event::Begun(_, Step::Sync | Step::Agent) => Some(false),
+        _ => None,
+    });
+    known.unwrap_or(false)
 }
 
 /// What a guest did and found.
@@ -400,6 +415,11 @@ fn visit(
             while let Ok((at, Message::Power(event))) = hear(&lines, end.saturating_duration_since(Instant::now())) {
                 events.push((at, event));
             }
+            // A cut that falls on nothing but committed things would show nothing of what is lost.
+            while moment.wants_controls() && disk.is_none() && !is_uncommitted(&events) {
+                let (at, Message::Power(event)) = hear(&lines, patience)? else { break };
+                events.push((at, event));
+            }
             let _ = child.kill();
             while let Ok((at, Message::Power(event))) = hear(&lines, patience) {
                 events.push((at, event));
@@ -475,5 +495,19 @@ mod tests {
         assert_eq!((near(anywhere(0)), near(anywhere(2)), near(anywhere(9))), (Some(1), Some(3), Some(4)));
         let within = |file| Moment::Within { file, step: Step::Write, share: 0.5 };
         assert_eq!((near(within(0)), near(within(4))), (Some(2), Some(4)), "at the end it comes anyway");
+    }
+
+    #[test]
+    fn what_is_not_committed() {
+        let grown = [Event::Begun(GROWING, Step::Extend), Event::Returned(GROWING, Step::Extend)];
+        let events: Vec<(Instant, Event)> = [Event::Working, Event::Begun(0, Step::Write)]
+            .into_iter()
+            .chain(grown.clone())
+            .chain([Event::Begun(0, Step::Sync), Event::Returned(0, Step::Sync)])
+            .chain(grown)
+            .map(|event| (Instant::now(), event))
+            .collect();
+        let known: Vec<bool> = (0..=events.len()).map(|count| is_uncommitted(&events[..count])).collect();
+        assert_eq!(known, [false, false, false, false, true, false, false, false, true]);
     }
 }
