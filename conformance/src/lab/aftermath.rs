@@ -38,12 +38,11 @@ impl Story {
         self.begun.contains(&step)
     }
 
-    /// Begun, and not known to have returned. What began after it, if it had returned in a guest without a disk, changes
+    /// Begun, and not known to have returned or failed. What began after it, if it had returned in a guest without a disk, changes
     /// nothing of the file.
     fn during(&self, step: Step) -> bool {
-        self.begun[self.returned..]
-            .split_first()
-            .is_some_and(|(first, rest)| *first == step && rest.iter().all(|later| *later == Step::Sync))
+        let is_last = |(first, rest): (&Step, &[Step])| *first == step && rest.iter().all(|later| *later == Step::Sync);
+        self.refused.is_none() && self.begun[self.returned..].split_first().is_some_and(is_last)
     }
 
     /// Its state was changing.
@@ -455,6 +454,7 @@ mod tests {
     fn what_could_not_be_done() {
         let why = Trouble::NotOffered("f2fs pins a file only while it is empty".into());
         let refused = Story { refused: Some(why), ..story(&[Step::Write, Step::Enter], 1) };
+        assert!(!refused.is_changing());
         let expected = [("durable.seal", Verdict::NotOffered), ("durable.data", Verdict::NotOffered)];
         assert_eq!(verdicts(Mechanism::F2fsPin, 1, &refused, None), expected);
     }
