@@ -101,9 +101,12 @@ impl Pace {
         }
     }
 
+    /// What it takes mostly: on a busy machine the lab hears some lines late, after requests of the next step.
     fn of(&self, plans: Plans, file: usize, step: Step) -> Option<(u32, Duration)> {
-        let same = self.taken.iter().rfind(|(of, _)| *of == (file % plans.len(), step));
-        same.map(|(_, taken)| *taken)
+        let same = self.taken.iter().filter(|(of, _)| *of == (file % plans.len(), step));
+        let mut same: Vec<(u32, Duration)> = same.map(|(_, taken)| *taken).collect();
+        same.sort();
+        same.get(same.len() / 2).copied()
     }
 }
 
@@ -475,6 +478,11 @@ mod tests {
         let mut note = |at, requests, event| pace.note(plans, begin + at * MS, requests, &event);
         note(0, 0, Event::Begun(2, Step::Enter));
         note(8, 4, Event::Returned(2, Step::Enter));
+        // The first of three was heard late, with nothing between.
+        for (begin, requests) in [(0, 0), (20, 4)] {
+            note(begin, 0, Event::Begun(6, Step::Enter));
+            note(begin + 1, requests, Event::Returned(6, Step::Enter));
+        }
         note(9, 4, Event::Begun(3, Step::Leave));
         note(11, 4, Event::Returned(3, Step::Leave));
         let limits = |file, step, share| Moment::Within { file, step, share }.limits(plans, &pace);
