@@ -112,6 +112,7 @@ fn work(
         let path = Path::new(ROOT).join(directory(file));
         std::fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
+    let lacks = mounted.lacks(&directory(GROWING), mechanism);
     mounted.sync()?;
     // They last until the power goes: what ended earlier would clean up.
     let systems: Vec<_> = (0..=GROWING).map(|file| mounted.system(&directory(file))).collect();
@@ -134,7 +135,8 @@ fn work(
                     growing.as_mut().map_or(Ok(()), |growing| growing.grow(tell))?;
                 }
                 Err(trouble) => {
-                    tell(Event::Refused(number, *step, trouble))?;
+                    let lacks = lacks.clone().filter(|_| *step == Step::Enter);
+                    tell(Event::Refused(number, *step, lacks.map_or(trouble, Trouble::NotOffered)))?;
                     break;
                 }
             }
