@@ -187,11 +187,17 @@ impl<'a> Context<'a> {
             return Ok(self.holding(ready));
         }
         match self.mechanism {
-            Mechanism::F2fsPin => return Ok(self.holding(make_pinned(&self.system, "file", SIZE)?)),
-            Mechanism::DeviceDax => return self.device(),
-            _ => {}
+            Mechanism::DeviceDax => self.device(),
+            _ => self.sealed_as("file"),
         }
-        let file = self.file("file", SIZE)?;
+    }
+
+    /// The same with a name, which a device does not get.
+    pub fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
+        if self.mechanism == Mechanism::F2fsPin {
+            return Ok(self.holding(make_pinned(&self.system, name, SIZE)?));
+        }
+        let file = self.file(name, SIZE)?;
         self.setup(&file.enter_call()?)?;
         Ok(file)
     }

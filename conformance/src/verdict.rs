@@ -89,6 +89,11 @@ impl Observed {
         self.0.extend(other.0);
         self
     }
+
+    /// Whether something was not as it was.
+    pub fn has_faults(&self) -> bool {
+        self.0.iter().any(|one| !one.faults.is_empty())
+    }
 }
 
 /// What a case returns.

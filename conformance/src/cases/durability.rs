@@ -49,8 +49,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {
         rounds(t, |name| {
-            let file = t.file(name, SIZE)?;
-            t.setup(&file.enter_call()?)?;
+            let file = t.sealed_as(name)?;
             t.setup(&Call::Fsync { fd: file.fd() })?;
             file.leave_call()
         })
@@ -113,6 +112,10 @@ fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {
         t.power_loss(Some(call(&name)?))?;
         let found = afterwards(t, &name, |file| {
             let seen = whole(t, file)?;
+            // Another size is one too many whatever the state is, which not every mechanism shows.
+            if seen.has_faults() {
+                return Ok(seen);
+            }
             let either = is_sealed(t, file)? || can_be_cut(t, file)?;
             Ok(seen.and(t.fact("the file is sealed, or it is not", either)))
         })?;

@@ -8,6 +8,7 @@ use super::system::HostSystem;
 use super::{FsKind, sys};
 use crate::context::System;
 use crate::guard::Devices;
+use crate::mechanism::Mechanism;
 use nix::unistd::syncfs;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -37,6 +38,11 @@ impl Mounted {
     pub(crate) fn system(&self, directory: &str) -> Box<dyn System + '_> {
         let directory = self.image.root().join(directory);
         Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None))
+    }
+
+    /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
+    pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
+        super::lacks(&*self.system(directory), mechanism)
     }
 
     /// Has all of it on storage.

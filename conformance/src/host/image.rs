@@ -10,7 +10,9 @@ use nix::sys::quota::{Dqblk, QuotaType, QuotaValidFlags, quotactl_set};
 use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek};
 use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -263,11 +265,26 @@ pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
         let (mut source, mut target) = (start, start);
         while source < end {
             let rest = (end - source) as usize;
-            if copy_file_range(from, Some(&mut source), to, Some(&mut target), rest)? == 0 {
+            let copied = match copy_file_range(from, Some(&mut source), to, Some(&mut target), rest) {
+                // They are on file systems of different kinds.
+                Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(sys::errno)?,
+                copied => copied?,
+            };
+            target = source;
+            if copied == 0 {
                 return Err(Errno::EIO);
             }
         }
     }
+}
+
+/// Copies some of it by way of a buffer.
+fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<usize> {
+    let mut buffer = vec![0; rest.min(1 << 20)];
+    let read = from.read_at(&mut buffer, *at as u64)?;
+    to.write_all_at(&buffer[..read], *at as u64)?;
+    *at += read as i64;
+    Ok(read)
 }
 
 /// Remembers what the kernel log may speak of.

@@ -4,10 +4,10 @@
 //! may have lost what was not flushed.
 
 use super::disk::Loss;
-use super::power_guest::{FILES, Plans, plans};
+use super::power_guest::{FILES, GROWING, Plans, plans};
 use super::protocol::{Data, Event, Found, Look, Run, Step};
 use super::{Document, surprises_of, untested};
-use crate::context::SIZE;
+use crate::context::{BLOCK_LEN, SIZE};
 use crate::expectations::Expectations;
 use crate::host::FsKind;
 use crate::mechanism::Mechanism;
@@ -39,9 +39,16 @@ impl Story {
         self.begun.contains(&step)
     }
 
-    /// Begun, not known to have returned, and the last to begin.
+    /// Begun, and not known to have returned or failed. What began after it, if it had returned in a guest without a disk, changes
+    /// nothing of the file.
     fn during(&self, step: Step) -> bool {
-        self.begun[self.returned..] == [step]
+        let is_last = |(first, rest): (&Step, &[Step])| *first == step && rest.iter().all(|later| *later == Step::Sync);
+        self.refused.is_none() && self.begun[self.returned..].split_first().is_some_and(is_last)
+    }
+
+    /// Its state was changing.
+    fn is_changing(&self) -> bool {
+        self.during(Step::Enter) || self.during(Step::Leave)
     }
 
     fn if_it_had_been_done(&self) -> Self {
@@ -58,7 +65,7 @@ impl Story {
 /// What is known of each file. What was heard after the power had gone may have happened in memory only: nothing returned
 /// then, but what began may have begun before.
 pub(super) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
-    let mut stories = vec![Story::default(); FILES];
+    let mut stories = vec![Story::default(); FILES + 1];
     for (at, event) in events {
         let before = at < gone;
         match event {
@@ -69,6 +76,13 @@ pub(super) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story
         }
     }
     stories
+}
+
+/// Whether a file's state was changing when the power was cut, for people.
+pub(super) fn within(stories: &[Story]) -> String {
+    let changing = stories.iter().enumerate().find(|(_, story)| story.is_changing());
+    let step = |story: &Story| if story.during(Step::Enter) { "came into the state" } else { "left the state" };
+    changing.map_or_else(String::new, |(file, story)| format!(", while file {file} {}", step(story)))
 }
 
 /// What a clause says of files with some story.
@@ -105,9 +119,10 @@ static CHECKS: [Check; 5] = [
         clause: &DURABLE_EITHER,
         name: "durability::cut_either",
         about: "a file whose state changed when the power was cut is in it or not, and has its data",
-        applies: |story| story.has(Step::Sync) && (story.during(Step::Enter) || story.during(Step::Leave)),
-        of_state: true,
-        is_so: |found| Ok((found.sealed.clone()? || found.unsealed.clone()?) && whole(found)),
+        applies: |story| story.has(Step::Sync) && story.is_changing(),
+        of_state: false,
+        // Another size is one too many whatever the state is, which not every mechanism shows.
+        is_so: |found| Ok(whole(found) && (found.sealed.clone()? || found.unsealed.clone()?)),
     },
     Check {
         clause: &DURABLE_UNSEAL,
@@ -184,6 +199,8 @@ pub(super) struct Findings {
     pub(super) plans: Plans,
     pub(super) seed: u64,
     pub(super) cuts: u32,
+    /// How many of them fell within a change of state.
+    within: u32,
     tallies: [Tally; CHECKS.len()],
     /// Of the files that nobody made durable, how many there were after cuts that lost what was not flushed, and how many
     /// of these had their data.
@@ -198,16 +215,26 @@ impl Findings {
             plans: plans(fs, mechanism),
             seed,
             cuts: 0,
+            within: 0,
             tallies: Default::default(),
             controls: (0, 0),
             alarms: Vec::new(),
         }
     }
 
-    /// Compares what is left after a cut with what was acknowledged before it.
-    pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) {
+    /// Compares what is left after a cut with what was acknowledged before it. Returns what is not as it has to be, for
+    /// people.
+    pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) -> Vec<String> {
+        let mut faults = Vec::new();
         for (number, story) in stories.iter().enumerate() {
             let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
+            if number == GROWING {
+                // Only where there is no disk whose cache loses data.
+                let grown = BLOCK_LEN * story.returned as i64;
+                self.controls.0 += usize::from(grown > 0);
+                self.controls.1 += usize::from(grown > 0 && matches!(look, Some(Ok(found)) if found.size >= grown));
+                continue;
+            }
             if self.plans[number % self.plans.len()] == [Step::Write]
                 && story.has(Step::Write)
                 && matches!(loss, Loss::All | Loss::Memory)
@@ -218,10 +245,20 @@ impl Findings {
             for (check, tally) in CHECKS.iter().zip(&mut self.tallies) {
                 if let Some(is_so) = check.ask(self.mechanism, story, look) {
                     let place = || format!("file {number}, {}, by --power-cuts 1 --seed {seed}", describe(loss, look));
+                    if is_so == Ok(false) {
+                        faults.push(format!("{} of file {number}", check.clause.id));
+                    }
                     tally.count(is_so, place);
                 }
             }
         }
+        faults
+    }
+
+    /// All versions of a cut have been looked at.
+    pub(super) fn end_cut(&mut self, stories: &[Story]) {
+        self.cuts += 1;
+        self.within += u32::from(stories.iter().any(Story::is_changing));
     }
 
     /// The results, and what spoils those that are no violation.
@@ -244,8 +281,9 @@ impl Findings {
 
     fn case(&self, check: &Check, tally: Tally, trouble: Option<&str>, time: Duration) -> Option<CaseResult> {
         let Tally { files, faults, first, trouble: own } = tally;
-        let (cuts, seed) = (self.cuts, self.seed);
-        let what = format!("{}: looked at {files} times after {cuts} cuts (--seed {seed})", check.about);
+        let (cuts, within, seed) = (self.cuts, self.within, self.seed);
+        let cuts = format!("{cuts} cuts, {within} of them while a state changed (--seed {seed})");
+        let what = format!("{}: looked at {files} times after {cuts}", check.about);
         let faults = first.map(|first| format!("not so {faults} times, first {first}"));
         let observed = || {
             Observed(vec![Observation {
@@ -271,10 +309,10 @@ impl Findings {
     }
 }
 
-/// What becomes of a clause. Moments that were not met prove nothing: that a violation is expected and was not seen is no
-/// surprise.
+/// What becomes of a clause. Moments that were not met prove nothing: that a violation is expected and was not seen, or
+/// could not be, is no surprise.
 fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdict, Option<&str>)) {
-    let missed = expected == Verdict::Violated && case.verdict == Verdict::Holds;
+    let missed = expected == Verdict::Violated && matches!(case.verdict, Verdict::Holds | Verdict::NotOffered);
     row.verdict = case.verdict;
     row.expected = (!missed).then_some(expected);
     row.reason = match missed {
@@ -353,6 +391,8 @@ mod tests {
         let later = [&step(Step::Write)[..], &late, &[(12, Event::Begun(1, Step::Leave))]].concat();
         let known = events(&later);
         assert!(known[1].began(Step::Leave) && !known[1].during(Step::Enter) && !known[1].during(Step::Leave));
+        let synced = [&step(Step::Write)[..], &late, &[(12, Event::Begun(1, Step::Sync))]].concat();
+        assert!(events(&synced)[1].during(Step::Enter), "to sync it is no change");
     }
 
     /// A file with this story, found like this after a cut that lost what was not flushed: verdict and detail by clause.
@@ -407,6 +447,14 @@ mod tests {
         let pinned = verdicts(Mechanism::F2fsPin, 2, &reached, None);
         let not_offered = Verdict::NotOffered;
         assert_eq!(pinned, [("durable.seal", not_offered), ("durable.agent", Violated)], "no call shows the state");
+        let unpinning = story(&[Enter, Write, Sync, Leave], 3);
+        let pin = |size| {
+            let hidden = || Err(Trouble::NotOffered("a file in the state can be cut".into()));
+            let found = Found { size, data: Data::Written, sealed: hidden(), unsealed: Ok(true) };
+            verdicts(Mechanism::F2fsPin, 3, &unpinning, Some(Ok(found)))
+        };
+        assert_eq!(pin(SIZE), [("durable.either", not_offered)]);
+        assert_eq!(pin(2 << 20), [("durable.either", Violated)], "whatever the state is");
         let left = story(&[Write, Sync, Enter, Sync, Leave], 5);
         assert_eq!(of(3, &left, Some(UNSEALED)), [("durable.data", Holds), ("durable.unseal", Holds)]);
         assert_eq!(of(3, &left, Some(SEALED)), [("durable.data", Holds), ("durable.unseal", Violated)]);
@@ -416,6 +464,7 @@ mod tests {
     fn what_could_not_be_done() {
         let why = Trouble::NotOffered("f2fs pins a file only while it is empty".into());
         let refused = Story { refused: Some(why), ..story(&[Step::Write, Step::Enter], 1) };
+        assert!(!refused.is_changing());
         let expected = [("durable.seal", Verdict::NotOffered), ("durable.data", Verdict::NotOffered)];
         assert_eq!(verdicts(Mechanism::F2fsPin, 1, &refused, None), expected);
     }
@@ -433,9 +482,38 @@ mod tests {
         findings.add(1, Loss::Nothing, &stories, &kept);
         assert_eq!(findings.controls, (0, 0), "it was not meant to lose anything");
         findings.add(1, Loss::All, &stories, &kept);
+        assert_eq!(findings.controls, (1, 1));
         let run = Run { fs: "xfs".into(), mechanism: "immutable-attr".into() };
         let results = findings.results(&run, "6.12", None, Duration::ZERO);
         let row = results.clauses.iter().find(|row| row.id == "durable.seal").unwrap();
         assert_eq!((row.verdict, row.reason.as_deref()), (Verdict::Error, Some("the disk lost none of 1 files")));
+    }
+
+    /// What the kernel only had in its own memory of a file that grows.
+    #[test]
+    fn what_grew() {
+        let lost = |blocks: i64| {
+            let mut findings = Findings::new(FsKind::Ext4Dax, Mechanism::ImmutableAttr, 1);
+            let mut stories = vec![Story::default(); FILES];
+            stories.push(story(&[Step::Extend; 4], 3));
+            let found = Found { size: blocks * BLOCK_LEN, ..UNSEALED.unwrap() };
+            assert_eq!(findings.add(1, Loss::Memory, &stories, &[(GROWING, Ok(found))]), [""; 0]);
+            findings.controls
+        };
+        assert_eq!([lost(2), lost(3), lost(4)], [(1, 0), (1, 1), (1, 1)]);
+    }
+
+    /// What is not as it has to be is named, and a cut counts once, whatever it may have lost.
+    #[test]
+    fn what_is_named() {
+        let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);
+        let stories = [story(&[Step::Write], 1), story(&[Step::Write, Step::Enter], 2)];
+        assert_eq!(findings.add(1, Loss::All, &stories, &[(1, UNSEALED)]), ["durable.seal of file 1"]);
+        assert_eq!(findings.add(1, Loss::Nothing, &stories, &[(1, SEALED)]), [""; 0]);
+        findings.end_cut(&stories);
+        let changing = story(&[Step::Write, Step::Sync, Step::Enter], 2);
+        assert_eq!(within(&[stories[0].clone(), changing.clone()]), ", while file 1 came into the state");
+        findings.end_cut(&[changing]);
+        assert_eq!((within(&stories).as_str(), findings.cuts, findings.within), ("", 2, 1));
     }
 }

@@ -25,6 +25,18 @@ pub(super) enum Loss {
     Memory,
 }
 
+impl Loss {
+    /// In the name of a file.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::All => "nothing-kept",
+            Self::Some(_) => "some-kept",
+            Self::Nothing => "all-kept",
+            Self::Memory => "stored-kept",
+        }
+    }
+}
+
 /// A disk, as long as the lab runs: its files have no names.
 pub(super) struct Disk {
     state: Mutex<State>,
@@ -42,7 +54,9 @@ struct State {
     /// So many requests that change something are carried out before the power goes.
     fuse: Option<u32>,
     gone: Option<Instant>,
-    /// How many flushes there were.
+    /// How many requests that change something there were.
+    requests: u32,
+    /// How many of them were flushes.
     flushes: usize,
     /// Why the files of the disk could not be written.
     trouble: Option<String>,
@@ -69,7 +83,16 @@ impl Disk {
 
     fn new(current: File, medium: File) -> io::Result<Self> {
         let size = medium.metadata()?.len();
-        let state = State { current, medium, cache: Vec::new(), fuse: None, gone: None, flushes: 0, trouble: None };
+        let state = State {
+            current,
+            medium,
+            cache: Vec::new(),
+            fuse: None,
+            gone: None,
+            requests: 0,
+            flushes: 0,
+            trouble: None,
+        };
         Ok(Self { state: Mutex::new(state), ended: Condvar::new(), size })
     }
 
@@ -114,8 +137,9 @@ impl Disk {
         Some(noting(&mut state, written))
     }
 
-    /// Whether the power goes now.
+    /// Whether the power goes now, during a request that changes something.
     fn burns_down(&self, state: &mut State) -> bool {
+        state.requests += 1;
         match &mut state.fuse {
             Some(0) => {
                 state.gone = Some(Instant::now());
@@ -140,6 +164,11 @@ impl Disk {
             .wait_timeout_while(state, at_latest, |state| state.gone.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         *state.gone.get_or_insert_with(Instant::now)
+    }
+
+    /// How many requests that change something it got.
+    pub(super) fn requests(&self) -> u32 {
+        self.state().requests
     }
 
     /// How often it was flushed.
@@ -177,11 +206,17 @@ fn noting(state: &mut State, written: io::Result<()>) -> io::Result<()> {
     })
 }
 
-fn copy(image: &File) -> io::Result<File> {
+/// A copy that has no name.
+pub(super) fn copy(image: &File) -> io::Result<File> {
     let copy = nameless()?;
-    copy.set_len(image.metadata()?.len())?;
-    copy_data(image, &copy)?;
+    copy_to(image, &copy)?;
     Ok(copy)
+}
+
+/// Copies to an empty file. What is a hole stays one.
+pub(super) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
+    copy.set_len(image.metadata()?.len())?;
+    Ok(copy_data(image, copy)?)
 }
 
 /// What of a write stays together.
@@ -199,6 +234,8 @@ fn pieces(mut offset: u64, mut data: &[u8]) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::os::unix::fs::MetadataExt;
 
     fn blank(blocks: u64) -> Disk {
         let image = nameless().unwrap();
@@ -267,5 +304,21 @@ mod tests {
         let pieces = pieces(3 * UNIT - 512, &[1; 2 * UNIT as usize]);
         let spans: Vec<(u64, usize)> = pieces.iter().map(|piece| (piece.offset, piece.data.len())).collect();
         assert_eq!(spans, [(3 * UNIT - 512, 512), (3 * UNIT, 4096), (4 * UNIT, 3584)]);
+    }
+
+    /// From memory to where temporary files are, which is another file system on most machines.
+    #[test]
+    fn a_copy_elsewhere() {
+        let memory = File::from(memfd_create("image", MFdFlags::MFD_CLOEXEC).unwrap());
+        memory.set_len(64 << 20).unwrap();
+        let data: Vec<u8> = (0..3 << 20).map(|byte: u32| (byte % 251) as u8).collect();
+        memory.write_all_at(&data, 32 << 20).unwrap();
+        let copy = copy(&memory).unwrap();
+        let mut read = vec![0; data.len()];
+        copy.read_exact_at(&mut read, 32 << 20).unwrap();
+        assert!(read == data);
+        let facts = copy.metadata().unwrap();
+        assert_eq!(facts.len(), 64 << 20);
+        assert!(facts.blocks() * 512 < 8 << 20, "what is a hole stays one");
     }
 }

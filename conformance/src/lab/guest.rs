@@ -169,10 +169,10 @@ fn say(to: &mut impl Write, message: &Message) -> Result<(), String> {
 }
 
 fn one(manifest: &Manifest, number: usize) -> Result<(), String> {
-    let run = manifest.runs.get(number).ok_or("no such run")?;
     if let Some(shell) = &manifest.shell {
-        return interact(shell, run);
+        return interact(shell, manifest.runs.first());
     }
+    let run = manifest.runs.get(number).ok_or("no such run")?;
     if manifest.power {
         return power_guest::run(run, &mut |message| say(&mut std::io::stdout(), message));
     }
@@ -209,17 +209,9 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
     Ok(run::run(&target, &subject, &arguments, &expectations, &guard, &progress))
 }
 
-/// A shell at the console, until it ends, and a fresh file system to work on.
-fn interact(shell: &str, run: &Run) -> Result<(), String> {
-    let fs = FsKind::from_str(&run.fs, false)?;
-    let root = PathBuf::from(format!("/mnt/{}", fs.name()));
-    std::fs::create_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
-    let mounted = (fs != FsKind::Devdax).then(|| Mounted::fresh(fs, &root)).transpose()?;
-    if mounted.is_some() {
-        eprintln!("{} is mounted at {}", fs.name(), root.display());
-    }
-    let target = format!("--target host --fs {} --mechanism {}", run.fs, run.mechanism);
-    eprintln!("the suite: iomap-conformance {target} [FILTER]");
+/// A shell at the console, until it ends, and a fresh file system to work on, if there is something to run on one.
+fn interact(shell: &str, run: Option<&Run>) -> Result<(), String> {
+    let _mounted = run.map(offer).transpose()?;
     let console = || File::options().read(true).write(true).open("/dev/ttyS0").map(Stdio::from);
     // The shell leads a session whose terminal is the console, so that Ctrl-C reaches what runs in it.
     let mut command = Command::new("setsid");
@@ -228,4 +220,17 @@ fn interact(shell: &str, run: &Run) -> Result<(), String> {
     let [stdin, stdout, stderr] = [console(), console(), console()].map(|file| file.map_err(|e| format!("ttyS0: {e}")));
     command.stdin(stdin?).stdout(stdout?).stderr(stderr?);
     command.status().map(drop).map_err(|e| format!("{shell}: {e}"))
+}
+
+/// Mounts a file system like those of a run, and says so.
+fn offer(run: &Run) -> Result<Option<Mounted>, String> {
+    let fs = FsKind::from_str(&run.fs, false)?;
+    let root = PathBuf::from(format!("/mnt/{}", fs.name()));
+    std::fs::create_dir(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let mounted = (fs != FsKind::Devdax).then(|| Mounted::fresh(fs, &root)).transpose()?;
+    if mounted.is_some() {
+        eprintln!("{} is mounted at {}", fs.name(), root.display());
+    }
+    eprintln!("the suite: iomap-conformance --target host --fs {} --mechanism {} [FILTER]", run.fs, run.mechanism);
+    Ok(mounted)
 }

@@ -14,6 +14,7 @@ mod disk;
 pub mod guest;
 mod hardware;
 mod initramfs;
+mod kept;
 mod kernel;
 mod modules;
 mod nbd;
@@ -77,6 +78,9 @@ pub struct Options {
     /// What the moments of the cuts, and what is lost then, follow from [default: another one each time]
     #[arg(long, value_name = "NUMBER", requires = "power_cuts")]
     seed: Option<u64>,
+    /// Keep in this directory what a cut left where it violates a clause, and say how to boot a guest with it
+    #[arg(long, value_name = "DIR", requires = "power_cuts")]
+    keep: Option<PathBuf>,
     /// A shell in one guest, with the suite and what it needs
     #[arg(long, conflicts_with = "gdb")]
     interactive: bool,
@@ -151,14 +155,18 @@ pub fn interact(options: &Options) -> Result<(), String> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;
     let job = jobs.first().ok_or("nothing to run")?;
-    let shell = Some("/bin/bash".to_owned());
-    let manifest = Manifest { shell, runs: job.runs.clone(), ..Manifest::default() };
-    let tools = TOOLS.iter().filter_map(|name| host::program(name));
-    let initramfs = initramfs(job, options, &manifest, tools.collect(), &cache)?;
+    let initramfs = shell(job, options, job.runs.clone(), &cache)?;
     let console = PathBuf::new();
     let machine = machine(job, options, &initramfs, &console, Attendance::Terminal);
     eprintln!("{}\n`exit` ends the guest, Ctrl-A X ends QEMU.", machine.line());
     machine.command().status().map(drop).map_err(|e| format!("{}: {e}", qemu::QEMU))
+}
+
+/// What a guest starts with that has a shell.
+fn shell(job: &Job, options: &Options, runs: Vec<Run>, cache: &Cache) -> Result<PathBuf, String> {
+    let manifest = Manifest { shell: Some("/bin/bash".into()), runs, ..Manifest::default() };
+    let tools = TOOLS.iter().filter_map(|name| host::program(name));
+    initramfs(job, options, &manifest, tools.collect(), cache)
 }
 
 /// The table of each kernel, and below them what is not as expected.
@@ -205,7 +213,9 @@ fn prepare(options: &Options) -> Result<Cache, String> {
     }
     let adapter = || options.wants_adapter().then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| options.file_systems().into_iter().find_map(without_programs));
-    missing.or_else(adapter).map_or_else(Cache::open, Err)
+    missing.or_else(adapter).map_or(Ok(()), Err)?;
+    kept::prepare(options)?;
+    Cache::open()
 }
 
 impl Options {

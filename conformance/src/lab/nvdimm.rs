@@ -16,8 +16,22 @@ pub(super) fn blank() -> Result<fs::File, String> {
     host::blank(SIZE << 20).map_err(|errno| format!("no memory in {}: {errno}", std::env::temp_dir().display()))
 }
 
-/// What QEMU is told of them, in a guest with so many MiB of other memory.
-pub(super) fn arguments(memory: u32, modules: &[&fs::File]) -> Vec<String> {
+/// What becomes of what a guest stores in one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stores {
+    /// It is in the file.
+    Lasting,
+    /// It ends with QEMU, and the file stays as it is.
+    Forgotten,
+}
+
+/// The path of one that has no name, as long as the lab runs.
+pub(super) fn path(file: &fs::File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+}
+
+/// What QEMU is told of the files with these paths, in a guest with so many MiB of other memory.
+pub(super) fn arguments(memory: u32, modules: &[String], stores: Stores) -> Vec<String> {
     let count = modules.len();
     if count == 0 {
         return Vec::new();
@@ -25,9 +39,9 @@ pub(super) fn arguments(memory: u32, modules: &[&fs::File]) -> Vec<String> {
     let most = u64::from(memory) + SIZE * count as u64;
     let mut arguments = vec!["-machine".into(), "pc,nvdimm=on".into()];
     arguments.extend(["-m".into(), format!("slots={count},maxmem={most}M")]);
-    for (number, file) in modules.iter().enumerate() {
-        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
-        let backend = format!("memory-backend-file,id=memory{number},share=on,mem-path={path},size={SIZE}M");
+    let share = if stores == Stores::Lasting { "on" } else { "off" };
+    for (number, path) in modules.iter().enumerate() {
+        let backend = format!("memory-backend-file,id=memory{number},share={share},mem-path={path},size={SIZE}M");
         arguments.extend(["-object".into(), backend]);
         arguments.extend(["-device".into(), format!("nvdimm,id=nvdimm{number},memdev=memory{number}")]);
     }

@@ -4,15 +4,16 @@
 //! What the guest says through the port before and after each step has left it before the step goes on, so the lab knows
 //! what was acknowledged at the moment of the cut.
 
-use super::aftermath::{Findings, Story, stories};
+use super::aftermath::{Findings, Story, stories, within};
 use super::board::{Board, News};
 use super::boot::{self, Line, Listener};
 use super::cache::Cache;
-use super::disk::{Disk, Loss};
+use super::disk::{Disk, Loss, copy};
+use super::kept::Shelf;
 use super::nbd::{Export, Server};
 use super::nvdimm;
-use super::power_guest::{FILES, Plans, WORK, left};
-use super::protocol::{Event, Left, Manifest, Message, Run};
+use super::power_guest::{FILES, GROWING, Plans, WORK, left};
+use super::protocol::{Event, Left, Manifest, Message, Run, Step};
 use super::qemu::Attendance;
 use super::{Job, Options, console, initramfs, machine};
 use crate::host::{FsKind, found};
@@ -30,13 +31,13 @@ use std::time::{Duration, Instant};
 pub(super) const FILE_SYSTEMS: [FsKind; 6] =
     [FsKind::Xfs, FsKind::Ext4, FsKind::Btrfs, FsKind::F2fs, FsKind::XfsDax, FsKind::Ext4Dax];
 
-/// When the power goes: after so many lines of the guest, then during a write or flush after so many others, or when the
-/// time is over. Of persistent memory only the time matters: nobody hears of a store.
-#[derive(Clone, Copy)]
-struct Moment {
-    lines: usize,
-    requests: u32,
-    at_latest: Duration,
+/// When the power goes. Of persistent memory only the time matters: nobody hears of a store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Moment {
+    /// After so many lines of the guest, then during a write or flush after so many others, or when the time is over.
+    Anywhere { lines: usize, requests: u32, at_latest: Duration },
+    /// In this step of this file, after so much of what the same step of another file took.
+    Within { file: usize, step: Step, share: f64 },
 }
 
 /// What a cut is like, by its seed.
@@ -49,11 +50,13 @@ struct Chance {
 impl Chance {
     fn of(seed: u64, fs: FsKind, plans: Plans) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let lines = (0..FILES).map(|file| 2 * plans[file % plans.len()].len()).sum();
-        let moment = Moment {
-            lines: random.usize(0..lines),
-            requests: random.u32(0..6),
-            at_latest: Duration::from_micros(random.u64(0..30_000)),
+        let moment = match random.choice(changes(plans)) {
+            Some((file, step)) if random.bool() => Moment::Within { file, step, share: random.f64() },
+            _ => Moment::Anywhere {
+                lines: random.usize(0..lines(fs, plans)),
+                requests: random.u32(0..6),
+                at_latest: Duration::from_micros(random.u64(0..30_000)),
+            },
         };
         let losses = match fs.is_dax() {
             true => vec![Loss::Memory],
@@ -61,6 +64,93 @@ impl Chance {
         };
         Self { seed, moment, losses }
     }
+}
+
+/// How many lines a guest says of its work.
+fn lines(fs: FsKind, plans: Plans) -> usize {
+    let steps: usize = (0..FILES).map(|file| plans[file % plans.len()].len()).sum();
+    2 * steps * if fs.is_dax() { 2 } else { 1 }
+}
+
+/// The changes of state of files that are on storage already. Of the first files nobody knows yet how long they take.
+fn changes(plans: Plans) -> Vec<(usize, Step)> {
+    let of_file = |file: usize| {
+        let synced = plans[file % plans.len()].iter().skip_while(|step| **step != Step::Sync);
+        synced.filter(|step| matches!(step, Step::Enter | Step::Leave)).map(move |step| (file, *step))
+    };
+    (plans.len()..FILES).flat_map(of_file).collect()
+}
+
+/// What the steps of a guest took: how many requests, and how long.
+#[derive(Default)]
+struct Pace {
+    begun: Option<(Instant, u32)>,
+    /// By the kind of file and the step.
+    taken: Vec<((usize, Step), (u32, Duration))>,
+}
+
+impl Pace {
+    fn note(&mut self, plans: Plans, at: Instant, requests: u32, event: &Event) {
+        match event {
+            Event::Begun(..) => self.begun = Some((at, requests)),
+            Event::Returned(file, step) => {
+                let taken = self.begun.take().map(|(begun, before)| (requests - before, at - begun));
+                self.taken.extend(taken.map(|taken| ((file % plans.len(), *step), taken)));
+            }
+            _ => (),
+        }
+    }
+
+    /// What it takes mostly: on a busy machine the lab hears some lines late, after requests of the next step.
+    fn of(&self, plans: Plans, file: usize, step: Step) -> Option<(u32, Duration)> {
+        let same = self.taken.iter().filter(|(of, _)| *of == (file % plans.len(), step));
+        let mut same: Vec<(u32, Duration)> = same.map(|(_, taken)| *taken).collect();
+        same.sort();
+        same.get(same.len() / 2).copied()
+    }
+}
+
+/// How long a request may take, at most, on a machine that is busy.
+const REQUEST: Duration = Duration::from_millis(30);
+
+impl Moment {
+    /// Whether it is about to come, after these events.
+    fn is_near(&self, events: &[(Instant, Event)]) -> bool {
+        match (self, events) {
+            (_, [.., (_, Event::Worked)]) => true,
+            // The first line is that the work begins.
+            (Self::Anywhere { lines, .. }, _) => events.len() > *lines,
+            (Self::Within { file, step, .. }, [.., (_, last)]) => *last == Event::Begun(*file, *step),
+            (Self::Within { .. }, []) => false,
+        }
+    }
+
+    /// Whether it may come later for the sake of what it is to lose.
+    fn wants_controls(&self) -> bool {
+        matches!(self, Self::Anywhere { .. })
+    }
+
+    /// After how many requests it comes, and when, whatever is requested.
+    fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
+        match *self {
+            Self::Anywhere { requests, at_latest, .. } => (requests, at_latest),
+            Self::Within { file, step, share } => match pace.of(plans, file, step) {
+                Some((0, time)) => (u32::MAX, time.mul_f64(share)),
+                Some((requests, _)) => ((f64::from(requests) * share) as u32, REQUEST),
+                None => (0, REQUEST),
+            },
+        }
+    }
+}
+
+/// Whether the kernel has something in its own memory only: a file has grown since the last step that commits began.
+fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
+    let known = events.iter().rev().find_map(|(_, event)| match event {
+        Event::Returned(GROWING, _) | Event::Worked => Some(true),
+        Event::Begun(_, Step::Sync | Step::Agent) => Some(false),
+        _ => None,
+    });
+    known.unwrap_or(false)
 }
 
 /// What a guest did and found.
@@ -76,33 +166,29 @@ struct Visit {
 struct Wreck {
     chance: Chance,
     stories: Vec<Story>,
+    /// What is there to look at. Who looks changes it.
     disks: Vec<Export>,
     memory: Option<File>,
+    untouched: Untouched,
+}
+
+/// What a cut left, as it was left.
+enum Untouched {
+    Disk(Arc<Disk>),
+    Memory(File),
+    /// Nobody wants it.
+    Nothing,
 }
 
 impl Wreck {
     /// What the disk has left, in each way in which it may have lost something.
-    fn new(chance: Chance, stories: Vec<Story>, disk: &Disk) -> Result<Self, String> {
+    fn of_disk(chance: Chance, stories: Vec<Story>, disk: Arc<Disk>) -> Result<Self, String> {
         let mut disks = Vec::new();
         for (number, loss) in chance.losses.iter().enumerate() {
             let disk = disk.left(*loss).and_then(Disk::durable).map_err(no_disk)?;
             disks.push((left(number), Arc::new(disk)));
         }
-        Ok(Self { chance, stories, disks, memory: None })
-    }
-
-    /// Compares what a guest found there with what had been acknowledged.
-    fn compare(&self, found: &[Option<Left>], findings: &mut Findings) -> Result<(), String> {
-        let seed = self.chance.seed;
-        for (number, loss) in self.chance.losses.iter().enumerate() {
-            match found.get(number).and_then(Option::as_ref) {
-                Some(Ok(looks)) => findings.add(seed, *loss, &self.stories, looks),
-                Some(Err(why)) => return Err(format!("{why}, after --power-cuts 1 --seed {seed}")),
-                None => return Err("the guest did not see its disks".into()),
-            }
-        }
-        findings.cuts += 1;
-        Ok(())
+        Ok(Self { chance, stories, disks, memory: None, untouched: Untouched::Disk(disk) })
     }
 }
 
@@ -144,6 +230,7 @@ struct Guests<'a> {
     initramfs: PathBuf,
     console: PathBuf,
     listener: &'a Listener<'a>,
+    shelf: Option<Shelf<'a>>,
 }
 
 impl<'a> Guests<'a> {
@@ -159,7 +246,49 @@ impl<'a> Guests<'a> {
         cache.prune("consoles", 64)?;
         let name = format!("{}-{}-{}.log", job.label().replace(' ', "-"), run.mechanism, std::process::id());
         let console = cache.directory("consoles")?.join(name);
-        Ok(Self { job, options, initramfs, console, listener })
+        let shelf = Shelf::new(job, run, options, cache)?;
+        Ok(Self { job, options, initramfs, console, listener, shelf })
+    }
+
+    /// Compares what a guest found of a cut with what had been acknowledged, and keeps what is not as it has to be.
+    fn compare(&self, wreck: &Wreck, found: &[Option<Left>], findings: &mut Findings) -> Result<(), String> {
+        let seed = wreck.chance.seed;
+        for (number, loss) in wreck.chance.losses.iter().enumerate() {
+            match found.get(number).and_then(Option::as_ref) {
+                Some(Ok(looks)) => {
+                    let faults = findings.add(seed, *loss, &wreck.stories, looks);
+                    if !faults.is_empty() {
+                        self.keep(wreck, *loss, &faults.join("; "))?;
+                    }
+                }
+                Some(Err(why)) => {
+                    self.keep(wreck, *loss, why)?;
+                    return Err(format!("{why}, after --power-cuts 1 --seed {seed}"));
+                }
+                None => return Err("the guest did not see its disks".into()),
+            }
+        }
+        findings.end_cut(&wreck.stories);
+        Ok(())
+    }
+
+    fn keep(&self, wreck: &Wreck, loss: Loss, why: &str) -> Result<(), String> {
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let keep = |left: &File| shelf.keep(wreck.chance.seed, loss, left, why);
+        let said = match &wreck.untouched {
+            Untouched::Disk(disk) => keep(&disk.left(loss).map_err(no_disk)?)?,
+            Untouched::Memory(memory) => keep(memory)?,
+            Untouched::Nothing => return Ok(()),
+        };
+        (self.listener)(News::Event(&said));
+        Ok(())
+    }
+
+    /// Keeps all of a cut after which the guest that looked at it did not come to an end.
+    fn keep_all(&self, wreck: Option<&Wreck>, why: &str) -> Result<(), String> {
+        wreck
+            .into_iter()
+            .try_for_each(|wreck| wreck.chance.losses.iter().try_for_each(|loss| self.keep(wreck, *loss, why)))
     }
 
     /// One guest looks at what the one before it left, and loses its power itself. The last one only looks.
@@ -171,10 +300,8 @@ impl<'a> Guests<'a> {
             let work = (number < cuts).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(no_disk)?;
             let mut disks = wreck.as_ref().map_or_else(Vec::new, |wreck| wreck.disks.clone());
             disks.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
-            let visit = self.boot(disks, &[], work.as_deref().map(|disk| (chance.moment, Some(disk))), findings)?;
-            if let Some(wreck) = &wreck {
-                wreck.compare(&visit.left, findings)?;
-            }
+            let cut = work.as_deref().map(|disk| (chance.moment, Some(disk)));
+            let visit = self.boot(disks, &[], cut, wreck.as_ref(), findings)?;
             if let Some(disk) = work {
                 let (files, flushes) =
                     (visit.stories.iter().filter(|story| story.returned > 0).count(), disk.flushes());
@@ -182,9 +309,11 @@ impl<'a> Guests<'a> {
                     return Err("the guest never had its disk flush".into());
                 }
                 let (cut, seed) = (number + 1, chance.seed);
-                let what = format!("cut {cut} of {cuts} (--seed {seed}): {files} files, {flushes} flushes before");
+                let within = within(&visit.stories);
+                let what =
+                    format!("cut {cut} of {cuts} (--seed {seed}){within}: {files} files, {flushes} flushes before");
                 (self.listener)(News::Event(&what));
-                wreck = Some(Wreck::new(chance, visit.stories, &disk)?);
+                wreck = Some(Wreck::of_disk(chance, visit.stories, disk)?);
             }
         }
         Ok(())
@@ -196,17 +325,19 @@ impl<'a> Guests<'a> {
         for number in 0..=cuts {
             let chance = self.chance(number, findings);
             let work = (number < cuts).then(nvdimm::blank).transpose()?;
-            let modules: Vec<&File> = wreck.iter().flat_map(|wreck| &wreck.memory).chain(&work).collect();
-            let visit = self.boot(Vec::new(), &modules, work.as_ref().map(|_| (chance.moment, None)), findings)?;
-            if let Some(wreck) = &wreck {
-                wreck.compare(&visit.left, findings)?;
-            }
-            let files = visit.stories.iter().filter(|story| story.returned > 0).count();
-            let what = format!("cut {} of {cuts} (--seed {}): {files} files before", number + 1, chance.seed);
-            if work.is_some() {
-                (self.listener)(News::Event(&what));
-            }
-            wreck = Some(Wreck { chance, stories: visit.stories, disks: Vec::new(), memory: work });
+            let modules: Vec<String> =
+                wreck.iter().flat_map(|wreck| &wreck.memory).chain(&work).map(nvdimm::path).collect();
+            let cut = work.as_ref().map(|_| (chance.moment, None));
+            let visit = self.boot(Vec::new(), &modules, cut, wreck.as_ref(), findings)?;
+            let Some(memory) = work else { break };
+            let files = visit.stories[..FILES].iter().filter(|story| story.returned > 0).count();
+            let (cut, seed, within) = (number + 1, chance.seed, within(&visit.stories));
+            (self.listener)(News::Event(&format!("cut {cut} of {cuts} (--seed {seed}){within}: {files} files before")));
+            let untouched = match self.shelf {
+                Some(_) => Untouched::Memory(copy(&memory).map_err(no_disk)?),
+                None => Untouched::Nothing,
+            };
+            wreck = Some(Wreck { chance, stories: visit.stories, disks: Vec::new(), memory: Some(memory), untouched });
         }
         Ok(())
     }
@@ -215,37 +346,52 @@ impl<'a> Guests<'a> {
         Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
     }
 
+    /// Boots a guest that looks at what an earlier one left, if there was one, and works until its power is cut, if it is
+    /// to be.
     fn boot(
         &self,
         disks: Vec<Export>,
-        modules: &[&File],
+        modules: &[String],
         cut: Option<(Moment, Option<&Disk>)>,
+        wreck: Option<&Wreck>,
         findings: &mut Findings,
     ) -> Result<Visit, String> {
         let console: &Path = &self.console;
         let server = Server::start(disks.clone()).map_err(|e| format!("no socket for the disks: {e}"))?;
         let mut machine = machine(self.job, self.options, &self.initramfs, console, Attendance::Batch);
         machine.disks = disks.iter().flat_map(|(name, _)| server.arguments(name)).collect();
-        machine.disks.extend(nvdimm::arguments(self.options.memory, modules));
+        machine.disks.extend(nvdimm::arguments(self.options.memory, modules, nvdimm::Stores::Lasting));
         if findings.cuts == 0 {
             (self.listener)(News::Starts(&machine.line()));
         }
         let patience = Duration::from_secs(self.options.patience);
-        let (visit, said) = boot::attend(&machine, |child| visit(child, patience, cut));
+        let plans = findings.plans;
+        let (visit, said) = boot::attend(&machine, |child| visit(child, patience, plans, cut));
         let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
         findings.alarms.extend(alarms);
         disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), Err)?;
-        visit.map_err(|why| {
+        let visit = visit.map_err(|why| {
             eprintln!("{}  {}", console::tail(&said), console.display());
             console::end(&said).unwrap_or(why)
-        })
+        });
+        if let Err(why) = &visit {
+            self.keep_all(wreck, why)?;
+        }
+        let visit = visit?;
+        wreck.map_or(Ok(()), |wreck| self.compare(wreck, &visit.left, findings))?;
+        Ok(visit)
     }
 }
 
 /// Listens to a guest until its power is cut, or, if it is not to be, to its end.
-fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, Option<&Disk>)>) -> Result<Visit, Option<String>> {
+fn visit(
+    child: &mut Child,
+    patience: Duration,
+    plans: Plans,
+    cut: Option<(Moment, Option<&Disk>)>,
+) -> Result<Visit, Option<String>> {
     let lines = boot::lines(child);
-    let mut visit = Visit::default();
+    let (mut visit, mut pace) = (Visit::default(), Pace::default());
     let mut events: Vec<(Instant, Event)> = Vec::new();
     loop {
         let event = match hear(&lines, patience)? {
@@ -259,15 +405,22 @@ fn visit(child: &mut Child, patience: Duration, cut: Option<(Moment, Option<&Dis
             (at, Message::Power(event)) => (at, event),
             _ => continue,
         };
-        let ended = event.1 == Event::Worked;
+        let (at, disk) = (event.0, cut.and_then(|(_, disk)| disk));
+        pace.note(plans, at, disk.map_or(0, Disk::requests), &event.1);
         events.push(event);
-        // The first line is that the work begins.
         if let Some((moment, disk)) = cut
-            && (ended || events.len() > moment.lines)
+            && moment.is_near(&events)
         {
-            let gone = disk.map(|disk| disk.cut(moment.requests, moment.at_latest));
-            let end = Instant::now() + if disk.is_some() { Duration::ZERO } else { moment.at_latest };
+            let (requests, time) = moment.limits(plans, &pace);
+            let at_latest = time.saturating_sub(at.elapsed());
+            let gone = disk.map(|disk| disk.cut(requests, at_latest));
+            let end = Instant::now() + if disk.is_some() { Duration::ZERO } else { at_latest };
             while let Ok((at, Message::Power(event))) = hear(&lines, end.saturating_duration_since(Instant::now())) {
+                events.push((at, event));
+            }
+            // A cut that falls on nothing but committed things would show nothing of what is lost.
+            while moment.wants_controls() && disk.is_none() && !is_uncommitted(&events) {
+                let (at, Message::Power(event)) = hear(&lines, patience)? else { break };
                 events.push((at, event));
             }
             let _ = child.kill();
@@ -288,4 +441,81 @@ fn hear(lines: &Receiver<Line>, patience: Duration) -> Result<(Instant, Message)
     })?;
     let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
     Ok((at, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::power_guest::plans;
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn half_of_the_cuts_are_within_a_change() {
+        for (mechanism, step) in [(Mechanism::Swapfile, Step::Enter), (Mechanism::F2fsPin, Step::Leave)] {
+            let plans = plans(FsKind::F2fs, mechanism);
+            let moments: Vec<Moment> = (0..1000).map(|seed| Chance::of(seed, FsKind::F2fs, plans).moment).collect();
+            let within = moments.iter().filter(|moment| matches!(moment, Moment::Within { .. })).count();
+            assert!((450..550).contains(&within), "{within}");
+            for moment in moments {
+                let Moment::Within { file, step, share } = moment else { continue };
+                let before = plans[file % plans.len()].iter().take_while(|other| **other != step);
+                assert!(before.clone().any(|other| *other == Step::Sync), "{file} {step:?}");
+                assert!((plans.len()..FILES).contains(&file) && (0.0..1.0).contains(&share));
+            }
+            assert!(changes(plans).iter().any(|(_, other)| *other == step));
+        }
+        let plans = plans(FsKind::Xfs, Mechanism::Swapfile);
+        let moment = |seed| Chance::of(seed, FsKind::Xfs, plans).moment;
+        assert_eq!(moment(7), moment(7));
+    }
+
+    /// A cut within a step is measured by the same step of another file of the same kind.
+    #[test]
+    fn where_in_a_step() {
+        let plans = plans(FsKind::Xfs, Mechanism::Swapfile);
+        let (mut pace, begin) = (Pace::default(), Instant::now());
+        let mut note = |at, requests, event| pace.note(plans, begin + at * MS, requests, &event);
+        note(0, 0, Event::Begun(2, Step::Enter));
+        note(8, 4, Event::Returned(2, Step::Enter));
+        // The first of three was heard late, with nothing between.
+        for (begin, requests) in [(0, 0), (20, 4)] {
+            note(begin, 0, Event::Begun(6, Step::Enter));
+            note(begin + 1, requests, Event::Returned(6, Step::Enter));
+        }
+        note(9, 4, Event::Begun(3, Step::Leave));
+        note(11, 4, Event::Returned(3, Step::Leave));
+        let limits = |file, step, share| Moment::Within { file, step, share }.limits(plans, &pace);
+        assert_eq!(limits(6, Step::Enter, 0.0), (0, REQUEST));
+        assert_eq!(limits(6, Step::Enter, 0.99), (3, REQUEST), "during the last of its requests");
+        assert_eq!(limits(7, Step::Leave, 0.5), (u32::MAX, MS), "there are no requests");
+        assert_eq!(limits(7, Step::Enter, 0.5), (0, REQUEST), "nobody knows");
+    }
+
+    #[test]
+    fn when_it_is_near() {
+        let events: Vec<(Instant, Event)> =
+            [Event::Working, Event::Begun(0, Step::Write), Event::Returned(0, Step::Write), Event::Worked]
+                .map(|event| (Instant::now(), event))
+                .into();
+        let near = |moment: Moment| (0..=events.len()).find(|count| moment.is_near(&events[..*count]));
+        let anywhere = |lines| Moment::Anywhere { lines, requests: 0, at_latest: MS };
+        assert_eq!((near(anywhere(0)), near(anywhere(2)), near(anywhere(9))), (Some(1), Some(3), Some(4)));
+        let within = |file| Moment::Within { file, step: Step::Write, share: 0.5 };
+        assert_eq!((near(within(0)), near(within(4))), (Some(2), Some(4)), "at the end it comes anyway");
+    }
+
+    #[test]
+    fn what_is_not_committed() {
+        let grown = [Event::Begun(GROWING, Step::Extend), Event::Returned(GROWING, Step::Extend)];
+        let events: Vec<(Instant, Event)> = [Event::Working, Event::Begun(0, Step::Write)]
+            .into_iter()
+            .chain(grown.clone())
+            .chain([Event::Begun(0, Step::Sync), Event::Returned(0, Step::Sync)])
+            .chain(grown)
+            .map(|event| (Instant::now(), event))
+            .collect();
+        let known: Vec<bool> = (0..=events.len()).map(|count| is_uncommitted(&events[..count])).collect();
+        assert_eq!(known, [false, false, false, false, true, false, false, false, true]);
+    }
 }

@@ -4,7 +4,7 @@
 use super::nvdimm;
 use super::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::cases::durability::{can_be_cut, is_sealed};
-use crate::context::{Context, File, SIZE, pattern};
+use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::host::FsKind;
 use crate::host::found::{self, Mounted};
 use crate::mechanism::Mechanism;
@@ -24,6 +24,10 @@ pub(super) fn left(number: usize) -> String {
 
 /// How many files there are. Half of them stay active as swap files, of which Linux has 23 (MAX_SWAPFILES).
 pub(super) const FILES: usize = 24;
+
+/// The file after those, where the storage loses nothing that it has: it grows after each step, of which the kernel knows
+/// in its own memory only until it commits.
+pub(super) const GROWING: usize = FILES;
 
 /// What is done to one file and the next, in turn. The first of them is a control: nobody makes it durable.
 const PLANS: [&[Step]; 4] = [
@@ -104,27 +108,35 @@ fn work(
     mechanism: Mechanism,
     tell: &mut dyn FnMut(Event) -> Result<(), String>,
 ) -> Result<(), String> {
-    for file in 0..FILES {
+    for file in 0..=GROWING {
         let path = Path::new(ROOT).join(directory(file));
         std::fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
+    let lacks = mounted.lacks(&directory(GROWING), mechanism);
     mounted.sync()?;
     // They last until the power goes: what ended earlier would clean up.
-    let systems: Vec<_> = (0..FILES).map(|file| mounted.system(&directory(file))).collect();
+    let systems: Vec<_> = (0..=GROWING).map(|file| mounted.system(&directory(file))).collect();
     let contexts: Vec<Context> =
         systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
+    let mut growing = match fs.is_dax() {
+        true => Some(Growing { context: &contexts[GROWING], file: make(&contexts[GROWING])?, size: 0 }),
+        false => None,
+    };
     tell(Event::Working)?;
     let plans = plans(fs, mechanism);
     let carry_out = if fs.is_dax() { store } else { carry_out };
-    for (number, context) in contexts.iter().enumerate() {
-        let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
-        let file = File::from_ready(context, ready);
+    for (number, context) in contexts[..FILES].iter().enumerate() {
+        let file = make(context)?;
         for step in plans[number % plans.len()] {
             let done = carry_out(*step, mounted, context, &file, number, &mut || tell(Event::Begun(number, *step)));
             match done {
-                Ok(()) => tell(Event::Returned(number, *step))?,
+                Ok(()) => {
+                    tell(Event::Returned(number, *step))?;
+                    growing.as_mut().map_or(Ok(()), |growing| growing.grow(tell))?;
+                }
                 Err(trouble) => {
-                    tell(Event::Refused(number, *step, trouble))?;
+                    let lacks = lacks.clone().filter(|_| *step == Step::Enter);
+                    tell(Event::Refused(number, *step, lacks.map_or(trouble, Trouble::NotOffered)))?;
                     break;
                 }
             }
@@ -133,6 +145,29 @@ fn work(
     tell(Event::Worked)?;
     loop {
         nix::unistd::pause();
+    }
+}
+
+fn make<'a>(context: &'a Context<'a>) -> Result<File<'a>, String> {
+    let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
+    Ok(File::from_ready(context, ready))
+}
+
+/// The file that grows.
+struct Growing<'a> {
+    context: &'a Context<'a>,
+    file: File<'a>,
+    size: i64,
+}
+
+impl Growing<'_> {
+    fn grow(&mut self, tell: &mut dyn FnMut(Event) -> Result<(), String>) -> Result<(), String> {
+        self.size += BLOCK_LEN;
+        tell(Event::Begun(GROWING, Step::Extend))?;
+        let call = Call::Ftruncate { fd: self.file.fd(), size: self.file.at(self.size) };
+        let grown = self.context.setup(&call);
+        grown.map_err(|trouble| format!("{trouble:?}"))?;
+        tell(Event::Returned(GROWING, Step::Extend))
     }
 }
 
@@ -221,7 +256,7 @@ fn look(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Left, String>
         Err(why) => return Ok(Err(why)),
     };
     let mut looks = Vec::new();
-    for number in 0..FILES {
+    for number in 0..=GROWING {
         let system = mounted.system(&directory(number));
         let context = Context::new(&*system, mechanism, Trace::default());
         match File::survivor(&context, "file") {
