@@ -18,6 +18,7 @@ mod kernel;
 mod modules;
 mod nbd;
 mod nvdimm;
+mod packages;
 mod power;
 mod power_guest;
 mod protocol;
@@ -322,7 +323,7 @@ fn initramfs(
     let modules = hardware::modules(&hardware, &job.kernel, job.fs)?;
     programs.extend(hardware::programs(&hardware, job.fs));
     let manifest = Manifest { commands: hardware::commands(&hardware), ..manifest.clone() };
-    initramfs::get(cache, &modules, &programs, &manifest)
+    initramfs::get(cache, &modules, &programs, None, &manifest)
 }
 
 fn machine<'a>(

@@ -7,10 +7,12 @@ use super::hardware::{self, Hardware};
 use super::kernel::Kernel;
 use super::protocol::{Manifest, Message};
 use super::qemu::{self, Attendance, Machine};
+use super::packages::{self, Tool};
 use super::{Options, boot, console, initramfs};
 use crate::host;
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -54,7 +56,7 @@ pub(super) struct Step {
 }
 
 /// What scripts call besides bash, and its package where that is not essential.
-static TOOLS: [(&str, &str); 25] = [
+static TOOLS: [Tool; 25] = [
     ("bash", "bash"),
     ("cmp", "diffutils"),
     ("cp", "coreutils"),
@@ -86,7 +88,7 @@ static TOOLS: [(&str, &str); 25] = [
 struct Facts {
     script: &'static str,
     modules: &'static [&'static str],
-    tools: &'static [(&'static str, &'static str)],
+    tools: &'static [Tool],
 }
 
 const STEPS: &str = include_str!("scenarios/steps.sh");
@@ -131,15 +133,16 @@ impl Scenario {
 /// Plays a scenario on each of the kernels. An error is one line for people, and means that no guest was started.
 pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
     let facts = scenario.facts();
-    let tools: Vec<_> = TOOLS.iter().chain(facts.tools).collect();
-    let missing = tools.iter().find(|(name, _)| host::program(name).is_none());
-    let missing = missing.map(|(name, package)| format!("the scenario needs {name}: apt-get install {package}"));
-    missing.or_else(qemu::missing).map_or(Ok(()), Err)?;
+    qemu::missing().map_or(Ok(()), Err)?;
     let cache = Cache::open()?;
+    let tools: Vec<Tool> = TOOLS.iter().chain(facts.tools).copied().collect();
+    let root = packages::get(&cache, &tools)?;
+    let programs = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name));
+    let programs: Vec<_> = programs.collect();
     let kernels = options.kernels.iter().map(|name| Kernel::find(name, &cache)).collect::<Result<Vec<_>, _>>()?;
     let plays = kernels.iter().map(|kernel| {
         let mut steps = Vec::new();
-        let trouble = play(&facts, &tools, kernel, options, &cache, &mut steps).err();
+        let trouble = play(&facts, (&programs, root.as_deref()), kernel, options, &cache, &mut steps).err();
         Play { kernel: Release { release: kernel.release.clone() }, steps, trouble }
     });
     Ok(Document { schema: 1, scenario, kernels: plays.collect() })
@@ -147,7 +150,7 @@ pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
 
 fn play(
     facts: &Facts,
-    tools: &[&(&str, &str)],
+    (programs, root): (&[PathBuf], Option<&Path>),
     kernel: &Kernel,
     options: &Options,
     cache: &Cache,
@@ -158,11 +161,11 @@ fn play(
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
     let more = super::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
-    let programs = tools.iter().filter_map(|(name, _)| host::program(name));
-    let programs: Vec<_> = programs.chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
+    let programs: Vec<_> =
+        programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));
     let manifest = Manifest { commands: hardware::commands(&hardware), script, ..Manifest::default() };
-    let initramfs = initramfs::get(cache, &modules, &programs, &manifest)?;
+    let initramfs = initramfs::get(cache, &modules, &programs, root, &manifest)?;
     let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
     let name = format!("{}-scenario-{}.log", kernel.release, std::process::id());
     let console = &cache.directory("consoles")?.join(name);
