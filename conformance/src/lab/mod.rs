@@ -57,7 +57,7 @@ pub struct Options {
     /// How a file gets into the state [default: all that mainline has]
     #[arg(long, value_enum, num_args = 1..)]
     mechanism: Vec<Mechanism>,
-    /// Only cases whose name contains this
+    /// Only cases whose name contains this, or what happens in a scenario
     #[arg(long, value_name = "FILTER")]
     case: Option<String>,
     /// The memory of a guest, in MiB
@@ -82,7 +82,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "gdb")]
     interactive: bool,
     /// Play a server and its client in a guest instead of running the suite, and say what came of each step
-    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "case", "interactive", "gdb"])]
+    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "power_cuts", "interactive", "gdb"])]
     pub scenario: Option<scenario::Scenario>,
     /// Let one guest wait for a debugger before its first instruction
     #[arg(long)]

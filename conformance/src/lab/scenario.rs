@@ -98,12 +98,13 @@ impl Scenario {
         match self {
             Self::Pnfs => Facts {
                 script: include_str!("scenarios/pnfs.sh"),
-                modules: &["xfs", "sd_mod", "target_core_file", "tcm_loop", "nfsd", "nfsv4", "blocklayoutdriver"],
+                modules: &["xfs", "sd_mod", "target_core_file", "tcm_loop", "nfsd", "nfsv4", "blocklayoutdriver", "dm_mod"],
                 tools: &[
                     ("xfs_io", "xfsprogs"),
                     ("exportfs", "nfs-kernel-server"),
                     ("rpc.mountd", "nfs-kernel-server"),
                     ("rpc.nfsd", "nfs-kernel-server"),
+                    ("blkmapd", "nfs-common"),
                     ("mount.nfs4", "nfs-common"),
                 ],
             },
@@ -164,7 +165,8 @@ fn play(
     let programs: Vec<_> =
         programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));
-    let manifest = Manifest { commands: hardware::commands(&hardware), script, ..Manifest::default() };
+    let filter = options.case.clone();
+    let manifest = Manifest { commands: hardware::commands(&hardware), script, filter, ..Manifest::default() };
     let initramfs = initramfs::get(cache, &modules, &programs, root, &manifest)?;
     let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
     let name = format!("{}-scenario-{}.log", kernel.release, std::process::id());

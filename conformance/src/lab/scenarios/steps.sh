@@ -2,6 +2,8 @@
 # between tabs; standard error is the console. A step that cannot be prepared ends the scenario: its command is the last.
 set -eu
 exec 3>&1 1>&2
+# The kernel that kills one of its own threads hangs a server, and says why when it panics instead.
+echo 1 >/proc/sys/kernel/panic_on_oops
 
 # tell STEP OUTCOME
 tell() {
@@ -10,8 +12,19 @@ tell() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$note" >&3
 }
 
-# What else there is to see after a step goes into the variable `note`.
-look() { :; }
+# What there is to count, as a name and a number on a line each: what a step adds is beside it.
+counters() { :; }
+
+# What has been counted since the step before goes into the variable `note`.
+look() {
+    local name number before
+    while read -r name number && [ "$name" ]; do
+        before=${count[$name]:-0}
+        [ "$number" = "$before" ] || note="$note${note:+, }$name $((number - before))"
+        count[$name]=$number
+    done <<<"$(counters)"
+}
+declare -A count
 
 # try STEP COMMAND...: ok, or what the command said first, without what comes before the last colon.
 try() {
@@ -20,6 +33,9 @@ try() {
     # The errors of a redirection too.
     if said=$({ "$@"; } 2>&1); then tell "$step" ok; else said=${said%%$'\n'*} && tell "$step" "${said##*: }"; fi
 }
+
+# wanted EVENT: whether it is among those that were asked for.
+wanted() { [[ $1 == *"$FILTER"* ]]; }
 
 # yes COMMAND...
 yes() { if "$@"; then echo yes; else echo no; fi; }
@@ -39,6 +55,9 @@ fresh() {
 
 # letters LETTER: 64 KiB.
 letters() { printf %65536s | tr ' ' "$1"; }
+
+# read_from FILE: all of it.
+read_from() { dd if="$1" of=/dev/null bs=1M status=none; }
 
 # put LETTER: 64 KiB at 1 MiB of standard output, from the client's memory to wherever it goes.
 put() { letters "$1" | dd bs=64k seek=16 count=1 iflag=fullblock conv=notrunc,fsync status=none; }
