@@ -5,15 +5,15 @@
 use super::cache::Cache;
 use super::hardware::{self, Hardware};
 use super::kernel::Kernel;
+use super::packages::{self, Tool};
 use super::protocol::{Manifest, Message};
 use super::qemu::{self, Attendance, Machine};
-use super::packages::{self, Tool};
 use super::{Options, boot, console, initramfs};
 use crate::host;
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 /// What can be played.
@@ -98,7 +98,16 @@ impl Scenario {
         match self {
             Self::Pnfs => Facts {
                 script: include_str!("scenarios/pnfs.sh"),
-                modules: &["xfs", "sd_mod", "target_core_file", "tcm_loop", "nfsd", "nfsv4", "blocklayoutdriver", "dm_mod"],
+                modules: &[
+                    "xfs",
+                    "sd_mod",
+                    "target_core_file",
+                    "tcm_loop",
+                    "nfsd",
+                    "nfsv4",
+                    "blocklayoutdriver",
+                    "dm_mod",
+                ],
                 tools: &[
                     ("xfs_io", "xfsprogs"),
                     ("exportfs", "nfs-kernel-server"),
@@ -162,8 +171,7 @@ fn play(
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
     let more = super::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
-    let programs: Vec<_> =
-        programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
+    let programs: Vec<_> = programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));
     let filter = options.case.clone();
     let manifest = Manifest { commands: hardware::commands(&hardware), script, filter, ..Manifest::default() };
@@ -175,31 +183,36 @@ fn play(
     let (initramfs, disks) = (&initramfs, Vec::new());
     let machine = Machine { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks };
     eprintln!("{}: {}", kernel.release, machine.line());
-    let mut command = machine.command();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = child.map_err(|e| format!("{}: {e}", qemu::QEMU))?;
-    let lines = boot::lines(&mut child);
     let patience = Duration::from_secs(options.patience);
-    let ended = loop {
-        let Ok((_, line)) = lines.recv_timeout(patience) else {
-            break Err("the guest says nothing any more".to_owned());
-        };
-        match serde_json::from_str(&line) {
-            Ok(Message::Step(step)) => {
-                eprintln!("{}: {}", kernel.release, plain(&step));
-                steps.push(step);
+    let (ended, said) = boot::attend(&machine, |child| {
+        let lines = boot::lines(child);
+        loop {
+            let line = match lines.recv_timeout(patience) {
+                Ok((_, line)) => line,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Some(format!("the guest hangs: nothing for {} s", options.patience)));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(None),
+            };
+            match serde_json::from_str(&line) {
+                Ok(Message::Step(step)) => {
+                    eprintln!("{}: {}", kernel.release, plain(&step));
+                    steps.push(step);
+                }
+                Ok(Message::Failed(_, why)) => return Ok(Some(why)),
+                Ok(Message::Done) => return Ok(None),
+                Ok(_) => {}
+                Err(why) => return Err(Some(format!("not a line of the suite: {why}: {line}"))),
             }
-            Ok(Message::Failed(_, why)) => break Err(why),
-            Ok(Message::Done) => break Ok(()),
-            Ok(_) => {}
-            Err(why) => break Err(format!("not a line of the suite: {why}: {line}")),
         }
+    });
+    let why = match ended {
+        Ok(None) => return Ok(()),
+        Ok(Some(why)) => why,
+        // The console knows better why nothing came any more.
+        Err(why) => console::end(&said).unwrap_or(why),
     };
-    // It may have ended by itself.
-    let _ = child.kill();
-    let _ = child.wait();
-    let said = std::fs::read(console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    ended.map_err(|why| format!("{why}\n{}  {}", console::tail(&said), console.display()))
+    Err(format!("{why}\n{}  {}", console::tail(&said), console.display()))
 }
 
 /// A step as one line.
