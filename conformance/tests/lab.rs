@@ -115,7 +115,8 @@ fn from<'a>(play: &'a serde_json::Value, event: &str) -> Vec<[&'a str; 3]> {
     let steps = play["steps"].as_array().expect("steps").iter();
     let all = steps.map(|step| ["step", "outcome", "traffic"].map(|member| step[member].as_str().expect("text")));
     let event = format!("server: {event}");
-    let steps = all.skip_while(|[step, ..]| *step != event).take_while(|[step, ..]| *step != "client writes");
+    let next = ["client writes", "client reads it"];
+    let steps = all.skip_while(|[step, ..]| *step != event).take_while(|[step, ..]| !next.contains(step));
     let steps: Vec<_> = steps.collect();
     assert!(!steps.is_empty(), "no {event}: {play:#}");
     steps
@@ -153,19 +154,27 @@ fn plays_a_server_of_layouts() {
     assert_eq!(plays.len(), 2);
 }
 
-/// Neither truncation nor activation as swap takes the lease from a client: it goes by the old size, and learns of the
-/// swap file when it writes.
+/// Neither truncation nor activation as swap takes its lease from a client of ksmbd: it reads what it remembers, and learns
+/// of the swap file when it writes. A client of Samba loses its oplock to both.
 #[test]
-fn plays_a_server_of_leases() {
+fn plays_servers_of_leases() {
     let Some(_turn) = turn() else { return };
-    let play = &play("smb", &["6.12"])[0];
-    let cut = from(play, "truncate(2) to 3 MiB");
-    assert_eq!(cut[0][1..], ["ok", ""]);
-    assert_eq!(cut[1], ["  size at the server, at the client", "3145728, 4194304", ""]);
-    let swap = from(play, "swapon(2)");
-    assert_eq!(swap[0][1..], ["ok", ""]);
-    assert_eq!(swap[2], ["client writes after that", "Bad file descriptor", "Writes 1"]);
-    assert_eq!(swap[3], ["  the server has it", "no", ""]);
+    for (scenario, kernel, loss, reads, why) in [
+        ("smb", "6.12", "", false, "Bad file descriptor"),
+        ("samba", KERNEL, "OplockBreaks 1", true, "Device or resource busy"),
+    ] {
+        let play = &play(scenario, &[kernel])[0];
+        for event in ["truncate(2) to 3 MiB", "swapon(2)"] {
+            let steps = from(play, event);
+            assert_eq!(steps[0][1..], ["ok", loss]);
+            assert_eq!(steps[2][..2], ["client reads it after that", "ok"]);
+            assert_eq!(steps[2][2].contains("Reads 1"), reads, "{steps:?}");
+        }
+        assert_eq!(from(play, "truncate(2) to 3 MiB")[1][1], "3145728, 4194304");
+        let swap = from(play, "swapon(2)");
+        assert_eq!(swap[3], ["client writes after that", why, "Writes 1"]);
+        assert_eq!(swap[4], ["  the server has it", "no", ""]);
+    }
 }
 
 /// Whoever has neither the programs of a scenario nor apt learns what to install.

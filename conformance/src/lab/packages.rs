@@ -42,7 +42,8 @@ pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
 
 /// Where such a directory has libraries.
 pub(super) fn libraries(root: &Path) -> String {
-    let places = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
+    let places =
+        ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/samba", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
     places.map(|place| root.join(place).display().to_string()).join(":")
 }
 

@@ -20,10 +20,12 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
-    /// The kernel's NFS server, with SCSI layouts of XFS
+    /// The kernel's NFS server, with layouts of XFS
     Pnfs,
     /// The kernel's SMB server, with leases
     Smb,
+    /// Samba's SMB server, with oplocks that the kernel knows of
+    Samba,
 }
 
 /// What `lab --scenario --format json` writes.
@@ -91,6 +93,22 @@ struct Facts {
     tools: &'static [Tool],
 }
 
+/// The kernel's SMB server and client. Nobody loads ciphers by their names here.
+const SMB: &[&str] = &[
+    "xfs",
+    "sha512_generic",
+    "ghash-generic",
+    "ctr",
+    "gcm",
+    "ccm",
+    "cmac",
+    "ecb",
+    "seqiv",
+    "nls_utf8",
+    "ksmbd",
+    "cifs",
+];
+
 const STEPS: &str = include_str!("scenarios/steps.sh");
 
 impl Scenario {
@@ -118,23 +136,14 @@ impl Scenario {
                 ],
             },
             Self::Smb => Facts {
-                script: include_str!("scenarios/smb.sh"),
-                // Nobody loads ciphers by their names here.
-                modules: &[
-                    "xfs",
-                    "sha512_generic",
-                    "ghash-generic",
-                    "ctr",
-                    "gcm",
-                    "ccm",
-                    "cmac",
-                    "ecb",
-                    "seqiv",
-                    "nls_utf8",
-                    "ksmbd",
-                    "cifs",
-                ],
+                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/ksmbd.sh")),
+                modules: SMB,
                 tools: &[("xfs_io", "xfsprogs"), ("ksmbd.adduser", "ksmbd-tools"), ("ksmbd.mountd", "ksmbd-tools")],
+            },
+            Self::Samba => Facts {
+                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/samba.sh")),
+                modules: SMB,
+                tools: &[("xfs_io", "xfsprogs"), ("smbd", "samba"), ("smbpasswd", "samba-common-bin")],
             },
         }
     }
@@ -217,7 +226,7 @@ fn play(
 
 /// A step as one line.
 fn plain(Step { step, outcome, traffic }: &Step) -> String {
-    let line = format!("{step:<44}{outcome:<28}{traffic}");
+    let line = format!("{step:<43} {outcome:<27} {traffic}");
     line.trim_end().to_owned()
 }
 

@@ -78,11 +78,9 @@ after() {
     rm -f $file
 }
 
-cut() { xfs_io -c 'truncate 3m' "$1"; }
 punch() { xfs_io -c 'fpunch 3m 64k' "$1"; }
 zero() { xfs_io -c 'fzero 1m 64k' "$1"; }
 share() { cp --reflink=always "$1" /export/copy; }
-immutable() { xfs_io -r -c 'chattr +i' "$1"; }
 
 after "nothing" true
 after "truncate(2) to 3 MiB" cut

@@ -56,11 +56,14 @@ fresh() {
 # letters LETTER: 64 KiB.
 letters() { printf %65536s | tr ' ' "$1"; }
 
-# read_from FILE: all of it.
-read_from() { dd if="$1" of=/dev/null bs=1M status=none; }
+# read_from FILE: its first MiB.
+read_from() { dd if="$1" of=/dev/null bs=1M count=1 status=none; }
 
-# put LETTER: 64 KiB at 1 MiB of standard output, from the client's memory to wherever it goes.
-put() { letters "$1" | dd bs=64k seek=16 count=1 iflag=fullblock conv=notrunc,fsync status=none; }
+# read_by_7: the same through descriptor 7, which a scenario opened before.
+read_by_7() { dd of=/dev/null bs=1M count=1 status=none <&7; }
+
+# put LETTER [SEEK]: 64 KiB at 1 MiB of standard output, from the client's memory to wherever it goes.
+put() { letters "$1" | dd bs=64k seek="${2:-16}" count=1 iflag=fullblock conv=notrunc,fsync status=none; }
 
 # put_into FILE LETTER
 put_into() { put "$2" 1<>"$1"; }
@@ -71,5 +74,9 @@ has() {
     dd if="$2" iflag=direct bs=4k skip="${3:-256}" count=16 status=none | cmp -s - /tmp/letters
 }
 
-# put_by_7 LETTER: through descriptor 7, which a scenario opened before.
-put_by_7() { put "$1" >&7; }
+# put_by_7 LETTER [SEEK]: there through descriptor 7, from where it is.
+put_by_7() { put "$@" >&7; }
+
+# What happens to a file. truncate(1) would not wait for anybody.
+cut() { xfs_io -c 'truncate 3m' "$1"; }
+immutable() { xfs_io -r -c 'chattr +i' "$1"; }
