@@ -142,11 +142,11 @@ fn plays_a_server_of_layouts() {
     for (play, kind) in plays.iter().zip(["pnfs=LAYOUT_BLOCK_VOLUME", "pnfs=LAYOUT_SCSI"]) {
         assert_eq!(play["steps"][0]["outcome"], kind);
         let cut = from(play, "truncate(2) to 3 MiB");
-        assert!(cut[0][1] == "ok" && cut[0][2].contains("CB_LAYOUTRECALL 1"), "{cut:?}");
-        assert_eq!(cut[1], ["client writes after that", "ok", "LAYOUTGET 1, LAYOUTCOMMIT 1"]);
+        assert!(cut[0][1] == "ok" && cut[0][2].contains("CB_LAYOUTRECALL"), "{cut:?}");
+        assert!(cut[1][1] == "ok" && cut[1][2].contains("LAYOUTGET"), "{cut:?}");
         let swap = from(play, "swapon(2)");
         assert!(swap[0][1] == "ok" && !swap[0][2].contains("CB_LAYOUTRECALL"), "{swap:?}");
-        assert_eq!(swap[1], ["client writes after that", "ok", "LAYOUTCOMMIT 1"]);
+        assert!(swap[1][1] == "ok" && swap[1][2].starts_with("LAYOUTCOMMIT"), "nothing else: {swap:?}");
         assert_eq!(swap[2], ["  it is on storage where the file was", "yes", ""]);
         let [.., outcome, _] = swap[7];
         assert_eq!((swap[7][0], outcome), ("client cuts the file to 1 MiB", "Input/output error"));
@@ -159,20 +159,18 @@ fn plays_a_server_of_layouts() {
 #[test]
 fn plays_servers_of_leases() {
     let Some(_turn) = turn() else { return };
-    for (scenario, kernel, loss, reads, why) in [
-        ("smb", "6.12", "", false, "Bad file descriptor"),
-        ("samba", KERNEL, "OplockBreaks 1", true, "Device or resource busy"),
-    ] {
+    let outcomes = [("smb", "6.12", false, "Bad file descriptor"), ("samba", KERNEL, true, "Device or resource busy")];
+    for (scenario, kernel, loses, why) in outcomes {
         let play = &play(scenario, &[kernel])[0];
         for event in ["truncate(2) to 3 MiB", "swapon(2)"] {
             let steps = from(play, event);
-            assert_eq!(steps[0][1..], ["ok", loss]);
+            assert_eq!((steps[0][1], steps[0][2].contains("OplockBreaks")), ("ok", loses), "{steps:?}");
             assert_eq!(steps[2][..2], ["client reads it after that", "ok"]);
-            assert_eq!(steps[2][2].contains("Reads 1"), reads, "{steps:?}");
+            assert_eq!(steps[2][2].contains("Reads"), loses, "{steps:?}");
         }
         assert_eq!(from(play, "truncate(2) to 3 MiB")[1][1], "3145728, 4194304");
         let swap = from(play, "swapon(2)");
-        assert_eq!(swap[3], ["client writes after that", why, "Writes 1"]);
+        assert_eq!(swap[3][..2], ["client writes after that", why]);
         assert_eq!(swap[4], ["  the server has it", "no", ""]);
     }
 }
