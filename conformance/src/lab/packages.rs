@@ -3,6 +3,7 @@
 
 use super::cache::{self, Cache};
 use crate::host;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,8 +18,7 @@ pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, Stri
     if names.is_empty() {
         return Ok(None);
     }
-    let packages: std::collections::BTreeSet<_> = packages.into_iter().collect();
-    let packages: Vec<_> = packages.into_iter().collect();
+    let packages: Vec<_> = packages.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let found = root(cache, &packages).and_then(|root| {
         let absent = names.iter().find(|name| program(Some(&root), name).is_none());
         absent.map_or(Ok(root), |name| Err(format!("no {name} in the packages")))

@@ -58,7 +58,7 @@ pub(super) struct Step {
 }
 
 /// What scripts call besides bash, and its package where that is not essential.
-static TOOLS: [Tool; 25] = [
+static TOOLS: [Tool; 26] = [
     ("bash", "bash"),
     ("cmp", "diffutils"),
     ("cp", "coreutils"),
@@ -73,6 +73,7 @@ static TOOLS: [Tool; 25] = [
     ("mkswap", "util-linux"),
     ("mount", "mount"),
     ("mv", "coreutils"),
+    ("rdma", "iproute2"),
     ("rm", "coreutils"),
     ("sed", "sed"),
     ("stat", "coreutils"),
