@@ -13,6 +13,8 @@ pub enum Document {
     Comparison,
     /// Of `lab --format json`
     Lab,
+    /// Of `lab --scenario --format json`
+    Scenario,
 }
 
 impl Document {
@@ -24,6 +26,7 @@ impl Document {
             Self::Audit => include_str!("../schema/audit.schema.json"),
             Self::Comparison => include_str!("../schema/comparison.schema.json"),
             Self::Lab => include_str!("../schema/lab.schema.json"),
+            Self::Scenario => include_str!("../schema/scenario.schema.json"),
         }
     }
 }

@@ -64,7 +64,7 @@ fn boots_a_kernel() {
         assert!(run.count(Verdict::Holds) > 20 && run.count(Verdict::Violated) > 10, "{:?}", run.totals);
     }
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(schema::validator().iter_errors(&document).map(|e| e.to_string()).collect::<Vec<_>>(), [""; 0]);
+    schema::check(&schema::lab(), &document);
     let table = Command::new(PROGRAM).args(["matrix", file]).output().expect("the table");
     assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
 }
@@ -202,6 +202,89 @@ fn a_shell_in_a_guest() {
     wait_for("1 cases: 1 holds");
     keys.write_all(b"exit\n").expect("the keyboard");
     assert!(lab.wait().expect("the end").success());
+}
+
+/// What happens in a scenario from an event at the server on, until the file is another one: step, outcome and traffic.
+fn from<'a>(play: &'a serde_json::Value, event: &str) -> Vec<[&'a str; 3]> {
+    let steps = play["steps"].as_array().expect("steps").iter();
+    let all = steps.map(|step| ["step", "outcome", "traffic"].map(|member| step[member].as_str().expect("text")));
+    let event = format!("server: {event}");
+    let next = ["client writes", "client reads it"];
+    let steps = all.skip_while(|[step, ..]| *step != event).take_while(|[step, ..]| !next.contains(step));
+    let steps: Vec<_> = steps.collect();
+    assert!(!steps.is_empty(), "no {event}: {play:#}");
+    steps
+}
+
+/// Plays a scenario on kernels that have what it takes, with programs that need not be installed. Truncation and
+/// activation as swap are all that happens.
+fn play(scenario: &str, kernels: &[&str]) -> Vec<serde_json::Value> {
+    let arguments = ["--scenario", scenario, "--case", "(2)", "--format", "json", "--kernel"];
+    let output = lab(&[&arguments[..], kernels].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document = serde_json::from_slice(&output.stdout).expect("JSON");
+    schema::check(&schema::printed("scenario"), &document);
+    document["kernels"].as_array().expect("kernels").clone()
+}
+
+/// Truncation takes the layout from a client. An active swap file does not, and the client writes to its storage. SCSI
+/// layouts and block layouts do not differ in that.
+#[test]
+fn plays_a_server_of_layouts() {
+    let Some(_turn) = turn() else { return };
+    let plays = play("pnfs", &[KERNEL, "6.12"]);
+    for (play, kind) in plays.iter().zip(["pnfs=LAYOUT_BLOCK_VOLUME", "pnfs=LAYOUT_SCSI"]) {
+        assert_eq!(play["steps"][0]["outcome"], kind);
+        let cut = from(play, "truncate(2) to 3 MiB");
+        assert!(cut[0][1] == "ok" && cut[0][2].contains("CB_LAYOUTRECALL"), "{cut:?}");
+        assert!(cut[1][1] == "ok" && cut[1][2].contains("LAYOUTGET"), "{cut:?}");
+        let swap = from(play, "swapon(2)");
+        assert!(swap[0][1] == "ok" && !swap[0][2].contains("CB_LAYOUTRECALL"), "{swap:?}");
+        assert!(swap[1][1] == "ok" && swap[1][2].starts_with("LAYOUTCOMMIT"), "nothing else: {swap:?}");
+        assert_eq!(swap[2], ["  it is on storage where the file was", "yes", ""]);
+        let [.., outcome, _] = swap[7];
+        assert_eq!((swap[7][0], outcome), ("client cuts the file to 1 MiB", "Input/output error"));
+    }
+    assert_eq!(plays.len(), 2);
+}
+
+/// Neither truncation nor activation as swap takes its lease from a client of ksmbd: it reads what it remembers, and learns
+/// of the swap file when it writes. A client of Samba loses its oplock to both.
+#[test]
+fn plays_servers_of_leases() {
+    let Some(_turn) = turn() else { return };
+    let outcomes = [("smb", "6.12", false, "Bad file descriptor"), ("samba", KERNEL, true, "Device or resource busy")];
+    for (scenario, kernel, loses, why) in outcomes {
+        let play = &play(scenario, &[kernel])[0];
+        for event in ["truncate(2) to 3 MiB", "swapon(2)"] {
+            let steps = from(play, event);
+            assert_eq!((steps[0][1], steps[0][2].contains("OplockBreaks")), ("ok", loses), "{steps:?}");
+            assert_eq!(steps[2][..2], ["client reads it after that", "ok"]);
+            assert_eq!(steps[2][2].contains("Reads"), loses, "{steps:?}");
+        }
+        assert_eq!(from(play, "truncate(2) to 3 MiB")[1][1], "3145728, 4194304");
+        let swap = from(play, "swapon(2)");
+        assert_eq!(swap[3][..2], ["client writes after that", why]);
+        assert_eq!(swap[4], ["  the server has it", "no", ""]);
+    }
+}
+
+/// Whoever has neither the programs of a scenario nor apt learns what to install.
+#[test]
+fn without_the_programs_of_a_scenario() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    for name in ["qemu-system-x86_64", "setpriv", "ldd"] {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(name), directory.path().join(name)).expect("a link");
+    }
+    let mut lab = Command::new(PROGRAM);
+    lab.args(["lab", "--kernel", KERNEL, "--scenario", "smb"]);
+    let output = lab.env("PATH", directory.path()).env("XDG_CACHE_HOME", directory.path()).output().expect("the lab");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.starts_with("iomap-conformance: the scenario needs bash, cmp, cp, "), "{said}");
+    assert!(said.contains(": apt-get install bash coreutils diffutils "), "{said}");
+    assert!(said.ends_with(" (and fetching them failed: apt-get is not installed)\n"), "{said}");
 }
 
 /// The results are errors from the start; the guest is killed, and nothing is left.
@@ -355,16 +438,24 @@ mod schema {
     use super::PROGRAM;
     use std::process::Command;
 
-    fn printed(document: &str) -> serde_json::Value {
+    pub(super) fn printed(document: &str) -> serde_json::Value {
         let output = Command::new(PROGRAM).args(["schema", document]).output().expect("the schema");
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// The schema of the lab's document, with that of results in its place.
-    pub(super) fn validator() -> jsonschema::Validator {
+    pub(super) fn lab() -> serde_json::Value {
         let mut lab = printed("lab");
         assert_eq!(lab["properties"]["runs"]["items"]["$ref"], "urn:iomap-conformance:results:1");
         lab["properties"]["runs"]["items"] = printed("results");
-        jsonschema::draft202012::new(&lab).expect("a schema")
+        lab
+    }
+
+    /// A document has to be as the schema says, which does not take just anything.
+    pub(super) fn check(schema: &serde_json::Value, document: &serde_json::Value) {
+        let validator = jsonschema::draft202012::new(schema).expect("a schema");
+        let errors: Vec<_> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(errors, [""; 0]);
+        assert!(!validator.is_valid(&serde_json::json!({"schema": 1})), "it accepts anything");
     }
 }

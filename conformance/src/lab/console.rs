@@ -6,9 +6,11 @@ use crate::guard;
 const TAIL: usize = 25;
 
 /// What a kernel says when it ends, and what that means.
-const ENDS: [(&str, &str); 4] = [
+const ENDS: [(&str, &str); 5] = [
     ("Out of memory", "the guest ran out of memory (--memory)"),
     ("System is deadlocked on memory", "the guest ran out of memory (--memory)"),
+    // What made it panic says more than that it did.
+    ("BUG: ", "the kernel failed"),
     ("Kernel panic", "the kernel panicked"),
     ("iomap-conformance: ", "the guest could not begin"),
 ];

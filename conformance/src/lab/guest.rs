@@ -81,7 +81,7 @@ fn all(manifest: &Manifest) -> Result<(), String> {
     let mut port = port()?;
     say(&mut port, &Message::Ready)?;
     if let Some(script) = &manifest.script {
-        play(script, &mut port)?;
+        play(script, manifest.filter.as_deref(), &mut port)?;
     }
     for number in 0..manifest.runs.len() {
         let output = port.try_clone().map_err(|e| format!("the port: {e}"))?;
@@ -112,12 +112,13 @@ fn prepare(command: &str) {
 }
 
 /// Has bash carry out a script, and passes each of its steps on. If it fails, the last that it said is why.
-fn play(script: &str, port: &mut File) -> Result<(), String> {
+fn play(script: &str, filter: Option<&str>, port: &mut File) -> Result<(), String> {
     let (path, errors) = ("/tmp/scenario", "/tmp/errors");
     std::fs::write(path, script).map_err(|e| format!("{path}: {e}"))?;
     let log = File::create(errors).map_err(|e| format!("{errors}: {e}"))?;
     let mut bash = Command::new("bash");
-    bash.arg(path).env("PATH", "/bin").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    bash.arg(path).env("PATH", "/bin").env("FILTER", filter.unwrap_or_default());
+    bash.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut bash = bash.spawn().map_err(|e| format!("bash: {e}"))?;
     let lines = bash.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
     for line in lines.map_while(Result::ok) {

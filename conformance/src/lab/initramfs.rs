@@ -1,8 +1,8 @@
 //! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
 
 use super::cache::{self, Cache};
-use super::modules;
 use super::protocol::{MANIFEST, Manifest};
+use super::{modules, packages};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,20 @@ const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"]
 /// Files in the guest by their paths there, which are absolute: where their contents are.
 type Files = BTreeMap<String, PathBuf>;
 
-/// Makes an initramfs, or finds one that has the same in it.
+/// Makes an initramfs, or finds one that has the same in it. Libraries come from `root` if it has them.
 pub(super) fn get(
     cache: &Cache,
     modules: &[PathBuf],
     programs: &[PathBuf],
+    root: Option<&Path>,
     manifest: &Manifest,
 ) -> Result<PathBuf, String> {
     let mut files = Files::new();
     let own = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
-    add_program(&mut files, INIT, &own)?;
+    add_program(&mut files, INIT, &own, root)?;
     for program in programs {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        add_program(&mut files, &format!("/bin/{name}"), program)?;
+        add_program(&mut files, &format!("/bin/{name}"), program, root)?;
     }
     let mut manifest = manifest.clone();
     for path in modules {
@@ -68,9 +69,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Adds a program, and the shared libraries that it needs at the places where the dynamic linker looks for them.
-fn add_program(files: &mut Files, name: &str, path: &Path) -> Result<(), String> {
+fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) -> Result<(), String> {
     files.insert(name.into(), path.into());
-    let output = Command::new("ldd").arg(path).output().map_err(|e| format!("ldd: {e}"))?;
+    let mut ldd = Command::new("ldd");
+    ldd.arg(path).envs(root.map(|root| ("LD_LIBRARY_PATH", packages::libraries(root))));
+    let output = ldd.output().map_err(|e| format!("ldd: {e}"))?;
     // Of a static program it says so, and fails.
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -78,8 +81,12 @@ fn add_program(files: &mut Files, name: &str, path: &Path) -> Result<(), String>
             return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()));
         }
         // libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…), or only the path for the dynamic linker.
-        let library = words.iter().find(|word| word.starts_with('/'));
-        files.extend(library.map(|library| ((*library).to_owned(), PathBuf::from(library))));
+        let library = words.iter().find(|word| word.starts_with('/')).map(Path::new);
+        files.extend(library.map(|library| {
+            let inside = root.and_then(|root| library.strip_prefix(root).ok());
+            let place = inside.map_or(library.to_path_buf(), |inside| Path::new("/").join(inside));
+            (place.to_string_lossy().into_owned(), library.to_path_buf())
+        }));
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod kernel;
 mod modules;
 mod nbd;
 mod nvdimm;
+mod packages;
 mod power;
 mod power_guest;
 mod protocol;
@@ -57,7 +58,7 @@ pub struct Options {
     /// How a file gets into the state [default: all that mainline has]
     #[arg(long, value_enum, num_args = 1..)]
     mechanism: Vec<Mechanism>,
-    /// Only cases whose name contains this
+    /// Only cases whose name contains this, or what happens in a scenario
     #[arg(long, value_name = "FILTER")]
     case: Option<String>,
     /// The memory of a guest, in MiB
@@ -85,7 +86,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "gdb")]
     interactive: bool,
     /// Play a server and its client in a guest instead of running the suite, and say what came of each step
-    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "case", "interactive", "gdb"])]
+    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "power_cuts", "interactive", "gdb"])]
     pub scenario: Option<scenario::Scenario>,
     /// Let one guest wait for a debugger before its first instruction
     #[arg(long)]
@@ -336,7 +337,7 @@ fn initramfs(
     let modules = hardware::modules(&hardware, &job.kernel, job.fs)?;
     programs.extend(hardware::programs(&hardware, job.fs));
     let manifest = Manifest { commands: hardware::commands(&hardware), ..manifest.clone() };
-    initramfs::get(cache, &modules, &programs, &manifest)
+    initramfs::get(cache, &modules, &programs, None, &manifest)
 }
 
 fn machine<'a>(

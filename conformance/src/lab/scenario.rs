@@ -5,23 +5,27 @@
 use super::cache::Cache;
 use super::hardware::{self, Hardware};
 use super::kernel::Kernel;
+use super::packages::{self, Tool};
 use super::protocol::{Manifest, Message};
 use super::qemu::{self, Attendance, Machine};
 use super::{Options, boot, console, initramfs};
 use crate::host;
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 /// What can be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
-    /// The kernel's NFS server, with SCSI layouts of XFS
+    /// The kernel's NFS server, with layouts of XFS
     Pnfs,
     /// The kernel's SMB server, with leases
     Smb,
+    /// Samba's SMB server, with oplocks that the kernel knows of
+    Samba,
 }
 
 /// What `lab --scenario --format json` writes.
@@ -54,7 +58,7 @@ pub(super) struct Step {
 }
 
 /// What scripts call besides bash, and its package where that is not essential.
-static TOOLS: [(&str, &str); 25] = [
+static TOOLS: [Tool; 26] = [
     ("bash", "bash"),
     ("cmp", "diffutils"),
     ("cp", "coreutils"),
@@ -69,6 +73,7 @@ static TOOLS: [(&str, &str); 25] = [
     ("mkswap", "util-linux"),
     ("mount", "mount"),
     ("mv", "coreutils"),
+    ("rdma", "iproute2"),
     ("rm", "coreutils"),
     ("sed", "sed"),
     ("stat", "coreutils"),
@@ -86,8 +91,24 @@ static TOOLS: [(&str, &str); 25] = [
 struct Facts {
     script: &'static str,
     modules: &'static [&'static str],
-    tools: &'static [(&'static str, &'static str)],
+    tools: &'static [Tool],
 }
+
+/// The kernel's SMB server and client. Nobody loads ciphers by their names here.
+const SMB: &[&str] = &[
+    "xfs",
+    "sha512_generic",
+    "ghash-generic",
+    "ctr",
+    "gcm",
+    "ccm",
+    "cmac",
+    "ecb",
+    "seqiv",
+    "nls_utf8",
+    "ksmbd",
+    "cifs",
+];
 
 const STEPS: &str = include_str!("scenarios/steps.sh");
 
@@ -96,33 +117,34 @@ impl Scenario {
         match self {
             Self::Pnfs => Facts {
                 script: include_str!("scenarios/pnfs.sh"),
-                modules: &["xfs", "sd_mod", "target_core_file", "tcm_loop", "nfsd", "nfsv4", "blocklayoutdriver"],
+                modules: &[
+                    "xfs",
+                    "sd_mod",
+                    "target_core_file",
+                    "tcm_loop",
+                    "nfsd",
+                    "nfsv4",
+                    "blocklayoutdriver",
+                    "dm_mod",
+                ],
                 tools: &[
                     ("xfs_io", "xfsprogs"),
                     ("exportfs", "nfs-kernel-server"),
                     ("rpc.mountd", "nfs-kernel-server"),
                     ("rpc.nfsd", "nfs-kernel-server"),
+                    ("blkmapd", "nfs-common"),
                     ("mount.nfs4", "nfs-common"),
                 ],
             },
             Self::Smb => Facts {
-                script: include_str!("scenarios/smb.sh"),
-                // Nobody loads ciphers by their names here.
-                modules: &[
-                    "xfs",
-                    "sha512_generic",
-                    "ghash-generic",
-                    "ctr",
-                    "gcm",
-                    "ccm",
-                    "cmac",
-                    "ecb",
-                    "seqiv",
-                    "nls_utf8",
-                    "ksmbd",
-                    "cifs",
-                ],
+                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/ksmbd.sh")),
+                modules: SMB,
                 tools: &[("xfs_io", "xfsprogs"), ("ksmbd.adduser", "ksmbd-tools"), ("ksmbd.mountd", "ksmbd-tools")],
+            },
+            Self::Samba => Facts {
+                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/samba.sh")),
+                modules: SMB,
+                tools: &[("xfs_io", "xfsprogs"), ("smbd", "samba"), ("smbpasswd", "samba-common-bin")],
             },
         }
     }
@@ -131,15 +153,16 @@ impl Scenario {
 /// Plays a scenario on each of the kernels. An error is one line for people, and means that no guest was started.
 pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
     let facts = scenario.facts();
-    let tools: Vec<_> = TOOLS.iter().chain(facts.tools).collect();
-    let missing = tools.iter().find(|(name, _)| host::program(name).is_none());
-    let missing = missing.map(|(name, package)| format!("the scenario needs {name}: apt-get install {package}"));
-    missing.or_else(qemu::missing).map_or(Ok(()), Err)?;
+    qemu::missing().map_or(Ok(()), Err)?;
     let cache = Cache::open()?;
+    let tools: Vec<Tool> = TOOLS.iter().chain(facts.tools).copied().collect();
+    let root = packages::get(&cache, &tools)?;
+    let programs = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name));
+    let programs: Vec<_> = programs.collect();
     let kernels = options.kernels.iter().map(|name| Kernel::find(name, &cache)).collect::<Result<Vec<_>, _>>()?;
     let plays = kernels.iter().map(|kernel| {
         let mut steps = Vec::new();
-        let trouble = play(&facts, &tools, kernel, options, &cache, &mut steps).err();
+        let trouble = play(&facts, (&programs, root.as_deref()), kernel, options, &cache, &mut steps).err();
         Play { kernel: Release { release: kernel.release.clone() }, steps, trouble }
     });
     Ok(Document { schema: 1, scenario, kernels: plays.collect() })
@@ -147,7 +170,7 @@ pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
 
 fn play(
     facts: &Facts,
-    tools: &[&(&str, &str)],
+    (programs, root): (&[PathBuf], Option<&Path>),
     kernel: &Kernel,
     options: &Options,
     cache: &Cache,
@@ -158,11 +181,11 @@ fn play(
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
     let more = super::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
-    let programs = tools.iter().filter_map(|(name, _)| host::program(name));
-    let programs: Vec<_> = programs.chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
+    let programs: Vec<_> = programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));
-    let manifest = Manifest { commands: hardware::commands(&hardware), script, ..Manifest::default() };
-    let initramfs = initramfs::get(cache, &modules, &programs, &manifest)?;
+    let filter = options.case.clone();
+    let manifest = Manifest { commands: hardware::commands(&hardware), script, filter, ..Manifest::default() };
+    let initramfs = initramfs::get(cache, &modules, &programs, root, &manifest)?;
     let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
     let name = format!("{}-scenario-{}.log", kernel.release, std::process::id());
     let console = &cache.directory("consoles")?.join(name);
@@ -170,36 +193,41 @@ fn play(
     let (initramfs, disks) = (&initramfs, Vec::new());
     let machine = Machine { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks };
     eprintln!("{}: {}", kernel.release, machine.line());
-    let mut command = machine.command();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = child.map_err(|e| format!("{}: {e}", qemu::QEMU))?;
-    let lines = boot::lines(&mut child);
     let patience = Duration::from_secs(options.patience);
-    let ended = loop {
-        let Ok((_, line)) = lines.recv_timeout(patience) else {
-            break Err("the guest says nothing any more".to_owned());
-        };
-        match serde_json::from_str(&line) {
-            Ok(Message::Step(step)) => {
-                eprintln!("{}: {}", kernel.release, plain(&step));
-                steps.push(step);
+    let (ended, said) = boot::attend(&machine, |child| {
+        let lines = boot::lines(child);
+        loop {
+            let line = match lines.recv_timeout(patience) {
+                Ok((_, line)) => line,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Some(format!("the guest hangs: nothing for {} s", options.patience)));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(None),
+            };
+            match serde_json::from_str(&line) {
+                Ok(Message::Step(step)) => {
+                    eprintln!("{}: {}", kernel.release, plain(&step));
+                    steps.push(step);
+                }
+                Ok(Message::Failed(_, why)) => return Ok(Some(why)),
+                Ok(Message::Done) => return Ok(None),
+                Ok(_) => {}
+                Err(why) => return Err(Some(format!("not a line of the suite: {why}: {line}"))),
             }
-            Ok(Message::Failed(_, why)) => break Err(why),
-            Ok(Message::Done) => break Ok(()),
-            Ok(_) => {}
-            Err(why) => break Err(format!("not a line of the suite: {why}: {line}")),
         }
+    });
+    let why = match ended {
+        Ok(None) => return Ok(()),
+        Ok(Some(why)) => why,
+        // The console knows better why nothing came any more.
+        Err(why) => console::end(&said).unwrap_or(why),
     };
-    // It may have ended by itself.
-    let _ = child.kill();
-    let _ = child.wait();
-    let said = std::fs::read(console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    ended.map_err(|why| format!("{why}\n{}  {}", console::tail(&said), console.display()))
+    Err(format!("{why}\n{}  {}", console::tail(&said), console.display()))
 }
 
 /// A step as one line.
 fn plain(Step { step, outcome, traffic }: &Step) -> String {
-    let line = format!("{step:<44}{outcome:<28}{traffic}");
+    let line = format!("{step:<43} {outcome:<27} {traffic}");
     line.trim_end().to_owned()
 }
 

@@ -1,19 +1,21 @@
-# The kernel's NFS server exports XFS with SCSI layouts, and a client in the same guest goes to storage by another path to
-# the same disk, as it would on another machine: LIO makes the disk of a file, with persistent reservations, and the
-# loopback fabric attaches it twice.
+# The kernel's NFS server exports XFS with layouts of its blocks, and a client in the same guest goes to storage by another
+# path to the same disk, as it would on another machine: LIO makes the disk of a file, with persistent reservations, and
+# the loopback fabric attaches it twice. A SCSI layout names the disk, and the client finds it below /dev/disk/by-id. The
+# block layout of a server without these (CONFIG_NFSD_SCSILAYOUT) says what is on it, and blkmapd(8) looks for that.
 
-look() {
-    local name number before
-    while read -r name number; do
-        before=${count[$name]:-0}
-        [ "$number" = "$before" ] || note="$note${note:+, }$name $((number - before))"
-        count[$name]=$number
-    done <<<"$(sed -n '/ on \/client /,$ s/^\t *\(READ\|WRITE\|LAYOUT[A-Z]*\|GETDEVICEINFO\): \([0-9]*\) .*/\1 \2/p' /proc/self/mountstats)"
+# What the client sent to the server, and what the server demanded of the client.
+counters() {
+    sed -n '/ on \/client /,$ s/^\t *\(READ\|WRITE\|LAYOUT[A-Z]*\|GETDEVICEINFO\): \([0-9]*\) .*/\1 \2/p' /proc/self/mountstats
+    echo CB_RECALL "$(grep -c ' nfs4_cb_recall:' $tracing/trace)"
+    echo CB_LAYOUTRECALL "$(grep -c ' nfs4_cb_layoutrecall_file:' $tracing/trace)"
 }
-declare -A count
 
-mkdir -p /sys/kernel/config /var/target/pr /var/lib/nfs/v4recovery /export /client /dev/disk/by-id /etc
+mkdir -p /sys/kernel/config /var/target/pr /var/lib/nfs/{v4recovery,rpc_pipefs} /export /client /dev/disk/by-id /etc
 mount -t configfs configfs /sys/kernel/config
+tracing=/sys/kernel/tracing
+mount -t tracefs tracefs $tracing
+echo 1 >$tracing/events/nfs4/nfs4_cb_recall/enable
+echo 1 >$tracing/events/nfs4/nfs4_cb_layoutrecall_file/enable
 target=/sys/kernel/config/target
 disk=$target/core/fileio_0/disk
 mkdir -p $disk
@@ -28,9 +30,10 @@ for path in 1 2; do
     ln -s $disk $group/lun/lun_0/disk
 done
 patiently test -e /dev/sda -a -e /dev/sdb
-ln -s ../../sdb "/dev/disk/by-id/wwn-0x$(sed s/naa.// /sys/block/sda/device/wwid)"
-mkfs.xfs -q -f /dev/sda
-mount /dev/sda /export
+# The server has the second path, because blkmapd takes the first.
+ln -s ../../sda "/dev/disk/by-id/wwn-0x$(sed s/naa.// /sys/block/sda/device/wwid)"
+mkfs.xfs -q -f /dev/sdb
+mount /dev/sdb /export
 
 mount -t nfsd nfsd /proc/fs/nfsd
 touch /var/lib/nfs/etab /var/lib/nfs/rmtab
@@ -43,6 +46,8 @@ exportfs -ra
 rpc.mountd --no-nfs-version 3 3>/dev/null
 rpc.nfsd --no-nfs-version 3 2
 echo Y >/proc/fs/nfsd/v4_end_grace
+mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
+DM_DISABLE_UDEV=1 blkmapd 3>/dev/null
 mount.nfs4 127.0.0.1:/ /client -o vers=4.2,sec=sys
 tell "layouts that the server offers" "$(grep -o 'pnfs=[A-Z_a-z]*' /proc/self/mountstats)"
 
@@ -50,18 +55,19 @@ tell "layouts that the server offers" "$(grep -o 'pnfs=[A-Z_a-z]*' /proc/self/mo
 after() {
     local event=$1 file=/export/file client=/client/file place
     shift
+    wanted "$event" || return 0
     fresh $file
     place=$(($(xfs_io -r -c 'fiemap 1m 64k' $file | sed -n 's/.*: \[2048\.\.[0-9]*\]: \([0-9]*\)\.\..*/\1/p') / 8))
     exec 7<>$client
     try "client writes" put_into $client A
-    tell "  it is on storage where the file is" "$(yes has A /dev/sda $place)"
+    tell "  it is on storage where the file is" "$(yes has A /dev/sdb $place)"
     try "client writes again" put_into $client B
     try "server: $event" "$@" $file
     try "client writes after that" put_into $client C
-    tell "  it is on storage where the file was" "$(yes has C /dev/sda $place)"
+    tell "  it is on storage where the file was" "$(yes has C /dev/sdb $place)"
     tell "  the server reads it" "$(yes has C $file)"
     try "client writes by a descriptor from before" put_by_7 D
-    tell "  it is on storage where the file was" "$(yes has D /dev/sda $place)"
+    tell "  it is on storage where the file was" "$(yes has D /dev/sdb $place)"
     tell "  the server reads it" "$(yes has D $file)"
     try "client cuts the file to 1 MiB" truncate -s 1M $client
     try "client makes it larger" truncate -s 8M $client
@@ -72,11 +78,9 @@ after() {
     rm -f $file
 }
 
-cut() { xfs_io -c 'truncate 3m' "$1"; }
 punch() { xfs_io -c 'fpunch 3m 64k' "$1"; }
 zero() { xfs_io -c 'fzero 1m 64k' "$1"; }
 share() { cp --reflink=always "$1" /export/copy; }
-immutable() { xfs_io -r -c 'chattr +i' "$1"; }
 
 after "nothing" true
 after "truncate(2) to 3 MiB" cut

@@ -2,6 +2,8 @@
 # between tabs; standard error is the console. A step that cannot be prepared ends the scenario: its command is the last.
 set -eu
 exec 3>&1 1>&2
+# The kernel that kills one of its own threads hangs a server, and says why when it panics instead.
+echo 1 >/proc/sys/kernel/panic_on_oops
 
 # tell STEP OUTCOME
 tell() {
@@ -10,8 +12,19 @@ tell() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$note" >&3
 }
 
-# What else there is to see after a step goes into the variable `note`.
-look() { :; }
+# What there is to count, as a name and a number on a line each: what a step adds is beside it.
+counters() { :; }
+
+# What has been counted since the step before goes into the variable `note`.
+look() {
+    local name number before
+    while read -r name number && [ "$name" ]; do
+        before=${count[$name]:-0}
+        [ "$number" = "$before" ] || note="$note${note:+, }$name $((number - before))"
+        count[$name]=$number
+    done <<<"$(counters)"
+}
+declare -A count
 
 # try STEP COMMAND...: ok, or what the command said first, without what comes before the last colon.
 try() {
@@ -20,6 +33,9 @@ try() {
     # The errors of a redirection too.
     if said=$({ "$@"; } 2>&1); then tell "$step" ok; else said=${said%%$'\n'*} && tell "$step" "${said##*: }"; fi
 }
+
+# wanted EVENT: whether it is among those that were asked for.
+wanted() { [[ $1 == *"$FILTER"* ]]; }
 
 # yes COMMAND...
 yes() { if "$@"; then echo yes; else echo no; fi; }
@@ -40,8 +56,14 @@ fresh() {
 # letters LETTER: 64 KiB.
 letters() { printf %65536s | tr ' ' "$1"; }
 
-# put LETTER: 64 KiB at 1 MiB of standard output, from the client's memory to wherever it goes.
-put() { letters "$1" | dd bs=64k seek=16 count=1 iflag=fullblock conv=notrunc,fsync status=none; }
+# read_from FILE: its first MiB.
+read_from() { dd if="$1" of=/dev/null bs=1M count=1 status=none; }
+
+# read_by_7: the same through descriptor 7, which a scenario opened before.
+read_by_7() { dd of=/dev/null bs=1M count=1 status=none <&7; }
+
+# put LETTER [SEEK]: 64 KiB at 1 MiB of standard output, from the client's memory to wherever it goes.
+put() { letters "$1" | dd bs=64k seek="${2:-16}" count=1 iflag=fullblock conv=notrunc,fsync status=none; }
 
 # put_into FILE LETTER
 put_into() { put "$2" 1<>"$1"; }
@@ -52,5 +74,9 @@ has() {
     dd if="$2" iflag=direct bs=4k skip="${3:-256}" count=16 status=none | cmp -s - /tmp/letters
 }
 
-# put_by_7 LETTER: through descriptor 7, which a scenario opened before.
-put_by_7() { put "$1" >&7; }
+# put_by_7 LETTER [SEEK]: there through descriptor 7, from where it is.
+put_by_7() { put "$@" >&7; }
+
+# What happens to a file. truncate(1) would not wait for anybody.
+cut() { xfs_io -c 'truncate 3m' "$1"; }
+immutable() { xfs_io -r -c 'chattr +i' "$1"; }

@@ -1,0 +1,96 @@
+//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is installed,
+//! so no server is started here, and nobody has to be root.
+
+use super::cache::{self, Cache};
+use crate::host;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program, and the package that has it.
+pub(super) type Tool = (&'static str, &'static str);
+
+/// The directory that has what this machine lacks of these programs, with the libraries that they need. None if it lacks
+/// nothing. An error is one line for people.
+pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, String> {
+    let (names, packages): (Vec<_>, Vec<_>) =
+        tools.iter().copied().filter(|(name, _)| host::program(name).is_none()).unzip();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let packages: Vec<_> = packages.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let found = root(cache, &packages).and_then(|root| {
+        let absent = names.iter().find(|name| program(Some(&root), name).is_none());
+        absent.map_or(Ok(root), |name| Err(format!("no {name} in the packages")))
+    });
+    found.map(Some).map_err(|why| {
+        let (names, packages) = (names.join(", "), packages.join(" "));
+        // Of what apt says the first error is the reason.
+        let why = why.lines().find_map(|line| line.split_once("E: ")).map_or(why.as_str(), |(_, error)| error);
+        format!("the scenario needs {names}: apt-get install {packages} (and fetching them failed: {why})")
+    })
+}
+
+/// A program of this machine, or else of such a directory.
+pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
+    host::program(name).or_else(|| {
+        let places =
+            ["usr/bin", "usr/sbin", "bin", "sbin"].iter().map(|place| root.map(|root| root.join(place).join(name)));
+        places.flatten().find(|path| path.is_file())
+    })
+}
+
+/// Where such a directory has libraries.
+pub(super) fn libraries(root: &Path) -> String {
+    let places =
+        ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/samba", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
+    places.map(|place| root.join(place).display().to_string()).join(":")
+}
+
+/// The packages, and those that they need and this machine lacks, unpacked.
+fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf, String> {
+    // The answer changes with what apt knows and with what is installed.
+    let changed = |path| std::fs::metadata(path).and_then(|data| data.modified());
+    let state = format!("{:?} {:?}", changed("/var/lib/apt/lists"), changed("/var/lib/dpkg/status"));
+    let mut simulate = Command::new("apt-get");
+    simulate.args(["-qq", "--simulate", "--no-install-recommends", "install"]).args(packages);
+    let list = cache.answer(&format!("apt-get install {}", packages.join(" ")), &state, || {
+        Ok(installed(&String::from_utf8_lossy(&cache::output(&mut simulate)?)).join("\n"))
+    })?;
+    cache.get("programs", &cache::digest_of(list.as_bytes())?, |root| unpack(&list, root))
+}
+
+/// What apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15 [amd64])`. Before
+/// the parenthesis the version can be that is there now.
+fn installed(simulation: &str) -> Vec<String> {
+    let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_once('('));
+    lines
+        .filter_map(|(before, after)| Some(format!("{}={}", before.split(' ').next()?, after.split(' ').next()?)))
+        .collect()
+}
+
+fn unpack(list: &str, root: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    eprintln!("downloading {}", list.replace('\n', " "));
+    cache::output(Command::new("apt-get").args(["-qq", "download"]).args(list.lines()).current_dir(root))?;
+    let entries = std::fs::read_dir(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.iter().try_for_each(|file| {
+        cache::output(Command::new("dpkg-deb").arg("-x").args([file, root]))?;
+        std::fs::remove_file(file).map_err(|e| format!("{}: {e}", file.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_would_install() {
+        let simulation = "Inst libwrap0 (7.6.q-32 Debian:12.15/oldstable [amd64])\n\
+            Inst libc6 [2.36-9] (2.36-9+deb12u10 Debian:12.15/oldstable [amd64]) []\n\
+            Remv samba [4.17]\n\
+            Conf libwrap0 (7.6.q-32 Debian:12.15/oldstable [amd64])\n";
+        assert_eq!(installed(simulation), ["libwrap0=7.6.q-32", "libc6=2.36-9+deb12u10"]);
+    }
+}
