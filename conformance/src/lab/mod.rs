@@ -17,6 +17,7 @@ mod initramfs;
 mod kept;
 mod kernel;
 mod modules;
+mod moment;
 mod nbd;
 mod nvdimm;
 mod packages;
