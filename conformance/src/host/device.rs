@@ -75,9 +75,16 @@ fn add_zoned() -> Result<(), String> {
     }
     let names = (0..).map(|number| root.join(format!("nullb/zoned{number}")));
     let directory = names.into_iter().find(|directory| !directory.exists()).unwrap_or_default();
-    let made = std::fs::create_dir(&directory)
-        .and_then(|()| ZONED.iter().try_for_each(|(name, value)| std::fs::write(directory.join(name), value)));
-    made.map_err(|e| format!("{}: {e}", directory.display()))
+    std::fs::create_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    ZONED.iter().try_for_each(|(name, value)| set(&directory.join(name), value))
+}
+
+/// What libnvdimm has in sysfs.
+pub(crate) const ND: &str = "/sys/bus/nd";
+
+/// Writes to an attribute in sysfs or configfs. The error is one line for people.
+pub(crate) fn set(attribute: &Path, value: &str) -> Result<(), String> {
+    std::fs::write(attribute, value).map_err(|e| format!("{}: {e}", attribute.display()))
 }
 
 /// The first device of a guest, by the beginning of its name, that is not mounted.

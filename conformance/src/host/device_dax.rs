@@ -4,6 +4,7 @@
 //! is at work at a time.
 
 use super::calls::{Calls, Transport};
+use super::device::{ND, set};
 use super::sys::Mapping;
 use super::{FsKind, routes};
 use crate::cases::Case;
@@ -24,9 +25,6 @@ pub struct DeviceDax {
     turn: Mutex<()>,
 }
 
-/// What libnvdimm has in sysfs.
-const ND: &str = "/sys/bus/nd";
-
 /// How a namespace becomes a device, by sysfs: the file and what is written to it. The unit of mappings is a page, so that
 /// one can reach beyond the end.
 const STEPS: [(&str, &str); 5] = [
@@ -41,10 +39,7 @@ impl DeviceDax {
     /// Makes the device, if this guest does not have it yet. The error is one line for people.
     pub fn new() -> Result<Self, String> {
         if !Path::new("/dev").join(DEVICE).exists() {
-            let write = |(file, text): (&str, &str)| {
-                fs::write(Path::new(ND).join(file), text).map_err(|e| format!("{ND}/{file}: {e}"))
-            };
-            STEPS.into_iter().try_for_each(write)?;
+            STEPS.into_iter().try_for_each(|(file, text)| set(&Path::new(ND).join(file), text))?;
         }
         let path = format!("/sys/bus/dax/devices/{DEVICE}/size");
         let size = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;

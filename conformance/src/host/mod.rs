@@ -7,7 +7,7 @@
 mod admin;
 mod agent;
 pub(crate) mod calls;
-mod device;
+pub(crate) mod device;
 mod device_dax;
 pub mod directory;
 pub(crate) mod found;

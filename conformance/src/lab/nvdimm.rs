@@ -4,6 +4,7 @@
 //! its own memory is gone, and with it what it had not yet committed of where that data belongs.
 
 use crate::host;
+use crate::host::device::{ND, set};
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -48,9 +49,6 @@ pub(super) fn arguments(memory: u32, modules: &[String], stores: Stores) -> Vec<
     arguments
 }
 
-/// What libnvdimm has in sysfs.
-const ND: &str = "/sys/bus/nd";
-
 /// How a blank one becomes memory for filesystem DAX, by sysfs, as ndctl(1) would do it: the file and what is written to
 /// it, with `N` for the number. The last step leaves a block there by which the next kernel knows it.
 const STEPS: [(&str, &str); 6] = [
@@ -82,6 +80,5 @@ pub(super) fn devices() -> Result<(Vec<PathBuf>, Option<PathBuf>), String> {
 
 fn write(number: usize, (file, text): (&str, &str)) -> Result<(), String> {
     let with_number = |text: &str| text.replace('N', &number.to_string());
-    let path = Path::new(ND).join(with_number(file));
-    fs::write(&path, with_number(text)).map_err(|e| format!("{}: {e}", path.display()))
+    set(&Path::new(ND).join(with_number(file)), &with_number(text))
 }
