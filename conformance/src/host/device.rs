@@ -7,6 +7,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +46,8 @@ impl Medium {
                 let (held, device) = attach(&backing)?;
                 Ok((held, Storage { backing: Arc::new(backing), device }))
             }
-            Self::Pmem => unused("/dev/pmem"),
-            Self::Zoned => unused("/dev/zoned").or_else(|_| add_zoned().and_then(|()| unused("/dev/zoned"))),
+            Self::Pmem => unused("/dev/pmem").and_then(opened),
+            Self::Zoned => add_zoned().and_then(opened),
         }
     }
 }
@@ -66,17 +67,33 @@ const ZONED: [(&str, &str); 7] = [
     ("power", "1"),
 ];
 
-/// Adds a zoned device to a guest, under the next name.
-fn add_zoned() -> Result<(), String> {
-    let root = Path::new("/sys/kernel/config");
-    if !root.join("nullb").exists() {
-        mount(Some("configfs"), root, Some("configfs"), MsFlags::empty(), None::<&str>)
-            .map_err(|e| format!("{}: {e}", root.display()))?;
+/// Where null_blk gets its devices from.
+const NULL_BLK: &str = "/sys/kernel/config/nullb";
+
+/// Adds a zoned device to a guest, under the next name. Nobody gets one that was used: mkfs.f2fs takes its random numbers
+/// from the time in seconds, and f2fs recovers what a file system that was made in the same second has left of fsync(2).
+fn add_zoned() -> Result<PathBuf, String> {
+    let root = Path::new(NULL_BLK);
+    if !root.exists() {
+        let mounted = Path::new("/sys/kernel/config");
+        mount(Some("configfs"), mounted, Some("configfs"), MsFlags::empty(), None::<&str>)
+            .map_err(|e| format!("{}: {e}", mounted.display()))?;
     }
-    let names = (0..).map(|number| root.join(format!("nullb/zoned{number}")));
-    let directory = names.into_iter().find(|directory| !directory.exists()).unwrap_or_default();
-    std::fs::create_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
-    ZONED.iter().try_for_each(|(name, value)| set(&directory.join(name), value))
+    let mut names = (0..).map(|number| format!("zoned{number}"));
+    let made = names.find_map(|name| match std::fs::create_dir(root.join(&name)) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+        made => Some(made.map(|()| name).map_err(|e| format!("{NULL_BLK}: {e}"))),
+    });
+    let name = made.unwrap_or_else(|| Err(format!("{NULL_BLK}: no name")))?;
+    ZONED.iter().try_for_each(|(attribute, value)| set(&root.join(&name).join(attribute), value))?;
+    Ok(Path::new("/dev").join(name))
+}
+
+/// Gives back the memory of a zoned device that nobody uses any more.
+pub(super) fn remove_zoned(device: &Path) {
+    let directory = Path::new(NULL_BLK).join(device.file_name().unwrap_or_default());
+    // If it is still in use, it stays until the guest ends.
+    let _ = set(&directory.join("power"), "0").map(|()| std::fs::remove_dir(&directory));
 }
 
 /// What libnvdimm has in sysfs.
@@ -88,16 +105,21 @@ pub(crate) fn set(attribute: &Path, value: &str) -> Result<(), String> {
 }
 
 /// The first device of a guest, by the beginning of its name, that is not mounted.
-fn unused(prefix: &str) -> Result<(File, Storage), String> {
-    let open = |device: &PathBuf, flags: OFlag| {
-        OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(device)
-    };
-    let devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
+fn unused(prefix: &str) -> Result<PathBuf, String> {
+    let mut devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
     // The kernel gives an exclusive descriptor of a device that is mounted to nobody.
-    let mut unused = devices.filter(|device| open(device, OFlag::O_EXCL).is_ok());
-    let device = unused.next().ok_or_else(|| format!("no device {prefix} that is not in use"))?;
-    let backing = open(&device, OFlag::O_DIRECT).map_err(|e| format!("{}: {e}", device.display()))?;
-    let held = backing.try_clone().map_err(|e| format!("{}: {e}", device.display()))?;
+    let unused = devices.find(|device| open(device, OFlag::O_EXCL).is_ok());
+    unused.ok_or_else(|| format!("no device {prefix} that is not in use"))
+}
+
+fn open(device: &Path, flags: OFlag) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(device)
+}
+
+/// A device of a guest, which is there anyway.
+fn opened(device: PathBuf) -> Result<(File, Storage), String> {
+    let backing = open(&device, OFlag::O_DIRECT).and_then(|backing| Ok((backing.try_clone()?, backing)));
+    let (held, backing) = backing.map_err(|e| format!("{}: {e}", device.display()))?;
     Ok((held, Storage { backing: Arc::new(backing), device }))
 }
 

@@ -1,6 +1,6 @@
 //! A file system on a device of its own.
 
-use super::device::{Medium, Storage, attach, blank};
+use super::device::{Medium, Storage, attach, blank, remove_zoned};
 use super::{FsKind, Quotas, admin, guardian, sys};
 use crate::guard::Devices;
 use nix::errno::Errno;
@@ -233,7 +233,10 @@ impl Drop for Image {
     fn drop(&mut self) {
         // If something is still active there it stays: the guardian finds it by its path, and the mount ends with
         // the namespace.
-        let _ = umount2(&self.root, MntFlags::empty());
+        let unmounted = umount2(&self.root, MntFlags::empty());
+        if self.kind.facts().medium == Medium::Zoned && unmounted.is_ok() {
+            remove_zoned(&self.storage().device);
+        }
     }
 }
 
