@@ -16,6 +16,7 @@ use crate::results::{CaseResult, ClauseResult, LogLine, Results};
 use crate::run::not_met;
 use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
 use iomap_clauses::*;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -193,6 +194,9 @@ impl Tally {
     }
 }
 
+/// Files that are not as a clause says.
+pub(super) type Faults = BTreeMap<&'static str, Vec<usize>>;
+
 /// What was found out by the cuts of a run.
 pub(super) struct Findings {
     mechanism: Mechanism,
@@ -222,10 +226,10 @@ impl Findings {
         }
     }
 
-    /// Compares what is left after a cut with what was acknowledged before it. Returns what is not as it has to be, for
-    /// people.
-    pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) -> Vec<String> {
-        let mut faults = Vec::new();
+    /// Compares what is left after a cut with what was acknowledged before it. Returns what is not as it has to be: each
+    /// clause, with the numbers of the files.
+    pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) -> Faults {
+        let mut faults = Faults::new();
         for (number, story) in stories.iter().enumerate() {
             let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
             if number == GROWING {
@@ -246,7 +250,7 @@ impl Findings {
                 if let Some(is_so) = check.ask(self.mechanism, story, look) {
                     let place = || format!("file {number}, {}, by --power-cuts 1 --seed {seed}", describe(loss, look));
                     if is_so == Ok(false) {
-                        faults.push(format!("{} of file {number}", check.clause.id));
+                        faults.entry(check.clause.id).or_default().push(number);
                     }
                     tally.count(is_so, place);
                 }
@@ -497,7 +501,7 @@ mod tests {
             let mut stories = vec![Story::default(); FILES];
             stories.push(story(&[Step::Extend; 4], 3));
             let found = Found { size: blocks * BLOCK_LEN, ..UNSEALED.unwrap() };
-            assert_eq!(findings.add(1, Loss::Memory, &stories, &[(GROWING, Ok(found))]), [""; 0]);
+            assert_eq!(findings.add(1, Loss::Memory, &stories, &[(GROWING, Ok(found))]), Faults::new());
             findings.controls
         };
         assert_eq!([lost(2), lost(3), lost(4)], [(1, 0), (1, 1), (1, 1)]);
@@ -508,8 +512,8 @@ mod tests {
     fn what_is_named() {
         let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);
         let stories = [story(&[Step::Write], 1), story(&[Step::Write, Step::Enter], 2)];
-        assert_eq!(findings.add(1, Loss::All, &stories, &[(1, UNSEALED)]), ["durable.seal of file 1"]);
-        assert_eq!(findings.add(1, Loss::Nothing, &stories, &[(1, SEALED)]), [""; 0]);
+        assert_eq!(findings.add(1, Loss::All, &stories, &[(1, UNSEALED)]), Faults::from([("durable.seal", vec![1])]));
+        assert_eq!(findings.add(1, Loss::Nothing, &stories, &[(1, SEALED)]), Faults::new());
         findings.end_cut(&stories);
         let changing = story(&[Step::Write, Step::Sync, Step::Enter], 2);
         assert_eq!(within(&[stories[0].clone(), changing.clone()]), ", while file 1 came into the state");

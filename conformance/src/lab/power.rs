@@ -137,7 +137,8 @@ impl<'a> Guests<'a> {
                 Some(Ok(looks)) => {
                     let faults = findings.add(seed, *loss, &wreck.stories, looks);
                     if !faults.is_empty() {
-                        self.keep(wreck, *loss, &faults.join("; "))?;
+                        let of = |(clause, files): (&&str, &Vec<usize>)| format!("{clause} (files {files:?})");
+                        self.keep(wreck, *loss, &faults.iter().map(of).collect::<Vec<_>>().join(", "))?;
                     }
                 }
                 Some(Err(why)) => {
