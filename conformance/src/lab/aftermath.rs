@@ -76,6 +76,18 @@ pub(super) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story
             _ => (),
         }
     }
+    // What one file is refused another one would have been, too: nothing was changing.
+    let call = |story: &Story| {
+        let steps = story.begun.iter().filter(|step| **step != Step::Sync).copied();
+        steps.collect::<Vec<_>>()
+    };
+    let refusals: Vec<_> = stories.iter().filter_map(|it| Some((call(it), it.refused.clone()?))).collect();
+    for story in &mut stories {
+        if story.during(Step::Enter) {
+            let refusal = refusals.iter().find(|(refused, _)| *refused == call(story));
+            story.refused = refusal.map(|(_, trouble)| trouble.clone());
+        }
+    }
     stories
 }
 
@@ -397,6 +409,24 @@ mod tests {
         assert!(known[1].began(Step::Leave) && !known[1].during(Step::Enter) && !known[1].during(Step::Leave));
         let synced = [&step(Step::Write)[..], &late, &[(12, Event::Begun(1, Step::Sync))]].concat();
         assert!(events(&synced)[1].during(Step::Enter), "to sync it is no change");
+    }
+
+    /// A call under way that was refused to the files before changes nothing.
+    #[test]
+    fn what_would_have_been_refused() {
+        let begun =
+            |file, steps: &[Step]| steps.iter().map(move |step| (1, Event::Begun(file, *step))).collect::<Vec<_>>();
+        let returned = |file, step| (1, Event::Returned(file, step));
+        let why = Trouble::NotOffered("no swap files".into());
+        let refused = [begun(1, &[Step::Write, Step::Enter]), vec![returned(1, Step::Write)]].concat();
+        let refused = [refused, vec![(2, Event::Refused(1, Step::Enter, why.clone()))]].concat();
+        let next = begun(2, &[Step::Write, Step::Sync, Step::Enter]);
+        let next = [next, vec![returned(2, Step::Write), returned(2, Step::Sync)]].concat();
+        assert!(events(&next)[2].is_changing());
+        let known = events(&[refused.clone(), next].concat());
+        assert!(!known[2].is_changing() && known[2].refused == Some(why));
+        // Another order of steps is another matter.
+        assert!(events(&[refused, begun(2, &[Step::Enter])].concat())[2].is_changing());
     }
 
     /// A file with this story, found like this after a cut that lost what was not flushed: verdict and detail by clause.
