@@ -40,8 +40,8 @@ impl Story {
         self.begun.contains(&step)
     }
 
-    /// Begun, and not known to have returned or failed. What began after it, if it had returned in a guest without a disk, changes
-    /// nothing of the file.
+    /// Begun, and not known to have returned or failed. What began after it, if it had returned in a guest without a disk,
+    /// changes nothing of the file.
     fn during(&self, step: Step) -> bool {
         let is_last = |(first, rest): (&Step, &[Step])| *first == step && rest.iter().all(|later| *later == Step::Sync);
         self.refused.is_none() && self.begun[self.returned..].split_first().is_some_and(is_last)
