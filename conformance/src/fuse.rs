@@ -20,6 +20,7 @@ use iomap_reference::{
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +37,9 @@ static UNTOLD: &[(&Clause, &str)] = &[
 ];
 
 const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
+
+/// What a daemon serves a mount through.
+const DEVICE: &str = "/dev/fuse";
 
 /// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
 const CARRIED: u32 = Mode::KEEP_SIZE.0 | Mode::PUNCH_HOLE.0 | Mode::ZERO_RANGE.0;
@@ -102,7 +106,11 @@ impl Fuse {
         std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
         let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse);
         let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
-        system.mount().map_err(|error| format!("mounting the reference: {error}"))?;
+        system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
+            // The reason is the device's, and fusermount3 is of no use without it.
+            Err(error) => format!("mounting the reference: {DEVICE}: {error}"),
+            Ok(_) => format!("mounting the reference: {error}"),
+        })?;
         Ok(system)
     }
 }

@@ -1,6 +1,7 @@
 //! Cases that do not end, and what the kernel says while cases run.
 
 use crate::cases::Case;
+use crate::programs;
 use crate::results::LogLine;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// How long a case may take unless somebody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much later a case is abandoned than the programs that it waits for are killed: it can still say which.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// After so many cases that did not end no more are started: the next ones would only wait, one timeout each.
 const ABANDONED: usize = 8;
@@ -62,22 +66,31 @@ impl Guard {
         locked(&self.state).running.push(name.clone());
         let (sender, receiver) = channel();
         let (about, task) = channel();
+        let timeout = self.timeout;
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             let _ = about.send(gettid().as_raw());
-            let _ = sender.send(work());
+            programs::set_deadline(timeout);
+            let done = work();
+            // Whatever the case made of it, a program that was killed did not do its work.
+            let _ = sender.send(programs::cut_short().map_or(Ok(done), Err));
         });
         let outcome = match thread {
             Err(error) => Err(format!("no thread for the case: {error}")),
-            Ok(_) => receiver.recv_timeout(self.timeout).map_err(|error| match error {
-                RecvTimeoutError::Disconnected => "the case panicked".into(),
-                RecvTimeoutError::Timeout => {
-                    locked(&self.state).abandoned += 1;
-                    if let Some(turn) = &mut turn {
-                        **turn = Some(name.clone());
+            Ok(_) => receiver.recv_timeout(self.timeout + GRACE).unwrap_or_else(|error| {
+                Err(match error {
+                    RecvTimeoutError::Disconnected => "the case panicked".into(),
+                    RecvTimeoutError::Timeout => {
+                        locked(&self.state).abandoned += 1;
+                        if let Some(turn) = &mut turn {
+                            **turn = Some(name.clone());
+                        }
+                        let seconds = self.timeout.as_secs();
+                        format!(
+                            "it does not end: abandoned after {seconds} s{}",
+                            stacks(task.recv().unwrap_or_default())
+                        )
                     }
-                    let seconds = self.timeout.as_secs();
-                    format!("it does not end: abandoned after {seconds} s{}", stacks(task.recv().unwrap_or_default()))
-                }
+                })
             }),
         };
         self.ended(&name);

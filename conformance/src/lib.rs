@@ -16,6 +16,7 @@ pub mod lab;
 pub mod matrix;
 pub mod mechanism;
 pub mod picture;
+pub mod programs;
 pub mod report;
 pub mod reproduce;
 pub mod results;

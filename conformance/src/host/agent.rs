@@ -5,6 +5,7 @@
 use super::sys::{self, Aligned, FiemapExtent};
 use super::{FsKind, image};
 use crate::context::StorageAgent;
+use crate::programs;
 use crate::verdict::Trouble;
 use std::fs::File;
 use std::ops::Range;
@@ -104,12 +105,10 @@ fn io_trouble(error: std::io::Error) -> Trouble {
 fn chunks(root: &Path) -> Result<Vec<Chunk>, Trouble> {
     let device = device_of(root).ok_or_else(|| Trouble::Setup("the device of the mount is unknown".into()))?;
     let program = image::program("btrfs").ok_or_else(|| Trouble::Setup("the program btrfs is missing".into()))?;
-    let output = Command::new(program)
-        .args(["inspect-internal", "dump-tree", "-t", "chunk"])
-        .arg(device)
-        .output()
-        .map_err(|error| Trouble::Setup(format!("btrfs inspect-internal: {error}")))?;
-    Ok(parse_chunks(&String::from_utf8_lossy(&output.stdout)))
+    let mut command = Command::new(program);
+    command.args(["inspect-internal", "dump-tree", "-t", "chunk"]).arg(device);
+    let output = programs::within_limit(&mut command).map_err(|failure| Trouble::Setup(failure.into()))?;
+    Ok(parse_chunks(&String::from_utf8_lossy(&output)))
 }
 
 fn device_of(root: &Path) -> Option<String> {

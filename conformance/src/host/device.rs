@@ -123,6 +123,9 @@ fn opened(device: PathBuf) -> Result<(File, Storage), String> {
     Ok((held, Storage { backing: Arc::new(backing), device }))
 }
 
+/// Where loop devices come from.
+pub(super) const LOOP_CONTROL: &str = "/dev/loop-control";
+
 /// A file of the size of an image, without contents.
 pub(crate) fn blank(size: u64) -> Result<File, Errno> {
     let file = nameless()?;
@@ -141,10 +144,18 @@ pub(crate) fn nameless() -> Result<File, Errno> {
 }
 
 /// Attaches a file to a free loop device that detaches itself after its last use.
+///
+/// Where all devices are in use the kernel makes another one, whose node stays for whoever wants a loop device next.
+/// LOOP_CTL_REMOVE would take it away, and is not used: LOOP_CTL_GET_FREE reserves nothing, so between our last use and
+/// the removal the number may have been given to somebody else, whose open(2) of the node would fail then. No lock that
+/// losetup(8) and mount(8) take keeps the two apart.
 pub(super) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
-    let control = File::open("/dev/loop-control").map_err(|e| format!("/dev/loop-control: {e}"))?;
+    let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;
     loop {
-        let number = sys::loop_free(&control).map_err(|e| format!("no free loop device: {e}"))?;
+        let number = sys::loop_free(&control).map_err(|errno| match errno {
+            Errno::ENOTTY => format!("{LOOP_CONTROL} is not the device of this name: it gives no loop devices"),
+            _ => format!("no free loop device from {LOOP_CONTROL}: {errno}"),
+        })?;
         let path = PathBuf::from(format!("/dev/loop{number}"));
         let device = OpenOptions::new().read(true).write(true).open(&path);
         let device = device.map_err(|e| format!("{}: {e}", path.display()))?;

@@ -9,6 +9,7 @@ use super::{FsKind, sys};
 use crate::context::System;
 use crate::guard::Devices;
 use crate::mechanism::Mechanism;
+use crate::programs;
 use nix::unistd::syncfs;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -62,7 +63,7 @@ impl Mounted {
         self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
         if let (FsKind::Btrfs, Some(btrfs)) = (self.image.kind(), super::program("btrfs")) {
             // If there is nothing to forget, that is an error to it.
-            let _ = Command::new(btrfs).args(["device", "scan", "--forget"]).output();
+            let _ = programs::within_limit(Command::new(btrfs).args(["device", "scan", "--forget"]));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::device::{Medium, Storage, attach, blank, remove_zoned};
 use super::{FsKind, Quotas, admin, guardian, sys};
 use crate::guard::Devices;
+use crate::programs::{self, Failure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, copy_file_range, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -70,9 +71,12 @@ impl Image {
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
         let (options, storage) = (options.join(","), Mutex::new(storage));
         let image = Self { kind, root, options, storage, devices: devices.clone() };
-        image.first_mount().map_err(|errno| match errno {
-            Errno::ENODEV => format!("this kernel has no {}", kind.name()),
-            _ => format!("mounting {}: {errno}", kind.name()),
+        image.first_mount().map_err(|why| match why {
+            Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()),
+            Unmounted::Refused(errno) => {
+                format!("mounting {}: {errno}{}", kind.name(), unmade(kind, &image.storage().device))
+            }
+            Unmounted::Program(failure) => failure.to_string(),
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
@@ -125,16 +129,16 @@ impl Image {
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
-    fn first_mount(&self) -> Result<(), Errno> {
+    fn first_mount(&self) -> Result<(), Unmounted> {
         let device = &self.storage().device;
-        let plain = if self.kind.family() == FsKind::Xfs { exchange::allow(device) } else { None };
+        let plain = if self.kind.family() == FsKind::Xfs { exchange::allow(device)? } else { None };
         match (self.mount(device), plain) {
             // A kernel that does not know the bit.
             (Err(Errno::EINVAL), Some(features)) => {
-                exchange::write(device, &features);
-                self.mount(device)
+                exchange::write(device, &features)?;
+                Ok(self.mount(device)?)
             }
-            (other, _) => other,
+            (other, _) => Ok(other?),
         }
     }
 
@@ -249,8 +253,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
     };
     commands.iter().try_for_each(|command| {
         let program = program("btrfs").ok_or(Errno::ENOENT)?;
-        let output = Command::new(program).args(*command).arg(root).output().map_err(sys::errno)?;
-        if output.status.success() { Ok(()) } else { Err(Errno::EIO) }
+        programs::within_limit(Command::new(program).args(*command).arg(root)).map(drop).map_err(|_| Errno::EIO)
     })
 }
 
@@ -299,45 +302,82 @@ fn note(devices: &Devices, device: &Path) {
 pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
-    let output = Command::new(program)
-        .args(arguments)
-        .args(features)
-        .arg(device)
-        .output()
-        .map_err(|e| format!("{name}: {e}"))?;
-    if output.status.success() {
-        return Ok(());
+    let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
+    made.map(drop).map_err(|failure| format!("{failure}{}", crowded(kind)))
+}
+
+/// What to add to the reason why a file system cannot be made, where there is no room for all that it may take.
+fn crowded(kind: FsKind) -> String {
+    let (directory, size) = (std::env::temp_dir(), kind.facts().size);
+    match nix::sys::statvfs::statvfs(&directory) {
+        Ok(fs) if kind.facts().medium == Medium::Loop && fs.blocks_available() * fs.fragment_size() < size => {
+            let free = fs.blocks_available() * fs.fragment_size();
+            format!(" ({} has {free} bytes free, and an image takes up to {size})", directory.display())
+        }
+        _ => String::new(),
     }
-    // Not every mkfs complains on standard error.
-    let said = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
-    Err(format!("{name} failed: {}", said.trim()))
+}
+
+/// What to add to the reason why a file system cannot be mounted.
+fn unmade(kind: FsKind, device: &Path) -> String {
+    const SUPERBLOCKS: usize = 128 << 10;
+    let (mut start, name) = (vec![0; SUPERBLOCKS], kind.facts().mkfs.first().unwrap_or(&"mkfs"));
+    match File::open(device).and_then(|device| device.read_exact_at(&mut start, 0)) {
+        Ok(()) if start.iter().all(|byte| *byte == 0) => format!(": {name} made no file system"),
+        _ => crowded(kind),
+    }
+}
+
+/// Why a new file system is not mounted.
+enum Unmounted {
+    Refused(Errno),
+    /// The program that was to prepare it was killed.
+    Program(Failure),
+}
+
+impl From<Errno> for Unmounted {
+    fn from(errno: Errno) -> Self {
+        Self::Refused(errno)
+    }
+}
+
+impl From<Failure> for Unmounted {
+    fn from(failure: Failure) -> Self {
+        Self::Program(failure)
+    }
 }
 
 /// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE wants. mkfs.xfs can set it since 6.10; xfs_db(8) always could.
+/// Without it the call is not offered; only an xfs_db that has to be killed is an error.
 mod exchange {
+    use crate::programs::{self, Failure};
     use std::path::Path;
     use std::process::Command;
 
     const XFS_SB_FEAT_INCOMPAT_EXCHRANGE: u32 = 1 << 6;
 
     /// Sets it, and returns what the field was, if it could be read.
-    pub(super) fn allow(device: &Path) -> Option<String> {
-        let shown = database(device, "print features_incompat")?;
-        let before = shown.trim().rsplit(' ').next()?.to_owned();
-        let bits = u32::from_str_radix(before.strip_prefix("0x")?, 16).ok()?;
-        write(device, &format!("{:#x}", bits | XFS_SB_FEAT_INCOMPAT_EXCHRANGE));
-        Some(before)
+    pub(super) fn allow(device: &Path) -> Result<Option<String>, Failure> {
+        let shown = database(device, "print features_incompat")?.unwrap_or_default();
+        let before = shown.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        let bits = before.strip_prefix("0x").and_then(|bits| u32::from_str_radix(bits, 16).ok());
+        let Some(bits) = bits else { return Ok(None) };
+        write(device, &format!("{:#x}", bits | XFS_SB_FEAT_INCOMPAT_EXCHRANGE))?;
+        Ok(Some(before))
     }
 
-    /// Sets the field. If that fails, the call is not offered.
-    pub(super) fn write(device: &Path, value: &str) {
-        let _ = database(device, &format!("write -d features_incompat {value}"));
+    /// Sets the field.
+    pub(super) fn write(device: &Path, value: &str) -> Result<(), Failure> {
+        database(device, &format!("write -d features_incompat {value}")).map(drop)
     }
 
-    fn database(device: &Path, command: &str) -> Option<String> {
-        let program = super::program("xfs_db")?;
-        let output = Command::new(program).args(["-x", "-c", "sb 0", "-c", command]).arg(device).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    fn database(device: &Path, command: &str) -> Result<Option<String>, Failure> {
+        let Some(program) = super::program("xfs_db") else { return Ok(None) };
+        match programs::within_limit(Command::new(program).args(["-x", "-c", "sb 0", "-c", command]).arg(device)) {
+            Ok(output) => Ok(Some(String::from_utf8_lossy(&output).into_owned())),
+            Err(failure) if failure.is_cut_short() => Err(failure),
+            Err(_) => Ok(None),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use device::{blank, nameless};
 pub use device_dax::DeviceDax;
 pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
+pub(crate) use sys::end_with_parent;
 
 use crate::cases::Case;
 use crate::context::{SIZE as FILE_SIZE, System, make_written};
@@ -409,8 +410,8 @@ pub fn missing(kind: FsKind) -> Option<String> {
     if kind.facts().medium != Medium::Loop {
         return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
     }
-    if !Path::new("/dev/loop-control").exists() {
-        return Some("target host needs loop devices: /dev/loop-control is missing".into());
+    if !Path::new(device::LOOP_CONTROL).exists() {
+        return Some(format!("target host needs loop devices: {} is missing", device::LOOP_CONTROL));
     }
     without_programs(kind).map(|what| format!("target host needs {what}"))
 }

@@ -6,6 +6,7 @@ use super::FsKind;
 use super::calls::Calls;
 use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
+use crate::programs;
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
@@ -17,7 +18,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 struct Row {
     route: Route,
@@ -331,11 +332,9 @@ fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
 fn program(calls: &Calls, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
     let program = super::image::program(name).ok_or(Errno::ENOENT)?;
     let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
-    let mut command = Command::new(program);
-    let status = command.args(arguments).arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    match status.status().map_err(sys::errno)?.code() {
-        Some(_) => Ok(Reply::Number(0)),
-        None => Err(Errno::EIO),
+    match programs::within_limit(Command::new(program).args(arguments).arg(path)) {
+        Err(failure) if failure.is_cut_short() => Err(Errno::EIO),
+        _ => Ok(Reply::Number(0)),
     }
 }
 

@@ -9,11 +9,14 @@ pub(super) mod ring;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::signal::Signal;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The name of an open file in /proc.
 pub(super) fn proc_path(file: &impl AsFd) -> PathBuf {
@@ -38,6 +41,18 @@ pub(crate) fn own_descriptors() -> Result<(), Errno> {
     // SAFETY: the call takes numbers. What it closes stays open in the table that this thread leaves.
     let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
     Errno::result(result).map(|_| ())
+}
+
+/// Has a program end with the thread that starts it, by SIGKILL.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let parent = nix::unistd::getpid();
+    let bind = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // It may be gone already.
+        if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    // SAFETY: between fork and exec it makes two system calls, and takes neither memory nor locks.
+    unsafe { command.pre_exec(bind) };
 }
 
 pub(super) fn swapon(path: &Path) -> Result<(), Errno> {

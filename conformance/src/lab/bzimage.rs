@@ -1,7 +1,8 @@
 //! What a bzImage says of itself, and the kernel that it contains. The fields are those of
 //! Documentation/arch/x86/boot.rst.
 
-use super::cache::{self, Cache};
+use super::cache::Cache;
+use crate::programs::{self, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,9 @@ const COMPRESSED: [(&[u8], &[&str]); 4] = [
     (b"\x1f\x8b", &["gzip", "-dc"]),
     (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
 ];
+
+/// About what a kernel takes that is decompressed, in bytes.
+const LARGEST: u64 = 80 << 20;
 
 /// The note with the address at which QEMU starts a kernel without its boot code: XEN_ELFNOTE_PHYS32_ENTRY, after the
 /// length of its name and before the name.
@@ -57,14 +61,18 @@ impl BzImage {
     pub(super) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>, String> {
         let start = self.boot_code() + self.number(0x248, 4);
         let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
-        let Some((_, program)) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic)) else {
+        let Some((_, [program, arguments @ ..])) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic))
+        else {
             return Ok(None);
         };
-        let path = cache.get("vmlinux", &cache.digest(image)?, |path| {
+        let path = cache.get("vmlinux", &cache.digest(image)?, LARGEST, |path| {
             // The last four bytes are the length; for gzip they belong to it.
-            let end = if program[0] == "gzip" { payload.len() } else { payload.len() - 4 };
-            let kernel =
-                cache::filter(Command::new(program[0]).args(&program[1..]), &payload[..end]).unwrap_or_default();
+            let end = if *program == "gzip" { payload.len() } else { payload.len() - 4 };
+            let kernel = match programs::of_bytes(Command::new(program).args(arguments), &payload[..end]) {
+                // Without the program the guest decompresses itself.
+                Err(Failure::Start { .. }) => Vec::new(),
+                other => other.map_err(|failure| format!("the kernel inside is damaged: {failure}"))?,
+            };
             let bootable = PVH.iter().any(|note| kernel.windows(note.len()).any(|bytes| bytes == *note));
             std::fs::write(path, if bootable { &kernel[..] } else { b"" })
                 .map_err(|e| format!("{}: {e}", path.display()))

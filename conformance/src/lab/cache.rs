@@ -1,11 +1,16 @@
 //! What the lab keeps from one run to the next: kernels, initramfs images, console logs.
+//!
+//! An entry is a directory that comes to its place in one step, with a record of what is in it. What does not agree with
+//! its record any more, by a full disk, a loss of power or somebody's hand, is made again.
 
+use crate::programs;
+use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 /// A directory that may be deleted at any time between runs.
@@ -17,7 +22,9 @@ impl Cache {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
         let base = base.ok_or("no place for a cache: neither XDG_CACHE_HOME nor HOME is set")?;
-        Ok(Self(base.join("iomap-conformance")))
+        let cache = Self(base.join("iomap-conformance"));
+        cache.sweep();
+        Ok(cache)
     }
 
     /// A directory of the cache.
@@ -27,29 +34,50 @@ impl Cache {
         Ok(directory)
     }
 
-    /// The file or directory `kind/key`. If it is not there, `make` makes it under another name first, so that nobody
-    /// ever sees half of it.
+    /// The file or directory with this key. If it is not there, or not whole any more, `make` makes it beside, so that
+    /// nobody ever sees half of it. `room` is about how many bytes that takes, for whoever has no room.
     pub(super) fn get(
         &self,
         kind: &str,
         key: &str,
+        room: u64,
         make: impl FnOnce(&Path) -> Result<(), String>,
     ) -> Result<PathBuf, String> {
-        let directory = self.directory(kind)?;
-        let path = directory.join(key);
-        if let Ok(found) = File::open(&path) {
+        let place = self.directory(kind)?.join(key);
+        if self.is_whole(&place) {
             // What is in use is not the oldest: others delete that.
-            let _ = found.set_modified(SystemTime::now());
-            return Ok(path);
+            let _ = File::open(place.join(WHOLE)).and_then(|record| record.set_modified(SystemTime::now()));
+            return Ok(place.join(CONTENTS));
         }
-        let partial = directory.join(format!(".{key}.{}", maker()));
-        let made = make(&partial)
-            .and_then(|()| std::fs::rename(&partial, &path).map_err(|e| format!("{}: {e}", path.display())));
-        if made.is_err() {
-            let _ = std::fs::remove_dir_all(&partial).or_else(|_| std::fs::remove_file(&partial));
+        if place.symlink_metadata().is_ok() {
+            eprintln!("{}: damaged, it is made again", place.display());
         }
-        // Somebody else may have made the same thing meanwhile.
-        if path.exists() { Ok(path) } else { made.map(|()| path) }
+        let made = |partial: &Path| {
+            make(&partial.join(CONTENTS))?;
+            let record = state(&partial.join(CONTENTS))?;
+            std::fs::write(partial.join(WHOLE), record).map_err(|e| format!("{}: {e}", place.display()))
+        };
+        put(&place, made, || self.is_whole(&place)).map_err(|why| match free(&place) {
+            Some(free) if free < room => {
+                let (free, room) = (free.div_ceil(MIB), room.div_ceil(MIB));
+                let why = why.lines().next().unwrap_or_default();
+                format!("{}: {free} MiB are free, and about {room} MiB are needed: {why}", place.display())
+            }
+            _ => why,
+        })?;
+        Ok(place.join(CONTENTS))
+    }
+
+    /// Whether there is an entry that is as it was made.
+    fn is_whole(&self, place: &Path) -> bool {
+        let Ok(record) = std::fs::read_to_string(place.join(WHOLE)) else { return false };
+        let contents = place.join(CONTENTS);
+        if contents.is_dir() {
+            return tree(&contents).is_ok_and(|state| state == record);
+        }
+        // The length is for free, and the rest is read once as long as nobody touches the file.
+        let same_len = contents.metadata().is_ok_and(|file| record.starts_with(&format!("{} ", file.len())));
+        same_len && self.digest(&contents).is_ok_and(|digest| record.ends_with(&format!(" {digest}")))
     }
 
     /// What a program answered to the same question, or what `ask` answers now. `state` is what the answer depends on.
@@ -64,13 +92,18 @@ impl Cache {
         let path = self.directory("answers")?.join(format!("{:016x}", hasher.finish()));
         let head = format!("{question}\n{state}\n");
         let known = std::fs::read_to_string(&path).unwrap_or_default();
-        if let Some(answer) = known.strip_prefix(&head) {
+        let whole = known.strip_prefix(&head).and_then(|rest| rest.strip_suffix(END));
+        if let Some(answer) = whole {
             return Ok(answer.to_owned());
         }
         let answer = ask()?;
-        let partial = path.with_extension(maker());
-        let written = std::fs::write(&partial, head + &answer).and_then(|()| std::fs::rename(&partial, &path));
-        written.map_err(|e| format!("{}: {e}", path.display()))?;
+        let partial = unfinished(&path);
+        let written =
+            std::fs::write(&partial, format!("{head}{answer}{END}")).and_then(|()| std::fs::rename(&partial, &path));
+        if let Err(error) = written {
+            remove(&partial);
+            return Err(format!("{}: {error}", path.display()));
+        }
         Ok(answer)
     }
 
@@ -83,58 +116,276 @@ impl Cache {
         self.answer(&format!("sha256sum {}", path.display()), &state, || sha256sum(&path))
     }
 
-    /// Deletes all but the newest files of a kind.
+    /// Deletes all but the newest entries of a kind.
     pub(super) fn prune(&self, kind: &str, keep: usize) -> Result<(), String> {
         let entries = std::fs::read_dir(self.directory(kind)?).map_err(|e| format!("{kind}: {e}"))?;
-        let age = |path: &PathBuf| path.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        files.sort_by_key(age);
-        files.iter().rev().skip(keep).for_each(|path| drop(std::fs::remove_file(path)));
+        let of = |path: &Path| path.metadata().and_then(|data| data.modified());
+        let age = |path: &PathBuf| of(&path.join(WHOLE)).or_else(|_| of(path)).unwrap_or(SystemTime::UNIX_EPOCH);
+        let entries = entries.flatten().map(|entry| entry.path()).filter(|path| maker_of(path).is_none());
+        let mut entries: Vec<PathBuf> = entries.collect();
+        entries.sort_by_key(age);
+        entries.iter().rev().skip(keep).for_each(|path| remove(path));
         Ok(())
+    }
+
+    /// Deletes what labs that were killed left unfinished, of whatever kind.
+    fn sweep(&self) {
+        let kinds = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let entries = kinds.filter_map(|kind| std::fs::read_dir(kind.path()).ok()).flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let Some(maker) = maker_of(&path) else { continue };
+            // A process that is not to be seen here may be in another container; then it has its directory locked.
+            if !Path::new("/proc").join(maker.to_string()).exists() && locked(&path).is_some() {
+                remove(&path);
+            }
+        }
     }
 }
 
-/// What no other process or thread calls its unfinished files.
-fn maker() -> String {
-    format!("{}-{:?}", std::process::id(), std::thread::current().id())
+/// Makes a directory beside its place, and puts it there in one step. What is there already goes, unless `keep` says that
+/// it is as good.
+pub(super) fn put(
+    place: &Path,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+    keep: impl FnOnce() -> bool,
+) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", place.display());
+    let (partial, _lock) = loop {
+        let partial = unfinished(place);
+        std::fs::create_dir_all(&partial).map_err(failed)?;
+        // Until it is locked somebody else may take it for abandoned.
+        if let Some(lock) = locked(&partial) {
+            break (partial, lock);
+        }
+    };
+    let old = unfinished(place);
+    let made = make(&partial).and_then(|()| {
+        // Something may be there: what is damaged, or what somebody made meanwhile and uses.
+        if std::fs::rename(&partial, place).is_ok() || keep() {
+            return Ok(());
+        }
+        let _ = std::fs::rename(place, &old);
+        std::fs::rename(&partial, place).map_err(failed)
+    });
+    remove(&old);
+    remove(&partial);
+    made
+}
+
+/// How answers end.
+const END: &str = "\n.\n";
+
+/// What an entry has in it: what was made, and the record of what that was.
+const CONTENTS: &str = "contents";
+const WHOLE: &str = "whole";
+
+const MIB: u64 = 1 << 20;
+
+/// What nobody else calls what is not finished, hidden beside its place: `.NAME.PROCESS-NUMBER`.
+fn unfinished(place: &Path) -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    place.with_file_name(format!(".{name}.{}-{number}", std::process::id()))
+}
+
+/// The process that makes something unfinished.
+fn maker_of(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
+    name.rsplit_once('.')?.1.split_once('-')?.0.parse().ok()
+}
+
+/// The lock of something unfinished, unless somebody has it.
+fn locked(path: &Path) -> Option<Flock<File>> {
+    let file = File::open(path).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
+    (std::fs::metadata(path).ok()?.ino() == inode).then_some(lock)
+}
+
+/// Removes a file or a directory, if it is there.
+fn remove(path: &Path) {
+    let _ = std::fs::remove_dir_all(path).or_else(|_| std::fs::remove_file(path));
+}
+
+/// How many bytes are free where something is going to be.
+fn free(place: &Path) -> Option<u64> {
+    let fs = nix::sys::statvfs::statvfs(place.parent()?).ok()?;
+    Some(fs.blocks_available() * fs.fragment_size())
+}
+
+/// What is recorded of something that was made: of a file its length and checksum, of a directory what is in it.
+fn state(path: &Path) -> Result<String, String> {
+    let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
+    if data.is_dir() {
+        return tree(path).map_err(|e| format!("{}: {e}", path.display()));
+    }
+    Ok(format!("{} {}", data.len(), sha256sum(path)?))
+}
+
+/// The names below a directory, with the length and the time of each file: nobody reads them all each time.
+fn tree(root: &Path) -> std::io::Result<String> {
+    let (mut lines, mut directories) = (Vec::new(), vec![root.to_path_buf()]);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory)? {
+            let entry = entry?;
+            let (path, data) = (entry.path(), entry.metadata()?);
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            if data.is_dir() {
+                directories.push(path);
+            } else {
+                lines.push(format!("{name} {} {}\n", data.len(), data.mtime()));
+            }
+        }
+    }
+    lines.sort();
+    Ok(lines.concat())
 }
 
 /// What sha256sum(1) prints for a file.
 fn sha256sum(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let output = output(Command::new("sha256sum").stdin(Stdio::from(file)))?;
-    Ok(String::from_utf8_lossy(&output).chars().take_while(char::is_ascii_hexdigit).collect())
+    Ok(hexadecimal(&programs::of_input(&mut Command::new("sha256sum"), file)?))
 }
 
 /// What identifies these bytes.
 pub(super) fn digest_of(bytes: &[u8]) -> Result<String, String> {
-    let output = filter(&mut Command::new("sha256sum"), bytes)?;
-    Ok(String::from_utf8_lossy(&output).chars().take_while(char::is_ascii_hexdigit).collect())
+    Ok(hexadecimal(&programs::of_bytes(&mut Command::new("sha256sum"), bytes)?))
 }
 
-/// What a program makes of these bytes.
-pub(super) fn filter(command: &mut Command, bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
-    let stdin = child.stdin.take();
-    std::thread::scope(|scope| {
-        // It writes while it still reads.
-        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(bytes)));
-        let output = child.wait_with_output().map_err(|e| format!("{name}: {e}"))?;
-        if output.status.success() { Ok(output.stdout) } else { Err(format!("{name}: {}", output.status)) }
-    })
+fn hexadecimal(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).chars().take_while(char::is_ascii_hexdigit).collect()
 }
 
-/// What a program prints. The error has what it prints on standard error.
-pub(super) fn output(command: &mut Command) -> Result<Vec<u8>, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => format!("{name} is not installed"),
-        _ => format!("{name}: {e}"),
-    })?;
-    if output.status.success() {
-        return Ok(output.stdout);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache(directory.path().to_path_buf());
+        (directory, cache)
     }
-    Err(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+
+    /// Makes a file or a directory with a file, and says how often that was needed.
+    fn get(cache: &Cache, kind: &str, made: &mut usize) -> PathBuf {
+        let make = |path: &Path| {
+            *made += 1;
+            let file = if kind == "kernels" { path.join("lib/module") } else { path.to_path_buf() };
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "contents of it").map_err(|e| e.to_string())
+        };
+        cache.get(kind, "key", 0, make).unwrap()
+    }
+
+    /// Whatever becomes of an entry, it is made again, once.
+    #[test]
+    fn damage_is_noticed() {
+        let (_directory, cache) = cache();
+        let truncate = |path: &Path| File::options().write(true).open(path).unwrap().set_len(3).unwrap();
+        let file = |path: &Path| if path.is_dir() { path.join("lib/module") } else { path.to_path_buf() };
+        type Damage = fn(&Path);
+        let damages: [Damage; 5] = [
+            |path| File::options().write(true).open(path).unwrap().set_len(3).unwrap(),
+            |path| std::fs::write(path, "").unwrap(),
+            |path| std::fs::remove_file(path).unwrap(),
+            |path| {
+                std::fs::write(path, "another text..").unwrap();
+                File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            },
+            |path| {
+                let entry = path.ancestors().find(|path| path.join(WHOLE).exists()).unwrap();
+                std::fs::remove_file(entry.join(WHOLE)).unwrap();
+            },
+        ];
+        for kind in ["kernels", "vmlinux"] {
+            let mut made = 0;
+            let path = get(&cache, kind, &mut made);
+            assert_eq!((get(&cache, kind, &mut made), made), (path.clone(), 1));
+            for (number, damage) in damages.iter().enumerate() {
+                damage(&file(&path));
+                get(&cache, kind, &mut made);
+                get(&cache, kind, &mut made);
+                assert_eq!(made, number + 2, "{kind}, damage {number}");
+            }
+            truncate(&path.parent().unwrap().join(WHOLE));
+            get(&cache, kind, &mut made);
+            assert_eq!(made, damages.len() + 2, "a record of {kind} that is damaged");
+            assert_eq!(std::fs::read(file(&path)).unwrap(), b"contents of it");
+        }
+        // An entry as it was before there were records.
+        let place = cache.directory("initramfs").unwrap().join("key");
+        std::fs::write(&place, "half of it").unwrap();
+        let mut made = 0;
+        assert_eq!(std::fs::read(get(&cache, "initramfs", &mut made)).unwrap(), b"contents of it");
+        assert_eq!(std::fs::read_dir(cache.directory("initramfs").unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_failed() {
+        let (_directory, cache) = cache();
+        let why = cache.get("kernels", "key", 0, |path| {
+            std::fs::create_dir_all(path).unwrap();
+            Err("it failed".into())
+        });
+        assert_eq!(why, Err("it failed".into()));
+        assert_eq!(std::fs::read_dir(cache.directory("kernels").unwrap()).unwrap().count(), 0);
+        let why = cache.get("kernels", "key", u64::MAX, |_| Err("it failed\nin many\nlines".into())).unwrap_err();
+        let place = cache.directory("kernels").unwrap().join("key").display().to_string();
+        assert!(why.starts_with(&format!("{place}: ")) && why.lines().count() == 1, "{why}");
+        assert!(why.ends_with(" MiB are needed: it failed"), "{why}");
+    }
+
+    #[test]
+    fn answers_are_whole() {
+        let (_directory, cache) = cache();
+        let ask = |answer: &str| cache.answer("question", "state", || Ok(answer.into()));
+        assert_eq!(ask("one"), Ok("one".into()));
+        assert_eq!(ask("two"), Ok("one".into()));
+        let path = std::fs::read_dir(cache.directory("answers").unwrap()).unwrap().next().unwrap().unwrap().path();
+        let len = path.metadata().unwrap().len();
+        File::options().write(true).open(&path).unwrap().set_len(len - 4).unwrap();
+        assert_eq!(ask("two"), Ok("two".into()));
+    }
+
+    /// What is unfinished goes with its maker: not before, and not what others keep.
+    #[test]
+    fn unfinished_entries_go_with_their_makers() {
+        let (_directory, cache) = cache();
+        let kernels = cache.directory("kernels").unwrap();
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let names = [
+            format!(".key.{}-ThreadId(1)", gone.id()),
+            format!(".other.key.{}-7", gone.id()),
+            format!(".key.{}-ThreadId(1)", std::process::id()),
+            format!("key.{}-1", gone.id()),
+            ".hidden".into(),
+            format!(".locked.{}-1", gone.id()),
+        ];
+        for name in &names {
+            std::fs::create_dir_all(kernels.join(name).join("lib")).unwrap();
+        }
+        let _lock = locked(&kernels.join(&names[5])).unwrap();
+        cache.sweep();
+        let there: Vec<bool> = names.iter().map(|name| kernels.join(name).exists()).collect();
+        assert_eq!(there, [false, false, true, true, true, true]);
+    }
+
+    #[test]
+    fn the_oldest_entries_are_deleted() {
+        let (_directory, cache) = cache();
+        for (age, key) in ["new", "middle", "old"].into_iter().enumerate() {
+            let made = cache.get("initramfs", key, 0, |path| std::fs::write(path, key).map_err(|e| e.to_string()));
+            let time = SystemTime::now() - Duration::from_secs(100 * age as u64);
+            File::open(made.unwrap().with_file_name(WHOLE)).unwrap().set_modified(time).unwrap();
+        }
+        // Its use makes it the newest.
+        cache.get("initramfs", "old", 0, |_| Err("it is there".into())).unwrap();
+        cache.prune("initramfs", 2).unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(cache.directory("initramfs").unwrap()).unwrap().flatten().collect();
+        left.sort_by_key(std::fs::DirEntry::file_name);
+        assert_eq!(left.iter().map(std::fs::DirEntry::file_name).collect::<Vec<_>>(), ["new", "old"]);
+    }
 }

@@ -3,6 +3,7 @@
 use super::cache::{self, Cache};
 use super::protocol::{MANIFEST, Manifest};
 use super::{modules, packages};
+use crate::programs::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,13 +41,16 @@ pub(super) fn get(
     }
     let manifest = serde_json::to_string(&manifest).map_err(|e| e.to_string())?;
     let key = key(cache, &files, &manifest)?;
-    let made = cache.get("initramfs", &key, |path| {
+    let made = cache.get("initramfs", &key, LARGEST, |path| {
         let archive = archive(&files, &manifest, path)?;
         std::fs::write(path, archive).map_err(|e| format!("{}: {e}", path.display()))
     })?;
     cache.prune("initramfs", 32)?;
     Ok(made)
 }
+
+/// About what one takes, in bytes.
+const LARGEST: u64 = 80 << 20;
 
 /// What identifies the contents.
 fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String, String> {
@@ -60,8 +64,8 @@ fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String, String> {
 /// Has objcopy(1) leave the debugging information out, where there is one: it is nine tenths of a program that is built
 /// for tests, and the guest would have to read it.
 fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
-    let done = Command::new("objcopy").arg("--strip-debug").args([program, scratch]).output();
-    read(if done.is_ok_and(|output| output.status.success()) { scratch } else { program })
+    let done = programs::output(Command::new("objcopy").arg("--strip-debug").args([program, scratch]));
+    read(if done.is_ok() { scratch } else { program })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -73,9 +77,13 @@ fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) 
     files.insert(name.into(), path.into());
     let mut ldd = Command::new("ldd");
     ldd.arg(path).envs(root.map(|root| ("LD_LIBRARY_PATH", packages::libraries(root))));
-    let output = ldd.output().map_err(|e| format!("ldd: {e}"))?;
-    // Of a static program it says so, and fails.
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    let output = match programs::output(&mut ldd) {
+        Ok(output) => output,
+        // It says so of a static program, and fails.
+        Err(Failure::Ended { status, .. }) if status.code() == Some(1) => return Ok(()),
+        Err(failure) => return Err(failure.into()),
+    };
+    for line in String::from_utf8_lossy(&output).lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if line.ends_with("not found") {
             return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()));

@@ -2,6 +2,9 @@
 
 use super::bzimage::BzImage;
 use super::cache::{self, Cache};
+use super::packages;
+use crate::host;
+use crate::programs::{self, Failure, ending};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
@@ -64,29 +67,33 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     let bzimage = BzImage::read(&image)?;
     let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
-    let place = root.join("lib/modules").join(&release);
-    let link = || -> std::io::Result<()> {
-        let _ = std::fs::remove_dir_all(&root);
-        std::fs::create_dir_all(&place)?;
-        for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
-            if path.join(name).exists() {
-                symlink(path.join(name), place.join(name))?;
-            }
-        }
-        let order = std::fs::read_to_string(path.join("modules.order")).unwrap_or_default();
-        for line in order.lines() {
-            // Until Linux 6.3 the lines begin with `kernel/`, and end with .o for a while since 6.12.
-            let module = line.trim_start_matches("kernel/").trim_end_matches(".o").trim_end_matches(".ko");
-            let to = place.join("kernel").join(format!("{module}.ko"));
-            std::fs::create_dir_all(to.parent().unwrap_or(&place))?;
-            symlink(path.join(format!("{module}.ko")), to)?;
-        }
-        Ok(())
+    let make = |root: &Path| {
+        link(&path, &root.join("lib/modules").join(&release)).map_err(|e| format!("{}: {e}", root.display()))?;
+        depmod(root, &release)
     };
-    link().map_err(|e| format!("{}: {e}", root.display()))?;
-    depmod(&root, &release)?;
+    // What was built since then has other modules.
+    cache::put(&root, make, || false)?;
     let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
     Ok(Kernel { release, image, modules: Some(root), symbols })
+}
+
+/// Gives the modules of a tree their places.
+fn link(tree: &Path, place: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(place)?;
+    for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+        if tree.join(name).exists() {
+            symlink(tree.join(name), place.join(name))?;
+        }
+    }
+    let order = std::fs::read_to_string(tree.join("modules.order")).unwrap_or_default();
+    for line in order.lines() {
+        // Until Linux 6.3 the lines begin with `kernel/`, and end with .o for a while since 6.12.
+        let module = line.trim_start_matches("kernel/").trim_end_matches(".o").trim_end_matches(".ko");
+        let to = place.join("kernel").join(format!("{module}.ko"));
+        std::fs::create_dir_all(to.parent().unwrap_or(place))?;
+        symlink(tree.join(format!("{module}.ko")), to)?;
+    }
+    Ok(())
 }
 
 /// The parts of a package that any run can need. The rest, three quarters of it, is drivers for hardware.
@@ -117,54 +124,72 @@ const WANTED: [&str; 21] = [
 fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     // What is wanted of a package is part of what was made of it.
     let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())?[..8]);
-    let root = cache.get("kernels", &key, |root| unpack(path, root))?;
-    let boot = root.join("boot");
-    let images = std::fs::read_dir(&boot).map_err(|_| "a package without /boot: no kernel")?;
-    let image = images.flatten().map(|entry| entry.path()).next().ok_or("no kernel in its /boot")?;
+    let root = cache.get("kernels", &key, UNPACKED, |root| unpack(path, root))?;
+    let image = image_in(&root)?;
     let bzimage = BzImage::read(&image)?;
     let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     Ok(Kernel { release, image, modules: Some(root), symbols: None })
 }
 
+/// About what is taken of a package, and what depmod(8) adds, in bytes.
+const UNPACKED: u64 = 160 << 20;
+
+/// The kernel of a package that is unpacked.
+fn image_in(root: &Path) -> Result<PathBuf, String> {
+    let images = std::fs::read_dir(root.join("boot")).map_err(|_| "a package without a kernel: it has no /boot")?;
+    Ok(images.flatten().map(|entry| entry.path()).next().ok_or("a package without a kernel: nothing in its /boot")?)
+}
+
 fn unpack(path: &Path, root: &Path) -> Result<(), String> {
-    let architecture = cache::output(Command::new("dpkg-deb").arg("-f").arg(path).arg("Architecture"))?;
+    let damaged = |failure: Failure| format!("the package is damaged: {failure}");
+    let architecture =
+        programs::output(Command::new("dpkg-deb").arg("-f").arg(path).arg("Architecture")).map_err(damaged)?;
     let architecture = String::from_utf8_lossy(&architecture);
     if architecture.trim() != "amd64" {
         return Err(format!("a package for {}: the lab boots amd64", architecture.trim()));
     }
     std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
-    let mut contents = Command::new("dpkg-deb")
-        .arg("--fsys-tarfile")
-        .arg(path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("dpkg-deb: {e}"))?;
+    let mut contents = Command::new("dpkg-deb");
+    contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    host::end_with_parent(&mut contents);
+    let mut contents = contents.spawn().map_err(|e| format!("dpkg-deb: {e}"))?;
     let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let mut tar = Command::new("tar");
-    tar.arg("-xC").arg(root).args(["--no-same-owner", "--wildcards"]).args(WANTED).stdin(from);
-    let unpacked = tar.output().map_err(|e| format!("tar: {e}"))?;
-    let read = contents.wait().map_err(|e| format!("dpkg-deb: {e}"))?;
-    // tar complains of each pattern that nothing matches; what matters is looked for by name.
-    let boot = root.join("boot");
-    if !boot.is_dir() {
-        let why = if read.success() { "a package without a kernel" } else { "the package is damaged" };
-        return Err(format!("{why}: {}", String::from_utf8_lossy(&unpacked.stderr).lines().next().unwrap_or_default()));
+    tar.env("LC_ALL", "C").arg("-xC").arg(root).args(["--no-same-owner", "--wildcards"]).args(WANTED);
+    let unpacked = programs::of_input(&mut tar, from);
+    let read = contents.wait_with_output().map_err(|e| format!("dpkg-deb: {e}"))?;
+    if let Some(why) = unpacked.err().and_then(|failure| refused(&failure)) {
+        return Err(why);
+    }
+    if !read.status.success() {
+        let said = String::from_utf8_lossy(&read.stderr).trim().replace('\n', ", ");
+        return Err(format!("the package is damaged: dpkg-deb {}: {said}", ending(read.status)));
     }
     if root.join("usr/lib").is_dir() && !root.join("lib").exists() {
         symlink("usr/lib", root.join("lib")).map_err(|e| e.to_string())?;
     }
+    BzImage::read(&image_in(root)?)?;
     let modules = std::fs::read_dir(root.join("lib/modules")).map_err(|_| "a package without modules")?;
     modules.flatten().try_for_each(|entry| depmod(root, &entry.file_name().to_string_lossy()))
 }
 
+/// Why tar(1) could not unpack. It complains of each pattern that nothing matches, and what matters is looked for by name;
+/// an archive that ends too early is dpkg-deb's fault.
+fn refused(failure: &Failure) -> Option<String> {
+    const HARMLESS: [&str; 4] = ["Not found in archive", "Exiting with failure", "not recoverable", "Unexpected EOF"];
+    let Failure::Ended { status, said, .. } = failure else { return Some(failure.to_string()) };
+    let complaint = said.lines().find(|line| HARMLESS.iter().all(|harmless| !line.contains(harmless)));
+    complaint.map(str::to_owned).or_else(|| status.code().is_none().then(|| failure.to_string()))
+}
+
 /// Finds out which module needs which. A package leaves that to its installation.
 fn depmod(root: &Path, release: &str) -> Result<(), String> {
-    cache::output(Command::new(admin("depmod")).arg("-b").arg(root).arg(release)).map(drop)
+    Ok(programs::output(Command::new(admin("depmod")).arg("-b").arg(root).arg(release)).map(drop)?)
 }
 
 /// A program of the administrator; kmod has them where ordinary users do not look.
 pub(super) fn admin(name: &str) -> PathBuf {
-    crate::host::program(name).unwrap_or_else(|| name.into())
+    host::program(name).unwrap_or_else(|| name.into())
 }
 
 /// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.
@@ -173,25 +198,27 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
     // apt takes a second to answer what changes only with its lists.
     let lists = std::fs::metadata("/var/lib/apt/lists").and_then(|lists| lists.modified());
     let name = cache.answer(&format!("apt-cache pkgnames {prefix}"), &format!("{lists:?}"), || {
-        let names = cache::output(Command::new("apt-cache").args(["pkgnames", &prefix]))?;
+        let names = programs::output(Command::new("apt-cache").args(["pkgnames", &prefix]))?;
         let names = String::from_utf8_lossy(&names);
         let newest = names.lines().filter_map(|name| Some((numbers(name, version)?, name))).max();
         let newest = newest.map(|(_, name)| name.to_owned());
         newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update"))
     })?;
-    let directory = cache.directory("packages")?;
-    let prefix = format!("{name}_");
-    let there = || {
-        let mut files = std::fs::read_dir(&directory).ok()?.flatten();
-        files.find(|file| file.file_name().to_string_lossy().starts_with(&prefix)).map(|file| file.path())
-    };
-    if let Some(file) = there() {
-        return Ok(file);
-    }
-    eprintln!("downloading {name}");
-    cache::output(Command::new("apt-get").args(["-qq", "download", &name]).current_dir(&directory))?;
-    there().ok_or_else(|| format!("apt-get download {name} left no file"))
+    cache.get("packages", &format!("{name}.deb"), DOWNLOADED, |path| {
+        eprintln!("downloading {name}");
+        let directory = path.with_file_name("download");
+        std::fs::create_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        // apt-get leaves what it could not get to its end under its last name; that it succeeds says that all is there.
+        packages::download(&[&name], &directory)?;
+        let files = std::fs::read_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        let file = files.flatten().next().ok_or_else(|| format!("apt-get download {name} left no file"))?;
+        let placed = std::fs::rename(file.path(), path).and_then(|()| std::fs::remove_dir_all(&directory));
+        placed.map_err(|e| format!("{}: {e}", path.display()))
+    })
 }
+
+/// About what a package with a kernel takes, in bytes.
+const DOWNLOADED: u64 = 120 << 20;
 
 /// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other flavours
 /// have another name before `-amd64`, and packages that only depend on the newest have no third number.

@@ -1,7 +1,7 @@
 //! Which modules a run needs, in the order in which they are loaded.
 
-use super::cache;
 use super::kernel::{Kernel, admin};
+use crate::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,9 +14,11 @@ pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, S
         let mut modprobe = Command::new(admin("modprobe"));
         // The configuration of this machine is of no concern to another kernel.
         modprobe.args(["-C", "/dev/null", "-S", &kernel.release, "-d"]).arg(root).args(["--show-depends", name]);
-        let output = cache::output(&mut modprobe).map_err(|why| match why.contains("not found") {
-            true => format!("kernel {} has no module {name}, and it is not built in", kernel.release),
-            false => why,
+        let output = programs::output(&mut modprobe).map_err(|failure| match failure.to_string() {
+            why if why.contains("not found") => {
+                format!("kernel {} has no module {name}, and it is not built in", kernel.release)
+            }
+            why => why,
         })?;
         let lines = String::from_utf8_lossy(&output).into_owned();
         for file in lines.lines().filter_map(|line| line.strip_prefix("insmod ")).map(|path| PathBuf::from(path.trim()))
@@ -36,7 +38,7 @@ const COMPRESSED: [(&str, &str); 3] = [("xz", "xz"), ("zst", "zstd"), ("gz", "gz
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let end = path.extension().unwrap_or_default();
     match COMPRESSED.iter().find(|(extension, _)| end == *extension) {
-        Some((_, program)) => cache::output(Command::new(program).arg("-dc").arg(path)),
+        Some((_, program)) => Ok(programs::output(Command::new(program).arg("-dc").arg(path))?),
         None => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
     }
 }

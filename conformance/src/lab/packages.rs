@@ -3,6 +3,7 @@
 
 use super::cache::{self, Cache};
 use crate::host;
+use crate::programs::{self, Failure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,9 +56,9 @@ fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf, String> {
     let mut simulate = Command::new("apt-get");
     simulate.args(["-qq", "--simulate", "--no-install-recommends", "install"]).args(packages);
     let list = cache.answer(&format!("apt-get install {}", packages.join(" ")), &state, || {
-        Ok(installed(&String::from_utf8_lossy(&cache::output(&mut simulate)?)).join("\n"))
+        Ok(installed(&String::from_utf8_lossy(&programs::output(&mut simulate)?)).join("\n"))
     })?;
-    cache.get("programs", &cache::digest_of(list.as_bytes())?, |root| unpack(&list, root))
+    cache.get("programs", &cache::digest_of(list.as_bytes())?, UNPACKED, |root| unpack(&list, root))
 }
 
 /// What apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15 [amd64])`. Before
@@ -69,14 +70,23 @@ fn installed(simulation: &str) -> Vec<String> {
         .collect()
 }
 
+/// About what the programs of a scenario take, in bytes.
+const UNPACKED: u64 = 200 << 20;
+
+/// Has apt download packages.
+pub(super) fn download(packages: &[&str], directory: &Path) -> Result<(), Failure> {
+    let mut apt = Command::new("apt-get");
+    programs::output(apt.args(["-qq", "download"]).args(packages).current_dir(directory)).map(drop)
+}
+
 fn unpack(list: &str, root: &Path) -> Result<(), String> {
     std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
     eprintln!("downloading {}", list.replace('\n', " "));
-    cache::output(Command::new("apt-get").args(["-qq", "download"]).args(list.lines()).current_dir(root))?;
+    download(&list.lines().collect::<Vec<_>>(), root)?;
     let entries = std::fs::read_dir(root).map_err(|e| format!("{}: {e}", root.display()))?;
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.iter().try_for_each(|file| {
-        cache::output(Command::new("dpkg-deb").arg("-x").args([file, root]))?;
+        programs::output(Command::new("dpkg-deb").arg("-x").args([file, root]))?;
         std::fs::remove_file(file).map_err(|e| format!("{}: {e}", file.display()))
     })
 }

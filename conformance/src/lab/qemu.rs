@@ -4,6 +4,7 @@ use super::hardware::{self, Hardware};
 use super::kernel::Kernel;
 use super::protocol::PORT;
 use super::{cache, guest, initramfs};
+use crate::host;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -139,16 +140,16 @@ fn common(kernel: &Kernel, accelerator: Accelerator, memory: u32, console: &str,
 }
 
 fn bound(arguments: &[String]) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", QEMU]).args(arguments);
+    let mut command = Command::new(QEMU);
+    host::end_with_parent(command.args(arguments));
     command
 }
 
 /// What is missing, in one line, or nothing.
 pub(super) fn missing() -> Option<String> {
-    let programs = [(QEMU, "qemu-system-x86"), ("setpriv", "util-linux"), ("ldd", "libc-bin")];
+    let programs = [(QEMU, "qemu-system-x86"), ("ldd", "libc-bin")];
     let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
-    let missing = programs.into_iter().chain(kmod).find(|(program, _)| crate::host::program(program).is_none());
+    let missing = programs.into_iter().chain(kmod).find(|(program, _)| host::program(program).is_none());
     missing.map(|(program, package)| format!("the lab needs {program}: apt-get install {package}"))
 }
 
@@ -166,11 +167,8 @@ pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache)
         return Ok(Accelerator::Tcg);
     }
     let key = format!("{}-{}", cache.digest(&kernel.image)?, crate::kernel_release());
-    let answer = cache.get("kvm", &key, |path| {
-        let answer = if boots(kernel)? { "kvm" } else { "tcg" };
-        std::fs::write(path, answer).map_err(|e| format!("{}: {e}", path.display()))
-    })?;
-    let answer = std::fs::read_to_string(&answer).map_err(|e| format!("{}: {e}", answer.display()))?;
+    let ask = || Ok(if boots(kernel)? { "kvm" } else { "tcg" }.to_owned());
+    let answer = cache.answer(&format!("whether KVM boots {key}"), "", ask)?;
     Ok(if answer == "kvm" { Accelerator::Kvm } else { Accelerator::Tcg })
 }
 
