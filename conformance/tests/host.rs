@@ -62,6 +62,12 @@ fn main() {
     trials.push(privileged("guard::kernel_log".into(), kernel_log));
     trials.push(privileged("matrix".into(), matrix));
     trials.push(privileged("interrupt".into(), interrupted));
+    trials.push(privileged("signals".into(), signals_to_all));
+    trials.push(privileged("guardian".into(), guardian_killed));
+    trials.push(privileged("programs::preparing".into(), programs_that_prepare_nothing));
+    trials.push(privileged("programs::killed".into(), killed_while_a_program_hangs));
+    trials.push(privileged("programs::case".into(), program_that_hangs_in_a_case));
+    trials.push(privileged("places".into(), places_that_do_not_do));
     if let Some(times) = std::env::var("IOMAP_SIGKILLS").ok().and_then(|times| times.parse().ok()) {
         for (name, target, mechanism) in
             [("swapfile", "host", "swapfile"), ("immutable-attr", "host", "immutable-attr"), ("dir", "dir", "swapfile")]
@@ -186,6 +192,169 @@ fn interrupted() -> Outcome {
         suite.wait()?;
         nothing_left()?;
     }
+    Ok(Completion::Completed)
+}
+
+/// The same signal to every process of a run, as whoever stops a control group sends it: each process by its number, in
+/// both orders, and each group, early in the run and while swap files are active.
+fn signals_to_all() -> Outcome {
+    for (number, signal) in
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().cycle().take(16).enumerate()
+    {
+        let mut suite = start(FsKind::Xfs, None)?;
+        let wanted = [6, 1, 0, 3][number / 4];
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while (swap_areas() < wanted || processes().is_empty()) && suite.try_wait()?.is_none() {
+            require(Instant::now() < deadline, format!("no {wanted} swap areas"))?;
+            std::thread::yield_now();
+        }
+        let mut all = with_children(suite.id().cast_signed())?;
+        if number % 2 == 0 {
+            all.reverse();
+        }
+        for pid in &all {
+            // Some have ended by then.
+            let _ = kill(Pid::from_raw(*pid), signal);
+        }
+        for pid in all.iter().skip(1) {
+            let _ = nix::sys::signal::killpg(Pid::from_raw(*pid), signal);
+        }
+        suite.wait()?;
+        nothing_left()?;
+        require(swap_areas() == 0, format!("{signal}: {} swap areas are active", swap_areas()))?;
+    }
+    Ok(Completion::Completed)
+}
+
+/// A guardian that is killed while the suite goes on has a successor, which does its work.
+fn guardian_killed() -> Outcome {
+    let arguments = ["--target", "host", "--fs", "xfs", "--mechanism", "swapfile"];
+    let mut suite = program().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let id = suite.id();
+    let ready = || -> Result<Vec<i32>, Failed> {
+        let blocked = |pid: &i32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("SigBlk:\tf")) && guards(*pid)
+        };
+        Ok(with_children(id.cast_signed())?.into_iter().filter(blocked).collect())
+    };
+    let wait_for = |what: &dyn Fn() -> Result<bool, Failed>| -> Result<(), Failed> {
+        while !what()? {
+            require(Instant::now() < deadline, "nothing happens")?;
+            std::thread::yield_now();
+        }
+        Ok(())
+    };
+    wait_for(&|| Ok(swap_areas() > 0))?;
+    let first = *ready()?.first().ok_or("no guardian")?;
+    kill(Pid::from_raw(first), Signal::SIGKILL)?;
+    wait_for(&|| Ok(ready()?.iter().any(|pid| *pid != first)))?;
+    suite.kill()?;
+    let output = suite.wait_with_output()?;
+    let said = "iomap-conformance: the guardian, which cleans up after the suite, was killed by signal 9 (KILL): \
+        another one is started\n";
+    require(output.stderr == said.as_bytes(), format!("{output:?}"))?;
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// A directory with a program that does something else, and a suite that finds it before the real one.
+fn with_program(name: &str, script: &str, arguments: &[&str]) -> Result<(tempfile::TempDir, Command), Failed> {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    let mut suite = program();
+    let search = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap_or_default());
+    suite.env("PATH", search).args(["--target", "host", "--fs", "xfs", "--mechanism", "immutable-attr"]);
+    suite.args(arguments);
+    Ok((directory, suite))
+}
+
+/// Programs that hang, fail, are killed or do nothing are named, and what they started is gone.
+fn programs_that_prepare_nothing() -> Outcome {
+    for (name, script, why) in [
+        ("mkfs.xfs", HANGS, "mkfs.xfs did not end within 2 s"),
+        ("mkfs.xfs", "trap '' TERM INT HUP; sleep 54321", "mkfs.xfs did not end within 2 s"),
+        ("mkfs.xfs", "exit 1", "mkfs.xfs ended with exit status 1 and said nothing"),
+        ("mkfs.xfs", "echo no luck; exit 1", "mkfs.xfs failed: no luck"),
+        ("mkfs.xfs", "kill -9 $$", "mkfs.xfs was killed by signal 9 (KILL)"),
+        ("mkfs.xfs", "exit 0", "mounting xfs: EINVAL: Invalid argument: mkfs.xfs made no file system"),
+        ("xfs_db", HANGS, "xfs_db did not end within 2 s"),
+        ("xfs_db", "kill -9 $$", "xfs_db was killed by signal 9 (KILL)"),
+    ] {
+        let (_directory, mut suite) = with_program(name, script, &["--timeout", "2"])?;
+        let output = suite.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        require(said == format!("iomap-conformance: {why}\n"), format!("{name}, {script}: {said}"))?;
+        require(output.status.code() == Some(3) && output.stdout.is_empty(), format!("{output:?}"))?;
+        nothing_left()?;
+    }
+    Ok(Completion::Completed)
+}
+
+/// A program that has others work for it, for a time that nobody else sleeps.
+const HANGS: &str = "sleep 54321 & sleep 54321; wait";
+
+fn sleepers() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let command = |entry: &std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+    entries.filter(|it| command(it).contains("54321")).map(|it| format!("sleep {}", it.file_name().display())).collect()
+}
+
+/// SIGKILL, and a signal to all, while mkfs hangs: the guardian ends what it started.
+fn killed_while_a_program_hangs() -> Outcome {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let (_directory, mut suite) = with_program("mkfs.xfs", HANGS, &[])?;
+        let mut suite = suite.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while sleepers().is_empty() {
+            require(Instant::now() < deadline, "mkfs is not called")?;
+            std::thread::yield_now();
+        }
+        kill(Pid::from_raw(suite.id().cast_signed()), signal)?;
+        suite.wait()?;
+        nothing_left()?;
+    }
+    Ok(Completion::Completed)
+}
+
+/// A program that hangs in a case makes the case an error with its name, and is gone after that.
+fn program_that_hangs_in_a_case() -> Outcome {
+    let (_directory, mut suite) = with_program("xfs_fsr", HANGS, &["--timeout", "2", "--format", "json", "mover::"])?;
+    let output = suite.output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let cases: Vec<_> = results.clauses.iter().flat_map(|clause| &clause.cases).collect();
+    let errors: Vec<_> = cases.iter().filter(|case| case.verdict == Verdict::Error).collect();
+    require(errors.len() == 1 && errors[0].name.contains("xfs_fsr"), format!("{errors:#?}"))?;
+    let detail = errors[0].detail.clone().unwrap_or_default();
+    require(detail.contains("xfs_fsr did not end within 2 s"), detail)?;
+    require(cases.len() > 3, "the others did not run")?;
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// What is full or is not what its name says is named, in a mount namespace where that is so.
+fn places_that_do_not_do() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let at = directory.path().display();
+    let run = |prepare: &str, fs: &str| {
+        let script = format!("{prepare} && TMPDIR={at} exec {PROGRAM} --target host --fs {fs}");
+        let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output()?;
+        std::io::Result::Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    };
+    let small = format!("mount -t tmpfs -o size=4m tmpfs {at}");
+    for fs in ["xfs", "ext4", "btrfs"] {
+        let (code, said) = run(&small, fs)?;
+        let room = said.contains(&format!("({at} has ")) && said.ends_with(", and an image takes up to 335544320)\n");
+        require(code == Some(3) && room, format!("{fs}: {code:?} {said}"))?;
+        nothing_left()?;
+    }
+    let (code, said) = run("mount --bind /dev/null /dev/loop-control", "xfs")?;
+    let why = "iomap-conformance: /dev/loop-control is not the device of this name: it gives no loop devices\n";
+    require(code == Some(3) && said == why, format!("{code:?} {said}"))?;
     Ok(Completion::Completed)
 }
 
@@ -491,8 +660,26 @@ fn kernel_log() -> Outcome {
 }
 
 fn guardians_of(suite: u32) -> Result<Vec<i32>, Failed> {
-    let children = std::fs::read_to_string(format!("/proc/{suite}/task/{suite}/children"))?;
-    Ok(children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    Ok(with_children(suite.cast_signed())?.into_iter().skip(1).collect())
+}
+
+/// A process and all that it started, whichever thread did.
+fn with_children(process: i32) -> Result<Vec<i32>, Failed> {
+    let mut all = vec![process];
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    for task in tasks {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            all.extend(with_children(child)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether a process is a guardian.
+fn guards(pid: i32) -> bool {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split('\0').nth(1) == Some(guardian::COMMAND)
 }
 
 fn swap_areas() -> usize {
@@ -504,7 +691,7 @@ fn swap_areas() -> usize {
 fn nothing_left() -> Result<(), Failed> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let left = [loop_devices(), processes()].concat();
+        let left = [loop_devices(), processes(), sleepers()].concat();
         if left.is_empty() {
             return Ok(());
         }
@@ -558,6 +745,15 @@ fn without_root() -> Outcome {
         require(error.starts_with(message) && error.lines().count() == 1, format!("{arguments:?}: {error}"))?;
         require(code == Some(3) && out.is_empty(), format!("{arguments:?}: {code:?} {out}"))?;
     }
+    // A device that only root may use.
+    let script = format!(
+        "mount -t tmpfs tmpfs /srv && mknod -m 600 /srv/fuse c 10 229 && mount --bind /srv/fuse /dev/fuse && \
+         exec setpriv --reuid 65534 --regid 65534 --clear-groups {} --target fuse",
+        copy.display()
+    );
+    let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).current_dir("/").output()?;
+    let device = "iomap-conformance: mounting the reference: /dev/fuse: Permission denied (os error 13)\n";
+    require(output.stderr == device.as_bytes() && output.status.code() == Some(3), format!("{output:?}"))?;
     let (code, out, error) = suite(&["--target", "dir=/tmp"])?;
     let last = out.lines().last().unwrap_or_default();
     let lacking = "not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP";

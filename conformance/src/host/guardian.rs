@@ -2,18 +2,28 @@
 //!
 //! An active swap file outlives the process that activated it and keeps the file system and the loop device busy, and a
 //! frozen file system cannot be unmounted. The guardian waits for the end of the suite, which closes the other end of its
-//! standard input however it ends, and then deactivates and thaws what is below the suite's own directory. It is in the
-//! suite's mount namespace: with it, the namespace ends. A directory on the user's file system it removes.
+//! standard input however it ends, and then ends what programs the suite left, thaws and deactivates what is below the
+//! suite's own directory. It is in the suite's mount namespace: with it, the namespace ends. A directory on the user's
+//! file system it removes.
+//!
+//! Whoever stops the suite may send the same signal to every process of it. The guardian blocks them all, and ends by
+//! itself when it has done its work; only SIGKILL ends it before. Then the suite starts another one, and says so. If
+//! both are killed nobody is left to put anything away: the page of the command says how people do that.
 
 use super::directory::remove_when_free;
 use super::sys::{self, operations};
+use crate::programs::ending;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
-use std::io::Read;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::{Pid, getpid, getppid};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 /// The hidden subcommand.
 pub const COMMAND: &str = "guard";
@@ -24,56 +34,143 @@ const REMOVE: &str = "--remove";
 /// How often a swap file that cannot be deactivated is tried again.
 const ROUNDS: usize = 50;
 
+/// How many guardians follow the first one. Somebody who kills each of them means it.
+const SUCCESSORS: usize = 8;
+
 /// The guardian, seen from the suite. It does its work when this is dropped, or the suite is gone.
-pub(super) struct Guardian(Child);
+pub(super) struct Guardian {
+    tether: Arc<Mutex<Tether>>,
+    watcher: Option<JoinHandle<()>>,
+}
+
+/// What tells the guardian that the suite is there, until it is gone.
+struct Tether {
+    stdin: Option<ChildStdin>,
+    /// The work of the suite is done.
+    ended: bool,
+}
+
+/// What a guardian has to look after.
+struct Post {
+    stage: PathBuf,
+    options: &'static [&'static str],
+}
 
 impl Guardian {
     /// Of what is mounted below `stage`.
     pub(super) fn of_mounts(stage: &Path) -> Result<Self, String> {
-        Self::start(stage, &[])
+        Self::start(Post { stage: stage.into(), options: &[] })
     }
 
     /// Of a directory that has to be gone in the end.
     pub(super) fn of_directory(path: &Path) -> Result<Self, String> {
-        Self::start(path, &[REMOVE])
+        Self::start(Post { stage: path.into(), options: &[REMOVE] })
     }
 
-    fn start(stage: &Path, options: &[&str]) -> Result<Self, String> {
-        // The group keeps a Ctrl-C at the terminal from reaching it.
-        let child = Command::new("/proc/self/exe")
-            .arg(COMMAND)
-            .arg(stage)
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
-        Ok(Self(child))
+    fn start(post: Post) -> Result<Self, String> {
+        let mut child = post.occupy()?;
+        let tether = Arc::new(Mutex::new(Tether { stdin: child.stdin.take(), ended: false }));
+        let watched = tether.clone();
+        let watcher = std::thread::Builder::new().spawn(move || post.watch(child, &watched));
+        // Without the thread the guardian loses its standard input, and ends.
+        let watcher = watcher.map_err(|e| format!("no thread for the guardian: {e}"))?;
+        Ok(Self { tether, watcher: Some(watcher) })
     }
+}
+
+fn locked(tether: &Mutex<Tether>) -> MutexGuard<'_, Tether> {
+    tether.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Guardian {
     fn drop(&mut self) {
         // Closing its standard input tells the guardian that we are done.
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        let mut tether = locked(&self.tether);
+        tether.ended = true;
+        drop(tether.stdin.take());
+        drop(tether);
+        let _ = self.watcher.take().map(JoinHandle::join);
+    }
+}
+
+impl Post {
+    /// Starts a guardian, and waits until no signal but SIGKILL ends it any more.
+    fn occupy(&self) -> Result<Child, String> {
+        // The group keeps a Ctrl-C at the terminal from reaching it.
+        let mut child = Command::new("/proc/self/exe")
+            .arg(COMMAND)
+            .arg(&self.stage)
+            .args(self.options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
+        let ready = child.stdout.take().is_some_and(|mut stdout| stdout.read_exact(&mut [0]).is_ok());
+        if ready {
+            return Ok(child);
+        }
+        let ended = child.wait().map_err(|e| format!("the guardian: {e}"))?;
+        Err(format!("the guardian {} before it began", ending(ended)))
+    }
+
+    /// Waits for a guardian that has done its work, and replaces one that was killed before.
+    fn watch(&self, mut child: Child, tether: &Mutex<Tether>) {
+        for _ in 0..SUCCESSORS {
+            let why = match child.wait() {
+                Ok(status) if status.success() => return,
+                Ok(status) => ending(status),
+                Err(error) => format!("is lost: {error}"),
+            };
+            eprintln!(
+                "iomap-conformance: the guardian, which cleans up after the suite, {why}: another one is started"
+            );
+            child = match self.occupy() {
+                Ok(child) => child,
+                Err(why) => return eprintln!("iomap-conformance: {why}: what is active when the suite ends stays so"),
+            };
+            let mut tether = locked(tether);
+            // If the suite has ended meanwhile, it loses its standard input, and does its work now.
+            tether.stdin = child.stdin.take().filter(|_| !tether.ended);
+        }
+        eprintln!("iomap-conformance: {SUCCESSORS} guardians were killed: what is active when the suite ends stays so");
     }
 }
 
 /// Waits for the end of the suite, then deactivates every swap file below `stage`, or removes the directory.
 pub fn run(stage: &Path, remove: bool) {
+    // None of them is for the guardian. Fails for a signal that does not exist only.
+    let _ = SigSet::all().thread_block();
+    // If nobody reads it the suite is gone, and that shows below.
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
     // Only the end of the stream matters; an error is an end as well.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     if remove {
         return remove_when_free(stage);
     }
+    end_programs();
     // A frozen file system holds whoever writes to it, and would never be unmounted.
     for (at, ..) in mounts().iter().filter(|(at, ..)| at.starts_with(stage)) {
         let _ = std::fs::File::open(at).map(|root| operations::thaw(root.as_fd()));
     }
     deactivate_all(stage);
+}
+
+/// Kills what the suite left in its own mount namespace, where there is nobody but its programs and what they started: a
+/// mkfs that hangs would keep the mounts. The suite itself is the parent as long as it is there.
+fn end_programs() {
+    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt"));
+    let Ok(own) = namespace("self") else { return };
+    let spared = [getpid(), getppid()];
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.parse().ok().map(Pid::from_raw) else { continue };
+        if !spared.contains(&pid) && namespace(&name).is_ok_and(|other| other == own) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
 }
 
 /// Deactivates every swap file below a directory, and again if that did not work.
