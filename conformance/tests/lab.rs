@@ -258,7 +258,7 @@ fn plays_servers_of_leases() {
 fn without_the_programs_of_a_scenario() {
     let Some(_turn) = turn() else { return };
     let directory = tempfile::tempdir().expect("a directory");
-    for name in ["qemu-system-x86_64", "setpriv", "ldd"] {
+    for name in ["qemu-system-x86_64", "ldd"] {
         std::os::unix::fs::symlink(Path::new("/usr/bin").join(name), directory.path().join(name)).expect("a link");
     }
     let mut lab = Command::new(PROGRAM);
@@ -324,11 +324,187 @@ fn killed_with_its_guest() {
     }
 }
 
+/// QEMU that is killed is said to be, with the signal, and what was under way.
+#[test]
+fn a_guest_that_is_killed() {
+    let Some(_turn) = turn() else { return };
+    let arguments = ["lab", "--kernel", KERNEL, "--fs", "ext4", "--mechanism", "swapfile", "--format", "json"];
+    let mut lab = Command::new(PROGRAM);
+    let mut lab = lab.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the lab starts");
+    let console = format!("-{}.log", lab.id());
+    let mut lines = BufReader::new(lab.stderr.take().expect("standard error")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("the first case has ended")), "cases run");
+    let qemu = process(&console).expect("QEMU");
+    let killed = Command::new("kill").args(["-9", &qemu]).status().expect("kill");
+    assert!(killed.success(), "{killed:?}");
+    let why =
+        "QEMU was killed by signal 9 (KILL): by somebody, or because memory ran out here (--memory, --guests), after ";
+    assert!(lines.any(|line| line.contains(why)), "the reason is said");
+    let output = lab.wait_with_output().expect("the end");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
+    let lost = |c: &iomap_conformance::results::ClauseResult| c.reason.as_deref().is_some_and(|it| it.starts_with(why));
+    assert!(runs[0].clauses.iter().all(|c| c.verdict == Verdict::Error && lost(c)), "{:?}", runs[0].clauses[0]);
+}
+
 /// Whether a QEMU writes to this console.
 fn running(console: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
-    let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
-    lines.filter(|line| line.starts_with("qemu-system-x86_64")).any(|line| line.contains(console))
+    process(console).is_some()
+}
+
+/// The number of the QEMU that writes to this console.
+fn process(console: &str) -> Option<String> {
+    let mut processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let line = |entry: &std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+    let ours = |line: String| line.starts_with("qemu-system-x86_64") && line.contains(console);
+    processes.find(|entry| ours(line(entry))).map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+/// A cache of its own, and programs in place of apt's that do what a script says; `$package` is a name that they know.
+struct Apt(tempfile::TempDir);
+
+impl Apt {
+    fn new() -> Self {
+        let apt = Self(tempfile::tempdir().expect("a directory"));
+        apt.program("apt-cache", "echo linux-image-6.1.0-1-amd64");
+        apt
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.0.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+
+    fn lab(&self) -> Command {
+        let mut lab = Command::new(PROGRAM);
+        let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap_or_default());
+        lab.args(["lab", "--fs", "ext4", "--kernel", KERNEL]).env("PATH", path).env("XDG_CACHE_HOME", self.0.path());
+        lab
+    }
+
+    /// What is said, and what is below the directory with packages after that.
+    fn said(&self) -> (String, Vec<String>) {
+        let output = self.lab().output().expect("the lab starts");
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        (String::from_utf8_lossy(&output.stderr).into_owned(), self.packages())
+    }
+
+    fn packages(&self) -> Vec<String> {
+        let entries =
+            std::fs::read_dir(self.0.path().join("iomap-conformance/packages")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+/// What apt leaves of a download that fails is never taken for a package, in this run or in the next.
+#[test]
+fn a_download_that_fails() {
+    let Some(_turn) = turn() else { return };
+    let apt = Apt::new();
+    let deb = "linux-image-6.1.0-1-amd64_1_amd64.deb";
+    apt.program("apt-get", &format!("echo half > {deb}; echo 'E: no network' >&2; exit 100"));
+    for _ in 0..2 {
+        let (said, left) = apt.said();
+        assert!(said.ends_with("iomap-conformance: apt-get failed: E: no network\n"), "{said}");
+        assert_eq!(left, [""; 0]);
+    }
+    // It says that it has all of it, and it is none.
+    apt.program("apt-get", &format!("echo half > {deb}"));
+    let (said, _) = apt.said();
+    assert!(said.contains("the package is damaged: dpkg-deb failed: "), "{said}");
+    // What comes of a package is made again when its download is another one.
+    let cached = apt.0.path().join("iomap-conformance/packages/linux-image-6.1.0-1-amd64.deb");
+    std::fs::write(cached.join("contents"), "").expect("an entry");
+    let (said, left) = apt.said();
+    assert!(said.starts_with(&format!("{}: damaged, it is made again\n", cached.display())), "{said}");
+    assert_eq!(left, ["linux-image-6.1.0-1-amd64.deb"]);
+}
+
+/// A package that ends too early, behind what says what it is.
+#[test]
+fn a_package_that_is_not_whole() {
+    let Some(_turn) = turn() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let (tree, package) = (directory.path().join("tree"), directory.path().join("package.deb"));
+    std::fs::create_dir_all(tree.join("DEBIAN")).expect("a directory");
+    std::fs::create_dir_all(tree.join("boot")).expect("a directory");
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1 << 20).collect();
+    for name in ["vmlinuz-6.1", "System.map-6.1"] {
+        std::fs::write(tree.join("boot").join(name), &noise).expect("a file");
+    }
+    let control = "Package: none\nVersion: 1\nMaintainer: nobody\nDescription: none\nArchitecture: amd64\n";
+    std::fs::write(tree.join("DEBIAN/control"), control).expect("a file");
+    let built = Command::new("dpkg-deb").arg("-b").arg(&tree).arg(&package).output().expect("dpkg-deb");
+    assert!(built.status.success(), "{built:?}");
+    let path = package.to_str().expect("UTF-8");
+    let whole = refusal(&["--fs", "ext4", "--kernel", path]);
+    assert!(whole.ends_with(": not a Linux bzImage\n"), "{whole}");
+    let len = package.metadata().expect("a file").len();
+    std::fs::File::options().write(true).open(&package).expect("a file").set_len(len - 1000).expect("its length");
+    let said = refusal(&["--fs", "ext4", "--kernel", path]);
+    assert!(said.starts_with(&format!("iomap-conformance: {path}: the package is damaged: dpkg-deb ")), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// A download ends with the lab that wanted it, and the next lab removes what it left.
+#[test]
+fn killed_with_its_download() {
+    let Some(_turn) = turn() else { return };
+    let apt = Apt::new();
+    apt.program("apt-get", "echo $$ > started.new && mv started.new started && exec sleep 65432");
+    let mut lab = apt.lab().stderr(Stdio::null()).spawn().expect("the lab starts");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let packages = apt.0.path().join("iomap-conformance/packages");
+    let started = || {
+        let mut partial = std::fs::read_dir(&packages).ok()?.flatten();
+        partial.find_map(|it| std::fs::read_to_string(it.path().join("download/started")).ok())
+    };
+    let pid = loop {
+        if let Some(pid) = started() {
+            break pid;
+        }
+        assert!(Instant::now() < deadline, "nothing is downloaded");
+        std::thread::yield_now();
+    };
+    lab.kill().expect("SIGKILL");
+    lab.wait().expect("the end");
+    let lives = || {
+        let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()));
+        line.is_ok_and(|line| line.contains("65432"))
+    };
+    while lives() {
+        assert!(Instant::now() < deadline, "the download goes on");
+        std::thread::yield_now();
+    }
+    assert_eq!(apt.packages().len(), 1);
+    apt.program("apt-get", "exit 1");
+    assert_eq!(apt.said().1, [""; 0]);
+}
+
+/// An image that comes alone, of a kernel that needs modules.
+#[test]
+fn an_image_without_modules() {
+    let Some(_turn) = turn() else { return };
+    // What the lab has of the kernel is found by the run that this one needs anyway.
+    let output = lab(&["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "seal", "--case", "truncate::grow"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let cache = std::env::var("XDG_CACHE_HOME")
+        .map_or_else(|_| Path::new(&std::env::var("HOME").expect("HOME")).join(".cache"), |path| path.into());
+    let kernels = std::fs::read_dir(cache.join("iomap-conformance/kernels")).expect("kernels").flatten();
+    let boot = kernels.filter_map(|entry| std::fs::read_dir(entry.path().join("contents/boot")).ok()).flatten();
+    let image =
+        boot.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("vmlinuz-6.1.")).expect("one");
+    let directory = tempfile::tempdir().expect("a directory");
+    let alone = directory.path().join("bzImage");
+    std::fs::copy(image.path(), &alone).expect("a copy");
+    let output = lab(&["--kernel", alone.to_str().expect("UTF-8"), "--fs", "ext4", "--mechanism", "seal"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(": no virtio port to the host: "), "{said}");
+    let why = " were found beside the image or on this machine: name its package or its build tree";
+    assert!(said.contains("; no modules of 6.1.") && said.contains(why), "{said}");
 }
 
 /// A cache without room for the initramfs.
@@ -345,6 +521,8 @@ fn without_room() {
     let output = lab.env("XDG_CACHE_HOME", &cache).output().expect("unshare");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("/initramfs/") && last.contains(" MiB are free, and about "), "{said}");
     assert!(said.contains("No space left on device"), "{said}");
 }
 

@@ -1,12 +1,17 @@
 //! One guest, from its start to its last word.
 
 use super::board::News;
+use super::kernel::Kernel;
 use super::protocol::{Message, Run};
 use super::qemu::Machine;
 use super::{console, failed};
+use crate::programs::ending;
 use crate::results::{LogLine, Results};
+use nix::sys::signal::Signal;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -25,9 +30,12 @@ pub(super) struct Ended {
 pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
     let mut found: Vec<Option<Results>> = vec![None; runs.len()];
     let mut reasons: Vec<Option<String>> = vec![None; runs.len()];
-    let (ended, said) = attend(machine, |child| listen(child, runs, patience, &mut found, &mut reasons, listener));
+    let mut at = Progress::default();
+    let (ended, said) =
+        attend(machine, |child| listen(child, runs, patience, &mut at, &mut found, &mut reasons, listener));
     // The console knows better than a process why it was killed, or why nothing came any more.
-    let (whole, end) = (ended.err(), console::end(&said));
+    let whole = ended.err().map(|why| format!("{why}, {at}"));
+    let end = console::end(&said).map(|why| why + &without_modules(machine.kernel));
     let trouble = whole.clone().or_else(|| reasons.iter().flatten().next().cloned());
     let trouble = trouble.map(|why| (end.clone().unwrap_or(why), console::tail(&said)));
     let alarms = console::alarms(&said);
@@ -52,16 +60,40 @@ pub(super) fn attend<T>(
 ) -> (Result<T, String>, String) {
     let ended = start(machine).and_then(|mut child| {
         let ended = listen(&mut child);
-        // It may have ended by itself.
+        // Who hears nothing more without a reason has a QEMU that ends by itself, or was killed by somebody else.
+        let own = if matches!(ended, Err(None)) { last_moments(&mut child) } else { None };
         let _ = child.kill();
         let mut words = String::new();
         child.stderr.take().map(|mut errors| errors.read_to_string(&mut words));
         let _ = child.wait();
-        // What QEMU says of itself is the reason, if it did not begin at all.
-        ended.map_err(|why| why.unwrap_or_else(|| words.trim().lines().last().unwrap_or_default().to_owned()))
+        ended.map_err(|why| why.unwrap_or_else(|| obituary(own, &words)))
     });
     let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     (ended, said.unwrap_or_default())
+}
+
+/// How QEMU ended, a moment after its end of the port.
+fn last_moments(child: &mut Child) -> Option<ExitStatus> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().ok()? {
+            return Some(status);
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+/// Why QEMU ended: by what it says of itself, or how.
+fn obituary(status: Option<ExitStatus>, words: &str) -> String {
+    let said = words.trim().lines().last().unwrap_or_default();
+    match status {
+        Some(status) if status.signal() == Some(Signal::SIGKILL as i32) => {
+            format!("QEMU {}: by somebody, or because memory ran out here (--memory, --guests)", ending(status))
+        }
+        Some(status) if said.is_empty() => format!("QEMU {}", ending(status)),
+        _ => said.to_owned(),
+    }
 }
 
 fn start(machine: &Machine) -> Result<Child, String> {
@@ -70,25 +102,50 @@ fn start(machine: &Machine) -> Result<Child, String> {
     command.spawn().map_err(|e| format!("{}: {e}", command.get_program().display()))
 }
 
+/// How far a guest has come.
+#[derive(Default)]
+struct Progress {
+    /// How many cases have ended.
+    ended: usize,
+    /// The cases that have begun since.
+    running: Vec<String>,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let during = if self.running.is_empty() { "" } else { ", during " };
+        write!(f, "after {} cases{during}{}", self.ended, self.running.join(", "))
+    }
+}
+
+/// What to add to the end of a guest whose kernel had no modules: it may have needed some.
+fn without_modules(kernel: &Kernel) -> String {
+    match kernel.modules {
+        Some(_) => String::new(),
+        None => format!(
+            "; no modules of {} were found beside the image or on this machine: name its package or its build tree",
+            kernel.release
+        ),
+    }
+}
+
 /// Takes down what a guest says until its last word. The error is why there was none, if that is known already.
 fn listen(
     child: &mut Child,
     runs: &[Run],
     patience: Duration,
+    at: &mut Progress,
     found: &mut [Option<Results>],
     reasons: &mut [Option<String>],
     listener: &Listener,
 ) -> Result<(), Option<String>> {
     let lines = lines(child);
-    let (mut ended, mut running) = (0, Vec::new());
+    let Progress { ended, running } = at;
     loop {
         let line = match lines.recv_timeout(patience) {
             Ok((_, line)) => line,
             Err(RecvTimeoutError::Timeout) => {
-                let during =
-                    if running.is_empty() { String::new() } else { format!(", during {}", running.join(", ")) };
-                let seconds = patience.as_secs();
-                return Err(Some(format!("the guest hangs: nothing for {seconds} s, after {ended} cases{during}")));
+                return Err(Some(format!("the guest hangs: nothing for {} s", patience.as_secs())));
             }
             Err(RecvTimeoutError::Disconnected) => return Err(None),
         };
@@ -97,11 +154,11 @@ fn listen(
             Message::Ready => listener(News::Event("booted")),
             Message::Begins(case) => running.push(case),
             Message::Ended(case) => {
-                if ended == 0 {
+                if *ended == 0 {
                     listener(News::Event("the first case has ended"));
                 }
-                ended += 1;
-                listener(News::Case(ended, &case));
+                *ended += 1;
+                listener(News::Case(*ended, &case));
                 running.retain(|other| *other != case);
             }
             Message::Results(results) => {
@@ -140,7 +197,6 @@ pub(super) fn lines(child: &mut Child) -> Receiver<Line> {
 #[cfg(test)]
 mod tests {
     use super::super::cache::Cache;
-    use super::super::kernel::Kernel;
     use super::super::qemu::{Accelerator, Attendance, missing};
     use super::*;
 

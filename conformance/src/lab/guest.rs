@@ -11,6 +11,7 @@ use crate::guard::{self, Guard, KernelLog};
 use crate::host::found::Mounted;
 use crate::host::{DeviceDax, FsKind, Host, Sandbox};
 use crate::mechanism::Mechanism;
+use crate::programs::ending;
 use crate::results::Results;
 use crate::run::{self, Event, Progress, Subject};
 use crate::target::Target;
@@ -87,7 +88,7 @@ fn all(manifest: &Manifest) -> Result<(), String> {
         let output = port.try_clone().map_err(|e| format!("the port: {e}"))?;
         let failed = match process(number).stdout(output).status() {
             Ok(status) if status.success() => continue,
-            Ok(status) => format!("the process of the run ended early: {status}"),
+            Ok(status) => format!("the process of the run {} before its end", ending(status)),
             Err(error) => format!("no process for the run: {error}"),
         };
         say(&mut port, &Message::Failed(number, failed))?;
@@ -106,9 +107,13 @@ fn process(number: usize) -> Command {
 fn prepare(command: &str) {
     let mut words = command.split(' ');
     let done = Command::new(words.next().unwrap_or_default()).args(words).env("PATH", "/bin").status();
-    if !done.as_ref().is_ok_and(|status| status.success()) {
-        eprintln!("iomap-conformance: {command}: {done:?}");
-    }
+    let why = match done {
+        Ok(status) if status.success() => return,
+        Ok(status) => ending(status),
+        Err(error) => format!("cannot be started: {error}"),
+    };
+    // It is no reason to end, and so not in the words that such reasons have.
+    eprintln!("less is offered: {command} {why}");
 }
 
 /// Has bash carry out a script, and passes each of its steps on. If it fails, the last that it said is why.
