@@ -14,7 +14,7 @@ use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
-use iomap_conformance::{audit, cases, compare, lab, matrix, reproduce};
+use iomap_conformance::{audit, cases, compare, lab, matrix, programs, reproduce};
 use iomap_reference::{Violation, violations};
 use libtest_mimic::Arguments;
 use std::ffi::{OsStr, OsString};
@@ -380,6 +380,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     if args.libtest.list {
         return list(args);
     }
+    programs::set_limit(args.timeout);
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
     let reproducers =
@@ -660,8 +661,10 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         None => Ok(()),
     };
     let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
-    if args.output.is_none() {
-        Output::Stdout.write(&text(&document))?;
+    match &args.output {
+        None => Output::Stdout.write(&text(&document))?,
+        // It may be the disk that is full now and was not at the start.
+        Some(path) => replace(path, &text(&document)).map_err(|e| unwritten(path, &e, &text(&document)))?,
     }
     if args.output.is_some() || args.format == ListFormat::Json {
         // Nobody reads a document to find out why the exit code is what it is.
@@ -700,6 +703,15 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
     Ok(u8::from(survived > 0))
 }
 
+/// Why results are not in the file that they were for. A run may have taken long: they are printed instead.
+fn unwritten(path: &Path, error: &io::Error, text: &str) -> Stop {
+    let why = format!("{}: {error}", path.display());
+    match Output::Stdout.write(text) {
+        Ok(()) => Stop(ENVIRONMENT, format!("{why}: the results are on standard output instead")),
+        Err(Stop(code, other)) => Stop(code, format!("{why}, {other}")),
+    }
+}
+
 /// Where results go.
 enum Output {
     Stdout,
@@ -720,9 +732,7 @@ impl Output {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 other => other.map_err(|e| Stop(ENVIRONMENT, format!("standard output: {e}"))),
             },
-            Self::File(path, file) => {
-                file.write_all(text.as_bytes()).map_err(|e| Stop(ENVIRONMENT, format!("{}: {e}", path.display())))
-            }
+            Self::File(path, file) => file.write_all(text.as_bytes()).map_err(|e| unwritten(path, &e, text)),
         }
     }
 }
