@@ -201,8 +201,9 @@ fn signals_to_all() -> Outcome {
     for (number, signal) in
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().cycle().take(16).enumerate()
     {
+        // Other people's count, too.
+        let wanted = swap_areas() + [6, 1, 0, 3][number / 4];
         let mut suite = start(FsKind::Xfs, None)?;
-        let wanted = [6, 1, 0, 3][number / 4];
         let deadline = Instant::now() + Duration::from_secs(10);
         while (swap_areas() < wanted || processes().is_empty()) && suite.try_wait()?.is_none() {
             require(Instant::now() < deadline, format!("no {wanted} swap areas"))?;
@@ -220,8 +221,8 @@ fn signals_to_all() -> Outcome {
             let _ = nix::sys::signal::killpg(Pid::from_raw(*pid), signal);
         }
         suite.wait()?;
+        // An active swap file would keep its loop device.
         nothing_left()?;
-        require(swap_areas() == 0, format!("{signal}: {} swap areas are active", swap_areas()))?;
     }
     Ok(Completion::Completed)
 }
@@ -246,7 +247,7 @@ fn guardian_killed() -> Outcome {
         }
         Ok(())
     };
-    wait_for(&|| Ok(swap_areas() > 0))?;
+    wait_for(&|| Ok(!ready()?.is_empty()))?;
     let first = *ready()?.first().ok_or("no guardian")?;
     kill(Pid::from_raw(first), Signal::SIGKILL)?;
     wait_for(&|| Ok(ready()?.iter().any(|pid| *pid != first)))?;
