@@ -4,6 +4,7 @@ use crate::expectations::version;
 use crate::report::human::wrap;
 use crate::results::{ClauseResult, Kernel, Results, Spec, releases};
 use crate::verdict::Verdict;
+use crate::words::count;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -160,7 +161,7 @@ impl Pair {
 }
 
 /// What was observed, or why nothing was: of the first case that gave the clause its verdict.
-fn detail(clause: &ClauseResult) -> Option<String> {
+pub(crate) fn detail(clause: &ClauseResult) -> Option<String> {
     let mut deciding = clause.cases.iter().filter(|case| case.verdict == clause.verdict);
     deciding.find_map(|case| case.detail.clone()).or_else(|| clause.reason.clone())
 }
@@ -237,8 +238,4 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 fn hanging(label: &str, text: &str) -> String {
     format!("{label}{}", wrap(text, label.len()).trim_start())
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -4,6 +4,7 @@ use crate::mechanism::Mechanism;
 use crate::picture::Picture;
 use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Route, Stat, Whence};
 use nix::fcntl::OFlag;
@@ -145,14 +146,14 @@ impl<'a> Context<'a> {
     pub fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
         match self.setup(call)? {
             Reply::Number(number) => Ok(number),
-            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+            other => Err(Trouble::Setup(format!("{call} = {}", words::reply(&other)))),
         }
     }
 
     fn setup_data(&self, call: &Call) -> Result<Vec<u8>, Trouble> {
         match self.setup(call)? {
             Reply::Data(data) => Ok(data),
-            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+            other => Err(Trouble::Setup(format!("{call} = {}", words::reply(&other)))),
         }
     }
 
@@ -252,7 +253,7 @@ impl<'a> Context<'a> {
                 match self.system.call(Caller::Privileged, &call) {
                     Ok(_) => offset += len,
                     Err(Errno::ENOSPC) => break,
-                    Err(errno) => return Err(Trouble::Setup(format!("{call}: {errno:?}"))),
+                    Err(errno) => return Err(Trouble::Setup(format!("{call} = {}", words::failure(errno)))),
                 }
             }
         }
@@ -321,7 +322,7 @@ impl<'a> Context<'a> {
         match self.system.call(Caller::Privileged, &clone) {
             Ok(_) => Ok(()),
             Err(Errno::EOPNOTSUPP) => Err(Trouble::NotOffered("the file system cannot share storage".into())),
-            Err(errno) => Err(Trouble::Setup(format!("FICLONE: {errno:?}"))),
+            Err(errno) => Err(Trouble::Setup(format!("FICLONE: {}", words::name(errno)))),
         }
     }
 
@@ -339,7 +340,7 @@ impl<'a> Context<'a> {
         self.cleanup.borrow_mut().push(Undo::Limit(uid));
         match self.system.call(Caller::Unprivileged, more) {
             Err(Errno::EDQUOT) => Ok(()),
-            other => Err(Trouble::NotOffered(format!("no limit is kept: {more}: {other:?}"))),
+            other => Err(Trouble::NotOffered(format!("no limit is kept: {more} = {}", words::outcome(&other)))),
         }
     }
 
@@ -362,7 +363,7 @@ impl<'a> Context<'a> {
     /// missing then.
     pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
         self.reach(call)?;
-        let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {errno:?}"));
+        let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
@@ -387,14 +388,14 @@ fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
     system.reach(call)?;
     system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
         (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
-        _ => Trouble::Setup(format!("{call}: {errno:?}")),
+        _ => Trouble::Setup(format!("{call} = {}", words::failure(errno))),
     })
 }
 
 fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
     match setup(system, &Call::Open { name: name.into(), flags, mode: 0o600 })? {
         Reply::Number(fd) => Ok(fd as Fd),
-        other => Err(Trouble::Setup(format!("open: {other:?}"))),
+        other => Err(Trouble::Setup(format!("open = {}", words::reply(&other)))),
     }
 }
 
@@ -523,7 +524,7 @@ impl File<'_> {
     pub fn stat(&self) -> Result<Stat, Trouble> {
         match self.context.setup(&Call::Stat { fd: self.ready.fd })? {
             Reply::Stat(stat) => Ok(*stat),
-            other => Err(Trouble::Setup(format!("fstat: {other:?}"))),
+            other => Err(Trouble::Setup(format!("fstat = {}", words::reply(&other)))),
         }
     }
 
@@ -632,7 +633,7 @@ impl File<'_> {
         let faults = match self.context.system.call(Caller::Privileged, &call) {
             Ok(Reply::Data(found)) if found == data => Vec::new(),
             Ok(_) => vec!["it returns something else".into()],
-            Err(errno) => vec![format!("it fails with {errno:?}")],
+            Err(errno) => vec![format!("it fails with {}", words::name(errno))],
         };
         one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
     }
@@ -650,7 +651,7 @@ impl File<'_> {
         match context.attempt(&call)? {
             Ok(Reply::Number(fd)) => Ok(Some(context.holding(others(&context.system, name, fd as Fd, access)?))),
             Err(Errno::ENOENT) => Ok(None),
-            other => Err(Trouble::Setup(format!("{call}: {other:?}"))),
+            other => Err(Trouble::Setup(format!("{call} = {}", words::outcome(&other)))),
         }
     }
 

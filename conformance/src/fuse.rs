@@ -13,6 +13,7 @@ use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
 use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{
     Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Route, Violation,
@@ -244,7 +245,7 @@ impl System for FuseSystem {
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         match self.inside(fd, |fd| self.fs.agent(fd)) {
             Ok(agent) => Ok(Box::new(agent)),
-            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {errno:?}"))),
+            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {}", words::name(errno)))),
         }
     }
 

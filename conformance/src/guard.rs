@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a case may take unless somebody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -48,20 +48,23 @@ impl Guard {
         Self { timeout, alone: Mutex::default(), state: Mutex::new(State { log, ..State::default() }) }
     }
 
-    /// Does the work of a case on a thread of its own. Work that does not end is abandoned, with the reason.
+    /// Does the work of a case on a thread of its own, and says how long that took. Work that does not end is abandoned,
+    /// with the reason.
     pub(crate) fn watch<T: Send + 'static>(
         &self,
         case: &Case,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> (Result<T, String>, Duration) {
         // Waiting for others is not the case's own time.
         let mut turn = case.alone.then(|| locked(&self.alone));
         if let Some(holder) = turn.as_ref().and_then(|holder| holder.as_ref()) {
-            return Err(format!("{holder} has the file system to itself and does not end"));
+            let why = format!("{holder} has the file system to itself and does not end");
+            return (Err(why), Duration::ZERO);
         }
         if locked(&self.state).abandoned >= ABANDONED {
-            return Err(format!("not run: {ABANDONED} cases before it did not end"));
+            return (Err(format!("not run: {ABANDONED} cases before it did not end")), Duration::ZERO);
         }
+        let start = Instant::now();
         let name = case.full_name();
         locked(&self.state).running.push(name.clone());
         let (sender, receiver) = channel();
@@ -93,8 +96,9 @@ impl Guard {
                 })
             }),
         };
+        let took = start.elapsed();
         self.ended(&name);
-        outcome
+        (outcome, took)
     }
 
     fn ended(&self, name: &str) {
@@ -211,6 +215,36 @@ fn alarm(record: &str, devices: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases;
+    use std::sync::Barrier;
+
+    /// One case has its turn until the other has been told to wait for it, and longer.
+    #[test]
+    fn waiting_for_a_turn_is_not_the_time_of_a_case() {
+        const HELD: Duration = Duration::from_millis(200);
+        let guard = Guard::new(TIMEOUT, None);
+        let case = cases::all().find(|case| case.alone).unwrap();
+        let begun = Arc::new(Barrier::new(2));
+        let hold = {
+            let begun = begun.clone();
+            move || {
+                begun.wait();
+                let start = Instant::now();
+                while start.elapsed() < HELD {
+                    std::thread::yield_now();
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let holder = scope.spawn(|| guard.watch(case, hold).1);
+            begun.wait();
+            let waited = Instant::now();
+            let (done, took) = guard.watch(case, || ());
+            assert_eq!(done, Ok(()));
+            assert!(took < waited.elapsed() / 2, "{took:?} of {:?}", waited.elapsed());
+            assert!(holder.join().unwrap() >= HELD);
+        });
+    }
 
     #[test]
     fn alarming_lines_of_the_kernel_log() {

@@ -22,10 +22,12 @@ pub mod reproduce;
 pub mod results;
 pub mod run;
 pub mod schema;
+pub mod select;
 pub mod target;
 pub mod trace;
 pub mod update;
 pub mod verdict;
+pub mod words;
 
 /// The release of the running kernel, as `uname -r` prints it.
 pub fn kernel_release() -> String {

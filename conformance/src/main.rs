@@ -1,6 +1,7 @@
 //! The command `iomap-conformance`.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anstream::ColorChoice;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use iomap_conformance::cases::Case;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
@@ -8,15 +9,17 @@ use iomap_conformance::guard::{self, Guard, KernelLog};
 use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
+use iomap_conformance::report::terminal::{self, Screen};
 use iomap_conformance::report::{self, Format, kcidb};
-use iomap_conformance::results::Results;
+use iomap_conformance::results::{Results, Sum};
 use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
+use iomap_conformance::select::{Nothing, Selection, nearest};
 use iomap_conformance::target::{Reference, Target};
 use iomap_conformance::update::Update;
+use iomap_conformance::words::count;
 use iomap_conformance::{audit, cases, compare, lab, matrix, programs, reproduce};
 use iomap_reference::{Violation, violations};
-use libtest_mimic::Arguments;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -29,15 +32,19 @@ use std::time::{Duration, Instant};
 const EXAMPLES: &str = "\
 Examples:
   iomap-conformance                      the whole suite on the reference
-  iomap-conformance truncate             the cases with `truncate` in their name
+  iomap-conformance truncate seal        the cases of two families
+  iomap-conformance truncate.shrink      those of a clause
+  iomap-conformance truncate::shrink     one case
+  iomap-conformance 'write.*' --skip ring   a pattern, without those with ring
   iomap-conformance --target host --fs xfs --mechanism swapfile
   iomap-conformance --format json --output results.json
   iomap-conformance matrix               this kernel, all there is to compare
   iomap-conformance compare a.json b.json
   iomap-conformance audit                whether the suite notices violations
 
-Exit codes: 0 as specified (or as expected), 1 a clause is violated, 2 usage,
-3 environment, 4 internal.";
+Exit codes: 0 conforms (or as expected), 1 an unexpected verdict that stands on
+its own evidence, else 3 if anything is an error of the environment, 2 usage (a
+filter that means nothing is one), 4 internal.";
 
 const LAB_EXAMPLES: &str = "\
 Examples:
@@ -48,8 +55,9 @@ Examples:
   iomap-conformance lab --kernel 6.12 --fs btrfs --interactive
   iomap-conformance compare results.json   the kernels in a file, side by side
 
-Exit codes: 0 as expected of these kernels, 1 a clause is violated (or holds)
-unexpectedly, 2 usage, 3 a guest or this machine failed, 4 internal.";
+Exit codes: 0 as expected of these kernels, 1 an unexpected verdict that stands
+on its own evidence, else 3 if a guest or this machine failed, 2 usage, 4
+internal.";
 
 /// Checks every clause of the specification of immutable iomap files.
 ///
@@ -61,6 +69,19 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: RunArgs,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Color {
+    /// On a terminal that has them, unless NO_COLOR is set
+    Auto,
+    /// In whatever is for people
+    Always,
+    /// No escape at all
+    Never,
 }
 
 #[derive(Subcommand)]
@@ -145,7 +166,7 @@ struct RunArgs {
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
     /// Write the results to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "logfile", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write programs that do again what a violated case did
     ///
@@ -212,45 +233,86 @@ struct Kcidb {
 #[derive(Args)]
 #[command(next_help_heading = "Choosing cases")]
 struct Libtest {
-    /// Only cases whose name contains this
+    /// Only these cases: a family, a clause, a case, a pattern with *, or a part
+    /// of such a name
     #[arg(value_name = "FILTER")]
-    filter: Option<String>,
-    /// The filter is the whole name
+    filters: Vec<String>,
+    /// A filter is the whole name of a clause or case
     #[arg(long)]
     exact: bool,
-    /// Leave out cases whose name contains this
+    /// Leave out these cases
     #[arg(long, value_name = "FILTER")]
     skip: Vec<String>,
     /// List the cases, do not run them
     #[arg(long)]
     list: bool,
     /// How many cases run at the same time
-    #[arg(short = 'j', long = "test-threads", value_name = "N")]
+    #[arg(short = 'j', long = "test-threads", value_name = "N", value_parser = at_least_one)]
     test_threads: Option<usize>,
-    /// Accepted and without effect: nothing is captured
+    /// The same as --format terse
+    #[arg(short, long, conflicts_with = "format")]
+    quiet: bool,
+    /// No case is ignored, so this is all of them
     #[arg(long, hide = true)]
+    include_ignored: bool,
+    /// No case is ignored, so this is none of them
+    #[arg(long, hide = true)]
+    ignored: bool,
+    /// Cases are tests
+    #[arg(long, hide = true)]
+    test: bool,
+    /// And no benchmarks, so this is none of them
+    #[arg(long, hide = true, conflicts_with = "test")]
+    bench: bool,
+    /// Nothing is captured
+    #[arg(long, alias = "no-capture", hide = true)]
     nocapture: bool,
+    /// It is shown
+    #[arg(long, hide = true)]
+    show_output: bool,
+    /// Nothing needs it
+    #[arg(short = 'Z', hide = true, value_parser = ["unstable-options"])]
+    unstable: Vec<String>,
 }
 
-impl Libtest {
-    fn arguments(&self, threads: usize) -> Arguments {
-        Arguments {
-            filter: self.filter.clone(),
-            exact: self.exact,
-            skip: self.skip.clone(),
-            test_threads: Some(self.test_threads.unwrap_or(threads)),
-            ..Arguments::default()
-        }
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number, at least 1"),
+        Ok(number) => Ok(number),
     }
 }
 
-/// The cases that will run.
-fn selected(arguments: &Arguments) -> impl Iterator<Item = &'static Case> {
-    cases::all().filter(|case| {
-        let name = case.full_name();
-        let matches = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter.as_str()) };
-        arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
-    })
+impl Libtest {
+    fn selection(&self) -> Selection {
+        Selection { filters: self.filters.clone(), skip: self.skip.clone(), exact: self.exact }
+    }
+
+    /// The cases that will run: at least one.
+    fn cases(&self) -> Result<Vec<&'static Case>, Stop> {
+        for (flag, given, what) in [("--ignored", self.ignored, "ignored"), ("--bench", self.bench, "a benchmark")] {
+            if given {
+                return Err(Stop(USAGE, format!("{flag}: no case is {what}, so nothing would run")));
+            }
+        }
+        self.selection().some_of(&every_case()).map_err(meant_nothing)
+    }
+}
+
+fn every_case() -> Vec<&'static Case> {
+    cases::all().collect()
+}
+
+/// A filter that means nothing may be a command that was mistyped, or that came too late.
+fn meant_nothing(nothing: Nothing) -> Stop {
+    let Nothing::Unknown { filter, .. } = &nothing else { return Stop(USAGE, nothing.to_string()) };
+    let command = Cli::command();
+    let commands = command.get_subcommands().filter(|it| !it.is_hide_set()).map(|it| it.get_name().to_owned());
+    let hint = match nearest(filter, commands.chain(["help".into()])).first() {
+        Some(same) if same == filter => format!("; the command {same} comes before its options"),
+        Some(near) => format!("; if a command was meant: {near}"),
+        None => String::new(),
+    };
+    Stop(USAGE, format!("{nothing}{hint}; --list has all cases"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -331,8 +393,10 @@ enum ListFormat {
 
 #[derive(Args)]
 struct AuditArgs {
-    /// Only violations whose name contains this
-    filter: Option<String>,
+    /// Only these violations: those of a family or a clause, one, a pattern with
+    /// *, or a part of such a name
+    #[arg(value_name = "FILTER", verbatim_doc_comment)]
+    filters: Vec<String>,
     /// How the list is written
     #[arg(long, value_enum, default_value = "human")]
     format: ListFormat,
@@ -349,7 +413,16 @@ const ENVIRONMENT: u8 = 3;
 const INTERNAL: u8 = 4;
 
 fn main() -> ExitCode {
+    if terminal::is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
+        // A dumb terminal is one, whatever else the environment says.
+        ColorChoice::Never.write_global();
+    }
     let cli = Cli::parse();
+    match cli.color {
+        Color::Auto => (),
+        Color::Always => ColorChoice::Always.write_global(),
+        Color::Never => ColorChoice::Never.write_global(),
+    }
     let done = match &cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(args),
@@ -381,6 +454,8 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         return list(args);
     }
     programs::set_limit(args.timeout);
+    let cases = args.libtest.cases()?;
+    let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
     let reproducers =
@@ -395,7 +470,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             if let Some(reason) = target.lacks(args.mechanism) {
                 return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
             }
-            one_run(&target, &subject, &args.libtest.arguments(2), &Expectations::all_hold(), args.timeout)
+            one_run(&target, &subject, &chosen, REFERENCE_THREADS, &Expectations::all_hold())
         }
         TargetName::Fuse => {
             let violation = violation(args.violation.as_deref())?;
@@ -403,7 +478,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
             let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
-            one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(&names, "model")?, args.timeout)
+            one_run(&target, &subject, &chosen, HOST_THREADS, &expected(&names, "model")?)
         }
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
             return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
@@ -416,11 +491,11 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
-            let results = host_run(&sandbox, args.fs, args.mechanism, &args.libtest, args.timeout)?;
+            let results = host_run(&sandbox, args.fs, args.mechanism, &chosen)?;
             drop(sandbox);
             results
         }
-        TargetName::Dir(path) => directory_run(path, args, &names)?,
+        TargetName::Dir(path) => directory_run(path, args, &chosen, &names)?,
     };
     let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
@@ -428,8 +503,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
         eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e))?);
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
-    output.write(&report::write(&results, args.format, &submitter))?;
-    if args.timings || (args.format == Format::Human && io::stderr().is_terminal()) {
+    let format = if args.libtest.quiet { Format::Terse } else { args.format };
+    output.write(&report::write(&results, format, &submitter))?;
+    if args.timings || (format == Format::Human && io::stderr().is_terminal()) {
         eprint!("{}", report::human::timings(&results, elapsed, ready));
     }
     if let Some(directory) = &reproducers {
@@ -484,16 +560,17 @@ fn violation(id: Option<&str>) -> Result<Option<Violation>, Stop> {
 }
 
 fn list(args: &RunArgs) -> Result<u8, Stop> {
-    let arguments = args.libtest.arguments(1);
-    let selected = selected(&arguments);
+    let none = args.libtest.ignored || args.libtest.bench;
+    let selected = if none { Vec::new() } else { args.libtest.selection().among(&every_case()) };
     let text = match args.format {
         Format::Json => {
             let rows: Vec<_> = selected
+                .iter()
                 .map(|c| serde_json::json!({"name": c.full_name(), "clause": c.clause.id, "about": c.about}))
                 .collect();
             report::json(&rows)
         }
-        _ => selected.map(|case| format!("{}: test\n", case.full_name())).collect(),
+        _ => selected.iter().map(|case| format!("{}: test\n", case.full_name())).collect(),
     };
     Output::open(args.output.as_ref())?.write(&text)?;
     Ok(0)
@@ -501,28 +578,31 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
 
 /// Cases on kernels wait for disks and for grace periods, so more of them run than there are processors.
 const HOST_THREADS: usize = 8;
+const REFERENCE_THREADS: usize = 2;
 
-fn host_run(
-    sandbox: &Sandbox,
-    fs: FsKind,
-    mechanism: Mechanism,
-    libtest: &Libtest,
+/// What to run, and how.
+struct Chosen<'a> {
+    cases: &'a [&'static Case],
+    /// How many at a time, if somebody said so.
+    threads: Option<usize>,
     timeout: Duration,
-) -> Result<(Results, Duration), Stop> {
+}
+
+fn host_run(sandbox: &Sandbox, fs: FsKind, mechanism: Mechanism, chosen: &Chosen) -> Result<(Results, Duration), Stop> {
     let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
-    Ok(one_run(&target, &subject, &libtest.arguments(HOST_THREADS), &expectations, timeout))
+    Ok(one_run(&target, &subject, chosen, HOST_THREADS, &expectations))
 }
 
-fn directory_run(path: &Path, args: &RunArgs, names: &[&str]) -> Result<(Results, Duration), Stop> {
+fn directory_run(path: &Path, args: &RunArgs, chosen: &Chosen, names: &[&str]) -> Result<(Results, Duration), Stop> {
     let fresh = Fresh::new(path).map_err(|e| Stop(ENVIRONMENT, e))?;
     let directory = Directory::new(&fresh, args.mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
     let fs = directory.fs().to_owned();
     let target: Arc<dyn Target> = Arc::new(directory);
     let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
-    Ok(one_run(&target, &subject, &args.libtest.arguments(HOST_THREADS), &expected(names, &fs)?, args.timeout))
+    Ok(one_run(&target, &subject, chosen, HOST_THREADS, &expected(names, &fs)?))
 }
 
 fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
@@ -535,9 +615,9 @@ static UNREADABLE: Once = Once::new();
 fn one_run(
     target: &Arc<dyn Target>,
     subject: &Subject,
-    arguments: &Arguments,
+    chosen: &Chosen,
+    threads: usize,
     expectations: &Expectations,
-    timeout: Duration,
 ) -> (Results, Duration) {
     let begin = Instant::now();
     let log = target.devices().and_then(|devices| match KernelLog::open(devices) {
@@ -547,25 +627,27 @@ fn one_run(
             None
         }
     });
-    let guard = Arc::new(Guard::new(timeout, log));
-    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), selected(arguments).count());
-    let results = run::run(target, subject, arguments, expectations, &guard, &progress);
-    if io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
+    let guard = Arc::new(Guard::new(chosen.timeout, log));
+    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), chosen.cases.len());
+    let cases = (chosen.cases, chosen.threads.unwrap_or(threads));
+    let results = run::run(target, subject, cases, expectations, &guard, &progress);
+    terminal::passing("");
     (results, begin.elapsed())
 }
 
 fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
-    if let Some(missing) = kinds.iter().find_map(|kind| host::missing(*kind)) {
-        return Err(Stop(ENVIRONMENT, missing));
+    // All of it in one line: whoever installs packages does so once.
+    let mut missing: Vec<String> = kinds.iter().filter_map(|kind| host::missing(*kind)).collect();
+    missing.dedup();
+    if !missing.is_empty() {
+        return Err(Stop(ENVIRONMENT, missing.join("; ")));
     }
     Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))
 }
 
 /// A bar on a terminal that says where the run is. Elsewhere nothing.
 fn progress(label: &str, total: usize) -> Progress {
-    if !io::stderr().is_terminal() {
+    if !terminal::can_pass() {
         return Arc::new(|_| ());
     }
     let (label, done) = (label.to_owned(), AtomicUsize::new(0));
@@ -576,7 +658,7 @@ fn progress(label: &str, total: usize) -> Progress {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {
             *shown = Instant::now();
-            eprint!("\r\x1b[K{}", report::human::bar(&label, number, total, &case.name));
+            terminal::passing(&report::human::bar(&label, number, total, &case.name));
         }
     })
 }
@@ -589,15 +671,21 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
     }
     let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
     matrix::comparable(&all).map_err(|e| Stop(USAGE, e))?;
+    let trouble = matrix::trouble(&all);
     output.write(&match args.format {
-        TableFormat::Human => matrix::human(&all),
+        TableFormat::Human => format!("{}{}{trouble}", matrix::human(&all, output.screen()), gap(&trouble)),
         TableFormat::Markdown => matrix::markdown(&all),
         TableFormat::Json => report::json(&all),
     })?;
-    for (results, line) in all.iter().flat_map(|results| results.kernel_log.iter().map(move |line| (results, line))) {
-        eprintln!("iomap-conformance: {}: the kernel log has: {}", results.label(), line.text);
+    if args.output.is_some() || args.format != TableFormat::Human {
+        // Nobody reads a document to find out why the exit code is what it is.
+        eprint!("{trouble}");
     }
-    Ok(all.iter().map(Results::exit_code).max().unwrap_or(0))
+    Ok(Sum::of(&all).exit_code())
+}
+
+fn gap(text: &str) -> &'static str {
+    if text.is_empty() { "" } else { "\n" }
 }
 
 /// What there is to compare on a kernel, in the order of the columns.
@@ -608,9 +696,8 @@ fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
 
 fn run_everything() -> Result<Vec<Results>, Stop> {
     let sandbox = sandbox(&FsKind::USUAL)?;
-    let libtest =
-        Libtest { filter: None, exact: false, skip: vec![], list: false, test_threads: None, nocapture: false };
-    pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &libtest, guard::TIMEOUT)?.0)).collect()
+    let chosen = Chosen { cases: &every_case(), threads: None, timeout: guard::TIMEOUT };
+    pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &chosen)?.0)).collect()
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
@@ -652,12 +739,16 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         })?;
         return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
     }
+    if let Some(filter) = &args.options.case {
+        Selection::of(Some(filter)).some_of(&every_case()).map_err(|e| Stop(USAGE, format!("--case: {e}")))?;
+    }
+    let screen = if args.output.is_some() { Screen::default() } else { Screen::of_stdout() };
     let text = |document: &lab::Document| match args.format {
         ListFormat::Json => report::json(document),
-        ListFormat::Human => lab::human(&args.options, document),
+        ListFormat::Human => lab::human(&args.options, document, screen),
     };
     let write = |document: &lab::Document| match &args.output {
-        Some(path) => replace(path, &text(document)).map_err(|e| format!("{}: {e}", path.display())),
+        Some(path) => replace(path, &terminal::plain(&text(document))).map_err(|e| format!("{}: {e}", path.display())),
         None => Ok(()),
     };
     let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
@@ -668,9 +759,9 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     }
     if args.output.is_some() || args.format == ListFormat::Json {
         // Nobody reads a document to find out why the exit code is what it is.
-        eprint!("{}", lab::surprises(&document));
+        eprint!("{}", matrix::trouble(&document.runs));
     }
-    Ok(document.runs.iter().map(Results::exit_code).max().unwrap_or(0))
+    Ok(Sum::of(&document.runs).exit_code())
 }
 
 /// Writes a file anew. If there is no room for that, what was there stays.
@@ -688,15 +779,22 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn audit(args: &AuditArgs) -> Result<u8, Stop> {
+    let all = violations();
+    let selection = Selection { filters: args.filters.clone(), ..Selection::default() };
+    let chosen = selection.some_of(&all.iter().collect::<Vec<_>>());
+    let chosen = chosen.map_err(|e| Stop(USAGE, format!("{e}; audit without a filter lists all violations")))?;
     let mut output = Output::open(args.output.as_ref())?;
-    let audited = audit::audit(args.filter.as_deref());
+    let audited = audit::audit(&chosen);
     let survived = audited.iter().filter(|one| one.verdict == "survived").count();
     output.write(&match args.format {
         ListFormat::Json => report::json(&serde_json::json!({"schema": 1, "violations": audited})),
         ListFormat::Human => {
             let lines = audited.iter().map(|one| format!("{:<9}{:<34}{}\n", one.verdict, one.id, one.by.join(" ")));
-            let total =
-                format!("{} violations: {} killed, {survived} survived\n", audited.len(), audited.len() - survived);
+            let total = format!(
+                "{}: {} killed, {survived} survived\n",
+                count(audited.len(), "violation"),
+                audited.len() - survived
+            );
             lines.chain([total]).collect()
         }
     })?;
@@ -725,14 +823,24 @@ impl Output {
         Ok(Self::File(path.clone(), file))
     }
 
+    fn screen(&self) -> Screen {
+        match self {
+            Self::Stdout => Screen::of_stdout(),
+            Self::File(..) => Screen::default(),
+        }
+    }
+
     fn write(&mut self, text: &str) -> Result<(), Stop> {
         match self {
-            Self::Stdout => match io::stdout().write_all(text.as_bytes()) {
+            Self::Stdout => match anstream::stdout().write_all(text.as_bytes()) {
                 // The reader has seen enough.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 other => other.map_err(|e| Stop(ENVIRONMENT, format!("standard output: {e}"))),
             },
-            Self::File(path, file) => file.write_all(text.as_bytes()).map_err(|e| unwritten(path, &e, text)),
+            Self::File(path, file) => {
+                let text = terminal::plain(text);
+                file.write_all(text.as_bytes()).map_err(|e| unwritten(path, &e, &text))
+            }
         }
     }
 }

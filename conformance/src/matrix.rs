@@ -1,19 +1,26 @@
 //! Results side by side: clauses down, file systems and mechanisms across.
 
-use crate::results::{Results, releases};
+use crate::compare;
+use crate::report::human::wrap;
+use crate::report::terminal::{HEADING, Screen, plain, style, styled};
+use crate::results::{ClauseResult, Results, Sum, releases};
 use crate::verdict::Verdict;
+use crate::words::count;
 use std::fmt::Write as _;
 
-/// What is left beside the clauses on a terminal of 80 columns.
-const ROOM: usize = 54;
+/// The column of the clauses.
+const CLAUSE: usize = 26;
 
 /// How wide a column is where there is room, and where there is not.
 const WIDTHS: [usize; 2] = [8, 6];
 
-/// A table for each kernel, for a terminal of 80 columns, in parts where it has too many. A target that lacks the mechanism
-/// gets a line, not a column.
-pub fn human(all: &[Results]) -> String {
-    by_kernel(all, table)
+/// The narrowest column that is worth having for the sentences of the clauses.
+const SENTENCE: usize = 30;
+
+/// A table for each kernel, in parts where it has too many columns for the screen. A target that lacks the mechanism gets a
+/// line, not a column.
+pub fn human(all: &[Results], screen: Screen) -> String {
+    by_kernel(all, |all| table(all, screen))
 }
 
 /// The same for a page.
@@ -21,25 +28,66 @@ pub fn markdown(all: &[Results]) -> String {
     by_kernel(all, page)
 }
 
-fn by_kernel(all: &[Results], table: fn(&[&Results]) -> String) -> String {
+/// What is not as expected and what could not be looked at, each with its reason, and how much that is: what the exit code
+/// says, in words. Nothing if all is as expected.
+pub fn trouble(all: &[Results]) -> String {
+    let sum = Sum::of(all);
+    if sum.exit_code() == 0 {
+        return String::new();
+    }
+    all.iter().map(trouble_of).chain([format!("{sum}\n")]).collect()
+}
+
+/// That of one run, without the sum.
+pub(crate) fn trouble_of(results: &Results) -> String {
+    let label = format!("{} {}", results.kernel.release, results.label());
+    let mut out = String::new();
+    let mut say = |line: String, reason: &str| {
+        let _ = writeln!(out, "{label}: {line}");
+        let mut lines = reason.lines();
+        lines.next().into_iter().for_each(|first| out += &(wrap(first, 4) + "\n"));
+        let more = lines.count();
+        if more > 0 {
+            let _ = writeln!(out, "    and {}", count(more, "more line"));
+        }
+    };
+    for clause in results.clauses.iter().filter(|clause| clause.is_surprise()) {
+        let expected = clause.expected.unwrap_or(Verdict::Untested);
+        let line = format!("{}: {}, but expected: {expected}", clause.id, clause.verdict);
+        say(line, &compare::detail(clause).unwrap_or_default());
+    }
+    for errors in results.errors() {
+        let names = match errors.first {
+            Some(_) => errors.names.join(" "),
+            None => count(errors.names.len(), "clause"),
+        };
+        say(format!("error: {names}"), errors.reason);
+    }
+    for line in &results.kernel_log {
+        say("the kernel complained:".into(), &line.text);
+    }
+    out
+}
+
+fn by_kernel(all: &[Results], table: impl Fn(&[&Results]) -> String) -> String {
     let of = |release: &str| -> Vec<&Results> { all.iter().filter(|it| it.kernel.release == release).collect() };
     let tables: Vec<String> = releases(all).into_iter().map(|release| table(&of(release))).collect();
     tables.join("\n")
 }
 
-fn table(all: &[&Results]) -> String {
+fn table(all: &[&Results], screen: Screen) -> String {
     let (columns, lacking) = split(all);
     let mut out = head(all[0]);
+    if !columns.is_empty() {
+        let marks = Verdict::MARKS.iter().filter(|(verdict, _)| *verdict != Verdict::Untested);
+        let legend: Vec<String> = marks.map(|(verdict, _)| format!("{} {verdict}", mark(*verdict))).collect();
+        let _ = writeln!(out, "{}  blank: untested\n", legend.join("  "));
+    }
     let mut rest = &columns[..];
     while !rest.is_empty() {
-        let (part, widths) = part(rest);
+        let (part, widths) = part(rest, screen.width.saturating_sub(CLAUSE));
         rest = &rest[part.len()..];
-        out += &lines(part, &widths);
-    }
-    if !columns.is_empty() {
-        let legend: Vec<String> =
-            Verdict::MARKS.iter().filter(|(v, _)| *v != Verdict::Untested).map(|(v, m)| format!("{m} {v}")).collect();
-        let _ = writeln!(out, "{}  blank: untested", legend.join("  "));
+        out += &lines(part, &widths, screen);
     }
     for line in lacking {
         let _ = writeln!(out, "{line}");
@@ -47,10 +95,14 @@ fn table(all: &[&Results]) -> String {
     out
 }
 
+fn mark(verdict: Verdict) -> String {
+    styled(style(verdict), &verdict.mark().to_string())
+}
+
 /// As many columns as there is room for, and how wide each of them is.
-fn part<'a, 'b>(columns: &'b [&'a Results]) -> (&'b [&'a Results], Vec<usize>) {
+fn part<'a, 'b>(columns: &'b [&'a Results], room: usize) -> (&'b [&'a Results], Vec<usize>) {
     let fits = |count: &usize, width: usize| {
-        Some(widths(&columns[..*count], width)).filter(|w| w.iter().sum::<usize>() <= ROOM)
+        Some(widths(&columns[..*count], width)).filter(|w| w.iter().sum::<usize>() <= room)
     };
     let count = (1..=columns.len()).rev().find(|count| fits(count, WIDTHS[1]).is_some()).unwrap_or(1);
     let widths = WIDTHS.iter().find_map(|width| fits(&count, *width)).unwrap_or_else(|| widths(&columns[..count], 0));
@@ -66,27 +118,91 @@ fn widths(columns: &[&Results], width: usize) -> Vec<usize> {
     groups(columns).into_iter().flat_map(group).collect()
 }
 
-fn lines(columns: &[&Results], widths: &[usize]) -> String {
-    let line = |head: &str, cell: &dyn Fn(&Results) -> String| {
-        let cells = columns.iter().zip(widths).map(|(column, width)| format!("{:<width$}", cell(column)));
-        format!("{head:26}{}", cells.collect::<String>()).trim_end().to_owned() + "\n"
-    };
+/// One table: families apart, and the headings again at the top of each screen, as far as families end there.
+fn lines(columns: &[&Results], widths: &[usize], screen: Screen) -> String {
+    let headings = headings(columns, widths);
+    let room = screen.height.map_or(usize::MAX, |height| height - 1);
+    let (mut out, mut used) = (headings.concat(), headings.len());
+    let mut rest: &[ClauseResult] = &columns[0].clauses;
+    while let Some(first) = rest.first() {
+        let (family, others) =
+            rest.split_at(rest.iter().take_while(|clause| clause.family() == first.family()).count());
+        let at = columns[0].clauses.len() - rest.len();
+        rest = others;
+        let begins = used == headings.len();
+        let mut again = !begins && used + 1 + family.len() > room;
+        if !begins && !again {
+            out.push('\n');
+            used += 1;
+        }
+        for (row, clause) in family.iter().enumerate() {
+            if again || used >= room {
+                out += &format!("\n{}", headings.concat());
+                (used, again) = (headings.len() + 1, false);
+            }
+            out += &line(
+                columns,
+                widths,
+                &clause.id,
+                |column| mark(column.clauses[at + row].verdict),
+                sentence(clause, widths, screen),
+            );
+            used += 1;
+        }
+    }
+    out + "\n" + &line(columns, widths, "holds, of those tested", sum, None) + "\n"
+}
+
+/// The mechanisms, the file systems, and the place or mode of those that have one.
+fn headings(columns: &[&Results], widths: &[usize]) -> Vec<String> {
     let mut mechanisms = String::new();
     for (start, len) in groups(columns) {
         let width = widths[start..start + len].iter().sum();
         let _ = write!(mechanisms, "{:<width$}", columns[start].mechanism);
     }
-    let mut out = format!("{:26}{}\n", "", mechanisms.trim_end());
-    // The place or mode of a file system is below it.
     let parts = |column: &Results| column.fs.split_once('-').map(|(fs, mode)| (fs.to_owned(), mode.to_owned()));
-    out += &line("clause", &|column| parts(column).map_or(column.fs.clone(), |(fs, _)| fs));
+    let bold = |text: &str| styled(HEADING, text);
+    let fs = |column: &Results| bold(&parts(column).map_or(column.fs.clone(), |(fs, _)| fs));
+    let mut headings = vec![format!("{:CLAUSE$}{}\n", "", bold(mechanisms.trim_end()))];
+    headings.push(line(columns, widths, &bold("clause"), fs, None));
     if columns.iter().any(|column| parts(column).is_some()) {
-        out += &line("", &|column| parts(column).unwrap_or_default().1);
+        headings.push(line(columns, widths, "", |column| bold(&parts(column).unwrap_or_default().1), None));
     }
-    for (row, clause) in columns[0].clauses.iter().enumerate() {
-        out += &line(&clause.id, &|column| column.clauses[row].verdict.mark().into());
+    headings
+}
+
+/// A line of the table: a head, a cell for each column, and a sentence.
+fn line(
+    columns: &[&Results],
+    widths: &[usize],
+    head: &str,
+    cell: impl Fn(&Results) -> String,
+    sentence: Option<String>,
+) -> String {
+    let cells = columns.iter().zip(widths).map(|(column, width)| padded(&cell(column), *width));
+    let cells: String = [padded(head, CLAUSE)].into_iter().chain(cells).chain(sentence).collect();
+    cells.trim_end().to_owned() + "\n"
+}
+
+/// Text with blanks up to a width, to which styles do not count.
+fn padded(text: &str, width: usize) -> String {
+    let blanks = width.saturating_sub(plain(text).chars().count());
+    format!("{text}{}", " ".repeat(blanks))
+}
+
+/// How the clause begins, where there is room for that beside the columns.
+fn sentence(clause: &ClauseResult, widths: &[usize], screen: Screen) -> Option<String> {
+    let room = screen.width.checked_sub(CLAUSE + widths.iter().sum::<usize>()).filter(|room| *room >= SENTENCE)?;
+    let text = clause.clause()?.text;
+    let mut begin = String::new();
+    for word in text.split_whitespace() {
+        if begin.chars().count() + word.chars().count() + 2 > room {
+            return Some(begin + "\u{2026}");
+        }
+        begin += if begin.is_empty() { "" } else { " " };
+        begin += word;
     }
-    out + &line("holds, of those tested", &sum) + "\n"
+    Some(begin)
 }
 
 fn page(all: &[&Results]) -> String {

@@ -64,7 +64,7 @@ impl Picture {
             ("mode", format!("{:#o}", a.mode), format!("{:#o}", b.mode), true),
             ("owner", format!("{}:{}", a.uid, a.gid), format!("{}:{}", b.uid, b.gid), true),
             ("links", a.links.to_string(), b.links.to_string(), true),
-            ("extended attributes", format!("{:?}", a.xattrs), format!("{:?}", b.xattrs), true),
+            ("extended attributes", attributes(&a.xattrs), attributes(&b.xattrs), true),
             ("state", shown(self.state), shown(later.state), true),
             ("modification time", a.mtime.to_string(), b.mtime.to_string(), times),
             ("status change time", a.ctime.to_string(), b.ctime.to_string(), times),
@@ -78,6 +78,16 @@ impl Picture {
             })
             .collect()
     }
+}
+
+/// As getfattr(1) prints them, bytes that are no text by their number.
+fn attributes(all: &[(String, Vec<u8>)]) -> String {
+    let value = |value: &[u8]| match std::str::from_utf8(value) {
+        Ok(text) => text.escape_debug().to_string(),
+        Err(_) => format!("{} bytes", value.len()),
+    };
+    let shown: Vec<String> = all.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
+    if shown.is_empty() { "none".into() } else { shown.join(", ") }
 }
 
 fn shown(state: Option<bool>) -> String {

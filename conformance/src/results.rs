@@ -2,9 +2,11 @@
 
 use crate::trace::Step;
 use crate::verdict::Verdict;
+use crate::words::count;
 use iomap_clauses::Clause;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The schema that this program writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -228,12 +230,123 @@ impl Results {
     /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work, or the kernel is in
     /// trouble: then nobody knows what the verdicts are worth.
     pub fn exit_code(&self) -> u8 {
-        match () {
-            () if self.clauses.iter().any(ClauseResult::is_surprise) => 1,
-            () if self.clauses.iter().any(|clause| clause.verdict == Verdict::Error) => 3,
-            () if !self.kernel_log.is_empty() => 3,
-            () => 0,
+        self.sum().exit_code()
+    }
+
+    /// What is out of order.
+    pub fn sum(&self) -> Sum {
+        let errors = self.errors();
+        let of_cases =
+            |cases: bool| errors.iter().filter(|it| it.first.is_some() == cases).map(|it| it.names.len()).sum();
+        Sum {
+            surprises: self.clauses.iter().filter(|clause| clause.is_surprise()).count(),
+            errors: of_cases(true),
+            unseen: of_cases(false),
+            complaints: self.kernel_log.len(),
+            looked: self.count(Verdict::Holds) + self.count(Verdict::Violated),
+            violated: self.count(Verdict::Violated),
         }
+    }
+
+    /// The cases that could not do their work, those with the same reason together, in the order in which they come. Of a
+    /// clause without cases the clause is named.
+    pub fn errors(&self) -> Vec<Errors<'_>> {
+        let mut errors: Vec<Errors> = Vec::new();
+        for clause in &self.clauses {
+            let of_cases = clause.cases.iter().filter(|case| case.verdict == Verdict::Error);
+            let mut found: Vec<_> =
+                of_cases.map(|case| (case.name.as_str(), case.detail.as_deref(), Some(case))).collect();
+            if found.is_empty() && clause.verdict == Verdict::Error {
+                found.push((&clause.id, clause.reason.as_deref(), None));
+            }
+            for (name, reason, case) in found {
+                let reason = reason.unwrap_or("no reason is known");
+                let same = |known: &&mut Errors| known.reason == reason && known.first.is_some() == case.is_some();
+                match errors.iter_mut().find(same) {
+                    Some(known) => known.names.push(name),
+                    None => errors.push(Errors { reason, names: vec![name], first: case }),
+                }
+            }
+        }
+        errors
+    }
+}
+
+/// What could not be done, for one reason.
+#[derive(Debug)]
+pub struct Errors<'a> {
+    /// Why.
+    pub reason: &'a str,
+    /// The cases, or clauses that have none.
+    pub names: Vec<&'a str>,
+    /// The first of the cases, with its calls.
+    pub first: Option<&'a CaseResult>,
+}
+
+/// How much of results is out of order, which is what the exit code says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Clauses with another verdict than the expected one.
+    pub surprises: usize,
+    /// Cases that could not do their work, whatever others of their clause found.
+    pub errors: usize,
+    /// Clauses of which no case could be started.
+    pub unseen: usize,
+    /// Lines of the kernel log that no kernel should have to write.
+    pub complaints: usize,
+    /// Clauses that hold or are violated.
+    pub looked: usize,
+    /// Clauses that are violated, expectedly or not.
+    pub violated: usize,
+}
+
+impl Sum {
+    /// That of several results.
+    pub fn of(all: &[Results]) -> Self {
+        all.iter().map(Results::sum).fold(Self::default(), |a, b| Self {
+            surprises: a.surprises + b.surprises,
+            errors: a.errors + b.errors,
+            unseen: a.unseen + b.unseen,
+            complaints: a.complaints + b.complaints,
+            looked: a.looked + b.looked,
+            violated: a.violated + b.violated,
+        })
+    }
+
+    /// 1 if a verdict is unexpected: it stands on its own evidence. Else 3 if something could not be found out.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self { surprises: 1.., .. } => 1,
+            Self { errors: 0, unseen: 0, complaints: 0, .. } => 0,
+            _ => 3,
+        }
+    }
+}
+
+/// The last line of a report.
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.surprises > 0 {
+            let verb = if self.surprises == 1 { "is" } else { "are" };
+            parts.push(format!("{} {verb} not as expected", count(self.surprises, "clause")));
+        }
+        if self.errors > 0 {
+            let whose = if self.errors == 1 { "its" } else { "their" };
+            parts.push(format!("{} could not do {whose} work", count(self.errors, "case")));
+        }
+        if self.unseen > 0 {
+            parts.push(format!("{} could not be looked at", count(self.unseen, "clause")));
+        }
+        if self.complaints > 0 {
+            parts.push("the kernel is in trouble".into());
+        }
+        f.write_str(match self {
+            _ if !parts.is_empty() => return f.write_str(&parts.join("; ")),
+            Self { looked: 0, .. } => "nothing could be looked at, as expected",
+            Self { violated: 0, .. } => "conforms",
+            _ => "as expected of this mechanism",
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What a run is about, for the head of its results.
 #[derive(Clone, Debug)]
@@ -43,7 +43,8 @@ pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 /// Runs one case, for as long as it takes.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
     let (start, trace) = (Instant::now(), Trace::default());
-    result(case, start, &observe(target, mechanism, case, &trace), &trace)
+    let seen = observe(target, mechanism, case, &trace);
+    result(case, start.elapsed(), &seen, &trace)
 }
 
 fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> Seen {
@@ -55,9 +56,9 @@ fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace
     outcome.unwrap_or_else(|_| Err(Trouble::Setup("the case panicked".into())))
 }
 
-fn result(case: &Case, start: Instant, seen: &Seen, trace: &Trace) -> CaseResult {
+fn result(case: &Case, took: Duration, seen: &Seen, trace: &Trace) -> CaseResult {
     let (verdict, detail) = judge(case.clause, seen);
-    let duration_ms = start.elapsed().as_secs_f64() * 1000.0;
+    let duration_ms = took.as_secs_f64() * 1000.0;
     let steps = match verdict {
         Verdict::Violated | Verdict::Error => trace.steps(),
         _ => Default::default(),
@@ -67,13 +68,13 @@ fn result(case: &Case, start: Instant, seen: &Seen, trace: &Trace) -> CaseResult
 
 /// Runs one case, and goes on without it if it does not end.
 fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, case: &'static Case, guard: &Guard) -> CaseResult {
-    let (start, trace) = (Instant::now(), Trace::default());
+    let trace = Trace::default();
     let work = {
         let (target, trace) = (target.clone(), trace.clone());
         move || observe(&*target, mechanism, case, &trace)
     };
-    let seen = guard.watch(case, work).unwrap_or_else(|why| Err(Trouble::Setup(why)));
-    result(case, start, &seen, &trace)
+    let (seen, took) = guard.watch(case, work);
+    result(case, took, &seen.unwrap_or_else(|why| Err(Trouble::Setup(why))), &trace)
 }
 
 /// A line for each step.
@@ -82,8 +83,9 @@ fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
     steps.iter().map(Step::to_string).chain(more).collect()
 }
 
-/// The cases as trials of libtest-mimic. Each sends its result, and tells the runner in the runner's own words.
+/// Cases as trials of libtest-mimic. Each sends its result, and tells the runner in the runner's own words.
 pub fn trials(
+    cases: impl IntoIterator<Item = &'static Case>,
     target: &Arc<dyn Target>,
     mechanism: Mechanism,
     prefix: &str,
@@ -107,7 +109,7 @@ pub fn trials(
             completion
         })
     };
-    cases::all().map(trial).collect()
+    cases.into_iter().map(trial).collect()
 }
 
 fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
@@ -123,11 +125,21 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
     }
 }
 
-/// Runs the cases that `arguments` select. The output of libtest-mimic is not wanted: the caller reports.
+/// The command line of a test program of libtest-mimic, which waits for ever where nothing is to run at a time.
+pub fn test_arguments() -> Arguments {
+    let arguments = Arguments::from_args();
+    if arguments.test_threads == Some(0) {
+        eprintln!("error: --test-threads 0: a whole number, at least 1");
+        std::process::exit(2);
+    }
+    arguments
+}
+
+/// Runs these cases, so many at a time. The output of libtest-mimic is not wanted: the caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
-    arguments: &Arguments,
+    (cases, threads): (&[&'static Case], usize),
     expectations: &Expectations,
     guard: &Arc<Guard>,
     progress: &Progress,
@@ -137,8 +149,9 @@ pub fn run(
     let mut found: Vec<(&Case, CaseResult)> = Vec::new();
     if not_offered.is_none() {
         let (sender, receiver) = channel();
-        let trials = trials(target, subject.mechanism, "", guard, Some(&sender), Some(progress));
-        let quiet = Arguments { logfile: Some("/dev/null".into()), ..arguments.clone() };
+        let trials = trials(cases.iter().copied(), target, subject.mechanism, "", guard, Some(&sender), Some(progress));
+        let quiet =
+            Arguments { logfile: Some("/dev/null".into()), test_threads: Some(threads), ..Arguments::default() };
         // Its conclusion counts passes and failures; the results have the verdicts.
         let _ = libtest_mimic::run(&quiet, trials);
         drop(sender);

@@ -6,6 +6,7 @@ use crate::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
 use std::ops::Range;
 use std::time::Duration;
@@ -73,7 +74,7 @@ impl System for Fs {
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         match Fs::agent(self, fd) {
             Ok(agent) => Ok(Box::new(agent)),
-            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {errno:?}"))),
+            Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {}", words::name(errno)))),
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
 use std::fmt;
@@ -41,7 +42,7 @@ pub struct Step {
     pub times: usize,
 }
 
-/// As strace(1) would print it: `ftruncate(3, 0) = ETXTBSY`.
+/// As strace(1) would print it: `ftruncate(3, 0) = -1 ETXTBSY`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
@@ -52,10 +53,12 @@ impl fmt::Display for Step {
             Action::AgentWrite(offset, data) => write!(f, "the agent writes {} bytes at {offset}", data.len())?,
         }
         match &self.outcome {
-            Some(Ok(Reply::Number(number))) => write!(f, " = {number}")?,
-            Some(Ok(Reply::Data(data))) => write!(f, " = {}", data.len())?,
-            Some(Ok(Reply::Stat(stat))) => write!(f, " = 0 (st_size {}, st_nlink {})", stat.size, stat.links)?,
-            Some(Err(error)) => write!(f, " = {error}")?,
+            Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
+            Some(Err(error)) => match self.action {
+                Action::Call(..) | Action::Beside(_) => write!(f, " = -1 {error}")?,
+                // Of the agent it is no error of a call, but what it says.
+                Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
+            },
             None => write!(f, " does not return")?,
         }
         if self.times > 1 { write!(f, " ({} times)", self.times) } else { Ok(()) }
@@ -109,7 +112,7 @@ impl Trace {
 }
 
 fn recorded(outcome: &Outcome) -> Result<Reply, String> {
-    outcome.clone().map_err(|errno| format!("{errno:?}"))
+    outcome.clone().map_err(words::name)
 }
 
 /// A system whose calls are recorded.
@@ -195,7 +198,7 @@ impl RecordedAgent {
     ) -> Result<T, Trouble> {
         let place = self.trace.begin(action, false);
         let done = act();
-        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| format!("{trouble:?}")));
+        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| trouble.reason().to_owned()));
         done
     }
 }

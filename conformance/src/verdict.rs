@@ -1,5 +1,6 @@
 //! Verdicts, and how observations become one.
 
+use crate::words;
 use iomap_clauses::{Clause, Errno};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -68,6 +69,15 @@ pub enum Trouble {
     NotReachable(String),
 }
 
+impl Trouble {
+    /// Why, in words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Setup(why) | Self::NotOffered(why) | Self::NotReachable(why) => why,
+        }
+    }
+}
+
 /// One thing that a case observed.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -111,16 +121,32 @@ pub fn judge(clause: &Clause, seen: &Seen) -> (Verdict, Option<String>) {
         return (Verdict::Error, Some("the case observed nothing".into()));
     }
     let complaints: Vec<String> = observed.0.iter().filter_map(|one| complaint(clause, one)).collect();
-    if complaints.is_empty() { (Verdict::Holds, None) } else { (Verdict::Violated, Some(complaints.join("\n"))) }
+    if complaints.is_empty() { (Verdict::Holds, None) } else { (Verdict::Violated, Some(once(&complaints))) }
 }
 
-/// What is wrong, in the manner of strace: `ftruncate(3, 0) = EPERM, expected ETXTBSY`.
+/// A line for each complaint, and how often it came.
+fn once(complaints: &[String]) -> String {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for complaint in complaints {
+        match counted.iter_mut().find(|(known, _)| known == complaint) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((complaint, 1)),
+        }
+    }
+    let line = |(complaint, times): &(&str, usize)| match times {
+        1 => (*complaint).to_owned(),
+        _ => format!("{complaint} ({times} times)"),
+    };
+    counted.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What is wrong, in the manner of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
 fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
     let faults = one.faults.join("; ");
     let Some(outcome) = one.outcome else {
         return (!faults.is_empty()).then(|| format!("{}: {faults}", one.what));
     };
-    let got = outcome.map_or("ok".to_owned(), |errno| format!("{errno:?}"));
+    let got = outcome.map_or("ok".to_owned(), words::failure);
     match (clause.allows(outcome), faults.is_empty()) {
         (true, true) => None,
         (true, false) => Some(format!("{} = {got}, but {faults}", one.what)),
@@ -146,6 +172,18 @@ mod tests {
         assert_eq!(verdict(&seen(Some(Errno::EPERM), &[])), Verdict::Violated);
         assert_eq!(verdict(&seen(None, &[])), Verdict::Violated);
         assert_eq!(verdict(&seen(Some(Errno::ETXTBSY), &["size was 1, is 0"])), Verdict::Violated);
+    }
+
+    #[test]
+    fn a_complaint_is_made_once() {
+        let Ok(Observed(one)) = seen(Some(Errno::EPERM), &[]) else { panic!("it was seen") };
+        let Ok(Observed(other)) = seen(None, &[]) else { panic!("it was seen") };
+        let all = Ok(Observed([one.clone(), one, other].concat()));
+        let said = judge(&TRUNCATE_SHRINK, &all).1.unwrap();
+        assert_eq!(
+            said,
+            "ftruncate(3, 0) = -1 EPERM, expected ETXTBSY (2 times)\nftruncate(3, 0) = ok, expected ETXTBSY"
+        );
     }
 
     #[test]

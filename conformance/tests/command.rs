@@ -64,8 +64,251 @@ fn libtest_flags() {
     );
     let one = conformance(&["--exact", "truncate::shrink", "-j", "1", "--nocapture"]);
     let untested = iomap_clauses::ALL.len() - 1;
-    let ending = format!("1 cases: 1 holds, {untested} untested\nconforms\n");
+    let ending = format!(" clauses, 1 case: 1 holds, {untested} untested\nconforms\n");
     assert!(text(&one).ends_with(&ending), "{}", text(&one));
+    for flags in [
+        &["--format", "pretty"][..],
+        &["--include-ignored", "--no-capture", "--show-output", "--test", "--color", "never", "-Z", "unstable-options"],
+    ] {
+        let again = conformance(&[flags, &["--exact", "truncate::shrink"]].concat());
+        assert_eq!((again.status.code(), text(&again)), (Some(0), text(&one)), "{flags:?}");
+    }
+    for flags in [&["--format", "terse"][..], &["-q"], &["--quiet"]] {
+        let terse = conformance(&[flags, &["--exact", "truncate::shrink"]].concat());
+        assert!(text(&terse).lines().count() == 2 && text(&one).ends_with(&text(&terse)), "{}", text(&terse));
+    }
+    // As nextest asks.
+    let all = conformance(&["--list", "--format", "terse"]);
+    assert_eq!((all.status.code(), text(&all)), (Some(0), text(&conformance(&["--list"]))));
+    for none in
+        [&["--list", "--format", "terse", "--ignored"][..], &["--list", "nothing_like_this"], &["--list", "--bench"]]
+    {
+        let none = conformance(none);
+        assert_eq!((none.status.code(), text(&none)), (Some(0), String::new()));
+    }
+}
+
+/// The cases that filters choose.
+fn listed(filters: &[&str]) -> Vec<String> {
+    let list = text(&conformance(&[&["--list"], filters].concat()));
+    list.lines().map(|line| line.trim_end_matches(": test").to_owned()).collect()
+}
+
+#[test]
+fn a_filter_is_a_family_a_clause_a_case_or_a_part() {
+    let both = conformance(&["truncate", "seal", "--format", "json"]);
+    assert_eq!(both.status.code(), Some(0));
+    let results = Results::parse(&text(&both)).expect("results");
+    let ran: BTreeSet<&str> = results.clauses.iter().filter(|it| !it.cases.is_empty()).map(|it| it.family()).collect();
+    assert_eq!(ran, BTreeSet::from(["seal", "truncate"]));
+    assert_eq!(listed(&["truncate.shrink"]), listed(&["--exact", "truncate.shrink"]));
+    assert!(listed(&["truncate.shrink"]).contains(&"truncate::shrink".into()));
+    assert_eq!(listed(&["write.*"]), listed(&["write"]));
+    assert!(listed(&["write", "--skip", "write.crossing"]).len() < listed(&["write"]).len());
+}
+
+/// Nothing is never counted as something.
+#[test]
+fn what_would_run_nothing_is_refused() {
+    for (name, arguments) in [
+        ("no_such_case", &["truncate.shrnk"][..]),
+        ("no_such_command", &["matrxi"]),
+        ("late_command", &["--timings", "matrix"]),
+        ("no_such_name", &["--exact", "seal"]),
+        ("one_of_two", &["truncate", "qqqqqq"]),
+        ("all_skipped", &["truncate", "--skip", "truncate.*"]),
+        ("no_such_skip", &["--skip", "unsael"]),
+        ("none_ignored", &["--ignored"]),
+        ("no_benchmarks", &["--bench"]),
+        ("no_threads", &["--test-threads", "0", "truncate::shrink"]),
+        ("no_threads_short", &["-j", "0"]),
+        ("no_such_violation", &["audit", "truncate.shrnk"]),
+        ("no_case_for_the_lab", &["lab", "--kernel", "6.12", "--case", "truncate.shrnk"]),
+    ] {
+        let output = conformance(arguments);
+        assert_eq!((output.status.code(), text(&output)), (Some(2), String::new()), "{name}");
+        insta::assert_snapshot!(format!("refused_{name}"), error(&output));
+    }
+    let audited = conformance(&["audit", "truncate.shrink", "seal.again/*"]);
+    assert_eq!(audited.status.code(), Some(0));
+    let last = text(&audited).lines().last().map(str::to_owned).expect("a sum");
+    let one = |filter| text(&conformance(&["audit", filter])).lines().count() - 1;
+    assert!(last.starts_with(&format!("{} violations: ", one("truncate.shrink") + one("seal.again/*"))), "{last}");
+}
+
+/// What a command writes to a terminal.
+fn on_a_terminal(environment: &str, arguments: &str) -> String {
+    let command =
+        format!("stty cols 132 rows 30; env {environment} {} {arguments}", env!("CARGO_BIN_EXE_iomap-conformance"));
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).output().expect("script starts");
+    String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n")
+}
+
+#[test]
+fn escapes_are_for_terminals_that_have_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let matrix = format!("matrix {}", documents(directory.path())[..2].join(" "));
+    for arguments in ["truncate::shrink", &matrix, "--help", "--bogus", "compare --help"] {
+        for environment in ["TERM=dumb", "NO_COLOR=1 TERM=xterm", "CI=true CLICOLOR=1 TERM=dumb"] {
+            let written = on_a_terminal(environment, arguments);
+            assert!(!written.is_empty() && !written.contains('\x1b'), "{environment} {arguments}: {written:?}");
+        }
+    }
+    let coloured = on_a_terminal("-u NO_COLOR TERM=xterm", &matrix);
+    assert!(coloured.contains("\x1b[32m+\x1b[0m"), "{coloured:?}");
+    // The headings again on each screen, and beside the columns the sentences of the clauses.
+    let plain = on_a_terminal("NO_COLOR=1", &matrix);
+    let lines: Vec<&str> = plain.lines().collect();
+    let headings: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("clause ")).collect();
+    assert!(headings.len() > 5 && headings.windows(2).all(|pair| pair[1] - pair[0] <= 30), "{headings:?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 132), "{plain}");
+    assert!(lines.iter().any(|line| line.contains("Making a sealed file smaller must fail")), "{plain}");
+    let files: Vec<&str> = matrix.split(' ').collect();
+    let forced = conformance(&[&files[..], &["--color=always"]].concat());
+    assert!(text(&forced).contains("\x1b[32m+"), "no colours");
+    let path = directory.path().join("table").display().to_string();
+    let to_file = conformance(&["matrix", files[1], "--color=always", "--output", &path]);
+    assert_eq!(to_file.status.code(), Some(0));
+    assert!(!std::fs::read_to_string(&path).expect("the table").contains('\x1b'));
+}
+
+/// A verdict that nobody expected stands on its own; what could not be looked at stands beside it, and is never hidden by
+/// what others of its clause found.
+#[test]
+fn an_error_is_never_hidden() {
+    let mut results = outcomes();
+    results.clauses.truncate(2);
+    let mut stuck = results.clauses[1].cases[0].clone();
+    (stuck.name, stuck.verdict) = ("truncate::stuck".into(), Verdict::Error);
+    stuck.detail = Some("it does not end: abandoned after 2 s".into());
+    results.clauses[1].cases.push(stuck);
+    assert_eq!((results.clauses[1].verdict, results.clauses[1].expected), (Verdict::Violated, Some(Verdict::Violated)));
+    assert_eq!(results.exit_code(), 1);
+    let both = "1 clause is not as expected; 1 case could not do its work\n";
+    for format in [Format::Human, Format::Terse, Format::Ktap] {
+        let written = report::write(&results, format, &submitter());
+        assert!(written.ends_with(both), "{written}");
+        assert_eq!(written.matches("it does not end").count(), 1, "{written}");
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("results.json").display().to_string();
+    std::fs::write(&path, report::json(&results)).expect("a file");
+    let matrix = conformance(&["matrix", &path]);
+    assert!(text(&matrix).ends_with(both) && text(&matrix).contains("error: truncate::stuck\n    it does not end"));
+    assert_eq!(matrix.status.code(), Some(1));
+    insta::assert_snapshot!("matrix_trouble", text(&matrix));
+    let document = conformance(&["matrix", &path, "--format", "json"]);
+    assert!(error(&document).ends_with(both), "{}", error(&document));
+    // Alone it is all that there is to say.
+    results.clauses.remove(0);
+    assert_eq!(results.exit_code(), 3);
+    let written = report::write(&results, Format::Human, &submitter());
+    assert!(written.ends_with("\n1 case could not do its work\n"), "{written}");
+    // Of two runs one can have both.
+    std::fs::write(&path, report::json(&[&results, &Results { fs: "ext4".into(), ..outcomes() }])).expect("a file");
+    assert_eq!(conformance(&["matrix", &path]).status.code(), Some(1));
+}
+
+/// Which children and attributes the schemas have in common, the attributes that one of them wants with a `!`.
+const JUNIT: [(&str, &[&str], &[&str]); 11] = [
+    ("testsuites", &["testsuite"], &[]),
+    (
+        "testsuite",
+        &["properties", "testcase", "system-out", "system-err"],
+        &["package!", "id!", "name!", "hostname!", "tests!", "failures!", "errors!", "skipped", "time!", "timestamp!"],
+    ),
+    ("properties", &["property"], &[]),
+    ("property", &[], &["name!", "value!"]),
+    ("testcase", &["skipped", "error", "failure"], &["name!", "classname!", "time!"]),
+    ("skipped", &[], &[]),
+    ("error", &[], &["message", "type!"]),
+    ("failure", &[], &["message", "type!"]),
+    ("system-out", &[], &[]),
+    ("system-err", &[], &[]),
+    ("", &["testsuites"], &[]),
+];
+
+/// What the schemas of Jenkins' xUnit plugin, of JUnit and of Ant say, as far as they agree.
+fn junit_faults(text: &str) -> Vec<String> {
+    use quick_xml::events::{BytesStart, Event};
+    let mut reader = quick_xml::Reader::from_str(text);
+    let (mut open, mut faults) = (vec![(String::new(), 0)], Vec::new());
+    let mut begin = |tag: &BytesStart, open: &mut Vec<(String, usize)>| {
+        let name = String::from_utf8_lossy(tag.name().as_ref()).into_owned();
+        let (parent, place) = open.last_mut().expect("the document");
+        let children = JUNIT.iter().find(|(known, ..)| known == parent).map_or(&[][..], |(_, children, _)| children);
+        match children.iter().position(|child| *child == name) {
+            // A test has one remark, the others are in order.
+            Some(at) if at >= *place => *place = if parent == "testcase" { usize::MAX } else { at },
+            _ => faults.push(format!("{name} in {parent}")),
+        }
+        let known = JUNIT.iter().find(|(known, ..)| *known == name).map_or(&[][..], |(.., attributes)| attributes);
+        let given: Vec<(String, String)> = tag
+            .attributes()
+            .map(|it| it.expect("an attribute"))
+            .map(|it| [it.key.as_ref(), &it.value].map(|text| String::from_utf8_lossy(text).into_owned()).into())
+            .collect();
+        for (key, value) in &given {
+            let allowed = known.iter().any(|known| known.trim_end_matches('!') == key);
+            let fits = match key.as_str() {
+                "time" => {
+                    value.split_once('.').is_some_and(|(_, digits)| digits.len() == 3) && value.parse::<f64>().is_ok()
+                }
+                "timestamp" => value.len() == 19 && value.as_bytes()[10] == b'T',
+                "tests" | "failures" | "errors" | "skipped" | "id" => value.parse::<u32>().is_ok(),
+                _ => true,
+            };
+            if !allowed || !fits {
+                faults.push(format!("{key}={value} of {name}"));
+            }
+        }
+        let missing = known.iter().filter_map(|known| known.strip_suffix('!'));
+        faults.extend(
+            missing.filter(|key| given.iter().all(|it| it.0 != **key)).map(|key| format!("{name} without {key}")),
+        );
+        name
+    };
+    loop {
+        match reader.read_event().expect("XML") {
+            Event::Start(tag) => {
+                let name = begin(&tag, &mut open);
+                open.push((name, 0));
+            }
+            Event::Empty(tag) => drop(begin(&tag, &mut open)),
+            Event::End(_) => drop(open.pop()),
+            Event::Eof => return faults,
+            _ => (),
+        }
+    }
+}
+
+#[test]
+fn junit_is_valid_by_every_schema() {
+    let log = LogLine { text: "BUG: \x1b[0m\u{1}<odd>".into(), during: vec!["read::any".into()] };
+    let lacking = Results { not_offered: Some("no such <mode>".into()), clauses: Vec::new(), ..outcomes() };
+    for results in [outcomes(), Results { kernel_log: vec![log], ..outcomes() }, lacking] {
+        let written = report::write(&results, Format::Junit, &submitter());
+        assert_eq!(junit_faults(&written), Vec::<String>::new(), "{written}");
+    }
+    let real = text(&conformance(&["--format", "junit"]));
+    assert_eq!(junit_faults(&real), Vec::<String>::new());
+    assert_eq!(junit_faults(&real.replace("<testsuites>", "<testsuites skipped=\"0\">")).len(), 1);
+    assert!(!junit_faults(&real.replace("hostname=\"localhost\" ", "")).is_empty());
+}
+
+/// A reason is said once, and in words.
+#[test]
+fn reasons_of_races_are_words() {
+    let output = conformance(&["--violation", "seal.unwritten/errno", "race", "seal.unwritten", "--format", "json"]);
+    let results = Results::parse(&text(&output)).expect("results");
+    let details = results.clauses.iter().flat_map(|clause| &clause.cases).filter_map(|case| case.detail.as_deref());
+    for detail in details {
+        for debug in ["Ok(", "Err(", "Some(", "Number(", "[["] {
+            assert!(!detail.contains(debug), "{detail}");
+        }
+        let lines: BTreeSet<&str> = detail.lines().collect();
+        assert_eq!(lines.len(), detail.lines().count(), "{detail}");
+    }
 }
 
 #[test]
@@ -204,6 +447,8 @@ fn nothing_offered_in_every_format() {
     assert_eq!(results.exit_code(), 1);
     assert!(report::write(&results, Format::Ktap, &submitter()).contains("\nnot ok 1 iomap"));
     assert!(report::write(&results, Format::Junit, &submitter()).contains(r#"failures="1""#));
+    let human = report::write(&results, Format::Human, &submitter());
+    assert!(human.ends_with("not offered: no such <mode>\n1 clause is not as expected\n"), "{human}");
 }
 
 /// As many cases in one format as in the other.

@@ -2,7 +2,7 @@
 //!
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
-use iomap_conformance::cases::Case;
+use iomap_conformance::cases::{self, Case};
 use iomap_conformance::context::System;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::guard::Guard;
@@ -10,10 +10,10 @@ use iomap_conformance::host::directory::{Directory, Fresh};
 use iomap_conformance::host::{self, FsKind, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::results::Results;
-use iomap_conformance::run::{Progress, Subject, run};
+use iomap_conformance::run::{Progress, Subject, run, test_arguments};
 use iomap_conformance::target::Target;
 use iomap_conformance::verdict::{Trouble, Verdict};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn main() {
     {
         return guardian::run(Path::new(stage), true);
     }
-    let mut arguments = Arguments::from_args();
+    let mut arguments = test_arguments();
     // Each test looks at the loop devices and swap areas of the whole machine.
     arguments.test_threads = Some(1);
     let mut trials = Vec::new();
@@ -610,9 +610,9 @@ fn abandoned() -> Outcome {
     let weak = Arc::downgrade(&target);
     let subject = Subject { target: "dir", mechanism: Mechanism::ImmutableAttr, fs: "xfs" };
     let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
-    let arguments = Arguments { test_threads: Some(1), filter: Some("truncate::".into()), ..Arguments::default() };
+    let family: Vec<&Case> = cases::all().filter(|case| case.clause.family() == "truncate").collect();
     let quiet: Progress = Arc::new(|_| ());
-    let results = run(&target, &subject, &arguments, &Expectations::all_hold(), &guard, &quiet);
+    let results = run(&target, &subject, (&family, 1), &Expectations::all_hold(), &guard, &quiet);
     // What was abandoned ends now, and lets the file system go.
     drop(target);
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -2,6 +2,7 @@ use super::seal::succeeded;
 use super::{Case, case};
 use crate::context::{Context, File, SIZE};
 use crate::verdict::{Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Route};
 use nix::fcntl::OFlag;
@@ -53,6 +54,6 @@ fn seal(t: &Context, by: Option<Route>) -> Seen {
 pub(super) fn registered(file: &File, by: Option<Route>) -> Result<MapId, Trouble> {
     let (seen, registration) = file.register(by)?;
     let errno = seen.0.first().and_then(|one| one.outcome.flatten());
-    let why = errno.map_or(String::new(), |errno| format!(": {errno:?}"));
+    let why = errno.map_or(String::new(), |errno| format!(": {}", words::name(errno)));
     registration.ok_or_else(|| Trouble::NotOffered(format!("the file cannot be registered{why}")))
 }

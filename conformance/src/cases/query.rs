@@ -2,6 +2,7 @@ use super::seal::{make_closed, succeeded};
 use super::{Case, alone, case};
 use crate::context::{Context, Effect, File, SIZE};
 use crate::verdict::{Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, Caller, FLAG_APPEND, Fd, Reply, XFLAG_APPEND, XFLAG_NODUMP, XFLAG_SEALED};
 use nix::fcntl::OFlag;
@@ -113,7 +114,7 @@ fn beside_append_only(t: &Context, set: impl Fn(Fd) -> Call) -> Seen {
 fn xflags(t: &Context, file: &File) -> Result<u32, Trouble> {
     match t.setup(&Call::GetXflags { fd: file.fd() })? {
         Reply::Number(flags) => Ok(flags as u32),
-        other => Err(Trouble::Setup(format!("{other:?}"))),
+        other => Err(Trouble::Setup(format!("the attributes are {}", words::reply(&other)))),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::mechanism::Mechanism;
 use crate::target::BLOCKS;
 use crate::trace::Trace;
 use crate::verdict::{Observation, Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, Fs, Mode, Outcome, Reply};
 
@@ -208,17 +209,30 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
         let calls = [one(&race), other(&race)];
         let (ones, others) = t.race(&calls[0], &calls[1])?;
         let seen = calls[0].iter().zip(&ones).fold(seen, |seen, (call, came)| seen.and(outcome(call, came)));
-        let [made, beside] = calls;
-        let end = race.end([made.into_iter().zip(ones).collect(), beside.into_iter().zip(others).collect()])?;
+        let made = |calls: &[Call], came: Vec<Outcome>| calls.iter().cloned().zip(came).collect();
+        let end = race.end([made(&calls[0], ones), made(&calls[1], others)])?;
         if t.mechanism() == Mechanism::Swapfile {
             // It may not be active.
             let _ = t.attempt(&race.leave)?;
         }
         race.file.close()?;
         race.neighbour.close()?;
-        let what = format!("{:?}, {} bytes: what one order leaves", end.returned, end.size);
-        Ok(seen.and(t.fact(&what, expected.contains(&end))))
+        let is_one = expected.contains(&end);
+        // Only what no order explains is ever printed.
+        let what = if is_one { String::new() } else { described(&calls, &end) };
+        Ok(seen.and(t.fact(&what, is_one)))
     })
+}
+
+/// What one round came to, in words.
+fn described(calls: &[Vec<Call>; 2], end: &End) -> String {
+    let side = |calls: &[Call], returned: &[Result<u64, Errno>]| {
+        let came = |came: &Result<u64, Errno>| came.map_or_else(words::failure, |number| number.to_string());
+        let made: Vec<String> = calls.iter().zip(returned).map(|(call, it)| format!("{call} = {}", came(it))).collect();
+        made.join(", ")
+    };
+    let [one, other] = [0, 1].map(|at| side(&calls[at], &end.returned[at]));
+    format!("{one}, and at the same time {other}: one order explains that, and the {} bytes that are left", end.size)
 }
 
 /// What each order of the calls leaves, those of one side in their order.

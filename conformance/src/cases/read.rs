@@ -2,6 +2,7 @@ use super::seal::each;
 use super::{Case, case};
 use crate::context::{BLOCK_LEN, SIZE, pattern};
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Reply, Whence};
 use nix::fcntl::OFlag;
@@ -44,7 +45,7 @@ pub(super) static CASES: &[Case] = &[
         let Some(map) = map else { return Ok(seen) };
         match t.setup(&Call::Load { map, offset: file.at(0) as usize, len: SIZE as usize })? {
             Reply::Data(data) => Ok(seen.and(t.fact("the data is what was written", data == pattern(1, SIZE)))),
-            other => Err(Trouble::Setup(format!("{other:?}"))),
+            other => Err(Trouble::Setup(format!("it returns {}", words::reply(&other)))),
         }
     }),
     case(&OPEN_WRITE, "read_write", "a sealed file can be opened for writing", |t| {

@@ -7,6 +7,7 @@ use super::write::atomic_in_place;
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Mode, Reply, Route, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
@@ -146,7 +147,8 @@ fn mapped(t: &Context, route: Route) -> Seen {
         let (seen, map) = ordinary.map_by(&call(&ordinary))?;
         if map.is_none() {
             let errno = seen.0.first().and_then(|one| one.outcome.flatten());
-            let why = errno.map_or(String::new(), |errno| format!(": {} fails with {errno:?}", call(&ordinary)));
+            let why =
+                errno.map_or(String::new(), |errno| format!(": {} fails with {}", call(&ordinary), words::name(errno)));
             return Err(Trouble::NotOffered(format!("not for an ordinary file either{why}")));
         }
     }

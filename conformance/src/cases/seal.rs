@@ -1,6 +1,7 @@
 use super::{Case, alone, case};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{
     BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Reply, XFLAG_APPEND, XFLAG_IMMUTABLE,
@@ -391,7 +392,7 @@ pub(super) fn hole_from(t: &Context, file: &File, offset: i64) -> Result<i64, Tr
     let seek = Call::Seek { fd: file.reader(), offset: file.at(offset), whence: iomap_reference::Whence::Hole };
     match t.setup(&seek)? {
         Reply::Number(at) => Ok(at - file.at(0)),
-        other => Err(Trouble::Setup(format!("{seek}: {other:?}"))),
+        other => Err(Trouble::Setup(format!("{seek} = {}", words::reply(&other)))),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::mechanism::Mechanism;
 use crate::picture::Picture;
 use crate::verdict::{Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Fd, Mode};
 use nix::errno::Errno;
@@ -438,11 +439,14 @@ fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> 
     each(steps, |step| {
         let (probe, call) = (call(&twin, step), call(&file, step));
         if t.attempt(&probe)? != Err(errno) {
-            return Err(Trouble::NotOffered(format!("{probe} does not fail with {errno:?}")));
+            return Err(Trouble::NotOffered(format!("{probe} does not fail with {}", words::name(errno))));
         }
         let before = Picture::take(&file)?;
         let outcome = t.attempt(&call)?;
         let same = before.differences(&Picture::take(&file)?, false).is_empty();
-        Ok(t.fact(&format!("{call} fails with {errno:?} and changes no data"), outcome == Err(errno) && same))
+        Ok(t.fact(
+            &format!("{call} fails with {} and changes no data", words::name(errno)),
+            outcome == Err(errno) && same,
+        ))
     })
 }

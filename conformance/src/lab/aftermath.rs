@@ -6,10 +6,11 @@
 use super::disk::Loss;
 use super::power_guest::{FILES, GROWING, Plans, plans};
 use super::protocol::{Data, Event, Found, Look, Run, Step};
-use super::{Document, surprises_of, untested};
+use super::{Document, untested};
 use crate::context::{BLOCK_LEN, SIZE};
 use crate::expectations::Expectations;
 use crate::host::FsKind;
+use crate::matrix::trouble_of;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;
 use crate::results::{CaseResult, ClauseResult, LogLine, Results};
@@ -356,7 +357,7 @@ pub(super) fn human(document: &Document) -> String {
             let details = clause.cases.iter().filter_map(|case| case.detail.as_deref()).chain(clause.reason.as_deref());
             details.filter(|_| known).for_each(|detail| out += &(wrap(detail, 4) + "\n"));
         }
-        out += &surprises_of(run);
+        out += &trouble_of(run);
         out += "\n";
     }
     out

@@ -6,6 +6,7 @@
 use super::power_guest;
 use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
 use super::scenario::Step;
+use crate::cases::{self, Case};
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
 use crate::host::found::Mounted;
@@ -14,9 +15,9 @@ use crate::mechanism::Mechanism;
 use crate::programs::ending;
 use crate::results::Results;
 use crate::run::{self, Event, Progress, Subject};
+use crate::select::Selection;
 use crate::target::Target;
 use clap::ValueEnum;
-use libtest_mimic::Arguments;
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
@@ -199,8 +200,8 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
         _ => Arc::new(Host::new(&sandbox, fs, mechanism)?),
     };
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
-    let arguments =
-        Arguments { filter: filter.map(str::to_owned), test_threads: Some(THREADS), ..Arguments::default() };
+    let all: Vec<&Case> = cases::all().collect();
+    let cases = Selection::of(filter).among(&all);
     let progress: Progress = Arc::new(|event: Event| {
         let message = match event {
             Event::Begins(case) => Message::Begins(case.full_name()),
@@ -212,7 +213,7 @@ fn results(run: &Run, filter: Option<&str>) -> Result<Results, String> {
     // What is said before and after is on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
     let guard = Arc::new(Guard::new(guard::TIMEOUT, log));
-    Ok(run::run(&target, &subject, &arguments, &expectations, &guard, &progress))
+    Ok(run::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))
 }
 
 /// A shell at the console, until it ends, and a fresh file system to work on, if there is something to run on one.

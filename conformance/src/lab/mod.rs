@@ -33,7 +33,9 @@ use crate::cases::{self, Case};
 use crate::host::{self, FsKind};
 use crate::matrix;
 use crate::mechanism::Mechanism;
+use crate::report::terminal::Screen;
 use crate::results::{ClauseResult, Results, SCHEMA, Spec};
+use crate::select::Selection;
 use crate::verdict::Verdict;
 use board::{Board, News};
 use boot::boot;
@@ -59,9 +61,9 @@ pub struct Options {
     /// How a file gets into the state [default: all that mainline has]
     #[arg(long, value_enum, num_args = 1..)]
     mechanism: Vec<Mechanism>,
-    /// Only cases whose name contains this, or what happens in a scenario
+    /// Only these cases, as `run` takes them, or what happens in a scenario
     #[arg(long, value_name = "FILTER")]
-    case: Option<String>,
+    pub case: Option<String>,
     /// The memory of a guest, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
@@ -172,29 +174,12 @@ fn shell(job: &Job, options: &Options, runs: Vec<Run>, cache: &Cache) -> Result<
 }
 
 /// The table of each kernel, and below them what is not as expected.
-pub fn human(options: &Options, document: &Document) -> String {
+pub fn human(options: &Options, document: &Document, screen: Screen) -> String {
     if options.power_cuts.is_some() {
         return aftermath::human(document);
     }
-    format!("{}\n{}", matrix::human(&document.runs), surprises(document)).trim_end().to_owned() + "\n"
-}
-
-/// What is not as expected, a line for each clause.
-pub fn surprises(document: &Document) -> String {
-    document.runs.iter().map(surprises_of).collect()
-}
-
-fn surprises_of(run: &Results) -> String {
-    let label = format!("{} {}", run.kernel.release, run.label());
-    let clauses = run.clauses.iter().filter(|clause| clause.is_surprise()).map(|clause| {
-        let expected = clause.expected.unwrap_or(Verdict::Untested);
-        format!("{label}: {}: {}, but expected: {expected}\n", clause.id, clause.verdict)
-    });
-    let mut errors: Vec<&str> =
-        run.clauses.iter().filter(|c| c.verdict == Verdict::Error).filter_map(|c| c.reason.as_deref()).collect();
-    errors.dedup();
-    let complaints = run.kernel_log.iter().map(|line| format!("{label}: the kernel complained: {}\n", line.text));
-    clauses.chain(errors.iter().map(|why| format!("{label}: error: {why}\n"))).chain(complaints).collect()
+    format!("{}\n{}", matrix::human(&document.runs, screen), matrix::trouble(&document.runs)).trim_end().to_owned()
+        + "\n"
 }
 
 /// What a person may want in a guest, as far as this machine has it.
@@ -236,9 +221,9 @@ impl Options {
 
     /// Whether a case is to run that works with the RDMA adapter, which takes a second or two to set up.
     fn wants_adapter(&self) -> bool {
-        let filter = self.case.as_deref().unwrap_or_default();
-        let mut names = cases::all().map(Case::full_name);
-        self.power_cuts.is_none() && names.any(|name| name.contains(filter) && name.contains("rdma"))
+        let all: Vec<&Case> = cases::all().collect();
+        let chosen = Selection::of(self.case.as_deref()).among(&all);
+        self.power_cuts.is_none() && chosen.iter().any(|case| case.full_name().contains("rdma"))
     }
 
     fn runs(&self, fs: FsKind) -> Vec<Run> {

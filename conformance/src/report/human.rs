@@ -1,9 +1,10 @@
 //! The summary for people, in 80 columns.
 
 use crate::reproduce;
-use crate::results::{CaseResult, ClauseResult, Results};
+use crate::results::{CaseResult, ClauseResult, Errors, Results};
 use crate::trace::Step;
 use crate::verdict::Verdict;
+use crate::words::count;
 use std::fmt::Write as _;
 
 pub(crate) const WIDTH: usize = 80;
@@ -11,20 +12,39 @@ const INDENT: usize = 14;
 
 /// Writes the summary by clause.
 pub fn write(results: &Results) -> String {
+    report(results, true)
+}
+
+/// Writes of the summary what is not as expected, and the sums.
+pub fn terse(results: &Results) -> String {
+    report(results, false)
+}
+
+fn report(results: &Results, whole: bool) -> String {
     let mut out = String::new();
     let Results { spec, target, fs, mechanism, kernel, .. } = results;
-    let _ = writeln!(out, "specification {} ({}) on Linux {}", spec.version, spec.digest, kernel.release);
-    let _ = writeln!(out, "target {target}, file system {fs}, mechanism {mechanism}\n");
+    if whole {
+        let _ = writeln!(out, "specification {} ({}) on Linux {}", spec.version, spec.digest, kernel.release);
+        let _ = writeln!(out, "target {target}, file system {fs}, mechanism {mechanism}\n");
+    }
     if let Some(reason) = &results.not_offered {
         let _ = writeln!(out, "not offered: {reason}");
+        if results.exit_code() != 0 {
+            let _ = writeln!(out, "{}", results.sum());
+        }
         return out;
     }
-    holding(&mut out, results);
-    for verdict in [Verdict::Violated, Verdict::Error, Verdict::NotReachable, Verdict::NotOffered, Verdict::Untested] {
-        by_reason(&mut out, results, verdict);
+    if whole {
+        holding(&mut out, results);
+        for verdict in [Verdict::Violated, Verdict::NotReachable, Verdict::NotOffered, Verdict::Untested] {
+            by_reason(&mut out, results, verdict);
+        }
     }
-    for clause in results.clauses.iter().filter(|clause| clause.is_surprise() || clause.verdict == Verdict::Error) {
+    for clause in results.clauses.iter().filter(|clause| clause.is_surprise()) {
         explain(&mut out, clause);
+    }
+    for errors in results.errors() {
+        could_not(&mut out, &errors);
     }
     for line in &results.kernel_log {
         let _ = writeln!(out, "the kernel log has:\n{}", wrap(&line.text, 4));
@@ -36,17 +56,9 @@ pub fn write(results: &Results) -> String {
         .map(|(verdict, _)| format!("{} {verdict}", results.count(*verdict)))
         .collect();
     let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
-    let sum = format!("{} clauses, {cases} cases: {}", results.clauses.len(), counts.join(", "));
-    let _ = writeln!(out, "{}", wrap(&sum, 0));
-    let surprises = results.clauses.iter().filter(|clause| clause.is_surprise()).count();
-    let as_expected = match (surprises, results.exit_code()) {
-        (0, 0) if results.count(Verdict::Violated) == 0 => "conforms".into(),
-        (0, 0) => "as expected of this mechanism".into(),
-        (0, _) if !results.kernel_log.is_empty() => "the kernel is in trouble".into(),
-        (0, _) => "some cases could not do their work".into(),
-        (count, _) => format!("{count} not as expected"),
-    };
-    let _ = writeln!(out, "{as_expected}");
+    let (clauses, cases) = (count(results.clauses.len(), "clause"), count(cases, "case"));
+    let _ = writeln!(out, "{}", wrap(&format!("{clauses}, {cases}: {}", counts.join(", ")), 0));
+    let _ = writeln!(out, "{}", results.sum());
     out
 }
 
@@ -98,13 +110,26 @@ fn explain(out: &mut String, result: &ClauseResult) {
     }
     let _ = writeln!(out, "{}", wrap(clause.text, 4));
     let _ = writeln!(out, "    {}, {} [{}]", clause.page, clause.section, clause.hash);
-    for case in result.cases.iter().filter(|case| case.verdict != Verdict::Holds) {
+    // What could not be done is said once, whatever became of the clause.
+    for case in result.cases.iter().filter(|case| !matches!(case.verdict, Verdict::Holds | Verdict::Error)) {
         let _ = writeln!(out, "  {} ({})", case.name, case.verdict);
         for line in case.detail.iter().flat_map(|detail| detail.lines()) {
             let _ = writeln!(out, "{}", wrap(line, 4));
         }
         calls(out, case);
         reproducer(out, clause.id, case);
+    }
+    out.push('\n');
+}
+
+/// The cases that could not do their work for one reason, and the calls of the first.
+fn could_not(out: &mut String, errors: &Errors) {
+    let _ = writeln!(out, "error\n{}", wrap(&errors.names.join(" "), 2));
+    for line in errors.reason.lines() {
+        let _ = writeln!(out, "{}", wrap(line, 4));
+    }
+    if let Some(case) = errors.first {
+        calls(out, case);
     }
     out.push('\n');
 }

@@ -1,95 +1,173 @@
-//! JUnit: a test suite for each family, a test case for each case.
+//! JUnit, which CI systems read: a suite for each family, a test for each case.
+//!
+//! There are three schemas, and no one else's writer satisfies them all: that of Jenkins' xUnit plugin (junit-10.xsd), that
+//! of JUnit's own tests (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). So `testsuites` and `skipped` have
+//! no attributes, and a suite has each attribute that one of the schemas wants.
 
 use crate::results::{CaseResult, ClauseResult, Outcome, Results};
-use chrono::DateTime;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use std::time::Duration;
+use quick_xml::Writer;
+use quick_xml::events::BytesText;
+use std::io;
+
+/// What a report says of one test.
+struct Test {
+    name: String,
+    class: String,
+    seconds: f64,
+    remark: Option<Remark>,
+}
+
+/// Why a test did not pass.
+enum Remark {
+    Skipped(String),
+    Failure { message: String, kind: String, text: String },
+    Error { message: String, kind: String, text: String },
+}
 
 /// Writes results as JUnit.
 pub fn write(results: &Results) -> String {
-    let mut report = Report::new("iomap-conformance");
-    if let Some(started) = results.started.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok()) {
-        report.set_timestamp(started);
-    }
-    if let Some(reason) = &results.not_offered {
-        let kind = results.lacks_unexpectedly().then_some(NonSuccessKind::Failure);
-        let mut status = kind.map_or_else(TestCaseStatus::skipped, TestCaseStatus::non_success);
-        status.set_message(format!("not offered: {reason}"));
-        let mut suite = suite("iomap", results);
-        suite.add_test_case(TestCase::new(results.mechanism.as_str(), status));
-        report.add_test_suite(suite);
-    }
-    let mut total = Duration::ZERO;
-    for (family, clauses) in results.families() {
-        let mut suite = suite(family, results);
-        let cases = clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (*clause, case)));
-        let mut sum = Duration::ZERO;
-        for (clause, case) in cases {
-            let time = Duration::try_from_secs_f64(case.duration_ms / 1000.0).unwrap_or_default();
-            let mut test = TestCase::new(case.name.as_str(), status(clause, case));
-            test.set_classname(clause.id.as_str()).set_time(time);
-            suite.add_test_case(test);
-            sum += time;
-        }
-        if !suite.test_cases.is_empty() {
-            suite.set_time(sum);
-            report.add_test_suite(suite);
-            total += sum;
-        }
-    }
-    if !results.kernel_log.is_empty() {
-        let mut suite = suite("kernel_log", results);
-        for line in &results.kernel_log {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status
-                .set_message(line.text.as_str())
-                .set_description(format!("while this ran: {}", line.during.join(" ")));
-            suite.add_test_case(TestCase::new("kernel_log", status));
-        }
-        report.add_test_suite(suite);
-    }
-    report.set_time(total);
+    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 4);
+    let root = writer.create_element("testsuites").write_inner_content(|writer| {
+        suites(results).iter().enumerate().try_for_each(|(id, (name, tests))| suite(writer, results, id, name, tests))
+    });
     // Writing into memory does not fail.
-    report.to_string().unwrap_or_default()
+    let text = root.map(|writer| String::from_utf8_lossy(writer.get_ref()).into_owned()).unwrap_or_default();
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
 }
 
-/// Suites have properties, reports have none.
-fn suite(name: &str, results: &Results) -> TestSuite {
-    let mut suite = TestSuite::new(name);
-    suite.add_properties([
-        ("specification", results.spec.version.as_str()),
-        ("digest", &results.spec.digest),
-        ("target", &results.target),
-        ("mechanism", &results.mechanism),
-        ("fs", &results.fs),
-        ("kernel", &results.kernel.release),
-    ]);
-    suite
+/// The tests by suite: the families, and what the kernel had to say.
+fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
+    let mut suites = Vec::new();
+    if let Some(reason) = &results.not_offered {
+        let (message, text) = (format!("not offered: {reason}"), String::new());
+        let remark = match results.lacks_unexpectedly() {
+            true => Remark::Failure { message, kind: "not offered".into(), text },
+            false => Remark::Skipped(message),
+        };
+        let (name, class) = (results.mechanism.clone(), "iomap".to_owned());
+        suites.push(("iomap", vec![Test { name, class, seconds: 0.0, remark: Some(remark) }]));
+    }
+    for (family, clauses) in results.families() {
+        let cases = clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (*clause, case)));
+        let tests: Vec<Test> = cases.map(|(clause, case)| test(clause, case)).collect();
+        if !tests.is_empty() {
+            suites.push((family, tests));
+        }
+    }
+    let complaints = results.kernel_log.iter().map(|line| Test {
+        name: "kernel_log".into(),
+        class: "kernel_log".into(),
+        seconds: 0.0,
+        remark: Some(Remark::Error {
+            message: line.text.clone(),
+            kind: "kernel log".into(),
+            text: format!("while this ran: {}", line.during.join(" ")),
+        }),
+    });
+    let complaints: Vec<Test> = complaints.collect();
+    if !complaints.is_empty() {
+        suites.push(("kernel_log", complaints));
+    }
+    suites
 }
 
-fn status(clause: &ClauseResult, case: &CaseResult) -> TestCaseStatus {
-    let remark = clause.remark(case);
-    let kind = match clause.outcome(case) {
-        Outcome::Passed => return TestCaseStatus::success(),
-        Outcome::Failed => NonSuccessKind::Failure,
-        Outcome::Broken => NonSuccessKind::Error,
-        // JUnit has no expected failures. pytest writes them as skipped too, and readers know it: whoever counts passes
-        // must not count a violation among them.
-        Outcome::Waived | Outcome::Skipped => {
-            let mut status = TestCaseStatus::skipped();
-            let (first, others) = remark.split_once('\n').unwrap_or((&remark, ""));
-            status.set_message(first);
-            if !others.is_empty() {
-                status.set_description(others);
-            }
-            return status;
+fn test(clause: &ClauseResult, case: &CaseResult) -> Test {
+    let text = clause.remark(case);
+    let failed = |outcome| {
+        let (sentence, place) = clause
+            .clause()
+            .map_or_else(Default::default, |it| (it.text, format!("{}, {} [{}]\n", it.page, it.section, it.hash)));
+        let (message, kind) = (format!("{}: {sentence}", clause.id), case.verdict.to_string());
+        let text = format!("{text}\n\n{sentence}\n{place}");
+        match outcome {
+            Outcome::Broken => Remark::Error { message, kind, text },
+            _ => Remark::Failure { message, kind, text },
         }
     };
-    let mut status = TestCaseStatus::non_success(kind);
-    let (sentence, place) = clause
-        .clause()
-        .map_or_else(Default::default, |it| (it.text, format!("{}, {} [{}]\n", it.page, it.section, it.hash)));
-    status.set_type(case.verdict.to_string()).set_message(format!("{}: {sentence}", clause.id));
-    status.set_description(format!("{remark}\n\n{sentence}\n{place}"));
-    status
+    let remark = match clause.outcome(case) {
+        Outcome::Passed => None,
+        // JUnit has no expected failures. pytest writes them as skipped too, and readers know it: whoever counts passes
+        // must not count a violation among them.
+        Outcome::Waived | Outcome::Skipped => Some(Remark::Skipped(text)),
+        outcome => Some(failed(outcome)),
+    };
+    Test { name: case.name.clone(), class: clause.id.clone(), seconds: case.duration_ms / 1000.0, remark }
+}
+
+fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str, tests: &[Test]) -> io::Result<()> {
+    let number = |is: fn(&Remark) -> bool| tests.iter().filter(|test| test.remark.as_ref().is_some_and(is)).count();
+    let mut attributes = vec![
+        ("package", "iomap".to_owned()),
+        ("id", id.to_string()),
+        ("name", name.to_owned()),
+        // A report says nothing of the machine but its kernel, which is a property.
+        ("hostname", "localhost".into()),
+        ("tests", tests.len().to_string()),
+        ("failures", number(|it| matches!(it, Remark::Failure { .. })).to_string()),
+        ("errors", number(|it| matches!(it, Remark::Error { .. })).to_string()),
+        ("skipped", number(|it| matches!(it, Remark::Skipped(_))).to_string()),
+        ("time", seconds(tests.iter().map(|test| test.seconds).sum())),
+    ];
+    // A time in UTC, without its fraction and its zone, which one of the schemas forbids.
+    attributes
+        .extend(results.started.as_ref().and_then(|time| time.get(..19)).map(|time| ("timestamp", time.to_owned())));
+    let element = writer.create_element("testsuite");
+    let element = attributes
+        .iter()
+        .fold(element, |element, (name, value)| element.with_attribute((*name, attribute(value).as_str())));
+    element.write_inner_content(|writer| {
+        let properties = [
+            ("specification", results.spec.version.as_str()),
+            ("digest", &results.spec.digest),
+            ("target", &results.target),
+            ("mechanism", &results.mechanism),
+            ("fs", &results.fs),
+            ("kernel", &results.kernel.release),
+        ];
+        writer.create_element("properties").write_inner_content(|writer| {
+            properties.iter().try_for_each(|(name, value)| {
+                let property = writer.create_element("property").with_attribute(("name", *name));
+                property.with_attribute(("value", attribute(value).as_str())).write_empty().map(drop)
+            })
+        })?;
+        tests.iter().try_for_each(|test| case(writer, test))?;
+        writer.create_element("system-out").write_empty()?;
+        writer.create_element("system-err").write_empty().map(drop)
+    })?;
+    Ok(())
+}
+
+fn case(writer: &mut Writer<Vec<u8>>, test: &Test) -> io::Result<()> {
+    let element = writer.create_element("testcase");
+    let attributes =
+        [("name", attribute(&test.name)), ("classname", attribute(&test.class)), ("time", seconds(test.seconds))];
+    let element =
+        attributes.iter().fold(element, |element, (name, value)| element.with_attribute((*name, value.as_str())));
+    let Some(remark) = &test.remark else { return element.write_empty().map(drop) };
+    element.write_inner_content(|writer| {
+        let (name, attributes, text) = match remark {
+            Remark::Skipped(text) => ("skipped", Vec::new(), text),
+            Remark::Failure { message, kind, text } => ("failure", vec![("message", message), ("type", kind)], text),
+            Remark::Error { message, kind, text } => ("error", vec![("message", message), ("type", kind)], text),
+        };
+        let element = attributes.into_iter().fold(writer.create_element(name), |element, (name, value)| {
+            element.with_attribute((name, attribute(value).as_str()))
+        });
+        element.write_text_content(BytesText::new(&characters(text))).map(drop)
+    })?;
+    Ok(())
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.3}")
+}
+
+/// What can be in a document: XML has no other control characters, not even escaped.
+fn characters(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same on one line.
+fn attribute(text: &str) -> String {
+    characters(text).replace('\n', " ")
 }

@@ -46,6 +46,7 @@ pub fn write(results: &Results) -> String {
         }
         let _ = writeln!(out, "not ok {} kernel_log", families.len() + 1);
     }
+    let _ = writeln!(out, "# {}", results.sum());
     out
 }
 

@@ -4,6 +4,7 @@ pub mod human;
 pub mod junit;
 pub mod kcidb;
 pub mod ktap;
+pub mod terminal;
 
 use crate::results::Results;
 
@@ -11,7 +12,10 @@ use crate::results::Results;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A summary by clause, with reasons
+    #[value(alias = "pretty")]
     Human,
+    /// Of that only what is not as expected, and the sums
+    Terse,
     /// One JSON document; `schema` prints its schema
     Json,
     /// KTAP version 1, for kselftest and CI systems
@@ -26,6 +30,7 @@ pub enum Format {
 pub fn write(results: &Results, format: Format, submitter: &kcidb::Submitter) -> String {
     match format {
         Format::Human => human::write(results),
+        Format::Terse => human::terse(results),
         Format::Json => json(results),
         Format::Ktap => ktap::write(results),
         Format::Junit => junit::write(results),

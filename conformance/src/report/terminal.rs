@@ -1,0 +1,81 @@
+//! The terminal that a report goes to, if it goes to one.
+//!
+//! Reports for people have styles always. Whoever writes them to a terminal without colours, or elsewhere, takes them out
+//! again: anstream does, and knows NO_COLOR, CLICOLOR_FORCE and TERM.
+
+use crate::verdict::Verdict;
+use anstyle::{AnsiColor, Style};
+use std::io::{IsTerminal, stderr, stdout};
+use terminal_size::{Height, Width, terminal_size_of};
+
+/// How much there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// In columns.
+    pub width: usize,
+    /// In lines; nothing where nothing scrolls away.
+    pub height: Option<usize>,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self { width: 80, height: None }
+    }
+}
+
+impl Screen {
+    /// That of standard output. What is no terminal is a page of 80 columns.
+    pub fn of_stdout() -> Self {
+        match stdout().is_terminal().then(|| terminal_size_of(stdout())).flatten() {
+            Some((Width(width @ 1..), Height(height @ 1..))) => {
+                Self { width: usize::from(width).max(40), height: Some(usize::from(height).max(10)) }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Whether the terminal understands nothing but text, as it says.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// A line that the next one replaces, on standard error. It needs no escape: blanks cover what was there.
+pub fn passing(line: &str) {
+    if can_pass() {
+        let width = terminal_size_of(stderr()).map_or(80, |(Width(width), _)| usize::from(width)).saturating_sub(1);
+        let line: String = line.chars().take(width).collect();
+        let end = if line.is_empty() { "\r" } else { "" };
+        eprint!("\r{line:width$}{end}");
+    }
+}
+
+/// Whether standard error is a terminal on which a line can be replaced.
+pub fn can_pass() -> bool {
+    stderr().is_terminal() && !is_dumb()
+}
+
+/// The headings of tables.
+pub const HEADING: Style = Style::new().bold();
+
+/// How a verdict looks.
+pub fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Holds => AnsiColor::Green.on_default(),
+        Verdict::Violated => AnsiColor::Red.on_default().bold(),
+        Verdict::Error => AnsiColor::Magenta.on_default().bold(),
+        Verdict::NotReachable | Verdict::NotOffered => AnsiColor::Yellow.on_default(),
+        Verdict::Untested => Style::new(),
+    }
+}
+
+/// Text with a style. Trailing blanks stay outside, so that lines can be trimmed.
+pub fn styled(style: Style, text: &str) -> String {
+    let words = text.trim_end();
+    if words.is_empty() { text.into() } else { format!("{style}{words}{style:#}{}", &text[words.len()..]) }
+}
+
+/// The same without styles.
+pub fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}

@@ -1,0 +1,222 @@
+//! Which cases, or violations, a command line means.
+//!
+//! A filter is the name of a family, a clause or a case, and means exactly that; or a pattern with `*` for such names; or
+//! else a part of them. One that means nothing is never taken for one that means something.
+
+use crate::cases::Case;
+use iomap_reference::Violation;
+use std::fmt;
+
+/// Something that has names by which it can be chosen.
+pub trait Choice {
+    /// Its family, such as `truncate`.
+    fn family(&self) -> &str;
+    /// Its clause, such as `truncate.shrink`.
+    fn clause(&self) -> &str;
+    /// Its own name.
+    fn name(&self) -> String;
+}
+
+impl Choice for Case {
+    fn family(&self) -> &str {
+        self.clause.family()
+    }
+
+    fn clause(&self) -> &str {
+        self.clause.id
+    }
+
+    fn name(&self) -> String {
+        self.full_name()
+    }
+}
+
+impl Choice for Violation {
+    fn family(&self) -> &str {
+        self.clause.family()
+    }
+
+    fn clause(&self) -> &str {
+        self.clause.id
+    }
+
+    fn name(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// Filters, as they were typed.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Whatever any of these means is taken; everything is if there is none.
+    pub filters: Vec<String>,
+    /// Whatever any of these means is left out.
+    pub skip: Vec<String>,
+    /// A filter is the whole name of a clause, or of what is chosen from.
+    pub exact: bool,
+}
+
+/// Why a selection cannot be what somebody meant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// A filter means nothing.
+    Unknown {
+        /// The filter.
+        filter: String,
+        /// It would mean something without `--exact`.
+        inexact: bool,
+        /// The names that are most like it.
+        nearest: Vec<String>,
+    },
+    /// Whatever was taken was left out again.
+    AllSkipped,
+}
+
+impl fmt::Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Unknown { filter, inexact, nearest } = self else {
+            return write!(f, "--skip leaves out everything that was chosen");
+        };
+        match inexact {
+            true => write!(f, "no clause and no case has the whole name {filter}, without --exact it means some")?,
+            false => write!(f, "nothing is called {filter}, or has that in its name")?,
+        }
+        if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest: {}", nearest.join(", ")) }
+    }
+}
+
+impl std::error::Error for Nothing {}
+
+impl Selection {
+    /// Everything that one filter means, or everything.
+    pub fn of(filter: Option<&str>) -> Self {
+        Self { filters: filter.map(str::to_owned).into_iter().collect(), ..Self::default() }
+    }
+
+    /// What is chosen, which can be nothing.
+    pub fn among<'a, T: Choice>(&self, all: &[&'a T]) -> Vec<&'a T> {
+        let [taken, left_out] = [&self.filters, &self.skip]
+            .map(|filters| filters.iter().map(|filter| Meaning::of(filter, self.exact, all)).collect::<Vec<_>>());
+        let any = |meanings: &[Option<Meaning>], one: &T| meanings.iter().flatten().any(|meaning| meaning.has(one));
+        let chosen = |one: &&&T| (taken.is_empty() || any(&taken, one)) && !any(&left_out, one);
+        all.iter().filter(chosen).copied().collect()
+    }
+
+    /// What is chosen, unless that is nothing, or a filter means nothing.
+    pub fn some_of<'a, T: Choice>(&self, all: &[&'a T]) -> Result<Vec<&'a T>, Nothing> {
+        for filter in self.filters.iter().chain(&self.skip) {
+            if Meaning::of(filter, self.exact, all).is_none() {
+                let inexact = self.exact && Meaning::of(filter, false, all).is_some();
+                let names = all.iter().flat_map(|one| [one.family().into(), one.clause().into(), one.name()]);
+                return Err(Nothing::Unknown { filter: filter.clone(), inexact, nearest: nearest(filter, names) });
+            }
+        }
+        let chosen = self.among(all);
+        if chosen.is_empty() { Err(Nothing::AllSkipped) } else { Ok(chosen) }
+    }
+}
+
+/// What a filter means.
+enum Meaning<'a> {
+    Name(&'a str),
+    Pattern(&'a str),
+    Part(&'a str),
+}
+
+impl<'a> Meaning<'a> {
+    /// The first of these that means something.
+    fn of<T: Choice>(filter: &'a str, exact: bool, all: &[&T]) -> Option<Self> {
+        let means = |meaning: &Self| all.iter().any(|one| meaning.has(*one));
+        if exact {
+            let whole = |one: &&T| one.clause() == filter || one.name() == filter;
+            return all.iter().any(|one| whole(one)).then_some(Self::Name(filter));
+        }
+        [Self::Name(filter), Self::Pattern(filter), Self::Part(filter)].into_iter().find(means)
+    }
+
+    fn has<T: Choice>(&self, one: &T) -> bool {
+        let names = [one.family(), one.clause(), &one.name()];
+        match self {
+            Self::Name(name) => names.contains(name),
+            Self::Pattern(pattern) => names.iter().any(|name| fits(pattern, name)),
+            Self::Part(part) => names.iter().any(|name| name.contains(part)),
+        }
+    }
+}
+
+/// Whether a name is like a pattern, in which each `*` stands for any characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(before) else { return false };
+    (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| fits(after, rest)))
+}
+
+/// How many names are offered in place of one that does not exist.
+const OFFERED: usize = 5;
+
+/// The names that are most like one that does not exist, the most similar first.
+pub fn nearest(typed: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let likeness = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase());
+    let mut near: Vec<(f64, String)> = names.into_iter().map(|name| (likeness(&name), name)).collect();
+    near.retain(|(likeness, _)| *likeness > 0.8);
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    near.dedup();
+    near.into_iter().take(OFFERED).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases;
+
+    fn names(filters: &[&str], skip: &[&str], exact: bool) -> Result<Vec<String>, Nothing> {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        let selection = Selection { filters: owned(filters), skip: owned(skip), exact };
+        let all: Vec<&Case> = cases::all().collect();
+        Ok(selection.some_of(&all)?.into_iter().map(Case::full_name).collect())
+    }
+
+    fn of(wanted: impl Fn(&Case) -> bool) -> Vec<String> {
+        cases::all().filter(|case| wanted(case)).map(Case::full_name).collect()
+    }
+
+    #[test]
+    fn a_name_means_what_has_it() {
+        assert_eq!(names(&["truncate::shrink"], &[], false).unwrap(), ["truncate::shrink"]);
+        let clause = of(|case| case.clause.id == "truncate.shrink");
+        assert_eq!(names(&["truncate.shrink"], &[], false).unwrap(), clause);
+        assert_eq!(names(&["truncate.shrink"], &[], true).unwrap(), clause);
+        // A part of the family `unseal`, and of many cases.
+        assert_eq!(names(&["seal"], &[], false).unwrap(), of(|case| case.clause.family() == "seal"));
+        let two = of(|case| ["truncate", "seal"].contains(&case.clause.family()));
+        assert_eq!(names(&["truncate", "seal"], &[], false).unwrap(), two);
+    }
+
+    #[test]
+    fn a_pattern_is_for_whole_names_and_a_part_for_any() {
+        let in_family = of(|case| case.clause.family() == "write");
+        assert_eq!(names(&["write.*"], &[], false).unwrap(), in_family);
+        assert_eq!(names(&["*::shrink"], &["mover*"], false).unwrap(), ["truncate::shrink"]);
+        let part = of(|case| case.full_name().contains("shri") || case.clause.id.contains("shri"));
+        assert_eq!(names(&["shri"], &[], false).unwrap(), part);
+        assert!(fits("a*b*c", "a-b-b-c") && !fits("a*b", "a-b-c") && fits("*", "") && !fits("a*", ""));
+    }
+
+    #[test]
+    fn what_means_nothing_is_said_with_what_is_like_it() {
+        let unknown = |filter: &str, exact| match names(&[filter], &[], exact).unwrap_err() {
+            Nothing::Unknown { filter: same, nearest, inexact } if same == filter => (nearest, inexact),
+            other => panic!("{other}"),
+        };
+        assert_eq!(unknown("truncate.shrnk", false).0[0], "truncate.shrink");
+        assert_eq!(unknown("truncate::shrnk", false).0[0], "truncate::shrink");
+        assert_eq!(unknown("Seal", false).0[0], "seal");
+        assert!(unknown("seal", true).1 && !unknown("saels", true).1);
+        assert!(unknown("qqqqqq", false).0.is_empty());
+        // One that means something does not help one that does not.
+        assert!(names(&["truncate", "qqqqqq"], &[], false).is_err());
+        assert!(names(&[], &["qqqqqq"], false).is_err());
+        assert_eq!(names(&["seal"], &["seal.*"], false), Err(Nothing::AllSkipped));
+        assert!(names(&[""], &[], false).is_ok_and(|all| all.len() == cases::all().count()));
+    }
+}

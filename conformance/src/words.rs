@@ -1,0 +1,47 @@
+//! What people read of values: outcomes in the manner of strace(1), and numbers of things.
+
+use iomap_reference::{Outcome, Reply};
+use nix::errno::Errno;
+
+/// The name of an error alone: `ETXTBSY`.
+pub fn name(errno: Errno) -> String {
+    // nix displays it with a sentence; that of its variant is the name.
+    format!("{errno:?}")
+}
+
+/// What a call returned, if it failed: `-1 ETXTBSY`.
+pub fn failure(errno: Errno) -> String {
+    format!("-1 {}", name(errno))
+}
+
+/// What a call returned, if it succeeded: `4096`.
+pub fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Number(number) => number.to_string(),
+        Reply::Data(data) => data.len().to_string(),
+        Reply::Stat(stat) => format!("0 (st_size {}, st_nlink {})", stat.size, stat.links),
+    }
+}
+
+/// What a call returned: `0` or `-1 ETXTBSY`.
+pub fn outcome(outcome: &Outcome) -> String {
+    outcome.as_ref().map_or_else(|errno| failure(*errno), reply)
+}
+
+/// A number and what it counts, in the singular or the plural.
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_strace_prints_it() {
+        assert_eq!(outcome(&Err(Errno::ETXTBSY)), "-1 ETXTBSY");
+        assert_eq!(outcome(&Ok(Reply::Number(3))), "3");
+        assert_eq!(outcome(&Ok(Reply::Data(vec![7; 12]))), "12");
+        assert_eq!((count(0, "case"), count(1, "case")), ("0 cases".into(), "1 case".into()));
+    }
+}
