@@ -89,7 +89,7 @@ fn without_divs(text: &str) -> String {
     out
 }
 
-/// `Warning` of `::: warning`, `:::{warning}` or `::: {.warning #id}`, and a title after it.
+/// `warning` of `::: warning`, `:::{warning}` or `::: {.warning #id}`, and a title after it.
 fn label(line: &str) -> String {
     let text = line.trim().trim_matches(':').trim();
     let (class, title) = match text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
@@ -101,10 +101,8 @@ fn label(line: &str) -> String {
         }
         None => text.split_once(char::is_whitespace).unwrap_or((text, "")),
     };
-    let mut letters = class.chars();
-    let class: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
     match title.trim() {
-        "" => class,
+        "" => class.to_owned(),
         title if class.is_empty() => title.to_owned(),
         title => format!("{class}: {title}"),
     }

@@ -48,7 +48,7 @@ impl Head {
     fn percent(&mut self, text: &str) -> Option<usize> {
         let mut end = 0;
         let mut fields: Vec<String> = vec![];
-        for line in text.split_inclusive('\n') {
+        for line in text.split_inclusive('\n').take_while(|line| !line.starts_with("%%%")) {
             let room = fields.len() < 3;
             match (line.strip_prefix('%'), fields.last_mut()) {
                 (Some(field), _) if room => fields.push(field.trim().to_owned()),
@@ -138,7 +138,7 @@ impl Head {
             "section" => self.section = Some(value).filter(|section| is_section(section)),
             "date" => self.dated(&value),
             "source" | "footer" | "area" => self.origin(&value),
-            "manual" | "header" | "workgroup" | "volume" => self.manual = value,
+            "manual" | "header" | "workgroup" | "volume" => self.manual(&value),
             "see-also" => self.more("SEE ALSO", values.iter().copied()),
             "author" | "authors" => self.more("AUTHORS", values.iter().copied()),
             _ => {}
@@ -184,7 +184,7 @@ impl Head {
                 Some(about) => self.about = Some(about.trim().to_owned()),
                 None => {
                     self.origin(origin.trim());
-                    self.manual = manual.trim().to_owned();
+                    self.manual(manual.trim());
                 }
             }
             self.title = Some(title.to_owned());
@@ -201,13 +201,13 @@ impl Head {
                     let words: Vec<String> = words.collect();
                     let date = (1..=words.len().min(3)).rev().find(|&count| day(&words[..count].join(" ")).is_some());
                     let (date, rest) = words.split_at(date.unwrap_or(0));
-                    self.date = day(&date.join(" "));
+                    self.dated(&date.join(" "));
                     self.origin(&rest.join(" "));
                     return true;
                 }
                 self.dated(&words.next().unwrap_or_default());
                 self.origin(&words.next().unwrap_or_default());
-                self.manual = words.collect::<Vec<_>>().join(" ");
+                self.manual(&words.collect::<Vec<_>>().join(" "));
                 true
             }
             _ => false,
@@ -227,6 +227,13 @@ impl Head {
             self.origin += ", ";
         }
         self.origin += text;
+    }
+
+    /// Another line may have said it.
+    fn manual(&mut self, text: &str) {
+        if !text.is_empty() {
+            text.clone_into(&mut self.manual);
+        }
     }
 
     fn more<'a>(&mut self, heading: &'static str, lines: impl Iterator<Item = &'a str>) {

@@ -23,7 +23,7 @@ use crate::model::{
 };
 use crate::parse::{expand_tabs, is_invisible};
 use crate::{MEASURE, Source};
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
 use std::borrow::Cow;
 use std::iter::Peekable;
 use std::path::Path;
@@ -376,8 +376,7 @@ impl Reader<'_> {
             Tag::BlockQuote(kind) => {
                 let mut blocks = self.blocks(inset + QUOTE_INSET);
                 if let Some(kind) = kind {
-                    // The names are GitHub's.
-                    let text = format!("{kind:?}");
+                    let text = alert(kind).to_owned();
                     let label = Inline::Strong(vec![Inline::Text { text, at: 0 }]);
                     blocks.insert(0, Block::Paragraph(vec![label]));
                 }
@@ -576,6 +575,17 @@ impl From<pulldown_cmark::Alignment> for Alignment {
             pulldown_cmark::Alignment::Right => Alignment::Right,
             pulldown_cmark::Alignment::None | pulldown_cmark::Alignment::Left => Alignment::Left,
         }
+    }
+}
+
+/// As GitHub's authors write it.
+fn alert(kind: BlockQuoteKind) -> &'static str {
+    match kind {
+        BlockQuoteKind::Note => "NOTE",
+        BlockQuoteKind::Tip => "TIP",
+        BlockQuoteKind::Important => "IMPORTANT",
+        BlockQuoteKind::Warning => "WARNING",
+        BlockQuoteKind::Caution => "CAUTION",
     }
 }
 

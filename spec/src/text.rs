@@ -126,6 +126,9 @@ fn line(out: &mut String, indent: usize, text: &str) {
 
 /// One text at each end of a line, or of two lines if there is no room.
 fn spread(left: &str, right: &str) -> String {
+    if right.is_empty() {
+        return format!("{left}\n");
+    }
     let gap = WIDTH.saturating_sub(left.width() + right.width());
     match gap {
         0 | 1 => format!("{left}\n{:1$}{right}\n", "", WIDTH.saturating_sub(right.width())),

@@ -198,7 +198,17 @@ fn nothing_is_lost() {
         ("world", &["marks: [foo] [/etc/my-world] [] softhyphen", "wordjoiner"]),
         (
             "mallet",
-            &["Warning", "Note: A title", "Tip", "Caution", "[!OTHER]", "GET /things/{id}", "::: alone", "~one~"],
+            &[
+                "warning",
+                "note: A title",
+                "tip",
+                "NOTE",
+                "CAUTION",
+                "[!OTHER]",
+                "GET /things/{id}",
+                "::: alone",
+                "~one~",
+            ],
         ),
         ("mallet", &["`a|b`".trim_matches('`'), "two | three | four", "H~2~O"]),
     ];

@@ -1,13 +1,12 @@
 //! Words: those of a page in Markdown, and those that are missing where it is shown.
 #![allow(dead_code, reason = "each user has its own part of this")]
 
-
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 use std::collections::HashMap;
 
 /// Tags that are markup, not text.
-const TAGS: &str = " a abbr acronym article aside b big blockquote br bdi bdo caption center cite code col colgroup dd del details dfn div dl dt em figcaption figure \
-    font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark nobr ol p pre q s samp section small span strike strong sub summary \
+const TAGS: &str = " a abbr acronym article aside b bdi bdo big blockquote br caption center cite code col colgroup dd \
+    del details dfn div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark nobr ol p pre q s samp section small span strike strong sub summary \
     sup table tbody td tfoot th thead tr tt u ul var wbr ";
 
 /// The words that are not as often in `shown` as they have to be, once for each time.
@@ -132,20 +131,27 @@ fn without_signs(source: &str) -> String {
         match heading {
             _ if line.starts_with(":::") => {
                 text.push('\n');
-                text += line.trim_matches(|c: char| ":{}. ".contains(c));
+                let label = line.trim_matches([':', ' ']);
+                let (class, title) = label.split_once('}').unwrap_or((label, ""));
+                text += match class.strip_prefix(['{']) {
+                    Some(class) => class.trim_start_matches('.').split(' ').next().unwrap_or_default(),
+                    None => class,
+                };
+                text += title;
                 text.push('\n');
             }
             _ if is_line_block => text += &line[1..],
             Some((heading, _)) => text += heading,
             None => text += line,
         }
-        // The bars are counted as text.
+        // Those that are too many are text.
         if let Some(columns) = columns.filter(|_| !is_rule) {
-            let inner = line.trim().trim_matches('|').replace("\\|", "");
-            let excess = (inner.matches('|').count() + 1).saturating_sub(columns);
-            if excess > 0 {
-                text.truncate(text.len() - line.len());
-                text += &line.replace("\\|", "|").replace('|', "\\|");
+            let end = line.trim_end_matches('|').len();
+            let bars = line.match_indices('|').map(|(at, _)| at).filter(|at| (1..end).contains(at));
+            let bars: Vec<usize> = bars.filter(|at| !line[..*at].ends_with('\\')).collect();
+            let start = text.len() - line.len();
+            for at in bars.iter().rev().take((bars.len() + 1).saturating_sub(columns)) {
+                text.insert(start + at, '\\');
             }
         }
         text.push('\n');
