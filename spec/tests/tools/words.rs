@@ -148,9 +148,14 @@ fn without_signs(source: &str) -> String {
         if let Some(columns) = columns.filter(|_| !is_rule) {
             let end = line.trim_end_matches('|').len();
             let bars = line.match_indices('|').map(|(at, _)| at).filter(|at| (1..end).contains(at));
-            let bars: Vec<usize> = bars.filter(|at| !line[..*at].ends_with('\\')).collect();
+            let mut bars: Vec<usize> = bars.filter(|at| !line[..*at].ends_with('\\')).collect();
+            let excess = (bars.len() + 1).saturating_sub(columns);
+            // Those in code are meant as text, and after them the last ones.
+            bars.sort_by_key(|at| (line[..*at].matches('`').count() % 2 == 0, line.len() - at));
+            bars.truncate(excess);
+            bars.sort_unstable();
             let start = text.len() - line.len();
-            for at in bars.iter().rev().take((bars.len() + 1).saturating_sub(columns)) {
+            for at in bars.iter().rev() {
                 text.insert(start + at, '\\');
             }
         }
