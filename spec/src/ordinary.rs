@@ -674,13 +674,14 @@ fn line_block(text: Vec<Inline>) -> Vec<Inline> {
     out
 }
 
-/// ronn's definitions: the first line of an item is a term if there is a colon at its end and something below it.
+/// ronn's definitions: the first line of an item is a term if there is a colon at its end and text below it. What only
+/// announces a list or code is a sentence.
 fn has_term(item: &[Block]) -> bool {
     let Some((Block::Paragraph(text), rest)) = item.split_first() else { return false };
     let end = text.iter().position(|inline| matches!(inline, Inline::Newline));
     let is_term =
         matches!(text[..end.unwrap_or(text.len())].last(), Some(Inline::Text { text, .. }) if text.ends_with(':'));
-    is_term && (end.is_some() || !rest.is_empty())
+    is_term && (end.is_some() || matches!(rest.first(), Some(Block::Paragraph(_))))
 }
 
 fn with_term(mut item: Vec<Block>) -> Definition {

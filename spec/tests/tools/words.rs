@@ -89,10 +89,10 @@ fn without_front_matter(source: &str) -> &str {
         }
     }
     if let Some((heading, rest)) = source.split_once('\n')
-        && heading.starts_with("# ")
+        && (heading.starts_with("# ") || rest.starts_with("=="))
         && heading.matches('"').count() >= 2
     {
-        return rest;
+        return rest.trim_start_matches('=');
     }
     if source.starts_with('%') {
         let lines = source.split_inclusive('\n').take(3).take_while(|line| line.starts_with('%'));
@@ -127,7 +127,7 @@ fn without_signs(source: &str) -> String {
             (_, true) => Some(line.trim_matches('|').matches('|').count() + 1),
             (columns, false) => columns.filter(|_| line.contains('|')),
         };
-        let heading = line.rsplit_once(" {#").filter(|(_, rest)| rest.ends_with('}'));
+        let heading = line.rsplit_once(" {#").or(line.rsplit_once(" {.")).filter(|(_, rest)| rest.ends_with('}'));
         match heading {
             _ if line.starts_with(":::") => {
                 text.push('\n');
