@@ -177,7 +177,10 @@ fn without_tags(html: &str) -> String {
         let is_markup = rest.starts_with("<!--") || TAGS.contains(&format!(" {} ", name.to_lowercase()));
         match end.filter(|_| is_markup) {
             Some(end) => {
-                text.push(' ');
+                // What is raised or lowered belongs to its word.
+                if !matches!(&*name, "sub" | "sup") {
+                    text.push(' ');
+                }
                 rest = &rest[end..];
             }
             None => {
