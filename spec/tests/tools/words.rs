@@ -55,7 +55,7 @@ pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
             Event::Code(part) => text += &part,
             Event::Html(part) => html += &part,
             Event::InlineHtml(part) => text += &without_tags(&part),
-            Event::FootnoteReference(label) => text += &label,
+            Event::FootnoteReference(label) => text += &format!(" {label} "),
             Event::SoftBreak | Event::HardBreak | Event::Rule => text.push(' '),
             Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, dest_url, .. }) => {
                 text.push('<');
