@@ -269,6 +269,7 @@ fn shape(c: char) -> char {
 /// What a reader does not see or what stands for it.
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        || matches!(c, '\u{61c}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}' | '\u{fffd}')
 }
 
