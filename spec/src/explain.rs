@@ -187,6 +187,14 @@ records that it fits the new wording.",
         "A text cites a clause with a hash that is not that of its present wording. What was meant can be another text
 than what the clause says now.",
     ),
+    (
+        "table-cells",
+        "A row has more cells than its table has columns, and what is too much would be left out. A bar ends a cell in code
+too.
+
+wrong:  | `a|b` | both |
+right:  | `a\\|b` | both |",
+    ),
     ("unclosed-fence", "Code between fences (```) is never closed, and all that follows would be code."),
     (
         "unconfirmed",

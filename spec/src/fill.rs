@@ -1,7 +1,11 @@
 //! Running text as lines of roff: as they stand in the source, but broken when too long, and fonts by macros.
 
 use crate::model::{Inline, STRIKE, Target, target};
-use crate::roff::{Font, LONG, broken, broken_word, columns, ends_sentence, escape_to, escape_url, guard, is_plain};
+use crate::roff::{
+    Font, LONG, broken, broken_word, columns, ends_sentence, escape_hyphens, escape_to, escape_url, guard, is_plain,
+    typed_hyphens,
+};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// mandoc's style check allows 80 bytes; this leaves room for quoting in mail.
@@ -141,6 +145,19 @@ impl Word {
         Some([one.letter()?, other.letter()?]).filter(|_| two_fonts)
     }
 
+    /// Makes the hyphens of a name those that can be typed.
+    fn typed(&mut self) {
+        // Only the whole word says whether it is a name; escapes for fonts cannot be told from letters in its parts.
+        if let Cow::Owned(_) = typed_hyphens(&self.text) {
+            let mut typed = Word::default();
+            for (font, text) in self.runs() {
+                typed.font(font);
+                escape_hyphens(&mut typed.text, text);
+            }
+            *self = typed;
+        }
+    }
+
     /// Gives a long word places to break.
     fn break_up(&mut self, room: usize) {
         let least = room.min(LONG);
@@ -200,7 +217,7 @@ pub(crate) fn line_of(inlines: &[Inline]) -> String {
         piece => add(piece),
     });
     let line = word.with_escapes();
-    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    line.split(' ').filter(|word| !word.is_empty()).map(typed_hyphens).collect::<Vec<_>>().join(" ")
 }
 
 /// The words on one line without font escapes, if all of them are bold.
@@ -356,6 +373,7 @@ impl Lines<'_> {
     }
 
     fn finished(&mut self, word: &mut Word) {
+        word.typed();
         // A literal or an address that is hyphenated cannot be told from one that has a hyphen. Inside a word `\%` would
         // allow what it forbids at the beginning.
         if word.runs.iter().any(|(font, _)| *font == Font::Bold) || word.text.contains('@') {

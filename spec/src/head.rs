@@ -1,15 +1,17 @@
 //! What an ordinary page says about itself, in the dialects of those who write manual pages in Markdown.
 //!
 //! - pandoc and go-md2man: up to three lines at the top that begin with `%`, the title, the authors and the date;
-//! - curl: YAML between `---` and `---` with `Title:`, `Section:`, `Source:` and `See-also:`;
+//! - pandoc, curl, PMDK: YAML between `---` and `---` or `...` with the keys of [`Head::key`];
+//! - mmark and Hugo: the same in TOML, between `%%%` and `%%%` or `+++` and `+++`;
 //! - ronn, cargo, go-md2man: the first heading, as `name(1) -- text`, `name(1)` or `name 1 "date" "source" "manual"`;
+//! - Core Lightning: `name -- text`;
 //! - where nothing is said, the name of the file: `podman-run.1.md`.
 //!
-//! Authors and the pages to see become sections at the end, if the page has none; other keys of YAML are for other
-//! programs.
+//! Authors and the pages to see become sections at the end, if the page has none; other keys are for other programs.
 
 use crate::frontmatter::is_date;
 use std::path::Path;
+use toml::{Table, Value};
 
 /// The section of pages that do not say theirs: the miscellaneous.
 const SECTION: &str = "7";
@@ -31,7 +33,7 @@ pub(crate) struct Head {
 /// What is at the top of the text and how many bytes of it that is.
 pub(crate) fn read(text: &str) -> (Head, usize) {
     let mut head = Head::default();
-    let end = head.percent(text).or_else(|| head.yaml(text)).unwrap_or(0);
+    let end = head.toml(text).or_else(|| head.percent(text)).or_else(|| head.yaml(text)).unwrap_or(0);
     (head, end)
 }
 
@@ -46,7 +48,7 @@ impl Head {
     fn percent(&mut self, text: &str) -> Option<usize> {
         let mut end = 0;
         let mut fields: Vec<String> = vec![];
-        for line in text.split_inclusive('\n') {
+        for line in text.split_inclusive('\n').take_while(|line| !line.starts_with("%%%")) {
             let room = fields.len() < 3;
             match (line.strip_prefix('%'), fields.last_mut()) {
                 (Some(field), _) if room => fields.push(field.trim().to_owned()),
@@ -92,36 +94,97 @@ impl Head {
             }
         }
         for (key, values) in entries {
-            let value = values.join(" ");
-            match key.to_ascii_lowercase().as_str() {
-                "title" if self.line(&value) => {}
-                "title" => self.title = Some(value).filter(|title| !title.is_empty()),
-                "section" => self.section = Some(value).filter(|section| is_section(section)),
-                "date" => self.dated(&value),
-                "source" | "footer" => self.origin(&value),
-                "manual" | "header" => self.manual = value,
-                "see-also" => self.more("SEE ALSO", values.into_iter()),
-                "author" | "authors" => self.more("AUTHORS", values.into_iter()),
-                _ => {}
-            }
+            // `- name: Ada` and `[one, two]`.
+            let values: Vec<&str> = values
+                .into_iter()
+                .flat_map(|value| match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+                    Some(list) => list.split(',').collect(),
+                    None => vec![value],
+                })
+                .map(|value| unquoted(value.strip_prefix("name:").unwrap_or(value)))
+                .collect();
+            self.key(key, &values);
         }
         Some(end)
     }
 
+    /// The same in TOML. What cannot be read is text.
+    fn toml(&mut self, text: &str) -> Option<usize> {
+        let fence = text.lines().next().map(str::trim_end).filter(|line| matches!(*line, "%%%" | "+++"))?;
+        let start = text.find('\n')? + 1;
+        let mut end = start;
+        for line in text[start..].split_inclusive('\n') {
+            let inside = end;
+            end += line.len();
+            if line.trim_end() != fence {
+                continue;
+            }
+            let entries: Table = toml::from_str(&text[start..inside]).ok()?;
+            for (key, value) in &entries {
+                let values = strings(value);
+                self.key(key, &values.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            return Some(end);
+        }
+        None
+    }
+
+    /// What a key of the front matter says; `area` and `workgroup` are mmark's words for the foot and the head.
+    fn key(&mut self, key: &str, values: &[&str]) {
+        let value = values.join(" ");
+        match key.to_ascii_lowercase().as_str() {
+            "title" if self.line(&value) => {}
+            "title" => self.title = Some(value).filter(|title| !title.is_empty()),
+            "section" => self.section = Some(value).filter(|section| is_section(section)),
+            "date" => self.dated(&value),
+            "source" | "footer" | "area" => self.origin(&value),
+            "manual" | "header" | "workgroup" | "volume" => self.manual(&value),
+            "see-also" => self.more("SEE ALSO", values.iter().copied()),
+            "author" | "authors" => self.more("AUTHORS", values.iter().copied()),
+            _ => {}
+        }
+    }
+
+    /// A heading without a section: `name -- text`. One hyphen between them can be that of any heading, unless the name
+    /// is that of the `file`. False, and nothing is changed, if it is none.
+    pub(crate) fn named(&mut self, text: &str, file: &str) -> bool {
+        let parts = DASHES.iter().find_map(|dash| {
+            let (name, about) = text.split_once(dash)?;
+            let name = name.trim();
+            let is_title = !name.contains(char::is_whitespace) && (*dash != " - " || name.eq_ignore_ascii_case(file));
+            (is_title && !name.is_empty() && !about.trim().is_empty())
+                .then(|| (name.to_owned(), about.trim().to_owned()))
+        });
+        let Some((name, about)) = parts else { return false };
+        self.title = Some(name);
+        self.about = Some(about);
+        true
+    }
+
     /// A title line or a heading. False, and nothing is changed, if it is none.
     pub(crate) fn line(&mut self, text: &str) -> bool {
+        // PMDK's macro.
+        if let Some((title, section)) = text
+            .strip_prefix("_MP(")
+            .and_then(|rest| rest.strip_suffix(')')?.split_once(','))
+            .filter(|(title, section)| is_name(title.trim()) && is_section(section.trim()))
+        {
+            self.title = Some(title.trim().to_owned());
+            self.section = Some(section.trim().to_owned());
+            return true;
+        }
         let with_parentheses = text.split_once('(').and_then(|(title, rest)| {
             let (section, rest) = rest.split_once(')')?;
             (is_name(title.trim()) && is_section(section)).then_some((title.trim(), section, rest.trim()))
         });
         if let Some((title, section, rest)) = with_parentheses {
-            let about = ["--- ", "-- ", "- ", "— ", "– "].iter().find_map(|dash| rest.strip_prefix(dash));
+            let about = DASHES.iter().find_map(|dash| rest.strip_prefix(dash.trim_start()));
             let (origin, manual) = rest.split_once('|').unwrap_or((rest, ""));
             match about {
                 Some(about) => self.about = Some(about.trim().to_owned()),
                 None => {
                     self.origin(origin.trim());
-                    self.manual = manual.trim().to_owned();
+                    self.manual(manual.trim());
                 }
             }
             self.title = Some(title.to_owned());
@@ -133,9 +196,18 @@ impl Head {
             (Some(title), Some(section)) if is_name(&title) && is_section(&section) => {
                 self.title = Some(title);
                 self.section = Some(section);
+                if !text.contains('"') {
+                    // Nothing says where one field ends: the words are a date with what follows.
+                    let words: Vec<String> = words.collect();
+                    let date = (1..=words.len().min(3)).rev().find(|&count| day(&words[..count].join(" ")).is_some());
+                    let (date, rest) = words.split_at(date.unwrap_or(0));
+                    self.dated(&date.join(" "));
+                    self.origin(&rest.join(" "));
+                    return true;
+                }
                 self.dated(&words.next().unwrap_or_default());
                 self.origin(&words.next().unwrap_or_default());
-                self.manual = words.collect::<Vec<_>>().join(" ");
+                self.manual(&words.collect::<Vec<_>>().join(" "));
                 true
             }
             _ => false,
@@ -157,6 +229,13 @@ impl Head {
         self.origin += text;
     }
 
+    /// Another line may have said it.
+    fn manual(&mut self, text: &str) {
+        if !text.is_empty() {
+            text.clone_into(&mut self.manual);
+        }
+    }
+
     fn more<'a>(&mut self, heading: &'static str, lines: impl Iterator<Item = &'a str>) {
         let lines: Vec<String> = lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
         if !lines.is_empty() {
@@ -164,9 +243,16 @@ impl Head {
         }
     }
 
-    /// Title and section: what the page says, or the name of its file.
-    pub(crate) fn name(&self, file: &Path) -> (String, String) {
+    /// Title and section: what the page says, or the name of its file. A title of several words is one of a web page, if
+    /// the file has the name of a manual page, and stands at the foot.
+    pub(crate) fn name(&mut self, file: &Path) -> (String, String) {
         let (title, section) = of_file(file);
+        if self.section.is_none()
+            && section.is_some()
+            && let Some(words) = self.title.take_if(|title| title.contains(char::is_whitespace))
+        {
+            self.origin(&words);
+        }
         (self.title.clone().unwrap_or(title), self.section.clone().or(section).unwrap_or_else(|| SECTION.to_owned()))
     }
 }
@@ -205,12 +291,28 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
+/// What stands between a name and what it is about. The longest first: each holds the end of the next.
+pub(crate) const DASHES: [&str; 5] = [" --- ", " -- ", " — ", " – ", " - "];
+
+/// The strings in a value, those in tables by the keys that mmark has for people.
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(values) => values.iter().flat_map(strings).collect(),
+        Value::Table(table) => ["fullname", "name"].iter().find_map(|key| table.get(*key)).map_or(vec![], strings),
+        value => vec![value.to_string()],
+    }
+}
+
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// `YYYY-MM-DD` for a date in that form or with the name of a month; a month without a day means its first.
 fn day(text: &str) -> Option<String> {
-    if is_date(text) {
-        return Some(text.to_owned());
+    let text = text.trim();
+    // A time of day is not of interest.
+    let date = text.split(['T', ' ']).next().unwrap_or(text);
+    if is_date(date) && (date == text || text[date.len() + 1..].starts_with(|c: char| c.is_ascii_digit())) {
+        return Some(date.to_owned());
     }
     let month = |word: &str| {
         let prefix = word.get(..3)?.to_ascii_lowercase();

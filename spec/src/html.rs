@@ -3,6 +3,9 @@
 //! A tag is markup only if its name is in [`NAMES`]: everything else between `<` and `>` is text, because most of it is
 //! a placeholder such as `<container>`, and the reader needs to see it. Comments vanish.
 
+use crate::flow::Kind;
+use crate::model::Inline;
+
 /// What a tag does to the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -14,43 +17,49 @@ pub(crate) enum Effect {
     Break,
     /// A block: what is inside stands on lines of its own.
     Lines,
+    /// A block that holds others.
+    Holds(Kind),
+    Heading,
+    Rule,
+    /// Lines as they are.
+    Pre,
     Nothing,
 }
 
-const NAMES: [(&str, Effect); 60] = [
+const NAMES: [(&str, Effect); 72] = [
     ("a", Effect::Link),
     ("b", Effect::Strong),
     ("big", Effect::Nothing),
-    ("blockquote", Effect::Lines),
+    ("blockquote", Effect::Holds(Kind::Quote)),
     ("br", Effect::Break),
     ("center", Effect::Lines),
     ("cite", Effect::Emphasis),
     ("code", Effect::Strong),
-    ("dd", Effect::Lines),
+    ("dd", Effect::Holds(Kind::Body)),
     ("del", Effect::Strike),
     ("details", Effect::Lines),
     ("dfn", Effect::Emphasis),
     ("div", Effect::Lines),
-    ("dl", Effect::Lines),
-    ("dt", Effect::Lines),
+    ("dl", Effect::Holds(Kind::Definitions)),
+    ("dt", Effect::Holds(Kind::Term)),
     ("em", Effect::Emphasis),
     ("font", Effect::Nothing),
-    ("h1", Effect::Lines),
-    ("h2", Effect::Lines),
-    ("h3", Effect::Lines),
-    ("h4", Effect::Lines),
-    ("h5", Effect::Lines),
-    ("h6", Effect::Lines),
-    ("hr", Effect::Lines),
+    ("h1", Effect::Heading),
+    ("h2", Effect::Heading),
+    ("h3", Effect::Heading),
+    ("h4", Effect::Heading),
+    ("h5", Effect::Heading),
+    ("h6", Effect::Heading),
+    ("hr", Effect::Rule),
     ("i", Effect::Emphasis),
     ("img", Effect::Image),
     ("ins", Effect::Nothing),
     ("kbd", Effect::Strong),
-    ("li", Effect::Lines),
+    ("li", Effect::Holds(Kind::Item)),
     ("mark", Effect::Nothing),
-    ("ol", Effect::Lines),
+    ("ol", Effect::Holds(Kind::List(Some(1)))),
     ("p", Effect::Lines),
-    ("pre", Effect::Lines),
+    ("pre", Effect::Pre),
     ("q", Effect::Nothing),
     ("s", Effect::Strike),
     ("samp", Effect::Strong),
@@ -62,23 +71,46 @@ const NAMES: [(&str, Effect); 60] = [
     ("sub", Effect::Nothing),
     ("summary", Effect::Lines),
     ("sup", Effect::Nothing),
-    ("table", Effect::Lines),
+    ("table", Effect::Holds(Kind::Table)),
     ("tbody", Effect::Lines),
-    ("td", Effect::Lines),
+    ("td", Effect::Holds(Kind::Cell)),
     ("tfoot", Effect::Lines),
-    ("th", Effect::Lines),
+    ("th", Effect::Holds(Kind::Cell)),
     ("thead", Effect::Lines),
-    ("tr", Effect::Lines),
+    ("tr", Effect::Holds(Kind::Row)),
     ("tt", Effect::Strong),
     ("u", Effect::Nothing),
-    ("ul", Effect::Lines),
+    ("ul", Effect::Holds(Kind::List(None))),
     ("wbr", Effect::Nothing),
     ("caption", Effect::Lines),
     ("figure", Effect::Lines),
     ("figcaption", Effect::Lines),
     ("nobr", Effect::Nothing),
     ("abbr", Effect::Nothing),
+    ("acronym", Effect::Nothing),
+    ("article", Effect::Lines),
+    ("aside", Effect::Lines),
+    ("bdi", Effect::Nothing),
+    ("bdo", Effect::Nothing),
+    ("col", Effect::Nothing),
+    ("colgroup", Effect::Nothing),
+    ("picture", Effect::Nothing),
+    ("rp", Effect::Nothing),
+    ("rt", Effect::Nothing),
+    ("ruby", Effect::Nothing),
+    ("var", Effect::Emphasis),
 ];
+
+impl Effect {
+    /// What stands between its text and the text around it, in running text.
+    pub(crate) fn ends_line(self) -> Option<Inline> {
+        match self {
+            Effect::Holds(Kind::Cell) => Some(Inline::Newline),
+            Effect::Lines | Effect::Holds(_) | Effect::Heading | Effect::Pre => Some(Inline::Break),
+            _ => None,
+        }
+    }
+}
 
 /// A part of HTML.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,12 +9,14 @@
 //! broken (`\:`), which show nothing. Characters that only a terminal has get a substitute for typesetters (`.fchar`).
 
 use crate::fill::{self, bold_line_of, line_of};
+use crate::head::DASHES;
 use crate::model::{
     Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, TERM_INSET, Table, columns, plain, shown,
 };
 use crate::roff::{Font, broken, ends_sentence, escape, escape_to, guard};
 use crate::{Backend, MEASURE};
 use std::collections::BTreeSet;
+use unicode_width::UnicodeWidthChar;
 
 /// The manual page back end.
 pub struct Man;
@@ -50,19 +52,22 @@ impl Backend for Man {
         let crowded = 2 * page.reference().len() + WIDEST_MANUAL > TERMINAL;
         match &page.ordinary {
             None => {
-                let title = escape(&page.title, Font::Bold);
+                let title = head_text(&page.title);
                 let head = format!(".TH {title} {} {} \"iomap-spec {}\"", page.section, page.date, page.version);
                 writer.line(&if crowded { format!("{head} Linux") } else { head });
             }
             Some(ordinary) => {
-                let quoted = |text: &str| format!("\"{}\"", escape(text, Font::Bold).replace('\n', " "));
+                let quoted = |text: &str| format!("\"{}\"", head_text(text));
                 let (title, origin) = (quoted(&page.title), quoted(&ordinary.origin));
                 let manual = match &ordinary.manual[..] {
                     "" if crowded => quoted("Manual"),
                     "" => String::new(),
                     manual => quoted(manual),
                 };
-                let head = format!(".TH {title} {} {} {origin} {manual}", page.section, page.date);
+                // A page that does not say its date shows none. mandoc(1) warns of that; groff(1) would take what follows
+                // for the date if nothing stood in its place.
+                let date = if page.date.is_empty() { "\"\"" } else { &page.date };
+                let head = format!(".TH {title} {} {date} {origin} {manual}", page.section);
                 writer.line(head.trim_end());
                 // The register and the string are for groff's macros, which set hyphenation and adjustment anew.
                 writer.line(".nr HY 0");
@@ -96,6 +101,11 @@ impl Backend for Man {
     }
 }
 
+/// What stands at the head or the foot of a page, where groff(1) would take a per cent sign for the number of the page.
+fn head_text(text: &str) -> String {
+    escape(text, Font::Bold).replace('\n', " ").replace('%', "\\N'37'")
+}
+
 fn has_table(blocks: &[Block]) -> bool {
     let mut found = false;
     blocks.iter().for_each(|block| {
@@ -124,7 +134,11 @@ fn substitutes(roff: &str) -> String {
         codes.extend(name.and_then(|hex| u32::from_str_radix(hex, 16).ok()));
     }
     let lines = codes.into_iter().filter(|code| *code > LATIN_1);
-    lines.map(|code| format!(".if t .fchar \\[u{code:04X}] ?\n")).collect()
+    let substitute = |code: &u32| match char::from_u32(*code).and_then(UnicodeWidthChar::width) {
+        Some(0) => "\\&",
+        _ => "?",
+    };
+    lines.map(|code| format!(".if t .fchar \\[u{code:04X}] {}\n", substitute(&code))).collect()
 }
 
 struct Writer {
@@ -178,8 +192,7 @@ impl Writer {
 
     fn name(&mut self, text: &[Inline]) {
         let text = plain(text);
-        // The longest first: each holds the end of the next.
-        let dash = [" --- ", " -- ", " — ", " – ", " - "].into_iter().find(|dash| text.contains(dash)).unwrap_or(" - ");
+        let dash = DASHES.into_iter().find(|dash| text.contains(dash)).unwrap_or(" - ");
         let (names, what) = text.split_once(dash).unwrap_or((&text, ""));
         let what = escape(what, Font::Roman);
         let line = format!("{} \\- {what}", escape(names, Font::Bold));
@@ -228,19 +241,12 @@ impl Writer {
                 Block::Table(table) if table.widths.is_empty() => {
                     self.blocks(&[Block::Definitions(table.as_definitions())]);
                 }
-                Block::Code { text, .. } => {
-                    self.paragraph();
-                    self.line(".in +4n");
-                    self.line(".EX");
-                    for line in text.split('\n') {
-                        // An apostrophe is escaped anyway.
-                        self.out += if line.starts_with('.') { guard(line) } else { "" };
-                        escape_to(&mut self.out, line, Font::Bold);
-                        self.out.push('\n');
+                Block::Code { text, .. } => self.set_in(|writer| {
+                    if !writer.fresh {
+                        writer.line(".PP");
                     }
-                    self.line(".EE");
-                    self.line(".in");
-                }
+                    writer.code(text);
+                }),
                 Block::Table(table) => {
                     self.paragraph();
                     self.table(table);
@@ -292,12 +298,34 @@ impl Writer {
         self.fill(&[Inline::Strong(text.to_vec())]);
     }
 
+    /// Lines as they are. mandoc(1) makes an empty line of HTML of each one that begins with a blank, and none of an empty
+    /// one.
+    fn code(&mut self, text: &str) {
+        self.line(".EX");
+        for line in text.split('\n') {
+            if line.is_empty() {
+                self.line(".sp");
+                continue;
+            }
+            // An apostrophe is escaped anyway.
+            self.out += if line.starts_with(['.', ' ']) { "\\&" } else { "" };
+            escape_to(&mut self.out, line, Font::Bold);
+            self.out.push('\n');
+        }
+        self.line(".EE");
+    }
+
     fn quote(&mut self, content: &[Block]) {
+        self.set_in(|writer| writer.inset(QUOTE_INSET, |writer| writer.blocks(content)));
+    }
+
+    /// Writes what is set in from the text around it.
+    fn set_in(&mut self, write: impl FnOnce(&mut Self)) {
         let outer = (self.nested, self.indent);
         self.line(&format!(".RS {}", QUOTE_INSET + if self.nested { self.indent } else { 0 }));
         self.nested = false;
         self.indent = TERM_INSET;
-        self.inset(QUOTE_INSET, |writer| writer.blocks(content));
+        write(self);
         self.line(".RE");
         (self.nested, self.indent) = outer;
         self.fresh = false;

@@ -6,11 +6,15 @@
 //!   its body; any other stands in bold.
 //! - Text before the first heading stands under DESCRIPTION.
 //! - Where a link leads is shown, unless its text names the other page or the place in this one ([`crate::model`]).
-//! - Characters that cannot be seen and would change what a reader sees (control characters, changes of direction, tags)
-//!   are shown as U+FFFD.
+//! - Control characters and others that stand for nothing that could be seen are shown as U+FFFD. Marks of direction and
+//!   places to hyphenate are left out: what is read is what is there, in the order in which it is there.
+//! - Labels of quotations and divs stand in bold; what only a typesetter can show (`~sub~`, `^super^`) stands as it is
+//!   written.
 //! - What would be set in further than [`DEEPEST`] columns stands with what it is in, so that neither the text gets too
 //!   narrow nor any recursion deep.
 
+use crate::dialect;
+use crate::flow::{Flow, Kind};
 use crate::head::{self, Head};
 use crate::html::{self, Effect, Piece};
 use crate::model::{
@@ -19,7 +23,7 @@ use crate::model::{
 };
 use crate::parse::{expand_tabs, is_invisible};
 use crate::{MEASURE, Source};
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
 use std::borrow::Cow;
 use std::iter::Peekable;
 use std::path::Path;
@@ -34,7 +38,16 @@ const DEEPEST_SPAN: usize = 8;
 /// How far up an HTML tag is looked for that another one closes.
 const FARTHEST_TAG: usize = 16;
 
-/// Understands the page; `date` is for one that does not say its own.
+/// What is understood besides CommonMark. Without the one for subscripts a single tilde would strike out.
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_DEFINITION_LIST)
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_SUBSCRIPT)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_GFM);
+
+/// Understands the page; `date` is for one that does not say its own, empty if there is none.
 pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -46,17 +59,9 @@ pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
         text = visible;
     }
     let (mut head, body) = head::read(&text);
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_DEFINITION_LIST
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS;
-    let mut reader = Reader {
-        events: Parser::new_ext(&text[body..], options).into_offset_iter().peekable(),
-        source: &text[body..],
-        body,
-    };
-    let parts = reader.parts();
+    let markdown = dialect::known(&text[body..], OPTIONS);
+    let events = Parser::new_ext(&markdown, OPTIONS).into_offset_iter().peekable();
+    let parts = Reader { events, source: &markdown, body }.parts();
     let mut sections = structure(parts, &mut head, &head::of_file(file).0);
     for (heading, lines) in std::mem::take(&mut head.more) {
         if !sections.iter().any(|section| section.title().eq_ignore_ascii_case(heading)) {
@@ -67,19 +72,29 @@ pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
         fit(&mut section.blocks, 0);
     }
     let (title, section) = head.name(file);
+    let visible = |text: String| visible(&text).into_owned();
+    let title = visible(title);
     let date = head.date.unwrap_or_else(|| date.to_owned());
-    let ordinary = Some(Ordinary { origin: head.origin, manual: head.manual });
+    let ordinary = Some(Ordinary { origin: visible(head.origin), manual: visible(head.manual) });
     let source = Source { file: file.to_owned(), text };
     Page { title, section, date, version: String::new(), ordinary, sections, source, body }
 }
 
-/// The text with a sign for each character that cannot be seen.
+/// The text with a sign for each character that cannot be seen, and without those that only say how to show others.
 fn visible(text: &str) -> Cow<'_, str> {
-    if has_hidden(text) {
-        Cow::Owned(text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
+    let sign = |c: char| match c {
+        c if is_mark(c) => None,
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        c if is_hidden(c) => Some(char::REPLACEMENT_CHARACTER),
+        c => Some(c),
+    };
+    if has_hidden(text) { Cow::Owned(text.chars().filter_map(sign).collect()) } else { Cow::Borrowed(text) }
+}
+
+/// Marks of direction, the soft hyphen and the word joiner.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}')
+        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}')
 }
 
 /// Decodes only pieces that are not all ASCII that can be seen, which few are.
@@ -96,14 +111,11 @@ fn has_hidden(text: &str) -> bool {
 }
 
 /// Besides those that no page of the specification can have: marks of direction, separators, tags and fillers.
-/// Joiners and variation selectors stay, because words and pictures need them.
+/// Joiners, variation selectors and places to break stay, because words and pictures need them.
 fn is_hidden(c: char) -> bool {
     is_invisible(c)
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-        )
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}')
+        || is_mark(c)
+        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{2028}' | '\u{2029}' | '\u{2065}' | '\u{3164}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -143,26 +155,27 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
     if let Some(first) = parts.first() {
         let below = parts.iter().skip(1).map(|part| part.level).min();
         let alone = first.level == 1 && below.is_none_or(|below| below > 1);
-        let has_name = parts.iter().any(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
         let text = plain(&first.heading);
-        let is_title = alone
-            && is_text(&first.heading)
-            && match head.title {
-                // Said twice.
-                Some(ref title) => text == *title,
-                None => (head.line(&text) && (head.about.is_none() || !has_name)) || (text == file && !text.is_empty()),
-            };
-        if is_title {
+        if is_text(&first.heading) && is_title(&text, alone, head, file) {
             let title = parts.remove(0);
-            if let Some(about) = &head.about {
-                let text = format!("{} - {about}", head.title.as_deref().unwrap_or(file));
-                sections.push(named("NAME", vec![Block::Paragraph(vec![Inline::Text { text, at: 0 }])]));
+            // Or else it would be said twice.
+            let said = head.about.as_deref().is_some_and(|about| says(&parts, about));
+            let mut blocks = title.blocks;
+            let has_name = parts.iter().any(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
+            if let Some(about) = head.about.take_if(|_| !said) {
+                if has_name {
+                    blocks.insert(0, Block::Paragraph(vec![Inline::Text { text: about, at: 0 }]));
+                } else {
+                    let text = format!("{} - {about}", head.title.as_deref().unwrap_or(file));
+                    sections.push(named("NAME", vec![Block::Paragraph(vec![Inline::Text { text, at: 0 }])]));
+                }
             }
-            if !title.blocks.is_empty() {
-                sections.push(named("DESCRIPTION", title.blocks));
+            if !blocks.is_empty() {
+                match parts.iter_mut().find(|part| plain(&part.heading).eq_ignore_ascii_case("description")) {
+                    Some(description) => drop(description.blocks.splice(0..0, blocks)),
+                    None => sections.push(named("DESCRIPTION", blocks)),
+                }
             }
-        } else {
-            head.about = None;
         }
     }
     let top = parts.iter().map(|part| part.level).min().unwrap_or(1);
@@ -198,6 +211,54 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
         }
     }
     sections
+}
+
+/// Whether the first heading, which is `alone` on its level or not, is the title of the page; what it says goes into
+/// `head`.
+fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
+    let mut said = Head::default();
+    if !said.line(text) && !(alone && said.named(text, file)) {
+        let title = head.title.as_deref().unwrap_or(file);
+        return alone && !text.is_empty() && text.eq_ignore_ascii_case(title);
+    }
+    match &head.title {
+        // Said twice.
+        Some(title) => {
+            let same = said.title.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(title));
+            if same && said.section.is_some() && head.section.is_none() {
+                head.section = said.section;
+            }
+            if same {
+                head.about = said.about;
+            }
+            same
+        }
+        None => {
+            let more = std::mem::take(&mut head.more);
+            // What lines at the top say comes first.
+            *head = Head {
+                section: said.section.or(head.section.take()),
+                date: head.date.take().or(said.date),
+                origin: if head.origin.is_empty() { said.origin } else { std::mem::take(&mut head.origin) },
+                manual: if head.manual.is_empty() { said.manual } else { std::mem::take(&mut head.manual) },
+                more,
+                ..said
+            };
+            true
+        }
+    }
+}
+
+/// Whether the section NAME says this already.
+fn says(parts: &[Part], about: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let about = letters(about);
+    let name = parts.iter().find(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
+    name.is_some_and(|part| {
+        part.blocks
+            .iter()
+            .any(|block| matches!(block, Block::Paragraph(text) if letters(&plain(text)).contains(&about)))
+    })
 }
 
 fn is_text(inlines: &[Inline]) -> bool {
@@ -245,61 +306,82 @@ impl Reader<'_> {
     fn parts(&mut self) -> Vec<Part> {
         let heading = vec![Inline::Text { text: "DESCRIPTION".to_owned(), at: 0 }];
         let mut parts = vec![Part { level: 1, heading, blocks: vec![] }];
+        let mut flow = Flow::default();
+        let finish = |flow: &mut Flow, parts: &mut Vec<Part>| {
+            if let Some(part) = parts.last_mut() {
+                part.blocks.extend(std::mem::take(flow).finish());
+            }
+        };
         while self.events.peek().is_some() {
             if let Some((Event::Start(Tag::Heading { level, .. }), _)) =
                 self.events.next_if(|(event, _)| matches!(event, Event::Start(Tag::Heading { .. })))
             {
-                let heading = self.leaf();
+                let heading = without_attributes(self.leaf());
                 // A heading without a text is none.
                 if !plain(&heading).is_empty() {
+                    finish(&mut flow, &mut parts);
                     parts.push(Part { level: number(level), heading, blocks: vec![] });
                 }
-            } else if let Some(part) = parts.last_mut() {
-                self.block(0, &mut part.blocks);
+            } else {
+                self.block(0, &mut flow);
             }
         }
+        finish(&mut flow, &mut parts);
         parts
     }
 
     /// The blocks up to the end of what contains them, its end included. What is too deep stands among the others.
     fn blocks(&mut self, inset: usize) -> Vec<Block> {
-        let mut blocks = vec![];
+        let mut flow = Flow::default();
         let mut open = 1;
         while open > 0 && self.events.peek().is_some() {
             if self.events.next_if(|(event, _)| matches!(event, Event::End(_))).is_some() {
                 open -= 1;
-            } else if self.block(inset, &mut blocks) {
+            } else if self.block(inset, &mut flow) {
                 open += 1;
             }
         }
-        blocks
+        flow.finish()
     }
 
-    /// Adds the next block to `blocks`. True if it has only begun, because it is too deep: what it contains is next.
-    fn block(&mut self, inset: usize, blocks: &mut Vec<Block>) -> bool {
+    /// Adds the next block to `flow`, which is set in by `margin`. True if it has only begun, because it is too deep: what
+    /// it contains is next.
+    fn block(&mut self, margin: usize, flow: &mut Flow) -> bool {
         // Tight lists have their text without a paragraph around it.
         let text = self.inlines();
         if !text.is_empty() {
-            blocks.push(Block::Paragraph(text));
+            flow.push(Block::Paragraph(text));
             return false;
         }
+        let inset = margin + flow.inset();
         let Some((event, _)) = self.events.next() else { return false };
         let tag = match event {
             Event::Start(tag) => tag,
             Event::Rule => {
-                blocks.push(Block::Rule);
+                flow.push(Block::Rule);
                 return false;
             }
             _ => return false,
         };
         let block = match tag {
-            Tag::Paragraph | Tag::DefinitionListTitle => Block::Paragraph(self.leaf()),
-            Tag::Heading { .. } => Block::Heading(self.leaf()),
+            Tag::Paragraph | Tag::DefinitionListTitle => Block::Paragraph(line_block(self.leaf())),
+            Tag::Heading { .. } => Block::Heading(without_attributes(self.leaf())),
             Tag::CodeBlock(kind) => self.code(&kind),
-            Tag::HtmlBlock => return self.html(blocks),
+            Tag::HtmlBlock => {
+                self.html(margin, flow);
+                return false;
+            }
             Tag::Table(alignment) => self.table(&alignment),
             _ if inset + TERM_INSET > DEEPEST => return true,
-            Tag::BlockQuote(_) => Block::Quote(self.blocks(inset + QUOTE_INSET)),
+            Tag::BlockQuote(kind) => {
+                let mut blocks = self.blocks(inset + QUOTE_INSET);
+                if let Some(kind) = kind {
+                    let text = alert(kind).to_owned();
+                    let label = Inline::Strong(vec![Inline::Text { text, at: 0 }]);
+                    blocks.insert(0, Block::Paragraph(vec![label]));
+                }
+                Block::Quote(blocks)
+            }
             Tag::List(start) => {
                 let inset = inset + if start.is_some() { NUMBER_INSET } else { BULLET_INSET };
                 let mut items = vec![];
@@ -307,7 +389,11 @@ impl Reader<'_> {
                     items.push(self.blocks(inset));
                 }
                 self.events.next();
-                Block::List { start, items }
+                if start.is_none() && items.iter().all(|item| has_term(item)) && !items.is_empty() {
+                    Block::Definitions(items.into_iter().map(with_term).collect())
+                } else {
+                    Block::List { start, items }
+                }
             }
             Tag::DefinitionList => self.definitions(inset + TERM_INSET),
             Tag::FootnoteDefinition(label) => {
@@ -321,7 +407,7 @@ impl Reader<'_> {
             Block::Quote(content) if content.is_empty() => {}
             Block::Code { text, .. } if text.trim().is_empty() => {}
             Block::List { items, .. } if items.is_empty() => {}
-            block => blocks.push(block),
+            block => flow.push(block),
         }
         false
     }
@@ -332,7 +418,11 @@ impl Reader<'_> {
             if tag == Tag::DefinitionListTitle {
                 let text = self.leaf();
                 let terms = text.split(|it| matches!(it, Inline::Newline | Inline::Break)).map(<[Inline]>::to_vec);
-                definitions.push(Definition { terms: terms.collect(), body: vec![] });
+                let mut terms: Vec<Vec<Inline>> = terms.filter(|term| !term.is_empty()).collect();
+                if terms.is_empty() {
+                    terms.push(vec![]);
+                }
+                definitions.push(Definition { terms, body: vec![] });
             } else {
                 let body = self.blocks(inset);
                 if let Some(definition) = definitions.last_mut() {
@@ -364,21 +454,40 @@ impl Reader<'_> {
         code(&self.raw(), language)
     }
 
-    /// A block of HTML: what is to be read of it.
-    fn html(&mut self, blocks: &mut Vec<Block>) -> bool {
+    /// A block of HTML: what is to be read of it. What it opens and does not close holds the blocks that follow.
+    fn html(&mut self, margin: usize, flow: &mut Flow) {
         let source = self.raw();
         let begins = |name: &str| source.trim_start().get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
         if ["<script", "<style", "<textarea"].into_iter().any(begins) {
-            blocks.push(code(&source, String::new()));
-            return false;
+            return flow.push(code(&source, String::new()));
         }
-        let keeps_lines = begins("<pre");
-        let mut lines = String::new();
+        let room = DEEPEST.saturating_sub(margin);
         let mut content = Content::default();
+        let mut lines: Option<String> = None;
+        let mut is_heading = false;
         for piece in html::pieces(&source) {
+            let effect = match piece {
+                Piece::Text(_) => None,
+                Piece::Open { effect, .. } | Piece::Close { effect, .. } => Some(effect),
+            };
+            if let Some(kept) = &mut lines {
+                match (&piece, effect) {
+                    (Piece::Text(text), _) => *kept += &html::decoded(text),
+                    (_, Some(Effect::Break)) => kept.push('\n'),
+                    (Piece::Close { .. }, Some(Effect::Pre)) => {
+                        push_lines(lines.take(), flow);
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            let ends = |effect| {
+                matches!(effect, Effect::Lines | Effect::Holds(_) | Effect::Heading | Effect::Rule | Effect::Pre)
+            };
+            if effect.is_some_and(ends) {
+                push_text(std::mem::take(&mut content), std::mem::take(&mut is_heading), flow);
+            }
             match piece {
-                Piece::Text(text) if keeps_lines => lines += &html::decoded(text),
-                _ if keeps_lines => {}
                 Piece::Text(text) => {
                     for (number, line) in html::decoded(text).split('\n').enumerate() {
                         if number > 0 {
@@ -387,19 +496,23 @@ impl Reader<'_> {
                         content.text(line, 0);
                     }
                 }
-                Piece::Open { effect: Effect::Lines, .. } | Piece::Close { effect: Effect::Lines, .. } => {
-                    content.push(Inline::Break);
+                Piece::Open { effect: Effect::Holds(Kind::List(Some(first))), attributes, .. } => {
+                    let start = html::attribute(attributes, "start").and_then(|start| start.parse().ok());
+                    flow.open(Kind::List(Some(start.unwrap_or(first))), room);
                 }
+                Piece::Open { effect: Effect::Holds(kind), .. } => flow.open(kind, room),
+                Piece::Close { effect: Effect::Holds(kind), .. } => flow.close(kind),
+                Piece::Open { effect: Effect::Pre, .. } => lines = Some(String::new()),
+                Piece::Open { effect: Effect::Rule, .. } => flow.push(Block::Rule),
+                Piece::Open { effect: Effect::Heading, .. } => is_heading = true,
+                Piece::Open { effect: Effect::Lines, .. }
+                | Piece::Close { effect: Effect::Lines | Effect::Heading | Effect::Pre | Effect::Rule, .. } => {}
                 tag => content.tag(tag, true),
             }
         }
-        if keeps_lines {
-            blocks.extend(Some(code(lines.trim_matches('\n'), String::new())).filter(|_| !lines.trim().is_empty()));
-        } else {
-            let text = content.finish();
-            blocks.extend(Some(Block::Paragraph(text)).filter(|block| !is_blank(block)));
-        }
-        false
+        push_lines(lines, flow);
+        push_text(content, is_heading, flow);
+        flow.close_implied();
     }
 
     fn table(&mut self, alignment: &[pulldown_cmark::Alignment]) -> Block {
@@ -444,6 +557,8 @@ impl Reader<'_> {
                         content.tag(piece, false);
                     }
                 }
+                // As it is written.
+                Event::Start(Tag::Subscript) | Event::End(TagEnd::Subscript) => content.visible("~", at),
                 Event::Start(tag) => content.open(Span::from(tag)),
                 Event::End(_) => content.close(),
                 _ => {}
@@ -463,12 +578,23 @@ impl From<pulldown_cmark::Alignment> for Alignment {
     }
 }
 
+/// As GitHub's authors write it.
+fn alert(kind: BlockQuoteKind) -> &'static str {
+    match kind {
+        BlockQuoteKind::Note => "NOTE",
+        BlockQuoteKind::Tip => "TIP",
+        BlockQuoteKind::Important => "IMPORTANT",
+        BlockQuoteKind::Warning => "WARNING",
+        BlockQuoteKind::Caution => "CAUTION",
+    }
+}
+
 fn number(level: HeadingLevel) -> usize {
     level as usize
 }
 
 fn code(text: &str, language: String) -> Block {
-    let text = visible(text);
+    let text = visible(text).replace('\u{200b}', "");
     let text = text.trim_end_matches('\n');
     let text = if text.contains('\t') {
         text.split('\n').map(expand_tabs).collect::<Vec<_>>().join("\n")
@@ -476,6 +602,99 @@ fn code(text: &str, language: String) -> Block {
         text.to_owned()
     };
     Block::Code { text, language, span: 0..0 }
+}
+
+fn push_lines(lines: Option<String>, flow: &mut Flow) {
+    if let Some(lines) = lines.filter(|lines| !lines.trim().is_empty()) {
+        flow.push(code(lines.trim_matches('\n'), String::new()));
+    }
+}
+
+fn push_text(content: Content, is_heading: bool, flow: &mut Flow) {
+    let text = content.finish();
+    let block = if is_heading { Block::Heading(text) } else { Block::Paragraph(text) };
+    if !is_blank(&block) {
+        flow.push(block);
+    }
+}
+
+/// A heading without what pandoc and others give it to be linked to: `{#id .class key=value}`. Any other text in braces
+/// is to be read.
+fn without_attributes(mut heading: Vec<Inline>) -> Vec<Inline> {
+    if let Some(Inline::Text { text, .. }) = heading.last_mut()
+        && let Some((before, inside)) = text.trim_end().strip_suffix('}').and_then(|text| text.rsplit_once('{'))
+        && (before.is_empty() || before.ends_with(' '))
+        && !inside.trim().is_empty()
+        && inside
+            .split_whitespace()
+            .all(|word| word.starts_with(['#', '.']) && word.len() > 1 || word == "-" || word.contains('='))
+    {
+        text.truncate(before.trim_end().len());
+    }
+    heading
+}
+
+/// A paragraph whose lines begin with bars has ends of lines where they are written. One whose lines also end with them
+/// is a table that is none, and stays as it is.
+fn line_block(text: Vec<Inline>) -> Vec<Inline> {
+    let begins = |inline: &Inline| matches!(inline, Inline::Text { text, .. } if text == "|" || text.starts_with("| "));
+    let ends = |inline: &Inline| matches!(inline, Inline::Text { text, .. } if text.trim_end().ends_with('|'));
+    let is_end = |inline: &Inline| matches!(inline, Inline::Newline | Inline::Break);
+    let lines: Vec<&[Inline]> = text.split(is_end).collect();
+    let bars = lines.iter().filter(|line| line.first().is_some_and(begins)).count();
+    if bars < 2
+        || !lines[0].first().is_some_and(begins)
+        || lines.iter().any(|line| {
+            line.last().is_some_and(|last| {
+                ends(last) && (line.len() > 1 || !matches!(last, Inline::Text { text, .. } if text == "|"))
+            })
+        })
+    {
+        return text;
+    }
+    let mut out = vec![];
+    for (number, line) in lines.into_iter().enumerate() {
+        match line.split_first() {
+            Some((Inline::Text { text, at }, rest)) if line.first().is_some_and(begins) => {
+                if number > 0 {
+                    out.push(Inline::Break);
+                }
+                // What is set in stays so.
+                let text = text.get(2..).unwrap_or_default();
+                let inset = text.len() - text.trim_start().len();
+                out.push(Inline::Text { text: "\u{a0}".repeat(inset) + text.trim_start(), at: *at });
+                out.extend_from_slice(rest);
+            }
+            _ => {
+                out.push(Inline::Newline);
+                out.extend_from_slice(line);
+            }
+        }
+    }
+    out
+}
+
+/// ronn's definitions: the first line of an item is a term if there is a colon at its end and text below it. What only
+/// announces a list or code is a sentence.
+fn has_term(item: &[Block]) -> bool {
+    let Some((Block::Paragraph(text), rest)) = item.split_first() else { return false };
+    let end = text.iter().position(|inline| matches!(inline, Inline::Newline));
+    let is_term =
+        matches!(text[..end.unwrap_or(text.len())].last(), Some(Inline::Text { text, .. }) if text.ends_with(':'));
+    is_term && (end.is_some() || matches!(rest.first(), Some(Block::Paragraph(_))))
+}
+
+fn with_term(mut item: Vec<Block>) -> Definition {
+    let Block::Paragraph(mut term) = item.remove(0) else { return Definition { terms: vec![vec![]], body: item } };
+    let end = term.iter().position(|inline| matches!(inline, Inline::Newline)).unwrap_or(term.len());
+    let body = term.split_off(end);
+    if body.len() > 1 {
+        item.insert(0, Block::Paragraph(body[1..].to_vec()));
+    }
+    if let Some(Inline::Text { text, .. }) = term.last_mut() {
+        text.pop();
+    }
+    Definition { terms: vec![term], body: item }
 }
 
 fn is_blank(block: &Block) -> bool {
@@ -489,10 +708,26 @@ fn is_blank(block: &Block) -> bool {
 fn is_inline(event: &Event<'_>) -> bool {
     match event {
         Event::Start(tag) => {
-            matches!(tag, Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. })
+            matches!(
+                tag,
+                Tag::Emphasis
+                    | Tag::Strong
+                    | Tag::Strikethrough
+                    | Tag::Subscript
+                    | Tag::Link { .. }
+                    | Tag::Image { .. }
+            )
         }
         Event::End(tag) => {
-            matches!(tag, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image)
+            matches!(
+                tag,
+                TagEnd::Emphasis
+                    | TagEnd::Strong
+                    | TagEnd::Strikethrough
+                    | TagEnd::Subscript
+                    | TagEnd::Link
+                    | TagEnd::Image
+            )
         }
         Event::Rule => false,
         _ => true,
@@ -650,7 +885,7 @@ impl Content {
                 };
                 self.frames.push(Frame { span, tag: Some((name, source.to_owned())), content: vec![] });
             }
-            Piece::Close { name, source, .. } => {
+            Piece::Close { name, source, effect } => {
                 let mut candidates =
                     self.frames.iter().rev().take(FARTHEST_TAG).take_while(|frame| frame.tag.is_some());
                 let found = candidates.position(|frame| frame.tag.as_ref().is_some_and(|(open, _)| *open == name));
@@ -660,13 +895,24 @@ impl Content {
                             self.pop();
                         }
                         if let Some(Frame { span, content, .. }) = self.frames.pop() {
+                            self.push_end(effect);
                             self.wrap(span, content);
+                            self.push_end(effect);
                         }
                     }
                     None if raw => {}
                     None => self.text(source, 0),
                 }
             }
+        }
+    }
+
+    /// What a block inside running text has before and after it.
+    fn push_end(&mut self, effect: Effect) {
+        if let Some(end) = effect.ends_line()
+            && self.last().last().is_some_and(|last| !matches!(last, Inline::Break | Inline::Newline))
+        {
+            self.push(end);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Source};
 use crate::model::{
     Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain, short_hash,
 };
-use crate::{MEASURE, frontmatter, head, ordinary};
+use crate::{MEASURE, dialect, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,
 };
@@ -348,7 +348,13 @@ impl<'a> Reader<'a> {
 
     fn table(&mut self, alignment: &[pulldown_cmark::Alignment], span: Range<usize>) -> Block {
         let mut rows = vec![];
-        while let Some((Event::Start(_), _)) = self.events.next() {
+        while let Some((Event::Start(_), row)) = self.events.next() {
+            let written = dialect::cells(&self.source.text, &row);
+            if written > alignment.len() {
+                let message = format!("this row has {written} cells, and its table {} columns", alignment.len());
+                let row = line_at(&self.source.text, row.start);
+                self.report(row, "table-cells", message, "write a bar inside a cell as \\|, in code too");
+            }
             let mut cells = vec![];
             while let Some((Event::Start(_), _)) = self.events.next() {
                 cells.push(self.line_content());

@@ -46,13 +46,14 @@ impl Font {
 }
 
 /// Characters that roff would take for something else or cannot print from Latin-1 input.
-const GLYPHS: [(char, &str); 17] = [
+const GLYPHS: [(char, &str); 18] = [
     ('\\', "\\e"),
     ('"', "\\(dq"),
     ('^', "\\(ha"),
     ('`', "\\(ga"),
     ('~', "\\(ti"),
     ('\u{a0}', "\\~"),
+    ('\u{200b}', "\\:"),
     ('×', "\\(mu"),
     ('–', "\\(en"),
     ('—', "\\(em"),
@@ -113,6 +114,66 @@ pub(crate) fn escape(text: &str, font: Font) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     escape_to(&mut escaped, text, font);
     escaped
+}
+
+/// The word, which is roff, with hyphens that can be typed if it is a name: of a file, an option, a page or the like. In
+/// any other a hyphen is one of a text, which formatters may show as another character.
+pub(crate) fn typed_hyphens(word: &str) -> Cow<'_, str> {
+    let is_hyphen = |(at, _): &(usize, &str)| !word[..*at].ends_with('\\');
+    if !word.match_indices('-').any(|hyphen| is_hyphen(&hyphen)) || !is_name(&seen(word)) {
+        return Cow::Borrowed(word);
+    }
+    let mut typed = String::with_capacity(word.len() + 4);
+    escape_hyphens(&mut typed, word);
+    Cow::Owned(typed)
+}
+
+/// Adds roff, each hyphen as one that can be typed.
+pub(crate) fn escape_hyphens(out: &mut String, roff: &str) {
+    for (glyph, _) in glyphs(roff) {
+        out.push_str(if glyph == "-" { "\\-" } else { glyph });
+    }
+}
+
+/// What a reader sees of roff: escapes that are no ASCII as a sign for them all.
+fn seen(roff: &str) -> String {
+    let escapes = [("\\-", "-"), ("\\e", "\\"), ("\\(ti", "~"), ("\\(ha", "^"), ("\\(aq", "'"), ("\\(dq", "\"")];
+    let shown = glyphs(roff).filter(|(_, width)| *width > 0).map(|(glyph, _)| {
+        let escape = escapes.iter().find(|(escape, _)| *escape == glyph);
+        escape.map_or(if glyph.starts_with('\\') { "\u{a0}" } else { glyph }, |(_, text)| *text)
+    });
+    shown.collect()
+}
+
+/// Whether a word with a hyphen is to be typed as it is: no English word has any of these signs in it.
+fn is_name(word: &str) -> bool {
+    let outside = |c: char| !c.is_alphanumeric() && !"-/~$_*%@\\.".contains(c);
+    let word = word.trim_start_matches(outside);
+    // A reference to a page: `my-app(8)`.
+    let reference = word.split_once('(').is_some_and(|(name, rest)| {
+        let section = rest.split(')').next().unwrap_or_default();
+        name.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && section.starts_with(|c: char| c.is_ascii_digit())
+            && section.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && rest.len() > section.len()
+    });
+    let word = word.trim_end_matches(|c: char| outside(c) || c == '.');
+    let bytes = word.as_bytes();
+    let signed = |pair: &[u8]| match *pair {
+        // An option, or one of several: `-x|--long`.
+        [before, b'-'] if !before.is_ascii_alphanumeric() && before.is_ascii() => true,
+        // A version, a date, an encoding: `2026-01-31`, `UTF-8`.
+        [b'-', after] => after.is_ascii_digit() || b"-*_$./~".contains(&after),
+        // A name with a suffix, not the end of a sentence.
+        [b'.', after] => after.is_ascii_alphanumeric() || b"-/*".contains(&after),
+        [before, _] => b"/_~$*%@=\\:#".contains(&before),
+        _ => false,
+    };
+    reference
+        || bytes.starts_with(b"-")
+        || bytes.ends_with(b"*")
+        || bytes.ends_with(b"/")
+        || bytes.windows(2).any(signed)
 }
 
 /// A URL may be broken after a slash.

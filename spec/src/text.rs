@@ -4,7 +4,7 @@ use crate::model::{
     self, Alignment, BULLET_INSET, Block, Clause, Inline, NUMBER_INSET, Page, QUOTE_INSET, Spec, TABLE_GAP, Table,
 };
 use crate::{Backend, MEASURE};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The plain text back end.
 pub struct Text;
@@ -26,7 +26,7 @@ impl Backend for Text {
             Some(ordinary) => ordinary.origin.clone(),
             None => format!("iomap-spec {}", page.version),
         };
-        let mut out = spread(&page.reference(), format!("{of}  {}", page.date).trim_start());
+        let mut out = spread(&page.reference(), format!("{of}  {}", page.date).trim());
         for section in &page.sections {
             let indent = if section.is_subsection { INDENT / 2 } else { 0 };
             out.push('\n');
@@ -89,7 +89,7 @@ pub fn show(clause: &Clause) -> String {
     fill(&mut out, INDENT, &clause.text);
     out.push('\n');
     let mut fact = |name: &str, value: &str| {
-        for (index, value) in wrap(value, MEASURE - FACT).into_iter().enumerate() {
+        for (index, value) in wrap(value, MEASURE - FACT, MEASURE - FACT).into_iter().enumerate() {
             line(&mut out, INDENT, &format!("{:<FACT$}{value}", if index == 0 { name } else { "" }));
         }
     };
@@ -126,32 +126,87 @@ fn line(out: &mut String, indent: usize, text: &str) {
 
 /// One text at each end of a line, or of two lines if there is no room.
 fn spread(left: &str, right: &str) -> String {
+    if right.is_empty() {
+        return format!("{left}\n");
+    }
     let gap = WIDTH.saturating_sub(left.width() + right.width());
     match gap {
-        0 | 1 => format!("{left}\n{right:>WIDTH$}\n"),
+        0 | 1 => format!("{left}\n{:1$}{right}\n", "", WIDTH.saturating_sub(right.width())),
         _ => format!("{left}{:gap$}{right}\n", ""),
     }
 }
 
-/// Lines of at most `width` columns; a longer word stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// Lines of at most `first` and then `rest` columns; a longer word stays whole, unless its script has no spaces.
+fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     let mut used = 0;
-    for word in text.split_whitespace() {
-        if used > 0 && used + 1 + word.width() > width {
-            lines.push(String::new());
-            used = 0;
-        }
-        if let Some(line) = lines.last_mut() {
-            if used > 0 {
-                line.push(' ');
-                used += 1;
+    for word in words(text) {
+        for (index, part) in parts(word).into_iter().enumerate() {
+            let part = part.trim_matches(BREAK);
+            let space = usize::from(index == 0 && used > 0);
+            if used > 0 && used + space + part.width() > if lines.len() == 1 { first } else { rest } {
+                lines.push(String::new());
+                used = 0;
             }
-            *line += word;
-            used += word.width();
+            if let Some(line) = lines.last_mut() {
+                if space > 0 && used > 0 {
+                    line.push(' ');
+                    used += 1;
+                }
+                *line += part;
+                used += part.width();
+            }
         }
     }
     lines
+}
+
+/// A place to break that nobody sees.
+const BREAK: char = '\u{200b}';
+
+/// The words, at whose ends a line may end; a space that is no such place is in a word.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_place = |c: char| c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}');
+    text.split(is_place).filter(|word| !word.is_empty())
+}
+
+/// The parts of a word between which a line may end: beside each wide character, as in Chinese, but with the
+/// punctuation, marks and joiners that belong to it.
+fn parts(word: &str) -> Vec<&str> {
+    const JOINER: char = '\u{200d}';
+    if word.is_ascii() {
+        return vec![word];
+    }
+    let is_wide = |c: char| c.width() == Some(2);
+    let (opens, closes) =
+        ("\u{ff08}「『【〈《〔", "\u{ff09}」』】〉》〕、。\u{ff0c}\u{ff0e}\u{ff01}\u{ff1f}\u{ff1a}\u{ff1b}ー");
+    let is_modifier = |c: char| c.width() == Some(0) || matches!(c, '\u{1f3fb}'..='\u{1f3ff}');
+    let mut parts = vec![];
+    let mut start = 0;
+    let mut before = None;
+    for (at, c) in word.char_indices() {
+        let ends = before.is_some_and(|before| {
+            before == BREAK
+                || (is_wide(before) || is_wide(c) || last_wide(&word[start..at]))
+                    && before != JOINER
+                    && !is_modifier(c)
+                    && !opens.contains(before)
+                    && !closes.contains(c)
+                    && !c.is_ascii_punctuation()
+        });
+        if ends {
+            parts.push(&word[start..at]);
+            start = at;
+        }
+        before = Some(c);
+    }
+    parts.push(&word[start..]);
+    parts
+}
+
+/// Whether the last character but for marks is wide.
+fn last_wide(text: &str) -> bool {
+    text.chars().rev().find(|c| c.width() != Some(0)).is_some_and(|c| c.width() == Some(2))
 }
 
 fn fill(out: &mut String, indent: usize, text: &str) {
@@ -160,13 +215,9 @@ fn fill(out: &mut String, indent: usize, text: &str) {
 
 /// Lines of 72 columns, the first one set in by `first` and the others by `rest`.
 pub fn hang(out: &mut String, first: usize, rest: usize, text: &str) {
-    let head = wrap(text, WIDTH.saturating_sub(first)).swap_remove(0);
-    line(out, first, &head);
-    // The words of the first line, and then those of the others.
-    let words = text.split_whitespace().skip(head.split_whitespace().count());
-    let others = words.collect::<Vec<_>>().join(" ");
-    if !others.is_empty() {
-        wrap(&others, WIDTH.saturating_sub(rest)).iter().for_each(|text| line(out, rest, text));
+    let lines = wrap(text, WIDTH.saturating_sub(first), WIDTH.saturating_sub(rest));
+    for (number, text) in lines.iter().enumerate() {
+        line(out, if number == 0 { first } else { rest }, text);
     }
 }
 
@@ -179,7 +230,10 @@ fn shown(inlines: &[Inline]) -> String {
 
 fn block(out: &mut String, block: &Block, indent: usize) {
     match block {
-        Block::Paragraph(text) => shown(text).split('\n').for_each(|text| fill(out, indent, text)),
+        Block::Paragraph(text) => {
+            let text = shown(text);
+            text.split('\n').filter(|text| !text.trim().is_empty()).for_each(|text| fill(out, indent, text));
+        }
         Block::Clause(clause) => {
             line(out, indent, &format!("{} ({})", clause.id, clause.envelope()));
             fill(out, indent + INDENT, &shown(&clause.inlines));
@@ -230,7 +284,7 @@ fn blocks(blocks: &[Block], indent: usize) -> String {
 fn table(out: &mut String, table: &Table, indent: usize) {
     for (number, row) in table.rows().enumerate() {
         let cells: Vec<Vec<String>> =
-            row.iter().zip(&table.widths).map(|(cell, width)| wrap(&model::shown(cell), *width)).collect();
+            row.iter().zip(&table.widths).map(|(cell, width)| wrap(&model::shown(cell), *width, *width)).collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or_default();
         for at in 0..height {
             let columns = cells.iter().zip(&table.widths).zip(&table.alignment).map(|((cell, &width), alignment)| {

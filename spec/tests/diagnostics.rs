@@ -48,6 +48,7 @@ const BODIES: &[(&str, &str)] = &[
         "[x](relative.md) and [](https://example.org) and [y](https://e.org/ü)\n\n| [x](https://e.org) |\n|--|\n",
     ),
     ("nested too deeply", "- a\n  - b\n    - c\n      - d\n        - e\n\n*a **b *c **d *e* d** c* b** a*\n"),
+    ("row with more cells than columns", "| A | B |\n|---|---|\n| `a|b` | c |\n| a \\| b | c |\n| a |\n| a | b | c\n"),
     ("table too wide", "| a |\n|---|\n| aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg |\n"),
     (
         "level word missing, wrong, twice",

@@ -81,9 +81,13 @@ pub(crate) fn complaints(roff: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The one warning that cannot be heeded: mandoc wants a date of a page that has none.
+const DATE: &str = "missing date, using \"\"";
+
 /// What both warn of; that is less than what they suggest.
 pub(crate) fn warnings(roff: &str) -> String {
     let mandoc = run("mandoc", &["-Tlint", "-Wwarning"], roff).unwrap_or_default();
+    let mandoc: String = mandoc.split_inclusive('\n').filter(|line| !line.contains(DATE)).collect();
     let groff = run("groff", &["-man", "-t", "-ww", "-z"], roff).unwrap_or_default();
     mandoc + &groff + &run("groff", &["-man", "-t", "-ww", "-z", "-Tutf8"], roff).unwrap_or_default()
 }
@@ -92,6 +96,13 @@ pub(crate) fn warnings(roff: &str) -> String {
 pub(crate) fn terminal(roff: &str) -> Vec<String> {
     let mandoc = run("mandoc", &["-Tutf8", "-Owidth=80"], roff);
     let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-c", "-rLL=80n"], roff);
+    mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
+}
+
+/// The same so wide that no word is broken.
+pub(crate) fn wide_terminal(roff: &str) -> Vec<String> {
+    let mandoc = run("mandoc", &["-Tutf8", "-Owidth=1000"], roff);
+    let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-cbou", "-rHY=0", "-rLL=9000n", "-rLT=9000n"], roff);
     mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
 }
 

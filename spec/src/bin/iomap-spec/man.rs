@@ -11,9 +11,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The day of a page that does not say one, which mandoc(1) wants to see: the first that computers know.
-const FIRST_DAY: &str = "1970-01-01";
-
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
 #[derive(Args)]
@@ -107,9 +104,9 @@ fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
     Ok(Exit::Fine)
 }
 
-/// The day of SOURCE_DATE_EPOCH, if it is set. The clock would make each build of a page another one.
+/// The day of SOURCE_DATE_EPOCH for pages that do not say theirs; they show none if it is not set.
 fn day() -> Result<String, Trouble> {
-    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(FIRST_DAY.to_owned()) };
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(String::new()) };
     let seconds: Option<u64> = value.to_str().and_then(|value| value.parse().ok());
     seconds.and_then(date).ok_or_else(|| Trouble {
         exit: Exit::Usage,

@@ -1,0 +1,248 @@
+//! Blocks of an ordinary page under construction: Markdown and HTML can stand inside each other, and HTML is closed where
+//! and when its author likes.
+
+use crate::model::{Alignment, BULLET_INSET, Block, Definition, Inline, NUMBER_INSET, QUOTE_INSET, TERM_INSET, Table};
+
+/// What HTML has opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    List(Option<u64>),
+    Item,
+    Definitions,
+    Term,
+    Body,
+    Table,
+    Row,
+    Cell,
+    Quote,
+}
+
+/// What an opened piece holds when it is closed.
+enum Child {
+    Block(Block),
+    Item(Vec<Block>),
+    Term(Vec<Inline>),
+    Body(Vec<Block>),
+    Row(Vec<Vec<Inline>>),
+    Cell(Vec<Inline>),
+}
+
+struct Open {
+    kind: Kind,
+    /// Nobody wrote it: it is there for a part that has to be in one.
+    implied: bool,
+    children: Vec<Child>,
+}
+
+/// The blocks so far, and what is open.
+#[derive(Default)]
+pub(crate) struct Flow {
+    blocks: Vec<Block>,
+    open: Vec<Open>,
+}
+
+/// Pieces inside each other.
+const DEEPEST: usize = 24;
+
+impl Kind {
+    fn is(self, other: Kind) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// How far its content is set in.
+    fn inset(self) -> usize {
+        match self {
+            Kind::Item => BULLET_INSET.max(NUMBER_INSET),
+            Kind::Body => TERM_INSET,
+            Kind::Quote => QUOTE_INSET,
+            _ => 0,
+        }
+    }
+
+    /// What it has to be in, and what ends the search for that.
+    fn place(self) -> Option<(Kind, &'static [Kind])> {
+        match self {
+            Kind::Item => Some((Kind::List(None), &[Kind::Body, Kind::Cell, Kind::Quote])),
+            Kind::Term | Kind::Body => Some((Kind::Definitions, &[Kind::Item, Kind::Cell, Kind::Quote])),
+            Kind::Row => Some((Kind::Table, &[Kind::Item, Kind::Body, Kind::Quote])),
+            Kind::Cell => Some((Kind::Row, &[Kind::Table, Kind::Item, Kind::Body, Kind::Quote])),
+            _ => None,
+        }
+    }
+}
+
+impl Flow {
+    /// How far a block is set in that would come next.
+    pub(crate) fn inset(&self) -> usize {
+        self.open.iter().map(|open| open.kind.inset()).sum()
+    }
+
+    pub(crate) fn push(&mut self, block: Block) {
+        self.child(Child::Block(block));
+    }
+
+    fn child(&mut self, child: Child) {
+        match (self.open.last_mut(), child) {
+            (Some(open), child) => open.children.push(child),
+            (None, Child::Block(block)) => self.blocks.push(block),
+            // Its place is always opened before it.
+            (None, Child::Item(blocks) | Child::Body(blocks)) => self.blocks.extend(blocks),
+            (None, Child::Term(text) | Child::Cell(text)) => self.blocks.push(Block::Paragraph(text)),
+            (None, Child::Row(cells)) => self.blocks.extend(cells.into_iter().map(Block::Paragraph)),
+        }
+    }
+
+    /// Begins a piece, and before it what it has to be in; `room` is for how much further it can be set in.
+    pub(crate) fn open(&mut self, kind: Kind, room: usize) {
+        if let Some((place, barriers)) = kind.place() {
+            let top = self
+                .open
+                .iter()
+                .rposition(|open| open.kind.is(place) || barriers.iter().any(|barrier| open.kind.is(*barrier)));
+            match top.filter(|top| self.open[*top].kind.is(place)) {
+                Some(top) => self.close_to(top + 1),
+                None => {
+                    // What is open inside the barrier ends here.
+                    self.close_to(top.map_or(0, |top| top + 1));
+                    self.open(place, room);
+                    if let Some(open) = self.open.last_mut() {
+                        open.implied = true;
+                    }
+                }
+            }
+        }
+        if self.inset() + kind.inset() <= room && self.open.len() < DEEPEST {
+            self.open.push(Open { kind, implied: false, children: vec![] });
+        }
+    }
+
+    /// Ends the innermost piece of this kind, and what is in it.
+    pub(crate) fn close(&mut self, kind: Kind) {
+        if let Some(at) = self.open.iter().rposition(|open| open.kind.is(kind)) {
+            self.close_to(at);
+        }
+    }
+
+    /// Ends the outermost piece that nobody wrote, and what is in it.
+    pub(crate) fn close_implied(&mut self) {
+        if let Some(at) = self.open.iter().position(|open| open.implied) {
+            self.close_to(at);
+        }
+    }
+
+    fn close_to(&mut self, length: usize) {
+        while self.open.len() > length
+            && let Some(Open { kind, children, .. }) = self.open.pop()
+        {
+            let mut beside = vec![];
+            let whole = match kind {
+                Kind::List(start) => {
+                    let items: Vec<Vec<Block>> = children.into_iter().map(blocks_of).collect();
+                    (!items.is_empty()).then_some(Child::Block(Block::List { start, items }))
+                }
+                Kind::Definitions => {
+                    let list = definitions(children);
+                    (!list.is_empty()).then_some(Child::Block(Block::Definitions(list)))
+                }
+                Kind::Table => {
+                    let (table, others) = table(children);
+                    beside = others;
+                    table.map(|table| Child::Block(Block::Table(table)))
+                }
+                Kind::Row => {
+                    let cells: Vec<Vec<Inline>> = children.into_iter().map(text_of).collect();
+                    (!cells.is_empty()).then_some(Child::Row(cells))
+                }
+                Kind::Quote => {
+                    let blocks = all_blocks(children);
+                    (!blocks.is_empty()).then_some(Child::Block(Block::Quote(blocks)))
+                }
+                Kind::Item => Some(Child::Item(all_blocks(children))),
+                Kind::Body => Some(Child::Body(all_blocks(children))),
+                Kind::Term => Some(Child::Term(flat(&all_blocks(children)))),
+                Kind::Cell => Some(Child::Cell(flat(&all_blocks(children)))),
+            };
+            beside.into_iter().for_each(|block| self.push(block));
+            if let Some(whole) = whole {
+                self.child(whole);
+            }
+        }
+    }
+
+    /// All blocks; what is still open ends here.
+    pub(crate) fn finish(mut self) -> Vec<Block> {
+        self.close_to(0);
+        self.blocks
+    }
+}
+
+fn all_blocks(children: Vec<Child>) -> Vec<Block> {
+    children.into_iter().flat_map(blocks_of).collect()
+}
+
+fn blocks_of(child: Child) -> Vec<Block> {
+    match child {
+        Child::Block(block) => vec![block],
+        Child::Item(blocks) | Child::Body(blocks) => blocks,
+        Child::Term(text) | Child::Cell(text) => vec![Block::Paragraph(text)],
+        Child::Row(cells) => cells.into_iter().map(Block::Paragraph).collect(),
+    }
+}
+
+fn text_of(child: Child) -> Vec<Inline> {
+    match child {
+        Child::Term(text) | Child::Cell(text) => text,
+        child => flat(&blocks_of(child)),
+    }
+}
+
+fn definitions(children: Vec<Child>) -> Vec<Definition> {
+    let mut list: Vec<Definition> = vec![];
+    for child in children {
+        match (child, list.last_mut()) {
+            (Child::Term(term), Some(last)) if last.body.is_empty() => last.terms.push(term),
+            (Child::Term(term), _) => list.push(Definition { terms: vec![term], body: vec![] }),
+            (child, Some(last)) => last.body.extend(blocks_of(child)),
+            (child, None) => list.push(Definition { terms: vec![vec![]], body: blocks_of(child) }),
+        }
+    }
+    list
+}
+
+/// The rows, of which the first is the header, and what else stood among them, such as a caption.
+fn table(children: Vec<Child>) -> (Option<Table>, Vec<Block>) {
+    let (mut rows, mut others) = (vec![], vec![]);
+    for child in children {
+        match child {
+            Child::Row(cells) => rows.push(cells),
+            child => others.extend(blocks_of(child)),
+        }
+    }
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    rows.iter_mut().for_each(|row| row.resize(columns, vec![]));
+    if rows.is_empty() {
+        return (None, others);
+    }
+    let body = rows.split_off(1);
+    let header = rows.pop().unwrap_or_default();
+    let alignment = vec![Alignment::Left; columns];
+    (Some(Table { alignment, header, body, widths: vec![], span: 0..0 }), others)
+}
+
+/// The text of blocks, for where there is room for no block.
+pub(crate) fn flat(blocks: &[Block]) -> Vec<Inline> {
+    let mut text = vec![];
+    for block in blocks {
+        block.walk(0, &mut |block, _| {
+            if let Block::Code { text: code, .. } = block {
+                text.extend([Inline::Newline, Inline::Code(code.replace('\n', " "))]);
+            }
+            for part in block.inlines() {
+                text.push(Inline::Newline);
+                text.extend_from_slice(part);
+            }
+        });
+    }
+    // One before the first separates nothing.
+    text.into_iter().skip(1).collect()
+}
