@@ -62,7 +62,7 @@ impl Which<'_> {
 pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     let pages: BTreeSet<PathBuf> = spec.pages.iter().map(|page| page.source.file.with_file_name(RECORD)).collect();
     for path in pages {
-        let Some(record) = read(&path, findings) else { continue };
+        let Some(record) = read(spec, &path, findings) else { continue };
         for place in places(spec, &path, &record, findings) {
             let known = record.wording.get(&place.name);
             for (id, (clause, span)) in place.cited {
@@ -96,7 +96,7 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
 pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
     let path = dir.join(RECORD);
     let mut findings = vec![];
-    let Some(record) = read(&path, &mut findings) else {
+    let Some(record) = read(spec, &path, &mut findings) else {
         if findings.is_empty() {
             let mend = "write one that names the places that cite clauses: places = [\"src\"]";
             findings.push(Diagnostic::whole(&path, IO, "does not exist", mend));
@@ -131,8 +131,8 @@ pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>,
     Ok(changes)
 }
 
-fn read(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Record> {
-    let text = match fs::read_to_string(path) {
+fn read(spec: &Spec, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Record> {
+    let text = match spec.read_beside(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => {
@@ -160,7 +160,11 @@ fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<
     let top = directory.file_name().and_then(|_| directory.parent()).unwrap_or(&above);
     let mut names = BTreeSet::new();
     for place in &named.places {
-        if let Err(error) = collect(top, place, &mut names) {
+        if spec.beside.is_some() {
+            // Of pages that are from no disk, only they themselves can be looked at.
+            let files = spec.pages.iter().filter_map(|page| page.source.file.strip_prefix(top).ok());
+            names.extend(files.filter(|it| it.starts_with(place)).map(|it| it.to_string_lossy().into_owned()));
+        } else if let Err(error) = collect(top, place, &mut names) {
             let mend = format!("correct `places` in {}", record.display());
             findings.push(Diagnostic::whole(&top.join(place), IO, format!("cannot be read: {error}"), mend));
         }
@@ -170,7 +174,8 @@ fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<
     let mut places = vec![];
     for name in names {
         let file = top.join(&name);
-        match fs::read(&file) {
+        let page = spec.pages.iter().find(|page| spec.beside.is_some() && page.source.file == file);
+        match page.map_or_else(|| fs::read(&file), |page| Ok(page.source.text.clone().into_bytes())) {
             Ok(bytes) => {
                 let source = Source { file, text: String::from_utf8_lossy(&bytes).into_owned() };
                 let mut cited = BTreeMap::new();

@@ -21,6 +21,14 @@ wrong:  r[a.b level=shall errno=EIO,EIO]
 right:  r[a.b level=must errno=EIO]",
     ),
     (
+        "broken-citation",
+        "Parts of a citation stand together, such as the id, the level and the page, but something is missing or is written
+in another way, so that nobody can tell which wording is cited. `iomap-spec cite` prints citations to copy.
+
+wrong:  iomap_immutable(7) truncate.shrink (0.1, 6807...)
+right:  iomap_immutable(7) truncate.shrink (0.1, 680766df)",
+    ),
+    (
         "duplicate-attribute",
         "A marker gives an attribute twice, and only one of them could count.
 

@@ -35,7 +35,7 @@ pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use lint::lint;
-pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources};
+pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources, load_with};
 pub use manual::Manual;
 pub use model::{Clause, Level, Moved, Observe, Page, Spec};
 pub use spelling::nearest;

@@ -1,6 +1,6 @@
 //! Pages from files, from directories, or from wherever their bytes are.
 
-use crate::diagnostic::{Diagnostic, IO};
+use crate::diagnostic::{Diagnostic, IO, Source};
 use crate::model::{Page, Spec};
 use crate::{parse, resolve};
 use std::collections::BTreeSet;
@@ -41,18 +41,33 @@ pub fn load(dir: &Path) -> Result<Spec, Vec<Diagnostic>> {
 /// # Errors
 /// Everything that is wrong with any of the pages, in their order.
 pub fn load_files(paths: &[PathBuf]) -> Result<Spec, Vec<Diagnostic>> {
+    load_with(paths, vec![])
+}
+
+/// The same together with pages that were read before.
+///
+/// # Errors
+/// As [`load_files`].
+pub fn load_with(paths: &[PathBuf], given: Sources) -> Result<Spec, Vec<Diagnostic>> {
     let mut findings = vec![];
-    let sources = read(paths, &mut findings);
+    let mut sources = read(paths, &mut findings);
+    sources.extend(given);
     assemble(sources, findings, false, &parse::page)
 }
 
-/// Takes pages, and perhaps a `moved.toml`, that were read before. A page that stands `alone` may refer to clauses of
-/// others.
+/// Takes pages that were read before, and perhaps what stands beside them: nothing else is read from a disk then, by
+/// [`crate::lint`] neither. A page that stands `alone` may refer to clauses of others.
 ///
 /// # Errors
 /// Everything that is wrong with any of the pages, in their order.
 pub fn load_sources(sources: Sources, alone: bool) -> Result<Spec, Vec<Diagnostic>> {
-    assemble(sources, vec![], alone, &parse::page)
+    let is_page = |(path, _): &(PathBuf, Vec<u8>)| {
+        path.extension().is_some_and(|it| it == "md") || path.file_name().is_some_and(|it| it == resolve::MOVED)
+    };
+    let (pages, others): (Sources, Sources) = sources.into_iter().partition(|source| alone || is_page(source));
+    let text = |(file, bytes): (PathBuf, Vec<u8>)| Source { file, text: String::from_utf8_lossy(&bytes).into_owned() };
+    let spec = assemble(pages, vec![], alone, &parse::page)?;
+    Ok(Spec { beside: Some(others.into_iter().map(text).collect()), ..spec })
 }
 
 /// Reads a directory of pages, or one page that stands alone.
@@ -127,7 +142,7 @@ fn assemble(
     resolve::check(&of_spec, &moved, alone, &mut findings);
     if findings.is_empty() {
         let version = of_spec.first().map(|page| page.version.clone()).unwrap_or_default();
-        return Ok(Spec { version, pages, moved });
+        return Ok(Spec { version, pages, moved, beside: None });
     }
     let order = |finding: &Diagnostic| paths.iter().position(|path| *path == finding.file);
     findings.sort_by_key(|finding| (order(finding), finding.line, finding.column));

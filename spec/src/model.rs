@@ -3,9 +3,9 @@
 use crate::diagnostic::Source;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 use unicode_width::UnicodeWidthStr;
 
 /// A set of pages that belong together.
@@ -17,6 +17,8 @@ pub struct Spec {
     pub pages: Vec<Page>,
     /// The ids that are no longer in use.
     pub moved: Vec<Moved>,
+    /// What stands beside the pages (records, lists of words), if they were not read from a disk.
+    pub(crate) beside: Option<Vec<Source>>,
 }
 
 /// An id that is no longer in use.
@@ -34,6 +36,13 @@ pub struct Moved {
 }
 
 impl Spec {
+    /// The text of a file beside the pages: from the disk, if they are from there.
+    pub(crate) fn read_beside(&self, path: &Path) -> io::Result<String> {
+        let Some(beside) = &self.beside else { return fs::read_to_string(path) };
+        let source = beside.iter().find(|source| source.file == path);
+        source.map(|source| source.text.clone()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
     /// Every clause, in the order of the pages.
     pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.pages.iter().flat_map(Page::clauses)

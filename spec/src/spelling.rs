@@ -5,7 +5,6 @@ use crate::lint::{sections, words};
 use crate::model::{Inline, Page, Spec, plain};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,14 +22,14 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     let mut lists: BTreeMap<PathBuf, Option<BTreeSet<String>>> = BTreeMap::new();
     for page in &spec.pages {
         let path = page.source.file.with_file_name(LIST);
-        if let Some(known) = lists.entry(path.clone()).or_insert_with(|| list(&path, findings)) {
+        if let Some(known) = lists.entry(path.clone()).or_insert_with(|| list(spec, &path, findings)) {
             unknown(page, known, &path, findings);
         }
     }
 }
 
-fn list(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<BTreeSet<String>> {
-    let source = match fs::read_to_string(path) {
+fn list(spec: &Spec, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<BTreeSet<String>> {
+    let source = match spec.read_beside(path) {
         Ok(text) => Source { file: path.to_owned(), text },
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => {

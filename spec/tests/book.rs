@@ -93,7 +93,8 @@ impl Project {
 
 fn book(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
-    command.arg("book").args(arguments).current_dir(directory).stdin(Stdio::null()).output().unwrap()
+    command.arg("book").args(arguments).current_dir(directory).env("IOMAP_SPEC_PAGES", "man");
+    command.stdin(Stdio::null()).output().unwrap()
 }
 
 /// Exit code and standard error; nothing is ever on standard output.

@@ -10,6 +10,7 @@ use tools::with_sampler;
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
     command.args(arguments).env("MANPATH", tools::manual(directory)).env_remove("IOMAP_SPEC_URL");
+    command.env("IOMAP_SPEC_PAGES", "man");
     command.current_dir(directory);
     command
 }

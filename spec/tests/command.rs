@@ -24,6 +24,7 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
     // The width of --help is no business of the terminal that the tests run in.
     command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("IOMAP_SPEC_URL");
+    command.env("IOMAP_SPEC_PAGES", "man");
     command
 }
 

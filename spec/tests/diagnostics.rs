@@ -107,6 +107,7 @@ fn check(files: Files<'_>) -> String {
     }
     let output = Command::new(env!("CARGO_BIN_EXE_iomap-spec"))
         .arg("check")
+        .env("IOMAP_SPEC_PAGES", "man")
         .env("MANPATH", tools::manual(directory.path()))
         .current_dir(directory.path())
         .output()

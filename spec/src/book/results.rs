@@ -4,7 +4,6 @@ use super::output::Trouble;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 /// The schema that this program reads.
@@ -93,15 +92,14 @@ pub(super) fn totals(verdicts: impl IntoIterator<Item = Verdict>) -> String {
 }
 
 impl Results {
-    /// Reads a file of one document, of a list of documents, or of what the lab writes.
+    /// Reads one document, a list of documents, or what the lab writes; `name` is where the text is from.
     ///
     /// # Errors
-    /// Why the file cannot be read, or what is wrong with it.
-    pub fn read(file: &Path) -> Result<Vec<Self>, Trouble> {
-        let text = fs::read(file).map_err(|error| Trouble::io(file, &error))?;
-        Self::parse(&text).map_err(|reason| {
+    /// What is wrong with it.
+    pub fn read(name: &Path, text: &[u8]) -> Result<Vec<Self>, Trouble> {
+        Self::parse(text).map_err(|reason| {
             let mend = "give a file that `iomap-conformance --format json --output FILE` wrote";
-            Trouble::Findings(vec![format!("{}: {reason}: {mend}", file.display())])
+            Trouble::Findings(vec![format!("{}: {reason}: {mend}", name.display())])
         })
     }
 

@@ -1,11 +1,15 @@
 //! `iomap-spec book`.
 
-use crate::{Exit, Outcome, Trouble, count};
+use crate::input::{self, Input};
+use crate::pages::{self, Pages};
+use crate::{Exit, Outcome, Trouble, count, environment};
 use clap::Args;
-use iomap_spec::Spec;
 use iomap_spec::book::{self, Results};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The directory of the chapters.
+const CHAPTERS: &str = "book";
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -20,15 +24,29 @@ pub(crate) struct Arguments {
     /// Verdicts to show, as `iomap-conformance --format json` writes them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     results: Vec<PathBuf>,
-    /// The directory of the written chapters, with book.toml
-    #[arg(long, value_name = "DIR", default_value = "book")]
-    chapters: PathBuf,
+    /// The directory of the written chapters, with book.toml, instead of `book` beside the pages
+    #[arg(long, value_name = "DIR")]
+    chapters: Option<PathBuf>,
 }
 
-pub(crate) fn run(spec: &Spec, arguments: &Arguments) -> Outcome {
-    let results: Vec<Vec<Results>> =
-        arguments.results.iter().map(|file| Results::read(file)).collect::<Result<_, _>>().map_err(trouble)?;
-    let built = book::build(spec, &results.concat(), &arguments.chapters, &arguments.out).map_err(trouble)?;
+pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
+    let spec = pages.load()?;
+    let mut results = vec![];
+    for file in &arguments.results {
+        let Input { name, bytes } = input::read(file)?;
+        results.extend(Results::read(&name, &bytes).map_err(trouble)?);
+    }
+    // Chapters that are built in are unpacked for as long as the book is made.
+    let unpacked = tempfile::tempdir().map_err(|error| environment(&std::env::temp_dir(), &error))?;
+    let chapters = match (&arguments.chapters, pages) {
+        (Some(chapters), _) => chapters.clone(),
+        (None, Pages::Directory(directory)) => beside(directory),
+        (None, Pages::BuiltIn) => {
+            pages::unpack(CHAPTERS, unpacked.path()).map_err(|error| environment(unpacked.path(), &error))?;
+            unpacked.path().join(CHAPTERS)
+        }
+    };
+    let built = book::build(&spec, &results, &chapters, &arguments.out).map_err(trouble)?;
     let mut error = std::io::stderr();
     // Nobody is left to be told if standard error is gone.
     let _ = writeln!(error, "{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter"));
@@ -41,6 +59,15 @@ pub(crate) fn run(spec: &Spec, arguments: &Arguments) -> Outcome {
         built.broken.join("\n")
     );
     Err(Trouble { exit: Exit::Findings, message })
+}
+
+/// Where the chapters stand that belong to the pages in this directory.
+fn beside(pages: &Path) -> PathBuf {
+    // The name of `.` or `..` says nothing of where it is.
+    match pages.file_name() {
+        Some(_) => pages.with_file_name(CHAPTERS),
+        None => pages.join("..").join(CHAPTERS),
+    }
 }
 
 fn trouble(trouble: book::Trouble) -> Trouble {

@@ -1,20 +1,43 @@
 //! The citations in a mail, a patch or a chapter, and whether they are right.
 
+use crate::mail;
+use crate::quotation::{self, Quotation};
 use iomap_spec::{Clause, Diagnostic, Source, Spec};
 use regex::{Captures, Regex};
 use std::ops::Range;
 
 /// A citation as `cite` prints it: in a sentence, above the text, or as an address in the book. White space between its
-/// parts can be a new line, since mail is filled.
+/// parts can be a new line, since mail is filled, and words can be emphasised.
 const FORMS: [&str; 3] = [
-    r"(?<page>[A-Za-z][\w.-]*\([1-8][a-z]*\))\s+(?<id>ID)\s+\((?<version>\d[\d.]*),\s+(?<hash>[0-9A-Za-z]+)\)",
-    r"(?m)^[ \t]*(?<id>ID)\s+\((?<level>must|should|may)\)\s+(?<page>[A-Za-z][\w.-]*\([1-8][a-z]*\))\s+(?<version>\d[\d.]*)\s+(?<hash>[0-9A-Za-z]+)[ \t]*$",
+    r"(?<page>PAGE)SEP(?<id>ID)SEP\((?<version>\d[\d.]*),\s+(?<hash>[0-9A-Za-z]+)\)",
+    r"\b(?<id>ID)SEP\((?<level>must|should|may)\)SEP(?<page>PAGE)SEP(?<version>\d[\d.]*)\s+(?<hash>[0-9a-f]{8}|\w*\d\w*)\b",
     r"/(?<title>[A-Za-z][\w.-]*)\.(?<section>[1-8][a-z]*)\.html\?(?<hash>[0-9A-Za-z]+)#(?<id>ID)",
 ];
-const ID: &str = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+";
 
-/// What stands between quoted words that are left out.
-const ELISIONS: [&str; 3] = ["[...]", "[…]", "…"];
+/// What somebody wrote who meant a citation: parts of one, close together.
+const LIKE: [&str; 5] = [
+    r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)[^()]{0,40}(?<page>PAGE)(?:SEP[\w.]+){0,2}",
+    r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+v?\d[\d.]*\s+[0-9A-Fa-f]{4,}",
+    r"(?<page>PAGE)SEP(?<id>ID),?SEP?[(\[]?v?\d+\.\d[\w.,;: …-]{0,40}[)\]]?",
+    r"\b(?<id>ID)SEP?[(\[]v?\d+\.\d+[,;:\s]+[0-9A-Fa-f]{4,}[.…]*[)\]]?",
+    r"/(?<title>[A-Za-z][\w.-]*)\.[1-8][a-z]*\.html\?[^\s#>)]*(?:#(?<id>ID))?",
+];
+
+/// Parts of the patterns above.
+const PARTS: [(&str, &str); 3] = [
+    ("PAGE", r"[A-Za-z][\w.-]*\([1-8][a-z]*\)"),
+    ("SEP", r"(?:[*`]*\s+[*`]*)"),
+    ("ID", r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+"),
+];
+
+/// Hex digits of a hash.
+const HASH: usize = 8;
+
+fn pattern(form: &str) -> Regex {
+    let form = PARTS.iter().fold(form.to_owned(), |form, (name, part)| form.replace(name, part));
+    // The forms are constants, and a test uses each.
+    Regex::new(&form).expect("the forms are regular expressions")
+}
 
 /// What was found in one text.
 pub(crate) struct Checked {
@@ -26,29 +49,32 @@ pub(crate) struct Checked {
 /// Looks for citations of clauses in `source` and compares them with the pages.
 pub(crate) fn check(spec: &Spec, source: Source) -> Checked {
     let text = Unquoted::new(&source.text);
-    let mut findings = vec![];
-    let mut citations = 0;
-    for form in FORMS {
-        // The forms are constants, and a test uses each.
-        let form = Regex::new(&form.replace("ID", ID)).expect("the forms are regular expressions");
-        for cited in form.captures_iter(&text.text) {
-            citations += 1;
-            for (at, code, message, mend) in judge(spec, &text.text, &cited) {
-                let (start, end) = (text.in_source(at.start), text.in_source(at.end - 1) + 1);
-                let (line, column) = source.position(start);
-                let spanned = source.text.get(start..end).unwrap_or_default();
-                let length = spanned.lines().next().map_or(1, |line| line.chars().count().max(1));
-                findings.push(Diagnostic { file: source.file.clone(), line, column, length, code, message, mend });
-            }
-        }
+    let forms = FORMS.map(pattern);
+    let mut cited: Vec<Captures<'_>> = forms.iter().flat_map(|form| form.captures_iter(&text.text)).collect();
+    cited.sort_by_key(|cited| cited.get_match().start());
+    let starts: Vec<usize> = cited.iter().map(|cited| cited.get_match().start()).collect();
+    let mut found = vec![];
+    for (number, cited) in cited.iter().enumerate() {
+        let limit = starts.get(number + 1).copied().unwrap_or(text.text.len());
+        found.extend(judge(spec, &text.text, cited, limit));
     }
+    let ranges: Vec<Range<usize>> = cited.iter().map(|cited| cited.get_match().range()).collect();
+    found.extend(alike(spec, &text.text, ranges));
+    let finding = |(at, code, message, mend): Finding| {
+        let (start, end) = (text.in_source(at.start), text.in_source(at.end - 1) + 1);
+        let (line, column) = source.position(start);
+        let spanned = source.text.get(start..end).unwrap_or_default();
+        let length = spanned.lines().next().map_or(1, |line| line.chars().count().max(1));
+        Diagnostic { file: source.file.clone(), line, column, length, code, message, mend }
+    };
+    let mut findings: Vec<Diagnostic> = found.into_iter().map(finding).collect();
     findings.sort_by_key(|finding| (finding.line, finding.column));
-    Checked { source, citations, findings }
+    Checked { citations: cited.len(), findings, source }
 }
 
 type Finding = (Range<usize>, &'static str, String, String);
 
-fn judge(spec: &Spec, text: &str, cited: &Captures<'_>) -> Vec<Finding> {
+fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Finding> {
     let range = |name| cited.name(name).map(|it| it.range()).unwrap_or_default();
     let id = &cited["id"];
     let Some(clause) = spec.clause(id) else {
@@ -60,9 +86,10 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>) -> Vec<Finding> {
         )];
     };
     let hash = &cited["hash"];
+    let is_now = hash == clause.hash;
     let (title, section) = clause.page.split_once('(').unwrap_or((&clause.page, ""));
     // The hash covers the level: with an older one, an older level is right.
-    let level = if hash == clause.hash { clause.level.as_str() } else { "" };
+    let level = if is_now { clause.level.as_str() } else { "" };
     let facts =
         [("page", &*clause.page), ("title", title), ("section", section.trim_end_matches(')')), ("level", level)];
     let wrong = facts.into_iter().filter_map(|(name, right)| {
@@ -71,61 +98,82 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>) -> Vec<Finding> {
         Some((said.range(), "misquotation", message, format!("the {name} is {right}")))
     });
     let mut findings: Vec<Finding> = wrong.collect();
-    if hash != clause.hash {
-        let message = format!("`{id}` is cited as {hash}, and is {} in version {} now", clause.hash, spec.version);
-        let mend = format!("see whether this still serves, and cite it again: {}", clause.text);
-        findings.push((range("hash"), "stale-citation", message, mend));
-        return findings;
+    // A wording can be older than this version, but no clause is older than itself or newer than its specification.
+    if let Some(version) = cited.name("version").filter(|said| is_now && !is_between(said.as_str(), clause, spec)) {
+        let message = format!("`{id}` is cited with version {}", version.as_str());
+        findings.push((version.range(), "misquotation", message, format!("the version is {}", spec.version)));
     }
     let whole = cited.get_match().range();
-    if let Some(quoted) = quotation(text, &whole).filter(|quoted| !quotes(&text[quoted.clone()], clause)) {
+    let quoted = match cited.name("level") {
+        Some(_) => quotation::below(text, &whole, limit, clause),
+        None => quotation::above(text, &whole, clause),
+    };
+    if !is_now {
+        let message = format!("`{id}` is cited as {hash}, and is {} in version {} now", clause.hash, spec.version);
+        let is_cut = hash.len() != HASH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        findings.push(match quoted {
+            _ if is_cut => {
+                let message = format!("`{id}` is cited as {hash}, which is no whole hash: {HASH} hex digits");
+                (range("hash"), "broken-citation", message, format!("its hash is {}", clause.hash))
+            }
+            Quotation::Right => (range("hash"), "stale-citation", message, "its words are the present ones".to_owned()),
+            _ => {
+                let mend = format!("see whether this still serves, and cite it again: {}", clause.text);
+                (range("hash"), "stale-citation", message, mend)
+            }
+        });
+    }
+    if let Quotation::Wrong(at) = quoted {
+        let now = if is_now { "" } else { " now" };
         let mend = format!("it says: {}", clause.text);
-        findings.push((quoted, "misquotation", format!("this is not what `{id}` says"), mend));
+        findings.push((at, "misquotation", format!("this is not what `{id}` says{now}"), mend));
     }
     findings
 }
 
-/// The words that are quoted with the citation at `cited`: set in below it, or above it where it ends a quotation.
-fn quotation(text: &str, cited: &Range<usize>) -> Option<Range<usize>> {
-    let line_start = text[..cited.start].rfind('\n').map_or(0, |at| at + 1);
-    let before = text[line_start..cited.start].trim_start();
-    if before.is_empty() {
-        // The lines that are set in further, up to one that is not, or is empty, or has the address.
-        let indent = |line: &str| line.len() - line.trim_start().len();
-        let outer = cited.start - line_start;
-        let first = cited.end + text[cited.end..].find(|c: char| !c.is_whitespace())?;
-        let start = text[..first].rfind('\n').map_or(0, |at| at + 1);
-        let quoted = text[start..]
-            .split_inclusive('\n')
-            .take_while(|line| indent(line) > outer && !line.trim().is_empty() && !line.trim_start().starts_with('<'));
-        let length: usize = quoted.map(str::len).sum();
-        return (length > 0).then(|| first..start + length);
+/// Whether this version has the clause, as far as that is known.
+fn is_between(version: &str, clause: &Clause, spec: &Spec) -> bool {
+    let parts = |version: &str| -> Option<Vec<u64>> { version.split('.').map(|part| part.parse().ok()).collect() };
+    match (parts(version), parts(&clause.since), parts(&spec.version)) {
+        (Some(version), Some(first), Some(last)) => first <= version && version <= last,
+        _ => version == spec.version,
     }
-    // "— [" or "-- " after an empty line.
-    let dash = before.trim_end_matches('[').trim_end();
-    let above = text[..line_start].strip_suffix("\n\n").filter(|_| ["—", "--"].contains(&dash))?;
-    Some(above.rfind("\n\n").map_or(0, |at| at + 2)..above.len())
 }
 
-/// Whether these are the clause's words, but for emphasis and for what is left out openly.
-fn quotes(quoted: &str, clause: &Clause) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        let bare = text.replace(['*', '`', '_', '[', ']', '\\'], "");
-        bare.split_whitespace().map(str::to_owned).collect()
-    };
-    let elided = ELISIONS.iter().fold(quoted.to_owned(), |text, elision| text.replace(elision, "\0"));
-    let said = words(&clause.text);
-    let mut from = 0;
-    let parts: Vec<Vec<String>> = elided.split('\0').map(words).collect();
-    let whole = parts.len() == 1;
-    parts.iter().all(|part| {
-        if part.is_empty() {
-            return true;
+/// What looks like a citation and is none that can be read, beside those at `known`.
+fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> {
+    let mut findings = vec![];
+    for form in LIKE.map(pattern) {
+        for like in form.captures_iter(text) {
+            let at = like.get_match().range();
+            let id = like.name("id").map(|id| id.as_str());
+            let is_ours = id.is_some_and(|id| is_known(spec, id))
+                || spec.pages.iter().any(|page| {
+                    let is = |name: &str, right: &str| like.name(name).is_some_and(|said| said.as_str() == right);
+                    is("page", &page.reference()) || is("title", &page.title)
+                });
+            if !is_ours || known.iter().any(|other| other.start < at.end && at.start < other.end) {
+                continue;
+            }
+            let (of, mend) = match (id, id.and_then(|id| spec.clause(id))) {
+                (Some(id), Some(clause)) => {
+                    (format!(" of `{id}`"), format!("write {}", iomap_spec::text::cite_on_one_line(spec, clause)))
+                }
+                (Some(id), None) => (format!(" of `{id}`"), crate::index::hint(spec, id)),
+                (None, _) => (String::new(), "take it from `iomap-spec cite`".to_owned()),
+            };
+            let message = format!("this looks like a citation{of}, and cannot be read as one");
+            known.push(at.clone());
+            findings.push((at, "broken-citation", message, mend));
         }
-        let found = (from..=said.len().saturating_sub(part.len())).find(|&at| said[at..].starts_with(part));
-        from = found.map_or(from, |at| at + part.len());
-        found.is_some()
-    }) && (!whole || parts[0].len() == said.len())
+    }
+    findings
+}
+
+/// Whether the id is or was one, or begins as some do.
+fn is_known(spec: &Spec, id: &str) -> bool {
+    let family = |id: &str| id.split('.').next().map(str::to_owned);
+    spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))
 }
 
 /// A text without the marks of quoting in mail and of added lines in a patch.
@@ -138,12 +186,16 @@ struct Unquoted {
 impl Unquoted {
     fn new(source: &str) -> Unquoted {
         let mut unquoted = Unquoted { text: String::new(), lines: vec![] };
-        let mut at = 0;
+        let (mut at, mut depth) = (0, 0);
         for line in source.split_inclusive('\n') {
             let bare = line.trim_end();
-            let mut rest = bare.strip_prefix(['+', '-']).filter(|rest| !rest.starts_with(['-', '+'])).unwrap_or(bare);
-            while let Some(inner) = rest.trim_start().strip_prefix('>') {
-                rest = inner.strip_prefix(' ').unwrap_or(inner);
+            let rest = bare.strip_prefix(['+', '-']).filter(|rest| !rest.starts_with(['-', '+'])).unwrap_or(bare);
+            let (quotations, rest) = rest.split_at(mail::marks(rest));
+            let rest = rest.strip_prefix(' ').filter(|_| !quotations.is_empty()).unwrap_or(rest);
+            // An answer is no part of the paragraph that it follows.
+            let quotations = quotations.matches(|c: char| !c.is_whitespace()).count();
+            if std::mem::replace(&mut depth, quotations) != quotations {
+                unquoted.text.push('\n');
             }
             unquoted.lines.push((unquoted.text.len(), at + (bare.len() - rest.len())));
             unquoted.text += rest;

@@ -1,12 +1,13 @@
 //! `cite`: clauses for mail, and whether those in a mail are right.
 
 use crate::citations::{self, Checked};
-use crate::{Exit, Outcome, Report, clauses, environment, load, mail, print, report};
+use crate::input::{self, Input};
+use crate::mail::{self, Flow};
+use crate::pages::Pages;
+use crate::{Exit, Outcome, Report, Trouble, clauses, print, report, unwrap};
 use clap::Args;
 use iomap_spec::{Diagnostic, Source, Spec, text};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -22,8 +23,8 @@ pub(crate) struct Arguments {
     /// Where the book is published, so that citations lead there
     #[arg(long, value_name = "URL", env = "IOMAP_SPEC_URL", value_parser = base, global = false)]
     url: Option<String>,
-    /// Instead of citing, say which citations in this mail, patch or text (- for standard input) are unknown, stale or
-    /// misquoted
+    /// Instead of citing, say which citations in this mail, patch or text (- for standard input) are unknown, stale,
+    /// misquoted or broken
     #[arg(long, value_name = "FILE", conflicts_with = "form")]
     check: Option<PathBuf>,
     /// How --check reports
@@ -44,8 +45,8 @@ fn base(url: &str) -> Result<String, String> {
     Ok(url.to_owned())
 }
 
-pub(crate) fn run(pages: &Path, arguments: &Arguments) -> Outcome {
-    let spec = load(pages)?;
+pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
+    let spec = pages.load()?;
     if let Some(file) = &arguments.check {
         return check(&spec, file, arguments.format);
     }
@@ -66,14 +67,11 @@ pub(crate) fn run(pages: &Path, arguments: &Arguments) -> Outcome {
 }
 
 fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
-    let bytes = if file == Path::new("-") {
-        let mut bytes = vec![];
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(file)
-    };
-    let bytes = bytes.map_err(|error| environment(file, &error))?;
-    let checked: Vec<Checked> = texts(file, &bytes).into_iter().map(|text| citations::check(spec, text)).collect();
+    let Input { name, bytes } = input::read(file)?;
+    let (texts, remarks) = texts(&name, &bytes);
+    let remarks: Vec<String> =
+        remarks.into_iter().map(|remark| format!("iomap-spec: {}: {remark}", name.display())).collect();
+    let checked: Vec<Checked> = texts.into_iter().map(|text| citations::check(spec, text)).collect();
     let citations = checked.iter().map(|it| it.citations).sum();
     let (sources, findings): (Vec<Source>, Vec<Vec<Diagnostic>>) =
         checked.into_iter().map(|it| (it.source, it.findings)).unzip();
@@ -83,33 +81,42 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
         Report::Github => report::github(&findings),
         Report::Human => {
             let summary = match (citations, findings.len()) {
-                (0, _) => "no citations\n".to_owned(),
+                (0, 0) if remarks.is_empty() => "no citations\n".to_owned(),
+                (0, 0) => String::new(),
+                (0, wrong) => format!("no citations, {}\n", crate::count(wrong, "finding")),
                 (all, 0) => format!("{}: no findings\n", crate::count(all, "citation")),
                 (all, wrong) => format!("{}, {}\n", crate::count(all, "citation"), crate::count(wrong, "finding")),
             };
             report::human_in(&findings, report::Stream::Output, &sources) + &summary
         }
     })?;
-    Ok(if findings.is_empty() { Exit::Fine } else { Exit::Findings })
+    // What could not be read may have had citations.
+    match (remarks.is_empty(), findings.is_empty()) {
+        (false, _) => Err(Trouble { exit: Exit::Findings, message: remarks.join("\n") }),
+        (true, false) => Ok(Exit::Findings),
+        (true, true) => Ok(Exit::Fine),
+    }
 }
 
-/// In what form a mail's text stands in the file: these two are not what a reader sees.
-const ENCODINGS: [&str; 2] = ["content-transfer-encoding: quoted-printable", "content-transfer-encoding: base64"];
-
-/// The file as it is, so that findings have its lines; of a mail that is encoded, its texts.
-fn texts(file: &Path, bytes: &[u8]) -> Vec<Source> {
-    let raw = String::from_utf8_lossy(bytes);
-    let lower = raw.to_ascii_lowercase();
-    let parts = match ENCODINGS.iter().any(|encoding| lower.contains(encoding)) {
-        true => mail::parts(bytes),
-        false => vec![],
-    };
-    if parts.is_empty() {
-        return vec![Source { file: file.to_owned(), text: raw.into_owned() }];
+/// The file as it is, so that findings have its lines; of a mail whose text stands there in another way, its texts. With
+/// them what could not be read.
+fn texts(file: &Path, bytes: &[u8]) -> (Vec<Source>, Vec<String>) {
+    let unwrapped = unwrap::unwrap(bytes);
+    let mut remarks: Vec<String> = unwrapped.remark.into_iter().collect();
+    let parts = mail::parts(&unwrapped.bytes);
+    if parts.iter().all(|part| part.verbatim && part.flow == Flow::Fixed) {
+        let text = String::from_utf8_lossy(&unwrapped.bytes);
+        return (vec![Source { file: file.to_owned(), text: unwrap::plain(&text).into_owned() }], remarks);
     }
-    let named = parts.into_iter().enumerate().map(|(number, part)| {
-        let name = format!("{}, part {} decoded", file.display(), number + 1);
-        Source { file: name.into(), text: part.text }
-    });
-    named.collect()
+    let mut sources = vec![];
+    for (number, part) in parts.into_iter().enumerate() {
+        remarks.extend(part.remark);
+        let text = match part.flow {
+            Flow::Fixed => part.text,
+            Flow::Flowed { del_sp } => mail::unflowed(&part.text, del_sp),
+        };
+        let file = format!("{}, part {} decoded", file.display(), number + 1).into();
+        sources.push(Source { file, text });
+    }
+    (sources, remarks)
 }

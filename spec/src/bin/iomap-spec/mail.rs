@@ -1,6 +1,8 @@
 //! What mail wraps around a text: mailboxes, headers, encodings, attachments.
 
-use mail_parser::{Message, MessageParser, PartType};
+use crate::{html, unwrap};
+use mail_parser::{Encoding, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use std::borrow::Cow;
 
 /// Header fields by which a mail is told from a text that happens to begin with a word and a colon.
 const FIELDS: [&str; 4] = ["from", "subject", "message-id", "content-type"];
@@ -8,10 +10,31 @@ const FIELDS: [&str; 4] = ["from", "subject", "message-id", "content-type"];
 /// Messages in messages are looked into this far.
 const DEEPEST: usize = 4;
 
+/// Parts that no text can be made of.
+const SEALED: [(&str, &str, &str); 3] = [
+    ("application", "pgp-encrypted", "an encrypted mail: decrypt it first"),
+    ("application", "pkcs7-mime", "a mail that is encrypted or signed as S/MIME: unpack it first"),
+    ("application", "ms-tnef", "a winmail.dat of Outlook: unpack it first"),
+];
+
+/// How the lines of a text are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// As they are.
+    Fixed,
+    /// As in RFC 3676: a line that ends in a space goes on in the next, with that space or without it.
+    Flowed { del_sp: bool },
+}
+
 /// A text that came by mail.
 pub(crate) struct Part {
     pub(crate) subject: Option<String>,
     pub(crate) text: String,
+    pub(crate) flow: Flow,
+    /// Whether it stands in the file just as it is here.
+    pub(crate) verbatim: bool,
+    /// What the part is if it is no text, or what is wrong with it.
+    pub(crate) remark: Option<String>,
 }
 
 /// The texts in a mail or a mailbox, decoded; none, if this is neither.
@@ -68,17 +91,162 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn collect(message: &Message<'_>, depth: usize, parts: &mut Vec<Part>) {
-    for part in &message.parts {
-        let text = match &part.body {
-            PartType::Text(text) => text.clone(),
-            PartType::Binary(bytes) | PartType::InlineBinary(bytes) => String::from_utf8_lossy(bytes),
+    let subject = message.subject().map(str::to_owned);
+    for (number, part) in (0_u32..).zip(&message.parts) {
+        let (text, remark) = match &part.body {
+            PartType::Text(text) => (Cow::Borrowed(&**text), None),
+            PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
+                let unwrapped = unwrap::unwrap(bytes);
+                (String::from_utf8_lossy(&unwrapped.bytes).into_owned().into(), unwrapped.remark)
+            }
+            // The same text again, if there is one.
+            PartType::Html(_) if message.html_body.contains(&number) && !message.text_body.contains(&number) => {
+                continue;
+            }
+            PartType::Html(html) => (html::text(html).into(), None),
             PartType::Message(inner) if depth < DEEPEST => {
                 collect(inner, depth + 1, parts);
                 continue;
             }
-            // The same text again.
-            PartType::Html(_) | PartType::Message(_) | PartType::Multipart(_) => continue,
+            PartType::Message(_) | PartType::Multipart(_) => continue,
         };
-        parts.push(Part { subject: message.subject().map(str::to_owned), text: text.into_owned() });
+        let kind = part.content_type();
+        let is = |main: &str, sub: &str| {
+            kind.is_some_and(|kind| {
+                kind.ctype().eq_ignore_ascii_case(main) && kind.subtype().unwrap_or("plain").eq_ignore_ascii_case(sub)
+            })
+        };
+        let sealed = SEALED.iter().find(|(main, sub, _)| is(main, sub)).map(|(_, _, what)| format!("this is {what}"));
+        let text = unwrap::plain(&text).into_owned();
+        let verbatim = part.encoding == Encoding::None
+            && matches!(part.body, PartType::Text(_))
+            && message
+                .raw_message
+                .get(part.offset_body as usize..part.offset_end as usize)
+                .is_some_and(|raw| raw.trim_ascii() == text.as_bytes().trim_ascii());
+        parts.push(Part {
+            subject: subject.clone(),
+            flow: if kind.is_none() || is("text", "plain") { flow(part) } else { Flow::Fixed },
+            verbatim,
+            remark: sealed.or(remark).map(|remark| named(part, remark)),
+            text,
+        });
+    }
+}
+
+/// The remark, with the name of the attachment that it is about.
+fn named(part: &MessagePart<'_>, remark: String) -> String {
+    part.attachment_name().map_or(remark.clone(), |name| format!("attachment {name}: {remark}"))
+}
+
+/// What the header says of the lines.
+fn flow(part: &MessagePart<'_>) -> Flow {
+    let is = |name: &str, value: &str| {
+        let said = part.content_type().and_then(|kind| kind.attribute(name));
+        said.is_some_and(|said| said.eq_ignore_ascii_case(value))
+    };
+    if is("format", "flowed") { Flow::Flowed { del_sp: is("delsp", "yes") } } else { Flow::Fixed }
+}
+
+/// The depth of quoting of a flowed line, and what is quoted.
+fn quoted(line: &str) -> (usize, &str) {
+    let content = line.trim_start_matches('>');
+    (line.len() - content.len(), content)
+}
+
+/// A flowed line without the space that keeps its beginning from being taken for something else.
+fn unstuffed_line(line: &str) -> (usize, &str) {
+    let (depth, content) = quoted(line);
+    (depth, content.strip_prefix(' ').unwrap_or(content))
+}
+
+/// The same lines without the spaces that flowed text has before some of them. Programs that only say that they do it
+/// leave lines that no program that does it would make: then all lines are as they were.
+pub(crate) fn unstuffed(text: &str) -> String {
+    let is_unstuffed =
+        |line: &str| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(|c| !matches!(c, ' ' | '>' | 'F')));
+    if text.lines().any(is_unstuffed) {
+        return text.to_owned();
+    }
+    let line = |line| {
+        let (depth, content) = unstuffed_line(line);
+        "> ".repeat(depth) + content + "\n"
+    };
+    text.lines().map(line).collect()
+}
+
+/// Flowed text with each paragraph on one line.
+pub(crate) fn unflowed(text: &str, del_sp: bool) -> String {
+    let mut out = String::new();
+    // The depth of the paragraph that goes on.
+    let mut open = None;
+    for line in text.lines() {
+        let (depth, content) = unstuffed_line(line.trim_end_matches('\r'));
+        let is_signature = is_signature(content);
+        if open != Some(depth) || is_signature {
+            if open.take().is_some() {
+                out.push('\n');
+            }
+            out += &"> ".repeat(depth);
+        }
+        if content.ends_with(' ') && !is_signature {
+            out += if del_sp { &content[..content.len() - 1] } else { content };
+            open = Some(depth);
+        } else {
+            out += content;
+            out.push('\n');
+            open = None;
+        }
+    }
+    if open.is_some() {
+        out.push('\n');
+    }
+    out
+}
+
+/// The length of what programs put before a quoted line: `> `, `| `, `: `, `% `, `AB> `, each perhaps several times.
+pub(crate) fn marks(line: &str) -> usize {
+    /// Longer names are not put before a quotation.
+    const LONGEST: usize = 12;
+    let mut end = 0;
+    loop {
+        let start = line.len() - line[end..].trim_start_matches([' ', '\t']).len();
+        let rest = &line[start..];
+        let name = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).len();
+        let after = &rest[name..];
+        let is_mark =
+            after.starts_with('>') && name <= LONGEST || (name == 0 && after.starts_with(['|', ':', '%', '}']));
+        if !is_mark {
+            return end;
+        }
+        end = start + name + 1;
+    }
+}
+
+/// Whether this line separates the signature from the text; its space is not that of a line that goes on.
+pub(crate) fn is_signature(line: &str) -> bool {
+    line == "-- "
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flowed_text() {
+        let cases = [
+            ("a \nb\n", "a b\n", "ab\n"),
+            ("a\nb\n", "a\nb\n", "a\nb\n"),
+            ("> a \n> b\n>> c \n> d\n", "> a b\n> > c \n> d\n", "> ab\n> > c\n> d\n"),
+            ("  a \n b\n", " a b\n", " ab\n"),
+            ("a \n-- \nb \n", "a \n-- \nb \n", "a\n-- \nb\n"),
+            (" From\n >x\n", "From\n>x\n", "From\n>x\n"),
+            ("a \n\nb\n", "a \nb\n", "a\nb\n"),
+        ];
+        for (text, with, without) in cases {
+            assert_eq!((&*unflowed(text, false), &*unflowed(text, true)), (with, without), "{text:?}");
+        }
+        assert_eq!(unstuffed("  \tint\n+x\n>  y\n"), " \tint\n+x\n>  y\n");
+        assert_eq!(unstuffed(" \tint\n+x\n"), " \tint\n+x\n");
     }
 }

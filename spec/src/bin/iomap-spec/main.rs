@@ -5,22 +5,35 @@ mod book;
 mod citations;
 mod cite;
 mod diff;
+mod html;
 mod index;
+mod input;
 mod mail;
 mod man;
+mod pages;
+mod quotation;
 mod report;
 mod review;
+mod terminal;
+mod unwrap;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use iomap_spec::confirmed::{self, Which};
 use iomap_spec::text;
-use iomap_spec::{Clause, Diagnostic, IO, Manual, Spec};
-use std::io::{ErrorKind, Write};
+use iomap_spec::{Clause, Diagnostic, IO, Manual, Source, Spec};
+use pages::Pages;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, panic};
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+The pages are those of --pages or IOMAP_SPEC_PAGES; else those of the checkout
+of the specification in which you are, known by man/iomap_immutable.7.md in this
+directory or in one above it, up to the top of the repository; else those that
+are built in. The directory `man` of any other project is not taken. Where a
+file is read, - is standard input.
+
 Exit codes:
   0  done, nothing found
   1  the pages, results or links of the book have findings, or no clause has the
@@ -34,11 +47,11 @@ Example:
 
 /// Reads the specification: Markdown manual pages in which every promise is a clause with a name of its own.
 #[derive(Parser)]
-#[command(version, max_term_width = 80, after_help = EXIT_CODES)]
+#[command(version, max_term_width = 80, after_help = AFTER_HELP)]
 struct Arguments {
-    /// The directory of the pages
-    #[arg(long, global = true, value_name = "DIR", default_value = "man")]
-    pages: PathBuf,
+    /// The directory of the pages, instead of the one in IOMAP_SPEC_PAGES, that of the checkout, or what is built in
+    #[arg(long, global = true, value_name = "DIR")]
+    pages: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -161,8 +174,10 @@ impl From<Vec<Diagnostic>> for Trouble {
 type Outcome = Result<Exit, Trouble>;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = panic::catch_unwind(|| run(arguments)).unwrap_or(Ok(Exit::Internal));
+    let outcome = match arguments() {
+        Ok(arguments) => panic::catch_unwind(|| run(arguments)).unwrap_or(Ok(Exit::Internal)),
+        Err(said) => answer(&said),
+    };
     let exit = outcome.unwrap_or_else(|Trouble { exit, message }| {
         // Nobody is left to be told if standard error is gone.
         let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
@@ -171,43 +186,41 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
+fn arguments() -> Result<Arguments, clap::Error> {
+    let colour = if terminal::plain() { ColorChoice::Never } else { ColorChoice::Auto };
+    let matches = Arguments::command().color(colour).try_get_matches()?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Prints what the command line is answered with: help, or what is wrong with it.
+fn answer(said: &clap::Error) -> Outcome {
+    let printed = said.print();
+    // Help is what was asked for, so it is to arrive.
+    if said.use_stderr() { Ok(Exit::Usage) } else { printed_fine(printed.and_then(|()| io::stdout().flush())) }
+}
+
 fn run(Arguments { pages, command }: Arguments) -> Outcome {
+    let pages = Pages::choose(pages);
     match command {
         Command::Check { explain: Some(code), .. } => explain(&code),
-        Command::Check { format, paths, .. } => check(if paths.is_empty() { vec![pages] } else { paths }, format),
+        Command::Check { format, paths, .. } => check(&pages, paths, format),
         Command::Man(arguments) => man::run(arguments, &pages),
         Command::Clauses { format, output } => {
-            let spec = load(&pages)?;
+            let spec = pages.load()?;
             let list = match format {
                 Format::Human => index::human(&spec),
                 Format::Json => index::json(&spec),
             };
             deliver(output.as_deref(), &list)
         }
-        Command::Show { ids } => clauses(&load(&pages)?, &ids, "\n", text::show),
+        Command::Show { ids } => clauses(&pages.load()?, &ids, "\n", text::show),
         Command::Cite(arguments) => cite::run(&pages, &arguments),
         Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
-        Command::Book(arguments) => book::run(&load(&pages)?, &arguments),
+        Command::Book(arguments) => book::run(&pages, &arguments),
     }
-}
-
-fn load(pages: &Path) -> Result<Spec, Trouble> {
-    exists(pages)?;
-    Ok(iomap_spec::load(pages)?)
-}
-
-fn exists(path: &Path) -> Result<(), Trouble> {
-    if path.exists() {
-        return Ok(());
-    }
-    let message = format!(
-        "iomap-spec: {} does not exist: work at the top of the repository, or name the directory with --pages DIR",
-        path.display()
-    );
-    Err(Trouble { exit: Exit::Environment, message })
 }
 
 fn exit_of(findings: &[Diagnostic]) -> Exit {
@@ -218,18 +231,20 @@ fn exit_of(findings: &[Diagnostic]) -> Exit {
     }
 }
 
-fn check(paths: Vec<PathBuf>, format: Report) -> Outcome {
-    let mut files = vec![];
-    let mut findings = vec![];
-    for path in paths {
-        exists(&path)?;
-        match if path.is_dir() { iomap_spec::files(&path) } else { Ok(vec![path]) } {
-            Ok(pages) => files.extend(pages),
-            Err(finding) => findings.extend(finding),
-        }
+/// Checks the files and directories, or if there are none, all pages.
+fn check(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
+    if let (Pages::Directory(directory), true) = (pages, paths.is_empty()) {
+        pages.directory()?;
+        paths.push(directory.clone());
     }
+    let mut findings = vec![];
+    let mut sources = vec![];
+    let loaded = match paths.is_empty() {
+        true => pages::built_in(),
+        false => checked(&paths, &mut findings, &mut sources)?,
+    };
     let mut summary = String::new();
-    match iomap_spec::load_files(&files) {
+    match loaded {
         Ok(spec) => {
             let manual = Manual::installed().inspect_err(|reason| {
                 let _ =
@@ -237,7 +252,9 @@ fn check(paths: Vec<PathBuf>, format: Report) -> Outcome {
             });
             findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
             let clauses = count(spec.clauses().count(), "clause");
-            summary = format!("{}, {clauses}: no findings\n", count(spec.pages.len(), "page"));
+            let built_in = if paths.is_empty() { ", built in" } else { "" };
+            summary = format!("{}, {clauses}{built_in}: no findings\n", count(spec.pages.len(), "page"));
+            sources.extend(spec.pages.into_iter().map(|page| page.source));
         }
         Err(more) => findings.extend(more),
     }
@@ -245,11 +262,36 @@ fn check(paths: Vec<PathBuf>, format: Report) -> Outcome {
         summary = count(findings.len(), "finding") + "\n";
     }
     print(&match format {
-        Report::Human => report::human(&findings, report::Stream::Output) + &summary,
+        Report::Human => report::human_in(&findings, report::Stream::Output, &sources) + &summary,
         Report::Json => report::json(&findings),
         Report::Github => report::github(&findings),
     })?;
     Ok(exit_of(&findings))
+}
+
+/// Reads the pages to check. Adds to the findings what no page is, and to the sources what is no file.
+fn checked(
+    paths: &[PathBuf],
+    findings: &mut Vec<Diagnostic>,
+    sources: &mut Vec<Source>,
+) -> Result<Result<Spec, Vec<Diagnostic>>, Trouble> {
+    let (mut files, mut given) = (vec![], vec![]);
+    for path in paths {
+        if input::is_standard(path) {
+            let input::Input { name, bytes } = input::standard()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            sources.push(Source { file: name.clone(), text });
+            given.push((name, bytes));
+            continue;
+        }
+        // What cannot be opened is named before anything is said of the others.
+        fs::metadata(path).map_err(|error| environment(path, &error))?;
+        match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
+            Ok(pages) => files.extend(pages),
+            Err(finding) => findings.extend(finding),
+        }
+    }
+    Ok(iomap_spec::load_with(&files, given))
 }
 
 fn explain(code: &str) -> Outcome {
@@ -261,8 +303,9 @@ fn explain(code: &str) -> Outcome {
     Err(Trouble { exit: Exit::Usage, message })
 }
 
-fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
-    let spec = load(pages)?;
+fn confirm(pages: &Pages, which: Which<'_>) -> Outcome {
+    let directory = pages.directory()?;
+    let spec = pages.load()?;
     if let Which::Ids(ids) = which {
         let unknown = ids.iter().filter(|id| spec.clause(id).is_none());
         let unknown: Vec<String> = unknown.map(|id| index::unknown(&spec, id)).collect();
@@ -270,7 +313,7 @@ fn confirm(pages: &Path, which: Which<'_>) -> Outcome {
             return Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") });
         }
     }
-    let changes = confirmed::confirm(&spec, pages, which)?;
+    let changes = confirmed::confirm(&spec, directory, which)?;
     let summary = format!("{} recorded\n", count(changes.len(), "citation"));
     print(&(changes.iter().map(|change| change.clone() + "\n").collect::<String>() + &summary))
 }
@@ -303,14 +346,19 @@ fn write(file: &Path, text: &str) -> Result<(), Trouble> {
 /// To the file, or to standard output.
 fn deliver(output: Option<&Path>, text: &str) -> Outcome {
     match output {
-        Some(file) => write(file, text).map(|()| Exit::Fine),
-        None => print(text),
+        Some(file) if !input::is_standard(file) => write(file, text).map(|()| Exit::Fine),
+        _ => print(text),
     }
 }
 
 fn print(text: &str) -> Outcome {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    let mut output = io::stdout().lock();
+    printed_fine(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
+}
+
+/// How a command ends that has printed to standard output.
+fn printed_fine(printed: io::Result<()>) -> Outcome {
+    match printed {
         // The reader, such as head(1), has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Fine),
         Err(error) => Err(environment(Path::new("standard output"), &error)),

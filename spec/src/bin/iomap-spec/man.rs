@@ -1,6 +1,8 @@
 //! `iomap-spec man`: pages in, documents out.
 
-use crate::{Exit, Outcome, Trouble, environment, load, print, write};
+use crate::input::{self, Input};
+use crate::pages::Pages;
+use crate::{Exit, Outcome, Trouble, environment, print, write};
 use clap::{Args, ValueEnum};
 use iomap_spec::json::Json;
 use iomap_spec::man::Man;
@@ -8,7 +10,7 @@ use iomap_spec::text::Text;
 use iomap_spec::{Backend, Page};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
@@ -21,8 +23,8 @@ pub(crate) struct Arguments {
     /// Roff for man(1), plain text of 72 columns, or the structure for programs
     #[arg(long, default_value = "roff")]
     format: Document,
-    /// Files with manual pages in Markdown, directories of them, or pages of --pages by name; without --out it has to
-    /// be one page
+    /// Files with manual pages in Markdown, directories of them, or pages of the specification by name; without --out
+    /// it has to be one page
     #[arg(value_name = "PAGE")]
     page: Vec<String>,
 }
@@ -34,23 +36,23 @@ enum Document {
     Json,
 }
 
-/// `directory` has the pages that are named without being files.
-pub(crate) fn run(Arguments { out, format, page }: Arguments, directory: &Path) -> Outcome {
+/// `pages` has those that are named without being files.
+pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Outcome {
     let backend: &dyn Backend = match format {
         Document::Roff => &Man,
         Document::Text => &Text,
         Document::Json => &Json,
     };
-    let (paths, names): (Vec<String>, Vec<String>) = page.into_iter().partition(|path| Path::new(path).exists());
+    let is_file = |path: &String| input::is_standard(Path::new(path)) || Path::new(path).exists();
+    let (paths, names): (Vec<String>, Vec<String>) = page.into_iter().partition(is_file);
     let mut chosen = vec![];
     let mut known = vec![];
     if !names.is_empty() || paths.is_empty() {
-        let spec = load(directory)?;
+        let spec = pages.load()?;
         known = spec.pages.iter().map(Page::reference).collect();
         let is = |page: &Page, name: &String| *name == page.title || *name == page.stem();
-        if names.iter().any(|name| !spec.pages.iter().any(|page| is(page, name))) {
-            let message = format!("iomap-spec: there is no such page: the pages are {}", known.join(", "));
-            return Err(Trouble { exit: Exit::Usage, message });
+        if let Some(name) = names.iter().find(|name| !spec.pages.iter().any(|page| is(page, name))) {
+            return Err(unknown(name, &known));
         }
         chosen
             .extend(spec.pages.into_iter().filter(|page| names.is_empty() || names.iter().any(|name| is(page, name))));
@@ -70,16 +72,32 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, directory: &Path) 
     outcome
 }
 
+/// Says that there is neither a file nor a page of this name.
+fn unknown(name: &str, known: &[String]) -> Trouble {
+    let path = Path::new(name);
+    if path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "md") {
+        return environment(path, &fs::metadata(path).err().unwrap_or(ErrorKind::NotFound.into()));
+    }
+    let known = known.join(", ");
+    let message = format!("iomap-spec: {name} is no file, and there is no such page: the pages are {known}");
+    Trouble { exit: Exit::Usage, message }
+}
+
 fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
-    let mut files = vec![];
+    let day = day()?;
+    let (mut files, mut pages) = (vec![], vec![]);
     for path in paths.iter().map(PathBuf::from) {
-        if path.is_dir() {
+        if input::is_standard(&path) {
+            let Input { name, bytes } = input::standard()?;
+            pages.extend(iomap_spec::compile_bytes(&name, bytes, &day)?.pages);
+        } else if path.is_dir() {
             files.extend(iomap_spec::files(&path)?);
         } else {
             files.push(path);
         }
     }
-    Ok(iomap_spec::compile(&files, &day()?)?.pages)
+    pages.extend(iomap_spec::compile(&files, &day)?.pages);
+    Ok(pages)
 }
 
 /// Each page in a file of its own; two of one name would leave one of them out.

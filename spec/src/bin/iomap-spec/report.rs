@@ -1,11 +1,11 @@
 //! Findings for people, in the manner of rustc, and for programs.
 
+use crate::terminal;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use iomap_spec::{Diagnostic, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,12 +22,11 @@ pub(crate) fn human(findings: &[Diagnostic], stream: Stream) -> String {
 
 /// The same where some files have been read already, or are no files.
 pub(crate) fn human_in(findings: &[Diagnostic], stream: Stream, read: &[Source]) -> String {
-    let terminal = match stream {
-        Stream::Output => std::io::stdout().is_terminal(),
-        Stream::Error => std::io::stderr().is_terminal(),
+    let colours = match stream {
+        Stream::Output => terminal::colours(&std::io::stdout()),
+        Stream::Error => terminal::colours(&std::io::stderr()),
     };
-    let plain = !terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let renderer = if plain { Renderer::plain() } else { Renderer::styled() };
+    let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
     let read = read.iter().map(|source| (source.file.as_path(), source.text.clone()));
     let mut sources: BTreeMap<&Path, String> = read.collect();
     let mut report = String::new();

@@ -3,11 +3,11 @@
 mod report;
 mod revision;
 
-use crate::{Exit, Outcome, Trouble};
+use crate::pages::{self, Pages};
+use crate::{Exit, Outcome, Trouble, input, terminal};
 use clap::{Args, ValueEnum};
 use iomap_spec::diff::compare;
 use iomap_spec::{Diagnostic, Spec};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A page, a directory of pages, or a git revision, with the path of either after a colon
+    /// A page, a directory of pages, `built-in`, or a git revision, with the path of either after a colon
     old: String,
     /// The same, to compare with
     new: String,
@@ -42,12 +42,11 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(pages: &Path, Arguments { format, output, old, new }: Arguments) -> Outcome {
+pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Arguments) -> Outcome {
     let sides = report::Sides { old: (&old, &side(pages, &old)?), new: (&new, &side(pages, &new)?) };
     let changes = compare(sides.old.1, sides.new.1);
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let text = match format {
-        Format::Human => report::human(&sides, &changes, output.is_none() && !plain && std::io::stdout().is_terminal()),
+        Format::Human => report::human(&sides, &changes, output.is_none() && terminal::colours(&std::io::stdout())),
         Format::Markdown => report::markdown(&sides, &changes),
         Format::Json => report::json(&sides, &changes),
     };
@@ -55,12 +54,24 @@ pub(crate) fn run(pages: &Path, Arguments { format, output, old, new }: Argument
     Ok(if changes.is_empty() { Exit::Fine } else { Exit::Findings })
 }
 
-/// Reads what is named: a file or directory that exists, or a revision.
-fn side(pages: &Path, name: &str) -> Result<Spec, Trouble> {
+/// The name of the pages that this program has.
+const BUILT_IN: &str = "built-in";
+
+/// Reads what is named: a file or directory that exists, what is built in, or a revision.
+fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
     let read = match Path::new(name) {
+        path if input::is_standard(path) => {
+            let input::Input { name, bytes } = input::standard()?;
+            iomap_spec::load_sources(vec![(name, bytes)], true)
+        }
         path if path.exists() => iomap_spec::load_path(path),
+        _ if name == BUILT_IN => pages::built_in(),
         _ => {
-            let revision::Files { sources, alone } = revision::read(pages, name)
+            let directory = match pages {
+                Pages::Directory(directory) => Some(directory.as_path()),
+                Pages::BuiltIn => None,
+            };
+            let revision::Files { sources, alone } = revision::read(directory, name)
                 .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
             iomap_spec::load_sources(sources, alone)
         }

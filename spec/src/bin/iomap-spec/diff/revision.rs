@@ -10,12 +10,19 @@ pub(super) struct Files {
     pub(super) alone: bool,
 }
 
-/// Reads `REV`, which is the directory of the pages as it was then, or `REV:PATH`.
-pub(super) fn read(pages: &Path, name: &str) -> Result<Files, String> {
-    let git = Git { pages };
-    let object = match name.contains(':') {
-        true => name.to_owned(),
-        false => {
+/// Reads `REV`, which is the directory of the pages as it was then, or `REV:PATH`. Without a directory it is the
+/// repository in which the user works.
+pub(super) fn read(pages: Option<&Path>, name: &str) -> Result<Files, String> {
+    let git = Git { pages: pages.unwrap_or(Path::new(".")) };
+    let object = match (name.contains(':'), pages) {
+        (true, _) => name.to_owned(),
+        (false, None) => {
+            return Err(format!(
+                "{name} is no file or directory, and as a revision it is to name the directory of its pages: \
+                 {name}:man"
+            ));
+        }
+        (false, Some(_)) => {
             let prefix = git.text(&["rev-parse", "--show-prefix"]).map_err(|error| {
                 format!("{name} is no file or directory, and revisions cannot be looked up: {error}")
             })?;

@@ -3,18 +3,22 @@
 mod bearing;
 mod kernel;
 mod patch;
+mod reader;
 mod report;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::{Exit, Format, Outcome, Trouble, mail};
+use crate::input::{self, Input};
+use crate::mail::{self, Flow};
+use crate::pages::Pages;
+use crate::{Exit, Format, Outcome, Trouble, unwrap};
 use bearing::Lookup;
 use clap::Args;
 use iomap_spec::Spec;
 use patch::Patch;
 use report::Finding;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use table::Table;
 
@@ -46,13 +50,13 @@ pub(crate) struct Arguments {
     /// Read no patch: say what the table names and this kernel source tree lacks
     #[arg(long, value_name = "TREE", conflicts_with_all = ["patch", "format", "full"])]
     kernel: Option<PathBuf>,
-    /// A diff, a mail or a mailbox; standard input if there is none, or if it is -
+    /// A diff, a mail or a mailbox, perhaps compressed by gzip; standard input if there is none, or if it is -
     #[arg(value_name = "PATCH")]
     patch: Option<PathBuf>,
 }
 
-pub(crate) fn run(pages: &Path, arguments: Arguments) -> Outcome {
-    let spec = crate::load(pages)?;
+pub(crate) fn run(pages: &Pages, arguments: Arguments) -> Outcome {
+    let spec = pages.load()?;
     let table = read_table(&spec, arguments.table.as_deref())?;
     match &arguments.kernel {
         Some(tree) => check(&table, tree, arguments.output.as_deref()),
@@ -64,8 +68,8 @@ fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Trouble> {
     let (name, text) = match file {
         None => (table::BUILT_IN.0.to_owned(), table::BUILT_IN.1.to_owned()),
         Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(|error| crate::environment(file, &error))?;
-            (file.display().to_string(), text)
+            let (name, text) = input::text(file)?;
+            (name.display().to_string(), text)
         }
     };
     table::read(&name, &text, spec).map_err(|findings| Trouble {
@@ -86,33 +90,43 @@ fn check(table: &Table, tree: &Path, output: Option<&Path>) -> Outcome {
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }
 
+/// What was understood of the input.
+struct Read {
+    patches: Vec<Patch>,
+    /// What parts of it are that are no text, and whether something is lost.
+    remarks: Vec<String>,
+    is_damaged: bool,
+    /// What it is, if it is no patch.
+    kind: Option<&'static str>,
+}
+
 /// The patches in a diff, a mail or a mailbox.
-fn patches(bytes: &[u8]) -> Vec<Patch> {
+fn patches(bytes: &[u8]) -> Read {
     let is_empty = |patch: &Patch| patch.hunks.is_empty() && patch.damage.is_empty();
-    let parts = mail::parts(bytes).into_iter().map(|part| {
+    let unwrapped = unwrap::unwrap(bytes);
+    let is_damaged = unwrapped.remark.is_some();
+    let mut remarks: Vec<String> = unwrapped.remark.into_iter().collect();
+    let parts = mail::parts(&unwrapped.bytes).into_iter().map(|part| {
+        remarks.extend(part.remark);
         let subject = part.subject.as_deref().map(patch::shown);
-        Patch { subject, ..patch::read(&part.text) }
+        Patch { subject, ..reader::read(&part.text, part.flow) }
     });
-    let patches: Vec<Patch> = parts.filter(|patch| !is_empty(patch)).collect();
-    // A diff below a few lines that look like a header is still a diff.
-    if patches.is_empty() { vec![patch::read(&String::from_utf8_lossy(bytes))] } else { patches }
+    let mut patches: Vec<Patch> = parts.filter(|patch| !is_empty(patch)).collect();
+    let mut kind = None;
+    if patches.is_empty() {
+        // A diff below a few lines that look like a header is still a diff.
+        let text = String::from_utf8_lossy(&unwrapped.bytes);
+        let text = unwrap::plain(&text);
+        patches.push(reader::read(&text, Flow::Fixed));
+        kind = reader::kind(&text);
+    }
+    Read { patches, remarks, is_damaged, kind }
 }
 
 fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
-    let file = arguments.patch.as_deref().filter(|file| *file != Path::new("-"));
-    let mut bytes = vec![];
-    let name = match file {
-        Some(file) => {
-            bytes = std::fs::read(file).map_err(|error| crate::environment(file, &error))?;
-            file.display().to_string()
-        }
-        None => {
-            let name = "standard input";
-            std::io::stdin().read_to_end(&mut bytes).map_err(|error| crate::environment(Path::new(name), &error))?;
-            name.to_owned()
-        }
-    };
-    let patches = patches(&bytes);
+    let Input { name, bytes } = arguments.patch.as_deref().map_or_else(input::standard, input::read)?;
+    let name = name.display();
+    let Read { patches, remarks, is_damaged, kind } = patches(&bytes);
     let lookup = Lookup::new(table);
     let findings: Vec<Finding<'_>> = patches
         .iter()
@@ -121,7 +135,9 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
             Finding { patch, hunks }
         })
         .collect();
-    let (mut hunks, mut bearing, mut damage) = (0, 0, vec![]);
+    let (mut hunks, mut bearing) = (0, 0);
+    let remarks: Vec<String> = remarks.into_iter().map(|remark| format!("iomap-spec: {name}: {remark}")).collect();
+    let (mut damage, mut notes) = if is_damaged { (remarks, vec![]) } else { (vec![], remarks) };
     for (number, finding) in findings.iter().enumerate() {
         hunks += finding.hunks.len();
         bearing += finding.hunks.iter().filter(|(_, hits)| !hits.is_empty()).count();
@@ -130,22 +146,28 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
             Some(_) => format!("{name}: mail {}, line", number + 1),
             None => format!("{name}: line"),
         };
-        damage.extend(
-            finding.patch.damage.iter().map(|(line, message)| format!("iomap-spec: {place} {line}: {message}")),
-        );
+        let told = |(line, message): &(usize, String)| format!("iomap-spec: {place} {line}: {message}");
+        damage.extend(finding.patch.damage.iter().map(told));
+        notes.extend(finding.patch.notes.iter().map(told));
     }
     if hunks == 0 && damage.is_empty() {
+        let what = kind.map_or(String::new(), |what| format!("{what}; "));
         let message = format!(
-            "iomap-spec: {name}: no unified diff in these {}: make one with git format-patch or diff -up",
+            "iomap-spec: {name}: no unified diff in these {}: {what}make one with git format-patch or diff -up",
             crate::count(bytes.len(), "byte")
         );
-        return Err(Trouble { exit: Exit::Findings, message });
+        notes.push(message);
+        return Err(Trouble { exit: Exit::Findings, message: notes.join("\n") });
     }
     let text = match arguments.format {
         Format::Human => report::human(spec, &findings, arguments.full),
         Format::Json => report::json(spec, &findings),
     };
     crate::deliver(arguments.output.as_deref(), &text)?;
+    for note in notes {
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
     if bearing == 0 && hunks > 0 {
         let _ = writeln!(std::io::stderr(), "iomap-spec: {name}: no clause bears on {}", crate::count(hunks, "hunk"));
     }

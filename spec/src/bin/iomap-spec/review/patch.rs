@@ -8,6 +8,8 @@ pub(super) struct Patch {
     pub(super) hunks: Vec<Hunk>,
     /// What is damaged, with the line of the decoded text.
     pub(super) damage: Vec<(usize, String)>,
+    /// What is wrong, although all of it could be read, with the line as well.
+    pub(super) notes: Vec<(usize, String)>,
 }
 
 /// What a diff names where there is no file.
@@ -38,66 +40,8 @@ impl Line {
     }
 }
 
-/// Reads the diffs in a text that can have anything else around them.
-pub(super) fn read(text: &str) -> Patch {
-    let mut patch = Patch::default();
-    let mut file: Option<String> = None;
-    let mut lines = text.lines().map(|line| line.trim_end_matches('\r')).enumerate().peekable();
-    while let Some((at, line)) = lines.next() {
-        if let Some(old) = line.strip_prefix("--- ") {
-            let Some(new) = lines.peek().and_then(|(_, next)| next.strip_prefix("+++ ")) else { continue };
-            file = Some(name(old, new));
-            lines.next();
-        } else if line.starts_with("diff --git ") {
-            file = None;
-        } else if line.starts_with("@@@") {
-            let message = "a combined diff of a merge cannot be read: send the diff against one parent".to_owned();
-            patch.damage.push((at + 1, message));
-        } else if line.starts_with("@@ ") {
-            let Some((old, new, heading)) = ranges(line) else {
-                patch.damage.push((at + 1, format!("this is no header of a hunk: {}", shown(line))));
-                continue;
-            };
-            let (mut old, mut new) = (old, new);
-            let mut hunk = Hunk {
-                file: file.clone().unwrap_or_default(),
-                line: at + 1,
-                header: shown(line),
-                heading: shown(heading),
-                lines: vec![],
-            };
-            while old > 0 || new > 0 {
-                let Some((_, line)) = lines.peek() else { break };
-                // Mail programs drop the space of an empty context line.
-                let sign = line.chars().next().unwrap_or(' ');
-                match sign {
-                    ' ' | '\t' if old > 0 && new > 0 => (old, new) = (old - 1, new - 1),
-                    '-' if old > 0 => old -= 1,
-                    '+' if new > 0 => new -= 1,
-                    '\\' => {}
-                    _ => break,
-                }
-                if sign != '\\' {
-                    let text = if sign == '\t' { line } else { line.get(1..).unwrap_or_default() };
-                    hunk.lines.push(Line { sign: if sign == '\t' { ' ' } else { sign }, text: shown(text) });
-                }
-                lines.next();
-            }
-            if old > 0 || new > 0 {
-                let message = format!("this hunk ends early: {old} old and {new} new lines are missing");
-                patch.damage.push((at + 1, message));
-            }
-            match file {
-                Some(_) => patch.hunks.push(hunk),
-                None => patch.damage.push((at + 1, "this hunk has no `---` and `+++` lines before it".to_owned())),
-            }
-        }
-    }
-    patch
-}
-
 /// The file in a source tree that the lines `---` and `+++` name: `a/fs/open.c<TAB>2026-01-01` is `fs/open.c`.
-fn name(old: &str, new: &str) -> String {
+pub(super) fn name(old: &str, new: &str) -> String {
     // Git quotes names with unusual letters, which no file of a table has.
     let bare = |field: &str| field.split('\t').next().unwrap_or(field).trim_end().trim_matches('"').to_owned();
     let (old, new) = (bare(old), bare(new));
@@ -108,17 +52,6 @@ fn name(old: &str, new: &str) -> String {
         Some((_, rest)) if !rest.is_empty() => shown(rest),
         _ => shown(name),
     }
-}
-
-/// The numbers of old and new lines, and what stands after them.
-fn ranges(header: &str) -> Option<(u64, u64, &str)> {
-    let (ranges, heading) = header.strip_prefix("@@ -")?.split_once(" @@")?;
-    let (old, new) = ranges.split_once(" +")?;
-    let count = |range: &str| match range.split_once(',') {
-        Some((start, count)) => start.parse::<u64>().ok().and(count.parse().ok()),
-        None => range.parse::<u64>().ok().map(|_| 1),
-    };
-    Some((count(old)?, count(new)?, heading.trim()))
 }
 
 /// Nothing in it acts on a terminal.

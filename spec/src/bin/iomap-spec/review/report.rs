@@ -201,6 +201,8 @@ struct PatchRow<'a> {
     subject: Option<&'a str>,
     hunks: Vec<HunkRow<'a>>,
     damage: Vec<DamageRow<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<DamageRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -234,6 +236,10 @@ struct ClauseRow<'a> {
     clause: index::Entry<'a>,
 }
 
+fn told(lines: &[(usize, String)]) -> Vec<DamageRow<'_>> {
+    lines.iter().map(|(line, message)| DamageRow { line: *line, message }).collect()
+}
+
 pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
     let mut clauses = BTreeMap::new();
     let mut ids = |hit: &Hit<'_>| -> Vec<&str> {
@@ -263,9 +269,8 @@ pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
                 })
                 .collect(),
         });
-        let damage = patch.damage.iter().map(|(line, message)| DamageRow { line: *line, message });
-        let hunks = hunks.collect();
-        patches.push(PatchRow { subject: patch.subject.as_deref(), hunks, damage: damage.collect() });
+        let (damage, notes) = (told(&patch.damage), told(&patch.notes));
+        patches.push(PatchRow { subject: patch.subject.as_deref(), hunks: hunks.collect(), damage, notes });
     }
     index::document(&Document { schema: 1, spec: index::identity(spec), patches, clauses })
 }

@@ -7,11 +7,20 @@ use super::bearing::Lookup;
 use super::patch::{Definition, definition};
 use super::report::{self, Finding};
 use super::table::{self, BUILT_IN, Table};
-use super::{patch, patches};
+use super::{patch, reader};
+use crate::mail::Flow;
 use damage::damage;
 use iomap_spec::Spec;
 use std::fs;
 use std::path::Path;
+
+fn patches(bytes: &[u8]) -> Vec<patch::Patch> {
+    super::patches(bytes).patches
+}
+
+fn read(text: &str) -> patch::Patch {
+    reader::read(text, Flow::Fixed)
+}
 
 fn spec_and_table() -> Option<(Spec, Table)> {
     let spec = iomap_spec::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../man")).ok()?;
@@ -151,7 +160,7 @@ fn names_of_files() {
         ("open.c.orig", "open.c", "open.c"),
     ];
     for (old, new, expected) in cases {
-        let patch = patch::read(&format!("--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n"));
+        let patch = read(&format!("--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n"));
         assert_eq!(patch.hunks[0].file, expected);
     }
 }
@@ -183,7 +192,7 @@ fn changed_functions() {
     let names = |heading: &str, lines: &str| -> Vec<String> {
         let count = lines.lines().count();
         let text = format!("--- a/f.c\n+++ b/f.c\n@@ -1,{count} +1,{count} @@ {heading}\n{lines}");
-        let patch = patch::read(&text);
+        let patch = read(&text);
         patch.hunks[0].changed().into_iter().map(|function| function.name).collect()
     };
     assert_eq!(names("int first(void)", " \ta;\n-\tb;\n"), ["first"]);
@@ -205,7 +214,7 @@ fn what_was_said_is_not_said_again() {
     let hunk = |line: usize, name: &str| format!("@@ -{line} +{line} @@ int {name}(void)\n-\ta;\n+\tb;\n");
     let names = ["vfs_fallocate", "do_truncate", "vfs_fallocate", "vfs_fallocate", "do_truncate", "something_else"];
     let hunks: String = names.iter().enumerate().map(|(line, name)| hunk(line, name)).collect();
-    let patch = patch::read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
+    let patch = read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
     let hits = |full| {
         let hunks = patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect();
         report::human(&spec, &[Finding { patch: &patch, hunks }], full)
@@ -223,7 +232,7 @@ fn what_was_only_named_is_explained_later() {
     let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
     let lookup = Lookup::new(&table);
     let hunks = "@@ -1,2 +1,2 @@ int f(void)\n \tvfs_fallocate();\n-\ta;\n+\tb;\n@@ -9 +9 @@ int vfs_fallocate(void)\n-\ta;\n+\tb;\n";
-    let patch = patch::read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
+    let patch = read(&format!("--- a/fs/open.c\n+++ b/fs/open.c\n{hunks}"));
     let hunks = patch.hunks.iter().map(|hunk| (hunk, lookup.hits(hunk))).collect();
     let reply = report::human(&spec, &[Finding { patch: &patch, hunks }], false);
     assert!(reply.contains("vfs_fallocate, near the change") && reply.contains("vfs_fallocate, changed"), "{reply}");
@@ -238,7 +247,7 @@ fn how_closely_a_name_is_met() {
         let (old, new) = (lines.matches("\n-").count(), lines.matches("\n+").count());
         let common = lines.matches("\n ").count();
         let (old, new) = (old + common, new + common);
-        let patch = patch::read(&format!("--- a/{file}\n+++ b/{file}\n@@ -1,{old} +1,{new} @@{lines}"));
+        let patch = read(&format!("--- a/{file}\n+++ b/{file}\n@@ -1,{old} +1,{new} @@{lines}"));
         assert!(patch.damage.is_empty(), "{patch:?}");
         lookup.hits(&patch.hunks[0]).iter().map(|hit| (hit.entry.name.clone(), hit.how.as_str())).collect()
     };
@@ -261,4 +270,160 @@ fn how_closely_a_name_is_met() {
     );
     assert_eq!(met("Documentation/x.rst", "\n+notify_change()\n"), []);
     assert_eq!(met("fs/f2fs/gc.c", " int other(void)\n+\tb;\n"), one("fs/f2fs/gc.c", "file"));
+}
+
+/// Two files, three hunks, and what mail programs like to break: a long header, an empty line of context.
+const SEVERAL: &str = "\
+diff --git a/fs/open.c b/fs/open.c
+index 1111111..2222222 100644
+--- a/fs/open.c
++++ b/fs/open.c
+@@ -5,7 +5,7 @@ int do_truncate(struct mnt_idmap *idmap, struct dentry *dentry, loff_t length,
+ \tint ret;
+ 
+ \tif (length < 0)
+-\t\treturn -EINVAL;
++\t\treturn -ETXTBSY;
+ \tret = 0;
+ \treturn ret;
+ }
+@@ -40,3 +40,3 @@ int vfs_fallocate(struct file *file, int mode)
+ {
+-\tone = two; /* a comment that says so */
++\ttwo;
+ }
+diff --git a/fs/attr.c b/fs/attr.c
+--- a/fs/attr.c
++++ b/fs/attr.c
+@@ -1,3 +1,4 @@ int inode_newsize_ok(const struct inode *inode)
+ {
++\tthree;
+ \tfour;
+ }
+";
+
+/// What was read: file, heading and lines of each hunk.
+type Seen = Vec<(String, String, Vec<String>)>;
+
+fn seen(patches: &[patch::Patch]) -> Seen {
+    let hunks = patches.iter().flat_map(|patch| &patch.hunks);
+    let line = |line: &patch::Line| format!("{}{}", line.sign, line.text);
+    hunks.map(|hunk| (hunk.file.clone(), hunk.heading.clone(), hunk.lines.iter().map(line).collect())).collect()
+}
+
+fn told(patches: &[patch::Patch]) -> (usize, usize) {
+    (patches.iter().map(|it| it.notes.len()).sum(), patches.iter().map(|it| it.damage.len()).sum())
+}
+
+fn each_line(text: &str, to: impl Fn(&str) -> String) -> String {
+    text.lines().map(|line| to(line) + "\n").collect()
+}
+
+/// Whatever stands around the patch, the same hunks are read, and there is nothing to be said about it.
+#[test]
+fn what_mail_programs_do_to_a_patch() {
+    let expected = seen(&patches(SEVERAL.as_bytes()));
+    assert_eq!((expected.len(), told(&patches(SEVERAL.as_bytes()))), (3, (0, 0)));
+    let marked = |mark: &str| each_line(SEVERAL, |line| format!("{mark}{line}"));
+    let trimmed = |mark: &str| each_line(SEVERAL, |line| format!("{mark}{line}").trim_end().to_owned());
+    let colours = |line: &str| match line.chars().next() {
+        Some('+') => format!("\u{1b}[32m+\u{1b}[m\u{1b}[32m{}\u{1b}[m", &line[1..]),
+        Some('@') => line.replacen("@@ -", "\u{1b}[36m@@ -", 1).replacen(" @@ ", " @@\u{1b}[m ", 1),
+        _ => format!("\u{1b}[1m{line}\u{1b}[0;39m\u{1b}[K"),
+    };
+    let flowed =
+        |kind: &str, text: &str| format!("Subject: s\nContent-Type: text/plain; format=flowed{kind}\n\n{text}");
+    let stuffed = |text: &str| {
+        each_line(text, |line| if line.starts_with([' ', '>']) { format!(" {line}") } else { line.to_owned() })
+    };
+    let wrapped = SEVERAL.replace("*dentry, loff_t", "*dentry,\nloff_t");
+    let soft = |end: &str, text: &str| text.replace("*dentry, loff_t", &format!("*dentry,{end}\nloff_t"));
+    let html = |text: &str| format!("Subject: s\nContent-Type: text/html\n\n{text}");
+    let escaped = SEVERAL.replace('<', "&lt;");
+    let answered =
+        trimmed("> ").replace("> +\t\treturn -ETXTBSY;\n", "> +\t\treturn -ETXTBSY;\n\nWhy?\n\n- because\n\n");
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| SEVERAL.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    let ways: Vec<(&str, Vec<u8>)> = vec![
+        ("CRLF", SEVERAL.replace('\n', "\r\n").into()),
+        ("CR", SEVERAL.replace('\n', "\r").into()),
+        ("a space less", SEVERAL.replace("\n \n", "\n\n").into()),
+        ("quoted", marked("> ").into()),
+        ("quoted without spaces at ends", trimmed("> ").into()),
+        ("quoted twice", trimmed("> > ").into()),
+        ("quoted twice in another way", trimmed(">> ").into()),
+        ("bars", trimmed("| ").into()),
+        ("initials", trimmed("AB> ").into()),
+        ("colons", trimmed(": ").into()),
+        ("percents", trimmed("% ").into()),
+        ("set in", marked("    ").into()),
+        ("answered", answered.into()),
+        ("colors", each_line(SEVERAL, colours).into()),
+        ("header wrapped", wrapped.clone().into()),
+        ("header wrapped in a quotation", each_line(&wrapped, |line| format!("> {line}")).into()),
+        ("lines wrapped", SEVERAL.replace("/* a comment that", "/* a comment\nthat").into()),
+        ("names wrapped", SEVERAL.replace("--- a/fs/attr.c", "--- a/fs/attr.c\t2026-01-01 00:00:00\n+0100").into()),
+        ("flowed", flowed("", &soft(" ", &stuffed(SEVERAL))).into()),
+        ("flowed, as some do it", flowed("", &soft(" ", SEVERAL)).into()),
+        ("flowed with DelSp", flowed("; delsp=yes", &soft("  ", &stuffed(SEVERAL))).into()),
+        ("flowed lines", flowed("", &stuffed(SEVERAL).replace("return -ETXTBSY", "return \n-ETXTBSY")).into()),
+        ("flowed and quoted", flowed("", &each_line(&soft(" ", SEVERAL), |line| format!("> {line}"))).into()),
+        ("HTML", html(&format!("<p>This:<pre>{escaped}</pre>")).into()),
+        ("quoted HTML", html(&format!("<blockquote><pre>{escaped}</pre></blockquote><p>No.")).into()),
+        ("UTF-16", [b"\xff\xfe", &*utf16(u16::to_le_bytes)].concat()),
+        ("UTF-16 without a mark", utf16(u16::to_be_bytes)),
+        ("a signature", format!("Subject: s\n\n{SEVERAL}-- \n2.43.0\n\n").into()),
+        ("a signature without a space", format!("{SEVERAL}--\nA. Reader\n").into()),
+        ("something after it", format!("{SEVERAL}\n---\nbase-commit: 123\n\n- one\n- two\n").into()),
+        ("something right after it", format!("{SEVERAL}---\nbase-commit: 123\n").into()),
+    ];
+    for (what, text) in ways {
+        let patches = patches(&text);
+        assert_eq!((seen(&patches), told(&patches)), (expected.clone(), (0, 0)), "{what}");
+    }
+}
+
+/// People edit hunks and leave the counts as they were: nothing is lost of it, and of what follows neither.
+#[test]
+fn counts_that_are_wrong() {
+    let expected = seen(&patches(SEVERAL.as_bytes()));
+    let (long, short, last) = ("@@ -5,7 +5,7 @@", "@@ -40,3 +40,3 @@", "@@ -1,3 +1,4 @@");
+    let headers = [
+        (long, "@@ -5,9 +5,9 @@", (1, 0)),
+        (long, "@@ -5,7 +5,8 @@", (1, 0)),
+        (long, "@@ -5,3 +5,3 @@", (1, 0)),
+        (long, "@@ -5,2 +5,2 @@", (1, 0)),
+        (long, "@@ -5 +5 @@", (1, 0)),
+        (long, "@@ -5,99 +5,99 @@", (1, 0)),
+        (short, "@@ -40,1 +40,1 @@", (1, 0)),
+        (short, "@@ -40,5 +40,5 @@", (1, 0)),
+        (short, "@@ -x,3 +40,3 @@", (1, 0)),
+        (short, "@@ @@", (1, 0)),
+        (last, "@@ -1,2 +1,3 @@", (1, 0)),
+        // The end may be cut off.
+        (last, "@@ -1,4 +1,5 @@", (0, 1)),
+    ];
+    // Of the last one, some programs leave out the lines that git has before the names.
+    let bare = SEVERAL.replace("diff --git a/fs/attr.c b/fs/attr.c\n", "");
+    for (right, wrong, expected_told) in headers {
+        for text in [SEVERAL, &bare] {
+            let patches = patches(text.replace(right, wrong).as_bytes());
+            assert_eq!((seen(&patches), told(&patches)), (expected.clone(), expected_told), "{wrong}");
+        }
+    }
+    // A signature shows that nothing is cut off.
+    let signed = format!("{}-- \n2.43.0\n", SEVERAL.replace(last, "@@ -1,4 +1,5 @@"));
+    assert_eq!(told(&patches(signed.as_bytes())), (1, 0));
+    // What a person has left out of a quotation is missed by nobody.
+    let quoted = each_line(&SEVERAL.replace(" \tret = 0;\n", ""), |line| format!("> {line}"));
+    let patches = patches(quoted.as_bytes());
+    assert_eq!((patches[0].hunks.len(), told(&patches)), (3, (1, 0)));
+}
+
+/// Lines of a hunk that look like something else.
+#[test]
+fn lines_that_are_what_the_counts_say() {
+    let text = "--- a/x.sql\n+++ b/x.sql\n@@ -1,4 +1,2 @@\n--- a comment\n+++ an increment\n---\n--\n a\n@@ -9 +9 @@\n-b\n+c\n";
+    let patch = read(text);
+    assert_eq!(patch.hunks.iter().map(|hunk| hunk.lines.len()).collect::<Vec<_>>(), [5, 2], "{patch:?}");
+    assert_eq!((patch.damage.len(), patch.notes.len()), (0, 0));
 }

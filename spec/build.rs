@@ -1,0 +1,59 @@
+//! Gives the command the pages and the chapters of the book, so that it needs no checkout.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Directories beside this crate, and the feature that needs them.
+const DIRECTORIES: [(&str, &str); 2] = [("man", "CLI"), ("book", "BOOK")];
+/// Files of other kinds, such as licences, are not read.
+const EXTENSIONS: [&str; 5] = ["md", "toml", "txt", "svg", "css"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    // The library alone, which other build scripts use, has nothing built in.
+    if !has("CLI") {
+        return;
+    }
+    let mut table = String::new();
+    for (name, _) in DIRECTORIES.into_iter().filter(|(_, feature)| has(feature)) {
+        let directory = Path::new("..").join(name);
+        // Cargo looks at every file below it.
+        println!("cargo::rerun-if-changed={}", directory.display());
+        match files(&directory) {
+            Ok(files) => files.iter().for_each(|file| row(&mut table, file)),
+            Err(error) => println!("cargo::error=spec/../{name}, which the command has built in: {error}"),
+        }
+    }
+    // Cargo sets OUT_DIR for every build script.
+    let out = Path::new(&std::env::var("OUT_DIR").expect("OUT_DIR")).join("built_in.rs");
+    std::fs::write(out, format!("&[\n{table}]\n")).expect("the output directory can be written");
+}
+
+/// Every file below the directory that the command can want, sorted.
+fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else if path.extension().is_some_and(|it| EXTENSIONS.iter().any(|known| it == *known)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// `("man/moved.toml", include_bytes!("…"))`.
+fn row(table: &mut String, file: &Path) {
+    let name = file.strip_prefix("..").unwrap_or(file);
+    let absolute = std::path::absolute(file).unwrap_or(file.to_owned());
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        table,
+        "    ({:?}, include_bytes!({:?})),",
+        name.display().to_string(),
+        absolute.display().to_string()
+    );
+}

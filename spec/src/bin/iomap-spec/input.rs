@@ -1,0 +1,54 @@
+//! What the command reads: files, and standard input in the place of one.
+
+use crate::{Exit, Trouble, environment};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What stands for standard input where a file is named.
+const STANDARD: &str = "-";
+
+/// How messages call it.
+const STANDARD_NAME: &str = "standard input";
+
+/// The bytes of a file, and its name for messages.
+pub(crate) struct Input {
+    pub(crate) name: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+}
+
+pub(crate) fn is_standard(file: &Path) -> bool {
+    file == Path::new(STANDARD)
+}
+
+pub(crate) fn read(file: &Path) -> Result<Input, Trouble> {
+    if is_standard(file) {
+        return standard();
+    }
+    let bytes = std::fs::read(file).map_err(|error| environment(file, &error))?;
+    Ok(Input { name: file.to_owned(), bytes })
+}
+
+/// All of standard input, which can be had once.
+pub(crate) fn standard() -> Result<Input, Trouble> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        let message = format!("iomap-spec: {STANDARD} is {STANDARD_NAME}, and only one of the files can be that");
+        return Err(Trouble { exit: Exit::Usage, message });
+    }
+    let name = PathBuf::from(STANDARD_NAME);
+    let mut bytes = vec![];
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|error| environment(&name, &error))?;
+    Ok(Input { name, bytes })
+}
+
+/// The text of a file of ours, which is UTF-8.
+pub(crate) fn text(file: &Path) -> Result<(PathBuf, String), Trouble> {
+    let Input { name, bytes } = read(file)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("iomap-spec: {}: this is not UTF-8 after {at} bytes", name.display());
+        Trouble { exit: Exit::Findings, message }
+    })?;
+    Ok((name, text))
+}
