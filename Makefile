@@ -119,6 +119,10 @@ timings:
 corpus:
 	cargo run --release --locked -p iomap-spec --example corpus -- $(CORPUS)
 
+# What the table of entry points lacks of a kernel: make entry-points SOURCE=linux-6.12.
+entry-points:
+	cargo run --release --locked -p iomap-spec -- review --kernel "$(SOURCE)" --callees
+
 # Ten minutes of random pages. Needs a nightly compiler and cargo-fuzz.
 fuzz:
 	mkdir -p spec/fuzz/corpus/page

@@ -106,8 +106,9 @@ impl<'a> Lookup<'a> {
             }
         }
         // In the order in which they are first named, with how often a changed line adds them less how often one
-        // removes them: a call that is only written in another way is as much there as before.
-        let mut named: Vec<(&'a Entry, i64)> = vec![];
+        // removes them: a call that is only written in another way is as much there as before. The words of one entry
+        // are told apart: another test of privilege is not the same test.
+        let mut named: Vec<(&'a Entry, String, i64)> = vec![];
         for line in &hunk.lines {
             let weight = match line.sign {
                 _ if is_comment(&line.text) => 0,
@@ -115,19 +116,20 @@ impl<'a> Lookup<'a> {
                 '-' => -1,
                 _ => 0,
             };
-            let code = without_strings(&line.text);
-            let entries = words(&code).flat_map(|name| self.named(name).chain(self.words(name, &hunk.file)));
-            for entry in entries.filter(|entry| entry.kind != Kind::Syscall) {
-                match named.iter_mut().find(|(known, _)| std::ptr::eq(*known, entry)) {
-                    Some((_, balance)) => *balance += weight,
-                    None => named.push((entry, weight)),
+            for name in words(&without_strings(&line.text)) {
+                for entry in self.named(name).chain(self.words(name, &hunk.file)) {
+                    let name = if entry.kind == Kind::Word { name } else { "" };
+                    match named.iter_mut().find(|(known, as_name, _)| std::ptr::eq(*known, entry) && as_name == name) {
+                        Some((_, _, balance)) => *balance += weight,
+                        None => named.push((entry, name.to_owned(), weight)),
+                    }
                 }
             }
         }
-        for (entry, balance) in named {
+        for (entry, _, balance) in named {
             let is_known = hits.iter().any(|hit| std::ptr::eq(hit.entry, entry));
             // A word near a change is too common to mean anything.
-            let counts = entry.kind != Kind::Word || balance != 0;
+            let counts = entry.kind != Kind::Syscall && (entry.kind != Kind::Word || balance != 0);
             if counts && !is_known {
                 hits.push(Hit { how: if balance == 0 { How::Near } else { How::Touched }, entry });
             }

@@ -291,6 +291,18 @@ mod tests {
         assert_ne!(last, "");
     }
 
+    /// What is left out has no line of its own.
+    #[test]
+    fn what_is_passed_is_not_listed() {
+        let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };
+        let table = read(BUILT_IN.0, BUILT_IN.1, &spec).expect("the table fits the pages");
+        let passed: BTreeSet<&str> = table.passed.values().flat_map(|names| names.split_whitespace()).collect();
+        let is_function = |entry: &&Entry| entry.kind == Kind::Function;
+        let listed = table.entries.iter().filter(is_function).flat_map(Entry::names);
+        assert_eq!(listed.filter(|name| passed.contains(name)).collect::<Vec<_>>(), [""; 0]);
+        assert!(!passed.is_empty());
+    }
+
     #[test]
     fn what_is_wrong_with_a_table_is_said_with_its_line() {
         let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };
