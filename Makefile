@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check lab \
-	lab-bench matrix mutants pages pjdfstest power sigkill timings
+.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
+	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill timings
 
 # The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
 # `lab --format json --output target/lab.json` found.
