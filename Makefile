@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
-.PHONY: book corpus fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest kcidb-check ktap-check lab \
-	lab-bench matrix mutants pages pjdfstest power sigkill timings
+.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
+	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill timings
 
 # The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
 # `lab --format json --output target/lab.json` found.
@@ -118,6 +118,10 @@ timings:
 # What becomes of manual pages that other people wrote: make corpus CORPUS=DIR. Needs mandoc and groff.
 corpus:
 	cargo run --release --locked -p iomap-spec --example corpus -- $(CORPUS)
+
+# What the table of entry points lacks of a kernel: make entry-points SOURCE=linux-6.12.
+entry-points:
+	cargo run --release --locked -p iomap-spec -- review --kernel "$(SOURCE)" --callees
 
 # Ten minutes of random pages. Needs a nightly compiler and cargo-fuzz.
 fuzz:

@@ -148,7 +148,7 @@ fn kernel_trees() {
     file("tree/Makefile", "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\n");
     file(
         "tree/fs/a.c",
-        "int one(int x);\nint one(int x)\n{\n\treturn two(x);\n}\n\nSYSCALL_DEFINE1(call, int, x)\n{\n}\nint\nxfs_style(\n\tint x)\n{\n}\n",
+        "int one(int x);\nint one(int x)\n{\n\treturn two(x);\n}\n\nSYSCALL_DEFINE1(call, int, x)\n{\n}\nint\nxfs_style(\n\tint x)\n{\n\trefuses(passes(asks(x)));\n}\nint refuses(int x)\n{\n\treturn -EINVAL;\n}\nint passes(int x)\n{\n\treturn -EPERM;\n}\nint asks(int x)\n{\n\treturn x;\n}\n",
     );
     file("tree/mm/b.c", "static int moved(void)\n{\n}\n\nint declared(void);\n");
     file("tree/include/c.h", "#define FLAG\t1\nenum {\n\tENUMERATED = 1,\n};\n#define macro(x) (x)\n\tMENTIONED(1);\n");
@@ -174,6 +174,8 @@ fn kernel_trees() {
         "[file]",
         "\"fs/*.c\" = { clauses = \"name.*\", why = \"x\" }",
         "\"fs/b.c\" = { clauses = \"name.*\", why = \"x\" }",
+        "[passed]",
+        "\"fs/a.c\" = \"passes\"",
         "[unreached]",
     ];
     // The other families have no entry here.
@@ -190,5 +192,12 @@ fn kernel_trees() {
     let output = command.current_dir(directory.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
+    let plain = String::from_utf8_lossy(&output.stdout).into_owned();
+    insta::assert_snapshot!(plain);
+    // What `xfs_style` calls in its file, what can refuse something, and what is neither listed nor passed.
+    let output = command.arg("--callees").output().unwrap();
+    let callees = "table.toml: fs/a.c calls and the table lacks: refuses\n";
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!((output.status.code(), text.contains(callees)), (Some(1), true), "{text}");
+    assert_eq!(text.lines().count(), plain.lines().count() + 1);
 }

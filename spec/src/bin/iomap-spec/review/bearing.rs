@@ -1,6 +1,6 @@
 //! Which entries of the table a hunk meets, and how closely.
 
-use super::patch::{Definition, Hunk, words};
+use super::patch::{Definition, Hunk, Line, words};
 use super::table::{Entry, Kind, Table};
 use std::collections::HashMap;
 
@@ -48,6 +48,7 @@ pub(super) struct Hit<'a> {
 /// The table by name.
 pub(super) struct Lookup<'a> {
     names: HashMap<&'a str, Vec<&'a Entry>>,
+    words: Vec<&'a Entry>,
     files: Vec<&'a Entry>,
 }
 
@@ -56,12 +57,24 @@ const CODE: [&str; 4] = [".c", ".h", ".S", ".rs"];
 
 impl<'a> Lookup<'a> {
     pub(super) fn new(table: &'a Table) -> Lookup<'a> {
-        let mut names: HashMap<&str, Vec<&Entry>> = HashMap::new();
-        let (files, named): (Vec<&Entry>, Vec<&Entry>) = table.entries.iter().partition(|it| it.kind == Kind::File);
-        for (name, entry) in named.into_iter().flat_map(|entry| entry.names().map(move |name| (name, entry))) {
-            names.entry(name).or_default().push(entry);
+        let mut lookup = Lookup { names: HashMap::new(), words: vec![], files: vec![] };
+        for entry in &table.entries {
+            match entry.kind {
+                Kind::File => lookup.files.push(entry),
+                Kind::Word => lookup.words.push(entry),
+                _ => entry.names().for_each(|name| lookup.names.entry(name).or_default().push(entry)),
+            }
         }
-        Lookup { names, files }
+        lookup
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &'a Entry> {
+        self.names.get(name).into_iter().flatten().copied()
+    }
+
+    /// The words of the table that this name is, in a file where they count.
+    fn words(&self, name: &str, file: &str) -> impl Iterator<Item = &'a Entry> {
+        self.words.iter().copied().filter(move |entry| entry.is_word(name) && entry.is_in(file))
     }
 
     /// The entries that the hunk meets, the closest first and each once.
@@ -69,16 +82,33 @@ impl<'a> Lookup<'a> {
         if !CODE.iter().any(|suffix| hunk.file.ends_with(suffix)) {
             return vec![];
         }
-        let mut hits: Vec<Hit<'a>> = vec![];
-        let entries = |name: &str| self.names.get(name).into_iter().flatten().copied();
+        if is_written_in_another_way(&hunk.lines) {
+            return vec![];
+        }
+        let labels = Labels::of(&hunk.lines);
+        let (mut changed, mut near): (Vec<&'a Entry>, Vec<&'a Entry>) = (vec![], vec![]);
         for Definition { name, is_syscall } in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
-            let changed = entries(&name).filter(|entry| entry.kind == kind && entry.is_in(&hunk.file));
-            hits.extend(changed.map(|entry| Hit { how: How::Changed, entry }));
+            let entries = self.named(&name).filter(|entry| entry.kind == kind && entry.is_in(&hunk.file));
+            // What only tells cases apart says little where the case is not known, and nothing where it is.
+            let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
+            changed.extend(own.into_iter().chain(self.words(&name, &hunk.file)));
+            near.extend(apart.into_iter().filter(|_| !labels.are_there));
+        }
+        let is_label = |entry: &&Entry| matches!(entry.kind, Kind::Ioctl | Kind::Flag);
+        changed.extend(labels.of_changes.into_iter().flat_map(|label| self.named(label)).filter(is_label));
+        let mut hits: Vec<Hit<'a>> = vec![];
+        for (how, entries) in [(How::Changed, changed), (How::Near, near)] {
+            for entry in entries {
+                if !hits.iter().any(|hit| std::ptr::eq(hit.entry, entry)) {
+                    hits.push(Hit { how, entry });
+                }
+            }
         }
         // In the order in which they are first named, with how often a changed line adds them less how often one
-        // removes them: a call that is only written in another way is as much there as before.
-        let mut named: Vec<(&'a Entry, i64)> = vec![];
+        // removes them: a call that is only written in another way is as much there as before. The words of one entry
+        // are told apart: another test of privilege is not the same test.
+        let mut named: Vec<(&'a Entry, String, i64)> = vec![];
         for line in &hunk.lines {
             let weight = match line.sign {
                 _ if is_comment(&line.text) => 0,
@@ -86,17 +116,20 @@ impl<'a> Lookup<'a> {
                 '-' => -1,
                 _ => 0,
             };
-            for entry in words(&line.text).flat_map(entries).filter(|entry| entry.kind != Kind::Syscall) {
-                match named.iter_mut().find(|(known, _)| std::ptr::eq(*known, entry)) {
-                    Some((_, balance)) => *balance += weight,
-                    None => named.push((entry, weight)),
+            for name in words(&without_strings(&line.text)) {
+                for entry in self.named(name).chain(self.words(name, &hunk.file)) {
+                    let name = if entry.kind == Kind::Word { name } else { "" };
+                    match named.iter_mut().find(|(known, as_name, _)| std::ptr::eq(*known, entry) && as_name == name) {
+                        Some((_, _, balance)) => *balance += weight,
+                        None => named.push((entry, name.to_owned(), weight)),
+                    }
                 }
             }
         }
-        for (entry, balance) in named {
+        for (entry, _, balance) in named {
             let is_known = hits.iter().any(|hit| std::ptr::eq(hit.entry, entry));
-            // An errno near a change is too common to mean anything.
-            let counts = entry.kind != Kind::Errno || (balance != 0 && entry.is_in(&hunk.file));
+            // A word near a change is too common to mean anything.
+            let counts = entry.kind != Kind::Syscall && (entry.kind != Kind::Word || balance != 0);
             if counts && !is_known {
                 hits.push(Hit { how: if balance == 0 { How::Near } else { How::Touched }, entry });
             }
@@ -114,4 +147,85 @@ impl<'a> Lookup<'a> {
 fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("//") || line.starts_with("/*") || line == "*" || line.starts_with("* ")
+}
+
+/// The labels of a `switch` in a hunk.
+struct Labels<'h> {
+    /// Whether there is any.
+    are_there: bool,
+    /// Those that changed lines stand below.
+    of_changes: Vec<&'h str>,
+}
+
+impl Labels<'_> {
+    fn of(lines: &[Line]) -> Labels<'_> {
+        let mut labels = Labels { are_there: false, of_changes: vec![] };
+        let (mut above, mut is_after_label): (Vec<&str>, bool) = (vec![], false);
+        for line in lines {
+            let text = line.text.trim();
+            let label = text.strip_prefix("case ").and_then(|rest| words(rest).next());
+            if label.is_none() && line.is_change() && !text.is_empty() && !is_comment(text) {
+                labels.of_changes.extend(&above);
+            }
+            // Several labels can stand together above what they have in common.
+            if label.is_some() && !is_after_label || text.starts_with("default:") || line.text.starts_with('}') {
+                above.clear();
+            }
+            above.extend(label);
+            labels.are_there |= label.is_some();
+            is_after_label = label.is_some();
+        }
+        labels
+    }
+}
+
+/// Whether the same is said as before: in other lines, with another text in a message, or with a trace of it.
+fn is_written_in_another_way(lines: &[Line]) -> bool {
+    let mut runs = lines.split(|line| !line.is_change());
+    runs.all(|run| {
+        let tokens = |sign| tokens(run.iter().filter(move |line| line.sign == sign));
+        tokens('-') == tokens('+')
+    })
+}
+
+/// Words and signs, without comments, the contents of strings, and calls of tracepoints.
+fn tokens<'h>(lines: impl Iterator<Item = &'h Line>) -> Vec<String> {
+    let (mut tokens, mut is_trace): (Vec<String>, bool) = (vec![], false);
+    for line in lines.filter(|line| !is_comment(&line.text)) {
+        let code = line.text.split("/*").next().unwrap_or_default();
+        is_trace |= code.trim_start().starts_with("trace_");
+        if !is_trace {
+            tokens.extend(words_and_signs(&without_strings(code)));
+        }
+        is_trace &= !code.trim_end().ends_with(';');
+    }
+    tokens
+}
+
+/// What is between quotes is every second piece; a quote that is itself quoted only ends it early.
+fn without_strings(code: &str) -> String {
+    code.split('"').step_by(2).collect::<Vec<_>>().join("\"")
+}
+
+fn words_and_signs(code: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut tokens: Vec<String> = vec![];
+    let mut is_in_word = false;
+    for c in code.chars() {
+        match tokens.last_mut().filter(|_| is_in_word && is_part(c)) {
+            Some(word) => word.push(c),
+            None if !c.is_whitespace() => tokens.push(c.to_string()),
+            None => {}
+        }
+        is_in_word = is_part(c);
+    }
+    // 0 and 1 are other names of these.
+    tokens
+        .into_iter()
+        .map(|token| match token.as_str() {
+            "false" => "0".into(),
+            "true" => "1".into(),
+            _ => token,
+        })
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! Whether what the table names is in a kernel's source tree.
 
-use super::patch::words;
+use super::patch::{Definition, definition, words};
 use super::table::{Entry, Kind, Table, Version};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,16 @@ pub(super) struct Checked {
     pub(super) found: usize,
     /// Entries that are not about this version.
     pub(super) other_version: usize,
+    /// By file: what functions of the table call there, what decides something, and what the table does not have.
+    pub(super) callees: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Looks for the definition of everything in the table.
 pub(super) fn check(table: &Table, tree: &Path) -> Result<Checked, String> {
     let version = version(tree)?;
     let sources = Sources::read(tree)?;
-    let mut checked = Checked { version, findings: vec![], found: 0, other_version: 0 };
+    let callees = sources.callees(table);
+    let mut checked = Checked { version, findings: vec![], found: 0, other_version: 0, callees };
     for entry in &table.entries {
         let is_later = entry.since.is_some_and(|since| version < since);
         if is_later || entry.until.is_some_and(|until| until < version) {
@@ -93,11 +96,44 @@ impl Sources {
         Ok(Sources { texts, names })
     }
 
+    /// What functions of the table call in their own files, what decides something, and what the table does not have.
+    fn callees(&self, table: &Table) -> BTreeMap<String, BTreeSet<String>> {
+        let is_function = |entry: &&Entry| matches!(entry.kind, Kind::Function | Kind::Syscall);
+        let entries: Vec<&Entry> = table.entries.iter().filter(is_function).collect();
+        let known: HashSet<&str> = entries.iter().flat_map(|entry| entry.names()).collect();
+        let mut callees: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (file, text) in &self.texts {
+            let listed: HashSet<&str> =
+                entries.iter().filter(|entry| entry.is_in(file)).flat_map(|entry| entry.names()).collect();
+            if listed.is_empty() {
+                continue;
+            }
+            let functions = functions(text);
+            let passed: HashSet<&str> = table.passed(file).collect();
+            let bodies = functions.iter().filter(|(name, _)| listed.contains(name.as_str()));
+            let called: BTreeSet<&str> = bodies.flat_map(|(_, body)| words(body)).collect();
+            let is_missing = |name: &&str| {
+                let is_new = !known.contains(name) && !passed.contains(name);
+                is_new && functions.get(*name).is_some_and(|body| decides(body))
+            };
+            let missing: BTreeSet<String> = called.into_iter().filter(is_missing).map(str::to_owned).collect();
+            if !missing.is_empty() {
+                callees.insert(file.clone(), missing);
+            }
+        }
+        callees
+    }
+
     /// Why the entry is wrong in this tree.
     fn problem(&self, entry: &Entry) -> Option<String> {
         if entry.kind == Kind::File {
             let is_there = self.texts.iter().any(|(file, _)| entry.is_in(file));
             return (!is_there).then(|| "there is no such file".to_owned());
+        }
+        if entry.kind == Kind::Word {
+            // It counts when a change brings it: until then it need not be in any place, but it has to exist.
+            let is_there = self.names.keys().any(|name| entry.is_word(name));
+            return (!is_there).then(|| "it occurs nowhere".to_owned());
         }
         let files = || entry.names().filter_map(|name| self.names.get(name)).flatten().map(|at| &self.texts[*at]);
         let is_defined = |text: &str| {
@@ -107,9 +143,7 @@ impl Sources {
                 _ => defines_constant(text, name),
             })
         };
-        // An errno counts in its places but is defined elsewhere.
-        let is_placed = |file: &str| entry.kind == Kind::Errno || entry.is_in(file);
-        if files().any(|(file, text)| is_placed(file) && is_defined(text)) {
+        if files().any(|(file, text)| entry.is_in(file) && is_defined(text)) {
             return None;
         }
         let elsewhere: BTreeSet<&str> =
@@ -127,6 +161,34 @@ impl Sources {
             (true, None) => "its name occurs nowhere".to_owned(),
         })
     }
+}
+
+/// The functions of a file with their bodies: heads stand at the left, braces alone at the left.
+fn functions(text: &str) -> HashMap<String, String> {
+    let mut functions: HashMap<String, String> = HashMap::new();
+    let (mut head, mut body): (Option<Definition>, Option<String>) = (None, None);
+    for line in text.lines() {
+        match (&mut body, line) {
+            (Some(_), _) if line.starts_with('}') => {
+                if let (Some(head), Some(body)) = (head.take(), body.take()) {
+                    functions.entry(head.name).or_default().push_str(&body);
+                }
+            }
+            (Some(body), _) => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            (None, "{") => body = Some(String::new()),
+            (None, _) => head = definition(line).or(head),
+        }
+    }
+    functions
+}
+
+/// Whether it can refuse something: it has an error of its own, or asks for a privilege.
+fn decides(body: &str) -> bool {
+    let errors = body.match_indices("-E").any(|(at, _)| body[at + 2..].starts_with(|c: char| c.is_ascii_uppercase()));
+    errors || words(body).any(|word| word == "capable" || word == "ns_capable" || word == "inode_owner_or_capable")
 }
 
 /// The parts of the text after each mention of the name that a whole word is, with the line up to it.

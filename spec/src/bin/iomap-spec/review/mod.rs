@@ -50,6 +50,9 @@ pub(crate) struct Arguments {
     /// Read no patch: say what the table names and this kernel source tree lacks
     #[arg(long, value_name = "TREE", conflicts_with_all = ["patch", "format", "full"])]
     kernel: Option<PathBuf>,
+    /// With --kernel: name what functions of the table call in their files, too, and the table does not have
+    #[arg(long, requires = "kernel")]
+    callees: bool,
     /// A diff, a mail or a mailbox, perhaps compressed by gzip; standard input if there is none, or if it is -
     #[arg(value_name = "PATCH")]
     patch: Option<PathBuf>,
@@ -59,7 +62,7 @@ pub(crate) fn run(pages: &Pages, arguments: Arguments) -> Outcome {
     let spec = pages.load()?;
     let table = read_table(&spec, arguments.table.as_deref())?;
     match &arguments.kernel {
-        Some(tree) => check(&table, tree, arguments.output.as_deref()),
+        Some(tree) => check(&table, tree, &arguments),
         None => review(&spec, &table, &arguments),
     }
 }
@@ -78,15 +81,22 @@ fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Trouble> {
     })
 }
 
-fn check(table: &Table, tree: &Path, output: Option<&Path>) -> Outcome {
+fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
     let checked = kernel::check(table, tree)
         .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
     let mut text: String = checked.findings.iter().map(|finding| format!("{finding}\n")).collect();
-    let kernel::Checked { version, found, other_version, .. } = checked;
-    let missing = checked.findings.len();
+    let kernel::Checked { version, found, other_version, callees, .. } = checked;
+    let mut missing = checked.findings.len();
+    if arguments.callees {
+        for (file, names) in callees {
+            missing += names.len();
+            let names: Vec<String> = names.into_iter().collect();
+            text += &format!("{}: {file} calls and the table lacks: {}\n", table.name, names.join(" "));
+        }
+    }
     let table::Version(major, minor) = version;
     text += &format!("Linux {major}.{minor}: {found} found, {missing} missing, {other_version} of other versions\n");
-    crate::deliver(output, &text)?;
+    crate::deliver(arguments.output.as_deref(), &text)?;
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }
 

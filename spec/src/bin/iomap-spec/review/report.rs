@@ -63,7 +63,7 @@ struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// What was told before and is only near, or an errno, is not told again.
+    /// What was told before and is only near, or a word, is not told again.
     fn matters(&self, hits: &[Hit<'_>]) -> bool {
         hits.iter().any(|hit| is_worth_repeating(hit) || self.is_new(hit))
     }
@@ -175,7 +175,7 @@ impl<'a> Reply<'a> {
 }
 
 fn is_worth_repeating(hit: &Hit<'_>) -> bool {
-    is_close(hit.how) && hit.entry.kind != Kind::Errno
+    is_close(hit.how) && hit.entry.kind != Kind::Word
 }
 
 fn is_close(how: How) -> bool {

@@ -19,7 +19,8 @@ pub(super) enum Kind {
     Syscall,
     Flag,
     Ioctl,
-    Errno,
+    /// What counts where a change brings it or takes it away: an error, a test of privilege.
+    Word,
     File,
 }
 
@@ -30,7 +31,7 @@ impl Kind {
             Kind::Syscall => "syscall",
             Kind::Flag => "flag",
             Kind::Ioctl => "ioctl",
-            Kind::Errno => "errno",
+            Kind::Word => "word",
             Kind::File => "file",
         }
     }
@@ -54,7 +55,9 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// Its names in other versions.
     pub(super) also: Vec<String>,
-    /// Where it is defined, or for an errno where it counts; none means anywhere.
+    /// The names of a word, as patterns; nothing else has any.
+    words: Vec<Pattern>,
+    /// Where it is defined, or for a word where it counts; none means anywhere.
     pub(super) places: Vec<Pattern>,
     /// Ids, and families as `family.*`.
     pub(super) clauses: Vec<String>,
@@ -63,6 +66,8 @@ pub(super) struct Entry {
     pub(super) since: Option<Version>,
     /// The last version that has it.
     pub(super) until: Option<Version>,
+    /// Whether the function does nothing but tell cases apart.
+    pub(super) tells_cases: bool,
     pub(super) line: usize,
 }
 
@@ -70,6 +75,11 @@ impl Entry {
     /// Its name, and those that it has in other versions.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.also).map(String::as_str)
+    }
+
+    /// Whether a word of the table means this name.
+    pub(super) fn is_word(&self, name: &str) -> bool {
+        self.words.iter().any(|word| word.matches(name))
     }
 
     /// Whether it is about this file.
@@ -83,6 +93,14 @@ pub(super) struct Table {
     /// The file, for messages.
     pub(super) name: String,
     pub(super) entries: Vec<Entry>,
+    passed: BTreeMap<String, String>,
+}
+
+impl Table {
+    /// What was looked at in this file, and left out.
+    pub(super) fn passed(&self, file: &str) -> impl Iterator<Item = &str> {
+        self.passed.get(file).into_iter().flat_map(|names| names.split_whitespace())
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,9 +115,12 @@ struct Document {
     #[serde(default)]
     ioctl: Section,
     #[serde(default)]
-    errno: Section,
+    word: Section,
     #[serde(default)]
     file: Section,
+    /// By file: functions that entry points call, and that decide nothing that a clause says.
+    #[serde(default)]
+    passed: BTreeMap<String, String>,
     /// Families that no entry point bears on, and why.
     #[serde(default)]
     unreached: BTreeMap<String, Spanned<String>>,
@@ -119,6 +140,8 @@ struct Row {
     why: String,
     since: Option<String>,
     until: Option<String>,
+    #[serde(default)]
+    cases: bool,
 }
 
 /// The family of an id: what stands before its first dot.
@@ -143,7 +166,7 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
         (Kind::Syscall, document.syscall),
         (Kind::Flag, document.flag),
         (Kind::Ioctl, document.ioctl),
-        (Kind::Errno, document.errno),
+        (Kind::Word, document.word),
         (Kind::File, document.file),
     ];
     let mut findings = vec![];
@@ -151,18 +174,26 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
     for (kind, section) in sections {
         for (name, row) in section {
             let at = row.span().start;
-            let Row { places, also, clauses, why, since, until } = row.into_inner();
+            let Row { places, also, clauses, why, since, until, cases } = row.into_inner();
             let mut report = |message: String, mend: &str| findings.push(finding(&source, at, "table", message, mend));
             // The name of a file is its own place.
             let places = if kind == Kind::File { name.clone() } else { places };
-            let mut patterns = vec![];
-            for place in places.split_whitespace() {
-                match Pattern::new(place) {
-                    Ok(pattern) => patterns.push(pattern),
-                    Err(error) => {
-                        report(format!("`{place}` is no pattern: {}", error.msg), "write it as for the shell")
+            let mut patterns = |texts: &str| -> Vec<Pattern> {
+                let mut patterns = vec![];
+                for text in texts.split_whitespace() {
+                    match Pattern::new(text) {
+                        Ok(pattern) => patterns.push(pattern),
+                        Err(error) => {
+                            report(format!("`{text}` is no pattern: {}", error.msg), "write it as for the shell")
+                        }
                     }
                 }
+                patterns
+            };
+            let words = if kind == Kind::Word { patterns(&format!("{name} {also}")) } else { vec![] };
+            let places = patterns(&places);
+            if cases && kind != Kind::Function {
+                report(format!("`{name}` has cases, but is no function"), "remove `cases`");
             }
             let version =
                 |text: &Option<String>| text.as_deref().map(|text| Version::parse(text).ok_or(text.to_owned()));
@@ -184,7 +215,8 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
             let (since, until) = (version(&since).and_then(Result::ok), version(&until).and_then(Result::ok));
             let line = source.position(at).0;
             let also = also.split_whitespace().map(str::to_owned).collect();
-            entries.push(Entry { kind, name, also, places: patterns, clauses, why, since, until, line });
+            let tells_cases = cases;
+            entries.push(Entry { kind, name, also, words, places, clauses, why, since, until, tells_cases, line });
         }
     }
     let reached: BTreeSet<&str> = entries.iter().flat_map(|entry| &entry.clauses).map(|id| family(id)).collect();
@@ -202,7 +234,11 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
         }
     }
     findings.sort_by_key(|finding| finding.line);
-    if findings.is_empty() { Ok(Table { name: name.to_owned(), entries }) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(Table { name: name.to_owned(), entries, passed: document.passed })
+    } else {
+        Err(findings)
+    }
 }
 
 /// Whether the table means this clause with `id`.
@@ -253,6 +289,18 @@ mod tests {
             }
         }
         assert_ne!(last, "");
+    }
+
+    /// What is left out has no line of its own.
+    #[test]
+    fn what_is_passed_is_not_listed() {
+        let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };
+        let table = read(BUILT_IN.0, BUILT_IN.1, &spec).expect("the table fits the pages");
+        let passed: BTreeSet<&str> = table.passed.values().flat_map(|names| names.split_whitespace()).collect();
+        let is_function = |entry: &&Entry| entry.kind == Kind::Function;
+        let listed = table.entries.iter().filter(is_function).flat_map(Entry::names);
+        assert_eq!(listed.filter(|name| passed.contains(name)).collect::<Vec<_>>(), [""; 0]);
+        assert!(!passed.is_empty());
     }
 
     #[test]

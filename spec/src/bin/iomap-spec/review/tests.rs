@@ -255,7 +255,9 @@ fn how_closely_a_name_is_met() {
     assert_eq!(met("fs/x.c", "\n-\tnotify_change(a);\n+\tnotify_change(b);\n"), one("notify_change", "near"));
     assert_eq!(met("fs/x.c", "\n-\tnotify_change(a);\n+\tb;\n"), one("notify_change", "touched"));
     assert_eq!(met("fs/x.c", "\n \tnotify_change(a);\n+\tb;\n"), one("notify_change", "near"));
-    assert_eq!(met("fs/x.c", "\n+\t/* notify_change() does it. */\n"), one("notify_change", "near"));
+    assert_eq!(met("fs/x.c", "\n+\t/* notify_change() does it. */\n"), []);
+    assert_eq!(met("fs/x.c", "\n+\t/* notify_change() does it. */\n+\tb;\n"), one("notify_change", "near"));
+    assert_eq!(met("fs/x.c", "\n+\tpr_warn(\"notify_change\");\n"), []);
     assert_eq!(met("fs/x.c", "\n+\treturn -ETXTBSY;\n"), one("ETXTBSY", "touched"));
     assert_eq!(met("fs/x.c", "\n \treturn -ETXTBSY;\n+\tb;\n"), []);
     // This errno counts elsewhere.
@@ -426,4 +428,146 @@ fn lines_that_are_what_the_counts_say() {
     let patch = read(text);
     assert_eq!(patch.hunks.iter().map(|hunk| hunk.lines.len()).collect::<Vec<_>>(), [5, 2], "{patch:?}");
     assert_eq!((patch.damage.len(), patch.notes.len()), (0, 0));
+}
+
+/// What a hunk in this file and below this heading meets: names, how closely, and clauses.
+fn met(table: &Table, file: &str, heading: &str, lines: &str) -> Vec<(String, &'static str, Vec<String>)> {
+    let count = |sign| lines.lines().filter(|line| line.starts_with([' ', sign])).count();
+    let (old, new) = (count('-'), count('+'));
+    let patch = read(&format!("--- a/{file}\n+++ b/{file}\n@@ -1,{old} +1,{new} @@ {heading}\n{lines}"));
+    assert!(patch.damage.is_empty(), "{patch:?}");
+    let hits = Lookup::new(table).hits(&patch.hunks[0]);
+    hits.iter().map(|hit| (hit.entry.name.clone(), hit.how.as_str(), hit.entry.clauses.clone())).collect()
+}
+
+/// Functions that decide, but that no call reaches at once.
+#[test]
+fn functions_that_decide() {
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let cases = [
+        (
+            "fs/btrfs/ioctl.c",
+            "static noinline int btrfs_ioctl_resize(struct file *file, void __user *arg)",
+            "mover.shrink",
+        ),
+        ("fs/btrfs/ioctl.c", "static int defrag_collect_targets(struct btrfs_inode *inode,", "mover.defragment"),
+        ("fs/btrfs/defrag.c", "static int defrag_one_range(struct btrfs_inode *inode, u64 start,", "mover.defragment"),
+        (
+            "fs/btrfs/transaction.c",
+            "static noinline int create_pending_snapshot(struct btrfs_trans_handle *trans,",
+            "share.snapshot",
+        ),
+        ("fs/btrfs/reflink.c", "static int btrfs_clone(struct inode *src, struct inode *inode,", "share.source"),
+        ("fs/btrfs/inode.c", "static int can_nocow_file_extent(struct btrfs_path *path,", "write.inside"),
+        (
+            "fs/btrfs/inode.c",
+            "static int btrfs_truncate(struct btrfs_inode *inode, bool skip_writeback)",
+            "truncate.shrink",
+        ),
+        ("fs/btrfs/inode.c", "static int btrfs_add_swap_extent(struct swap_info_struct *sis,", "swap.on"),
+        ("fs/btrfs/relocation.c", "static int relocate_one_folio(struct reloc_control *rc,", "mover.collect"),
+        ("fs/xfs/xfs_file.c", "xfs_falloc_insert_range(", "fallocate.insert"),
+        ("fs/xfs/xfs_fsops.c", "xfs_growfs_data_private(", "mover.shrink"),
+        ("fs/xfs/libxfs/xfs_ag.c", "xfs_ag_shrink_space(", "mover.shrink"),
+        ("fs/xfs/libxfs/xfs_bmap.c", "xfs_bmap_collapse_extents(", "fallocate.collapse"),
+        ("fs/xfs/xfs_iops.c", "xfs_vn_update_time(", "write.times"),
+        (
+            "fs/ext4/extents.c",
+            "static int ext4_ext_shift_extents(struct inode *inode, handle_t *handle,",
+            "fallocate.collapse",
+        ),
+        (
+            "fs/ext4/move_extent.c",
+            "static int mext_move_extent(struct mext_data *mext, u64 *m_len)",
+            "mover.defragment",
+        ),
+        ("fs/ext4/inline.c", "static int ext4_convert_inline_data_nolock(handle_t *handle,", "seal.inline"),
+        ("fs/f2fs/file.c", "static int f2fs_do_zero_range(struct dnode_of_data *dn, pgoff_t start,", "fallocate.zero"),
+        ("fs/f2fs/gc.c", "int f2fs_get_victim(struct f2fs_sb_info *sbi, unsigned int *result,", "mover.collect"),
+        (
+            "fs/iomap/buffered-io.c",
+            "static int iomap_zero_iter(struct iomap_iter *iter, bool *did_zero)",
+            "fallocate.zero",
+        ),
+        ("fs/quota/dquot.c", "int __dquot_alloc_space(struct inode *inode, qsize_t number, int flags)", "write.full"),
+        ("fs/namespace.c", "int mnt_get_write_access(struct vfsmount *m)", "seal.readonly_mount"),
+        ("include/linux/mm.h", "static inline bool folio_is_longterm_pinnable(struct folio *folio)", "hold.register"),
+        ("mm/madvise.c", "static long madvise_remove(struct vm_area_struct *vma,", "fallocate.punch"),
+    ];
+    for (file, heading, clause) in cases {
+        let met = met(&table, file, heading, " \ta();\n+\tnew_line();\n");
+        let is_named =
+            |(_, how, clauses): &(_, &str, Vec<String>)| *how == "changed" && clauses.contains(&clause.to_owned());
+        assert!(met.iter().any(is_named), "{heading}: {met:?}");
+        // A reviewer who gets ten clauses stops reading.
+        let count: usize = met.iter().map(|(_, _, clauses)| clauses.len()).sum();
+        assert!(count <= 5, "{heading}: {met:?}");
+    }
+}
+
+/// Words count where a change brings them or takes them away, in their files only.
+#[test]
+fn words_that_come_and_go() {
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let has = |file: &str, heading: &str, lines: &str, clause: &str| {
+        let met = met(&table, file, heading, lines);
+        met.iter().any(|(_, how, clauses)| *how != "near" && clauses.iter().any(|id| id == clause))
+    };
+    let removed = "-\tif (!capable(CAP_SYS_ADMIN))\n-\t\treturn -EPERM;\n \ta();\n";
+    let added = "+\tif (!ns_capable(user_ns, CAP_SYS_ADMIN))\n+\t\treturn -EPERM;\n \ta();\n";
+    let other = "-\tif (!inode_owner_or_capable(idmap, inode))\n+\tif (!capable(CAP_SYS_ADMIN))\n \t\treturn -EPERM;\n";
+    let same = "-\tif (!capable(CAP_SYS_ADMIN))\n+\tif (a && !capable(CAP_SYS_ADMIN))\n \t\treturn -EPERM;\n";
+    let near = " \tif (!capable(CAP_SYS_ADMIN))\n \t\treturn -EPERM;\n+\ta();\n";
+    for file in
+        ["fs/btrfs/ioctl.c", "fs/ext4/ioctl.c", "fs/f2fs/file.c", "fs/xfs/xfs_fsops.c", "fs/ioctl.c", "mm/swapfile.c"]
+    {
+        for (lines, counts) in [(removed, true), (added, true), (other, true), (same, false), (near, false)] {
+            assert_eq!(has(file, "int f(void)", lines, "seal.privilege"), counts, "{file}: {lines}");
+        }
+    }
+    assert!(!has("fs/pipe.c", "int f(void)", removed, "seal.privilege"));
+    let atomic = "-\tif (ret > 0)\n+\tif (ret > 0 && !((flags & IOMAP_ATOMIC) && ret < len))\n \t\tgoto out;\n";
+    assert!(has("fs/ext4/inode.c", "static int ext4_iomap_begin(struct inode *inode,", atomic, "write.atomic"));
+    let atomic = "-\tif (!*shared)\n+\tif (!*shared && !(flags & XFS_REFLINK_ATOMIC_SW))\n \t\treturn 0;\n";
+    assert!(has("fs/xfs/xfs_reflink.c", "xfs_reflink_allocate_cow(", atomic, "write.atomic"));
+    assert!(has("fs/xfs/xfs_inode.c", "xfs_get_max_atomic_write_size(", "+\ta();\n \tb();\n", "write.atomic"));
+    let feature = "-\t BTRFS_FEATURE_INCOMPAT_A)\n+\t BTRFS_FEATURE_INCOMPAT_A | \\\n+\t BTRFS_FEATURE_INCOMPAT_B)\n";
+    assert!(has("fs/btrfs/fs.h", "enum {", feature, "foreign.unaware"));
+    assert!(!has("fs/btrfs/super.c", "enum {", feature, "foreign.unaware"));
+}
+
+/// A line below a label bears on what the label names, and not on all that the function tells apart.
+#[test]
+fn cases_are_told_apart() {
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let names = |lines: &str| -> Vec<(String, &'static str)> {
+        let met = met(&table, "fs/btrfs/ioctl.c", "long btrfs_ioctl(struct file *file, unsigned int", lines);
+        met.into_iter().map(|(name, how, _)| (name, how)).collect()
+    };
+    let one = |name: &str, how| vec![(name.to_owned(), how)];
+    assert_eq!(
+        names(" \tcase BTRFS_IOC_DEFRAG:\n-\t\treturn a;\n+\t\treturn b;\n"),
+        one("BTRFS_IOC_DEFRAG", "changed")
+    );
+    assert_eq!(names("+\tx();\n \tcase BTRFS_IOC_DEFRAG:\n \t\treturn a;\n"), one("BTRFS_IOC_DEFRAG", "near"));
+    let another = " \tcase BTRFS_IOC_DEFRAG:\n \t\treturn a;\n \tcase ANOTHER:\n-\t\treturn a;\n+\t\treturn b;\n";
+    assert_eq!(names(another), one("BTRFS_IOC_DEFRAG", "near"));
+    let together = " \tcase ANOTHER:\n \tcase BTRFS_IOC_DEFRAG:\n-\t\treturn a;\n+\t\treturn b;\n";
+    assert_eq!(names(together), one("BTRFS_IOC_DEFRAG", "changed"));
+    assert_eq!(names("-\ta();\n+\tb();\n"), one("btrfs_ioctl", "near"));
+}
+
+/// Nothing bears on a hunk that says the same in another way; a call that has moved is not the same.
+#[test]
+fn what_is_only_written_in_another_way() {
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let counts = |lines: &str| !met(&table, "fs/open.c", "int vfs_fallocate(struct file *file)", lines).is_empty();
+    assert!(!counts("-\tpr_debug(\"%lu\", ino);\n+\tpr_debug(\"%llu\", ino);\n"));
+    assert!(!counts("-\ta(b, c);\n+\ta(b,\n+\t  c);\n"));
+    assert!(!counts("+\ttrace_a(b,\n+\t\tc);\n"));
+    assert!(!counts("-\ta(0, 1);\n+\ta(false, true);\n"));
+    assert!(!counts("+\t/* What follows, and why. */\n \ta();\n"));
+    assert!(counts("+\ta();\n \tb();\n-\ta();\n"));
+    assert!(counts("-\ta(b, c);\n+\ta(b, d);\n"));
+    assert!(counts("+\ttrace_a(b);\n+\tc();\n"));
 }
