@@ -68,6 +68,28 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.enter()
     }),
+    case(&SEAL_SEALED, "clone_removed", "or when its clone is removed, just before", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        let clone = t.setup_number(&Call::Open { name: "clone".into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
+        t.given(&Call::Clone { from: file.fd(), to: clone as Fd }, "no clone of such a file")?;
+        t.setup(&Call::Fsync { fd: clone as Fd })?;
+        t.setup(&Call::Close { fd: clone as Fd })?;
+        t.setup(&Call::Unlink { name: "clone".into() })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "few_pages", "a file of a few pages is fit, whole pages or not", |t| {
+        // What belongs to the mechanism may be a file already.
+        let least = if t.mechanism().lead() > 0 { 0 } else { 1 };
+        each(&[least, 1, BLOCK_LEN, BLOCK_LEN + 1], |size| {
+            let file = t.file(&format!("file-{size}"), *size)?;
+            let seen = file.enter()?;
+            let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(*size) - 1 };
+            let seen = seen.and(t.fact("ftruncate to a smaller size is refused", t.attempt(&shrink)?.is_err()));
+            if *size == least { t.setup(&file.leave_call()?)?; }
+            Ok(seen)
+        })
+    }),
     alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
         let (file, others) = shared_by_three(t)?;
         t.reach(&Call::Cycle)?;
