@@ -71,24 +71,19 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_SEALED, "clone_removed", "or when its clone is removed, just before", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
-        let clone = t.setup_number(&Call::Open { name: "clone".into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
-        t.given(&Call::Clone { from: file.fd(), to: clone as Fd }, "no clone of such a file")?;
-        t.setup(&Call::Fsync { fd: clone as Fd })?;
-        t.setup(&Call::Close { fd: clone as Fd })?;
+        let clone = t.make("clone", |to| {
+            t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
+            t.setup(&Call::Fsync { fd: to }).map(|_| ())
+        })?;
+        File::from_ready(t, clone).close()?;
         t.setup(&Call::Unlink { name: "clone".into() })?;
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "few_pages", "a file of a few pages is fit, whole pages or not", |t| {
         // What belongs to the mechanism may be a file already.
-        let least = if t.mechanism().lead() > 0 { 0 } else { 1 };
-        each(&[least, 1, BLOCK_LEN, BLOCK_LEN + 1], |size| {
-            let file = t.file(&format!("file-{size}"), *size)?;
-            let seen = file.enter()?;
-            let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(*size) - 1 };
-            let seen = seen.and(t.fact("ftruncate to a smaller size is refused", t.attempt(&shrink)?.is_err()));
-            if *size == least { t.setup(&file.leave_call()?)?; }
-            Ok(seen)
-        })
+        let sizes = [0, 1, BLOCK_LEN, BLOCK_LEN + 1];
+        let sizes = if t.mechanism().lead() > 0 { &sizes[..] } else { &sizes[1..] };
+        each(sizes, |size| t.file(&format!("file-{size}"), *size)?.enter())
     }),
     alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
         let (file, others) = shared_by_three(t)?;

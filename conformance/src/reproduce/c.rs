@@ -156,7 +156,8 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
     let head = head.replace("*/", "* /");
     let needs: String = needs.iter().map(|need| format!(" *\t- {}\n", need.what)).collect();
     let how_to = HOW_TO.replace("{needs}", &needs);
-    let files = names.made.max(1);
+    // A call that fails, and so made nothing, has a place as well.
+    let files = names.made + 1;
     Ok(format!("/* {head} */\n{how_to}#define FILES {files}\n{}\n{main}", helpers(&main)))
 }
 
@@ -521,7 +522,8 @@ mod tests {
         let source = directory.join("again.c");
         std::fs::write(&source, &text).unwrap();
         let mut compiler = Command::new("cc");
-        let compiler = compiler.args(["-Wall", "-Wextra", "-Werror", "-O0", "-o"]).arg(directory.join("again"));
+        let compiler = compiler.args(["-Wall", "-Wextra", "-Werror", "-O0", "-fsanitize=address,undefined", "-o"]);
+        let compiler = compiler.arg(directory.join("again"));
         let output = compiler.arg(&source).output().unwrap();
         assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
     }
@@ -573,13 +575,19 @@ mod tests {
         let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
         for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
             let steps = [
-                open(OFlag::O_RDWR | OFlag::O_CREAT),
-                call(Call::Chmod { name: "file".into(), mode: 0o640 }, Ok(0)),
+                // Of another round.
+                call(Call::Unlink { name: "nowhere".into() }, Ok(0)),
+                Step { round: true, ..open(OFlag::O_RDWR | OFlag::O_CREAT) },
+                step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o640 }), Ok(0)),
+                step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o600 }), Ok(0)),
                 step(Action::Beside(write.clone()), outcome),
+                step(Action::Beside(Call::Fsync { fd: 3 }), Ok(0)),
             ];
             compiled(directory.path(), &steps);
             let ran = Command::new(directory.path().join("again")).arg(directory.path()).output().unwrap();
             assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+            let left = std::fs::read_dir(directory.path()).unwrap().flatten().filter(|it| it.path().is_dir());
+            assert_eq!(left.count(), 0);
         }
     }
 

@@ -738,9 +738,9 @@ static int can_write_with(int flags)
 static int can_ring(void)
 {
 	struct io_uring_params p = { 0 };
-	int ring = syscall(SYS_io_uring_setup, 1, &p);
+	int queue = syscall(SYS_io_uring_setup, 1, &p);
 
-	return ring >= 0 && !close(ring);
+	return queue >= 0 && !close(queue);
 }
 
 static int can_aio(void)

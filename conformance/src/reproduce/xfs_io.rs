@@ -5,7 +5,7 @@ use crate::trace::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// What is the same in all scripts. xfs_io says of each call that fails why, on standard error and in order; what a look
@@ -19,6 +19,8 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
     let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
     let (mut commands, mut errors, mut seen) = (String::new(), String::new(), String::new());
     let mut observed = String::new();
+    // The files that had another attribute at some time.
+    let mut immutable: BTreeSet<String> = BTreeSet::new();
     // By name: the times, and the last look, which is not repeated until something is done.
     let mut times: BTreeMap<String, (i128, i128)> = BTreeMap::new();
     let mut looked: Option<&Step> = None;
@@ -65,11 +67,18 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
             }
             Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
-            Call::CopyRange { from, from_offset, to, to_offset, len } => {
+            // One that fails ends xfs_io.
+            Call::CopyRange { from, from_offset, to, to_offset, len } if step.outcome.as_ref()?.is_ok() => {
                 (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))
             }
-            Call::ChangeFlags { fd, set, clear } => (fd, attributes(*set, *clear)?),
-            Call::Exchange { one, other } => (one, format!("swapext {}", name(other)?)),
+            Call::ChangeFlags { fd, set, clear } => {
+                immutable.insert(name(fd)?.to_owned());
+                (fd, attributes(*set, *clear)?)
+            }
+            // It opens the other file for writing.
+            Call::Exchange { one, other } if !immutable.contains(name(other)?) => {
+                (one, format!("swapext {}", name(other)?))
+            }
             // xfs_io maps as MAP_SHARED, has one current mapping, and ends if it touches what is not there.
             Call::Map { fd, len, shared: true, write } if maps == 0 && step.outcome.as_ref()?.is_ok() => {
                 maps += 1;
