@@ -381,9 +381,10 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
         ("truncate-grow.xfs_io.sh", "truncate 16385\n", "truncate 16386\n"),
     ] {
         let source = programs.path().join(name);
-        let Some((before, after)) = std::fs::read_to_string(&source).ok().and_then(|text| {
-            text.rsplit_once(is).map(|(before, after)| (before.to_owned(), after.to_owned()))
-        }) else {
+        let Some((before, after)) = std::fs::read_to_string(&source)
+            .ok()
+            .and_then(|text| text.rsplit_once(is).map(|(before, after)| (before.to_owned(), after.to_owned())))
+        else {
             require(mechanism != "immutable-attr" || fs != FsKind::Xfs, format!("{name} is not as it was"))?;
             continue;
         };
@@ -494,7 +495,8 @@ fn modes_in_a_directory() -> Outcome {
         let lines = text.lines().filter_map(|line| line.split_once("fallocate("));
         let made = lines.filter_map(|(_, arguments)| {
             let mode = arguments.split(", ").nth(1)?;
-            let mode = mode.strip_prefix("0x").map_or_else(|| mode.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+            let mode =
+                mode.strip_prefix("0x").map_or_else(|| mode.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
             Some((mode?, arguments.contains("(deleted)")))
         });
         Ok(made.collect())

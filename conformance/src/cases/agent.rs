@@ -60,7 +60,8 @@ pub(super) static CASES: &[Case] = &[
         let fd = file.fd();
         t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
         // No two pages have the same data.
-        let pages: Vec<Vec<u8>> = (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
+        let pages: Vec<Vec<u8>> =
+            (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
         let data = pages.concat();
         t.given(&Call::SwapOut { fd, data: data.clone() }, "nothing is swapped out")?;
         // Which page goes where is up to the kernel. It writes them one after another.

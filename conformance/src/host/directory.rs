@@ -14,9 +14,7 @@ use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
-use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE,
-};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io;

@@ -3,9 +3,9 @@
 //! One row for each. A row without file systems is for all of them.
 
 use super::calls::Calls;
-use super::{FsKind, admin};
 use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
+use super::{FsKind, admin};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;

@@ -149,9 +149,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
              start(argc, argv);\n{checks}\treturn until_it_shows(once);\n}}\n"
         )
     } else {
-        format!(
-            "int main(int argc, char **argv)\n{{\n\tstart(argc, argv);\n{checks}{body}\treturn end();\n}}\n"
-        )
+        format!("int main(int argc, char **argv)\n{{\n\tstart(argc, argv);\n{checks}{body}\treturn end();\n}}\n")
     };
     let head = head.replace("*/", "* /");
     let needs: String = needs.iter().map(|need| format!(" *\t- {}\n", need.what)).collect();
