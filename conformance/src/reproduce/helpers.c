@@ -2,11 +2,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
-#include <linux/aio_abi.h> /* aio */
+#include <linux/aio_abi.h> /* aio can_aio */
 #include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB BTRFS_IOC_SUBVOL_CREATE BTRFS_IOC_SNAP_DESTROY */
 #include <linux/f2fs.h> /* F2FS_IOC_DEFRAGMENT F2FS_IOC_MOVE_RANGE F2FS_IOC_SEC_TRIM_FILE F2FS_IOC_START_ATOMIC_WRITE */
 #include <linux/fs.h>
-#include <linux/io_uring.h> /* ring */
+#include <linux/io_uring.h> /* ring io_uring_params */
 #include <linux/posix_acl_xattr.h> /* acl */
 #include <linux/userfaultfd.h> /* write_protect */
 #include <pthread.h> /* pthread_create */
