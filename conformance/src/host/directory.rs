@@ -178,9 +178,7 @@ const OTHERS: &str = "others use the file system of the directory: the suite doe
 fn withheld(call: &Call) -> Option<&'static str> {
     Some(match call {
         Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
-        Call::SwapOut { .. } | Call::Via { route: Route::Preferred, .. } => {
-            "the suite has nothing swapped to a file system that others use"
-        }
+        Call::SwapOut { .. } => "the suite has nothing swapped to a file system that others use",
         Call::Subvolume { .. } | Call::Via { route: Route::BtrfsDestroy, .. } => OTHERS,
         Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
         Call::SetQuota { .. } => OTHERS,
