@@ -24,6 +24,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -50,9 +51,6 @@ fn unreachable(call: &Call) -> Option<&'static str> {
     Some(match call {
         // By ioctl, with whatever else there is among the modes.
         Call::Fallocate { mode, .. } if mode.changes_state() => return None,
-        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-            "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data"
-        }
         Call::Fallocate { mode, .. } if mode.0 & !CARRIED != 0 => {
             "FUSE refuses modes of fallocate(2) but KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE before the daemon sees them"
         }
@@ -105,7 +103,7 @@ impl Fuse {
         let number = self.mounts.fetch_add(1, Ordering::Relaxed);
         let root = self.stage.join(format!("mount-{number}"));
         std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-        let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse);
+        let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse, Arc::default());
         let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
             // The reason is the device's, and fusermount3 is of no use without it.
@@ -234,6 +232,7 @@ impl System for FuseSystem {
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
         let why = unreachable(call).or_else(|| privileged(call).filter(|_| self.ordinary));
+        self.calls.pass(call)?;
         why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))?;
         routes::offered(None, call)
     }

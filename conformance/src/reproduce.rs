@@ -1,8 +1,10 @@
 //! Programs that do again what a case did: in C, and as lines of xfs_io(8) where that can say it.
 //!
-//! The C program prints each call with its result, and ends with 0 if all results are those that the case observed.
+//! Both print each call with its result, and end with 0 if all results are those that the case observed, with 1 if not,
+//! and with 77 where they lack what they need to show anything.
 
 mod c;
+mod needs;
 mod routes;
 mod xfs_io;
 
@@ -25,13 +27,30 @@ pub struct Reproducer {
     pub xfs_io: Option<String>,
 }
 
+/// Where a case did what the programs do again.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file system, as results have it.
+    pub fs: String,
+    /// The release of the kernel.
+    pub kernel: String,
+}
+
+impl Origin {
+    /// That of the cases of a run.
+    pub fn of(results: &Results) -> Self {
+        Self { fs: results.fs.clone(), kernel: results.kernel.release.clone() }
+    }
+}
+
 /// The programs for a case that is violated or could not do its work.
-pub fn reproducer(clause: &str, case: &CaseResult) -> Reproducer {
+pub fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproducer {
     let name = case.name.replace("::", "-");
     let about = crate::cases::all().find(|it| it.full_name() == case.name).map_or("", |case: &Case| case.about);
-    let head = format!("{}: {about} ({clause})", case.name);
+    let place = if origin.kernel.is_empty() { "" } else { &format!(", Linux {}, {}", origin.kernel, origin.fs) };
+    let head = format!("{}: {about} ({clause}{place})", case.name);
     let made: Vec<&Step> = case.steps.iter().filter(|step| step.outcome.is_some()).collect();
-    Reproducer { name, c: c::program(&head, &made), xfs_io: xfs_io::script(&head, &made) }
+    Reproducer { name, c: c::program(&head, origin, &made), xfs_io: xfs_io::script(&head, origin, &made) }
 }
 
 /// Where the programs go. It is opened before the run, which may hide it.
@@ -56,7 +75,7 @@ impl Directory {
             if case.steps.is_empty() {
                 continue;
             }
-            let made = reproducer(&clause.id, case);
+            let made = reproducer(&Origin::of(results), &clause.id, case);
             let write = |extension: &str, text: &str| {
                 let name = format!("{}.{extension}", made.name);
                 let path = Path::new("/proc/self/fd").join(self.open.as_raw_fd().to_string()).join(&name);

@@ -21,7 +21,9 @@ const KEPT: usize = 1000;
 pub enum Action {
     /// A call.
     Call(Caller, Call),
-    /// A call of a second thread, at the same time as those before it.
+    /// A call of the first of two threads that race. It is made at the same time as the next of [`Action::Beside`].
+    Racing(Call),
+    /// A call of the second thread.
     Beside(Call),
     /// The storage agent read so many bytes that were at an offset of the file.
     AgentRead(i64, usize),
@@ -40,13 +42,15 @@ pub struct Step {
     pub look: bool,
     /// How many times the same was done with the same outcome.
     pub times: usize,
+    /// A race begins anew here, with files of its own.
+    pub round: bool,
 }
 
 /// As strace(1) would print it: `ftruncate(3, 0) = -1 ETXTBSY`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
-            Action::Call(Caller::Privileged, call) => write!(f, "{call}")?,
+            Action::Call(Caller::Privileged, call) | Action::Racing(call) => write!(f, "{call}")?,
             Action::Call(Caller::Unprivileged, call) => write!(f, "unprivileged: {call}")?,
             Action::Beside(call) => write!(f, "at the same time: {call}")?,
             Action::AgentRead(offset, len) => write!(f, "the agent reads {len} bytes at {offset}")?,
@@ -55,7 +59,7 @@ impl fmt::Display for Step {
         match &self.outcome {
             Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
             Some(Err(error)) => match self.action {
-                Action::Call(..) | Action::Beside(_) => write!(f, " = -1 {error}")?,
+                Action::Call(..) | Action::Racing(_) | Action::Beside(_) => write!(f, " = -1 {error}")?,
                 // Of the agent it is no error of a call, but what it says.
                 Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
             },
@@ -73,6 +77,8 @@ pub struct Trace(Arc<Mutex<Kept>>);
 struct Kept {
     steps: Vec<Step>,
     left_out: usize,
+    /// The next step begins a round.
+    round: bool,
 }
 
 impl Trace {
@@ -93,7 +99,8 @@ impl Trace {
             kept.left_out += 1;
             return None;
         }
-        kept.steps.push(Step { action, outcome: None, look, times: 1 });
+        let round = std::mem::take(&mut kept.round);
+        kept.steps.push(Step { action, outcome: None, look, times: 1, round });
         Some(kept.steps.len() - 1)
     }
 
@@ -104,6 +111,7 @@ impl Trace {
         if place + 1 == kept.steps.len()
             && let [.., before, last] = kept.steps.as_mut_slice()
             && (&before.action, &before.outcome, before.look) == (&last.action, &last.outcome, last.look)
+            && !last.round
         {
             before.times += 1;
             kept.steps.pop();
@@ -128,6 +136,11 @@ impl<'a> Recorder<'a> {
         Self { system, trace, looking: Cell::new(false) }
     }
 
+    /// A race begins anew: what comes now does not need what was before.
+    pub(crate) fn round(&self) {
+        self.trace.kept().round = true;
+    }
+
     /// What is done in here is the harness's own.
     pub(crate) fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
         let before = self.looking.replace(true);
@@ -150,7 +163,7 @@ impl System for Recorder<'_> {
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
-        let ones = one.iter().map(|call| Action::Call(Caller::Privileged, call.clone()));
+        let ones = one.iter().map(|call| Action::Racing(call.clone()));
         let others = other.iter().map(|call| Action::Beside(call.clone()));
         let places: Vec<_> = ones.chain(others).map(|action| self.trace.begin(action, false)).collect();
         let outcomes = self.system.race(one, other)?;

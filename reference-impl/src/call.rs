@@ -93,6 +93,8 @@ pub enum Call {
     Link { from: String, to: String },
     Symlink { target: String, name: String },
     Mkdir { name: String, mode: u32 },
+    /// BTRFS_IOC_SUBVOL_CREATE: a directory that is the root of a file system of its own inside the one that it is in.
+    Subvolume { name: String },
     Rmdir { name: String },
     Mkfifo { name: String },
     Chmod { name: String, mode: u32 },
@@ -121,6 +123,10 @@ pub enum Call {
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
+    /// Memory with these data goes to the active swap file behind a descriptor: MADV_PAGEOUT.
+    SwapOut { fd: Fd, data: Vec<u8> },
+    /// The first bytes of that memory, which comes back from there.
+    SwapIn { fd: Fd, len: usize },
     /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
     Pin { fd: Fd, on: bool },
     /// What amounts to a call, made in another way.
@@ -242,6 +248,7 @@ impl fmt::Display for Call {
             }
             Self::Symlink { target, name } => write!(f, "symlink({target:?}, {name:?})"),
             Self::Mkdir { name, mode } => write!(f, "mkdir({name:?}, {mode:#o})"),
+            Self::Subvolume { name } => write!(f, "ioctl(\".\", BTRFS_IOC_SUBVOL_CREATE, {name:?})"),
             Self::Rmdir { name } => write!(f, "rmdir({name:?})"),
             Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
             Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
@@ -266,6 +273,8 @@ impl fmt::Display for Call {
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
+            Self::SwapOut { data, .. } => write!(f, "madvise(memory, {}, MADV_PAGEOUT)", data.len()),
+            Self::SwapIn { len, .. } => write!(f, "memcpy(buf, memory, {len})"),
             Self::Via { route, call } => write!(f, "{route}, as {call}"),
             Self::Pin { fd, on } => write!(f, "ioctl({fd}, F2FS_IOC_SET_PIN_FILE, {})", u32::from(*on)),
         }

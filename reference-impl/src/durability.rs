@@ -353,6 +353,7 @@ impl State {
         self.descriptors.clear();
         self.mappings.clear();
         self.registrations.clear();
+        self.swap_places.clear();
         let unnamed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
         let runs: Vec<Run> = unnamed.into_iter().flat_map(|ino| self.take_unused(ino)).collect();
         self.release_runs(&runs);

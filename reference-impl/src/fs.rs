@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Registration>,
+    /// Where active swap files were when they were activated.
+    pub(crate) swap_places: BTreeMap<Ino, Vec<Address>>,
     pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
@@ -151,6 +153,7 @@ impl Fs {
             descriptors: Descriptors::default(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
+            swap_places: BTreeMap::new(),
             commits: Commits::new(log.clone(), Vec::new(), read_only),
             losing_power: false,
             intruder: None,
@@ -323,6 +326,10 @@ impl State {
             Call::Mkdir { name, mode } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, *mode)).map(|_| number(0))
             }
+            // What is another file system inside is a matter of the file system that has them.
+            Call::Subvolume { name } => {
+                self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, 0o700)).map(|_| number(0))
+            }
             Call::Rmdir { name } => self.rmdir_at(who, name.as_bytes()).map(zero),
             Call::Mkfifo { name } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Fifo, 0o600)).map(|_| number(0))
@@ -362,6 +369,8 @@ impl State {
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
             Call::Swapon { fd } => self.swapon(who, *fd).map(zero),
             Call::Swapoff { fd } => self.swapoff(who, *fd).map(zero),
+            Call::SwapOut { fd, data } => self.swap_out(*fd, data).map(zero),
+            Call::SwapIn { fd, len } => self.swap_in(*fd, *len).map(Reply::Data),
             // An ioctl of another file system.
             Call::Pin { .. } => Err(Errno::ENOTTY),
         }

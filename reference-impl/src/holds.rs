@@ -10,6 +10,7 @@ use crate::store::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
+use std::io;
 
 /// Where a swap file says that it is one: at the end of its first page.
 const SWAP_MAGIC: &[u8] = b"SWAPSPACE2";
@@ -180,6 +181,8 @@ impl State {
                 () if file.links == 0 => Err(Errno::ENOENT),
                 () => {
                     let (seals, moves) = (fs.has(Quirk::SwaponSeals), fs.has(Quirk::SwaponMoves));
+                    let places = file.map.addresses().collect();
+                    fs.swap_places.insert(ino, places);
                     let file = fs.inode_mut(ino);
                     file.swap = true;
                     file.sealed |= seals;
@@ -203,6 +206,28 @@ impl State {
             return Err(Errno::EINVAL);
         }
         file.sealed &= !unseals;
+        self.swap_places.remove(&ino);
         Ok(())
+    }
+
+    /// The kernel writes memory to the pages of an active swap file, from the second on: the first has the header.
+    pub(crate) fn swap_out(&mut self, fd: Fd, data: &[u8]) -> Result<(), Errno> {
+        let places = self.swap_pages(fd)?;
+        let written = places.into_iter().zip(data.as_chunks().0).try_for_each(|(at, page)| self.agent_wrote(at, page));
+        written.map_err(|_| Errno::EIO)
+    }
+
+    pub(crate) fn swap_in(&mut self, fd: Fd, len: usize) -> Result<Vec<u8>, Errno> {
+        let places = self.swap_pages(fd)?;
+        let pages: io::Result<Vec<_>> =
+            places.into_iter().take(len.div_ceil(BLOCK)).map(|at| self.agent_reads(at)).collect();
+        let mut data = pages.map_err(|_| Errno::EIO)?.concat();
+        data.truncate(len);
+        Ok(data)
+    }
+
+    fn swap_pages(&self, fd: Fd) -> Result<Vec<Address>, Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        Ok(self.swap_places.get(&ino).ok_or(Errno::EINVAL)?[1..].to_vec())
     }
 }

@@ -34,6 +34,11 @@ impl Mode {
         self.0 & (Self::SEAL.0 | Self::UNSEAL.0) != 0
     }
 
+    /// Whether every bit has a name.
+    pub fn has_name(self) -> bool {
+        self.0 & !NAMES.iter().fold(0, |bits, (mode, _)| bits | mode.0) == 0
+    }
+
     /// Whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

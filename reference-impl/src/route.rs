@@ -56,6 +56,8 @@ pub enum Route {
     SyncRange,
     Fadvise,
     BtrfsScrub,
+    BtrfsDestroy,
+    Preferred,
 }
 
 /// What there is to know of a route.
@@ -127,6 +129,8 @@ static ROWS: &[Row] = &[
     Row { route: Route::SyncRange, id: "sync_range", text: "sync_file_range(2)", clauses: &[&AGENT_WRITES] },
     Row { route: Route::Fadvise, id: "fadvise", text: "posix_fadvise(2) with POSIX_FADV_DONTNEED", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsScrub, id: "btrfs_scrub", text: "BTRFS_IOC_SCRUB", clauses: &[&AGENT_WRITES] },
+    Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
+    Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
 ];
 
 impl Route {
@@ -167,6 +171,6 @@ mod tests {
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.route as usize, place, "{:?}", row.route);
         }
-        assert_eq!(ROWS.len(), Route::BtrfsScrub as usize + 1);
+        assert_eq!(ROWS.len(), Route::Preferred as usize + 1);
     }
 }

@@ -1,9 +1,11 @@
-use super::{Case, case};
-use crate::context::{BLOCK_LEN, Context, SIZE, pattern};
+use super::{Case, case, meanwhile};
+use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::mechanism::Mechanism;
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{Call, Mode, Reply};
+use iomap_reference::{BLOCK, Call, Mode, Reply, Route};
 use nix::fcntl::OFlag;
+use std::cell::{Cell, RefCell};
 
 pub(super) static CASES: &[Case] = &[
     case(&AGENT_SEES, "overwrite", "an agent finds what was written later", |t| {
@@ -14,6 +16,71 @@ pub(super) static CASES: &[Case] = &[
         t.given(&write, "no write to look for")?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         Ok(t.fact("the agent reads what was written", agent.read(file.at(0), SIZE as usize)? == data))
+    }),
+    case(&AGENT_SEES, "meanwhile", "an agent finds the next write after any other call, refused or not", |t| {
+        let agent = RefCell::new(None);
+        let enter = |name: &str| {
+            let file = t.sealed_as(name)?;
+            agent.replace(Some(file.agent()?));
+            Ok(file)
+        };
+        let number = Cell::new(100);
+        meanwhile::after_each_call(t, &enter, &|file, when| {
+            number.set(number.get() + 1);
+            // What is cut off has no place any more.
+            let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, SIZE) / BLOCK_LEN * BLOCK_LEN;
+            if len == 0 {
+                return Ok(Observed::default());
+            }
+            let data = pattern(number.get(), len);
+            let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
+            t.given(&write, "no write to look for")?;
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            let found = match &*agent.borrow() {
+                Some(agent) => agent.read(file.at(0), len as usize)? == data,
+                None => false,
+            };
+            Ok(t.fact(&format!("the agent reads what is written {when}"), found))
+        })
+    }),
+    case(&AGENT_WRITES, "swapped", "memory that is swapped out is there, on storage and in memory again", |t| {
+        // The header offers so many pages.
+        const PAGES: i64 = 64;
+        t.reach(&Call::SwapOut { fd: -1, data: Vec::new() })?;
+        let ready = t.make("file", |fd| {
+            let mut data = [Mechanism::Swapfile.header(), pattern(1, PAGES * BLOCK_LEN)].concat();
+            data[1028..1032].copy_from_slice(&(PAGES as u32).to_ne_bytes());
+            t.setup(&Call::Pwrite { fd, offset: 0, data })?;
+            t.setup(&Call::Fsync { fd }).map(|_| ())
+        })?;
+        let file = File::from_ready(t, ready);
+        if t.mechanism() != Mechanism::Swapfile {
+            t.setup(&file.enter_call()?)?;
+        }
+        let fd = file.fd();
+        t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
+        // No two pages have the same data.
+        let pages: Vec<Vec<u8>> =
+            (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
+        let data = pages.concat();
+        t.given(&Call::SwapOut { fd, data: data.clone() }, "nothing is swapped out")?;
+        // Which page goes where is up to the kernel. It writes them one after another.
+        let arrived = t.eventually(|| {
+            let (offset, len) = (BLOCK_LEN, (PAGES * BLOCK_LEN) as usize);
+            let Reply::Data(storage) = t.setup(&Call::Pread { fd: file.direct(), offset, len })? else {
+                return Ok(false);
+            };
+            Ok(pages.iter().any(|page| storage.chunks(BLOCK).any(|block| block == page)))
+        })?;
+        if !arrived && t.mechanism() == Mechanism::Swapfile {
+            // Such as zswap.
+            return Err(Trouble::NotOffered("the kernel keeps what it swaps out somewhere else".into()));
+        }
+        let back = t.attempt(&Call::SwapIn { fd, len: data.len() })?;
+        let seen = t.fact("read(2) with O_DIRECT returns what was swapped out", arrived);
+        let seen = seen.and(t.fact("the memory has what it had", back == Ok(Reply::Data(data))));
+        t.setup(&Call::Swapoff { fd })?;
+        Ok(seen)
     }),
     case(&AGENT_WRITES, "after_refusal", "what an agent writes is read, also after a refused call", |t| {
         let file = t.sealed()?;

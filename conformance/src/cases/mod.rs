@@ -6,6 +6,7 @@ mod copies;
 mod devices;
 pub(crate) mod durability;
 mod holds;
+mod meanwhile;
 mod metadata;
 mod mover;
 mod names;

@@ -1,5 +1,5 @@
 use super::seal::{make_closed, succeeded};
-use super::{Case, alone, case};
+use super::{Case, alone, case, meanwhile};
 use crate::context::{Context, Effect, File, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
@@ -15,6 +15,12 @@ pub(super) static CASES: &[Case] = &[
         t.needs_query()?;
         let file = t.sealed()?;
         shows(t, &file, file.fd(), true)
+    }),
+    case(&QUERY_SEALED, "meanwhile", "and so it does after any other call, refused or not", |t| {
+        t.needs_query()?;
+        meanwhile::after_each_call(t, &|name| t.sealed_as(name), &|file, when| {
+            Ok(t.fact(&format!("the file is shown as sealed {when}"), file.state(file.fd())?))
+        })
     }),
     case(&QUERY_UNSEALED, "unsealed", "the query shows an unsealed file as not sealed", |t| {
         t.needs_query()?;

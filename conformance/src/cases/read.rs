@@ -1,6 +1,6 @@
 use super::seal::each;
 use super::{Case, case};
-use crate::context::{BLOCK_LEN, SIZE, pattern};
+use crate::context::{BLOCK_LEN, Effect, SIZE, pattern};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;
@@ -47,6 +47,18 @@ pub(super) static CASES: &[Case] = &[
             Reply::Data(data) => Ok(seen.and(t.fact("the data is what was written", data == pattern(1, SIZE)))),
             other => Err(Trouble::Setup(format!("it returns {}", words::reply(&other)))),
         }
+    }),
+    case(&READ_ANY, "private", "a private mapping can be stored to, and the file has nothing of it", |t| {
+        let file = t.sealed()?;
+        // A descriptor for reading is enough.
+        let call = Call::Map { fd: file.reader(), len: file.at(SIZE) as usize, shared: false, write: true };
+        let (seen, map) = file.map_by(&call)?;
+        let Some(map) = map else { return Ok(seen) };
+        let (offset, data) = (file.at(BLOCK_LEN) as usize, pattern(26, 2 * BLOCK_LEN));
+        let seen = seen.and(file.act(&Call::Store { map, offset, data: data.clone() }, Effect::Nothing)?);
+        let load = t.attempt(&Call::Load { map, offset, len: data.len() })?;
+        let seen = seen.and(t.fact("the mapping shows what was stored", load == Ok(Reply::Data(data))));
+        Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
     }),
     case(&OPEN_WRITE, "read_write", "a sealed file can be opened for writing", |t| {
         let file = t.sealed()?;

@@ -83,6 +83,9 @@ pub(super) static CASES: &[&[Case]] = &[
         ProjectId "project", ExtentSize "extsize", CowExtentSize "cowextsize", Dax "dax",
     ),
     cases!(case NAME_LINK, "link_", "a name can be added", linked: LinkByDescriptor "descriptor"),
+    cases!(case NAME_UNLINK, "unlink_", "it can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
+    cases!(case NAME_KEPT, "kept_", "the file stays usable and in place", kept: BtrfsDestroy "btrfs_destroy"),
+    cases!(case SWAP_ON, "swapon_", "it can be activated", activated: Preferred "preferred"),
     cases!(case NAME_RENAME, "rename_", "the name can be changed", renamed: Whiteout "whiteout"),
     cases!(case META_CHMOD, "chmod_", "the mode can be changed", chmod: Acl "acl", Fchmod "fchmod"),
     cases!(case META_CHOWN, "chown_", "the owner can be changed", chown: Fchown "fchown"),
@@ -267,6 +270,42 @@ fn linked(t: &Context, route: Route) -> Seen {
     probe(t, call)?;
     let file = t.sealed()?;
     file.act(&call(&file), Effect::Change(&|after| after.stat.links += 1))
+}
+
+/// A file in a file system inside, which is about to be removed with all that is in it.
+fn inside_another<'a>(t: &'a Context<'a>, name: &str) -> Result<(File<'a>, Call), Trouble> {
+    let subvolume = Call::Subvolume { name: name.into() };
+    t.reach(&subvolume)?;
+    t.setup(&subvolume)?;
+    let name = format!("{name}/file");
+    Ok((t.file(&name, SIZE)?, Call::Unlink { name }))
+}
+
+fn destroyed(t: &Context, route: Route) -> Seen {
+    let (_ordinary, call) = inside_another(t, "probe")?;
+    t.given(&call.via(route), "not for an ordinary file either")?;
+    let (file, call) = inside_another(t, "volume")?;
+    t.setup(&file.enter_call()?)?;
+    let seen = t.observe(&call.via(route))?;
+    Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
+}
+
+fn kept(t: &Context, route: Route) -> Seen {
+    let (file, call) = inside_another(t, "volume")?;
+    t.setup(&file.enter_call()?)?;
+    let agent = file.agent()?;
+    t.given(&call.via(route), "no way to remove the file system inside")?;
+    let other = t.churn()?;
+    let seen = super::mover::in_place(&file, &*agent)?;
+    Ok(seen.and(t.churn_intact(&other)?))
+}
+
+fn activated(t: &Context, route: Route) -> Seen {
+    let file = super::swap::swap_file(t)?;
+    t.setup(&file.enter_call()?)?;
+    let seen = t.observe(&Call::Swapon { fd: file.fd() }.via(route))?;
+    super::swap::off(t, &file, &seen)?;
+    Ok(seen)
 }
 
 fn renamed(t: &Context, route: Route) -> Seen {

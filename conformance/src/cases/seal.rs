@@ -69,6 +69,24 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.enter()
     }),
+    case(&SEAL_SEALED, "clone_removed", "or when its clone is removed, just before", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        let clone = t.make("clone", |to| {
+            t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
+            t.setup(&Call::Fsync { fd: to }).map(|_| ())
+        })?;
+        File::from_ready(t, clone).close()?;
+        t.setup(&Call::Unlink { name: "clone".into() })?;
+        kept_apart(t, &file)
+    }),
+    case(&SEAL_SEALED, "few_pages", "a file of a few pages is fit, whole pages or not", |t| {
+        // What belongs to the mechanism may be a file already.
+        let sizes = [0, 1, BLOCK_LEN, BLOCK_LEN + 1];
+        // Without that, a file of one byte may be kept with the metadata.
+        let sizes = if t.mechanism().lead() > 0 { &sizes[..] } else { &sizes[2..] };
+        each(sizes, |size| t.file(&format!("file-{size}"), *size)?.enter())
+    }),
     alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
         let (file, others) = shared_by_three(t)?;
         t.reach(&Call::Cycle)?;

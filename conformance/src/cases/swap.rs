@@ -63,7 +63,7 @@ pub(super) static CASES: &[Case] = &[
 ];
 
 /// A file with a swap header, whatever the mechanism.
-fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     t.needs_seal("second state beside it")?;
     let ready = t.make("swap", |fd| {
         let mut data = Mechanism::Swapfile.header();
@@ -74,6 +74,6 @@ fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     Ok(File::from_ready(t, ready))
 }
 
-fn off(t: &Context, file: &File, activation: &Observed) -> Result<(), Trouble> {
+pub(super) fn off(t: &Context, file: &File, activation: &Observed) -> Result<(), Trouble> {
     if succeeded(activation) { t.setup(&Call::Swapoff { fd: file.fd() }).map(|_| ()) } else { Ok(()) }
 }

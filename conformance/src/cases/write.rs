@@ -1,5 +1,5 @@
 use super::seal::{each, succeeded};
-use super::{Case, alone, case, limited};
+use super::{Case, alone, case, limited, meanwhile};
 use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
@@ -124,6 +124,23 @@ pub(super) static CASES: &[Case] = &[
         t.given(&call, "no store")?;
         Ok(t.fact("the size is what it was", file.stat()?.size as i64 == file.at(size)))
     }),
+    case(&MAP_TAIL, "tail_meanwhile", "nor does it become data by any other call, refused or not", |t| {
+        let enter = |name: &str| {
+            let file = t.file(name, SIZE - 100)?;
+            t.setup(&file.enter_call()?)?;
+            let (_, map) = file.map(true, true)?;
+            let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
+            let call = Call::Store { map, offset: file.at(SIZE - 100) as usize, data: pattern(25, 50) };
+            t.given(&call, "no store")?;
+            Ok(file)
+        };
+        meanwhile::after_each_call(t, &enter, &|file, when| {
+            let len = (file.stat()?.size as i64 - file.at(SIZE - 100)).clamp(0, 50);
+            let data = if len == 0 { Vec::new() } else { file.read(SIZE - 100, len)? };
+            let stored = data.windows(10).any(|part| part == &pattern(25, 50)[..10]);
+            Ok(t.fact(&format!("what was stored beyond the size is no data {when}"), !stored))
+        })
+    }),
     case(&MAP_BEYOND, "beyond", "beyond the last page there is nothing", |t| {
         let file = t.sealed()?;
         let fd = file.reader();
@@ -184,6 +201,14 @@ pub(super) static CASES: &[Case] = &[
             let hole = Call::Seek { fd: file.reader(), offset: file.at(*offset), whence: Whence::Hole };
             let end = Reply::Number(file.at(SIZE));
             Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
+        })
+    }),
+    case(&WRITE_NO_HOLE, "meanwhile", "nor is there one after any other call, refused or not", |t| {
+        meanwhile::after_each_call(t, &|name| t.sealed_as(name), &|file, when| {
+            let size = file.stat()?.size as i64;
+            let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
+            let none = size == 0 || t.attempt(&hole)? == Ok(Reply::Number(size));
+            Ok(t.fact(&format!("SEEK_HOLE reports the end, {size} bytes, {when}"), none))
         })
     }),
     case(&WRITE_CROSSING, "crossing_pwrite", "a pwrite across the end is refused as a whole", |t| {

@@ -9,6 +9,7 @@ use super::{FsKind, sys};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
 use nix::errno::Errno;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -30,6 +31,7 @@ pub(super) struct Place<'a> {
 enum Operation {
     Exchange,
     Snapshot,
+    Subvolume,
     Defragment,
     Collect,
     Shrink,
@@ -45,7 +47,8 @@ struct Row {
 
 static ROWS: &[Row] = &[
     Row { operation: Operation::Exchange, fs: FsKind::Xfs, run: exchange },
-    Row { operation: Operation::Snapshot, fs: FsKind::Btrfs, run: snapshot },
+    Row { operation: Operation::Snapshot, fs: FsKind::Btrfs, run: |place, _| snapshot(place.root) },
+    Row { operation: Operation::Subvolume, fs: FsKind::Btrfs, run: make_subvolume },
     Row { operation: Operation::Defragment, fs: FsKind::Xfs, run: swap_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Ext4, run: move_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Btrfs, run: defragment },
@@ -62,6 +65,7 @@ static ROWS: &[Row] = &[
 static LACKING: &[(Operation, &str)] = &[
     (Operation::Exchange, "no call exchanges the contents of two files"),
     (Operation::Snapshot, "no snapshots"),
+    (Operation::Subvolume, "no file systems inside"),
     (Operation::Defragment, "no defragmentation"),
     (Operation::Collect, "nothing moves files that nobody touches"),
     (Operation::Shrink, "the suite knows no call that makes it smaller while it is mounted"),
@@ -73,6 +77,7 @@ fn operation(call: &Call) -> Option<Operation> {
     Some(match call {
         Call::Exchange { .. } => Operation::Exchange,
         Call::Snapshot => Operation::Snapshot,
+        Call::Subvolume { .. } => Operation::Subvolume,
         Call::Defragment { .. } => Operation::Defragment,
         Call::Collect => Operation::Collect,
         Call::Shrink { .. } => Operation::Shrink,
@@ -190,10 +195,33 @@ fn f2fs_main_area(image: &File) -> std::io::Result<(u64, usize)> {
 }
 
 /// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
-fn snapshot(place: &Place, _: &Call) -> Result<(), Errno> {
-    let root = File::open(place.root).map_err(sys::errno)?;
+pub(super) fn snapshot(root: &Path) -> Result<(), Errno> {
+    let root = File::open(root).map_err(sys::errno)?;
     sys::btrfs_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;
     sys::btrfs_destroy(root.as_fd(), c"snapshot")
+}
+
+/// BTRFS_IOC_SUBVOL_CREATE.
+pub(super) fn subvolume(path: &Path) -> Result<(), Errno> {
+    let (parent, name) = place_of(path)?;
+    sys::btrfs_subvolume(parent.as_fd(), &name)
+}
+
+fn make_subvolume(place: &Place, call: &Call) -> Result<(), Errno> {
+    let Call::Subvolume { name } = call else { return Err(Errno::EINVAL) };
+    subvolume(&place.directory.join(name))
+}
+
+/// BTRFS_IOC_SNAP_DESTROY of the subvolume that a file is in.
+pub(super) fn destroy_subvolume_of(file: &Path) -> Result<(), Errno> {
+    let (parent, name) = place_of(file.parent().ok_or(Errno::EINVAL)?)?;
+    sys::btrfs_destroy(parent.as_fd(), &name)
+}
+
+/// The directory that something is in, and its name there.
+fn place_of(path: &Path) -> Result<(File, CString), Errno> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
+    Ok((File::open(parent).map_err(sys::errno)?, CString::new(name.as_encoded_bytes()).map_err(|_| Errno::EINVAL)?))
 }
 
 /// XFS_IOC_FSGROWFSDATA, which takes away free space at the end of the last allocation group as well.

@@ -13,7 +13,7 @@ use crate::guard::Devices;
 use crate::mechanism::{DEVICE_LEN, Mechanism};
 use crate::target::Target;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, Fd, Mode, Outcome, Reply, Route};
+use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
 use std::fs;
 use std::ops::Range;
@@ -53,7 +53,7 @@ impl DeviceDax {
 impl Target for DeviceDax {
     fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel);
+        let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel, Arc::default());
         Ok(Box::new(DeviceSystem { calls, _turn: turn }))
     }
 
@@ -75,9 +75,6 @@ struct DeviceSystem<'a> {
 /// Why a case does not get to make a call.
 fn without(call: &Call) -> Result<(), Trouble> {
     let why = match call {
-        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-            return Err(Trouble::NotReachable("the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel".into()));
-        }
         Call::PowerLoss { .. } => {
             return Err(Trouble::NotReachable("the memory of a guest is lost with its power".into()));
         }
@@ -86,6 +83,7 @@ fn without(call: &Call) -> Result<(), Trouble> {
         Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. } => {
             "a device has no names: those of its node belong to devtmpfs"
         }
+        Call::Subvolume { .. } => "a device has no file systems inside",
         Call::Symlink { .. } | Call::Mkdir { .. } | Call::Rmdir { .. } | Call::Mkfifo { .. } => "a device has no names",
         Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. } => {
             "a device has no metadata: those of its node belong to devtmpfs"
@@ -119,6 +117,7 @@ impl System for DeviceSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        self.calls.pass(call)?;
         without(call).and_then(|()| routes::offered(Some(FsKind::Devdax), call))
     }
 

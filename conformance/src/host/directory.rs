@@ -5,6 +5,7 @@
 
 use super::calls::{Calls, Transport};
 use super::guardian::{self, Guardian};
+use super::modes::Modes;
 use super::pool::deactivate;
 use super::{FsKind, activation, admin, lacks, routes, sys};
 use crate::cases::Case;
@@ -13,9 +14,7 @@ use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
-use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE,
-};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io;
@@ -117,6 +116,7 @@ pub struct Directory {
     kind: Option<FsKind>,
     ordinary: bool,
     cases: AtomicUsize,
+    modes: Arc<Modes>,
 }
 
 impl Directory {
@@ -133,7 +133,8 @@ impl Directory {
         }
         let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
-        Ok(Self { path: fresh.path.clone(), fs, kind, ordinary, cases: AtomicUsize::new(0) })
+        let modes = Arc::new(Modes::for_others());
+        Ok(Self { path: fresh.path.clone(), fs, kind, ordinary, cases: AtomicUsize::new(0), modes })
     }
 
     /// Its file system, as mount(8) calls it.
@@ -145,7 +146,7 @@ impl Directory {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
-        let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel);
+        let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel, self.modes.clone());
         Ok(DirectorySystem { calls, directory, target: self })
     }
 }
@@ -176,10 +177,9 @@ const OTHERS: &str = "others use the file system of the directory: the suite doe
 /// Why a call is not made on a file system that has other users.
 fn withheld(call: &Call) -> Option<&'static str> {
     Some(match call {
-        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-            "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data"
-        }
         Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
+        Call::SwapOut { .. } => "the suite has nothing swapped to a file system that others use",
+        Call::Subvolume { .. } | Call::Via { route: Route::BtrfsDestroy, .. } => OTHERS,
         Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
         Call::SetQuota { .. } => OTHERS,
         // The last one touches the inode of the boot loader.
@@ -220,6 +220,7 @@ impl System for DirectorySystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
+        self.calls.pass(call)?;
         routes::offered(self.target.kind, call)?;
         if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
             return Err(Trouble::NotReachable(why.into()));

@@ -3,6 +3,7 @@
 
 use super::device::blank;
 use super::image::{Image, make};
+use super::modes::Modes;
 use super::pool::Retirement;
 use super::system::HostSystem;
 use super::{FsKind, sys};
@@ -15,6 +16,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// The file system, mounted.
 pub(crate) struct Mounted {
@@ -38,7 +40,7 @@ impl Mounted {
     /// A place for calls, which is a directory there.
     pub(crate) fn system(&self, directory: &str) -> Box<dyn System + '_> {
         let directory = self.image.root().join(directory);
-        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None))
+        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None, Arc::new(Modes::for_others())))
     }
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.

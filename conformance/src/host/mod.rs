@@ -13,6 +13,7 @@ pub mod directory;
 pub(crate) mod found;
 pub mod guardian;
 mod image;
+pub(crate) mod modes;
 mod pool;
 pub(crate) mod routes;
 mod sandbox;
@@ -33,7 +34,8 @@ use crate::target::Target;
 use crate::verdict::Trouble;
 use device::Medium;
 use image::Image;
-use iomap_reference::{Call, Caller, Mode, Reply, XFLAG_SEALED};
+use iomap_reference::{Call, Caller, Reply};
+use modes::Modes;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd;
@@ -294,6 +296,7 @@ pub struct Host {
     /// Whose turn it is on those two.
     turn: Mutex<()>,
     cases: AtomicUsize,
+    modes: Arc<Modes>,
 }
 
 impl Host {
@@ -311,6 +314,7 @@ impl Host {
             devices,
             turn: Mutex::default(),
             cases: AtomicUsize::default(),
+            modes: Arc::default(),
         };
         if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
             host.pool = Some(Pool::new(&host.main, &host.retirement));
@@ -328,7 +332,7 @@ impl Host {
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
         }
         let pool = if turn.is_none() { self.pool.as_ref() } else { None };
-        Ok(HostSystem::new(directory, image, pool, &self.retirement, turn))
+        Ok(HostSystem::new(directory, image, pool, &self.retirement, turn, self.modes.clone()))
     }
 }
 
@@ -369,12 +373,9 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
     };
     let fd = fd as i32;
     match mechanism {
-        // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
-        Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
-            Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
-            Err(Errno::EPERM) => Some("sealing takes CAP_LINUX_IMMUTABLE".into()),
-            Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
-            other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
+        Mechanism::Seal => match system.reach(&mechanism.enter(fd, FILE_SIZE)) {
+            Err(Trouble::NotOffered(why) | Trouble::NotReachable(why) | Trouble::Setup(why)) => Some(why),
+            Ok(()) => None,
         },
         Mechanism::Swapfile => match make_written(system, mechanism, "swap-probe", FILE_SIZE) {
             Ok(file) => match call(&Call::Swapon { fd: file.fd }) {
@@ -392,13 +393,6 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
             _ => None,
         },
         Mechanism::DeviceDax => Some("a file system is no device".into()),
-    }
-}
-
-fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {
-    match outcome {
-        Ok(Reply::Number(flags)) => Some(flags as u32 & bit != 0),
-        _ => None,
     }
 }
 

@@ -115,7 +115,7 @@ impl Maker {
     }
 
     fn make(&self, place: &Path, number: usize) -> Result<Stocked, Trouble> {
-        let system = HostSystem::new(place.into(), &self.image, None, &self.retirement, None);
+        let system = HostSystem::new(place.into(), &self.image, None, &self.retirement, None, Arc::default());
         let trace = Trace::default();
         let recorder = Recorder::new(&system, trace.clone());
         // The directory of a case lies beside this one, so that the name is good in both.

@@ -2,10 +2,10 @@
 //!
 //! One row for each. A row without file systems is for all of them.
 
-use super::FsKind;
 use super::calls::Calls;
 use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
+use super::{FsKind, admin};
 use crate::programs;
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
@@ -83,6 +83,8 @@ static ROWS: &[Row] = &[
     Row { route: Route::SyncRange, fs: EVERY, make: event },
     Row { route: Route::Fadvise, fs: EVERY, make: event },
     Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
+    Row { route: Route::BtrfsDestroy, fs: BTRFS, make: name },
+    Row { route: Route::Preferred, fs: EVERY, make: activate },
 ];
 
 /// What a kernel or a file system does not survive, and where.
@@ -368,6 +370,7 @@ fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
             let (_file, path) = open(from)?;
             unistd::linkat(here, &path, here, &calls.path(to), AtFlags::AT_SYMLINK_FOLLOW)
         }
+        (Route::BtrfsDestroy, Call::Unlink { name }) => admin::destroy_subvolume_of(&calls.path(name)),
         (Route::Whiteout, Call::Rename { from, to, .. }) => {
             let flags = RenameFlags::from_bits_retain(libc::RENAME_WHITEOUT);
             nix::fcntl::renameat2(here, &calls.path(from), here, &calls.path(to), flags)
@@ -392,6 +395,12 @@ fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
         }
         _ => Err(Errno::EINVAL),
     })
+}
+
+/// Activates a swap file.
+fn activate(calls: &Calls, _: Route, call: &Call) -> Outcome {
+    let Call::Swapon { fd } = call else { return Err(Errno::EINVAL) };
+    done(calls.with(*fd, |file| sys::swapon(&sys::proc_path(&file), sys::PREFERRED)))
 }
 
 /// `struct posix_acl_xattr_header` and its entries: what the mode bits say, as an access control list.

@@ -55,10 +55,13 @@ pub(crate) fn end_with_parent(command: &mut Command) {
     unsafe { command.pre_exec(bind) };
 }
 
-pub(super) fn swapon(path: &Path) -> Result<(), Errno> {
+/// What swapon(2) takes for a swap area that is used before others: SWAP_FLAG_PREFER with the highest priority.
+pub(super) const PREFERRED: i32 = 0x8000 | 0x7fff;
+
+pub(super) fn swapon(path: &Path, flags: i32) -> Result<(), Errno> {
     let path = c_path(path)?;
     // SAFETY: the path is a terminated string that lives during the call.
-    check(unsafe { libc::swapon(path.as_ptr(), 0) })
+    check(unsafe { libc::swapon(path.as_ptr(), flags) })
 }
 
 pub(super) fn swapoff(path: &Path) -> Result<(), Errno> {
@@ -133,6 +136,7 @@ mod ioctls {
     nix::ioctl_readwrite!(ext4_move_ext, b'f', 15, super::MoveExtent);
     nix::ioctl_write_int_bad!(btrfs_defrag, 0x5000_9402);
     nix::ioctl_write_ptr!(btrfs_snap_create, 0x94, 1, super::VolumeArgs);
+    nix::ioctl_write_ptr!(btrfs_subvol_create, 0x94, 14, super::VolumeArgs);
     nix::ioctl_write_ptr!(btrfs_snap_destroy, 0x94, 15, super::VolumeArgs);
     nix::ioctl_readwrite!(btrfs_balance, 0x94, 32, super::BalanceArgs);
     nix::ioctl_write_ptr!(xfs_growfs, b'X', 110, super::GrowArgs);
@@ -304,6 +308,13 @@ pub(super) fn btrfs_snapshot(dir: BorrowedFd, of: BorrowedFd, name: &std::ffi::C
     let args = VolumeArgs::new(of.as_raw_fd().into(), name);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_snap_create(dir.as_raw_fd(), &args) }.map(|_| ())
+}
+
+/// BTRFS_IOC_SUBVOL_CREATE.
+pub(super) fn btrfs_subvolume(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+    let args = VolumeArgs::new(0, name);
+    // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
+    unsafe { ioctls::btrfs_subvol_create(dir.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_SNAP_DESTROY.

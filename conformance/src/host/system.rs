@@ -2,6 +2,7 @@
 
 use super::calls::{Calls, Transport, spin};
 use super::image::Image;
+use super::modes::Modes;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
 use super::{FsKind, activation, admin, agent, guardian, routes};
@@ -9,7 +10,7 @@ use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::mechanism::Mechanism;
 use crate::trace::Step;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Mode, Outcome, Reply};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Reply};
 use nix::errno::Errno;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
@@ -17,7 +18,7 @@ use nix::unistd;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// A directory on a mounted file system, with what a case has open there.
@@ -44,8 +45,9 @@ impl<'a> HostSystem<'a> {
         pool: Option<&'a Pool>,
         retirement: &'a Retirement,
         turn: Option<MutexGuard<'a, ()>>,
+        modes: Arc<Modes>,
     ) -> Self {
-        let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel);
+        let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
         let (pooled, losses, resized) = (RefCell::default(), Cell::default(), Cell::default());
         Self { calls, directory, image, pool, retirement, turn, pooled, losses, resized }
     }
@@ -135,19 +137,12 @@ impl System for HostSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        let why = match call {
-            Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-                "the suite never passes FALLOC_FL_WRITE_ZEROES to a kernel: where it works, it wipes data".into()
-            }
-            Call::Cycle | Call::PowerLoss { .. } if self.turn.is_none() => {
-                return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
-            }
-            _ => {
-                let kind = self.image.kind();
-                return admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call));
-            }
-        };
-        Err(Trouble::NotReachable(why))
+        if matches!(call, Call::Cycle | Call::PowerLoss { .. }) && self.turn.is_none() {
+            return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
+        }
+        let kind = self.image.kind();
+        self.calls.pass(call)?;
+        admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call))
     }
 
     fn tick(&self, time: i128) {

@@ -151,7 +151,7 @@ fn reproducer(out: &mut String, clause: &str, case: &CaseResult) {
     if case.steps.is_empty() {
         return;
     }
-    let made = reproduce::reproducer(clause, case);
+    let made = reproduce::reproducer(&reproduce::Origin::default(), clause, case);
     let line = match (&made.c, made.xfs_io.is_some()) {
         (Ok(_), true) => format!("--reproducers DIR writes {0}.c and {0}.xfs_io.sh", made.name),
         (Ok(_), false) => format!("--reproducers DIR writes {}.c", made.name),

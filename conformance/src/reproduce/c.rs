@@ -1,6 +1,6 @@
 //! The C program.
 
-use super::{routes, seed};
+use super::{Origin, needs, routes, seed};
 use crate::context::BLOCK_LEN;
 use crate::mechanism::Mechanism;
 use crate::trace::{Action, Step};
@@ -14,9 +14,11 @@ const HELPERS: &str = include_str!("helpers.c");
 
 const HOW_TO: &str = "\
 /*
- * Prints each call with its result. Ends with 0 if all is as it was observed, with 1 if something is not, and with 2 if
- * it cannot work. Needs a directory:
+ * Prints each call with its result. Works in a directory of its own below the one that it is given, and removes that
+ * again, however it ends. It ends with 0 if all is as it was observed, with 1 if something is not, with 77 if it
+ * cannot be shown here, and with 2 if it cannot work. It needs
  *
+{needs} *
  *\tcc -o again this.c && ./again /mnt/scratch
  */
 #define _GNU_SOURCE
@@ -29,6 +31,8 @@ struct Names {
     /// With the length.
     maps: BTreeMap<MapId, (usize, usize)>,
     made: usize,
+    /// The calls race: of two that are made again, nobody knows which changes the times first.
+    race: bool,
     /// The times that a descriptor showed last.
     times: BTreeMap<usize, (i128, i128)>,
 }
@@ -65,6 +69,9 @@ impl Names {
     /// fstat(2), whose times are compared with those of the last one of this descriptor.
     fn look(&mut self, fd: Fd, stat: &Stat) -> Result<String, String> {
         let number = *self.descriptors.get(&fd).ok_or("a descriptor that is not there")?;
+        if self.race {
+            return Ok(format!("CALL(file_size(fd[{number}]), {})", stat.size));
+        }
         let (mtime, ctime) = self.times.insert(number, (stat.mtime, stat.ctime)).unwrap_or_default();
         let changed = match (mtime != stat.mtime, ctime != stat.ctime) {
             (false, false) => "0",
@@ -78,14 +85,20 @@ impl Names {
 }
 
 /// The program, or why there is none.
-pub(super) fn program(head: &str, steps: &[&Step]) -> Result<String, String> {
+pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<String, String> {
     if steps.iter().any(|step| matches!(step.action, Action::AgentRead(..) | Action::AgentWrite(..))) {
         return Err("the storage agent took part".into());
     }
-    let (mut names, mut beside, mut body) = (Names::default(), String::new(), String::new());
+    // Of a race the last round is the one that shows something. It is made again until it does.
+    let begin = steps.iter().rposition(|step| step.round);
+    let race = begin.is_some();
+    let steps = &steps[begin.unwrap_or(0)..];
+    let mut names = Names { race, ..Names::default() };
+    let (mut beside, mut body) = (String::new(), String::new());
     // A picture after one call is the picture before the next.
     let mut looks: Vec<&Step> = Vec::new();
-    for (place, step) in steps.iter().enumerate() {
+    let mut rest = steps.iter().peekable();
+    while let Some(step) = rest.next() {
         match step.look {
             false => looks.clear(),
             true if looks.iter().any(|it| it.action == step.action && it.outcome == step.outcome) => continue,
@@ -93,39 +106,57 @@ pub(super) fn program(head: &str, steps: &[&Step]) -> Result<String, String> {
         }
         let (call, unprivileged) = match &step.action {
             Action::Call(caller, call) => (call, *caller == Caller::Unprivileged),
-            // It was said with the step before.
-            _ => continue,
+            Action::Racing(call) => {
+                // Both sides, as long as each of them is.
+                let mut ones = vec![statement(call, step, &mut names)?];
+                while let Some(next) = rest.next_if(|next| matches!(next.action, Action::Racing(_))) {
+                    let Action::Racing(call) = &next.action else { continue };
+                    ones.push(statement(call, next, &mut names)?);
+                }
+                let mut others = Vec::new();
+                while let Some(next) = rest.next_if(|next| matches!(next.action, Action::Beside(_))) {
+                    let Action::Beside(call) = &next.action else { continue };
+                    others.push(statement(call, next, &mut names)?);
+                }
+                let number = beside.matches("static void *beside_").count();
+                let lines = |lines: Vec<String>| lines.iter().map(|line| format!("\t{line};\n")).collect::<String>();
+                let _ = write!(
+                    beside,
+                    "static void *beside_{number}(void *together)\n{{\n\twait_for_the_other(together, 1);\n{}\
+                     \treturn first_failed();\n}}\n\n",
+                    lines(others)
+                );
+                let _ = write!(body, "\tat_the_same_time(beside_{number});\n{}\tjoin();\n", lines(ones));
+                continue;
+            }
+            _ => return Err("a second call without a first one".into()),
         };
         // What is not mapped is known to the suite alone: in a process the address may be somebody else's.
         if matches!(call, Call::Unmap { map } if !names.maps.contains_key(map)) {
             continue;
         }
         let line = statement(call, step, &mut names)?;
-        if let Some(Step { action: Action::Beside(other), outcome, .. }) = steps.get(place + 1) {
-            let number = place;
-            let other = format!("CALL({}, {})", expression(other, &names)?, observed(other, outcome.as_ref()));
-            let _ = write!(
-                beside,
-                "static void *beside_{number}(void *together)\n{{\n\tpthread_barrier_wait(together);\n\t{other};\n\
-                 \treturn NULL;\n}}\n\n"
-            );
-            let _ = writeln!(body, "\tat_the_same_time(beside_{number});\n\t{line};\n\tjoin();");
-            continue;
-        }
         let again = step.times > 1 && !matches!(step.outcome, Some(Ok(Reply::Stat(_) | Reply::Data(_))));
         let often = if again { format!("for (int n = 0; n < {}; n++)\n\t\t", step.times) } else { String::new() };
         let (before, after) = if unprivileged { ("privileges(0);\n\t", "\n\tprivileges(1);") } else { ("", "") };
         let _ = writeln!(body, "\t{before}{often}{line};{after}");
     }
-    for (call, clean) in [("change_flags", "clear_flags"), ("change_xflags", "clear_flags"), ("swapon", "deactivate")] {
-        if body.contains(call) && !body.contains(clean) {
-            let _ = writeln!(body, "\t{clean}();");
-        }
-    }
-    let main =
-        format!("{beside}int main(int argc, char **argv)\n{{\n\tstart(argc, argv);\n{body}\treturn end();\n}}\n");
+    let needs = needs::of(origin, &body);
+    let checks: String = needs.iter().map(|need| format!("\tneed({}, {:?});\n", need.test, need.what)).collect();
+    let main = if race {
+        format!(
+            "{beside}static void once(void)\n{{\n{body}}}\n\nint main(int argc, char **argv)\n{{\n\t\
+             start(argc, argv);\n{checks}\treturn until_it_shows(once);\n}}\n"
+        )
+    } else {
+        format!("int main(int argc, char **argv)\n{{\n\tstart(argc, argv);\n{checks}{body}\treturn end();\n}}\n")
+    };
     let head = head.replace("*/", "* /");
-    Ok(format!("/* {head} */\n{HOW_TO}{}\n{main}", helpers(&main)))
+    let needs: String = needs.iter().map(|need| format!(" *\t- {}\n", need.what)).collect();
+    let how_to = HOW_TO.replace("{needs}", &needs);
+    // A call that fails, and so made nothing, has a place as well.
+    let files = names.made + 1;
+    Ok(format!("/* {head} */\n{how_to}#define FILES {files}\n{}\n{main}", helpers(&main)))
 }
 
 /// The pieces of [`HELPERS`] that a text needs. Each comes after those that it needs itself.
@@ -170,7 +201,7 @@ fn is_word(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-fn has_word(text: &str, word: &str) -> bool {
+pub(super) fn has_word(text: &str, word: &str) -> bool {
     text.split(|letter| !is_word(letter)).any(|it| it == word)
 }
 
@@ -217,7 +248,7 @@ fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
 
 /// A file of another case lies beside the directory of this one; the programs have one directory.
 fn flat(name: &str) -> String {
-    format!("{:?}", name.trim_start_matches("../").replace('/', "-"))
+    format!("{:?}", name.strip_prefix("../").map_or_else(|| name.to_owned(), |other| other.replace('/', "-")))
 }
 
 /// The bytes as an expression of C: most of what cases write is a pattern, or one byte again and again.
@@ -317,6 +348,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
             return Err("FALLOC_FL_WRITE_ZEROES wipes data where it works".into());
         }
         // No header has the names of these.
+        Call::Fallocate { mode, .. } if !mode.has_name() => {
+            return Err("a kernel may come to know the mode of fallocate(2)".into());
+        }
         Call::Fallocate { fd: it, mode, offset, len } if mode.changes_state() => {
             format!("fallocate({}, {:#x}, {offset}, {len})", fd(it), mode.0)
         }
@@ -358,6 +392,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         Call::Link { from, to } => format!("link({}, {})", flat(from), flat(to)),
         Call::Symlink { target, name } => format!("symlink({}, {})", flat(target), flat(name)),
         Call::Mkdir { name, mode } => format!("mkdir({}, 0{mode:o})", flat(name)),
+        Call::Subvolume { name } => format!("subvolume({})", flat(name)),
         Call::Rmdir { name } => format!("rmdir({})", flat(name)),
         Call::Mkfifo { name } => format!("mkfifo({}, 0600)", flat(name)),
         Call::Chmod { name, mode } => format!("chmod({}, 0{mode:o})", flat(name)),
@@ -378,6 +413,8 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         }
         Call::Swapon { fd: it } => format!("swapon(self({}), 0)", fd(it)),
         Call::Swapoff { fd: it } => format!("swapoff(self({}))", fd(it)),
+        Call::SwapOut { data, .. } => format!("swap_out({}, {})", bytes(data), data.len()),
+        Call::SwapIn { len, .. } => format!("swap_in(buffer({len}), {len})"),
         Call::Via { route, call } => {
             let reads = matches!(**call, Call::Pread { .. });
             let arguments = arguments(call, names)?;
@@ -438,7 +475,8 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
             vec![file(fd), ("offset", offset.to_string()), ("len", len.to_string())]
         }
         Call::Exchange { one, other } => vec![file(one), ("other", names.fd(*other))],
-        Call::Defragment { fd } | Call::Fsync { fd } => vec![file(fd)],
+        Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } => vec![file(fd)],
+        Call::Unlink { name } => vec![("name", flat(name))],
         Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![file(fd)],
         Call::Link { from, to } | Call::Rename { from, to, .. } => vec![("name", flat(from)), ("to", flat(to))],
         Call::Chmod { name, mode } => vec![("name", flat(name)), ("mode", format!("0{mode:o}"))],
@@ -465,7 +503,7 @@ mod tests {
 
     fn step(action: Action, outcome: Result<i64, &str>) -> Step {
         let outcome = outcome.map(Reply::Number).map_err(str::to_owned);
-        Step { action, outcome: Some(outcome), look: false, times: 1 }
+        Step { action, outcome: Some(outcome), look: false, times: 1, round: false }
     }
 
     fn call(call: Call, outcome: Result<i64, &str>) -> Step {
@@ -478,11 +516,12 @@ mod tests {
 
     /// Compiles the program of these steps in a directory.
     fn compiled(directory: &std::path::Path, steps: &[Step]) {
-        let text = program("a test", &steps.iter().collect::<Vec<_>>()).unwrap();
+        let text = program("a test", &Origin::default(), &steps.iter().collect::<Vec<_>>()).unwrap();
         let source = directory.join("again.c");
         std::fs::write(&source, &text).unwrap();
         let mut compiler = Command::new("cc");
-        let compiler = compiler.args(["-Wall", "-Wextra", "-Werror", "-O0", "-o"]).arg(directory.join("again"));
+        let compiler = compiler.args(["-Wall", "-Wextra", "-Werror", "-O0", "-fsanitize=address,undefined", "-o"]);
+        let compiler = compiler.arg(directory.join("again"));
         let output = compiler.arg(&source).output().unwrap();
         assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
     }
@@ -501,6 +540,8 @@ mod tests {
             "durable.agent" => Call::Store { map, offset: 0, data: data.clone() },
             "write.mapped" => Call::Map { fd, len: 4096, shared: true, write: true },
             "share.exchange" => Call::Exchange { one: fd, other: fd },
+            "name.unlink" => Call::Unlink { name: "volume/file".into() },
+            "swap.on" => Call::Swapon { fd },
             "name.link" => Call::Link { from: name.clone(), to: name.clone() },
             "name.rename" => Call::Rename { from: name.clone(), to: name.clone(), exchange: false },
             "meta.chmod" => Call::Chmod { name: name.clone(), mode: 0o640 },
@@ -532,13 +573,19 @@ mod tests {
         let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
         for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
             let steps = [
-                open(OFlag::O_RDWR | OFlag::O_CREAT),
-                call(Call::Chmod { name: "file".into(), mode: 0o640 }, Ok(0)),
+                // Of another round.
+                call(Call::Unlink { name: "nowhere".into() }, Ok(0)),
+                Step { round: true, ..open(OFlag::O_RDWR | OFlag::O_CREAT) },
+                step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o640 }), Ok(0)),
+                step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o600 }), Ok(0)),
                 step(Action::Beside(write.clone()), outcome),
+                step(Action::Beside(Call::Fsync { fd: 3 }), Ok(0)),
             ];
             compiled(directory.path(), &steps);
             let ran = Command::new(directory.path().join("again")).arg(directory.path()).output().unwrap();
             assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+            let left = std::fs::read_dir(directory.path()).unwrap().flatten().filter(|it| it.path().is_dir());
+            assert_eq!(left.count(), 0);
         }
     }
 

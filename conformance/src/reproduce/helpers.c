@@ -1,14 +1,16 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h> /* LONG_MIN */
-#include <linux/aio_abi.h> /* aio */
-#include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB */
+#include <ftw.h>
+#include <limits.h>
+#include <linux/aio_abi.h> /* aio can_aio */
+#include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB BTRFS_IOC_SUBVOL_CREATE BTRFS_IOC_SNAP_DESTROY */
 #include <linux/f2fs.h> /* F2FS_IOC_DEFRAGMENT F2FS_IOC_MOVE_RANGE F2FS_IOC_SEC_TRIM_FILE F2FS_IOC_START_ATOMIC_WRITE */
-#include <linux/fs.h> /* FICLONE FICLONERANGE FIDEDUPERANGE FIFREEZE FITRIM FS_IOC_GETFLAGS FS_IOC_FSGETXATTR RWF_APPEND RWF_DSYNC */
-#include <linux/io_uring.h> /* ring */
+#include <linux/fs.h>
+#include <linux/io_uring.h> /* ring io_uring_params */
 #include <linux/posix_acl_xattr.h> /* acl */
 #include <linux/userfaultfd.h> /* write_protect */
 #include <pthread.h> /* pthread_create */
+#include <signal.h>
 #include <stdint.h> /* uint32_t uint64_t int64_t uintptr_t */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +19,25 @@
 #include <sys/mman.h> /* mmap munmap memfd_create */
 #include <sys/sendfile.h> /* sendfile */
 #include <sys/stat.h>
-#include <sys/swap.h> /* swapon swapoff */
+#include <sys/swap.h>
 #include <sys/syscall.h> /* syscall */
 #include <sys/uio.h> /* pwritev2 process_vm_writev iovec */
+#include <sys/vfs.h> /* statfs */
+#include <sys/wait.h>
 #include <sys/xattr.h> /* setxattr removexattr fsetxattr */
 #include <time.h> /* clock_gettime */
 #include <unistd.h>
 
-static int fd[64];
+static int fd[FILES];
 
-static char *map[64];
+static char *map[FILES];
 
 static int differs;
+
+static FILE *out;
+
+/* The first call of this thread that a group of racing calls has, and whether it failed. */
+static _Thread_local long calls, failed;
 
 /* Observed: the call succeeded. */
 #define ANY LONG_MIN
@@ -38,12 +47,14 @@ static void done(const char *call, long came, long observed)
 	int error = errno;
 	int same = observed == ANY ? came != -1 : observed < 0 ? came == -1 && error + observed == 0 : came == observed;
 
+	failed |= !calls++ && came == -1;
 	if (came == -1)
-		printf("%s = -1 %s (%s)", call, strerrorname_np(error), strerror(error));
+		fprintf(out, "%s = -1 %s (%s)", call, strerrorname_np(error), strerror(error));
 	else
-		printf("%s = %ld", call, came);
-	puts(same ? "" : " <- not what was observed");
-	differs |= !same;
+		fprintf(out, "%s = %ld", call, came);
+	fputs(same ? "\n" : " <- not what was observed\n", out);
+	if (!same)
+		differs = 1;
 }
 
 /* A call, and what it came to: a negative number is an errno. */
@@ -58,13 +69,21 @@ static long checked(long value)
 	return -1;
 }
 
-static char *last_buffer;
+/* Each begins with the one before. */
+static void *all_buffers;
+
+static _Thread_local char *last_buffer;
 
 /* Zeros that begin on a boundary, as O_DIRECT wants it. */
 static char *buffer(size_t len)
 {
-	last_buffer = aligned_alloc(4096, (len | 4095) + 1);
-	return last_buffer ? memset(last_buffer, 0, len) : (exit(2), NULL);
+	void **made = aligned_alloc(4096, 4096 + (len | 4095) + 1);
+
+	if (!made)
+		exit(2);
+	last_buffer = memset((char *)made + 4096, 0, len);
+	*made = __atomic_exchange_n(&all_buffers, made, __ATOMIC_SEQ_CST);
+	return last_buffer;
 }
 
 /* FNV-1a. */
@@ -81,7 +100,7 @@ static void had(long len, unsigned int observed)
 {
 	if (checksum(len) == observed)
 		return;
-	puts("  other data than were observed");
+	fputs("  other data than were observed\n", out);
 	differs = 1;
 }
 
@@ -383,6 +402,39 @@ struct move_extent {
 #define EXT4_IOC_MIGRATE _IO('f', 9)
 #define EXT4_IOC_SWAP_BOOT _IO('f', 17)
 
+static int subvolume(const char *name)
+{
+	struct btrfs_ioctl_vol_args args = { 0 };
+
+	strncpy(args.name, name, sizeof(args.name) - 1);
+	return ioctl(open(".", O_RDONLY | O_CLOEXEC), BTRFS_IOC_SUBVOL_CREATE, &args);
+}
+
+static int destroy_subvolume_of(const char *file)
+{
+	struct btrfs_ioctl_vol_args args = { 0 };
+
+	memcpy(args.name, file, strcspn(file, "/"));
+	return ioctl(open(".", O_RDONLY | O_CLOEXEC), BTRFS_IOC_SNAP_DESTROY, &args);
+}
+
+static char *memory;
+
+static int swap_out(char *data, size_t len)
+{
+	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -1;
+	memcpy(memory, data, len);
+	return madvise(memory, len, MADV_PAGEOUT);
+}
+
+static long swap_in(char *data, size_t len)
+{
+	memcpy(data, memory, len);
+	return len;
+}
+
 static int run(const char *program, int file)
 {
 	char name[PATH_MAX] = "", command[PATH_MAX + 64];
@@ -460,7 +512,7 @@ static void privileges(int on)
 /* fstat(2): of the times, which are others than when this descriptor was looked at before. */
 static void looks(int number, mode_t mode, uid_t uid, gid_t gid, nlink_t links, off_t size, int changed)
 {
-	static struct stat before[64];
+	static struct stat before[FILES];
 	struct stat *old = &before[number], st;
 	struct timespec now;
 	int times, same;
@@ -471,7 +523,7 @@ static void looks(int number, mode_t mode, uid_t uid, gid_t gid, nlink_t links, 
 		(memcmp(&st.st_ctim, &old->st_ctim, sizeof(now)) ? OTHER_CTIME : 0);
 	same = st.st_mode == mode && st.st_uid == uid && st.st_gid == gid && st.st_nlink == links &&
 	       st.st_size == size && times == changed;
-	printf("fstat(fd[%d]): st_mode 0%o, owner %u:%u, st_nlink %lu, st_size %ld%s%s%s\n", number, st.st_mode,
+	fprintf(out, "fstat(fd[%d]): st_mode 0%o, owner %u:%u, st_nlink %lu, st_size %ld%s%s%s\n", number, st.st_mode,
 	       st.st_uid, st.st_gid, (long)st.st_nlink, (long)st.st_size, times & OTHER_MTIME ? ", other st_mtim" : "",
 	       times & OTHER_CTIME ? ", other st_ctim" : "", same ? "" : " <- not what was observed");
 	differs |= !same;
@@ -486,47 +538,293 @@ static pthread_barrier_t together;
 
 static pthread_t second;
 
+/*
+ * By how many microseconds the first thread of the next race is held up, or the second if that is below 0, and by how
+ * much it was changed: who won a race begins the next one later, so that the moment in between comes.
+ */
+static long delay, step = 20;
+
+static void wait_for_the_other(pthread_barrier_t *barrier, int number)
+{
+	long long time = 1000LL * (number ? -delay : delay);
+	struct timespec begin, now;
+
+	calls = failed = 0;
+	pthread_barrier_wait(barrier);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - begin.tv_sec) * 1000000000LL + now.tv_nsec - begin.tv_nsec < time);
+}
+
+static void *first_failed(void)
+{
+	return failed ? "" : NULL;
+}
+
 static void at_the_same_time(void *(*call)(void *))
 {
 	pthread_barrier_init(&together, NULL, 2);
 	if (pthread_create(&second, NULL, call, &together))
 		exit(2);
-	pthread_barrier_wait(&together);
+	wait_for_the_other(&together, 0);
 }
 
 static void join(void)
 {
-	pthread_join(second, NULL);
+	void *other_failed;
+	int wanted;
+
+	pthread_join(second, &other_failed);
+	wanted = other_failed ? 1 : failed ? -1 : 0;
+	step = !wanted ? step : (step > 0) == (wanted > 0) ? 2 * step : -step / 2;
+	step = labs(step) < 5 ? 5 * wanted : step;
+	delay += wanted ? step : 0;
+	delay = delay > 10000 ? 10000 : delay < -10000 ? -10000 : delay;
 }
 
+/* The program's own directory. */
+static char place[PATH_MAX];
+
+/* The process that removes it, and the pipe that tells it when. */
+static pid_t cleaner;
+
+static int working[2];
+
+static int remove_one(const char *name, const struct stat *st, int type, struct FTW *where)
+{
+	int flags, file = S_ISREG(st->st_mode) ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+
+	(void)type;
+	(void)where;
+	/* An immutable file cannot be removed, an active swap file not either. */
+	if (file != -1) {
+		if (!ioctl(file, FS_IOC_GETFLAGS, &flags) && flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)) {
+			flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+			ioctl(file, FS_IOC_SETFLAGS, &flags);
+		}
+		close(file);
+		swapoff(name);
+	}
+	if (remove(name))
+		fprintf(stderr, "%s is left behind: %s\n", name, strerror(errno));
+	return 0;
+}
+
+static void remove_all(const char *directory)
+{
+	nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The cleaner begins when this process has no file of that directory open any more. */
+static void leave_it_to_the_cleaner(void)
+{
+	fflush(stdout);
+	for (int number = 0; number < FILES; number++)
+		if (fd[number] > 2)
+			close(fd[number]);
+	close(working[1]);
+	waitpid(cleaner, NULL, 0);
+}
+
+/* Another process cleans up, so that it is done whatever becomes of this one. */
 static void start(int argc, char **argv)
 {
-	char name[] = "again.XXXXXX";
+	char end;
 
-	if (argc != 2 || chdir(argv[1]) || !mkdtemp(name) || chdir(name)) {
-		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+	out = stdout;
+	if (argc != 2 || !realpath(argv[1], place) || strlen(place) + 15 > sizeof(place) ||
+	    !mkdtemp(strcat(place, "/again.XXXXXX")) || chdir(place)) {
+		fprintf(stderr, "usage: %s DIRECTORY, one that can be written to\n", argv[0]);
 		exit(2);
 	}
-	printf("in %s/%s\n", argv[1], name);
+	printf("in %s\n", place);
+	fflush(stdout);
+	if (pipe2(working, O_CLOEXEC) || (cleaner = fork()) == -1) {
+		remove_all(place);
+		exit(2);
+	}
+	if (cleaner) {
+		close(working[0]);
+		atexit(leave_it_to_the_cleaner);
+		return;
+	}
+	setsid();
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	close(working[1]);
+	if (read(working[0], &end, 1) == 0 && !chdir("/"))
+		remove_all(place);
+	_exit(0);
 }
 
-/* An immutable file could not be removed. */
-static void clear_flags(void)
+static void need(int there, const char *what)
 {
-	for (int number = 0; number < 64; number++)
-		if (fd[number] > 2)
-			change_flags(fd[number], 0, FS_IMMUTABLE_FL | FS_APPEND_FL);
+	if (there)
+		return;
+	printf("it cannot be shown here: it needs %s\n", what);
+	exit(77);
 }
 
-static void deactivate(void)
+static int on_file_system(unsigned int magic)
 {
-	for (int number = 0; number < 64; number++)
-		if (fd[number] > 2)
-			swapoff(self(fd[number]));
+	struct statfs st;
+
+	return !statfs(".", &st) && (unsigned int)st.f_type == magic;
+}
+
+static int capable(int number)
+{
+	uint32_t header[2] = { 0x20080522, 0 }, data[6];
+
+	return !syscall(SYS_capget, header, data) && data[0] >> number & 1;
+}
+
+static int swap_areas(void)
+{
+	FILE *list = fopen("/proc/swaps", "r");
+	int byte, lines = -1;
+
+	while (list && (byte = fgetc(list)) != EOF)
+		lines += byte == '\n';
+	if (list)
+		fclose(list);
+	return lines;
+}
+
+/* A file of one block without a name. */
+static int scratch_file(void)
+{
+	static char block[4096];
+	int file = open("needed", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (file == -1 || unlink("needed") || write(file, block, sizeof(block)) != sizeof(block) || fsync(file))
+		exit(2);
+	return file;
+}
+
+static int can_share(void)
+{
+	int from = scratch_file(), to = scratch_file(), failed = ioctl(to, FICLONE, from);
+
+	close(from);
+	close(to);
+	return !failed;
+}
+
+static int can_exchange(void)
+{
+	int one = scratch_file(), other = scratch_file();
+	struct xfs_exchange_range range = { .file1_fd = one, .length = 4096 };
+	int failed = ioctl(other, XFS_IOC_EXCHANGE_RANGE, &range);
+
+	close(one);
+	close(other);
+	return !failed;
+}
+
+static int can_write_with(int flags)
+{
+	static char block[4096];
+	int file = scratch_file();
+	long written = pwritev2(file, &(struct iovec){ block, sizeof(block) }, 1, 0, flags);
+
+	close(file);
+	return written == sizeof(block);
+}
+
+static int can_ring(void)
+{
+	struct io_uring_params p = { 0 };
+	int queue = syscall(SYS_io_uring_setup, 1, &p);
+
+	return queue >= 0 && !close(queue);
+}
+
+static int can_aio(void)
+{
+	aio_context_t context = 0;
+
+	return !syscall(SYS_io_setup, 1, &context) && !syscall(SYS_io_destroy, context);
+}
+
+static int can_write_protect(void)
+{
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_WP_ASYNC };
+	int failed = uffd < 0 || ioctl(uffd, UFFDIO_API, &api);
+
+	close(uffd);
+	return !failed;
+}
+
+/* With an empty file that has no name any more: whatever the kernel takes the mode for, it has nothing to lose. */
+static int can_seal(void)
+{
+	int file = open("needed", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int failed = file == -1 || unlink("needed") ? 1 : fallocate(file, 0x100, 0, 1);
+	int error = errno;
+
+	close(file);
+	return failed == -1 && error == EINVAL;
+}
+
+static int there_is(const char *program)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null", program);
+	return !system(command);
 }
 
 static int end(void)
 {
-	puts(differs ? "something else than what was observed" : "as it was observed");
+	puts(differs ? "not shown: something else than what was observed" : "shown: as it was observed");
 	return differs;
+}
+
+/* A round in a directory of its own, which is removed before the next one. */
+static void in_a_directory(void (*once)(void))
+{
+	void *next;
+
+	differs = 0;
+	memset(fd, 0, sizeof(fd));
+	if (mkdir("round", 0700) || chdir("round"))
+		exit(2);
+	once();
+	for (int number = 0; number < FILES; number++)
+		if (fd[number] > 2)
+			close(fd[number]);
+	memset(fd, 0, sizeof(fd));
+	if (chdir(".."))
+		exit(2);
+	remove_all("round");
+	for (; all_buffers; all_buffers = next) {
+		next = *(void **)all_buffers;
+		free(all_buffers);
+	}
+}
+
+/* Which call comes first is up to the scheduler: rounds, until one of them comes to what was observed. */
+static int until_it_shows(void (*once)(void))
+{
+	time_t begin = time(NULL);
+	char *said = NULL;
+	int round = 0;
+	size_t len;
+
+	do {
+		free(said);
+		out = open_memstream(&said, &len);
+		in_a_directory(once);
+		fclose(out);
+		round++;
+	} while (differs && round < 3000 && time(NULL) < begin + 60);
+	out = stdout;
+	printf("%sround %d\n", said, round);
+	free(said);
+	return end();
 }

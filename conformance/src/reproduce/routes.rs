@@ -53,6 +53,8 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::SyncRange, "sync_file_range({fd}, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)"),
     (Route::Fadvise, "checked(-posix_fadvise({fd}, 0, 0, POSIX_FADV_DONTNEED))"),
     (Route::BtrfsScrub, "ioctl({fd}, BTRFS_IOC_SCRUB, &(struct btrfs_ioctl_scrub_args){ .devid = 1, .end = -1 })"),
+    (Route::BtrfsDestroy, "destroy_subvolume_of({name})"),
+    (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 
 /// The routes that read, where the plain call reads.

@@ -1,18 +1,29 @@
 //! The same as lines of xfs_io(8).
 
-use super::seed;
+use super::{Origin, needs, seed};
 use crate::trace::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// One run of xfs_io that has the files open as the case had, or nothing if it cannot say all that the case did. What
-/// only looks is left out.
-pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
+/// What is the same in all scripts. xfs_io says of each call that fails why, on standard error and in order; what a look
+/// shows is on standard output.
+const SCRIPT: &str = include_str!("script.sh");
+
+/// A script that runs xfs_io with the files open as the case had, or nothing if it cannot say or see all that the case
+/// did.
+pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<String> {
     let mut files: BTreeMap<Fd, (usize, String)> = BTreeMap::new();
     let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
-    let (mut commands, mut observed) = (String::new(), String::new());
+    let (mut commands, mut errors, mut seen) = (String::new(), String::new(), String::new());
+    let mut observed = String::new();
+    // The files that had another attribute at some time.
+    let mut immutable: BTreeSet<String> = BTreeSet::new();
+    // By name: the times, and the last look, which is not repeated until something is done.
+    let mut times: BTreeMap<String, (i128, i128)> = BTreeMap::new();
+    let mut looked: Option<&Step> = None;
     for step in steps {
         let Action::Call(Caller::Privileged, call) = &step.action else { return None };
         let name = |fd: &Fd| files.get(fd).map(|(_, name)| name.as_str());
@@ -24,8 +35,29 @@ pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
                 files.insert(*fd as Fd, (opened - 1, name.clone()));
                 continue;
             }
-            Call::Close { .. } | Call::Stat { .. } | Call::Pread { .. } | Call::GetXflags { .. } => continue,
+            // The case goes by something that nobody sees here.
+            Call::Pread { .. } | Call::GetXflags { .. } | Call::Seek { whence: Whence::Hole, .. } if !step.look => {
+                return None;
+            }
+            Call::Close { .. } | Call::Pread { .. } | Call::GetXflags { .. } => continue,
             Call::Seek { whence: Whence::Cur | Whence::Hole, .. } => continue,
+            Call::Stat { fd } => {
+                let Some(Ok(Reply::Stat(stat))) = &step.outcome else { return None };
+                if looked.is_some_and(|it| it.action == step.action && it.outcome == step.outcome) {
+                    continue;
+                }
+                looked = Some(step);
+                let before = times.insert(name(fd)?.into(), (stat.mtime, stat.ctime)).unwrap_or_default();
+                let other = |is, what| if is { what } else { "" };
+                let _ = writeln!(
+                    seen,
+                    "size {}{}{}",
+                    stat.size,
+                    other(before.0 != stat.mtime, ", other modification time"),
+                    other(before.1 != stat.ctime, ", other status change time"),
+                );
+                (fd, "statx -r -m all".into())
+            }
             Call::Fsync { fd } => (fd, "fsync".into()),
             Call::Pwrite { fd, offset, data } => (fd, pwrite(*offset, data)?),
             Call::Ftruncate { fd, size } => (fd, format!("truncate {size}")),
@@ -35,11 +67,18 @@ pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
                 (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
             }
             Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
-            Call::CopyRange { from, from_offset, to, to_offset, len } => {
+            // One that fails ends xfs_io.
+            Call::CopyRange { from, from_offset, to, to_offset, len } if step.outcome.as_ref()?.is_ok() => {
                 (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))
             }
-            Call::ChangeFlags { fd, set, clear } => (fd, attributes(*set, *clear)?),
-            Call::Exchange { one, other } => (one, format!("swapext {}", name(other)?)),
+            Call::ChangeFlags { fd, set, clear } => {
+                immutable.insert(name(fd)?.to_owned());
+                (fd, attributes(*set, *clear)?)
+            }
+            // It opens the other file for writing.
+            Call::Exchange { one, other } if !immutable.contains(name(other)?) => {
+                (one, format!("swapext {}", name(other)?))
+            }
             // xfs_io maps as MAP_SHARED, has one current mapping, and ends if it touches what is not there.
             Call::Map { fd, len, shared: true, write } if maps == 0 && step.outcome.as_ref()?.is_ok() => {
                 maps += 1;
@@ -48,9 +87,7 @@ pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
             Call::Store { offset, data, .. } if step.outcome.as_ref()?.is_ok() => {
                 (&current_fd?, format!("mwrite -S {} {offset} {}", byte(data)?, data.len()))
             }
-            Call::Load { offset, len, .. } if step.outcome.as_ref()?.is_ok() => {
-                (&current_fd?, format!("mread {offset} {len}"))
-            }
+            Call::Load { .. } => return None,
             Call::Unmap { .. } => (&current_fd?, "munmap".into()),
             Call::Via { route, call } => route_command(*route, call)?,
             _ => return None,
@@ -61,12 +98,36 @@ pub(super) fn script(head: &str, steps: &[&Step]) -> Option<String> {
             (current, current_fd) = (Some(number), Some(*fd));
         }
         let _ = writeln!(commands, "{command}");
-        let came = step.outcome.as_ref()?.as_ref().map_or_else(|errno| errno.as_str(), |_| "ok");
+        if matches!(call, Call::Stat { .. }) {
+            continue;
+        }
+        looked = None;
+        let outcome = step.outcome.as_ref()?.as_ref();
+        if let Err(errno) = outcome {
+            let _ = writeln!(errors, "{}", message(errno)?);
+        }
+        let came = outcome.map_or_else(|errno| errno.as_str(), |_| "ok");
         let _ = writeln!(observed, "#   {command}: {came}");
     }
-    Some(format!(
-        "#!/bin/sh\n# {head}\n# Needs a directory. What was observed:\n{observed}cd \"$1\" || exit\nxfs_io <<'EOF'\n{commands}EOF\n"
-    ))
+    let shares = ["reflink", "dedupe"].iter().any(|word| commands.contains(word));
+    let place = needs::place(origin);
+    let words = [
+        ("{head}", head),
+        ("{observed}", &observed),
+        ("{fs}", place.map_or("", |(name, ..)| name)),
+        ("{type}", place.map_or("", |(.., called)| called)),
+        ("{shares}", if shares { "yes" } else { "no" }),
+        ("{commands}", &commands),
+        ("{errors}", &errors),
+        ("{seen}", &seen),
+    ];
+    Some(words.iter().fold(SCRIPT.into(), |text: String, (word, value)| text.replace(word, value)))
+}
+
+/// What strerror(3) says of an errno, by its name.
+fn message(name: &str) -> Option<&'static str> {
+    let errno = (1..134).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)?;
+    Some(errno.desc())
 }
 
 /// The flags of open(2) as options of `open`.

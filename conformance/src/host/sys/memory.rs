@@ -21,6 +21,21 @@ impl Mapping {
         Self::with(file, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)
     }
 
+    /// Memory that belongs to no file.
+    pub(in crate::host) fn anonymous(len: usize) -> Result<Self, Errno> {
+        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: the kernel chooses the address, so no other memory is replaced.
+        let start = unsafe { nix::sys::mman::mmap_anonymous(None, size, protection, MapFlags::MAP_PRIVATE) }?;
+        Ok(Self { start, len })
+    }
+
+    /// madvise(2) with MADV_PAGEOUT.
+    pub(in crate::host) fn swap_out(&self) -> Result<(), Errno> {
+        // SAFETY: this advice changes no data.
+        unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_PAGEOUT) }
+    }
+
     /// mprotect(2), to reading and writing.
     pub(in crate::host) fn make_writable(&self) -> Result<(), Errno> {
         // SAFETY: no Rust reference points into the mapping.

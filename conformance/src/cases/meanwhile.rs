@@ -1,0 +1,77 @@
+//! What is so as long as a file is in the state, after each kind of call that somebody may make on it meanwhile.
+//!
+//! Whether the call is refused is for other clauses. Where one breaks what is looked at, the others get another file.
+
+use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::verdict::{Seen, Trouble};
+use iomap_reference::{Call, Mode};
+use nix::fcntl::OFlag;
+
+/// What is looked at, after a call: its observations have a fault where it is not as it has to be.
+type Look<'a> = dyn Fn(&File, &str) -> Seen + 'a;
+
+/// The calls, those first that change least. `other` is a file beside the one in the state.
+#[rustfmt::skip] // One call, one line.
+static KINDS: &[fn(&File, &File) -> Call] = &[
+    |file, _| Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; BLOCK_LEN as usize] },
+    |file, _| Call::Fsync { fd: file.fd() },
+    |file, _| Call::Chmod { name: file.name(), mode: 0o640 },
+    |file, _| Call::Link { from: file.name(), to: format!("{}-linked", file.name().replace('/', "-")) },
+    |file, _| Call::Ftruncate { fd: file.fd(), size: file.at(SIZE) },
+    |file, _| allocate(file, Mode::ALLOCATE, 0, SIZE),
+    |file, _| allocate(file, Mode::KEEP_SIZE, SIZE, SIZE),
+    |file, _| allocate(file, Mode::UNSHARE_RANGE, 0, SIZE),
+    |file, _| allocate(file, Mode::ZERO_RANGE, BLOCK_LEN, BLOCK_LEN),
+    |file, _| allocate(file, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, BLOCK_LEN, BLOCK_LEN),
+    |file, _| allocate(file, Mode::COLLAPSE_RANGE, BLOCK_LEN, BLOCK_LEN),
+    |file, _| allocate(file, Mode::INSERT_RANGE, BLOCK_LEN, BLOCK_LEN),
+    |file, other| Call::Clone { from: file.fd(), to: other.fd() },
+    |file, other| Call::Dedupe { from: other.fd(), to: file.fd(), len: file.at(SIZE) as usize },
+    |file, other| Call::CloneRange { from: other.fd(), from_offset: other.at(0), to: file.fd(), to_offset: file.at(0), len: BLOCK_LEN },
+    |file, other| Call::CopyRange { from: other.fd(), from_offset: other.at(0), to: file.fd(), to_offset: file.at(0), len: BLOCK_LEN as usize },
+    |file, _| Call::Defragment { fd: file.fd() },
+    |file, other| Call::Exchange { one: file.fd(), other: other.fd() },
+    |file, _| allocate(file, Mode::ALLOCATE, SIZE, SIZE),
+    |file, _| Call::Ftruncate { fd: file.fd(), size: file.at(2 * SIZE) },
+    |file, _| Call::Truncate { name: file.name(), size: file.at(2 * SIZE) },
+    |file, _| Call::Pwrite { fd: file.fd(), offset: file.at(SIZE - 1), data: pattern(92, 2) },
+    |file, _| Call::Pwrite { fd: file.fd(), offset: file.at(2 * SIZE), data: pattern(92, BLOCK_LEN) },
+    |file, _| Call::Write { fd: file.append(), data: pattern(92, 10) },
+    |file, other| Call::CopyRange { from: other.fd(), from_offset: other.at(0), to: file.fd(), to_offset: file.at(2 * SIZE), len: BLOCK_LEN as usize },
+    |file, _| Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) },
+    |file, _| Call::Open { name: file.name(), flags: OFlag::O_RDWR | OFlag::O_TRUNC, mode: 0 },
+];
+
+fn allocate(file: &File, mode: Mode, offset: i64, len: i64) -> Call {
+    Call::Fallocate { fd: file.fd(), mode, offset: file.at(offset), len }
+}
+
+/// Makes each kind of call on a file that `enter` brings into the state, and looks after it.
+pub(super) fn after_each_call<'a>(
+    t: &'a Context<'a>,
+    enter: &dyn Fn(&str) -> Result<File<'a>, Trouble>,
+    look: &Look,
+) -> Seen {
+    let other = t.file("beside", SIZE)?;
+    let mut file = enter("file-0")?;
+    let mut seen = look(&file, "at the beginning")?;
+    if seen.has_faults() {
+        return Ok(seen);
+    }
+    for (number, kind) in KINDS.iter().enumerate() {
+        let call = kind(&file, &other);
+        // Not every file system has all of them.
+        if t.reach(&call).is_err() {
+            continue;
+        }
+        let came = t.observe(&call)?;
+        let succeeded = super::seal::succeeded(&came);
+        let after = look(&file, &format!("after {call}, which {}", if succeeded { "succeeds" } else { "fails" }))?;
+        let changed = after.has_faults() || file.stat()?.size as i64 != file.at(SIZE);
+        seen = seen.and(after);
+        if changed && number + 1 < KINDS.len() {
+            file = enter(&format!("file-{}", number + 1))?;
+        }
+    }
+    Ok(seen)
+}
