@@ -6,6 +6,7 @@
 
 mod admin;
 mod agent;
+mod areas;
 pub(crate) mod calls;
 pub(crate) mod device;
 mod device_dax;
@@ -14,6 +15,7 @@ pub(crate) mod found;
 pub mod guardian;
 mod image;
 mod pool;
+mod probe;
 pub(crate) mod routes;
 mod sandbox;
 pub(crate) mod sys;
@@ -27,9 +29,11 @@ pub use sandbox::Sandbox;
 use crate::cases::Case;
 use crate::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::guard::Devices;
+use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
+use areas::Areas;
 use device::Medium;
 use image::Image;
 use iomap_reference::{Call, Caller, Mode, Reply, XFLAG_SEALED};
@@ -85,6 +89,8 @@ struct Facts {
     quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
+    /// How much of the images of a run is not sparse, in bytes.
+    room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
 }
@@ -112,6 +118,7 @@ const XFS: Facts = Facts {
     package: "xfsprogs",
     quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
     size: SIZE,
+    room: 100 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -127,6 +134,7 @@ const EXT4: Facts = Facts {
     package: "e2fsprogs",
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     size: SIZE,
+    room: 100 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -142,6 +150,7 @@ const BTRFS: Facts = Facts {
     package: "btrfs-progs",
     quotas: Quotas::Any,
     size: SIZE,
+    room: 100 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -158,6 +167,7 @@ const F2FS: Facts = Facts {
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     // Each pinned file takes a section, 2 MiB.
     size: 2 << 30,
+    room: 200 << 20,
     fine_times: None,
 };
 
@@ -189,6 +199,7 @@ static FACTS: [Facts; 9] = [
         package: "",
         quotas: Quotas::Any,
         size: 0,
+        room: 0,
         fine_times: None,
     },
 ];
@@ -298,12 +309,23 @@ pub struct Host {
 impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
     pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+        probe::raise_limits();
+        let machine = probe::Machine::with_images();
+        if let Some(missing) = lack::missing(&machine, &needs(kind)) {
+            return Err(missing);
+        }
+        let areas = if mechanism == Mechanism::Swapfile { Areas::new()? } else { Areas::unlimited() };
+        let swap = Needs { swap_areas: areas::FEWEST as u64, ..Needs::default() };
+        if let Some(missing) = lack::missing(&machine, &swap).filter(|_| mechanism == Mechanism::Swapfile) {
+            return Err(missing);
+        }
         let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
         let devices = Devices::default();
+        let threads = |e: std::io::Error| format!("lacking memory: no thread: {e}");
         let main = Arc::new(Image::new(kind, root("main")?, &devices)?);
         let mut host = Self {
             pool: None,
-            retirement: Arc::new(Retirement::new()),
+            retirement: Arc::new(Retirement::new(Arc::new(areas)).map_err(threads)?),
             main,
             alone: Spare::new(root("alone")?),
             limited: Spare::new(root("limited")?),
@@ -312,7 +334,7 @@ impl Host {
             cases: AtomicUsize::default(),
         };
         if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
-            host.pool = Some(Pool::new(&host.main, &host.retirement));
+            host.pool = Some(Pool::new(&host.main, &host.retirement).map_err(threads)?);
         }
         Ok(host)
     }
@@ -340,7 +362,10 @@ impl Target for Host {
         let kind = self.main.kind();
         let image = if case.quotas {
             let limits = self.limited.get(|root| Image::with_quotas(kind, root, &self.devices));
-            limits.map_err(|why| Trouble::NotOffered(format!("no limits for users: {why}")))?
+            limits.map_err(|why| match self.lacking() {
+                Some(lack) => Trouble::Setup(format!("{lack}: {why}")),
+                None => Trouble::NotOffered(format!("no limits for users: {why}")),
+            })?
         } else {
             self.alone.get(|root| Image::new(kind, root, &self.devices)).map_err(|why| Trouble::Setup(why.into()))?
         };
@@ -354,10 +379,26 @@ impl Target for Host {
         }
     }
 
+    fn lacking(&self) -> Option<String> {
+        lack::now(self.main.machine())
+    }
+
     fn devices(&self) -> Option<Devices> {
         Some(self.devices.clone())
     }
 }
+
+/// What a run takes, with the usual number of threads: as it was measured, and half as much again.
+fn needs(kind: FsKind) -> Needs {
+    let room = if kind.facts().medium == Medium::Loop { kind.facts().room } else { 0 };
+    Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ALL_RIGHTS, room, swap_areas: 0 }
+}
+
+/// How many descriptors a run takes.
+const DESCRIPTORS: u64 = 256;
+
+/// How much address space its threads take, in bytes.
+const ADDRESS_SPACE: u64 = 1 << 30;
 
 /// Why a kernel does not have a mechanism on some file system, or nothing.
 fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
