@@ -481,7 +481,6 @@ impl Drop for Context<'_> {
     }
 }
 
-
 /// The call that registers a mapping: with io_uring, or in another way.
 fn registration(map: MapId, by: Option<Route>) -> Call {
     let call = Call::Register { map };

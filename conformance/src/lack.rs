@@ -33,24 +33,14 @@ pub struct Capability {
 }
 
 const CHOWN: Capability = Capability { bit: 0, name: "CAP_CHOWN" };
-const DAC_OVERRIDE: Capability = Capability { bit: 1, name: "CAP_DAC_OVERRIDE" };
-const FOWNER: Capability = Capability { bit: 3, name: "CAP_FOWNER" };
 const LINUX_IMMUTABLE: Capability = Capability { bit: 9, name: "CAP_LINUX_IMMUTABLE" };
-const IPC_LOCK: Capability = Capability { bit: 14, name: "CAP_IPC_LOCK" };
-const SYS_RAWIO: Capability = Capability { bit: 17, name: "CAP_SYS_RAWIO" };
-const SYS_PTRACE: Capability = Capability { bit: 19, name: "CAP_SYS_PTRACE" };
 const SYS_ADMIN: Capability = Capability { bit: 21, name: "CAP_SYS_ADMIN" };
-const SYS_RESOURCE: Capability = Capability { bit: 24, name: "CAP_SYS_RESOURCE" };
 
-/// What root has, and the cases on file systems of the suite's own use.
-pub const ALL_RIGHTS: &[Capability] =
-    &[CHOWN, DAC_OVERRIDE, FOWNER, LINUX_IMMUTABLE, IPC_LOCK, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE];
+/// What the cases on file systems of the suite's own take, and swap files anywhere.
+pub const ADMINISTRATION: &[Capability] = &[CHOWN, LINUX_IMMUTABLE, SYS_ADMIN];
 
-/// What changes the attributes of files in a directory of the user's, and gives them away.
-pub const ATTRIBUTE_RIGHTS: &[Capability] = &[CHOWN, DAC_OVERRIDE, FOWNER, LINUX_IMMUTABLE, SYS_RESOURCE];
-
-/// The same with swap files.
-pub const SWAP_RIGHTS: &[Capability] = &[CHOWN, DAC_OVERRIDE, FOWNER, LINUX_IMMUTABLE, SYS_ADMIN, SYS_RESOURCE];
+/// What changes the attributes of files, and gives them away.
+pub const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
 
 /// Where lacks show themselves. Nothing is what this place does not have, or what cannot be asked.
 pub trait Probe {
@@ -147,14 +137,17 @@ static LACKS: &[Lack] = &[
         },
         ahead: |probe, needs| {
             let limit = probe.address_space()?.limit;
-            let (takes, limit) = (limit < needs.address_space).then(|| (mebibytes(needs.address_space), mebibytes(limit)))?;
+            let (takes, limit) =
+                (limit < needs.address_space).then(|| (mebibytes(needs.address_space), mebibytes(limit)))?;
             Some(format!("a run takes {takes} of address space, and the limit is {limit} (ulimit -v)"))
         },
     },
     Lack {
-        name: "the caller's rights",
+        name: "rights of the caller",
         sign: |call, errno| matches!(errno, Errno::EPERM | Errno::EACCES) && right(call).is_some(),
-        shown: |probe, call, _| right(call).filter(|right| !probe.has(*right)).map(|right| format!("{} is missing", right.name)),
+        shown: |probe, call, _| {
+            right(call).filter(|right| !probe.has(*right)).map(|right| format!("{} is missing", right.name))
+        },
         ahead: |probe, needs| {
             let missing: Vec<&str> = needs.rights.iter().filter(|it| !probe.has(**it)).map(|it| it.name).collect();
             (!missing.is_empty()).then(|| format!("{} missing", is_or_are(&missing)))
@@ -292,4 +285,166 @@ pub fn missing(probe: &dyn Probe, needs: &Needs) -> Option<String> {
 
 fn lacks(name: &str) -> String {
     format!("lacking {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iomap_reference::Mode;
+
+    /// A machine that has everything, but for what a test takes away.
+    struct Fake {
+        descriptors: Counter,
+        address_space: Counter,
+        without: Option<Capability>,
+        swap_areas: Counter,
+        room: Counter,
+        no_block: Option<Errno>,
+    }
+
+    const PLENTY: Counter = Counter { used: 10, limit: 1 << 40 };
+    const FULL: Counter = Counter { used: 23, limit: 23 };
+
+    impl Default for Fake {
+        fn default() -> Self {
+            let [descriptors, address_space, swap_areas, room] = [PLENTY; 4];
+            Self { descriptors, address_space, without: None, swap_areas, room, no_block: None }
+        }
+    }
+
+    impl Probe for Fake {
+        fn descriptors(&self) -> Option<Counter> {
+            Some(self.descriptors)
+        }
+
+        fn machine_descriptors(&self) -> Option<Counter> {
+            Some(PLENTY)
+        }
+
+        fn address_space(&self) -> Option<Counter> {
+            Some(self.address_space)
+        }
+
+        fn memory(&self) -> Option<Counter> {
+            Some(PLENTY)
+        }
+
+        fn has(&self, capability: Capability) -> bool {
+            self.without != Some(capability)
+        }
+
+        fn swap_areas(&self) -> Option<Counter> {
+            Some(self.swap_areas)
+        }
+
+        fn refuses_swap(&self, _: Errno) -> bool {
+            false
+        }
+
+        fn room(&self) -> Option<(String, Counter)> {
+            Some(("/tmp".into(), self.room))
+        }
+
+        fn refuses_block(&self, errno: Errno) -> Option<String> {
+            (self.no_block == Some(errno)).then(|| "another file gets no block".into())
+        }
+
+        fn loop_device(&self) -> Option<String> {
+            None
+        }
+    }
+
+    const SWAPON: Call = Call::Swapon { fd: 3 };
+    const SHRINK: Call = Call::Ftruncate { fd: 3, size: 0 };
+    const FLAG: Call = Call::ChangeFlags { fd: 3, set: FLAG_IMMUTABLE, clear: 0 };
+    const PUNCH: Call = Call::Fallocate { fd: 3, mode: Mode::PUNCH_HOLE, offset: 0, len: 4096 };
+
+    /// Each machine that lacks something, with a call and the errno that it comes to there.
+    fn lacking() -> Vec<(Fake, Call, Errno, &'static str)> {
+        let without = |capability| Fake { without: Some(capability), ..Fake::default() };
+        let no_block = |errno| Fake { no_block: Some(errno), ..Fake::default() };
+        let full = || Fake { room: FULL, ..Fake::default() };
+        vec![
+            (
+                Fake { descriptors: FULL, ..Fake::default() },
+                SHRINK,
+                Errno::EMFILE,
+                "lacking file descriptors: 23 of 23 of",
+            ),
+            (
+                Fake { address_space: FULL, ..Fake::default() },
+                SHRINK,
+                Errno::ENOMEM,
+                "lacking memory: 0 MiB of address",
+            ),
+            (
+                without(LINUX_IMMUTABLE),
+                FLAG,
+                Errno::EPERM,
+                "lacking rights of the caller: CAP_LINUX_IMMUTABLE is missing",
+            ),
+            (without(SYS_ADMIN), SWAPON, Errno::EPERM, "lacking rights of the caller: CAP_SYS_ADMIN is missing"),
+            (Fake { swap_areas: FULL, ..Fake::default() }, SWAPON, Errno::EPERM, "lacking swap areas: 23 are active"),
+            (full(), SHRINK, Errno::EIO, "lacking room for images: /tmp is full"),
+            (full(), SHRINK, Errno::EROFS, "lacking room for images: /tmp is full"),
+            (full(), Call::ReplaceDevice, Errno::ENOSPC, "lacking room for images: /tmp is full"),
+            (no_block(Errno::ENOSPC), SHRINK, Errno::ENOSPC, "lacking room in the directory: another file"),
+            (no_block(Errno::EDQUOT), SHRINK, Errno::EDQUOT, "lacking room in the directory: another file"),
+        ]
+    }
+
+    #[test]
+    fn a_lack_that_is_shown_has_a_name() {
+        for (machine, call, errno, name) in lacking() {
+            let what = behind(&machine, &call, errno).map(|lack| lack.what).unwrap_or_default();
+            assert!(what.starts_with(name), "{call} = {errno}: {what:?}");
+        }
+    }
+
+    #[test]
+    fn an_errno_alone_shows_nothing() {
+        for (_, call, errno, _) in lacking() {
+            assert_eq!(behind(&Fake::default(), &call, errno), None, "{call} = {errno}");
+        }
+    }
+
+    #[test]
+    fn a_lack_elsewhere_excuses_nothing() {
+        let everything = Fake {
+            descriptors: FULL,
+            without: Some(LINUX_IMMUTABLE),
+            swap_areas: FULL,
+            room: FULL,
+            no_block: Some(Errno::EDQUOT),
+            ..Fake::default()
+        };
+        for (call, errno) in [
+            // What a kernel answers to a file in the state.
+            (SHRINK, Errno::EPERM),
+            (PUNCH, Errno::EPERM),
+            (SHRINK, Errno::ETXTBSY),
+            (SWAPON, Errno::EINVAL),
+            // A full file system of the suite's own.
+            (PUNCH, Errno::ENOSPC),
+            (Call::Chown { name: "file".into(), uid: 1, gid: 1 }, Errno::EPERM),
+        ] {
+            assert_eq!(behind(&everything, &call, errno), None, "{call} = {errno}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_for_a_run_is_one_line() {
+        let needs =
+            Needs { descriptors: 256, address_space: 1 << 30, rights: ADMINISTRATION, room: 100 << 20, swap_areas: 10 };
+        assert_eq!(missing(&Fake::default(), &needs), None);
+        let short = Fake { descriptors: Counter { used: 3, limit: 64 }, ..Fake::default() };
+        let said = missing(&short, &needs).unwrap();
+        assert_eq!(said, "lacking file descriptors: a run takes 256, and the limit is 64 (ulimit -n)");
+        let small = Fake { room: Counter { used: 50 << 20, limit: 60 << 20 }, ..Fake::default() };
+        let said = missing(&small, &needs).unwrap();
+        assert_eq!(said, "lacking room for images: a run takes 100 MiB in /tmp, and 10 MiB are left (TMPDIR)");
+        assert_eq!(missing(&small, &Needs::default()), None);
+        let ordinary = Fake { without: Some(CHOWN), ..Fake::default() };
+        assert_eq!(missing(&ordinary, &needs).unwrap(), "lacking rights of the caller: CAP_CHOWN is missing");
+    }
 }

@@ -170,15 +170,15 @@ pub(crate) fn not_met(reason: Option<&str>) -> String {
 /// Why another verdict than the expected one is no surprise in a directory: its file system lacks what the expectation takes
 /// for granted, as an ordinary file there has shown. File systems that the suite makes lack nothing.
 fn lacking_there(subject: &Subject<'_>, expected: Verdict, verdict: Verdict, cases: &[CaseResult]) -> Option<String> {
-    let lacking = |case: &&CaseResult| matches!(case.verdict, Verdict::NotOffered | Verdict::NotReachable);
-    let of_interest = match (expected, verdict) {
-        (Verdict::NotOffered, _) => false,
-        (_, Verdict::NotOffered) => true,
+    let is = |wanted: &[Verdict]| cases.iter().find(|case| wanted.contains(&case.verdict));
+    let case = match (expected, verdict) {
+        _ if subject.target != "dir" => None,
+        (Verdict::NotOffered, _) => None,
+        (_, Verdict::NotOffered | Verdict::NotReachable) => is(&[Verdict::NotOffered]),
         // The case that would show the violation is one of those that could not.
-        (Verdict::Violated, Verdict::Holds) => true,
-        _ => false,
-    };
-    let case = cases.iter().find(lacking).filter(|_| of_interest && subject.target == "dir")?;
+        (Verdict::Violated, Verdict::Holds) => is(&[Verdict::NotOffered, Verdict::NotReachable]),
+        _ => None,
+    }?;
     Some(format!("{expected} is expected where all of it is offered: {}", case.detail.as_deref().unwrap_or_default()))
 }
 
@@ -210,7 +210,8 @@ fn assemble(
                 _ => Verdict::of(ran.iter().map(|case| case.verdict)),
             };
             let (expected, reason) = expectations.expected(clause.id);
-            let known = (complete || (not_offered.is_some() && clause.uncased.is_none())) && expectations.know(clause.id);
+            let known =
+                (complete || (not_offered.is_some() && clause.uncased.is_none())) && expectations.know(clause.id);
             let missed = (known && expectations.missed(clause.id, verdict)).then(|| not_met(reason));
             let missed = missed.or_else(|| lacking_there(subject, expected, verdict, &ran).filter(|_| known));
             let known = known && missed.is_none() && !is_lacking_there(subject, &not_offered, expected);

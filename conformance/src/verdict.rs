@@ -121,7 +121,8 @@ pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Optio
     let observed = match (seen, lack) {
         (Ok(observed), lack) => {
             let stands = |one: &&Observation| first.is_none_or(|first| one.lacks <= first);
-            let complaints: Vec<String> = observed.0.iter().filter(stands).filter_map(|one| complaint(clause, one)).collect();
+            let complaints: Vec<String> =
+                observed.0.iter().filter(stands).filter_map(|one| complaint(clause, one)).collect();
             if !complaints.is_empty() {
                 return (Verdict::Violated, Some(complaints.join("\n")));
             }

@@ -37,9 +37,7 @@ pub(super) static CASES: &[Case] = &[
     case(&FALLOCATE_NO_OP, "punch_beyond", "a hole punched beyond the end is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(SIZE, BLOCK_LEN), (10 * SIZE, SIZE)])
     }),
-    case(&FALLOCATE_UNKNOWN, "unknown", "an unknown bit is reported first", |t| {
-        made(t, Mode(1 << 20), &[(0, SIZE)])
-    }),
+    case(&FALLOCATE_UNKNOWN, "unknown", "an unknown bit is reported first", |t| made(t, Mode(1 << 20), &[(0, SIZE)])),
     case(&FALLOCATE_ARGUMENT, "argument", "a bad range is reported first", |t| {
         let file = t.sealed()?;
         each(&[(0, 0), (0, -1), (-1 - file.at(0), SIZE)], |(offset, len)| file.fallocate(Mode::ALLOCATE, *offset, *len))

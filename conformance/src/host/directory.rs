@@ -124,6 +124,8 @@ pub struct Directory {
     cases: AtomicUsize,
     machine: Machine,
     areas: Arc<Areas>,
+    /// Why there is nothing to run cases on.
+    not_offered: Option<String>,
 }
 
 impl Directory {
@@ -140,8 +142,8 @@ impl Directory {
         }
         let rights = match mechanism {
             _ if ordinary => &[][..],
-            Mechanism::Swapfile => lack::SWAP_RIGHTS,
-            Mechanism::ImmutableAttr | Mechanism::F2fsPin => lack::ATTRIBUTE_RIGHTS,
+            Mechanism::Swapfile => lack::ADMINISTRATION,
+            Mechanism::ImmutableAttr | Mechanism::F2fsPin => lack::ATTRIBUTES,
             Mechanism::Seal | Mechanism::DeviceDax => &[],
         };
         probe::raise_limits();
@@ -156,7 +158,12 @@ impl Directory {
         let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
-        Ok(Self { path, fs, kind, ordinary, cases, machine, areas })
+        let mut target = Self { path, fs, kind, ordinary, cases, machine, areas, not_offered: None };
+        let place = target.place().map_err(|trouble| trouble.why().to_owned())?;
+        let not_offered = lacks(&place, mechanism)?;
+        drop(place);
+        target.not_offered = not_offered;
+        Ok(target)
     }
 
     /// Its file system, as mount(8) calls it.
@@ -181,11 +188,8 @@ impl Target for Directory {
         Ok(Box::new(self.place()?))
     }
 
-    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        match self.place() {
-            Ok(system) => lacks(&system, mechanism),
-            Err(trouble) => Some(format!("{trouble:?}")),
-        }
+    fn lacks(&self, _: Mechanism) -> Option<String> {
+        self.not_offered.clone()
     }
 
     fn lacking(&self) -> Option<String> {

@@ -49,7 +49,7 @@ impl Mounted {
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
     pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
-        super::lacks(&*self.system(directory), mechanism)
+        super::lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
     }
 
     /// Has all of it on storage.

@@ -89,7 +89,8 @@ struct Facts {
     quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
-    /// How much of the images of a run is not sparse, in bytes.
+    /// How much an image takes that is mounted and has a few files, in bytes. The images of a whole run take up to twice
+    /// as much.
     room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
@@ -118,7 +119,7 @@ const XFS: Facts = Facts {
     package: "xfsprogs",
     quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
     size: SIZE,
-    room: 100 << 20,
+    room: 96 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -134,7 +135,7 @@ const EXT4: Facts = Facts {
     package: "e2fsprogs",
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     size: SIZE,
-    room: 100 << 20,
+    room: 48 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -150,7 +151,7 @@ const BTRFS: Facts = Facts {
     package: "btrfs-progs",
     quotas: Quotas::Any,
     size: SIZE,
-    room: 100 << 20,
+    room: 48 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -167,7 +168,7 @@ const F2FS: Facts = Facts {
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     // Each pinned file takes a section, 2 MiB.
     size: 2 << 30,
-    room: 200 << 20,
+    room: 128 << 20,
     fine_times: None,
 };
 
@@ -304,6 +305,8 @@ pub struct Host {
     /// Whose turn it is on those two.
     turn: Mutex<()>,
     cases: AtomicUsize,
+    /// Why there is nothing to run cases on.
+    not_offered: Option<String>,
 }
 
 impl Host {
@@ -332,8 +335,13 @@ impl Host {
             devices,
             turn: Mutex::default(),
             cases: AtomicUsize::default(),
+            not_offered: None,
         };
-        if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
+        let place = host.place(&host.main, None).map_err(|trouble| trouble.why().to_owned())?;
+        let not_offered = lacks(&place, mechanism)?;
+        drop(place);
+        host.not_offered = not_offered;
+        if mechanism == Mechanism::Swapfile && host.not_offered.is_none() {
             host.pool = Some(Pool::new(&host.main, &host.retirement).map_err(threads)?);
         }
         Ok(host)
@@ -372,11 +380,8 @@ impl Target for Host {
         Ok(Box::new(self.place(image, Some(turn))?))
     }
 
-    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        match self.place(&self.main, None) {
-            Ok(system) => lacks(&system, mechanism),
-            Err(trouble) => Some(format!("{trouble:?}")),
-        }
+    fn lacks(&self, _: Mechanism) -> Option<String> {
+        self.not_offered.clone()
     }
 
     fn lacking(&self) -> Option<String> {
@@ -388,10 +393,10 @@ impl Target for Host {
     }
 }
 
-/// What a run takes, with the usual number of threads: as it was measured, and half as much again.
+/// What a run takes, with the usual number of threads.
 fn needs(kind: FsKind) -> Needs {
     let room = if kind.facts().medium == Medium::Loop { kind.facts().room } else { 0 };
-    Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ALL_RIGHTS, room, swap_areas: 0 }
+    Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
 }
 
 /// How many descriptors a run takes.
@@ -400,39 +405,67 @@ const DESCRIPTORS: u64 = 256;
 /// How much address space its threads take, in bytes.
 const ADDRESS_SPACE: u64 = 1 << 30;
 
-/// Why a kernel does not have a mechanism on some file system, or nothing.
-fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
-    let call = |call: &Call| system.call(Caller::Privileged, call);
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-    let Ok(Reply::Number(fd)) = call(&Call::Open { name: "probe".into(), flags, mode: 0o600 }) else {
-        return Some("no file can be made".into());
+/// Why a kernel does not have a mechanism on some file system, or nothing. An ordinary file shows it. What cannot be found
+/// out is no answer: the error is one line for people.
+fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
+    let call = |call: &Call| {
+        let outcome = system.call(Caller::Privileged, call);
+        let lack = outcome.as_ref().err().and_then(|errno| system.lacking(Caller::Privileged, call, *errno));
+        lack.map_or(Ok(outcome), |lack| Err(lack.to_string()))
     };
-    let fd = fd as i32;
-    match mechanism {
+    let open = |name: &str, flags| call(&Call::Open { name: name.into(), flags, mode: 0o600 });
+    let fd = match open("probe", OFlag::O_RDWR | OFlag::O_CREAT)? {
+        Ok(Reply::Number(fd)) => fd as i32,
+        other => return Err(format!("no file can be made: {}", words(&other))),
+    };
+    if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
+        return Ok(Some("the file system has no O_DIRECT, which shows what is on storage".into()));
+    }
+    Ok(match mechanism {
         // An empty file has nothing to lose, whatever a kernel takes the mode for; sealing one fails with EINVAL.
-        Mechanism::Seal => match call(&Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: 1 }) {
-            Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd }), XFLAG_SEALED) == Some(false) => None,
+        Mechanism::Seal => match system.call(Caller::Privileged, &Mechanism::Seal.enter(fd, 0)) {
+            Err(Errno::EINVAL) if shows(call(&Call::GetXflags { fd })?, XFLAG_SEALED) == Some(false) => None,
             Err(Errno::EPERM) => Some("sealing takes CAP_LINUX_IMMUTABLE".into()),
             Err(Errno::EOPNOTSUPP) => Some("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
-            other => Some(format!("mode {:#x} of fallocate(2) means something else here: {other:?}", Mode::SEAL.0)),
+            other => {
+                Some(format!("mode {:#x} of fallocate(2) means something else here: {}", Mode::SEAL.0, words(&other)))
+            }
         },
-        Mechanism::Swapfile => match make_written(system, mechanism, "swap-probe", FILE_SIZE) {
-            Ok(file) => match call(&Call::Swapon { fd: file.fd }) {
+        Mechanism::Swapfile => {
+            let file =
+                make_written(system, mechanism, "swap-probe", FILE_SIZE).map_err(|trouble| trouble.why().to_owned())?;
+            match call(&Call::Swapon { fd: file.fd })? {
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
-                _ => call(&Call::Swapoff { fd: file.fd }).err().map(|errno| format!("swapoff(2): {errno:?}")),
+                Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
+                Ok(_) => match call(&Call::Swapoff { fd: file.fd })? {
+                    Err(errno) => return Err(format!("swapoff(2): {errno}")),
+                    Ok(_) => None,
+                },
+            }
+        }
+        Mechanism::ImmutableAttr => match call(&mechanism.enter(fd, 0))? {
+            Err(errno @ (Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
+                Some(format!("the file system has no immutable attribute: {errno:?}"))
+            }
+            Err(errno) => return Err(format!("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file: {errno}")),
+            Ok(_) => match call(&mechanism.leave(fd, 0))? {
+                Err(errno) => return Err(format!("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL: {errno}")),
+                Ok(_) => None,
             },
-            Err(trouble) => Some(format!("{trouble:?}")),
         },
-        Mechanism::ImmutableAttr => None,
         // On anything else the call does not exist.
-        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true }) {
+        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true })? {
             Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
             Err(Errno::EINVAL) => Some("f2fs pins no file where it writes nothing in place: EINVAL".into()),
             _ => None,
         },
         Mechanism::DeviceDax => Some("a file system is no device".into()),
-    }
+    })
+}
+
+fn words(outcome: &iomap_reference::Outcome) -> String {
+    outcome.as_ref().map_or_else(Errno::to_string, |_| "it succeeds".into())
 }
 
 fn shows(outcome: iomap_reference::Outcome, bit: u32) -> Option<bool> {

@@ -81,7 +81,9 @@ impl Probe for Machine {
 
     fn machine_descriptors(&self) -> Option<Counter> {
         let text = match std::fs::read_to_string("/proc/sys/fs/file-nr") {
-            Err(error) if error.raw_os_error() == Some(Errno::ENFILE as i32) => return Some(Counter { used: 1, limit: 1 }),
+            Err(error) if error.raw_os_error() == Some(Errno::ENFILE as i32) => {
+                return Some(Counter { used: 1, limit: 1 });
+            }
             text => text.ok()?,
         };
         let mut numbers = text.split_whitespace().map(str::parse);

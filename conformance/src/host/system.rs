@@ -1,7 +1,7 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
-use super::calls::{Calls, Transport, spin};
 use super::areas::Place;
+use super::calls::{Calls, Transport, spin};
 use super::image::Image;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
