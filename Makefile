@@ -1,7 +1,7 @@
 # Work that is too long for every run of the tests, and what people do by hand.
 
 .PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
-	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill timings
+	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings
 
 # The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
 # `lab --format json --output target/lab.json` found.
@@ -106,6 +106,13 @@ install-kselftest:
 # SIGKILL at 200 random moments of runs with swap files, with the immutable attribute, and in a directory. Needs root.
 sigkill:
 	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- sigkill::
+
+# Whole runs on this kernel, RUNS of each file system with each mechanism, and what was not as expected in any of them. Needs
+# root.
+RUNS = 500
+soak:
+	cargo build --release --locked
+	conformance/tests/soak.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RUNS)"
 
 # How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
 timings:

@@ -1,5 +1,6 @@
 //! What a case works with: files, the calls on them, and what the harness checks around each call.
 
+use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::picture::Picture;
 use crate::trace::{Recorder, Step, Trace};
@@ -29,6 +30,11 @@ pub trait System {
     /// Whether this system gets to see a call, and has what it is about.
     fn reach(&self, _call: &Call) -> Result<(), Trouble> {
         Ok(())
+    }
+
+    /// What is lacking, if that is why a call has just failed.
+    fn lacking(&self, _caller: Caller, _call: &Call, _errno: Errno) -> Option<Lacking> {
+        None
     }
 
     /// Makes two series of calls at the same time. Only the first may map.
@@ -356,7 +362,7 @@ impl<'a> Context<'a> {
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
             self.cleanup.borrow_mut().push(Undo::Close(*fd as Fd));
         }
-        Ok(one(call.to_string(), Some(outcome.err()), Vec::new()))
+        Ok(self.one(call.to_string(), Some(outcome.err()), Vec::new()))
     }
 
     /// A call that the clause takes for granted. Where it fails there is nothing to observe; `without` says what is
@@ -367,10 +373,15 @@ impl<'a> Context<'a> {
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
+    /// Something that was observed just now.
+    pub fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
+        Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
+    }
+
     /// Something that has to be so, whatever the envelope says.
     pub fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
-        one(what.into(), None, faults)
+        self.one(what.into(), None, faults)
     }
 
     /// For cases that make no sense without a call, before they prepare anything.
@@ -471,10 +482,6 @@ impl Drop for Context<'_> {
     }
 }
 
-fn one(what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
-    Observed(vec![Observation { what, outcome, faults }])
-}
-
 /// The call that registers a mapping: with io_uring, or in another way.
 fn registration(map: MapId, by: Option<Route>) -> Call {
     let call = Call::Register { map };
@@ -528,8 +535,18 @@ impl File<'_> {
         }
     }
 
-    /// The call that would bring the file into the state.
+    /// The call that would bring the file into the state, of which everything is committed where the mechanism wants that:
+    /// attributes, names and owners, too.
     pub fn enter_call(&self) -> Result<Call, Trouble> {
+        let call = self.enter_call_uncommitted()?;
+        if self.context.mechanism.wants_committed() {
+            self.context.setup(&Call::Fsync { fd: self.ready.fd })?;
+        }
+        Ok(call)
+    }
+
+    /// The same of the file as it is: for clauses about what that call commits.
+    pub fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
         self.needs_change()?;
         Ok(self.context.mechanism.enter(self.ready.fd, self.size()?))
     }
@@ -585,7 +602,7 @@ impl File<'_> {
                 expected.differences(&after, false)
             }
         };
-        Ok(one(call.to_string(), Some(outcome.err()), faults))
+        Ok(self.context.one(call.to_string(), Some(outcome.err()), faults))
     }
 
     /// Makes a call of which nothing may come, whether it is refused or not.
@@ -635,7 +652,7 @@ impl File<'_> {
             Ok(_) => vec!["it returns something else".into()],
             Err(errno) => vec![format!("it fails with {}", words::name(errno))],
         };
-        one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+        self.context.one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
     }
 
     /// The file of this name, opened again after nothing was open any more.
@@ -676,7 +693,7 @@ impl File<'_> {
         if let Some(registration) = registration {
             self.context.cleanup.borrow_mut().push(Undo::Unregister(registration));
         }
-        Ok((one(call.to_string(), Some(outcome.err()), Vec::new()), registration))
+        Ok((self.context.one(call.to_string(), Some(outcome.err()), Vec::new()), registration))
     }
 
     /// Closes every descriptor of the file.
@@ -701,7 +718,7 @@ impl File<'_> {
             }
             _ => None,
         };
-        Ok((one(call.to_string(), Some(outcome.err()), Vec::new()), map))
+        Ok((self.context.one(call.to_string(), Some(outcome.err()), Vec::new()), map))
     }
 
     /// Access to the storage of the file as it is now.

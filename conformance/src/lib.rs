@@ -13,6 +13,7 @@ pub mod fuse;
 pub mod guard;
 pub mod host;
 pub mod lab;
+pub mod lack;
 pub mod matrix;
 pub mod mechanism;
 pub mod picture;

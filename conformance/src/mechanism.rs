@@ -110,6 +110,14 @@ impl Mechanism {
         self == Self::DeviceDax
     }
 
+    /// Whether a file that is fit may be refused while something about it is not committed. XFS since 6.18 says of a file
+    /// that it is dirty (IOMAP_F_DIRTY, EINVAL) until the last transaction of its inode is in the log, also when that was
+    /// one about times, which the fdatasync(2) in swapon(2) does not wait for (`ili_datasync_seq`). Which it is depends on
+    /// when others sync.
+    pub fn wants_committed(self) -> bool {
+        self == Self::Swapfile
+    }
+
     /// How many bytes at the start of a file belong to the mechanism. A swap file has its header there, and the one
     /// page that it offers: the kernel really swaps to that, so no case may look at it, let alone change it. A device is
     /// larger than the files of the cases, which are its end.

@@ -4,6 +4,7 @@ use crate::cases::{self, Case};
 use crate::context::Context;
 use crate::expectations::Expectations;
 use crate::guard::Guard;
+use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
 use crate::target::Target;
@@ -43,21 +44,33 @@ pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 /// Runs one case, for as long as it takes.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
     let (start, trace) = (Instant::now(), Trace::default());
-    let seen = observe(target, mechanism, case, &trace);
-    result(case, start.elapsed(), &seen, &trace)
+    let (seen, lacks) = observe(target, mechanism, case, &trace);
+    result(case, start.elapsed(), &seen, &lacks, &trace)
 }
 
-fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> Seen {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let system = target.system(case)?;
-        let context = Context::new(&*system, mechanism, trace.clone());
-        (case.run)(&context)
+/// What a case observed, and what was lacking meanwhile. Putting away what it made is not its own any more.
+fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case) {
+        Ok(system) => {
+            let context = Context::new(&*system, mechanism, trace.clone());
+            ((case.run)(&context), trace.lacks())
+        }
+        Err(trouble) => (Err(trouble), Vec::new()),
     }));
-    outcome.unwrap_or_else(|_| Err(Trouble::Setup("the case panicked".into())))
+    let (seen, lacks) = outcome.unwrap_or_else(|_| (Err(Trouble::Setup("the case panicked".into())), trace.lacks()));
+    let named = |why: String| match target.lacking().filter(|_| lacks.is_empty()) {
+        Some(lack) => format!("{lack}\n{why}"),
+        None => why,
+    };
+    let seen = seen.map_err(|trouble| match trouble {
+        Trouble::Setup(why) => Trouble::Setup(named(why)),
+        other => other,
+    });
+    (seen, lacks)
 }
 
-fn result(case: &Case, took: Duration, seen: &Seen, trace: &Trace) -> CaseResult {
-    let (verdict, detail) = judge(case.clause, seen);
+fn result(case: &Case, took: Duration, seen: &Seen, lacks: &[Lacking], trace: &Trace) -> CaseResult {
+    let (verdict, detail) = judge(case.clause, seen, lacks);
     let duration_ms = took.as_secs_f64() * 1000.0;
     let steps = match verdict {
         Verdict::Violated | Verdict::Error => trace.steps(),
@@ -73,8 +86,9 @@ fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, case: &'static Ca
         let (target, trace) = (target.clone(), trace.clone());
         move || observe(&*target, mechanism, case, &trace)
     };
-    let (seen, took) = guard.watch(case, work);
-    result(case, took, &seen.unwrap_or_else(|why| Err(Trouble::Setup(why))), &trace)
+    let (done, took) = guard.watch(case, work);
+    let (seen, lacks) = done.unwrap_or_else(|why| (Err(Trouble::Setup(why)), trace.lacks()));
+    result(case, took, &seen, &lacks, &trace)
 }
 
 /// A line for each step.
@@ -166,6 +180,26 @@ pub(crate) fn not_met(reason: Option<&str>) -> String {
     format!("a violation is expected, and this run did not meet its moment: {}", reason.unwrap_or_default())
 }
 
+/// Why another verdict than the expected one is no surprise in a directory: its file system lacks what the expectation takes
+/// for granted, as an ordinary file there has shown. File systems that the suite makes lack nothing.
+fn lacking_there(subject: &Subject<'_>, expected: Verdict, verdict: Verdict, cases: &[CaseResult]) -> Option<String> {
+    let is = |wanted: &[Verdict]| cases.iter().find(|case| wanted.contains(&case.verdict));
+    let case = match (expected, verdict) {
+        _ if subject.target != "dir" => None,
+        (Verdict::NotOffered, _) => None,
+        (_, Verdict::NotOffered | Verdict::NotReachable) => is(&[Verdict::NotOffered]),
+        // The case that would show the violation is one of those that could not.
+        (Verdict::Violated, Verdict::Holds) => is(&[Verdict::NotOffered, Verdict::NotReachable]),
+        _ => None,
+    }?;
+    Some(format!("{expected} is expected where all of it is offered: {}", case.detail.as_deref().unwrap_or_default()))
+}
+
+/// The same of a mechanism.
+fn is_lacking_there(subject: &Subject<'_>, not_offered: &Option<String>, expected: Verdict) -> bool {
+    subject.target == "dir" && not_offered.is_some() && expected != Verdict::NotOffered
+}
+
 fn assemble(
     subject: &Subject<'_>,
     started: String,
@@ -189,9 +223,12 @@ fn assemble(
                 _ => Verdict::of(ran.iter().map(|case| case.verdict)),
             };
             let (expected, reason) = expectations.expected(clause.id);
-            let known = complete || (not_offered.is_some() && clause.uncased.is_none());
+            let known =
+                (complete || (not_offered.is_some() && clause.uncased.is_none())) && expectations.know(clause.id);
             let missed = (known && expectations.missed(clause.id, verdict)).then(|| not_met(reason));
-            let expected = (known && missed.is_none()).then_some(expected);
+            let missed = missed.or_else(|| lacking_there(subject, expected, verdict, &ran).filter(|_| known));
+            let known = known && missed.is_none() && !is_lacking_there(subject, &not_offered, expected);
+            let expected = known.then_some(expected);
             let reason = reason.filter(|_| expected.is_some()).or(not_offered.as_deref()).or(clause.uncased);
             // A clause that holds has one if another verdict was expected.
             let reason = reason.filter(|_| verdict != Verdict::Holds || expected != Some(verdict)).map(str::to_owned);

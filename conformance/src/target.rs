@@ -19,6 +19,11 @@ pub trait Target: Send + Sync {
     /// Why no case can run, if the target does not have the mechanism at all.
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
 
+    /// What is lacking now, for whoever could not prepare something.
+    fn lacking(&self) -> Option<String> {
+        None
+    }
+
     /// The block devices below it, as the kernel log names them. `None` where nothing of the kernel is tested.
     fn devices(&self) -> Option<Devices> {
         None

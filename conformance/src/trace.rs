@@ -3,9 +3,11 @@
 //! Every case is recorded; the record of one that holds is thrown away.
 
 use crate::context::{Outcomes, Ready, StorageAgent, System};
+use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
 use crate::words;
+use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
 use std::fmt;
@@ -79,6 +81,7 @@ struct Kept {
     left_out: usize,
     /// The next step begins a round.
     round: bool,
+    lacks: Vec<Lacking>,
 }
 
 impl Trace {
@@ -90,6 +93,11 @@ impl Trace {
     pub fn steps(&self) -> (Vec<Step>, usize) {
         let kept = self.kept();
         (kept.steps.clone(), kept.left_out)
+    }
+
+    /// What was lacking when calls failed, in the order of the calls.
+    pub fn lacks(&self) -> Vec<Lacking> {
+        self.kept().lacks.clone()
     }
 
     /// Records what is about to be done, and returns its place if it is kept.
@@ -141,6 +149,20 @@ impl<'a> Recorder<'a> {
         self.trace.kept().round = true;
     }
 
+    /// How many calls failed until now because something was lacking.
+    pub(crate) fn lacks(&self) -> usize {
+        self.trace.kept().lacks.len()
+    }
+
+    /// Asks for what is behind a failure while it is still to be seen.
+    fn ask(&self, caller: Caller, call: &Call, outcome: &Outcome) {
+        if let Err(errno) = outcome
+            && let Some(lack) = self.system.lacking(caller, call, *errno)
+        {
+            self.trace.kept().lacks.push(lack);
+        }
+    }
+
     /// What is done in here is the harness's own.
     pub(crate) fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
         let before = self.looking.replace(true);
@@ -154,6 +176,7 @@ impl System for Recorder<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let place = self.trace.begin(Action::Call(caller, call.clone()), self.looking.get());
         let outcome = self.system.call(caller, call);
+        self.ask(caller, call, &outcome);
         self.trace.end(place, recorded(&outcome));
         outcome
     }
@@ -167,6 +190,9 @@ impl System for Recorder<'_> {
         let others = other.iter().map(|call| Action::Beside(call.clone()));
         let places: Vec<_> = ones.chain(others).map(|action| self.trace.begin(action, false)).collect();
         let outcomes = self.system.race(one, other)?;
+        for (call, outcome) in one.iter().zip(&outcomes.0).chain(other.iter().zip(&outcomes.1)) {
+            self.ask(Caller::Privileged, call, outcome);
+        }
         for (place, outcome) in places.into_iter().zip(outcomes.0.iter().chain(&outcomes.1)) {
             self.trace.end(place, recorded(outcome));
         }
@@ -175,6 +201,10 @@ impl System for Recorder<'_> {
 
     fn patience(&self) -> Duration {
         self.system.patience()
+    }
+
+    fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
+        self.system.lacking(caller, call, errno)
     }
 
     fn tick(&self, since: i128) {

@@ -1,5 +1,6 @@
 //! Verdicts, and how observations become one.
 
+use crate::lack::Lacking;
 use crate::words;
 use iomap_clauses::{Clause, Errno};
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,8 @@ pub struct Observation {
     pub outcome: Option<Option<Errno>>,
     /// What is not as it has to be after it.
     pub faults: Vec<String>,
+    /// How many calls of the case had failed by then because something was lacking.
+    pub lacks: usize,
 }
 
 /// What a case observed.
@@ -110,18 +113,35 @@ impl Observed {
 pub type Seen = Result<Observed, Trouble>;
 
 /// Judges what a case observed by the envelope of its clause. The second part says why, if there is something to say.
-pub fn judge(clause: &Clause, seen: &Seen) -> (Verdict, Option<String>) {
-    let observed = match seen {
-        Ok(observed) => observed,
-        Err(Trouble::Setup(why)) => return (Verdict::Error, Some(why.clone())),
-        Err(Trouble::NotOffered(why)) => return (Verdict::NotOffered, Some(why.clone())),
-        Err(Trouble::NotReachable(why)) => return (Verdict::NotReachable, Some(why.clone())),
+///
+/// What was observed before the first call that failed for want of something stands. What comes after it says nothing about
+/// the clause, whatever it looks like: it can follow from the failure.
+pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Option<String>) {
+    // The errno that the clause wants is what was looked for.
+    let first = lacks.iter().position(|lack| !clause.allows(Some(lack.errno)));
+    let lack = first.map(|first| lacks[first].to_string());
+    let observed = match (seen, lack) {
+        (Ok(observed), lack) => {
+            let stands = |one: &&Observation| first.is_none_or(|first| one.lacks <= first);
+            let complaints: Vec<String> =
+                observed.0.iter().filter(stands).filter_map(|one| complaint(clause, one)).collect();
+            if !complaints.is_empty() {
+                return (Verdict::Violated, Some(once(&complaints)));
+            }
+            if lack.is_some() {
+                return (Verdict::Error, lack);
+            }
+            observed
+        }
+        (Err(trouble), Some(lack)) => return (Verdict::Error, Some(format!("{lack}\n{}", trouble.reason()))),
+        (Err(Trouble::Setup(why)), None) => return (Verdict::Error, Some(why.clone())),
+        (Err(Trouble::NotOffered(why)), None) => return (Verdict::NotOffered, Some(why.clone())),
+        (Err(Trouble::NotReachable(why)), None) => return (Verdict::NotReachable, Some(why.clone())),
     };
-    if observed.0.is_empty() {
-        return (Verdict::Error, Some("the case observed nothing".into()));
+    match observed.0.is_empty() {
+        true => (Verdict::Error, Some("the case observed nothing".into())),
+        false => (Verdict::Holds, None),
     }
-    let complaints: Vec<String> = observed.0.iter().filter_map(|one| complaint(clause, one)).collect();
-    if complaints.is_empty() { (Verdict::Holds, None) } else { (Verdict::Violated, Some(once(&complaints))) }
 }
 
 /// A line for each complaint, and how often it came.
@@ -162,12 +182,12 @@ mod tests {
 
     fn seen(outcome: Option<Errno>, faults: &[&str]) -> Seen {
         let faults = faults.iter().map(|f| (*f).to_owned()).collect();
-        Ok(Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults }]))
+        Ok(Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults, lacks: 0 }]))
     }
 
     #[test]
     fn envelope_and_effects_both_count() {
-        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen).0;
+        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen, &[]).0;
         assert_eq!(verdict(&seen(Some(Errno::ETXTBSY), &[])), Verdict::Holds);
         assert_eq!(verdict(&seen(Some(Errno::EPERM), &[])), Verdict::Violated);
         assert_eq!(verdict(&seen(None, &[])), Verdict::Violated);
@@ -179,7 +199,7 @@ mod tests {
         let Ok(Observed(one)) = seen(Some(Errno::EPERM), &[]) else { panic!("it was seen") };
         let Ok(Observed(other)) = seen(None, &[]) else { panic!("it was seen") };
         let all = Ok(Observed([one.clone(), one, other].concat()));
-        let said = judge(&TRUNCATE_SHRINK, &all).1.unwrap();
+        let said = judge(&TRUNCATE_SHRINK, &all, &[]).1.unwrap();
         assert_eq!(
             said,
             "ftruncate(3, 0) = -1 EPERM, expected ETXTBSY (2 times)\nftruncate(3, 0) = ok, expected ETXTBSY"
@@ -188,9 +208,42 @@ mod tests {
 
     #[test]
     fn trouble_is_never_a_violation_and_silence_is_no_pass() {
-        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen).0;
+        let verdict = |seen: &Seen| judge(&TRUNCATE_SHRINK, seen, &[]).0;
         assert_eq!(verdict(&Err(Trouble::Setup("no space".into()))), Verdict::Error);
         assert_eq!(verdict(&Ok(Observed::default())), Verdict::Error);
+    }
+
+    fn lacking(errno: Errno) -> Lacking {
+        Lacking { call: "open(\"file\", O_RDWR)".into(), errno, what: "lacking file descriptors".into() }
+    }
+
+    /// What was observed when so many calls had failed for want of something.
+    fn after(lacks: usize, outcome: Option<Errno>) -> Observed {
+        Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults: vec![], lacks }])
+    }
+
+    #[test]
+    fn what_follows_a_lack_is_no_verdict() {
+        let judged = |seen: Seen| judge(&TRUNCATE_SHRINK, &seen, &[lacking(Errno::EMFILE)]);
+        for outcome in [Some(Errno::EMFILE), None, Some(Errno::ETXTBSY)] {
+            let (verdict, why) = judged(Ok(after(1, outcome)));
+            assert_eq!(verdict, Verdict::Error, "{outcome:?}");
+            assert_eq!(why.as_deref(), Some("lacking file descriptors: open(\"file\", O_RDWR) = EMFILE"));
+        }
+        assert_eq!(judged(Err(Trouble::NotOffered("no sharing".into()))).0, Verdict::Error);
+    }
+
+    #[test]
+    fn what_was_observed_before_a_lack_stands() {
+        let judged = |seen: Observed| judge(&TRUNCATE_SHRINK, &Ok(seen), &[lacking(Errno::EMFILE)]).0;
+        assert_eq!(judged(after(0, None).and(after(1, Some(Errno::EMFILE)))), Verdict::Violated);
+        assert_eq!(judged(after(0, Some(Errno::ETXTBSY)).and(after(1, None))), Verdict::Error);
+    }
+
+    #[test]
+    fn an_errno_that_the_clause_wants_is_no_lack() {
+        let judged = |errno| judge(&TRUNCATE_SHRINK, &Ok(after(1, Some(errno))), &[lacking(errno)]).0;
+        assert_eq!(judged(Errno::ETXTBSY), Verdict::Holds);
     }
 
     #[test]

@@ -76,6 +76,13 @@ fn main() {
             trials.push(privileged(format!("sigkill::{name}"), move || killed_often(times, target, mechanism)));
         }
     }
+    trials.push(privileged("lack::limits".into(), without_limits));
+    trials.push(privileged("lack::rights".into(), without_rights));
+    trials.push(privileged("lack::room".into(), without_room));
+    trials.push(privileged("lack::swap_areas".into(), without_swap_areas));
+    trials.push(privileged("lack::two_runs".into(), two_runs));
+    trials.push(privileged("dir::strange".into(), in_a_strange_directory));
+    trials.push(privileged("dir::without_features".into(), without_features));
     trials.push(privileged("without_root".into(), without_root));
     trials.push(privileged("without_mkfs".into(), without_mkfs));
     libtest_mimic::run(&arguments, trials).exit();
@@ -90,9 +97,12 @@ fn privileged(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> 
 }
 
 fn program() -> Command {
-    let mut suite = Command::new(PROGRAM);
-    suite.env("TMPDIR", TEMPORARY);
-    suite
+    program_of(Command::new(PROGRAM))
+}
+
+fn program_of(mut command: Command) -> Command {
+    command.env("TMPDIR", TEMPORARY);
+    command
 }
 
 fn require(condition: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
@@ -828,6 +838,148 @@ fn processes() -> Vec<String> {
         std::fs::read_link(entry.path().join("exe")).is_ok_and(|program| program == Path::new(PROGRAM))
     };
     entries.flatten().filter(ours).map(|entry| format!("process {}", entry.file_name().to_string_lossy())).collect()
+}
+
+/// Runs the suite by way of a shell, which has the program in `$suite`. The exit code, and what it said.
+fn by_shell(script: &str) -> Result<(Option<i32>, String), Failed> {
+    let output = program_of(Command::new("sh")).args(["-c", script]).env("suite", PROGRAM).output()?;
+    let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Ok((output.status.code(), said))
+}
+
+/// What is lacking is named, and it is no verdict.
+fn named(script: &str, name: &str) -> Result<(), Failed> {
+    let (code, said) = by_shell(script)?;
+    require(code == Some(3) && said.contains(name), format!("{script}: {code:?}: {said}"))
+}
+
+fn without_limits() -> Outcome {
+    let run = "exec $suite --target host --mechanism swapfile";
+    for descriptors in [24, 64, 100] {
+        named(&format!("ulimit -n {descriptors}; {run}"), "lacking file descriptors: a run takes")?;
+    }
+    named(&format!("ulimit -v 600000; {run}"), "lacking memory: a run takes")?;
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+fn without_rights() -> Outcome {
+    let without = |right: &str, run: &str| format!("exec setpriv --bounding-set -{right} $suite {run}");
+    let place = Mounted::new(FsKind::Ext4)?;
+    for run in ["--target host".into(), format!("--dir {}", place.path().display())] {
+        for (right, name) in [("linux_immutable", "CAP_LINUX_IMMUTABLE"), ("chown", "CAP_CHOWN")] {
+            let run = format!("{run} --mechanism immutable-attr");
+            named(&without(right, &run), &format!("lacking rights of the caller: {name} is missing"))?;
+        }
+    }
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// A directory for temporary files that is full from the beginning, or fills while cases run.
+fn without_room() -> Outcome {
+    for (fs, megabytes) in [("xfs", 8), ("ext4", 8), ("xfs", 100), ("xfs", 130), ("ext4", 60), ("btrfs", 60)] {
+        let place = tempfile::tempdir()?;
+        let at = place.path().display();
+        let script = format!(
+            "mount -t tmpfs -o size={megabytes}m lack {at} || exit 9
+             TMPDIR={at} $suite --target host --fs {fs} --mechanism immutable-attr; code=$?; umount {at}; exit $code"
+        );
+        let (code, said) = by_shell(&script)?;
+        let named = said.contains("lacking room for images");
+        require(code == Some(3) && named || code == Some(0), format!("{fs}, {megabytes} MB: {code:?}: {said}"))?;
+        require(code == Some(3) || megabytes > 8, "it needs no room")?;
+    }
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// Swap areas of somebody else.
+fn without_swap_areas() -> Outcome {
+    let place = Mounted::new(FsKind::Ext4)?;
+    let run = ["--target", "host", "--mechanism", "swapfile"];
+    for (areas, wanted) in [(8, 0), (20, 3)] {
+        let script = "for n in $(seq $areas); do
+                f=$at/area-$n; [ -e $f ] && continue
+                dd if=/dev/zero of=$f bs=4096 count=10 status=none && chmod 600 $f && sync $f &&
+                PATH=$PATH:/sbin mkswap $f >/dev/null && PATH=$PATH:/sbin swapon $f || exit 9
+            done";
+        let made =
+            Command::new("sh").args(["-c", script]).env("areas", areas.to_string()).env("at", place.path()).output()?;
+        require(made.status.success(), format!("{made:?}"))?;
+        let output = program().args(run).output()?;
+        require(output.status.code() == Some(wanted), format!("with {areas} areas: {output:?}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        require(wanted == 0 || said.contains("lacking swap areas: a run takes"), said.clone())?;
+    }
+    let active = guardian::active_below(&place.path());
+    require(active.len() == 20, format!("it touched those of others: {active:?}"))?;
+    Ok(Completion::Completed)
+}
+
+/// Runs at the same time wait for each other.
+fn two_runs() -> Outcome {
+    let mut runs = Vec::new();
+    for fs in [FsKind::Xfs, FsKind::Ext4, FsKind::Xfs] {
+        runs.push(start(fs, None)?);
+    }
+    for run in &mut runs {
+        let status = run.wait()?;
+        require(status.success(), format!("{status}"))?;
+    }
+    // What is killed leaves its turn to the next one.
+    let mut first = start(FsKind::Xfs, None)?;
+    let mut second = start(FsKind::Xfs, Some("truncate"))?;
+    first.kill()?;
+    first.wait()?;
+    let status = second.wait()?;
+    require(status.success(), format!("after one that was killed: {status}"))?;
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// File systems that the expectations do not know: what is not offered is one line, and nothing is unexpected.
+fn in_a_strange_directory() -> Outcome {
+    let scripts = [
+        ("tmpfs", "mount -t tmpfs strange $at"),
+        (
+            "overlay",
+            "mount -t tmpfs strange $at && mkdir $at/lower $at/upper $at/work $at/merged &&
+             mount -t overlay -o lowerdir=$at/lower,upperdir=$at/upper,workdir=$at/work strange $at/merged &&
+             dir=$at/merged",
+        ),
+    ];
+    for (fs, mount) in scripts {
+        for mechanism in ["seal", "swapfile", "immutable-attr"] {
+            let place = tempfile::tempdir()?;
+            let script = format!(
+                "at={}; dir=$at; {mount} || exit 9
+                 $suite --dir $dir --mechanism {mechanism}; code=$?; umount $dir; umount $at 2>/dev/null; exit $code",
+                place.path().display()
+            );
+            let (code, said) = by_shell(&script)?;
+            require(code == Some(0), format!("{fs}/{mechanism}: {code:?}: {said}"))?;
+            let short = mechanism == "immutable-attr" || said.lines().count() < 12;
+            require(short, format!("{fs}/{mechanism}: not one line: {said}"))?;
+        }
+    }
+    Ok(Completion::Completed)
+}
+
+/// File systems that lack what the expectations take for granted.
+fn without_features() -> Outcome {
+    for (mkfs, mechanism) in ["mkfs.xfs -q -f -m reflink=0 $image", "mkfs.ext4 -q -F -O ^has_journal $image"]
+        .into_iter()
+        .flat_map(|mkfs| ["swapfile", "immutable-attr"].map(|mechanism| (mkfs, mechanism)))
+    {
+        let fs = if mkfs.contains("xfs") { FsKind::Xfs } else { FsKind::Ext4 };
+        let place = Mounted::prepared(fs, mkfs)?;
+        let target = format!("dir={}", place.path().display());
+        let output = program().args(["--target", &target, "--mechanism", mechanism]).output()?;
+        require(output.status.code() == Some(0), format!("{mkfs}, {mechanism}: {output:?}"))?;
+    }
+    nothing_left()?;
+    Ok(Completion::Completed)
 }
 
 /// What an ordinary user gets, and is told.

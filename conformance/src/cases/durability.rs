@@ -23,7 +23,7 @@ pub(super) static CASES: &[Case] = &[
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
         })?;
         let file = File::from_ready(t, ready);
-        t.setup(&file.enter_call()?)?;
+        t.setup(&file.enter_call_uncommitted()?)?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
@@ -37,14 +37,14 @@ pub(super) static CASES: &[Case] = &[
             t.setup(&Call::Pwrite { fd, offset: BLOCK_LEN, data: rest.into() }).map(|_| ())
         })?;
         let file = File::from_ready(t, ready);
-        t.setup(&file.enter_call()?)?;
+        t.setup(&file.enter_call_uncommitted()?)?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
     alone(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
         rounds(t, |name| {
             let file = t.file(name, SIZE)?;
-            file.enter_call()
+            file.enter_call_uncommitted()
         })
     }),
     alone(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {

@@ -3,7 +3,7 @@ use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::mechanism::Mechanism;
 use crate::target::BLOCKS;
 use crate::trace::Trace;
-use crate::verdict::{Observation, Observed, Seen, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, Fs, Mode, Outcome, Reply};
@@ -217,7 +217,7 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
         let calls = [one(&race), other(&race)];
         let (ones, others) = t.race(&calls[0], &calls[1])?;
         let refused_otherwise = ones.iter().any(|came| came.as_ref().is_err_and(|errno| *errno != Errno::ETXTBSY));
-        seen = calls[0].iter().zip(&ones).fold(seen, |seen, (call, came)| seen.and(outcome(call, came)));
+        seen = calls[0].iter().zip(&ones).fold(seen, |seen, (call, came)| seen.and(outcome(t, call, came)));
         let made = |calls: &[Call], came: Vec<Outcome>| calls.iter().cloned().zip(came).collect();
         let end = race.end([made(&calls[0], ones), made(&calls[1], others)])?;
         if t.mechanism() == Mechanism::Swapfile {
@@ -283,7 +283,6 @@ fn on_model<T>(
     act(&t, &race)
 }
 
-fn outcome(call: &Call, outcome: &Outcome) -> Observed {
-    let outcome = Some(outcome.as_ref().err().copied());
-    Observed(vec![Observation { what: format!("{call} in a race"), outcome, faults: Vec::new() }])
+fn outcome(t: &Context, call: &Call, outcome: &Outcome) -> Observed {
+    t.one(format!("{call} in a race"), Some(outcome.as_ref().err().copied()), Vec::new())
 }

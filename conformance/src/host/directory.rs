@@ -3,19 +3,24 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
+use super::areas::{Areas, FEWEST, Place};
 use super::calls::{Calls, Transport};
 use super::guardian::{self, Guardian};
 use super::modes::Modes;
 use super::pool::deactivate;
-use super::{FsKind, activation, admin, lacks, routes, sys};
+use super::probe::{self, Machine};
+use super::{DESCRIPTORS, FsKind, activation, admin, lacks, routes, sys};
 use crate::cases::Case;
 use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
+use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -117,6 +122,10 @@ pub struct Directory {
     ordinary: bool,
     cases: AtomicUsize,
     modes: Arc<Modes>,
+    machine: Machine,
+    areas: Arc<Areas>,
+    /// Why there is nothing to run cases on.
+    not_offered: Option<String>,
 }
 
 impl Directory {
@@ -131,10 +140,31 @@ impl Directory {
         if let Some(call) = takes_root.filter(|_| ordinary) {
             return Err(format!("mechanism {} needs root: {call}", mechanism.name()));
         }
+        let rights = match mechanism {
+            _ if ordinary => &[][..],
+            Mechanism::Swapfile => lack::ADMINISTRATION,
+            Mechanism::ImmutableAttr | Mechanism::F2fsPin => lack::ATTRIBUTES,
+            Mechanism::Seal | Mechanism::DeviceDax => &[],
+        };
+        probe::raise_limits();
+        let machine = Machine::with_directory(&fresh.path);
+        let swaps = mechanism == Mechanism::Swapfile;
+        let before = Needs { descriptors: DESCRIPTORS, rights, ..Needs::default() };
+        let in_turn = Needs { swap_areas: if swaps { FEWEST as u64 } else { 0 }, ..Needs::default() };
+        let ask = |needs| lack::missing(&machine, needs).map_or(Ok(()), Err);
+        ask(&before)?;
+        let areas = if swaps { Areas::new()? } else { Areas::unlimited() };
+        ask(&in_turn)?;
         let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
         let modes = Arc::new(Modes::for_others());
-        Ok(Self { path: fresh.path.clone(), fs, kind, ordinary, cases: AtomicUsize::new(0), modes })
+        let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
+        let mut target = Self { path, fs, kind, ordinary, cases, modes, machine, areas, not_offered: None };
+        let place = target.place().map_err(|trouble| trouble.reason().to_owned())?;
+        let not_offered = lacks(&place, mechanism)?;
+        drop(place);
+        target.not_offered = not_offered;
+        Ok(target)
     }
 
     /// Its file system, as mount(8) calls it.
@@ -147,7 +177,7 @@ impl Directory {
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel, self.modes.clone());
-        Ok(DirectorySystem { calls, directory, target: self })
+        Ok(DirectorySystem { calls, directory, target: self, places: RefCell::default() })
     }
 }
 
@@ -159,11 +189,12 @@ impl Target for Directory {
         Ok(Box::new(self.place()?))
     }
 
-    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        match self.place() {
-            Ok(system) => lacks(&system, mechanism),
-            Err(trouble) => Some(format!("{trouble:?}")),
-        }
+    fn lacks(&self, _: Mechanism) -> Option<String> {
+        self.not_offered.clone()
+    }
+
+    fn lacking(&self) -> Option<String> {
+        lack::now(&self.machine)
     }
 
     fn devices(&self) -> Option<Devices> {
@@ -208,6 +239,8 @@ struct DirectorySystem<'a> {
     calls: Calls,
     directory: PathBuf,
     target: &'a Directory,
+    /// For active swap files, until the case has ended.
+    places: RefCell<Vec<Place>>,
 }
 
 impl System for DirectorySystem<'_> {
@@ -225,6 +258,13 @@ impl System for DirectorySystem<'_> {
         if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
             return Err(Trouble::NotReachable(why.into()));
         }
+        if matches!(call, Call::Swapon { .. }) {
+            let active = guardian::active_below(&self.directory).len();
+            let mut places = self.places.borrow_mut();
+            while places.len() <= active {
+                places.push(self.target.areas.take()?);
+            }
+        }
         match self.target.kind {
             Some(kind) => admin::offered(kind, call),
             None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
@@ -232,6 +272,10 @@ impl System for DirectorySystem<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
+        self.target.machine.behind(caller, call, errno)
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {

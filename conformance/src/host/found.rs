@@ -1,6 +1,7 @@
 //! A file system that the suite runs no cases on: what a loss of power left, or what is going to lose it, or one for a
 //! person at a shell.
 
+use super::areas::Areas;
 use super::device::blank;
 use super::image::{Image, make};
 use super::modes::Modes;
@@ -28,13 +29,18 @@ impl Mounted {
     /// Mounts it. The error is one line for people.
     pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self, String> {
         let image = Image::found(kind, root.into(), device.into())?;
-        Ok(Self { image, retirement: Retirement::new() })
+        Self::with(image)
     }
 
     /// Makes one on whatever such file systems lie on here, and mounts it.
     pub(crate) fn fresh(kind: FsKind, root: &Path) -> Result<Self, String> {
         let image = Image::new(kind, root.into(), &Devices::default())?;
-        Ok(Self { image, retirement: Retirement::new() })
+        Self::with(image)
+    }
+
+    fn with(image: Image) -> Result<Self, String> {
+        let retirement = Retirement::new(Arc::new(Areas::unlimited()));
+        Ok(Self { image, retirement: retirement.map_err(|e| format!("lacking memory: no thread: {e}"))? })
     }
 
     /// A place for calls, which is a directory there.
@@ -45,7 +51,7 @@ impl Mounted {
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
     pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
-        super::lacks(&*self.system(directory), mechanism)
+        super::lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
     }
 
     /// Has all of it on storage.

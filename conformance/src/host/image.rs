@@ -1,8 +1,10 @@
 //! A file system on a device of its own.
 
 use super::device::{Medium, Storage, attach, blank, remove_zoned};
+use super::probe::Machine;
 use super::{FsKind, Quotas, admin, guardian, sys};
 use crate::guard::Devices;
+use crate::lack;
 use crate::programs::{self, Failure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, copy_file_range, open};
@@ -31,6 +33,8 @@ pub(super) struct Image {
     storage: Mutex<Storage>,
     /// The names of all that it ever lay on, and others.
     devices: Devices,
+    /// What is lacking shows itself there.
+    machine: Machine,
 }
 
 impl Image {
@@ -51,7 +55,8 @@ impl Image {
         let backing = File::options().read(true).write(true).open(&device);
         let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
         let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
-        let image = Self { kind, root, options, storage: Mutex::new(Storage { backing, device }), devices };
+        let (storage, machine) = (Mutex::new(Storage { backing, device }), Machine::without_images());
+        let image = Self { kind, root, options, storage, devices, machine };
         let mounted = image.mount(&image.storage().device);
         mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
         image.in_its_place().map(|()| image)
@@ -65,12 +70,14 @@ impl Image {
         devices: &Devices,
     ) -> Result<Self, String> {
         let facts = kind.facts();
-        let (device, storage) = facts.medium.storage(facts.size)?;
+        let machine = if facts.medium == Medium::Loop { Machine::with_images() } else { Machine::without_images() };
+        let named = |why: String| lack::now(&machine).map_or(why.clone(), |lack| format!("{lack}: {why}"));
+        let (device, storage) = facts.medium.storage(facts.size).map_err(named)?;
         note(devices, &storage.device);
-        make(kind, features, &storage.device)?;
+        make(kind, features, &storage.device).map_err(named)?;
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
         let (options, storage) = (options.join(","), Mutex::new(storage));
-        let image = Self { kind, root, options, storage, devices: devices.clone() };
+        let image = Self { kind, root, options, storage, devices: devices.clone(), machine };
         image.first_mount().map_err(|why| match why {
             Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()),
             Unmounted::Refused(errno) => {
@@ -107,6 +114,11 @@ impl Image {
     /// Which file system it is.
     pub(super) fn kind(&self) -> FsKind {
         self.kind
+    }
+
+    /// What is lacking shows itself there.
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// Where it is mounted.

@@ -6,6 +6,7 @@
 
 mod admin;
 mod agent;
+mod areas;
 pub(crate) mod calls;
 pub(crate) mod device;
 mod device_dax;
@@ -15,6 +16,7 @@ pub mod guardian;
 mod image;
 pub(crate) mod modes;
 mod pool;
+mod probe;
 pub(crate) mod routes;
 mod sandbox;
 pub(crate) mod sys;
@@ -29,9 +31,12 @@ pub(crate) use sys::end_with_parent;
 use crate::cases::Case;
 use crate::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::guard::Devices;
+use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
 use crate::target::Target;
 use crate::verdict::Trouble;
+use crate::words;
+use areas::Areas;
 use device::Medium;
 use image::Image;
 use iomap_reference::{Call, Caller, Reply};
@@ -88,6 +93,9 @@ struct Facts {
     quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
+    /// How much an image takes that is mounted and has a few files, in bytes. The images of a whole run take up to twice
+    /// as much.
+    room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
 }
@@ -115,6 +123,7 @@ const XFS: Facts = Facts {
     package: "xfsprogs",
     quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
     size: SIZE,
+    room: 96 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -130,6 +139,7 @@ const EXT4: Facts = Facts {
     package: "e2fsprogs",
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     size: SIZE,
+    room: 48 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -145,6 +155,7 @@ const BTRFS: Facts = Facts {
     package: "btrfs-progs",
     quotas: Quotas::Any,
     size: SIZE,
+    room: 48 << 20,
     fine_times: Some((6, 13)),
 };
 
@@ -161,6 +172,7 @@ const F2FS: Facts = Facts {
     quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
     // Each pinned file takes a section, 2 MiB.
     size: 2 << 30,
+    room: 128 << 20,
     fine_times: None,
 };
 
@@ -192,6 +204,7 @@ static FACTS: [Facts; 9] = [
         package: "",
         quotas: Quotas::Any,
         size: 0,
+        room: 0,
         fine_times: None,
     },
 ];
@@ -297,17 +310,30 @@ pub struct Host {
     turn: Mutex<()>,
     cases: AtomicUsize,
     modes: Arc<Modes>,
+    /// Why there is nothing to run cases on.
+    not_offered: Option<String>,
 }
 
 impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
     pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+        probe::raise_limits();
+        let machine = probe::Machine::with_images();
+        if let Some(missing) = lack::missing(&machine, &needs(kind)) {
+            return Err(missing);
+        }
+        let areas = if mechanism == Mechanism::Swapfile { Areas::new()? } else { Areas::unlimited() };
+        let swap = Needs { swap_areas: areas::FEWEST as u64, ..Needs::default() };
+        if let Some(missing) = lack::missing(&machine, &swap).filter(|_| mechanism == Mechanism::Swapfile) {
+            return Err(missing);
+        }
         let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
         let devices = Devices::default();
+        let threads = |e: std::io::Error| format!("lacking memory: no thread: {e}");
         let main = Arc::new(Image::new(kind, root("main")?, &devices)?);
         let mut host = Self {
             pool: None,
-            retirement: Arc::new(Retirement::new()),
+            retirement: Arc::new(Retirement::new(Arc::new(areas)).map_err(threads)?),
             main,
             alone: Spare::new(root("alone")?),
             limited: Spare::new(root("limited")?),
@@ -315,9 +341,14 @@ impl Host {
             turn: Mutex::default(),
             cases: AtomicUsize::default(),
             modes: Arc::default(),
+            not_offered: None,
         };
-        if mechanism == Mechanism::Swapfile && host.lacks(mechanism).is_none() {
-            host.pool = Some(Pool::new(&host.main, &host.retirement));
+        let place = host.place(&host.main, None).map_err(|trouble| trouble.reason().to_owned())?;
+        let not_offered = lacks(&place, mechanism)?;
+        drop(place);
+        host.not_offered = not_offered;
+        if mechanism == Mechanism::Swapfile && host.not_offered.is_none() {
+            host.pool = Some(Pool::new(&host.main, &host.retirement).map_err(threads)?);
         }
         Ok(host)
     }
@@ -345,18 +376,22 @@ impl Target for Host {
         let kind = self.main.kind();
         let image = if case.quotas {
             let limits = self.limited.get(|root| Image::with_quotas(kind, root, &self.devices));
-            limits.map_err(|why| Trouble::NotOffered(format!("no limits for users: {why}")))?
+            limits.map_err(|why| match self.lacking() {
+                Some(lack) => Trouble::Setup(format!("{lack}: {why}")),
+                None => Trouble::NotOffered(format!("no limits for users: {why}")),
+            })?
         } else {
             self.alone.get(|root| Image::new(kind, root, &self.devices)).map_err(|why| Trouble::Setup(why.into()))?
         };
         Ok(Box::new(self.place(image, Some(turn))?))
     }
 
-    fn lacks(&self, mechanism: Mechanism) -> Option<String> {
-        match self.place(&self.main, None) {
-            Ok(system) => lacks(&system, mechanism),
-            Err(trouble) => Some(format!("{trouble:?}")),
-        }
+    fn lacks(&self, _: Mechanism) -> Option<String> {
+        self.not_offered.clone()
+    }
+
+    fn lacking(&self) -> Option<String> {
+        lack::now(self.main.machine())
     }
 
     fn devices(&self) -> Option<Devices> {
@@ -364,36 +399,69 @@ impl Target for Host {
     }
 }
 
-/// Why a kernel does not have a mechanism on some file system, or nothing.
-fn lacks(system: &dyn System, mechanism: Mechanism) -> Option<String> {
-    let call = |call: &Call| system.call(Caller::Privileged, call);
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-    let Ok(Reply::Number(fd)) = call(&Call::Open { name: "probe".into(), flags, mode: 0o600 }) else {
-        return Some("no file can be made".into());
+/// What a run takes, with the usual number of threads.
+fn needs(kind: FsKind) -> Needs {
+    let room = if kind.facts().medium == Medium::Loop { kind.facts().room } else { 0 };
+    Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
+}
+
+/// How many descriptors a run takes.
+const DESCRIPTORS: u64 = 256;
+
+/// How much address space its threads take, in bytes.
+const ADDRESS_SPACE: u64 = 1 << 30;
+
+/// Why a kernel does not have a mechanism on some file system, or nothing. An ordinary file shows it. What cannot be found
+/// out is no answer: the error is one line for people.
+fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
+    let call = |call: &Call| {
+        let outcome = system.call(Caller::Privileged, call);
+        let lack = outcome.as_ref().err().and_then(|errno| system.lacking(Caller::Privileged, call, *errno));
+        lack.map_or(Ok(outcome), |lack| Err(lack.to_string()))
     };
-    let fd = fd as i32;
-    match mechanism {
-        Mechanism::Seal => match system.reach(&mechanism.enter(fd, FILE_SIZE)) {
-            Err(Trouble::NotOffered(why) | Trouble::NotReachable(why) | Trouble::Setup(why)) => Some(why),
-            Ok(()) => None,
-        },
-        Mechanism::Swapfile => match make_written(system, mechanism, "swap-probe", FILE_SIZE) {
-            Ok(file) => match call(&Call::Swapon { fd: file.fd }) {
+    let open = |name: &str, flags| call(&Call::Open { name: name.into(), flags, mode: 0o600 });
+    let fd = match open("probe", OFlag::O_RDWR | OFlag::O_CREAT)? {
+        Ok(Reply::Number(fd)) => fd as i32,
+        other => return Err(format!("no file can be made: {}", words::outcome(&other))),
+    };
+    if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
+        return Ok(Some("the file system has no O_DIRECT, which shows what is on storage".into()));
+    }
+    Ok(match mechanism {
+        Mechanism::Seal => {
+            system.reach(&mechanism.enter(fd, FILE_SIZE)).err().map(|trouble| trouble.reason().to_owned())
+        }
+        Mechanism::Swapfile => {
+            let file = make_written(system, mechanism, "swap-probe", FILE_SIZE)
+                .map_err(|trouble| trouble.reason().to_owned())?;
+            match call(&Call::Swapon { fd: file.fd })? {
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
-                _ => call(&Call::Swapoff { fd: file.fd }).err().map(|errno| format!("swapoff(2): {errno:?}")),
+                Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
+                Ok(_) => match call(&Call::Swapoff { fd: file.fd })? {
+                    Err(errno) => return Err(format!("swapoff(2): {errno}")),
+                    Ok(_) => None,
+                },
+            }
+        }
+        Mechanism::ImmutableAttr => match call(&mechanism.enter(fd, 0))? {
+            Err(errno @ (Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
+                Some(format!("the file system has no immutable attribute: {}", words::name(errno)))
+            }
+            Err(errno) => return Err(format!("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file: {errno}")),
+            Ok(_) => match call(&mechanism.leave(fd, 0))? {
+                Err(errno) => return Err(format!("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL: {errno}")),
+                Ok(_) => None,
             },
-            Err(trouble) => Some(format!("{trouble:?}")),
         },
-        Mechanism::ImmutableAttr => None,
         // On anything else the call does not exist.
-        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true }) {
+        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true })? {
             Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
             Err(Errno::EINVAL) => Some("f2fs pins no file where it writes nothing in place: EINVAL".into()),
             _ => None,
         },
         Mechanism::DeviceDax => Some("a file system is no device".into()),
-    }
+    })
 }
 
 /// What is missing for the host target, in one line, or nothing.

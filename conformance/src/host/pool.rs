@@ -3,6 +3,7 @@
 //! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
 //! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
 
+use super::areas::Areas;
 use super::image::Image;
 use super::sys;
 use super::system::HostSystem;
@@ -11,15 +12,13 @@ use crate::mechanism::Mechanism;
 use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-
-/// How many swap files are active at most. Linux has room for 23 (MAX_SWAPFILES), and other people's count.
-const ACTIVE: usize = 16;
 
 /// How many threads make files: one fsync(2) waits for the disk.
 const MAKING: usize = 3;
@@ -45,7 +44,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Starts making files on a file system.
-    pub(super) fn new(image: &Arc<Image>, retirement: &Arc<Retirement>) -> Self {
+    pub(super) fn new(image: &Arc<Image>, retirement: &Arc<Retirement>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(MAKING);
         let ended = Arc::new(AtomicBool::new(false));
         let makers = (0..MAKING).map(|number| {
@@ -56,10 +55,10 @@ impl Pool {
                 sender: sender.clone(),
                 ended: ended.clone(),
             };
-            std::thread::spawn(move || maker.run())
+            std::thread::Builder::new().spawn(move || maker.run())
         });
-        let makers = makers.collect();
-        Self { ready: Mutex::new(receiver), makers, ended, retirement: retirement.clone() }
+        let makers = makers.collect::<io::Result<_>>()?;
+        Ok(Self { ready: Mutex::new(receiver), makers, ended, retirement: retirement.clone() })
     }
 
     /// The next file.
@@ -100,11 +99,11 @@ impl Maker {
         let mut number = 0;
         while !self.ended.load(Ordering::Relaxed) {
             number += 1;
-            self.retirement.reserve();
+            self.retirement.areas().take_for_pool();
             let made = self.make(&place, number);
             let failed = made.is_err();
             if failed {
-                self.retirement.release();
+                self.retirement.areas().give_back_to_pool();
             }
             // The pool receives until the last maker has ended.
             let _ = self.sender.send(made);
@@ -130,56 +129,33 @@ impl Maker {
 
 /// Takes files out of the state, several at once, and counts those that are in it.
 pub(super) struct Retirement {
-    slots: Arc<Slots>,
+    areas: Arc<Areas>,
     queue: Option<Sender<Stocked>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Default)]
-struct Slots {
-    taken: Mutex<usize>,
-    fewer: Condvar,
-}
-
-impl Slots {
-    fn release(&self) {
-        *locked(&self.taken) -= 1;
-        self.fewer.notify_one();
-    }
-}
-
 impl Retirement {
     /// Starts the threads.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(areas: Arc<Areas>) -> io::Result<Self> {
         let (sender, receiver) = channel::<Stocked>();
         let receiver = Arc::new(Mutex::new(receiver));
-        let slots = Arc::new(Slots::default());
         let thread = |_| {
-            let (receiver, slots) = (receiver.clone(), slots.clone());
-            std::thread::spawn(move || {
+            let (receiver, areas) = (receiver.clone(), areas.clone());
+            std::thread::Builder::new().spawn(move || {
                 // The lock is held while waiting for a file, not while deactivating it.
                 while let Ok(stocked) = { locked(&receiver).recv() } {
                     deactivate(&stocked.descriptors);
-                    slots.release();
+                    areas.give_back_to_pool();
                 }
             })
         };
-        let threads = (0..RETIRING).map(thread).collect();
-        Self { slots, queue: Some(sender), threads }
+        let threads = (0..RETIRING).map(thread).collect::<io::Result<_>>()?;
+        Ok(Self { areas, queue: Some(sender), threads })
     }
 
-    /// Waits until another swap file may become active.
-    pub(super) fn reserve(&self) {
-        let mut taken = locked(&self.slots.taken);
-        while *taken >= ACTIVE {
-            taken = self.slots.fewer.wait(taken).unwrap_or_else(PoisonError::into_inner);
-        }
-        *taken += 1;
-    }
-
-    /// The reserved swap file did not come about.
-    pub(super) fn release(&self) {
-        self.slots.release();
+    /// The places for active swap files.
+    pub(super) fn areas(&self) -> &Arc<Areas> {
+        &self.areas
     }
 
     /// Deactivates a file for which there was a reservation, some time.

@@ -1,5 +1,6 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
+use super::areas::Place;
 use super::calls::{Calls, Transport, spin};
 use super::image::Image;
 use super::modes::Modes;
@@ -7,6 +8,7 @@ use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
 use super::{FsKind, activation, admin, agent, guardian, routes};
 use crate::context::{Outcomes, Ready, StorageAgent, System};
+use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::trace::Step;
 use crate::verdict::Trouble;
@@ -32,6 +34,8 @@ pub(super) struct HostSystem<'a> {
     turn: Option<MutexGuard<'a, ()>>,
     /// The files that came from the pool: their places in it are free again when they retire.
     pooled: RefCell<Vec<Fd>>,
+    /// For the swap files that the case activates itself.
+    places: RefCell<Vec<Place>>,
     /// How often the power was lost.
     losses: Cell<u32>,
     /// The file system may have become smaller.
@@ -48,8 +52,23 @@ impl<'a> HostSystem<'a> {
         modes: Arc<Modes>,
     ) -> Self {
         let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
-        let (pooled, losses, resized) = (RefCell::default(), Cell::default(), Cell::default());
-        Self { calls, directory, image, pool, retirement, turn, pooled, losses, resized }
+        let (pooled, places) = Default::default();
+        let (losses, resized) = Default::default();
+        Self { calls, directory, image, pool, retirement, turn, pooled, places, losses, resized }
+    }
+
+    /// Has a place for one more active swap file than there are in the directory of the case. They are given back when
+    /// the case has ended.
+    fn make_place(&self, call: &Call) -> Result<(), Trouble> {
+        let wanted = match call {
+            Call::Swapon { .. } => guardian::active_below(&self.directory).len() + 1,
+            _ => 0,
+        };
+        let mut places = self.places.borrow_mut();
+        while places.len() < wanted {
+            places.push(self.retirement.areas().take()?);
+        }
+        Ok(())
     }
 
     /// Gives the descriptors of a file away.
@@ -142,7 +161,12 @@ impl System for HostSystem<'_> {
         }
         let kind = self.image.kind();
         self.calls.pass(call)?;
+        self.make_place(call)?;
         admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call))
+    }
+
+    fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
+        self.image.machine().behind(caller, call, errno)
     }
 
     fn tick(&self, time: i128) {

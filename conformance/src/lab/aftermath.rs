@@ -307,6 +307,7 @@ impl Findings {
                 what: what.clone(),
                 outcome: None,
                 faults: faults.clone().into_iter().collect(),
+                lacks: 0,
             }])
         };
         let seen = match (faults.is_some(), trouble, own) {
@@ -316,7 +317,7 @@ impl Findings {
             (false, None, _) if files > 0 => Ok(observed()),
             (false, None, own) => Err(own?),
         };
-        let (verdict, detail) = judge(check.clause, &seen);
+        let (verdict, detail) = judge(check.clause, &seen, &[]);
         let (lost, controls) = (self.controls.0 - self.controls.1, self.controls.0);
         let detail =
             detail.or_else(|| Some(format!("{what}; lost were {lost} of {controls} that nobody made durable")));

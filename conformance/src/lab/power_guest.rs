@@ -201,7 +201,7 @@ fn carry_out(
             t.setup(&Call::Fsync { fd: file.fd() }).map(drop)
         }
         Step::Enter => {
-            let call = file.enter_call()?;
+            let call = file.enter_call_uncommitted()?;
             begin()?;
             t.setup(&call).map(drop)
         }

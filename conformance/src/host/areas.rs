@@ -1,0 +1,137 @@
+//! The swap areas of the machine: there are few of them, and everybody shares them.
+//!
+//! One run at a time activates swap files. A lock on /proc/swaps says whose turn it is: the file is where there is swap, it
+//! takes no directory that can be written to, and a lock ends with its process, however that ends. Within a run whoever
+//! activates a file has a place for it first.
+
+use crate::verdict::Trouble;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many areas any Linux has room for: MAX_SWAPFILES, which is 32 without those for migration, for poisoned memory, for
+/// devices and for markers. Kernels that lack some of these have room for more.
+pub(super) const LIMIT: usize = 23;
+
+/// How many swap files the pool has active at most.
+const POOLED: usize = 16;
+
+/// How many places the pool leaves to cases that activate files themselves: as many as usually run at the same time.
+const OWN: usize = 8;
+
+/// With fewer places than this no run works.
+pub(super) const FEWEST: usize = OWN + 2;
+
+/// How long a run waits for another one. It takes seconds, unless cases in it do not end.
+const TURN: Duration = Duration::from_secs(600);
+
+/// How long what a run that was killed has left may take to go, and how long a place may take to become free.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Places for active swap files, for as long as it is this run's turn.
+pub(super) struct Areas {
+    /// How many there are.
+    room: usize,
+    taken: Mutex<Taken>,
+    fewer: Condvar,
+    /// Nothing where there is no swap.
+    _turn: Option<Flock<File>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    pooled: usize,
+    own: usize,
+}
+
+impl Areas {
+    /// Waits for this run's turn, and until enough areas are free. The error is one line for people.
+    pub(super) fn new() -> Result<Self, String> {
+        let turn = turn()?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut said = false;
+        while turn.is_some() && LIMIT.saturating_sub(active()) < FEWEST && Instant::now() < deadline {
+            if !said {
+                eprintln!("iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)", active());
+            }
+            said = true;
+            std::thread::yield_now();
+        }
+        Ok(Self { room: LIMIT.saturating_sub(active()), taken: Mutex::default(), fewer: Condvar::new(), _turn: turn })
+    }
+
+    /// Those of a run that activates no swap file, or has the machine to itself.
+    pub(super) fn unlimited() -> Self {
+        Self { room: LIMIT, taken: Mutex::default(), fewer: Condvar::new(), _turn: None }
+    }
+
+    /// Waits for a place for a file of the pool.
+    pub(super) fn take_for_pool(&self) {
+        let most = self.room.saturating_sub(OWN).clamp(1, POOLED);
+        let mut taken = self.taken();
+        while taken.pooled >= most || taken.pooled + taken.own >= self.room {
+            taken = self.fewer.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        taken.pooled += 1;
+    }
+
+    /// A file of the pool is not active any more.
+    pub(super) fn give_back_to_pool(&self) {
+        self.taken().pooled -= 1;
+        self.fewer.notify_all();
+    }
+
+    /// A place for a file that a case activates itself.
+    pub(super) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
+        let full = |taken: &mut Taken| taken.pooled + taken.own >= self.room;
+        let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
+        let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            let why = format!("lacking swap areas: {} are active (/proc/swaps)", active());
+            return Err(Trouble::Setup(why));
+        }
+        taken.own += 1;
+        Ok(Place(self.clone()))
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place for an active swap file, until it is dropped.
+pub(super) struct Place(Arc<Areas>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken().own -= 1;
+        self.0.fewer.notify_all();
+    }
+}
+
+/// How many swap areas the machine has active, whoever has them.
+pub(super) fn active() -> usize {
+    std::fs::read_to_string("/proc/swaps").map_or(0, |table| table.lines().skip(1).count())
+}
+
+/// The lock that says whose turn it is.
+fn turn() -> Result<Option<Flock<File>>, String> {
+    let Ok(file) = File::open("/proc/swaps") else { return Ok(None) };
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => return Ok(Some(lock)),
+        Err((file, _)) => file,
+    };
+    eprintln!("iomap-conformance: waiting for another run, which has the swap areas of this machine");
+    let (sender, receiver) = channel();
+    let waiting = std::thread::Builder::new().spawn(move || sender.send(Flock::lock(file, FlockArg::LockExclusive)));
+    waiting.map_err(|e| format!("lacking memory: no thread: {e}"))?;
+    match receiver.recv_timeout(TURN) {
+        Ok(Ok(lock)) => Ok(Some(lock)),
+        Ok(Err((_, errno))) => Err(format!("/proc/swaps cannot be locked: {errno}")),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Err(format!("lacking swap areas: another run has had them for {} s", TURN.as_secs()))
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Where this machine shows what it or the caller lacks.
+
+use super::areas;
+use super::device::{attach, blank};
+use super::sys;
+use crate::lack::{self, Capability, Counter, Lacking, Probe};
+use crate::mechanism::Mechanism;
+use iomap_reference::{Call, Caller};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::Mode;
+use nix::sys::statvfs::statvfs;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Takes as many descriptors and as much address space as this process may have.
+pub(crate) fn raise_limits() {
+    for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_AS] {
+        // What may not be raised stays, and is asked for.
+        let _ = getrlimit(resource).and_then(|(_, hard)| setrlimit(resource, hard, hard));
+    }
+}
+
+/// This machine, as a run on some file system sees it.
+pub(crate) struct Machine {
+    /// Where images are made, if any are.
+    images: Option<PathBuf>,
+    /// A directory on the file system of the user.
+    directory: Option<PathBuf>,
+    /// There was no room for an image once: what was written to it then is lost.
+    was_full: AtomicBool,
+}
+
+impl Machine {
+    /// With images in the directory for temporary files.
+    pub(crate) fn with_images() -> Self {
+        Self { images: Some(std::env::temp_dir()), directory: None, was_full: AtomicBool::new(false) }
+    }
+
+    /// Without images.
+    pub(crate) fn without_images() -> Self {
+        Self { images: None, directory: None, was_full: AtomicBool::new(false) }
+    }
+
+    /// With a directory of the user's.
+    pub(crate) fn with_directory(directory: &Path) -> Self {
+        Self { images: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
+    }
+
+    /// What is behind the failure of a call that the caller made with all its rights.
+    pub(super) fn behind(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
+        if caller != Caller::Privileged {
+            return None;
+        }
+        let lack = lack::behind(self, call, errno)?;
+        if matches!(errno, Errno::EIO | Errno::EROFS | Errno::ENOSPC) {
+            self.was_full.store(self.images.is_some(), Ordering::Relaxed);
+        }
+        Some(lack)
+    }
+
+    /// A new file, and its name.
+    fn twin(directory: &Path) -> Result<(File, PathBuf), Errno> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let path = directory.join(format!("twin-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(sys::errno)?;
+        Ok((file, path))
+    }
+}
+
+impl Probe for Machine {
+    fn descriptors(&self) -> Option<Counter> {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).ok()?.0;
+        // Reading the directory takes a descriptor.
+        let used = std::fs::read_dir("/proc/self/fd").map_or(limit, |entries| entries.count() as u64);
+        Some(Counter { used, limit })
+    }
+
+    fn machine_descriptors(&self) -> Option<Counter> {
+        let text = match std::fs::read_to_string("/proc/sys/fs/file-nr") {
+            Err(error) if error.raw_os_error() == Some(Errno::ENFILE as i32) => {
+                return Some(Counter { used: 1, limit: 1 });
+            }
+            text => text.ok()?,
+        };
+        let mut numbers = text.split_whitespace().map(str::parse);
+        let (used, _, limit) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        Some(Counter { used, limit })
+    }
+
+    fn address_space(&self) -> Option<Counter> {
+        let limit = getrlimit(Resource::RLIMIT_AS).ok()?.0;
+        let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').next()?.parse().ok()?;
+        Some(Counter { used: pages * page_size(), limit })
+    }
+
+    fn memory(&self) -> Option<Counter> {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let field = |name: &str| -> Option<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+        };
+        let limit = field("MemTotal:")?;
+        Some(Counter { used: limit - field("MemAvailable:")?, limit })
+    }
+
+    fn has(&self, capability: Capability) -> bool {
+        // Root of another user namespace has every capability, and none for the machine.
+        let first = std::fs::read_to_string("/proc/self/uid_map");
+        let is_first = first.map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        is_first && effective.is_none_or(|set| set >> capability.bit & 1 == 1)
+    }
+
+    fn swap_areas(&self) -> Option<Counter> {
+        Some(Counter { used: areas::active() as u64, limit: areas::LIMIT as u64 })
+    }
+
+    fn refuses_swap(&self, errno: Errno) -> bool {
+        let Some(directory) = &self.directory else { return false };
+        let Ok((file, path)) = Self::twin(directory) else { return false };
+        let _ = sys::change_flags(&file, iomap_reference::FLAG_NOCOW, 0);
+        let mut data = Mechanism::Swapfile.header();
+        data.resize(data.len() + 4096, 1);
+        let written = (&file).write_all(&data).and_then(|()| file.sync_all());
+        let outcome = written.map_err(sys::errno).and_then(|()| sys::swapon(&sys::proc_path(&file), 0));
+        if outcome.is_ok() {
+            let _ = sys::swapoff(&sys::proc_path(&file));
+        }
+        let _ = std::fs::remove_file(path);
+        outcome == Err(errno)
+    }
+
+    fn room(&self) -> Option<(String, Counter)> {
+        let place = self.images.as_ref()?;
+        let name = place.display().to_string();
+        if self.was_full.load(Ordering::Relaxed) {
+            return Some((name, Counter { used: 0, limit: 0 }));
+        }
+        // Where files without a name cannot be, images are in memory, which is another lack.
+        open(place, OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::S_IRUSR).ok()?;
+        let stat = statvfs(place).ok()?;
+        // Some file systems in memory do not count.
+        let limit = (stat.blocks() > 0).then(|| stat.blocks() * stat.fragment_size())?;
+        let left = if nix::unistd::geteuid().is_root() { stat.blocks_free() } else { stat.blocks_available() };
+        Some((name, Counter { used: limit.saturating_sub(left * stat.fragment_size()), limit }))
+    }
+
+    fn refuses_block(&self, errno: Errno) -> Option<String> {
+        let directory = self.directory.as_ref()?;
+        let written = Self::twin(directory).and_then(|(mut file, path)| {
+            let written = file.write_all(&[1; 4096]).and_then(|()| file.sync_all()).map_err(sys::errno);
+            let _ = std::fs::remove_file(path);
+            written
+        });
+        (written == Err(errno)).then(|| format!("another file in {} gets no block: {errno}", directory.display()))
+    }
+
+    fn loop_device(&self) -> Option<String> {
+        self.images.as_ref()?;
+        attach(&blank(1 << 20).ok()?).err()
+    }
+}
+
+fn page_size() -> u64 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, i64::cast_unsigned)
+}
