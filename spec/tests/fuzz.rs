@@ -12,7 +12,8 @@ use tools::damage::damage;
 /// All that the emitter begins a line with; the sampler's text has requests that are not among them.
 const MACROS: &[&str] = &[
     "'\\\" t", ".\\\"", ".TH", ".SH", ".SS", ".PP", ".IP", ".TP", ".TQ", ".RS", ".RE", ".B", ".I", ".BR", ".RB", ".IR",
-    ".RI", ".BI", ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh", ".ad",
+    ".RI", ".BI", ".IB", ".UR", ".UE", ".in", ".sp", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh",
+    ".ad",
 ];
 
 /// Pieces that are likely to mean something to some part of the parser.
