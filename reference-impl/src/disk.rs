@@ -134,41 +134,55 @@ impl Disk for FileDisk {
     }
 }
 
-/// A disk in memory, without a volatile cache.
+/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas for
+/// metadata are large and mostly empty, and the suite makes hundreds of such disks.
 #[derive(Clone, Debug)]
-pub struct MemoryDisk(Vec<u8>);
+pub struct MemoryDisk {
+    blocks: u64,
+    written: HashMap<u64, Block>,
+}
 
 impl MemoryDisk {
     /// A disk of so many blocks of zeros.
     pub fn new(blocks: u64) -> Self {
-        Self(vec![0; blocks as usize * BLOCK])
+        Self { blocks, written: HashMap::new() }
     }
 
     /// A disk with these contents; what is over after the last whole block is not part of it.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let written = numbered(0, bytes).filter(|(_, block)| block.iter().any(|byte| *byte != 0));
+        Self { blocks: (bytes.len() / BLOCK) as u64, written: written.collect() }
     }
 
-    /// What is on it.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+    /// A copy of all of it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.blocks as usize * BLOCK];
+        for (at, block) in &self.written {
+            put(&mut bytes, *at, 0, &**block);
+        }
+        bytes
     }
 }
 
 impl Disk for MemoryDisk {
     fn blocks(&self) -> u64 {
-        (self.0.len() / BLOCK) as u64
+        self.blocks
     }
 
     fn read(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        let from = span(at, into.len(), self.blocks())? as usize;
-        into.copy_from_slice(&self.0[from..from + into.len()]);
+        span(at, into.len(), self.blocks)?;
+        for (at, block) in (at..).zip(into.as_chunks_mut::<BLOCK>().0) {
+            match self.written.get(&at) {
+                Some(written) => *block = **written,
+                None => block.fill(0),
+            }
+        }
         Ok(())
     }
 
     fn write(&mut self, at: u64, data: &[u8]) -> io::Result<()> {
-        let from = span(at, data.len(), self.blocks())? as usize;
-        self.0[from..from + data.len()].copy_from_slice(data);
+        span(at, data.len(), self.blocks)?;
+        self.written.extend(numbered(at, data));
         Ok(())
     }
 
@@ -350,7 +364,7 @@ impl Aftermath {
                 }
             }
         }
-        MemoryDisk(bytes)
+        MemoryDisk::from_bytes(&bytes)
     }
 }
 

@@ -121,7 +121,7 @@ fn image_of(data: u64, area: u64, entries: impl Iterator<Item = Entry>) -> Vec<u
         .chain(entries)
         .fold(Vec::new(), |payload, entry| postcard::to_extend(&entry, payload).unwrap());
     // The header of area 0: the checksum of the snapshot is at 36, its length at 40, its own checksum at 48.
-    let mut bytes = disk.bytes().to_vec();
+    let mut bytes = disk.bytes();
     let (header, snapshot) = (2 * BLOCK, 3 * BLOCK);
     bytes[snapshot..][..payload.len()].copy_from_slice(&payload);
     bytes[header + 36..][..4].copy_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
@@ -133,8 +133,8 @@ fn image_of(data: u64, area: u64, entries: impl Iterator<Item = Entry>) -> Vec<u
 
 fn findings(files: &Files) -> Vec<String> {
     let bytes = image(files);
-    let report = check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap();
-    let mounted = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false);
+    let report = check(&mut MemoryDisk::from_bytes(&bytes)).unwrap();
+    let mounted = Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 1 << 16, false);
     assert_eq!(mounted.is_ok(), report.findings.is_empty(), "{:?}: {mounted:?}", report.findings);
     report.findings.iter().map(ToString::to_string).collect()
 }
@@ -142,7 +142,7 @@ fn findings(files: &Files) -> Vec<String> {
 #[test]
 fn what_is_sound_is_mounted() {
     assert_eq!(findings(&sound()), [] as [String; 0]);
-    let mut disk = MemoryDisk::from_bytes(image(&sound()));
+    let mut disk = MemoryDisk::from_bytes(&image(&sound()));
     assert_eq!(check(&mut disk).unwrap().orphans, 2);
     let fs = Fs::mount(Box::new(disk), 1 << 16, false).unwrap();
     let root = Caller::Privileged.credentials();
@@ -338,9 +338,9 @@ fn a_change_that_ends_before_it_begins() {
     let root = Entry::Inode { ino: 1, inode: Box::new(inode), from: 0, to: 0, runs: Vec::new(), names: Vec::new() };
     let whole = entry((0, u64::MAX), vec![Run { start: 0, count: 10, address: 0, written: true }]);
     let bytes = image_of(40, 8, [root, whole, entry((7, 3), Vec::new())].into_iter());
-    let found = check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings;
+    let found = check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings;
     assert!(found.len() == 1 && found[0].what.ends_with("inode 2 with changes in 7..3"), "{found:?}");
-    assert!(Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false).is_err());
+    assert!(Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 1 << 16, false).is_err());
 }
 
 /// What is wrong with every name of a directory, whose own name is as long as all of them, does not take much more
@@ -353,7 +353,7 @@ fn a_report_is_not_much_longer_than_the_image() {
     let names: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 50)).collect();
     files.insert(10, directory(1, 2, &names));
     let bytes = image(&files);
-    let findings = check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings;
+    let findings = check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings;
     assert!(findings.iter().any(|finding| finding.what.ends_with("refers to inode 50, which does not exist")));
     let len: usize = findings.iter().map(|finding| finding.to_string().len()).sum();
     assert!(len < 4 * bytes.len(), "{len} bytes about an image of {}", bytes.len());
@@ -372,7 +372,7 @@ fn files_without_a_name_end_together() {
         Entry::Inode { ino, inode: Box::new(inode), from: 0, to: u64::MAX, runs: vec![run.clone()], names: Vec::new() }
     });
     let bytes = image_of(DATA, 500, std::iter::once(root).chain(files));
-    let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 1 << 16, false).unwrap();
+    let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 1 << 16, false).unwrap();
     assert_eq!((fs.space().free, fs.space().inodes), (DATA, 1));
     fs.unmount().unwrap();
 }

@@ -125,7 +125,7 @@ impl Bench {
         let mut disk = MemoryDisk::new(2 + 2 * AREA + DATA);
         let options = Options { area_blocks: Some(AREA), uuid: [7; 16], ..Options::default() };
         format(&mut disk, &options).unwrap();
-        let base = disk.bytes().to_vec();
+        let base = disk.bytes();
         let disk = Arc::new(Mutex::new(VolatileDisk::recording(disk)));
         // A small cache, so that data are written before anybody asks for it.
         let fs = Fs::mount(Box::new(disk.clone()), 8 * BLOCK, false).unwrap();

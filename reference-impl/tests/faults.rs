@@ -150,8 +150,8 @@ fn every_operation(kind: Kind, error: Errno, reported: Errno) {
         }
         (0..acknowledged).for_each(|round| intact(&fs, round));
         drop(fs);
-        let bytes = disk.lock().unwrap().disk.bytes().to_vec();
-        let mut disk = MemoryDisk::from_bytes(bytes);
+        let bytes = disk.lock().unwrap().disk.bytes();
+        let mut disk = MemoryDisk::from_bytes(&bytes);
         assert_eq!(check(&mut disk).unwrap().findings, [], "operation {operation} of {kind:?}");
         let fs = Fs::mount(Box::new(disk), 8 * BLOCK, false).unwrap();
         (0..acknowledged).for_each(|round| intact(&fs, round));
@@ -205,8 +205,8 @@ fn the_next_fsync_writes_what_the_last_one_could_not() {
     disk.lock().unwrap().left = Some(0);
     assert_eq!(fs.call(Caller::Privileged, &Call::Fsync { fd }), Err(Errno::EIO));
     assert_eq!(fs.call(Caller::Privileged, &Call::Fsync { fd }), Ok(Reply::Number(0)));
-    let bytes = disk.lock().unwrap().disk.bytes().to_vec();
-    intact(&Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 64 * BLOCK, false).unwrap(), 0);
+    let bytes = disk.lock().unwrap().disk.bytes();
+    intact(&Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 64 * BLOCK, false).unwrap(), 0);
 }
 
 /// A write that is long enough to go past the cache stays in it if the disk does not take it.
@@ -239,8 +239,8 @@ fn long_writes_that_fail_are_kept_for_the_next_fsync() {
         assert_eq!(fs.call(Caller::Privileged, &Call::Fsync { fd }), Ok(Reply::Number(0)));
         let read = |fs: &Fs, fd| fs.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
         assert_eq!(read(&fs, fd), Ok(Reply::Data(data.clone())));
-        let bytes = disk.lock().unwrap().disk.bytes().to_vec();
-        let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(bytes)), 64 * BLOCK, false).unwrap();
+        let bytes = disk.lock().unwrap().disk.bytes();
+        let fs = Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 64 * BLOCK, false).unwrap();
         let open = Call::Open { name: "file".into(), flags: OFlag::O_RDONLY, mode: 0 };
         let fd = number(fs.call(Caller::Privileged, &open)).unwrap() as Fd;
         assert_eq!(read(&fs, fd), Ok(Reply::Data(data.clone())));

@@ -23,7 +23,7 @@ const FIRST: usize = 2 * BLOCK;
 #[test]
 fn the_image_itself() {
     let bytes = image();
-    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes.clone())).unwrap().findings, []);
+    assert_eq!(check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings, []);
     assert!(opened(&bytes));
     assert!(records(&bytes, FIRST).len() >= 3);
 }
@@ -133,7 +133,7 @@ fn recipes() {
 }
 
 fn mounted(bytes: Vec<u8>) -> (Fs, std::sync::Arc<std::sync::Mutex<MemoryDisk>>) {
-    let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::from_bytes(bytes)));
+    let disk = std::sync::Arc::new(std::sync::Mutex::new(MemoryDisk::from_bytes(&bytes)));
     (Fs::mount(Box::new(disk.clone()), 1 << 16, false).unwrap(), disk)
 }
 
@@ -172,8 +172,8 @@ fn as_large_as_can_be() {
     let create = || Call::Open { name: "new".into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 };
     let (last, block) = (i64::MAX - (BLOCK as i64 - 1), BLOCK as i64);
     let clean = |disk: &std::sync::Mutex<MemoryDisk>| {
-        let bytes = disk.lock().unwrap().bytes().to_vec();
-        assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+        let bytes = disk.lock().unwrap().bytes();
+        assert_eq!(check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings, []);
     };
     for size in [i64::MAX, last + 1, last] {
         let (fs, disk) = mounted(empty());
@@ -212,8 +212,8 @@ fn what_no_file_has() {
     let exchange = Call::Exchange { one: fifo, other: file };
     assert_eq!(fs.call(Caller::Privileged, &exchange), Err(Errno::EINVAL));
     fs.unmount().unwrap();
-    let bytes = disk.lock().unwrap().bytes().to_vec();
-    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+    let bytes = disk.lock().unwrap().bytes();
+    assert_eq!(check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings, []);
 }
 
 /// After the storage was shrunk the log has nothing from before, when it reached farther.
@@ -239,6 +239,6 @@ fn shrunk() {
     call(Call::Cycle);
     assert_eq!(fs.space().blocks, 4);
     drop(fs);
-    let bytes = disk.lock().unwrap().bytes().to_vec();
-    assert_eq!(check(&mut MemoryDisk::from_bytes(bytes)).unwrap().findings, []);
+    let bytes = disk.lock().unwrap().bytes();
+    assert_eq!(check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings, []);
 }

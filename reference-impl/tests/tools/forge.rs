@@ -42,7 +42,7 @@ fn worked(work: impl FnOnce(&Fs)) -> Vec<u8> {
     work(&fs);
     drop(fs);
     let disk = disk.lock().unwrap();
-    disk.bytes().to_vec()
+    disk.bytes()
 }
 
 /// A new image.

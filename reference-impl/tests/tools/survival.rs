@@ -203,16 +203,16 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
 
 /// What fsck finds in an image that can be opened: only one of the superblocks can be wrong.
 fn is_clean(bytes: &[u8]) {
-    let report = check(&mut MemoryDisk::from_bytes(bytes.to_vec())).unwrap();
+    let report = check(&mut MemoryDisk::from_bytes(&bytes)).unwrap();
     let superblock = |finding: &&Finding| ["block 0", "block 1"].contains(&finding.place.as_str());
     assert_eq!(report.findings.iter().find(|finding| !superblock(finding)), None);
 }
 
 /// Opens an image or is refused, works with it, and leaves it consistent. True if it could be opened.
 pub(crate) fn survives(bytes: Vec<u8>, choices: &mut Choices) -> bool {
-    let report = check(&mut MemoryDisk::from_bytes(bytes.clone()));
-    let disk = Arc::new(Mutex::new(MemoryDisk::from_bytes(bytes)));
-    let contents = || disk.lock().unwrap().bytes().to_vec();
+    let report = check(&mut MemoryDisk::from_bytes(&bytes));
+    let disk = Arc::new(Mutex::new(MemoryDisk::from_bytes(&bytes)));
+    let contents = || disk.lock().unwrap().bytes();
     let mount = |read_only| Fs::mount(Box::new(disk.clone()), 1 << 16, read_only);
     let fs = match mount(false) {
         Ok(fs) => fs,
