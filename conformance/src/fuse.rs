@@ -191,12 +191,11 @@ impl FuseSystem {
         result
     }
 
-    /// What an administrator does, or the weather: nothing that comes from the kernel.
+    /// Acts of administrators, and losses of power.
     fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
         let here = |call: &Call| self.fs.call(caller, call);
         Some(match call {
-            Call::Collect | Call::Snapshot | Call::Shrink { .. } | Call::SetQuota { .. } => here(call),
-            Call::RemoveDevice | Call::ReplaceDevice => here(call),
+            call if is_administration(call) => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
             Call::Remount { .. } => self.unless_busy(|| self.calls.call(caller, call)),
             Call::Cycle => {
@@ -225,6 +224,19 @@ impl FuseSystem {
     }
 }
 
+/// Whether the daemon does this itself: no kernel carries it.
+fn is_administration(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Collect
+            | Call::Snapshot
+            | Call::Shrink { .. }
+            | Call::SetQuota { .. }
+            | Call::RemoveDevice
+            | Call::ReplaceDevice
+    )
+}
+
 impl System for FuseSystem {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         self.administer(caller, call).unwrap_or_else(|| self.calls.call(caller, call))
@@ -238,6 +250,9 @@ impl System for FuseSystem {
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        if let Some(call) = one.iter().chain(other).find(|call| is_administration(call)) {
+            return Err(Trouble::NotReachable(format!("{call}: the daemon does that beside the calls of the kernel")));
+        }
         self.calls.race(one, other)
     }
 

@@ -185,7 +185,7 @@ fn a_shell_in_a_guest() {
     let line = format!("'{PROGRAM}' lab --kernel {KERNEL} --fs ext4 --interactive");
     let suite = "iomap-conformance --target host --fs ext4 --mechanism swapfile truncate::shrink";
     let seen = in_a_shell(&line, &format!("ls /mnt/ext4; {suite}"));
-    assert!(seen.contains("lost+found") && seen.contains("1 cases: 1 holds"), "{seen}");
+    assert!(seen.contains("lost+found") && seen.contains("1 case: 1 holds"), "{seen}");
 }
 
 /// What happens in a scenario from an event at the server on, until the file is another one: step, outcome and traffic.

@@ -81,11 +81,9 @@ pub(super) static CASES: &[Case] = &[
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "few_pages", "a file of a few pages is fit, whole pages or not", |t| {
-        // What belongs to the mechanism may be a file already.
-        let sizes = [0, 1, BLOCK_LEN, BLOCK_LEN + 1];
-        // Without that, a file of one byte may be kept with the metadata.
-        let sizes = if t.mechanism().lead() > 0 { &sizes[..] } else { &sizes[2..] };
-        each(sizes, |size| t.file(&format!("file-{size}"), *size)?.enter())
+        // Fewer would be kept with the metadata. Of a swap file whose blocks are smaller than a page Linux uses the pages
+        // that begin on a boundary (iomap_swapfile_add_extent): with its header it needs one more than it offers.
+        each(&[BLOCK_LEN, BLOCK_LEN + 1], |size| t.file(&format!("file-{size}"), *size)?.enter())
     }),
     alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
         let (file, others) = shared_by_three(t)?;
