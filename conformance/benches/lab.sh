@@ -18,7 +18,7 @@ trap 'rm -rf "$scratch" "${links[@]}"' EXIT
 	>"$scratch/table" 2>"$scratch/told"
 image=$(grep -o -- '-kernel [^ ]*' "$scratch/told" | cut -d' ' -f2)
 release=$(sed -n 's/ xfs: qemu-system.*//p' "$scratch/told")
-modules=$(ls -td "${XDG_CACHE_HOME:-$HOME/.cache}"/iomap-conformance/kernels/*/lib/modules/"$release" | head -1)
+modules=$(ls -td "${XDG_CACHE_HOME:-$HOME/.cache}"/iomap-conformance/kernels/*/contents/lib/modules/"$release" | head -1)
 root=${modules%/lib/modules/*}
 
 # By hand: busybox, the modules, and a file system that is there already. It is mounted, a file is written, and the guest
