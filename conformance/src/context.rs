@@ -118,9 +118,20 @@ enum Undo {
 
 /// Bytes that differ from block to block and from seed to seed.
 pub fn pattern(seed: u8, len: i64) -> Vec<u8> {
-    (0..len)
-        .map(|at| seed.wrapping_add((at / BLOCK_LEN) as u8).wrapping_mul(31).wrapping_add((at % 251) as u8))
-        .collect()
+    // Each block has a period of bytes, which is computed once for it: every case makes patterns.
+    const PERIOD: usize = 251;
+    let mut bytes = Vec::with_capacity(len as usize);
+    for block in 0..(len + BLOCK_LEN - 1) / BLOCK_LEN {
+        let first = seed.wrapping_add(block as u8).wrapping_mul(31);
+        let period: [u8; PERIOD] = std::array::from_fn(|at| first.wrapping_add(at as u8));
+        let end = ((block + 1) * BLOCK_LEN).min(len) as usize;
+        while bytes.len() < end {
+            let from = bytes.len() % PERIOD;
+            let take = (PERIOD - from).min(end - bytes.len());
+            bytes.extend_from_slice(&period[from..from + take]);
+        }
+    }
+    bytes
 }
 
 impl<'a> Context<'a> {
@@ -700,6 +711,11 @@ impl File<'_> {
     pub fn close(self) -> Result<(), Trouble> {
         let Ready { fd, append, direct, reader, .. } = self.ready;
         [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
+    }
+
+    /// Takes the file out of the state, perhaps later, and closes its descriptors. Nobody gets to know what comes of it.
+    pub fn retire(self) {
+        self.context.system.retire(self.context.mechanism, self.ready);
     }
 
     /// Maps the whole file until the case ends, or says what came of it.

@@ -1,6 +1,6 @@
 //! Cases that do not end, and what the kernel says while cases run.
 
-use crate::cases::Case;
+use crate::cases::{Case, Lane};
 use crate::programs;
 use crate::results::LogLine;
 use nix::errno::Errno;
@@ -25,8 +25,8 @@ const ABANDONED: usize = 8;
 /// Watches over the cases of a run.
 pub struct Guard {
     timeout: Duration,
-    /// Whoever needs a file system to itself. The name is that of a case which has it and does not end.
-    alone: Mutex<Option<String>>,
+    /// A turn for each lane of [`Lane::IN_TURN`]. The name is that of a case which has it and does not end.
+    turns: [Mutex<Option<String>>; Lane::IN_TURN.len()],
     state: Mutex<State>,
 }
 
@@ -45,7 +45,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Guard {
     /// A guard that gives each case so much time, and reads the kernel log if there is one to read.
     pub fn new(timeout: Duration, log: Option<KernelLog>) -> Self {
-        Self { timeout, alone: Mutex::default(), state: Mutex::new(State { log, ..State::default() }) }
+        Self { timeout, turns: Default::default(), state: Mutex::new(State { log, ..State::default() }) }
     }
 
     /// Does the work of a case on a thread of its own, and says how long that took. Work that does not end is abandoned,
@@ -56,7 +56,8 @@ impl Guard {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> (Result<T, String>, Duration) {
         // Waiting for others is not the case's own time.
-        let mut turn = case.alone.then(|| locked(&self.alone));
+        let lane = Lane::IN_TURN.iter().position(|lane| *lane == case.lane);
+        let mut turn = lane.map(|lane| locked(&self.turns[lane]));
         if let Some(holder) = turn.as_ref().and_then(|holder| holder.as_ref()) {
             let why = format!("{holder} has the file system to itself and does not end");
             return (Err(why), Duration::ZERO);
@@ -223,7 +224,7 @@ mod tests {
     fn waiting_for_a_turn_is_not_the_time_of_a_case() {
         const HELD: Duration = Duration::from_millis(200);
         let guard = Guard::new(TIMEOUT, None);
-        let case = cases::all().find(|case| case.alone).unwrap();
+        let case = cases::all().find(|case| case.lane == Lane::Alone).unwrap();
         let begun = Arc::new(Barrier::new(2));
         let hold = {
             let begun = begun.clone();

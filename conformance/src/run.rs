@@ -1,6 +1,6 @@
 //! Runs cases and collects what they found.
 
-use crate::cases::{self, Case};
+use crate::cases::{self, Case, Lane};
 use crate::context::Context;
 use crate::expectations::Expectations;
 use crate::guard::Guard;
@@ -149,7 +149,9 @@ pub fn test_arguments() -> Arguments {
     arguments
 }
 
-/// Runs these cases, so many at a time. The output of libtest-mimic is not wanted: the caller reports.
+/// Runs these cases, so many at a time. Those that have a file system to themselves run beside the others, one of each lane,
+/// so that nobody waits for them; but not where one case is to run at a time. The output of libtest-mimic is not wanted: the
+/// caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
@@ -163,11 +165,27 @@ pub fn run(
     let mut found: Vec<(&Case, CaseResult)> = Vec::new();
     if not_offered.is_none() {
         let (sender, receiver) = channel();
-        let trials = trials(cases.iter().copied(), target, subject.mechanism, "", guard, Some(&sender), Some(progress));
-        let quiet =
-            Arguments { logfile: Some("/dev/null".into()), test_threads: Some(threads), ..Arguments::default() };
-        // Its conclusion counts passes and failures; the results have the verdicts.
-        let _ = libtest_mimic::run(&quiet, trials);
+        let run = |cases: Vec<&'static Case>, threads: usize| {
+            let trials = trials(cases, target, subject.mechanism, "", guard, Some(&sender), Some(progress));
+            let quiet =
+                Arguments { logfile: Some("/dev/null".into()), test_threads: Some(threads), ..Arguments::default() };
+            // Its conclusion counts passes and failures; the results have the verdicts.
+            let _ = libtest_mimic::run(&quiet, trials);
+        };
+        if threads == 1 {
+            run(cases.to_vec(), 1);
+        } else {
+            let of = |lane: Lane| cases.iter().copied().filter(move |case| case.lane == lane).collect::<Vec<_>>();
+            let mut shared = of(Lane::Shared);
+            // Each race is many rounds: what takes longest begins first.
+            shared.sort_by_key(|case| case.clause.family() != "race");
+            std::thread::scope(|scope| {
+                for cases in Lane::IN_TURN.map(of).into_iter().filter(|cases| !cases.is_empty()) {
+                    scope.spawn(|| run(cases, 1));
+                }
+                run(shared, threads);
+            });
+        }
         drop(sender);
         found = receiver.into_iter().collect();
     }

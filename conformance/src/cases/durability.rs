@@ -1,4 +1,4 @@
-use super::{Case, alone};
+use super::{Case, moment, power};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
@@ -10,13 +10,13 @@ const POWER_LOSS: Call = Call::PowerLoss { during: None };
 const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
-    alone(&DURABLE_SEAL, "sealed", "a sealed file is sealed after a loss of power", |t| {
+    power(&DURABLE_SEAL, "sealed", "a sealed file is sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         t.sealed()?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?)))
     }),
-    alone(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
+    power(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
             let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
@@ -27,7 +27,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
-    alone(&DURABLE_DATA, "grown", "also what was added after the last fsync", |t| {
+    power(&DURABLE_DATA, "grown", "also what was added after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
             let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
@@ -41,26 +41,26 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
-    alone(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
+    moment(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
         rounds(t, |name| {
             let file = t.file(name, SIZE)?;
             file.enter_call_uncommitted()
         })
     }),
-    alone(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {
+    moment(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {
         rounds(t, |name| {
             let file = t.sealed_as(name)?;
             t.setup(&Call::Fsync { fd: file.fd() })?;
             file.leave_call()
         })
     }),
-    alone(&DURABLE_REMOUNT, "remount", "a sealed file is sealed after unmounting and mounting", |t| {
+    power(&DURABLE_REMOUNT, "remount", "a sealed file is sealed after unmounting and mounting", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
         Ok(seen.and(afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?)))?))
     }),
-    alone(&DURABLE_REMOUNT, "churn", "and nobody else gets its storage then", |t| {
+    power(&DURABLE_REMOUNT, "churn", "and nobody else gets its storage then", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
@@ -73,7 +73,7 @@ pub(super) static CASES: &[Case] = &[
         })?;
         Ok(seen.and(file).and(t.churn_intact(&other)?))
     }),
-    alone(&DURABLE_UNSEAL, "unsealed", "an unsealed file is not sealed after a loss of power", |t| {
+    power(&DURABLE_UNSEAL, "unsealed", "an unsealed file is not sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         // If the state is there for certain, it has to go for certain.
@@ -82,7 +82,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?)))
     }),
-    alone(&DURABLE_AGENT, "agent", "what an agent made durable needs no fsync", |t| {
+    power(&DURABLE_AGENT, "agent", "what an agent made durable needs no fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         let data = pattern(60, SIZE);
@@ -90,7 +90,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),
-    alone(&DURABLE_AGENT, "flush", "nor does what a processor stored with MAP_SYNC and flushed", |t| {
+    power(&DURABLE_AGENT, "flush", "nor does what a processor stored with MAP_SYNC and flushed", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };

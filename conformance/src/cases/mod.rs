@@ -34,12 +34,31 @@ pub struct Case {
     pub name: &'static str,
     /// What is expected, in one sentence.
     pub about: &'static str,
-    /// It fills the file system, remounts it or counts its free space, so no other case may be at work there.
-    pub alone: bool,
-    /// Its file system has limits for users.
-    pub quotas: bool,
+    /// The file system that it needs.
+    pub lane: Lane,
     /// What it does.
     pub run: fn(&Context) -> Seen,
+}
+
+/// Where cases are at work. All but the first are file systems that a case has to itself: the cases of such a lane take
+/// turns, and those of different lanes do not disturb each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Many cases use it at the same time.
+    Shared,
+    /// The case fills the file system, remounts it or counts its free space.
+    Alone,
+    /// The file system loses its power.
+    Power,
+    /// The same in the middle of a call, some rounds of it. That takes about as long as all others with a loss of power.
+    Moment,
+    /// The file system has limits for users.
+    Limits,
+}
+
+impl Lane {
+    /// The lanes whose cases take turns.
+    pub const IN_TURN: [Self; 4] = [Self::Alone, Self::Power, Self::Moment, Self::Limits];
 }
 
 impl Case {
@@ -50,17 +69,27 @@ impl Case {
 }
 
 const fn case(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
-    Case { clause, name, about, alone: false, quotas: false, run }
+    Case { clause, name, about, lane: Lane::Shared, run }
 }
 
 /// A case that needs a file system to itself.
 const fn alone(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
-    Case { clause, name, about, alone: true, quotas: false, run }
+    Case { clause, name, about, lane: Lane::Alone, run }
+}
+
+/// A case whose file system loses its power.
+const fn power(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
+    Case { clause, name, about, lane: Lane::Power, run }
+}
+
+/// A case whose file system loses its power in the middle of a call.
+const fn moment(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
+    Case { clause, name, about, lane: Lane::Moment, run }
 }
 
 /// One that needs a file system with limits for users.
 const fn limited(clause: &'static Clause, name: &'static str, about: &'static str, run: fn(&Context) -> Seen) -> Case {
-    Case { clause, name, about, alone: true, quotas: true, run }
+    Case { clause, name, about, lane: Lane::Limits, run }
 }
 
 /// Every case, in the order of the page.

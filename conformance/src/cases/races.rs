@@ -220,13 +220,18 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
         seen = calls[0].iter().zip(&ones).fold(seen, |seen, (call, came)| seen.and(outcome(t, call, came)));
         let made = |calls: &[Call], came: Vec<Outcome>| calls.iter().cloned().zip(came).collect();
         let end = race.end([made(&calls[0], ones), made(&calls[1], others)])?;
-        if t.mechanism() == Mechanism::Swapfile {
-            // It may not be active.
-            let _ = t.attempt(&race.leave)?;
-        }
-        race.file.close()?;
         race.neighbour.close()?;
         let is_one = expected.contains(&end);
+        match t.mechanism() {
+            // A grace period each, for which the next round need not wait. The record keeps the last round only.
+            Mechanism::Swapfile if is_one && !refused_otherwise => race.file.retire(),
+            Mechanism::Swapfile => {
+                // It may not be active.
+                let _ = t.attempt(&race.leave)?;
+                race.file.close()?;
+            }
+            _ => race.file.close()?,
+        }
         // Only what no order explains is ever printed.
         let what = if is_one { String::new() } else { described(&calls, &end) };
         seen = seen.and(t.fact(&what, is_one));

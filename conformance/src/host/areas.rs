@@ -5,7 +5,10 @@
 //! activates a file has a place for it first.
 
 use crate::verdict::Trouble;
+use iomap_reference::{Call, Fd};
 use nix::fcntl::{Flock, FlockArg};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -68,19 +71,14 @@ impl Areas {
     }
 
     /// Waits for a place for a file of the pool.
-    pub(super) fn take_for_pool(&self) {
+    pub(super) fn take_for_pool(self: &Arc<Self>) -> Place {
         let most = self.room.saturating_sub(OWN).clamp(1, POOLED);
         let mut taken = self.taken();
         while taken.pooled >= most || taken.pooled + taken.own >= self.room {
             taken = self.fewer.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         taken.pooled += 1;
-    }
-
-    /// A file of the pool is not active any more.
-    pub(super) fn give_back_to_pool(&self) {
-        self.taken().pooled -= 1;
-        self.fewer.notify_all();
+        Place { areas: self.clone(), pooled: true }
     }
 
     /// A place for a file that a case activates itself.
@@ -93,7 +91,7 @@ impl Areas {
             return Err(Trouble::Setup(why));
         }
         taken.own += 1;
-        Ok(Place(self.clone()))
+        Ok(Place { areas: self.clone(), pooled: false })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -102,12 +100,46 @@ impl Areas {
 }
 
 /// A place for an active swap file, until it is dropped.
-pub(super) struct Place(Arc<Areas>);
+pub(super) struct Place {
+    areas: Arc<Areas>,
+    pooled: bool,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken().own -= 1;
-        self.0.fewer.notify_all();
+        let mut taken = self.areas.taken();
+        match self.pooled {
+            true => taken.pooled -= 1,
+            false => taken.own -= 1,
+        }
+        self.areas.fewer.notify_all();
+    }
+}
+
+/// The places of the active swap files of a case.
+#[derive(Default)]
+pub(super) struct Places(RefCell<BTreeMap<Fd, Place>>);
+
+impl Places {
+    /// Has a place for what this call activates, if it activates something.
+    pub(super) fn make(&self, areas: &Arc<Areas>, call: &Call) -> Result<(), Trouble> {
+        match call {
+            Call::Swapon { fd } if !self.0.borrow().contains_key(fd) => self.add(*fd, areas.take()?),
+            Call::Via { call, .. } => return self.make(areas, call),
+            Call::PowerLoss { during: Some(call) } => return self.make(areas, call),
+            _ => (),
+        }
+        Ok(())
+    }
+
+    /// Keeps the place of a file that is active.
+    pub(super) fn add(&self, fd: Fd, place: Place) {
+        self.0.borrow_mut().insert(fd, place);
+    }
+
+    /// The place of a file that goes.
+    pub(super) fn remove(&self, fd: Fd) -> Option<Place> {
+        self.0.borrow_mut().remove(&fd)
     }
 }
 

@@ -3,14 +3,14 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
-use super::areas::{Areas, FEWEST, Place};
+use super::areas::{Areas, FEWEST, Places};
 use super::calls::{Calls, Transport};
 use super::guardian::{self, Guardian};
 use super::modes::Modes;
 use super::pool::deactivate;
 use super::probe::{self, Machine};
 use super::{DESCRIPTORS, FsKind, activation, admin, lacks, routes, sys};
-use crate::cases::Case;
+use crate::cases::{Case, Lane};
 use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
 use crate::lack::{self, Lacking, Needs};
@@ -20,7 +20,6 @@ use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -177,13 +176,13 @@ impl Directory {
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel, self.modes.clone());
-        Ok(DirectorySystem { calls, directory, target: self, places: RefCell::default() })
+        Ok(DirectorySystem { calls, directory, target: self, places: Places::default() })
     }
 }
 
 impl Target for Directory {
     fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        if case.alone {
+        if case.lane != Lane::Shared {
             return Err(Trouble::NotReachable(OTHERS.into()));
         }
         Ok(Box::new(self.place()?))
@@ -239,8 +238,7 @@ struct DirectorySystem<'a> {
     calls: Calls,
     directory: PathBuf,
     target: &'a Directory,
-    /// For active swap files, until the case has ended.
-    places: RefCell<Vec<Place>>,
+    places: Places,
 }
 
 impl System for DirectorySystem<'_> {
@@ -258,13 +256,7 @@ impl System for DirectorySystem<'_> {
         if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
             return Err(Trouble::NotReachable(why.into()));
         }
-        if matches!(call, Call::Swapon { .. }) {
-            let active = guardian::active_below(&self.directory).len();
-            let mut places = self.places.borrow_mut();
-            while places.len() <= active {
-                places.push(self.target.areas.take()?);
-            }
-        }
+        self.places.make(&self.target.areas, call)?;
         match self.target.kind {
             Some(kind) => admin::offered(kind, call),
             None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
@@ -290,6 +282,8 @@ impl System for DirectorySystem<'_> {
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.calls.release(&file);
+        // Given back when the file is not active any more.
+        let _place = self.places.remove(file.fd);
         match (mechanism, descriptors.first()) {
             (Mechanism::Swapfile, _) => deactivate(&descriptors),
             (_, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),

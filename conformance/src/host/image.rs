@@ -71,19 +71,19 @@ impl Image {
     ) -> Result<Self, String> {
         let facts = kind.facts();
         let machine = if facts.medium == Medium::Loop { Machine::with_images() } else { Machine::without_images() };
-        let named = |why: String| lack::now(&machine).map_or(why.clone(), |lack| format!("{lack}: {why}"));
-        let (device, storage) = facts.medium.storage(facts.size).map_err(named)?;
+        let (device, storage) = facts.medium.storage(facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
-        make(kind, features, &storage.device).map_err(named)?;
+        make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
         let (options, storage) = (options.join(","), Mutex::new(storage));
         let image = Self { kind, root, options, storage, devices: devices.clone(), machine };
         image.first_mount().map_err(|why| match why {
             Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()),
             Unmounted::Refused(errno) => {
-                format!("mounting {}: {errno}{}", kind.name(), unmade(kind, &image.storage().device))
+                let unmade = unmade(kind, &image.storage().device);
+                named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()))
             }
-            Unmounted::Program(failure) => failure.to_string(),
+            Unmounted::Program(failure) => named(&image.machine, failure.to_string()),
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
@@ -147,7 +147,7 @@ impl Image {
         match (self.mount(device), plain) {
             // A kernel that does not know the bit.
             (Err(Errno::EINVAL), Some(features)) => {
-                exchange::write(device, &features)?;
+                exchange::write(device, features)?;
                 Ok(self.mount(device)?)
             }
             (other, _) => Ok(other?),
@@ -305,6 +305,14 @@ fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<u
     Ok(read)
 }
 
+/// The reason why a file system did not come about, with the lack that is behind it.
+fn named(machine: &Machine, why: String) -> String {
+    match lack::now(machine) {
+        Some(lack) => format!("{lack}: {why}"),
+        None => why,
+    }
+}
+
 /// Remembers what the kernel log may speak of.
 fn note(devices: &Devices, device: &Path) {
     let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -315,19 +323,7 @@ pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(),
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
-    made.map(drop).map_err(|failure| format!("{failure}{}", crowded(kind)))
-}
-
-/// What to add to the reason why a file system cannot be made, where there is no room for all that it may take.
-fn crowded(kind: FsKind) -> String {
-    let (directory, size) = (std::env::temp_dir(), kind.facts().size);
-    match nix::sys::statvfs::statvfs(&directory) {
-        Ok(fs) if kind.facts().medium == Medium::Loop && fs.blocks_available() * fs.fragment_size() < size => {
-            let free = fs.blocks_available() * fs.fragment_size();
-            format!(" ({} has {free} bytes free, and an image takes up to {size})", directory.display())
-        }
-        _ => String::new(),
-    }
+    made.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// What to add to the reason why a file system cannot be mounted.
@@ -336,7 +332,7 @@ fn unmade(kind: FsKind, device: &Path) -> String {
     let (mut start, name) = (vec![0; SUPERBLOCKS], kind.facts().mkfs.first().unwrap_or(&"mkfs"));
     match File::open(device).and_then(|device| device.read_exact_at(&mut start, 0)) {
         Ok(()) if start.iter().all(|byte| *byte == 0) => format!(": {name} made no file system"),
-        _ => crowded(kind),
+        _ => String::new(),
     }
 }
 
@@ -363,32 +359,37 @@ impl From<Failure> for Unmounted {
 /// Without it the call is not offered; only an xfs_db that has to be killed is an error.
 mod exchange {
     use crate::programs::{self, Failure};
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
     use std::process::Command;
 
     const XFS_SB_FEAT_INCOMPAT_EXCHRANGE: u32 = 1 << 6;
 
-    /// Sets it, and returns what the field was, if it could be read.
-    pub(super) fn allow(device: &Path) -> Result<Option<String>, Failure> {
-        let shown = database(device, "print features_incompat")?.unwrap_or_default();
-        let before = shown.trim().rsplit(' ').next().unwrap_or_default().to_owned();
-        let bits = before.strip_prefix("0x").and_then(|bits| u32::from_str_radix(bits, 16).ok());
-        let Some(bits) = bits else { return Ok(None) };
-        write(device, &format!("{:#x}", bits | XFS_SB_FEAT_INCOMPAT_EXCHRANGE))?;
+    /// Where `struct xfs_dsb` has sb_magicnum and sb_features_incompat, both in big endian.
+    const MAGIC: u64 = 0;
+    const FEATURES: u64 = 216;
+    const XFS_SB_MAGIC: u32 = u32::from_be_bytes(*b"XFSB");
+
+    /// Sets it, and returns what the field was, if there is one.
+    pub(super) fn allow(device: &Path) -> Result<Option<u32>, Failure> {
+        let superblock = File::open(device).ok();
+        let field = |at: u64| {
+            let mut bytes = [0; 4];
+            superblock.as_ref()?.read_exact_at(&mut bytes, at).ok().map(|()| u32::from_be_bytes(bytes))
+        };
+        let Some(before) = field(FEATURES).filter(|_| field(MAGIC) == Some(XFS_SB_MAGIC)) else { return Ok(None) };
+        write(device, before | XFS_SB_FEAT_INCOMPAT_EXCHRANGE)?;
         Ok(Some(before))
     }
 
-    /// Sets the field.
-    pub(super) fn write(device: &Path, value: &str) -> Result<(), Failure> {
-        database(device, &format!("write -d features_incompat {value}")).map(drop)
-    }
-
-    fn database(device: &Path, command: &str) -> Result<Option<String>, Failure> {
-        let Some(program) = super::program("xfs_db") else { return Ok(None) };
-        match programs::within_limit(Command::new(program).args(["-x", "-c", "sb 0", "-c", command]).arg(device)) {
-            Ok(output) => Ok(Some(String::from_utf8_lossy(&output).into_owned())),
+    /// Sets the field, and the checksum with it.
+    pub(super) fn write(device: &Path, value: u32) -> Result<(), Failure> {
+        let Some(program) = super::program("xfs_db") else { return Ok(()) };
+        let set = format!("write -d features_incompat {value:#x}");
+        match programs::within_limit(Command::new(program).args(["-x", "-c", "sb 0", "-c", &set]).arg(device)) {
             Err(failure) if failure.is_cut_short() => Err(failure),
-            Err(_) => Ok(None),
+            _ => Ok(()),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
 pub(crate) use sys::end_with_parent;
 
-use crate::cases::Case;
+use crate::cases::{Case, Lane};
 use crate::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::guard::Devices;
 use crate::lack::{self, Needs};
@@ -282,11 +282,13 @@ struct Spare {
     /// Where it is going to be mounted.
     root: PathBuf,
     image: OnceLock<Result<Image, String>>,
+    /// Whose turn it is there.
+    turn: Mutex<()>,
 }
 
 impl Spare {
     fn new(root: PathBuf) -> Self {
-        Self { root, image: OnceLock::new() }
+        Self { root, image: OnceLock::new(), turn: Mutex::default() }
     }
 
     fn get(&self, make: impl FnOnce(PathBuf) -> Result<Image, String>) -> Result<&Image, &str> {
@@ -302,12 +304,13 @@ pub struct Host {
     main: Arc<Image>,
     /// For cases that want a file system to themselves.
     alone: Spare,
+    /// For those whose file system loses its power: they take long, and the others need not wait for them.
+    power: Spare,
+    moment: Spare,
     /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
     limited: Spare,
     /// Those of all of them.
     devices: Devices,
-    /// Whose turn it is on those two.
-    turn: Mutex<()>,
     cases: AtomicUsize,
     modes: Arc<Modes>,
     /// Why there is nothing to run cases on.
@@ -336,9 +339,10 @@ impl Host {
             retirement: Arc::new(Retirement::new(Arc::new(areas)).map_err(threads)?),
             main,
             alone: Spare::new(root("alone")?),
+            power: Spare::new(root("power")?),
+            moment: Spare::new(root("moment")?),
             limited: Spare::new(root("limited")?),
             devices,
-            turn: Mutex::default(),
             cases: AtomicUsize::default(),
             modes: Arc::default(),
             not_offered: None,
@@ -369,20 +373,25 @@ impl Host {
 
 impl Target for Host {
     fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        if !case.alone {
-            return Ok(Box::new(self.place(&self.main, None)?));
-        }
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = self.main.kind();
-        let image = if case.quotas {
-            let limits = self.limited.get(|root| Image::with_quotas(kind, root, &self.devices));
-            limits.map_err(|why| match self.lacking() {
-                Some(lack) => Trouble::Setup(format!("{lack}: {why}")),
-                None => Trouble::NotOffered(format!("no limits for users: {why}")),
-            })?
-        } else {
-            self.alone.get(|root| Image::new(kind, root, &self.devices)).map_err(|why| Trouble::Setup(why.into()))?
+        let spare = match case.lane {
+            Lane::Shared => return Ok(Box::new(self.place(&self.main, None)?)),
+            Lane::Alone => &self.alone,
+            Lane::Power => &self.power,
+            Lane::Moment => &self.moment,
+            Lane::Limits => &self.limited,
         };
+        let turn = spare.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kind, limits) = (self.main.kind(), case.lane == Lane::Limits);
+        let image = spare.get(|root| match limits {
+            true => Image::with_quotas(kind, root, &self.devices),
+            false => Image::new(kind, root, &self.devices),
+        });
+        let image = image.map_err(|why| match self.lacking() {
+            None if limits => Trouble::NotOffered(format!("no limits for users: {why}")),
+            // Its name is in the reason, but where only a program failed.
+            Some(lack) if limits => Trouble::Setup(format!("{lack}: {why}")),
+            _ => Trouble::Setup(why.into()),
+        })?;
         Ok(Box::new(self.place(image, Some(turn))?))
     }
 
@@ -434,14 +443,17 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, St
         Mechanism::Swapfile => {
             let file = make_written(system, mechanism, "swap-probe", FILE_SIZE)
                 .map_err(|trouble| trouble.reason().to_owned())?;
-            match call(&Call::Swapon { fd: file.fd })? {
+            let activate = Call::Swapon { fd: file.fd };
+            system.reach(&activate).map_err(|trouble| trouble.reason().to_owned())?;
+            match call(&activate)? {
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
                 Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
-                Ok(_) => match call(&Call::Swapoff { fd: file.fd })? {
-                    Err(errno) => return Err(format!("swapoff(2): {errno}")),
-                    Ok(_) => None,
-                },
+                // Nothing waits for that.
+                Ok(_) => {
+                    system.retire(mechanism, file);
+                    None
+                }
             }
         }
         Mechanism::ImmutableAttr => match call(&mechanism.enter(fd, 0))? {

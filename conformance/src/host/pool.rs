@@ -3,7 +3,7 @@
 //! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
 //! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
 
-use super::areas::Areas;
+use super::areas::{Areas, Place};
 use super::image::Image;
 use super::sys;
 use super::system::HostSystem;
@@ -11,6 +11,7 @@ use crate::context::{Ready, SIZE, System, make_written};
 use crate::mechanism::Mechanism;
 use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -32,6 +33,7 @@ pub(super) struct Stocked {
     /// How it was made.
     pub(super) steps: Vec<Step>,
     pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) place: Place,
 }
 
 /// Files in the state, ready to be used.
@@ -73,7 +75,7 @@ impl Drop for Pool {
         self.ended.store(true, Ordering::Relaxed);
         // The makers end one by one; what they made and nobody took is active all the same.
         while let Ok(made) = locked(&self.ready).recv() {
-            made.into_iter().for_each(|stocked| self.retirement.send(stocked));
+            made.into_iter().for_each(|Stocked { descriptors, place, .. }| self.retirement.send(descriptors, place));
         }
         for maker in self.makers.drain(..) {
             let _ = maker.join();
@@ -99,12 +101,8 @@ impl Maker {
         let mut number = 0;
         while !self.ended.load(Ordering::Relaxed) {
             number += 1;
-            self.retirement.areas().take_for_pool();
-            let made = self.make(&place, number);
+            let made = self.make(&place, number, self.retirement.areas().take_for_pool());
             let failed = made.is_err();
-            if failed {
-                self.retirement.areas().give_back_to_pool();
-            }
             // The pool receives until the last maker has ended.
             let _ = self.sender.send(made);
             if failed {
@@ -113,8 +111,8 @@ impl Maker {
         }
     }
 
-    fn make(&self, place: &Path, number: usize) -> Result<Stocked, Trouble> {
-        let system = HostSystem::new(place.into(), &self.image, None, &self.retirement, None, Arc::default());
+    fn make(&self, directory: &Path, number: usize, place: Place) -> Result<Stocked, Trouble> {
+        let system = HostSystem::new(directory.into(), &self.image, None, &self.retirement, None, Arc::default());
         let trace = Trace::default();
         let recorder = Recorder::new(&system, trace.clone());
         // The directory of a case lies beside this one, so that the name is good in both.
@@ -122,30 +120,30 @@ impl Maker {
         let file = make_written(&recorder, Mechanism::Swapfile, &name, SIZE)?;
         let call = Call::Swapon { fd: file.fd };
         let outcome = recorder.call(Caller::Privileged, &call);
-        outcome.map_err(|errno| Trouble::Setup(format!("{call}: {errno:?}")))?;
-        Ok(Stocked { descriptors: system.release(&file), file, steps: trace.steps().0 })
+        outcome.map_err(|errno| Trouble::Setup(format!("{call}: {}", words::name(errno))))?;
+        Ok(Stocked { descriptors: system.release(&file), file, steps: trace.steps().0, place })
     }
 }
 
 /// Takes files out of the state, several at once, and counts those that are in it.
 pub(super) struct Retirement {
     areas: Arc<Areas>,
-    queue: Option<Sender<Stocked>>,
+    queue: Option<Sender<(Vec<OwnedFd>, Place)>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Retirement {
     /// Starts the threads.
     pub(super) fn new(areas: Arc<Areas>) -> io::Result<Self> {
-        let (sender, receiver) = channel::<Stocked>();
+        let (sender, receiver) = channel::<(Vec<OwnedFd>, Place)>();
         let receiver = Arc::new(Mutex::new(receiver));
         let thread = |_| {
-            let (receiver, areas) = (receiver.clone(), areas.clone());
+            let receiver = receiver.clone();
             std::thread::Builder::new().spawn(move || {
                 // The lock is held while waiting for a file, not while deactivating it.
-                while let Ok(stocked) = { locked(&receiver).recv() } {
-                    deactivate(&stocked.descriptors);
-                    areas.give_back_to_pool();
+                while let Ok((descriptors, place)) = { locked(&receiver).recv() } {
+                    deactivate(&descriptors);
+                    drop(place);
                 }
             })
         };
@@ -158,11 +156,11 @@ impl Retirement {
         &self.areas
     }
 
-    /// Deactivates a file for which there was a reservation, some time.
-    pub(super) fn send(&self, stocked: Stocked) {
+    /// Deactivates a file some time, and gives its place back.
+    pub(super) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
         if let Some(queue) = &self.queue {
             // The threads live as long as the queue.
-            let _ = queue.send(stocked);
+            let _ = queue.send((descriptors, place));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
-use super::areas::Place;
+use super::areas::Places;
 use super::calls::{Calls, Transport, spin};
 use super::image::Image;
 use super::modes::Modes;
@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
@@ -32,10 +32,7 @@ pub(super) struct HostSystem<'a> {
     retirement: &'a Retirement,
     /// Held while the case has the file system to itself.
     turn: Option<MutexGuard<'a, ()>>,
-    /// The files that came from the pool: their places in it are free again when they retire.
-    pooled: RefCell<Vec<Fd>>,
-    /// For the swap files that the case activates itself.
-    places: RefCell<Vec<Place>>,
+    places: Places,
     /// How often the power was lost.
     losses: Cell<u32>,
     /// The file system may have become smaller.
@@ -52,23 +49,8 @@ impl<'a> HostSystem<'a> {
         modes: Arc<Modes>,
     ) -> Self {
         let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
-        let (pooled, places) = Default::default();
-        let (losses, resized) = Default::default();
-        Self { calls, directory, image, pool, retirement, turn, pooled, places, losses, resized }
-    }
-
-    /// Has a place for one more active swap file than there are in the directory of the case. They are given back when
-    /// the case has ended.
-    fn make_place(&self, call: &Call) -> Result<(), Trouble> {
-        let wanted = match call {
-            Call::Swapon { .. } => guardian::active_below(&self.directory).len() + 1,
-            _ => 0,
-        };
-        let mut places = self.places.borrow_mut();
-        while places.len() < wanted {
-            places.push(self.retirement.areas().take()?);
-        }
-        Ok(())
+        let (places, losses, resized) = Default::default();
+        Self { calls, directory, image, pool, retirement, turn, places, losses, resized }
     }
 
     /// Gives the descriptors of a file away.
@@ -161,7 +143,7 @@ impl System for HostSystem<'_> {
         }
         let kind = self.image.kind();
         self.calls.pass(call)?;
-        self.make_place(call)?;
+        self.places.make(self.retirement.areas(), call)?;
         admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call))
     }
 
@@ -193,8 +175,8 @@ impl System for HostSystem<'_> {
 
     fn ready(&self) -> Option<(Ready, Vec<Step>)> {
         // If the pool fails, the case makes its own file and so finds out why.
-        let Stocked { file, steps, descriptors } = self.pool?.take().ok()?;
-        self.pooled.borrow_mut().push(file.fd);
+        let Stocked { file, steps, descriptors, place } = self.pool?.take().ok()?;
+        self.places.add(file.fd, place);
         descriptors.into_iter().for_each(|fd| {
             self.calls.keep(fd);
         });
@@ -203,16 +185,12 @@ impl System for HostSystem<'_> {
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
-        match mechanism {
-            Mechanism::Swapfile if self.pooled.borrow().contains(&file.fd) => {
-                self.retirement.send(Stocked { file, steps: Vec::new(), descriptors });
-            }
-            Mechanism::Swapfile => deactivate(&descriptors),
-            _ => {
-                if let Some(file) = descriptors.first() {
-                    let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
-                }
-            }
+        match (mechanism, self.places.remove(file.fd), descriptors.first()) {
+            // Where the file system goes away or is counted, nothing stays for later.
+            (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
+            (Mechanism::Swapfile, ..) => deactivate(&descriptors),
+            (_, _, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, _, None) => (),
         }
     }
 }
