@@ -114,9 +114,13 @@ soak:
 	cargo build --release --locked
 	conformance/tests/soak.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RUNS)"
 
-# How long the suite takes, by family: the reference, then XFS with swap files, five times each. Needs root.
+# How long the suite takes: the reference, then XFS with swap files, five times each; and beside pjdfstest with
+# PJDFSTEST=PATH, after `cargo install pjdfstest`. Needs root.
 timings:
 	cargo build --release --locked
+	if [ -n "$(PJDFSTEST)" ]; then \
+		PJDFSTEST=$(PJDFSTEST) conformance/benches/rate.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance"; \
+	fi
 	for run in 1 2 3 4 5; do target/release/iomap-conformance --timings | tail -n 1; done
 	for run in 1 2 3 4 5; do \
 		target/release/iomap-conformance --target host --fs xfs --mechanism swapfile --timings 2>&1 >/dev/null | tail -n 1; \
