@@ -64,7 +64,9 @@ fn unreachable(call: &Call) -> Option<&'static str> {
         Call::Via { route: Route::Rdma, .. } | Call::Register { .. } => {
             "a daemon is not told what is registered for a device"
         }
-        Call::Swapon { .. } | Call::Swapoff { .. } => "FUSE has no swap files: swapon(2) ends in the kernel",
+        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Via { route: Route::Preferred, .. } => {
+            "FUSE has no swap files: swapon(2) ends in the kernel"
+        }
         _ => return None,
     })
 }
