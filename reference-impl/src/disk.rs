@@ -154,7 +154,7 @@ impl MemoryDisk {
         Self { blocks: (bytes.len() / BLOCK) as u64, written: written.collect() }
     }
 
-    /// A copy of all of it.
+    /// A copy of all bytes of the disk.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.blocks as usize * BLOCK];
         for (at, block) in &self.written {
