@@ -302,7 +302,7 @@ fn every_case() -> Vec<&'static Case> {
     cases::all().collect()
 }
 
-/// A filter that means nothing may be a command that was mistyped, or that came too late.
+/// A filter without a match may be a mistyped command, or a command after its options.
 fn meant_nothing(nothing: Nothing) -> Stop {
     let Nothing::Unknown { filter, .. } = &nothing else { return Stop(USAGE, nothing.to_string()) };
     let command = Cli::command();
@@ -580,10 +580,10 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
 const HOST_THREADS: usize = 8;
 const REFERENCE_THREADS: usize = 2;
 
-/// What to run, and how.
+/// The cases to run, and how to run them.
 struct Chosen<'a> {
     cases: &'a [&'static Case],
-    /// How many at a time, if somebody said so.
+    /// The number of cases that run at the same time, if the user gave it.
     threads: Option<usize>,
     timeout: Duration,
 }
@@ -636,7 +636,7 @@ fn one_run(
 }
 
 fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
-    // All of it in one line: whoever installs packages does so once.
+    // All missing programs in one line, so that the user installs packages once.
     let mut missing: Vec<String> = kinds.iter().filter_map(|kind| host::missing(*kind)).collect();
     missing.dedup();
     if !missing.is_empty() {
@@ -678,7 +678,7 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
         TableFormat::Json => report::json(&all),
     })?;
     if args.output.is_some() || args.format != TableFormat::Human {
-        // Nobody reads a document to find out why the exit code is what it is.
+        // A document is not read to learn the reason of the exit code, so standard error gets the reason.
         eprint!("{trouble}");
     }
     Ok(Sum::of(&all).exit_code())
@@ -754,7 +754,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
     match &args.output {
         None => Output::Stdout.write(&text(&document))?,
-        // It may be the disk that is full now and was not at the start.
+        // The disk may be full now although it was not at the start.
         Some(path) => replace(path, &text(&document)).map_err(|e| unwritten(path, &e, &text(&document)))?,
     }
     if args.output.is_some() || args.format == ListFormat::Json {
@@ -801,7 +801,7 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
     Ok(u8::from(survived > 0))
 }
 
-/// Why results are not in the file that they were for. A run may have taken long: they are printed instead.
+/// The reason why results are not in their file. A run may have taken long, so the results are printed instead.
 fn unwritten(path: &Path, error: &io::Error, text: &str) -> Stop {
     let why = format!("{}: {error}", path.display());
     match Output::Stdout.write(text) {

@@ -272,7 +272,7 @@ fn linked(t: &Context, route: Route) -> Seen {
     file.act(&call(&file), Effect::Change(&|after| after.stat.links += 1))
 }
 
-/// A file in a file system inside, which is about to be removed with all that is in it.
+/// A file in a subvolume, and the call that is about to remove the subvolume with all its files.
 fn inside_another<'a>(t: &'a Context<'a>, name: &str) -> Result<(File<'a>, Call), Trouble> {
     let subvolume = Call::Subvolume { name: name.into() };
     t.reach(&subvolume)?;
