@@ -134,8 +134,8 @@ impl Disk for FileDisk {
     }
 }
 
-/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas for
-/// metadata are large and mostly empty, and the suite makes hundreds of such disks.
+/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas
+/// for metadata are large and mostly empty, and the suite makes hundreds of such disks.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
     blocks: u64,

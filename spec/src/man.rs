@@ -64,8 +64,8 @@ impl Backend for Man {
                     "" => String::new(),
                     manual => quoted(manual),
                 };
-                // A page that does not say its date shows none. mandoc(1) warns of that; groff(1) would take what follows
-                // for the date if nothing stood in its place.
+                // A page without a date shows none. mandoc(1) warns of that; without this empty argument groff(1) would
+                // take the next argument for the date.
                 let date = if page.date.is_empty() { "\"\"" } else { &page.date };
                 let head = format!(".TH {title} {} {date} {origin} {manual}", page.section);
                 writer.line(head.trim_end());

@@ -56,8 +56,8 @@ impl Pages {
                 Err(Trouble { exit: Exit::Environment, message })
             }
             Pages::BuiltIn => {
-                let message = "iomap-spec: this is no checkout of the specification, and pages that are built in cannot \
-                               be changed: name the directory of the pages with --pages DIR";
+                let message = "iomap-spec: this is no checkout of the specification, and built-in pages cannot be \
+                               changed: name the directory of the pages with --pages DIR";
                 Err(Trouble { exit: Exit::Environment, message: message.to_owned() })
             }
         }
