@@ -664,7 +664,7 @@ impl File<'_> {
             Ok(_) => vec!["it returns something else".into()],
             Err(errno) => vec![format!("it fails with {}", words::name(errno))],
         };
-        self.context.one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+        self.context.one(format!("{call} with O_DIRECT returns the expected data"), None, faults)
     }
 
     /// The file of this name, opened again after nothing was open any more.

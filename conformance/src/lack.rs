@@ -59,8 +59,8 @@ pub trait Probe {
     fn swap_areas(&self) -> Option<Counter>;
     /// Whether an ordinary file cannot become a swap file for the same reason.
     fn refuses_swap(&self, errno: Errno) -> bool;
-    /// The directory of the images, and the bytes of room there. If data were lost once because the room ran out, it
-    /// stays full.
+    /// The directory of the images, and the bytes of room there. Once data were lost for
+    /// lack of room, it counts as full.
     fn room(&self) -> Option<(String, Counter)>;
     /// Whether an ordinary file in the directory of the user cannot get a block for the same reason, and where.
     fn refuses_block(&self, errno: Errno) -> Option<String>;

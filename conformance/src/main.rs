@@ -78,7 +78,7 @@ struct Cli {
 enum Color {
     /// On a terminal that has them, unless NO_COLOR is set
     Auto,
-    /// In whatever is for people
+    /// In all output for people
     Always,
     /// No escape at all
     Never,
@@ -249,28 +249,28 @@ struct Libtest {
     /// How many cases run at the same time
     #[arg(short = 'j', long = "test-threads", value_name = "N", value_parser = at_least_one)]
     test_threads: Option<usize>,
-    /// The same as --format terse
+    /// Means --format terse
     #[arg(short, long, conflicts_with = "format")]
     quiet: bool,
-    /// No case is ignored, so this is all of them
+    /// Runs all cases, because no case is ignored
     #[arg(long, hide = true)]
     include_ignored: bool,
-    /// No case is ignored, so this is none of them
+    /// Runs no case, because no case is ignored
     #[arg(long, hide = true)]
     ignored: bool,
-    /// Cases are tests
+    /// Runs the cases, because cases are tests
     #[arg(long, hide = true)]
     test: bool,
-    /// And no benchmarks, so this is none of them
+    /// Runs no case, because no case is a benchmark
     #[arg(long, hide = true, conflicts_with = "test")]
     bench: bool,
-    /// Nothing is captured
+    /// Has no effect: output is never captured
     #[arg(long, alias = "no-capture", hide = true)]
     nocapture: bool,
-    /// It is shown
+    /// Has no effect: output is always shown
     #[arg(long, hide = true)]
     show_output: bool,
-    /// Nothing needs it
+    /// Has no effect: no option needs it
     #[arg(short = 'Z', hide = true, value_parser = ["unstable-options"])]
     unstable: Vec<String>,
 }

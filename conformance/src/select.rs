@@ -78,8 +78,8 @@ impl fmt::Display for Nothing {
             return write!(f, "--skip leaves out everything that was chosen");
         };
         match inexact {
-            true => write!(f, "no clause and no case has the whole name {filter}, without --exact it means some")?,
-            false => write!(f, "nothing is called {filter}, or has that in its name")?,
+            true => write!(f, "no clause and no case has the whole name {filter}; without --exact it matches some")?,
+            false => write!(f, "no name equals or contains {filter}")?,
         }
         if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest: {}", nearest.join(", ")) }
     }

@@ -337,8 +337,8 @@ fn a_guest_that_is_killed() {
     let qemu = process(&console).expect("QEMU");
     let killed = Command::new("kill").args(["-9", &qemu]).status().expect("kill");
     assert!(killed.success(), "{killed:?}");
-    let why =
-        "QEMU was killed by signal 9 (KILL): by somebody, or because memory ran out here (--memory, --guests), after ";
+    let why = "QEMU was killed by signal 9 (KILL): by another process, or because memory ran out here (--memory, \
+               --guests), after ";
     assert!(lines.any(|line| line.contains(why)), "the reason is said");
     let output = lab.wait_with_output().expect("the end");
     assert_eq!(output.status.code(), Some(3), "{output:?}");

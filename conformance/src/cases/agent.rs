@@ -40,10 +40,10 @@ pub(super) static CASES: &[Case] = &[
                 Some(agent) => agent.read(file.at(0), len as usize)? == data,
                 None => false,
             };
-            Ok(t.fact(&format!("the agent reads what is written {when}"), found))
+            Ok(t.fact(&format!("the agent reads the data written {when}"), found))
         })
     }),
-    case(&AGENT_WRITES, "swapped", "memory that is swapped out is there, on storage and in memory again", |t| {
+    case(&AGENT_WRITES, "swapped", "swapped-out memory is in the storage of the file, and comes back", |t| {
         // The number of pages that the header offers.
         const PAGES: i64 = 64;
         t.reach(&Call::SwapOut { fd: -1, data: Vec::new() })?;
@@ -59,7 +59,7 @@ pub(super) static CASES: &[Case] = &[
         }
         let fd = file.fd();
         t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
-        // No two pages have the same data.
+        // Each page has other data.
         let pages: Vec<Vec<u8>> =
             (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
         let data = pages.concat();
@@ -74,11 +74,11 @@ pub(super) static CASES: &[Case] = &[
         })?;
         if !arrived && t.mechanism() == Mechanism::Swapfile {
             // For instance zswap.
-            return Err(Trouble::NotOffered("the kernel keeps what it swaps out somewhere else".into()));
+            return Err(Trouble::NotOffered("the kernel keeps swapped-out memory in another place".into()));
         }
         let back = t.attempt(&Call::SwapIn { fd, len: data.len() })?;
-        let seen = t.fact("read(2) with O_DIRECT returns what was swapped out", arrived);
-        let seen = seen.and(t.fact("the memory has what it had", back == Ok(Reply::Data(data))));
+        let seen = t.fact("read(2) with O_DIRECT returns the memory that was swapped out", arrived);
+        let seen = seen.and(t.fact("the memory has its former contents", back == Ok(Reply::Data(data))));
         t.setup(&Call::Swapoff { fd })?;
         Ok(seen)
     }),

@@ -66,7 +66,7 @@ pub(super) static CASES: &[Case] = &[
             vec![Call::CopyRange { from, from_offset: 0, to, to_offset: race.file.at(SIZE), len }]
         })
     }),
-    alone(&SHARE_SNAPSHOT, "snapshot_orders", "one order explains what a racing snapshot leaves", |t| {
+    alone(&SHARE_SNAPSHOT, "snapshot_orders", "one order explains the result of a racing snapshot", |t| {
         t.reach(&Call::Snapshot)?;
         let seen = entering(t, |_| vec![Call::Snapshot])?;
         // A snapshot that comes first succeeds.

@@ -69,7 +69,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.enter()
     }),
-    case(&SEAL_SEALED, "clone_removed", "or when its clone is removed, just before", |t| {
+    case(&SEAL_SEALED, "clone_removed", "a file is fit when its clone was removed just before", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         let clone = t.make("clone", |to| {

@@ -128,13 +128,17 @@ impl Post {
             );
             child = match self.occupy() {
                 Ok(child) => child,
-                Err(why) => return eprintln!("iomap-conformance: {why}: what is active when the suite ends stays so"),
+                Err(why) => {
+                    return eprintln!("iomap-conformance: {why}: active swap files stay active after the suite ends");
+                }
             };
             let mut tether = locked(tether);
             // If the suite has ended meanwhile, the guardian loses its standard input, and does its work now.
             tether.stdin = child.stdin.take().filter(|_| !tether.ended);
         }
-        eprintln!("iomap-conformance: {SUCCESSORS} guardians were killed: what is active when the suite ends stays so");
+        eprintln!(
+            "iomap-conformance: {SUCCESSORS} guardians were killed: active swap files stay active after the suite ends"
+        );
     }
 }
 

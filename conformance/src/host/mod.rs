@@ -433,7 +433,7 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, St
         other => return Err(format!("no file can be made: {}", words::outcome(&other))),
     };
     if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
-        return Ok(Some("the file system has no O_DIRECT, which shows what is on storage".into()));
+        return Ok(Some("the file system has no O_DIRECT, which shows the data on storage".into()));
     }
     Ok(match mechanism {
         Mechanism::Seal => {

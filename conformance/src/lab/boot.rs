@@ -89,7 +89,7 @@ fn obituary(status: Option<ExitStatus>, words: &str) -> String {
     let said = words.trim().lines().last().unwrap_or_default();
     match status {
         Some(status) if status.signal() == Some(Signal::SIGKILL as i32) => {
-            format!("QEMU {}: by somebody, or because memory ran out here (--memory, --guests)", ending(status))
+            format!("QEMU {}: by another process, or because memory ran out here (--memory, --guests)", ending(status))
         }
         Some(status) if said.is_empty() => format!("QEMU {}", ending(status)),
         _ => said.to_owned(),
