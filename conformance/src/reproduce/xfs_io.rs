@@ -19,7 +19,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
     let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
     let (mut commands, mut errors, mut seen) = (String::new(), String::new(), String::new());
     let mut observed = String::new();
-    // The files whose immutable attribute was changed.
+    // The files whose attributes were changed.
     let mut immutable: BTreeSet<String> = BTreeSet::new();
     // By name: the times, and the last look, which is not repeated until the next call.
     let mut times: BTreeMap<String, (i128, i128)> = BTreeMap::new();
