@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Directories beside this crate, and the feature that needs them.
 const DIRECTORIES: [(&str, &str); 2] = [("man", "CLI"), ("book", "BOOK")];
-/// Files of other kinds, such as licences, are not read.
+/// Files with other extensions, such as licences, are not read.
 const EXTENSIONS: [&str; 5] = ["md", "toml", "txt", "svg", "css"];
 
 fn main() {
@@ -18,7 +18,7 @@ fn main() {
     let mut table = String::new();
     for (name, _) in DIRECTORIES.into_iter().filter(|(_, feature)| has(feature)) {
         let directory = Path::new("..").join(name);
-        // Cargo looks at every file below it.
+        // Cargo looks at every file below the directory.
         println!("cargo::rerun-if-changed={}", directory.display());
         match files(&directory) {
             Ok(files) => files.iter().for_each(|file| row(&mut table, file)),
@@ -30,7 +30,7 @@ fn main() {
     std::fs::write(out, format!("&[\n{table}]\n")).expect("the output directory can be written");
 }
 
-/// Every file below the directory that the command can want, sorted.
+/// Every file below the directory that the command can use, sorted.
 fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = vec![];
     for entry in std::fs::read_dir(directory)? {

@@ -32,7 +32,7 @@ pub trait System {
         Ok(())
     }
 
-    /// What is lacking, if that is why a call has just failed.
+    /// The lack that made a call fail just now, if there is one.
     fn lacking(&self, _caller: Caller, _call: &Call, _errno: Errno) -> Option<Lacking> {
         None
     }
@@ -384,7 +384,7 @@ impl<'a> Context<'a> {
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
-    /// Something that was observed just now.
+    /// An observation that was made just now.
     pub fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
         Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
     }
@@ -546,8 +546,8 @@ impl File<'_> {
         }
     }
 
-    /// The call that would bring the file into the state, of which everything is committed where the mechanism wants that:
-    /// attributes, names and owners, too.
+    /// The call that would bring the file into the state. Where the mechanism wants that, everything about the file is
+    /// committed first: attributes, names and owners, too.
     pub fn enter_call(&self) -> Result<Call, Trouble> {
         let call = self.enter_call_uncommitted()?;
         if self.context.mechanism.wants_committed() {
@@ -556,7 +556,8 @@ impl File<'_> {
         Ok(call)
     }
 
-    /// The same of the file as it is: for clauses about what that call commits.
+    /// As [`Self::enter_call`], but nothing is committed first: for clauses about the changes that the call itself
+    /// commits.
     pub fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
         self.needs_change()?;
         Ok(self.context.mechanism.enter(self.ready.fd, self.size()?))
@@ -663,7 +664,7 @@ impl File<'_> {
             Ok(_) => vec!["it returns something else".into()],
             Err(errno) => vec![format!("it fails with {}", words::name(errno))],
         };
-        self.context.one(format!("{call} with O_DIRECT returns what is expected"), None, faults)
+        self.context.one(format!("{call} with O_DIRECT returns the expected data"), None, faults)
     }
 
     /// The file of this name, opened again after nothing was open any more.
@@ -713,7 +714,7 @@ impl File<'_> {
         [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
     }
 
-    /// Takes the file out of the state, perhaps later, and closes its descriptors. Nobody gets to know what comes of it.
+    /// Takes the file out of the state, perhaps later, and closes its descriptors. Its result is not reported.
     pub fn retire(self) {
         self.context.system.retire(self.context.mechanism, self.ready);
     }

@@ -52,7 +52,7 @@ struct Expectation {
 pub struct Expectations {
     /// With their places in their file.
     rows: Vec<(usize, Expectation)>,
-    /// Nothing is known of the file system: only rows about it, or about all clauses, say what to expect.
+    /// The file system is unknown: only rows that name it, or that are about all clauses, say what to expect.
     strange: bool,
 }
 
@@ -93,8 +93,8 @@ impl Expectations {
         self.find(clause).map_or((Verdict::Holds, None), |(_, row)| (row.verdict, Some(row.reason.as_str())))
     }
 
-    /// Whether they say anything of a clause: that one holds which no row names is known of file systems that the rows are
-    /// about.
+    /// Whether the rows say anything about a clause. A clause that no row names is expected to hold only on the file
+    /// systems that the rows are about.
     pub(crate) fn know(&self, clause: &str) -> bool {
         !self.strange || self.find(clause).is_some()
     }

@@ -40,7 +40,7 @@ static UNTOLD: &[(&Clause, &str)] = &[
 
 const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
 
-/// What a daemon serves a mount through.
+/// The device through which a daemon serves a mount.
 const DEVICE: &str = "/dev/fuse";
 
 /// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
@@ -108,7 +108,7 @@ impl Fuse {
         let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse, Arc::default());
         let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
-            // The reason is the device's, and fusermount3 is of no use without it.
+            // The reason is the missing device, and fusermount3 is useless without it.
             Err(error) => format!("mounting the reference: {DEVICE}: {error}"),
             Ok(_) => format!("mounting the reference: {error}"),
         })?;
@@ -226,7 +226,7 @@ impl FuseSystem {
     }
 }
 
-/// Whether the daemon does this itself: no kernel carries it.
+/// Whether the daemon does this itself, because the call does not go through a kernel.
 fn is_administration(call: &Call) -> bool {
     matches!(
         call,

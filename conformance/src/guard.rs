@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// How long a case may take unless somebody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How much later a case is abandoned than the programs that it waits for are killed: it can still say which.
+/// The time between the killing of a case's programs and the abandoning of the case: in it the case can still name the
+/// program.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// After so many cases that did not end no more are started: the next ones would only wait, one timeout each.
@@ -25,7 +26,7 @@ const ABANDONED: usize = 8;
 /// Watches over the cases of a run.
 pub struct Guard {
     timeout: Duration,
-    /// A turn for each lane of [`Lane::IN_TURN`]. The name is that of a case which has it and does not end.
+    /// A turn for each lane of [`Lane::IN_TURN`]. The name is that of the case that has the turn and does not end.
     turns: [Mutex<Option<String>>; Lane::IN_TURN.len()],
     state: Mutex<State>,
 }
@@ -48,8 +49,8 @@ impl Guard {
         Self { timeout, turns: Default::default(), state: Mutex::new(State { log, ..State::default() }) }
     }
 
-    /// Does the work of a case on a thread of its own, and says how long that took. Work that does not end is abandoned,
-    /// with the reason.
+    /// Does the work of a case on a thread of its own, and measures its time. Work that does not end is abandoned, with
+    /// the reason.
     pub(crate) fn watch<T: Send + 'static>(
         &self,
         case: &Case,
@@ -75,7 +76,7 @@ impl Guard {
             let _ = about.send(gettid().as_raw());
             programs::set_deadline(timeout);
             let done = work();
-            // Whatever the case made of it, a program that was killed did not do its work.
+            // Whatever the case concluded, a program that was killed did not do its work.
             let _ = sender.send(programs::cut_short().map_or(Ok(done), Err));
         });
         let outcome = match thread {
@@ -219,7 +220,7 @@ mod tests {
     use crate::cases;
     use std::sync::Barrier;
 
-    /// One case has its turn until the other has been told to wait for it, and longer.
+    /// One case keeps its turn until the second has been told to wait for it, and longer.
     #[test]
     fn waiting_for_a_turn_is_not_the_time_of_a_case() {
         const HELD: Duration = Duration::from_millis(200);

@@ -1,19 +1,20 @@
-//! What the machine or the caller lacks. A verdict never rests on it: it is `error`, with its name.
+//! Resources and rights that the machine or the caller lacks. A verdict never rests on a lack: it is `error`, with the
+//! name of the lack.
 //!
-//! An errno alone shows no lack: a kernel that answers EPERM where it must not would hide behind it. Each lack has a
-//! counter, or another call of the same kind, that shows it apart from the call that failed, at that moment. What a case
+//! An errno alone shows no lack: a kernel that wrongly answers EPERM would hide behind it. Each lack has a counter, or
+//! another call of the same kind, that shows it at that moment, apart from the call that failed. A state that a case
 //! arranged itself, such as a full file system of the suite's own, has no row here.
 
 use iomap_clauses::Errno;
 use iomap_reference::{Call, FLAG_APPEND, FLAG_IMMUTABLE, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use std::fmt;
 
-/// Something that there is only so much of.
+/// A resource with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// How much of it is in use.
+    /// The part that is in use.
     pub used: u64,
-    /// How much there is.
+    /// The limit.
     pub limit: u64,
 }
 
@@ -36,17 +37,17 @@ const CHOWN: Capability = Capability { bit: 0, name: "CAP_CHOWN" };
 const LINUX_IMMUTABLE: Capability = Capability { bit: 9, name: "CAP_LINUX_IMMUTABLE" };
 const SYS_ADMIN: Capability = Capability { bit: 21, name: "CAP_SYS_ADMIN" };
 
-/// What the cases on file systems of the suite's own take, and swap files anywhere.
+/// The capabilities that cases need on file systems of the suite's own, and for swap files anywhere.
 pub const ADMINISTRATION: &[Capability] = &[CHOWN, LINUX_IMMUTABLE, SYS_ADMIN];
 
-/// What changes the attributes of files, and gives them away.
+/// The capabilities for changing the attributes and the owners of files.
 pub const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
 
-/// Where lacks show themselves. Nothing is what this place does not have, or what cannot be asked.
+/// The sources that show a lack. `None` means that this machine does not have the resource, or that it cannot be asked.
 pub trait Probe {
     /// The descriptors of this process.
     fn descriptors(&self) -> Option<Counter>;
-    /// Those of the machine.
+    /// The descriptors of the machine.
     fn machine_descriptors(&self) -> Option<Counter>;
     /// The bytes of address space of this process.
     fn address_space(&self) -> Option<Counter>;
@@ -58,15 +59,16 @@ pub trait Probe {
     fn swap_areas(&self) -> Option<Counter>;
     /// Whether an ordinary file cannot become a swap file for the same reason.
     fn refuses_swap(&self, errno: Errno) -> bool;
-    /// Where the images of file systems are, and the bytes of room there. What was lost once for want of room stays lost.
+    /// The directory of the images, and the bytes of room there. Once data were lost for
+    /// lack of room, it counts as full.
     fn room(&self) -> Option<(String, Counter)>;
     /// Whether an ordinary file in the directory of the user cannot get a block for the same reason, and where.
     fn refuses_block(&self, errno: Errno) -> Option<String>;
-    /// Why no loop device can be had.
+    /// The reason why no loop device is available.
     fn loop_device(&self) -> Option<String>;
 }
 
-/// What a run takes. Zero and empty lists are for what it does without.
+/// The needs of a run. Zero and empty lists mean that the run does without.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Descriptors of this process.
@@ -81,31 +83,31 @@ pub struct Needs {
     pub swap_areas: u64,
 }
 
-/// One thing that can be lacking.
+/// A kind of lack.
 struct Lack {
     /// Its name in reports.
     name: &'static str,
     /// Whether a failure of this call can be its sign.
     sign: fn(&Call, Errno) -> bool,
-    /// What shows it, apart from the call that failed.
+    /// The proof of the lack, apart from the call that failed.
     shown: fn(&dyn Probe, &Call, Errno) -> Option<String>,
-    /// What shows before a run that it will be lacking.
+    /// The sign before a run that there will be a lack.
     ahead: fn(&dyn Probe, &Needs) -> Option<String>,
 }
 
-/// How many descriptors other threads may have closed since a call found none.
+/// The number of descriptors that other threads may have closed since a call found none.
 const DESCRIPTORS_BETWEEN: u64 = 64;
 
-/// The same of descriptors of the machine.
+/// The number of descriptors that the processes of the machine may have closed since then.
 const MACHINE_DESCRIPTORS_BETWEEN: u64 = 256;
 
-/// How many swap areas others may have given back.
+/// The number of swap areas that other processes may have given back.
 const AREAS_BETWEEN: u64 = 3;
 
-/// Less memory than this is none, in bytes: a thread takes as much address space.
+/// Memory below this limit counts as none, in bytes: a thread takes as much address space.
 const LITTLE_MEMORY: u64 = 16 << 20;
 
-/// Less room than this is none, in bytes: file systems write more than one block at a time.
+/// Room below this limit counts as none, in bytes: file systems write more than one block at a time.
 const LITTLE_ROOM: u64 = 1 << 20;
 
 static LACKS: &[Lack] = &[
@@ -171,7 +173,7 @@ static LACKS: &[Lack] = &[
     },
     Lack {
         name: "room for images",
-        // What the loop device cannot write is EIO, and then the file system is shut down or read-only.
+        // A write that fails on the loop device is EIO, and then the file system is shut down or read-only.
         sign: |call, errno| match errno {
             Errno::EIO | Errno::EROFS => true,
             Errno::ENOSPC => replaces_storage(call),
@@ -201,7 +203,7 @@ static LACKS: &[Lack] = &[
     },
 ];
 
-/// A call without the way in which it is made.
+/// A call without its route.
 fn bare(call: &Call) -> &Call {
     match call {
         Call::Via { call, .. } => bare(call),
@@ -209,12 +211,12 @@ fn bare(call: &Call) -> &Call {
     }
 }
 
-/// Whether the suite makes an image, and attaches it, in the course of a call.
+/// Whether the suite makes an image, and attaches it, during a call.
 fn replaces_storage(call: &Call) -> bool {
     matches!(call, Call::PowerLoss { .. } | Call::RemoveDevice | Call::ReplaceDevice)
 }
 
-/// The capability that a call takes, whatever file it is about.
+/// The capability that a call needs for every file.
 fn right(call: &Call) -> Option<Capability> {
     Some(match call {
         Call::Via { route: Route::Freeze | Route::Trim, .. } => SYS_ADMIN,
@@ -243,11 +245,11 @@ fn is_or_are(names: &[&str]) -> String {
 /// A lack that was shown when a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lacking {
-    /// The call and what came of it, as strace(1) would print it.
+    /// The call and its result, as strace(1) would print it.
     pub call: String,
     /// The errno.
     pub errno: Errno,
-    /// What is lacking, and what showed it.
+    /// The name of the lack, and the proof.
     pub what: String,
 }
 
@@ -257,14 +259,14 @@ impl fmt::Display for Lacking {
     }
 }
 
-/// Whether a call failed because something is lacking. It is asked right after the call.
+/// The lack that made a call fail, if there is one. The function is called right after the call.
 pub fn behind(probe: &dyn Probe, call: &Call, errno: Errno) -> Option<Lacking> {
     let shown = |lack: &Lack| Some(format!("{}: {}", lacks(lack.name), (lack.shown)(probe, call, errno)?));
     let what = LACKS.iter().filter(|lack| (lack.sign)(call, errno)).find_map(shown)?;
     Some(Lacking { call: call.to_string(), errno, what })
 }
 
-/// What is lacking now, whatever failed: for preparations that were no calls of a case.
+/// A lack at this moment, for preparations that are no calls of a case.
 pub fn now(probe: &dyn Probe) -> Option<String> {
     let signs: [(&str, &Call, Errno); 4] = [
         ("room for images", &Call::FreeSpace, Errno::EIO),
@@ -278,7 +280,7 @@ pub fn now(probe: &dyn Probe) -> Option<String> {
     })
 }
 
-/// What is missing for a run, in one line, or nothing.
+/// A need that the machine does not meet for a run, in one line, or `None`.
 pub fn missing(probe: &dyn Probe, needs: &Needs) -> Option<String> {
     LACKS.iter().find_map(|lack| Some(format!("{}: {}", lacks(lack.name), (lack.ahead)(probe, needs)?)))
 }
@@ -292,7 +294,7 @@ mod tests {
     use super::*;
     use iomap_reference::Mode;
 
-    /// A machine that has everything, but for what a test takes away.
+    /// A machine that lacks only the things that a test takes away.
     struct Fake {
         descriptors: Counter,
         address_space: Counter,
@@ -359,7 +361,7 @@ mod tests {
     const FLAG: Call = Call::ChangeFlags { fd: 3, set: FLAG_IMMUTABLE, clear: 0 };
     const PUNCH: Call = Call::Fallocate { fd: 3, mode: Mode::PUNCH_HOLE, offset: 0, len: 4096 };
 
-    /// Each machine that lacks something, with a call and the errno that it comes to there.
+    /// Each machine with a lack, with a call and the errno that the call gets there.
     fn lacking() -> Vec<(Fake, Call, Errno, &'static str)> {
         let without = |capability| Fake { without: Some(capability), ..Fake::default() };
         let no_block = |errno| Fake { no_block: Some(errno), ..Fake::default() };
@@ -419,12 +421,12 @@ mod tests {
             ..Fake::default()
         };
         for (call, errno) in [
-            // What a kernel answers to a file in the state.
+            // The answer of a kernel to a file in the state.
             (SHRINK, Errno::EPERM),
             (PUNCH, Errno::EPERM),
             (SHRINK, Errno::ETXTBSY),
             (SWAPON, Errno::EINVAL),
-            // A full file system of the suite's own.
+            // A full file system that the suite made.
             (PUNCH, Errno::ENOSPC),
             (Call::Chown { name: "file".into(), uid: 1, gid: 1 }, Errno::EPERM),
         ] {

@@ -78,7 +78,7 @@ struct Cli {
 enum Color {
     /// On a terminal that has them, unless NO_COLOR is set
     Auto,
-    /// In whatever is for people
+    /// In all output for people
     Always,
     /// No escape at all
     Never,
@@ -249,28 +249,28 @@ struct Libtest {
     /// How many cases run at the same time
     #[arg(short = 'j', long = "test-threads", value_name = "N", value_parser = at_least_one)]
     test_threads: Option<usize>,
-    /// The same as --format terse
+    /// Means --format terse
     #[arg(short, long, conflicts_with = "format")]
     quiet: bool,
-    /// No case is ignored, so this is all of them
+    /// Runs all cases, because no case is ignored
     #[arg(long, hide = true)]
     include_ignored: bool,
-    /// No case is ignored, so this is none of them
+    /// Runs no case, because no case is ignored
     #[arg(long, hide = true)]
     ignored: bool,
-    /// Cases are tests
+    /// Runs the cases, because cases are tests
     #[arg(long, hide = true)]
     test: bool,
-    /// And no benchmarks, so this is none of them
+    /// Runs no case, because no case is a benchmark
     #[arg(long, hide = true, conflicts_with = "test")]
     bench: bool,
-    /// Nothing is captured
+    /// Has no effect: output is never captured
     #[arg(long, alias = "no-capture", hide = true)]
     nocapture: bool,
-    /// It is shown
+    /// Has no effect: output is always shown
     #[arg(long, hide = true)]
     show_output: bool,
-    /// Nothing needs it
+    /// Has no effect: no option needs it
     #[arg(short = 'Z', hide = true, value_parser = ["unstable-options"])]
     unstable: Vec<String>,
 }
@@ -302,7 +302,7 @@ fn every_case() -> Vec<&'static Case> {
     cases::all().collect()
 }
 
-/// A filter that means nothing may be a command that was mistyped, or that came too late.
+/// A filter without a match may be a mistyped command, or a command after its options.
 fn meant_nothing(nothing: Nothing) -> Stop {
     let Nothing::Unknown { filter, .. } = &nothing else { return Stop(USAGE, nothing.to_string()) };
     let command = Cli::command();
@@ -580,10 +580,10 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
 const HOST_THREADS: usize = 8;
 const REFERENCE_THREADS: usize = 2;
 
-/// What to run, and how.
+/// The cases to run, and how to run them.
 struct Chosen<'a> {
     cases: &'a [&'static Case],
-    /// How many at a time, if somebody said so.
+    /// The number of cases that run at the same time, if the user gave it.
     threads: Option<usize>,
     timeout: Duration,
 }
@@ -636,7 +636,7 @@ fn one_run(
 }
 
 fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
-    // All of it in one line: whoever installs packages does so once.
+    // All missing programs in one line, so that the user installs packages once.
     let mut missing: Vec<String> = kinds.iter().filter_map(|kind| host::missing(*kind)).collect();
     missing.dedup();
     if !missing.is_empty() {
@@ -678,7 +678,7 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
         TableFormat::Json => report::json(&all),
     })?;
     if args.output.is_some() || args.format != TableFormat::Human {
-        // Nobody reads a document to find out why the exit code is what it is.
+        // A document is not read to learn the reason of the exit code, so standard error gets the reason.
         eprint!("{trouble}");
     }
     Ok(Sum::of(&all).exit_code())
@@ -754,7 +754,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
     match &args.output {
         None => Output::Stdout.write(&text(&document))?,
-        // It may be the disk that is full now and was not at the start.
+        // The disk may be full now although it was not at the start.
         Some(path) => replace(path, &text(&document)).map_err(|e| unwritten(path, &e, &text(&document)))?,
     }
     if args.output.is_some() || args.format == ListFormat::Json {
@@ -801,7 +801,7 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
     Ok(u8::from(survived > 0))
 }
 
-/// Why results are not in the file that they were for. A run may have taken long: they are printed instead.
+/// The reason why results are not in their file. A run may have taken long, so the results are printed instead.
 fn unwritten(path: &Path, error: &io::Error, text: &str) -> Stop {
     let why = format!("{}: {error}", path.display());
     match Output::Stdout.write(text) {

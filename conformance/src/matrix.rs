@@ -14,11 +14,11 @@ const CLAUSE: usize = 26;
 /// How wide a column is where there is room, and where there is not.
 const WIDTHS: [usize; 2] = [8, 6];
 
-/// The narrowest column that is worth having for the sentences of the clauses.
+/// The narrowest useful column for the sentences of the clauses.
 const SENTENCE: usize = 30;
 
-/// A table for each kernel, in parts where it has too many columns for the screen. A target that lacks the mechanism gets a
-/// line, not a column.
+/// A table for each kernel, in parts where it has too many columns for the screen. A target that lacks the mechanism
+/// gets a line, not a column.
 pub fn human(all: &[Results], screen: Screen) -> String {
     by_kernel(all, |all| table(all, screen))
 }
@@ -28,8 +28,8 @@ pub fn markdown(all: &[Results]) -> String {
     by_kernel(all, page)
 }
 
-/// What is not as expected and what could not be looked at, each with its reason, and how much that is: what the exit code
-/// says, in words. Nothing if all is as expected.
+/// The unexpected results and the failures, each with its reason, and their numbers: the meaning of the exit code in
+/// words. Empty if all results are as expected.
 pub fn trouble(all: &[Results]) -> String {
     let sum = Sum::of(all);
     if sum.exit_code() == 0 {
@@ -38,7 +38,7 @@ pub fn trouble(all: &[Results]) -> String {
     all.iter().map(trouble_of).chain([format!("{sum}\n")]).collect()
 }
 
-/// That of one run, without the sum.
+/// The trouble of one run, without the sum.
 pub(crate) fn trouble_of(results: &Results) -> String {
     let label = format!("{} {}", results.kernel.release, results.label());
     let mut out = String::new();
@@ -118,7 +118,7 @@ fn widths(columns: &[&Results], width: usize) -> Vec<usize> {
     groups(columns).into_iter().flat_map(group).collect()
 }
 
-/// One table: families apart, and the headings again at the top of each screen, as far as families end there.
+/// One table: families are apart, and the headings are repeated at the top of each screen where a family ends.
 fn lines(columns: &[&Results], widths: &[usize], screen: Screen) -> String {
     let headings = headings(columns, widths);
     let room = screen.height.map_or(usize::MAX, |height| height - 1);
@@ -190,7 +190,7 @@ fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// How the clause begins, where there is room for that beside the columns.
+/// The beginning of the clause, where there is room for it beside the columns.
 fn sentence(clause: &ClauseResult, widths: &[usize], screen: Screen) -> Option<String> {
     let room = screen.width.checked_sub(CLAUSE + widths.iter().sum::<usize>()).filter(|room| *room >= SENTENCE)?;
     let text = clause.clause()?.text;

@@ -110,10 +110,10 @@ impl Mechanism {
         self == Self::DeviceDax
     }
 
-    /// Whether a file that is fit may be refused while something about it is not committed. XFS since 6.18 says of a file
-    /// that it is dirty (IOMAP_F_DIRTY, EINVAL) until the last transaction of its inode is in the log, also when that was
-    /// one about times, which the fdatasync(2) in swapon(2) does not wait for (`ili_datasync_seq`). Which it is depends on
-    /// when others sync.
+    /// Whether a file that is fit may be refused while a change of it is not committed. XFS since 6.18 says that a file
+    /// is dirty (IOMAP_F_DIRTY, EINVAL) until the last transaction of its inode is in the log, even if that transaction
+    /// changed only times, which the fdatasync(2) in swapon(2) does not wait for (`ili_datasync_seq`). The time of the
+    /// next sync decides which transaction is the last.
     pub fn wants_committed(self) -> bool {
         self == Self::Swapfile
     }

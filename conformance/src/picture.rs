@@ -80,7 +80,7 @@ impl Picture {
     }
 }
 
-/// As getfattr(1) prints them, bytes that are no text by their number.
+/// Attributes as getfattr(1) prints them; bytes that are no text are numbers.
 fn attributes(all: &[(String, Vec<u8>)]) -> String {
     let value = |value: &[u8]| match std::str::from_utf8(value) {
         Ok(text) => text.escape_debug().to_string(),

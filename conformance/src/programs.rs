@@ -1,7 +1,7 @@
-//! Programs of others that this one runs: each comes to an end, and what it did not do well is said in words.
+//! External programs that the suite runs: each comes to an end, and its failure is described in words.
 //!
-//! A program ends with the thread that started it. One under a limit is killed with all that it started when its time
-//! is over, so that a mkfs(8) that hangs holds up nothing for ever.
+//! A program ends with the thread that started it. A program with a limit is killed with all its children when its time
+//! is over, so that a mkfs(8) that hangs never stops a run.
 
 use crate::host::sys;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -17,50 +17,52 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How long a program that was killed may take to be gone. One that waits in the kernel may stay longer.
+/// The time in which a killed program has to be gone. A program that waits in the kernel may stay longer.
 const DYING: Duration = Duration::from_secs(5);
 
-/// How many lines of what a program says are shown, and how many bytes of each.
+/// The number of lines of a program's message that are shown, and the number of bytes of each.
 const LINES: usize = 4;
 const WIDTH: usize = 500;
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
 
 thread_local! {
-    /// When the case of this thread has to end.
+    /// The time at which the case of this thread has to end.
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// The program of this thread that did not come to an end of its own.
+    /// The program of this thread that was killed.
     static CUT_SHORT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Says how long a program may take, for all of this process: they are called from everywhere. The first word counts.
+/// Sets the time limit of programs for this whole process, because programs are started from many places. The first
+/// call counts.
 pub fn set_limit(limit: Duration) {
     let _ = LIMIT.set(limit);
 }
 
-/// Says how long the work of this thread may take. The programs that it starts end before that.
+/// Sets the time limit of this thread's work. The programs that the thread starts end before that.
 pub(crate) fn set_deadline(limit: Duration) {
     DEADLINE.set(Instant::now().checked_add(limit));
 }
 
-/// The program of this thread that was killed, in words. Whatever its caller made of that, it did not do its work.
+/// The program of this thread that was killed, in words. Whatever its caller concluded, the program did not do its
+/// work.
 pub(crate) fn cut_short() -> Option<String> {
     CUT_SHORT.take()
 }
 
-/// Why a program did not do its work. It is shown as one sentence.
+/// The reason why a program did not do its work. It is shown as one sentence.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It could not be started.
+    /// The program could not be started.
     Start { name: String, error: io::Error },
-    /// It was killed, because its time was over.
+    /// The program was killed, because its time was over.
     Overdue { name: String, limit: Duration },
-    /// It came to no good end, and said this.
+    /// The program failed, with this message.
     Ended { name: String, status: ExitStatus, said: String },
 }
 
 impl Failure {
-    /// Whether it was ended by somebody else.
+    /// Whether another process ended the program.
     pub(crate) fn is_cut_short(&self) -> bool {
         match self {
             Self::Start { .. } => false,
@@ -94,7 +96,7 @@ impl From<Failure> for String {
     }
 }
 
-/// How a process ended, as the end of a sentence.
+/// The end of a process in words, as the end of a sentence.
 pub(crate) fn ending(status: ExitStatus) -> String {
     let Some(number) = status.signal() else {
         return format!("ended with exit status {}", status.code().unwrap_or_default());
@@ -103,7 +105,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
     format!("was killed by signal {number} ({})", name.trim_start_matches("SIG"))
 }
 
-/// What a program prints that has to be done within the limit of the run.
+/// The output of a program that has to end within the limit of the run.
 pub(crate) fn within_limit(command: &mut Command) -> Result<Vec<u8>, Failure> {
     let limit = LIMIT.get().copied().unwrap_or(crate::guard::TIMEOUT);
     let rest = DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()));
@@ -116,17 +118,17 @@ pub(crate) fn within_limit(command: &mut Command) -> Result<Vec<u8>, Failure> {
     outcome
 }
 
-/// What a program prints, however long that takes.
+/// The output of a program without a time limit.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Failure> {
     run(command, Stdio::null(), None)
 }
 
-/// What a program makes of what it reads.
+/// The output of a program that reads this input.
 pub(crate) fn of_input(command: &mut Command, input: impl Into<Stdio>) -> Result<Vec<u8>, Failure> {
     run(command, input.into(), None)
 }
 
-/// What a program makes of these bytes.
+/// The output of a program that reads these bytes.
 pub(crate) fn of_bytes(command: &mut Command, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let input = memory().and_then(|mut file| {
         file.write_all(bytes)?;
@@ -142,7 +144,7 @@ fn name(command: &Command) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Output goes to memory: a pipe would have to be read meanwhile, and what the program left could hold it open.
+/// Output goes to memory: a pipe would have to be read meanwhile, and a child that the program left could hold it open.
 fn memory() -> io::Result<File> {
     Ok(File::from(memfd_create("output", MFdFlags::MFD_CLOEXEC)?))
 }
@@ -155,7 +157,7 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
     command.stdin(input).stdout(to_output).stderr(to_errors);
     sys::end_with_parent(command);
     if limit.is_some() {
-        // Whatever it starts is in its group, and killed with it.
+        // All children of the program are in its group, and are killed with it.
         command.process_group(0);
     }
     let child = command.spawn().map_err(failed)?;
@@ -179,12 +181,12 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
     Err(Failure::Ended { name, status, said })
 }
 
-/// Waits for a program with a group of its own, and kills the group if it does not end in time.
+/// Waits for a program with a group of its own, and kills the group if the program does not end in time.
 fn wait(mut child: Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let group = Pid::from_raw(child.id().cast_signed());
     let (sender, ended) = channel();
     let waiting = std::thread::Builder::new().spawn(move || {
-        // Whoever waited has given up.
+        // Fails if the receiver has given up.
         let _ = sender.send(child.wait());
     });
     let outcome = match waiting {
@@ -204,7 +206,7 @@ fn wait(mut child: Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     }
 }
 
-/// The beginning of what a program said: the first complaint is the reason, the others follow from it.
+/// The beginning of a program's message: the first complaint is the reason, the others follow from it.
 fn first_lines(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
     let shown = lines.iter().take(LINES).map(|line| line.chars().take(WIDTH).collect::<String>());
@@ -242,7 +244,7 @@ mod tests {
         assert!(of_bytes(&mut Command::new("cat"), &bytes).is_ok_and(|out| out == bytes));
     }
 
-    /// It is killed with what it started, and what it left at its end does not hold up anybody.
+    /// A program is killed with its children, and a child that it leaves at its end does not delay its caller.
     #[test]
     fn programs_that_do_not_end() {
         set_deadline(Duration::from_millis(300));
@@ -255,7 +257,7 @@ mod tests {
         let mut child = String::new();
         pid.read_to_string(&mut child).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        // A zombie may be left to whoever adopts it.
+        // A zombie may remain until its new parent reaps it.
         let lives = || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
             stat.is_ok_and(|stat| !stat.contains(") Z "))
@@ -269,7 +271,7 @@ mod tests {
         assert_eq!(cut_short(), None);
     }
 
-    /// A thread that ends takes its programs with it.
+    /// A thread that ends ends its programs, too.
     #[test]
     fn programs_end_with_whoever_started_them() {
         let mut child = std::thread::spawn(|| {

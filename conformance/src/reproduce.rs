@@ -1,7 +1,7 @@
-//! Programs that do again what a case did: in C, and as lines of xfs_io(8) where that can say it.
+//! Programs that repeat the calls of a case: in C, and as lines of xfs_io(8) where xfs_io can make the calls.
 //!
 //! Both print each call with its result, and end with 0 if all results are those that the case observed, with 1 if not,
-//! and with 77 where they lack what they need to show anything.
+//! and with 77 if they lack a condition that they need.
 
 mod c;
 mod needs;
@@ -27,17 +27,17 @@ pub struct Reproducer {
     pub xfs_io: Option<String>,
 }
 
-/// Where a case did what the programs do again.
+/// The place where a case made the calls that the programs repeat.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The file system, as results have it.
+    /// The file system, by its name in results.
     pub fs: String,
     /// The release of the kernel.
     pub kernel: String,
 }
 
 impl Origin {
-    /// That of the cases of a run.
+    /// The origin of the cases of a run.
     pub fn of(results: &Results) -> Self {
         Self { fs: results.fs.clone(), kernel: results.kernel.release.clone() }
     }

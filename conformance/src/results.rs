@@ -233,7 +233,7 @@ impl Results {
         self.sum().exit_code()
     }
 
-    /// What is out of order.
+    /// The numbers of results that are out of order.
     pub fn sum(&self) -> Sum {
         let errors = self.errors();
         let of_cases =
@@ -248,8 +248,8 @@ impl Results {
         }
     }
 
-    /// The cases that could not do their work, those with the same reason together, in the order in which they come. Of a
-    /// clause without cases the clause is named.
+    /// The cases that could not do their work, in their order; those with the same reason are together. For a clause
+    /// without cases, the clause is named.
     pub fn errors(&self) -> Vec<Errors<'_>> {
         let mut errors: Vec<Errors> = Vec::new();
         for clause in &self.clauses {
@@ -272,27 +272,27 @@ impl Results {
     }
 }
 
-/// What could not be done, for one reason.
+/// The cases that could not do their work for one reason.
 #[derive(Debug)]
 pub struct Errors<'a> {
-    /// Why.
+    /// The reason.
     pub reason: &'a str,
-    /// The cases, or clauses that have none.
+    /// The names of the cases, or of clauses that have none.
     pub names: Vec<&'a str>,
     /// The first of the cases, with its calls.
     pub first: Option<&'a CaseResult>,
 }
 
-/// How much of results is out of order, which is what the exit code says.
+/// The numbers of results that are out of order, which decide the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// Clauses with another verdict than the expected one.
     pub surprises: usize,
-    /// Cases that could not do their work, whatever others of their clause found.
+    /// Cases that could not do their work, even if other cases of their clause had a verdict.
     pub errors: usize,
     /// Clauses of which no case could be started.
     pub unseen: usize,
-    /// Lines of the kernel log that no kernel should have to write.
+    /// Lines of the kernel log that report a fault of the kernel.
     pub complaints: usize,
     /// Clauses that hold or are violated.
     pub looked: usize,
@@ -301,7 +301,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// That of several results.
+    /// The sum of several results.
     pub fn of(all: &[Results]) -> Self {
         all.iter().map(Results::sum).fold(Self::default(), |a, b| Self {
             surprises: a.surprises + b.surprises,
@@ -313,7 +313,7 @@ impl Sum {
         })
     }
 
-    /// 1 if a verdict is unexpected: it stands on its own evidence. Else 3 if something could not be found out.
+    /// 1 if a verdict is unexpected: it has evidence of its own. Otherwise 3 if a case or clause has no answer.
     pub fn exit_code(self) -> u8 {
         match self {
             Self { surprises: 1.., .. } => 1,

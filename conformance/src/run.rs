@@ -48,7 +48,7 @@ pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseR
     result(case, start.elapsed(), &seen, &lacks, &trace)
 }
 
-/// What a case observed, and what was lacking meanwhile. Putting away what it made is not its own any more.
+/// The observations of a case, and the lacks that it met. The removal of its files is no part of the case any more.
 fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case) {
         Ok(system) => {
@@ -97,7 +97,7 @@ fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
     steps.iter().map(Step::to_string).chain(more).collect()
 }
 
-/// Cases as trials of libtest-mimic. Each sends its result, and tells the runner in the runner's own words.
+/// Cases as trials of libtest-mimic. Each trial sends its result, and tells the runner in the runner's own words.
 pub fn trials(
     cases: impl IntoIterator<Item = &'static Case>,
     target: &Arc<dyn Target>,
@@ -139,7 +139,7 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
     }
 }
 
-/// The command line of a test program of libtest-mimic, which waits for ever where nothing is to run at a time.
+/// The command line of a test program of libtest-mimic, which waits for ever if it may run 0 tests at a time.
 pub fn test_arguments() -> Arguments {
     let arguments = Arguments::from_args();
     if arguments.test_threads == Some(0) {
@@ -149,9 +149,9 @@ pub fn test_arguments() -> Arguments {
     arguments
 }
 
-/// Runs these cases, so many at a time. Those that have a file system to themselves run beside the others, one of each lane,
-/// so that nobody waits for them; but not where one case is to run at a time. The output of libtest-mimic is not wanted: the
-/// caller reports.
+/// Runs these cases, `threads` at a time. The cases that have a file system to themselves run beside the others, one of
+/// each lane, so that no other case waits for them; but not if `threads` is 1. The output of libtest-mimic is dropped:
+/// the caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
@@ -177,7 +177,7 @@ pub fn run(
         } else {
             let of = |lane: Lane| cases.iter().copied().filter(move |case| case.lane == lane).collect::<Vec<_>>();
             let mut shared = of(Lane::Shared);
-            // Each race is many rounds: what takes longest begins first.
+            // Each race has many rounds: the longest cases begin first.
             shared.sort_by_key(|case| case.clause.family() != "race");
             std::thread::scope(|scope| {
                 for cases in Lane::IN_TURN.map(of).into_iter().filter(|cases| !cases.is_empty()) {
@@ -198,22 +198,23 @@ pub(crate) fn not_met(reason: Option<&str>) -> String {
     format!("a violation is expected, and this run did not meet its moment: {}", reason.unwrap_or_default())
 }
 
-/// Why another verdict than the expected one is no surprise in a directory: its file system lacks what the expectation takes
-/// for granted, as an ordinary file there has shown. File systems that the suite makes lack nothing.
+/// The reason why an unexpected verdict is no surprise in a directory: its file system lacks a feature that the
+/// expectation requires, as an ordinary file there has shown. File systems that the suite makes have all these
+/// features.
 fn lacking_there(subject: &Subject<'_>, expected: Verdict, verdict: Verdict, cases: &[CaseResult]) -> Option<String> {
     let is = |wanted: &[Verdict]| cases.iter().find(|case| wanted.contains(&case.verdict));
     let case = match (expected, verdict) {
         _ if subject.target != "dir" => None,
         (Verdict::NotOffered, _) => None,
         (_, Verdict::NotOffered | Verdict::NotReachable) => is(&[Verdict::NotOffered]),
-        // The case that would show the violation is one of those that could not.
+        // The case that would show the violation is one of those that could not run.
         (Verdict::Violated, Verdict::Holds) => is(&[Verdict::NotOffered, Verdict::NotReachable]),
         _ => None,
     }?;
     Some(format!("{expected} is expected where all of it is offered: {}", case.detail.as_deref().unwrap_or_default()))
 }
 
-/// The same of a mechanism.
+/// The reason why a missing mechanism is no surprise there.
 fn is_lacking_there(subject: &Subject<'_>, not_offered: &Option<String>, expected: Verdict) -> bool {
     subject.target == "dir" && not_offered.is_some() && expected != Verdict::NotOffered
 }

@@ -1,13 +1,13 @@
-//! Which cases, or violations, a command line means.
+//! The cases, or violations, that a command line selects.
 //!
-//! A filter is the name of a family, a clause or a case, and means exactly that; or a pattern with `*` for such names; or
-//! else a part of them. One that means nothing is never taken for one that means something.
+//! A filter is the name of a family, a clause or a case, and selects exactly that; or it is a pattern with `*` for such
+//! names; or else it is a part of them. A filter without a match is an error, and never selects anything.
 
 use crate::cases::Case;
 use iomap_reference::Violation;
 use std::fmt;
 
-/// Something that has names by which it can be chosen.
+/// An item with names by which it can be chosen.
 pub trait Choice {
     /// Its family, such as `truncate`.
     fn family(&self) -> &str;
@@ -45,30 +45,30 @@ impl Choice for Violation {
     }
 }
 
-/// Filters, as they were typed.
+/// Filters, as the user typed them.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Whatever any of these means is taken; everything is if there is none.
+    /// Items that any of these filters match are taken; all items are taken if there is no filter.
     pub filters: Vec<String>,
-    /// Whatever any of these means is left out.
+    /// Items that any of these filters match are left out.
     pub skip: Vec<String>,
-    /// A filter is the whole name of a clause, or of what is chosen from.
+    /// A filter is the whole name of a clause, or of an item.
     pub exact: bool,
 }
 
-/// Why a selection cannot be what somebody meant.
+/// The reason why a selection cannot be what the user meant.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Nothing {
-    /// A filter means nothing.
+    /// A filter matches no name.
     Unknown {
         /// The filter.
         filter: String,
-        /// It would mean something without `--exact`.
+        /// The filter would match names without `--exact`.
         inexact: bool,
         /// The names that are most like it.
         nearest: Vec<String>,
     },
-    /// Whatever was taken was left out again.
+    /// All items that were taken were left out again.
     AllSkipped,
 }
 
@@ -78,8 +78,8 @@ impl fmt::Display for Nothing {
             return write!(f, "--skip leaves out everything that was chosen");
         };
         match inexact {
-            true => write!(f, "no clause and no case has the whole name {filter}, without --exact it means some")?,
-            false => write!(f, "nothing is called {filter}, or has that in its name")?,
+            true => write!(f, "no clause and no case has the whole name {filter}; without --exact it matches some")?,
+            false => write!(f, "no name equals or contains {filter}")?,
         }
         if nearest.is_empty() { Ok(()) } else { write!(f, "; the nearest: {}", nearest.join(", ")) }
     }
@@ -88,12 +88,12 @@ impl fmt::Display for Nothing {
 impl std::error::Error for Nothing {}
 
 impl Selection {
-    /// Everything that one filter means, or everything.
+    /// All items that one filter selects, or all items.
     pub fn of(filter: Option<&str>) -> Self {
         Self { filters: filter.map(str::to_owned).into_iter().collect(), ..Self::default() }
     }
 
-    /// What is chosen, which can be nothing.
+    /// The chosen items; the list can be empty.
     pub fn among<'a, T: Choice>(&self, all: &[&'a T]) -> Vec<&'a T> {
         let [taken, left_out] = [&self.filters, &self.skip]
             .map(|filters| filters.iter().map(|filter| Meaning::of(filter, self.exact, all)).collect::<Vec<_>>());
@@ -102,7 +102,7 @@ impl Selection {
         all.iter().filter(chosen).copied().collect()
     }
 
-    /// What is chosen, unless that is nothing, or a filter means nothing.
+    /// The chosen items, unless the list is empty, or a filter matches no name.
     pub fn some_of<'a, T: Choice>(&self, all: &[&'a T]) -> Result<Vec<&'a T>, Nothing> {
         for filter in self.filters.iter().chain(&self.skip) {
             if Meaning::of(filter, self.exact, all).is_none() {
@@ -116,7 +116,7 @@ impl Selection {
     }
 }
 
-/// What a filter means.
+/// The kind of names that a filter matches.
 enum Meaning<'a> {
     Name(&'a str),
     Pattern(&'a str),
@@ -124,7 +124,7 @@ enum Meaning<'a> {
 }
 
 impl<'a> Meaning<'a> {
-    /// The first of these that means something.
+    /// The first of these kinds that matches a name.
     fn of<T: Choice>(filter: &'a str, exact: bool, all: &[&T]) -> Option<Self> {
         let means = |meaning: &Self| all.iter().any(|one| meaning.has(*one));
         if exact {
@@ -151,7 +151,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| fits(after, rest)))
 }
 
-/// How many names are offered in place of one that does not exist.
+/// The number of names that are suggested for a name that does not exist.
 const OFFERED: usize = 5;
 
 /// The names that are most like one that does not exist, the most similar first.
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(unknown("Seal", false).0[0], "seal");
         assert!(unknown("seal", true).1 && !unknown("saels", true).1);
         assert!(unknown("qqqqqq", false).0.is_empty());
-        // One that means something does not help one that does not.
+        // A filter with a match does not help a filter without one.
         assert!(names(&["truncate", "qqqqqq"], &[], false).is_err());
         assert!(names(&[], &["qqqqqq"], false).is_err());
         assert_eq!(names(&["seal"], &["seal.*"], false), Err(Nothing::AllSkipped));

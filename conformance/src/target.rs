@@ -19,7 +19,7 @@ pub trait Target: Send + Sync {
     /// Why no case can run, if the target does not have the mechanism at all.
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
 
-    /// What is lacking now, for whoever could not prepare something.
+    /// The lack at this moment, for a preparation that failed.
     fn lacking(&self) -> Option<String> {
         None
     }

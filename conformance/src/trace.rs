@@ -44,7 +44,7 @@ pub struct Step {
     pub look: bool,
     /// How many times the same was done with the same outcome.
     pub times: usize,
-    /// A race begins anew here, with files of its own.
+    /// A new round of a race begins here, with files of its own.
     pub round: bool,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Step {
             Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
             Some(Err(error)) => match self.action {
                 Action::Call(..) | Action::Racing(_) | Action::Beside(_) => write!(f, " = -1 {error}")?,
-                // Of the agent it is no error of a call, but what it says.
+                // An error of the agent is no error of a call, but a message.
                 Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
             },
             None => write!(f, " does not return")?,
@@ -95,7 +95,7 @@ impl Trace {
         (kept.steps.clone(), kept.left_out)
     }
 
-    /// What was lacking when calls failed, in the order of the calls.
+    /// The lacks that made calls fail, in the order of the calls.
     pub fn lacks(&self) -> Vec<Lacking> {
         self.kept().lacks.clone()
     }
@@ -144,17 +144,17 @@ impl<'a> Recorder<'a> {
         Self { system, trace, looking: Cell::new(false) }
     }
 
-    /// A race begins anew: what comes now does not need what was before.
+    /// A new round of a race begins: the calls from now on do not need the calls before.
     pub(crate) fn round(&self) {
         self.trace.kept().round = true;
     }
 
-    /// How many calls failed until now because something was lacking.
+    /// The number of calls that failed until now because of a lack.
     pub(crate) fn lacks(&self) -> usize {
         self.trace.kept().lacks.len()
     }
 
-    /// Asks for what is behind a failure while it is still to be seen.
+    /// Asks for the lack behind a failure while the lack can still be seen.
     fn ask(&self, caller: Caller, call: &Call, outcome: &Outcome) {
         if let Err(errno) = outcome
             && let Some(lack) = self.system.lacking(caller, call, *errno)

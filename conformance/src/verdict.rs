@@ -71,7 +71,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Why, in words.
+    /// The reason, in words.
     pub fn reason(&self) -> &str {
         match self {
             Self::Setup(why) | Self::NotOffered(why) | Self::NotReachable(why) => why,
@@ -88,7 +88,7 @@ pub struct Observation {
     pub outcome: Option<Option<Errno>>,
     /// What is not as it has to be after it.
     pub faults: Vec<String>,
-    /// How many calls of the case had failed by then because something was lacking.
+    /// The number of calls of the case that had failed by then because of a lack.
     pub lacks: usize,
 }
 
@@ -112,12 +112,12 @@ impl Observed {
 /// What a case returns.
 pub type Seen = Result<Observed, Trouble>;
 
-/// Judges what a case observed by the envelope of its clause. The second part says why, if there is something to say.
+/// Judges the observations of a case by the envelope of its clause. The second part gives the reason, if there is one.
 ///
-/// What was observed before the first call that failed for want of something stands. What comes after it says nothing about
-/// the clause, whatever it looks like: it can follow from the failure.
+/// Observations before the first call that failed because of a lack stand. Later observations say nothing about the
+/// clause, because they can follow from the failure.
 pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Option<String>) {
-    // The errno that the clause wants is what was looked for.
+    // An errno that the clause allows is the answer that the case looked for.
     let first = lacks.iter().position(|lack| !clause.allows(Some(lack.errno)));
     let lack = first.map(|first| lacks[first].to_string());
     let observed = match (seen, lack) {
@@ -144,7 +144,7 @@ pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Optio
     }
 }
 
-/// A line for each complaint, and how often it came.
+/// A line for each complaint, and the number of times that it was made.
 fn once(complaints: &[String]) -> String {
     let mut counted: Vec<(&str, usize)> = Vec::new();
     for complaint in complaints {
@@ -160,7 +160,7 @@ fn once(complaints: &[String]) -> String {
     counted.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What is wrong, in the manner of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
+/// The fault, in the manner of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
 fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
     let faults = one.faults.join("; ");
     let Some(outcome) = one.outcome else {
@@ -217,7 +217,7 @@ mod tests {
         Lacking { call: "open(\"file\", O_RDWR)".into(), errno, what: "lacking file descriptors".into() }
     }
 
-    /// What was observed when so many calls had failed for want of something.
+    /// The observation after the number `lacks` of calls had failed because of a lack.
     fn after(lacks: usize, outcome: Option<Errno>) -> Observed {
         Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults: vec![], lacks }])
     }

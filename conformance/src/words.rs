@@ -1,20 +1,20 @@
-//! What people read of values: outcomes in the manner of strace(1), and numbers of things.
+//! Values in words for people: outcomes in the manner of strace(1), and numbers of things.
 
 use iomap_reference::{Outcome, Reply};
 use nix::errno::Errno;
 
 /// The name of an error alone: `ETXTBSY`.
 pub fn name(errno: Errno) -> String {
-    // nix displays it with a sentence; that of its variant is the name.
+    // nix displays an errno as a sentence; its variant has the name.
     format!("{errno:?}")
 }
 
-/// What a call returned, if it failed: `-1 ETXTBSY`.
+/// The result of a call that failed: `-1 ETXTBSY`.
 pub fn failure(errno: Errno) -> String {
     format!("-1 {}", name(errno))
 }
 
-/// What a call returned, if it succeeded: `4096`.
+/// The result of a call that succeeded: `4096`.
 pub fn reply(reply: &Reply) -> String {
     match reply {
         Reply::Number(number) => number.to_string(),
@@ -23,7 +23,7 @@ pub fn reply(reply: &Reply) -> String {
     }
 }
 
-/// What a call returned: `0` or `-1 ETXTBSY`.
+/// The result of a call: `0` or `-1 ETXTBSY`.
 pub fn outcome(outcome: &Outcome) -> String {
     outcome.as_ref().map_or_else(|errno| failure(*errno), reply)
 }

@@ -77,7 +77,7 @@ fn libtest_flags() {
         let terse = conformance(&[flags, &["--exact", "truncate::shrink"]].concat());
         assert!(text(&terse).lines().count() == 2 && text(&one).ends_with(&text(&terse)), "{}", text(&terse));
     }
-    // As nextest asks.
+    // nextest calls the program this way.
     let all = conformance(&["--list", "--format", "terse"]);
     assert_eq!((all.status.code(), text(&all)), (Some(0), text(&conformance(&["--list"]))));
     for none in
@@ -107,7 +107,7 @@ fn a_filter_is_a_family_a_clause_a_case_or_a_part() {
     assert!(listed(&["write", "--skip", "write.crossing"]).len() < listed(&["write"]).len());
 }
 
-/// Nothing is never counted as something.
+/// An empty selection is never taken for a full one.
 #[test]
 fn what_would_run_nothing_is_refused() {
     for (name, arguments) in [
@@ -136,7 +136,7 @@ fn what_would_run_nothing_is_refused() {
     assert!(last.starts_with(&format!("{} violations: ", one("truncate.shrink") + one("seal.again/*"))), "{last}");
 }
 
-/// What a command writes to a terminal.
+/// The output of a command on a terminal.
 fn on_a_terminal(environment: &str, arguments: &str) -> String {
     let command =
         format!("stty cols 132 rows 30; env {environment} {} {arguments}", env!("CARGO_BIN_EXE_iomap-conformance"));
@@ -156,7 +156,7 @@ fn escapes_are_for_terminals_that_have_them() {
     }
     let coloured = on_a_terminal("-u NO_COLOR TERM=xterm", &matrix);
     assert!(coloured.contains("\x1b[32m+\x1b[0m"), "{coloured:?}");
-    // The headings again on each screen, and beside the columns the sentences of the clauses.
+    // The headings are repeated on each screen, and the sentences of the clauses are beside the columns.
     let plain = on_a_terminal("NO_COLOR=1", &matrix);
     let lines: Vec<&str> = plain.lines().collect();
     let headings: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("clause ")).collect();
@@ -172,8 +172,8 @@ fn escapes_are_for_terminals_that_have_them() {
     assert!(!std::fs::read_to_string(&path).expect("the table").contains('\x1b'));
 }
 
-/// A verdict that nobody expected stands on its own; what could not be looked at stands beside it, and is never hidden by
-/// what others of its clause found.
+/// An unexpected verdict stands on its own evidence; a case without an answer is reported beside it, and never hidden
+/// by the verdict of another case of its clause.
 #[test]
 fn an_error_is_never_hidden() {
     let mut results = outcomes();
@@ -199,17 +199,17 @@ fn an_error_is_never_hidden() {
     insta::assert_snapshot!("matrix_trouble", text(&matrix));
     let document = conformance(&["matrix", &path, "--format", "json"]);
     assert!(error(&document).ends_with(both), "{}", error(&document));
-    // Alone it is all that there is to say.
+    // Without the unexpected verdict, only the failed case is reported.
     results.clauses.remove(0);
     assert_eq!(results.exit_code(), 3);
     let written = report::write(&results, Format::Human, &submitter());
     assert!(written.ends_with("\n1 case could not do its work\n"), "{written}");
-    // Of two runs one can have both.
+    // Two runs together can have both.
     std::fs::write(&path, report::json(&[&results, &Results { fs: "ext4".into(), ..outcomes() }])).expect("a file");
     assert_eq!(conformance(&["matrix", &path]).status.code(), Some(1));
 }
 
-/// Which children and attributes the schemas have in common, the attributes that one of them wants with a `!`.
+/// The children and attributes that all schemas have; an attribute that one of them requires has a `!`.
 const JUNIT: [(&str, &[&str], &[&str]); 11] = [
     ("testsuites", &["testsuite"], &[]),
     (
@@ -228,7 +228,8 @@ const JUNIT: [(&str, &[&str], &[&str]); 11] = [
     ("", &["testsuites"], &[]),
 ];
 
-/// What the schemas of Jenkins' xUnit plugin, of JUnit and of Ant say, as far as they agree.
+/// The faults of a document by the rules of the schemas of Jenkins' xUnit plugin, of JUnit and of Ant, as far as they
+/// agree.
 fn junit_faults(text: &str) -> Vec<String> {
     use quick_xml::events::{BytesStart, Event};
     let mut reader = quick_xml::Reader::from_str(text);
@@ -238,7 +239,7 @@ fn junit_faults(text: &str) -> Vec<String> {
         let (parent, place) = open.last_mut().expect("the document");
         let children = JUNIT.iter().find(|(known, ..)| known == parent).map_or(&[][..], |(_, children, _)| children);
         match children.iter().position(|child| *child == name) {
-            // A test has one remark, the others are in order.
+            // A test has one remark, the other children are in order.
             Some(at) if at >= *place => *place = if parent == "testcase" { usize::MAX } else { at },
             _ => faults.push(format!("{name} in {parent}")),
         }
@@ -296,7 +297,7 @@ fn junit_is_valid_by_every_schema() {
     assert!(!junit_faults(&real.replace("hostname=\"localhost\" ", "")).is_empty());
 }
 
-/// A reason is said once, and in words.
+/// A reason is printed once, and in words.
 #[test]
 fn reasons_of_races_are_words() {
     let output = conformance(&["--violation", "seal.unwritten/errno", "race", "seal.unwritten", "--format", "json"]);

@@ -206,13 +206,13 @@ fn interrupted() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// The same signal to every process of a run, as whoever stops a control group sends it: each process by its number, in
-/// both orders, and each group, early in the run and while swap files are active.
+/// Sends the same signal to every process of a run, as a service manager does that stops a control group: to each
+/// process by its number, in both orders, and to each group, early in the run and while swap files are active.
 fn signals_to_all() -> Outcome {
     for (number, signal) in
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().cycle().take(16).enumerate()
     {
-        // Other people's count, too.
+        // Swap areas of other processes count, too.
         let wanted = swap_areas() + [6, 1, 0, 3][number / 4];
         let mut suite = start(FsKind::Xfs, None)?;
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -225,7 +225,7 @@ fn signals_to_all() -> Outcome {
             all.reverse();
         }
         for pid in &all {
-            // Some have ended by then.
+            // Some processes have ended by then.
             let _ = kill(Pid::from_raw(*pid), signal);
         }
         for pid in all.iter().skip(1) {
@@ -238,7 +238,7 @@ fn signals_to_all() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A guardian that is killed while the suite goes on has a successor, which does its work.
+/// A guardian that is killed while the suite continues has a successor, which does its work.
 fn guardian_killed() -> Outcome {
     let arguments = ["--target", "host", "--fs", "xfs", "--mechanism", "swapfile"];
     let mut suite = program().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
@@ -271,7 +271,7 @@ fn guardian_killed() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A directory with a program that does something else, and a suite that finds it before the real one.
+/// A directory with a program that replaces a real one, and a suite that finds it first.
 fn with_program(name: &str, script: &str, arguments: &[&str]) -> Result<(tempfile::TempDir, Command), Failed> {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir()?;
@@ -285,7 +285,7 @@ fn with_program(name: &str, script: &str, arguments: &[&str]) -> Result<(tempfil
     Ok((directory, suite))
 }
 
-/// Programs that hang, fail, are killed or do nothing are named, and what they started is gone.
+/// Programs that hang, fail, are killed or do nothing are named, and their children are gone.
 fn programs_that_prepare_nothing() -> Outcome {
     for (name, script, why) in [
         ("mkfs.xfs", HANGS, "mkfs.xfs did not end within 2 s"),
@@ -307,7 +307,7 @@ fn programs_that_prepare_nothing() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A program that has others work for it, for a time that nobody else sleeps.
+/// A program that waits for its children, which sleep for a time that no other process sleeps.
 const HANGS: &str = "sleep 54321 & sleep 54321; wait";
 
 fn sleepers() -> Vec<String> {
@@ -316,7 +316,7 @@ fn sleepers() -> Vec<String> {
     entries.filter(|it| command(it).contains("54321")).map(|it| format!("sleep {}", it.file_name().display())).collect()
 }
 
-/// SIGKILL, and a signal to all, while mkfs hangs: the guardian ends what it started.
+/// SIGKILL, and a signal to all, while mkfs hangs: the guardian ends the children of mkfs.
 fn killed_while_a_program_hangs() -> Outcome {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let (_directory, mut suite) = with_program("mkfs.xfs", HANGS, &[])?;
@@ -333,7 +333,7 @@ fn killed_while_a_program_hangs() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A program that hangs in a case makes the case an error with its name, and is gone after that.
+/// A program that hangs in a case makes the case an error with the name of the program, and is gone after that.
 fn program_that_hangs_in_a_case() -> Outcome {
     let (_directory, mut suite) = with_program("xfs_fsr", HANGS, &["--timeout", "2", "--format", "json", "mover::"])?;
     let output = suite.output()?;
@@ -348,7 +348,7 @@ fn program_that_hangs_in_a_case() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// What is full or is not what its name says is named, in a mount namespace where that is so.
+/// A place that is full, or is not the device of its name, is reported, in a mount namespace that has such a place.
 fn places_that_do_not_do() -> Outcome {
     let directory = tempfile::tempdir()?;
     let at = directory.path().display();
@@ -506,7 +506,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
     ]),
 ];
 
-/// As mkfs.xfs makes it where it does not know of XFS_IOC_EXCHANGE_RANGE.
+/// The superblock as an mkfs.xfs that does not know XFS_IOC_EXCHANGE_RANGE makes it.
 const EXCHANGE_OFF: &str = r#"bits=$(xfs_db -c 'sb 0' -c 'print features_incompat' $image | sed 's/.* //') &&
     xfs_db -x -c 'sb 0' -c "write -d features_incompat $(printf %#x $((bits & ~64)))" $image"#;
 
@@ -534,14 +534,14 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
     require(sources.len() + without.len() == violated.count(), format!("{} programs: {said}", sources.len()))?;
     require(mechanism == "swapfile" || scripts.len() > 15, format!("{} scripts", scripts.len()))?;
 
-    // What is there already stays what it is.
+    // Files that exist already stay unchanged.
     let at = place.path();
     std::fs::write(at.join("file"), "precious")?;
     let check = |sources: &[std::path::PathBuf]| -> Result<(), Failed> {
         for source in sources {
             compile(source)?;
             let (code, said) = again(source, &at)?;
-            // Which call of a race comes first is up to the scheduler.
+            // The scheduler decides which call of a race comes first.
             let race = source.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"race-"));
             require(code == Some(0) || race && code == Some(1), format!("{}: {code:?} {said}", source.display()))?;
         }
@@ -594,7 +594,7 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
 /// A program that is stopped while its swap file is active leaves nothing behind.
 fn stopped(source: &Path, place: &Mounted) -> Result<(), Failed> {
     let text = std::fs::read_to_string(source).unwrap_or_else(|_| String::new());
-    // It goes on until somebody stops it: that is never observed.
+    // The changed program waits for a size that is never observed, until it is stopped.
     let Some((before, after)) = text.rsplit_once("CALL(file_size(") else { return Ok(()) };
     std::fs::write(source, format!("{before}CALL(1 + file_size({after}"))?;
     compile(source)?;
@@ -614,7 +614,7 @@ fn stopped(source: &Path, place: &Mounted) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a program lacks has a line and an exit code of its own.
+/// A condition that a program lacks has a line and an exit code of its own.
 fn cannot_show(programs: &Path, fs: FsKind) -> Result<(), Failed> {
     let elsewhere = tempfile::tempdir_in("/dev/shm")?;
     let says = |command: &mut Command, what: &str| -> Result<(), Failed> {
@@ -653,7 +653,7 @@ fn compile(source: &Path) -> Result<(), Failed> {
 /// Runs the program of a source: its exit code, and what it printed.
 fn again(source: &Path, place: &Path) -> Result<(Option<i32>, String), Failed> {
     let mut program = Command::new(source.with_extension(""));
-    // No code that means something.
+    // An exit code that has no other meaning.
     for sanitizer in ["ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"] {
         program.env(sanitizer, "exitcode=99");
     }
@@ -661,10 +661,10 @@ fn again(source: &Path, place: &Path) -> Result<(Option<i32>, String), Failed> {
     Ok((ran.status.code(), format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))))
 }
 
-/// On a file system that a user named, no mode of fallocate(2) gets to the kernel that it may come to take for something
-/// else, and sealing only after the kernel said that it knows it.
+/// On a file system that a user named, the kernel gets no mode of fallocate(2) to which it may give another meaning
+/// later, and it gets sealing only after it said that it knows sealing.
 fn modes_in_a_directory() -> Outcome {
-    // What Linux has, but FALLOC_FL_WRITE_ZEROES.
+    // The modes that Linux has, but not FALLOC_FL_WRITE_ZEROES.
     const KNOWN: u32 = 0x7b;
     const SEAL: u32 = 0x100;
     let place = Mounted::new(FsKind::Xfs)?;
@@ -691,7 +691,7 @@ fn modes_in_a_directory() -> Outcome {
         require(others == asked, format!("{}: {others:x?}", mechanism.name()))?;
         require(mechanism == Mechanism::Seal || made.len() > 20, format!("{} calls", made.len()))?;
     }
-    // A kernel that takes the mode for something else, and one that seems to know it.
+    // A kernel that gives the mode another meaning, and a kernel that seems to know sealing.
     let other = calls("seal", &["-e", "inject=fallocate:retval=0:when=1"])?;
     require(other == [(SEAL, true)], format!("{other:x?}"))?;
     let knows = calls("seal", &["-e", "inject=fallocate:error=EINVAL:when=1"])?;
@@ -786,7 +786,7 @@ fn guardians_of(suite: u32) -> Result<Vec<i32>, Failed> {
     Ok(with_children(suite.cast_signed())?.into_iter().skip(1).collect())
 }
 
-/// A process and all that it started, whichever thread did.
+/// A process and all its children, of every thread.
 fn with_children(process: i32) -> Result<Vec<i32>, Failed> {
     let mut all = vec![process];
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
@@ -841,14 +841,14 @@ fn processes() -> Vec<String> {
     entries.flatten().filter(ours).map(|entry| format!("process {}", entry.file_name().to_string_lossy())).collect()
 }
 
-/// Runs the suite by way of a shell, which has the program in `$suite`. The exit code, and what it said.
+/// Runs the suite through a shell, which has the program in `$suite`. Returns the exit code and the output.
 fn by_shell(script: &str) -> Result<(Option<i32>, String), Failed> {
     let output = program_of(Command::new("sh")).args(["-c", script]).env("suite", PROGRAM).output()?;
     let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     Ok((output.status.code(), said))
 }
 
-/// What is lacking is named, and it is no verdict.
+/// The lack is named, and it is no verdict.
 fn named(script: &str, name: &str) -> Result<(), Failed> {
     let (code, said) = by_shell(script)?;
     require(code == Some(3) && said.contains(name), format!("{script}: {code:?}: {said}"))
@@ -895,7 +895,7 @@ fn without_room() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// Swap areas of somebody else.
+/// Swap areas of other processes.
 fn without_swap_areas() -> Outcome {
     let place = Mounted::new(FsKind::Ext4)?;
     let run = ["--target", "host", "--mechanism", "swapfile"];
@@ -928,7 +928,7 @@ fn two_runs() -> Outcome {
         let status = run.wait()?;
         require(status.success(), format!("{status}"))?;
     }
-    // What is killed leaves its turn to the next one.
+    // A killed run leaves its turn to the next one.
     let mut first = start(FsKind::Xfs, None)?;
     let mut second = start(FsKind::Xfs, Some("truncate"))?;
     first.kill()?;
@@ -939,7 +939,7 @@ fn two_runs() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// File systems that the expectations do not know: what is not offered is one line, and nothing is unexpected.
+/// File systems that the expectations do not know: a missing mechanism is one line, and no verdict is unexpected.
 fn in_a_strange_directory() -> Outcome {
     let scripts = [
         ("tmpfs", "mount -t tmpfs strange $at"),
@@ -967,7 +967,7 @@ fn in_a_strange_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// File systems that lack what the expectations take for granted.
+/// File systems that lack features that the expectations require.
 fn without_features() -> Outcome {
     for (mkfs, mechanism) in ["mkfs.xfs -q -f -m reflink=0 $image", "mkfs.ext4 -q -F -O ^has_journal $image"]
         .into_iter()

@@ -324,7 +324,7 @@ fn killed_with_its_guest() {
     }
 }
 
-/// QEMU that is killed is said to be, with the signal, and what was under way.
+/// A killed QEMU is reported as killed, with the signal, and with the cases that were running.
 #[test]
 fn a_guest_that_is_killed() {
     let Some(_turn) = turn() else { return };
@@ -337,8 +337,8 @@ fn a_guest_that_is_killed() {
     let qemu = process(&console).expect("QEMU");
     let killed = Command::new("kill").args(["-9", &qemu]).status().expect("kill");
     assert!(killed.success(), "{killed:?}");
-    let why =
-        "QEMU was killed by signal 9 (KILL): by somebody, or because memory ran out here (--memory, --guests), after ";
+    let why = "QEMU was killed by signal 9 (KILL): by another process, or because memory ran out here (--memory, \
+               --guests), after ";
     assert!(lines.any(|line| line.contains(why)), "the reason is said");
     let output = lab.wait_with_output().expect("the end");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -360,7 +360,7 @@ fn process(console: &str) -> Option<String> {
     processes.find(|entry| ours(line(entry))).map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-/// A cache of its own, and programs in place of apt's that do what a script says; `$package` is a name that they know.
+/// A cache of its own, and replacements of apt's programs that run a script; `$package` is a name that they know.
 struct Apt(tempfile::TempDir);
 
 impl Apt {
@@ -384,7 +384,7 @@ impl Apt {
         lab
     }
 
-    /// What is said, and what is below the directory with packages after that.
+    /// The output, and the files below the directory with packages after that.
     fn said(&self) -> (String, Vec<String>) {
         let output = self.lab().output().expect("the lab starts");
         assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -398,7 +398,7 @@ impl Apt {
     }
 }
 
-/// What apt leaves of a download that fails is never taken for a package, in this run or in the next.
+/// A file that apt leaves after a failed download is never taken for a package, in this run or in the next.
 #[test]
 fn a_download_that_fails() {
     let Some(_turn) = turn() else { return };
@@ -410,11 +410,11 @@ fn a_download_that_fails() {
         assert!(said.ends_with("iomap-conformance: apt-get failed: E: no network\n"), "{said}");
         assert_eq!(left, [""; 0]);
     }
-    // It says that it has all of it, and it is none.
+    // apt-get claims that the file is complete, but the file is no package.
     apt.program("apt-get", &format!("echo half > {deb}"));
     let (said, _) = apt.said();
     assert!(said.contains("the package is damaged: dpkg-deb failed: "), "{said}");
-    // What comes of a package is made again when its download is another one.
+    // Files that are made from a package are made again when its download is another one.
     let cached = apt.0.path().join("iomap-conformance/packages/linux-image-6.1.0-1-amd64.deb");
     std::fs::write(cached.join("contents"), "").expect("an entry");
     let (said, left) = apt.said();
@@ -422,7 +422,7 @@ fn a_download_that_fails() {
     assert_eq!(left, ["linux-image-6.1.0-1-amd64.deb"]);
 }
 
-/// A package that ends too early, behind what says what it is.
+/// A package that ends too early, after the part with its name and version.
 #[test]
 fn a_package_that_is_not_whole() {
     let Some(_turn) = turn() else { return };
@@ -448,7 +448,7 @@ fn a_package_that_is_not_whole() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// A download ends with the lab that wanted it, and the next lab removes what it left.
+/// A download ends with the lab that started it, and the next lab removes its unfinished file.
 #[test]
 fn killed_with_its_download() {
     let Some(_turn) = turn() else { return };
@@ -483,11 +483,11 @@ fn killed_with_its_download() {
     assert_eq!(apt.said().1, [""; 0]);
 }
 
-/// An image that comes alone, of a kernel that needs modules.
+/// An image without its modules, of a kernel that needs modules.
 #[test]
 fn an_image_without_modules() {
     let Some(_turn) = turn() else { return };
-    // What the lab has of the kernel is found by the run that this one needs anyway.
+    // The run that this test needs anyway puts the kernel into the lab's cache.
     let output = lab(&["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "seal", "--case", "truncate::grow"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let cache = std::env::var("XDG_CACHE_HOME")

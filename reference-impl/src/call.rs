@@ -123,9 +123,9 @@ pub enum Call {
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
-    /// Memory with these data goes to the active swap file behind a descriptor: MADV_PAGEOUT.
+    /// Swaps out memory with these data to the active swap file behind a descriptor: MADV_PAGEOUT.
     SwapOut { fd: Fd, data: Vec<u8> },
-    /// The first bytes of that memory, which comes back from there.
+    /// Reads the first bytes of that memory, which the kernel swaps in again.
     SwapIn { fd: Fd, len: usize },
     /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
     Pin { fd: Fd, on: bool },

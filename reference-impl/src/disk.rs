@@ -134,8 +134,8 @@ impl Disk for FileDisk {
     }
 }
 
-/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas for
-/// metadata are large and mostly empty, and the suite makes hundreds of such disks.
+/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas
+/// for metadata are large and mostly empty, and the suite makes hundreds of such disks.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
     blocks: u64,
@@ -154,7 +154,7 @@ impl MemoryDisk {
         Self { blocks: (bytes.len() / BLOCK) as u64, written: written.collect() }
     }
 
-    /// A copy of all of it.
+    /// A copy of all bytes of the disk.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.blocks as usize * BLOCK];
         for (at, block) in &self.written {

@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Registration>,
-    /// Where active swap files were when they were activated.
+    /// The addresses that active swap files had when they were activated.
     pub(crate) swap_places: BTreeMap<Ino, Vec<Address>>,
     pub(crate) commits: Commits,
     pub(crate) losing_power: bool,
@@ -326,7 +326,7 @@ impl State {
             Call::Mkdir { name, mode } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, *mode)).map(|_| number(0))
             }
-            // What is another file system inside is a matter of the file system that has them.
+            // Only file systems that have subvolumes say what a subvolume is.
             Call::Subvolume { name } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, 0o700)).map(|_| number(0))
             }

@@ -210,7 +210,8 @@ impl State {
         Ok(())
     }
 
-    /// The kernel writes memory to the pages of an active swap file, from the second on: the first has the header.
+    /// The kernel writes memory to the pages of an active swap file, from the second page on: the first page has the
+    /// header.
     pub(crate) fn swap_out(&mut self, fd: Fd, data: &[u8]) -> Result<(), Errno> {
         let places = self.swap_pages(fd)?;
         let written = places.into_iter().zip(data.as_chunks().0).try_for_each(|(at, page)| self.agent_wrote(at, page));

@@ -12,11 +12,11 @@
 //! - the words and the addresses of the web that are in the Markdown and not on the page as mandoc and groff show it on a
 //!   terminal so wide that no word is broken.
 //!
-//! The words are taken from pulldown-cmark's events by a plain loop here, not from the model that the pages are made of.
-//! A word is a run of letters and digits; any other visible character is a word of its own. There has to be at least one
-//! of it on the page for each in the source. Signs that formatters print in another shape (hyphens, quotation marks) count
-//! as one. A relative link is not counted, nor are tags of HTML that are markup, nor the signs of other dialects that are
-//! (`:::`, `{#id}`, the bar of a line block, the colon of a term in ronn's lists).
+//! The words are taken from pulldown-cmark's events by a plain loop here, not from the model that the pages are made
+//! of. A word is a run of letters and digits; any other visible character is a word of its own. The page must have each
+//! word at least as often as the source. Signs that formatters print in another shape (hyphens, quotation marks) count
+//! as one. Relative links, tags of HTML that are markup, and signs of other dialects that are markup (`:::`, `{#id}`,
+//! the bar of a line block, the colon of a term in ronn's lists) are not counted.
 //!
 //! Prints a line for each page that fails and a table of totals. Exits with 1 if anything is lost or said.
 

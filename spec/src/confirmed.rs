@@ -161,7 +161,8 @@ fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<
     let mut names = BTreeSet::new();
     for place in &named.places {
         if spec.beside.is_some() {
-            // Of pages that are from no disk, only they themselves can be looked at.
+            // Pages that were not read from a disk have no files beside them, so only the pages themselves are
+            // examined.
             let files = spec.pages.iter().filter_map(|page| page.source.file.strip_prefix(top).ok());
             names.extend(files.filter(|it| it.starts_with(place)).map(|it| it.to_string_lossy().into_owned()));
         } else if let Err(error) = collect(top, place, &mut names) {

@@ -1,4 +1,4 @@
-//! What other dialects write and pulldown-cmark does not know, as Markdown that it does know.
+//! Rewrites syntax of other dialects, which pulldown-cmark does not know, as Markdown that it knows.
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use std::borrow::Cow;
@@ -20,13 +20,13 @@ pub(crate) fn known(text: &str, options: Options) -> Cow<'_, str> {
     Cow::Owned(edited)
 }
 
-/// What a line is to a fenced div.
+/// The role of a line in a fenced div.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
     Other,
     Opens,
     Closes,
-    /// It looks like a fence and has no other one.
+    /// The line looks like a fence, but no other fence belongs to it.
     Alone,
 }
 
@@ -108,8 +108,9 @@ fn label(line: &str) -> String {
     }
 }
 
-/// Where bars need a backslash, so that no row has more cells than its table has columns: what is too much would be left
-/// out. In code first, where authors forget that a bar ends a cell; then those at the end.
+/// The places where bars need a backslash, so that no row has more cells than its table has columns: the parser would
+/// leave out further cells. Bars in code come first, because authors forget that a bar ends a cell; the last bars of
+/// the row follow.
 fn bars(text: &str, options: Options) -> Vec<usize> {
     let mut edits = vec![];
     let mut columns = 0;
@@ -140,7 +141,7 @@ fn row<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text[span.start..].lines().next().unwrap_or_default()
 }
 
-/// How many cells the line of a row at `span` has, as they are written.
+/// The number of cells in the line of a row at `span`, as it is written.
 pub(crate) fn cells(text: &str, span: &Range<usize>) -> usize {
     separators(row(text, span)).len() + 1
 }
@@ -153,7 +154,7 @@ fn separators(row: &str) -> Vec<usize> {
     bars.filter(|at| *at > start && at + 1 < end).collect()
 }
 
-/// Whether as many backquotes as stand before this place, in an odd number of groups, are also after it.
+/// Whether the place is in code: an odd number of backquotes is before it, and at least one is after it.
 fn in_code(row: &str, at: usize) -> bool {
     row[..at].matches('`').count() % 2 == 1 && row[at..].contains('`')
 }

@@ -22,8 +22,8 @@ right:  r[a.b level=must errno=EIO]",
     ),
     (
         "broken-citation",
-        "Parts of a citation stand together, such as the id, the level and the page, but something is missing or is written
-in another way, so that nobody can tell which wording is cited. `iomap-spec cite` prints citations to copy.
+        "Parts of a citation stand together, such as the id, the level and the page, but something is missing or is
+written in another way, so that the cited wording is unknown. `iomap-spec cite` prints citations to copy.
 
 wrong:  iomap_immutable(7) truncate.shrink (0.1, 6807...)
 right:  iomap_immutable(7) truncate.shrink (0.1, 680766df)",
@@ -197,8 +197,8 @@ than what the clause says now.",
     ),
     (
         "table-cells",
-        "A row has more cells than its table has columns, and what is too much would be left out. A bar ends a cell in code
-too.
+        "A row has more cells than its table has columns, and the extra cells would be left out. A bar ends a cell in
+code too.
 
 wrong:  | `a|b` | both |
 right:  | `a\\|b` | both |",

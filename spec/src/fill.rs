@@ -145,9 +145,9 @@ impl Word {
         Some([one.letter()?, other.letter()?]).filter(|_| two_fonts)
     }
 
-    /// Makes the hyphens of a name those that can be typed.
+    /// Replaces the hyphens of a name by hyphens that can be typed.
     fn typed(&mut self) {
-        // Only the whole word says whether it is a name; escapes for fonts cannot be told from letters in its parts.
+        // Only the whole word shows whether it is a name; in a part of it, font escapes look like letters.
         if let Cow::Owned(_) = typed_hyphens(&self.text) {
             let mut typed = Word::default();
             for (font, text) in self.runs() {

@@ -1,9 +1,9 @@
-//! Blocks of an ordinary page under construction: Markdown and HTML can stand inside each other, and HTML is closed where
-//! and when its author likes.
+//! Blocks of an ordinary page under construction: Markdown and HTML can contain each other, and authors close HTML at
+//! any place, or never.
 
 use crate::model::{Alignment, BULLET_INSET, Block, Definition, Inline, NUMBER_INSET, QUOTE_INSET, TERM_INSET, Table};
 
-/// What HTML has opened.
+/// The kinds of elements that HTML opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     List(Option<u64>),
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Quote,
 }
 
-/// What an opened piece holds when it is closed.
+/// The content of an open element.
 enum Child {
     Block(Block),
     Item(Vec<Block>),
@@ -29,19 +29,19 @@ enum Child {
 
 struct Open {
     kind: Kind,
-    /// Nobody wrote it: it is there for a part that has to be in one.
+    /// The author did not write this element: another element has to be in one.
     implied: bool,
     children: Vec<Child>,
 }
 
-/// The blocks so far, and what is open.
+/// The finished blocks, and the open elements.
 #[derive(Default)]
 pub(crate) struct Flow {
     blocks: Vec<Block>,
     open: Vec<Open>,
 }
 
-/// Pieces inside each other.
+/// The limit of elements inside each other.
 const DEEPEST: usize = 24;
 
 impl Kind {
@@ -49,7 +49,7 @@ impl Kind {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// How far its content is set in.
+    /// The indentation of its content.
     fn inset(self) -> usize {
         match self {
             Kind::Item => BULLET_INSET.max(NUMBER_INSET),
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// What it has to be in, and what ends the search for that.
+    /// The kind of element that has to contain it, and the kinds that end the search for that.
     fn place(self) -> Option<(Kind, &'static [Kind])> {
         match self {
             Kind::Item => Some((Kind::List(None), &[Kind::Body, Kind::Cell, Kind::Quote])),
@@ -72,7 +72,7 @@ impl Kind {
 }
 
 impl Flow {
-    /// How far a block is set in that would come next.
+    /// The indentation of the next block.
     pub(crate) fn inset(&self) -> usize {
         self.open.iter().map(|open| open.kind.inset()).sum()
     }
@@ -85,14 +85,14 @@ impl Flow {
         match (self.open.last_mut(), child) {
             (Some(open), child) => open.children.push(child),
             (None, Child::Block(block)) => self.blocks.push(block),
-            // Its place is always opened before it.
+            // The element that has to contain it is always opened first.
             (None, Child::Item(blocks) | Child::Body(blocks)) => self.blocks.extend(blocks),
             (None, Child::Term(text) | Child::Cell(text)) => self.blocks.push(Block::Paragraph(text)),
             (None, Child::Row(cells)) => self.blocks.extend(cells.into_iter().map(Block::Paragraph)),
         }
     }
 
-    /// Begins a piece, and before it what it has to be in; `room` is for how much further it can be set in.
+    /// Begins an element, after the one that has to contain it; `room` is the further indentation that is left.
     pub(crate) fn open(&mut self, kind: Kind, room: usize) {
         if let Some((place, barriers)) = kind.place() {
             let top = self
@@ -102,7 +102,7 @@ impl Flow {
             match top.filter(|top| self.open[*top].kind.is(place)) {
                 Some(top) => self.close_to(top + 1),
                 None => {
-                    // What is open inside the barrier ends here.
+                    // Open elements inside the barrier end here.
                     self.close_to(top.map_or(0, |top| top + 1));
                     self.open(place, room);
                     if let Some(open) = self.open.last_mut() {
@@ -116,14 +116,14 @@ impl Flow {
         }
     }
 
-    /// Ends the innermost piece of this kind, and what is in it.
+    /// Ends the innermost element of this kind, and the elements in it.
     pub(crate) fn close(&mut self, kind: Kind) {
         if let Some(at) = self.open.iter().rposition(|open| open.kind.is(kind)) {
             self.close_to(at);
         }
     }
 
-    /// Ends the outermost piece that nobody wrote, and what is in it.
+    /// Ends the outermost element that the author did not write, and the elements in it.
     pub(crate) fn close_implied(&mut self) {
         if let Some(at) = self.open.iter().position(|open| open.implied) {
             self.close_to(at);
@@ -169,7 +169,7 @@ impl Flow {
         }
     }
 
-    /// All blocks; what is still open ends here.
+    /// All blocks; elements that are still open end here.
     pub(crate) fn finish(mut self) -> Vec<Block> {
         self.close_to(0);
         self.blocks
@@ -209,7 +209,7 @@ fn definitions(children: Vec<Child>) -> Vec<Definition> {
     list
 }
 
-/// The rows, of which the first is the header, and what else stood among them, such as a caption.
+/// The rows, of which the first is the header, and other blocks among them, such as a caption.
 fn table(children: Vec<Child>) -> (Option<Table>, Vec<Block>) {
     let (mut rows, mut others) = (vec![], vec![]);
     for child in children {
@@ -229,7 +229,7 @@ fn table(children: Vec<Child>) -> (Option<Table>, Vec<Block>) {
     (Some(Table { alignment, header, body, widths: vec![], span: 0..0 }), others)
 }
 
-/// The text of blocks, for where there is room for no block.
+/// The text of blocks, for a place where no block is allowed.
 pub(crate) fn flat(blocks: &[Block]) -> Vec<Inline> {
     let mut text = vec![];
     for block in blocks {
@@ -243,6 +243,6 @@ pub(crate) fn flat(blocks: &[Block]) -> Vec<Inline> {
             }
         });
     }
-    // One before the first separates nothing.
+    // A separator before the first text separates nothing.
     text.into_iter().skip(1).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! - pandoc and go-md2man: up to three lines at the top that begin with `%`, the title, the authors and the date;
 //! - pandoc, curl, PMDK: YAML between `---` and `---` or `...` with the keys of [`Head::key`];
-//! - mmark and Hugo: the same in TOML, between `%%%` and `%%%` or `+++` and `+++`;
+//! - mmark and Hugo: TOML with these keys, between `%%%` and `%%%` or `+++` and `+++`;
 //! - ronn, cargo, go-md2man: the first heading, as `name(1) -- text`, `name(1)` or `name 1 "date" "source" "manual"`;
 //! - Core Lightning: `name -- text`;
 //! - where nothing is said, the name of the file: `podman-run.1.md`.
@@ -108,7 +108,7 @@ impl Head {
         Some(end)
     }
 
-    /// The same in TOML. What cannot be read is text.
+    /// Front matter in TOML. Lines that cannot be parsed are text.
     fn toml(&mut self, text: &str) -> Option<usize> {
         let fence = text.lines().next().map(str::trim_end).filter(|line| matches!(*line, "%%%" | "+++"))?;
         let start = text.find('\n')? + 1;
@@ -129,7 +129,8 @@ impl Head {
         None
     }
 
-    /// What a key of the front matter says; `area` and `workgroup` are mmark's words for the foot and the head.
+    /// Takes the value of a key of the front matter; `area` and `workgroup` are mmark's words for the foot and the
+    /// head.
     fn key(&mut self, key: &str, values: &[&str]) {
         let value = values.join(" ");
         match key.to_ascii_lowercase().as_str() {
@@ -145,8 +146,8 @@ impl Head {
         }
     }
 
-    /// A heading without a section: `name -- text`. One hyphen between them can be that of any heading, unless the name
-    /// is that of the `file`. False, and nothing is changed, if it is none.
+    /// A heading without a section: `name -- text`. A single hyphen between them can be part of any heading, unless the
+    /// name is that of the `file`. Returns false, and changes nothing, if it is no such heading.
     pub(crate) fn named(&mut self, text: &str, file: &str) -> bool {
         let parts = DASHES.iter().find_map(|dash| {
             let (name, about) = text.split_once(dash)?;
@@ -197,7 +198,7 @@ impl Head {
                 self.title = Some(title);
                 self.section = Some(section);
                 if !text.contains('"') {
-                    // Nothing says where one field ends: the words are a date with what follows.
+                    // The fields have no separator: the words are a date and the text after it.
                     let words: Vec<String> = words.collect();
                     let date = (1..=words.len().min(3)).rev().find(|&count| day(&words[..count].join(" ")).is_some());
                     let (date, rest) = words.split_at(date.unwrap_or(0));
@@ -229,7 +230,7 @@ impl Head {
         self.origin += text;
     }
 
-    /// Another line may have said it.
+    /// An empty text keeps the manual that another line named.
     fn manual(&mut self, text: &str) {
         if !text.is_empty() {
             text.clone_into(&mut self.manual);
@@ -243,8 +244,8 @@ impl Head {
         }
     }
 
-    /// Title and section: what the page says, or the name of its file. A title of several words is one of a web page, if
-    /// the file has the name of a manual page, and stands at the foot.
+    /// Title and section: as the page says, or from the name of its file. A title of several words is the title of a
+    /// web page, if the file has the name of a manual page, and is shown at the foot.
     pub(crate) fn name(&mut self, file: &Path) -> (String, String) {
         let (title, section) = of_file(file);
         if self.section.is_none()
@@ -291,7 +292,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// What stands between a name and what it is about. The longest first: each holds the end of the next.
+/// The separators between a name and its description. The longest is first: each contains the end of the next.
 pub(crate) const DASHES: [&str; 5] = [" --- ", " -- ", " — ", " – ", " - "];
 
 /// The strings in a value, those in tables by the keys that mmark has for people.

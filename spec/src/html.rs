@@ -17,11 +17,11 @@ pub(crate) enum Effect {
     Break,
     /// A block: what is inside stands on lines of its own.
     Lines,
-    /// A block that holds others.
+    /// A block that contains other blocks.
     Holds(Kind),
     Heading,
     Rule,
-    /// Lines as they are.
+    /// Preformatted lines.
     Pre,
     Nothing,
 }
@@ -102,7 +102,7 @@ const NAMES: [(&str, Effect); 72] = [
 ];
 
 impl Effect {
-    /// What stands between its text and the text around it, in running text.
+    /// The separator between the text of the element and the text around it, in running text.
     pub(crate) fn ends_line(self) -> Option<Inline> {
         match self {
             Effect::Holds(Kind::Cell) => Some(Inline::Newline),

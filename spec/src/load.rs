@@ -44,10 +44,10 @@ pub fn load_files(paths: &[PathBuf]) -> Result<Spec, Vec<Diagnostic>> {
     load_with(paths, vec![])
 }
 
-/// The same together with pages that were read before.
+/// As [`load_files`], together with pages that were read before.
 ///
 /// # Errors
-/// As [`load_files`].
+/// The errors of [`load_files`].
 pub fn load_with(paths: &[PathBuf], given: Sources) -> Result<Spec, Vec<Diagnostic>> {
     let mut findings = vec![];
     let mut sources = read(paths, &mut findings);
@@ -55,8 +55,8 @@ pub fn load_with(paths: &[PathBuf], given: Sources) -> Result<Spec, Vec<Diagnost
     assemble(sources, findings, false, &parse::page)
 }
 
-/// Takes pages that were read before, and perhaps what stands beside them: nothing else is read from a disk then, by
-/// [`crate::lint`] neither. A page that stands `alone` may refer to clauses of others.
+/// Takes pages that were read before, and perhaps the files beside them: then no other file is read from a disk, not by
+/// [`crate::lint`] either. A page that stands `alone` may refer to clauses of others.
 ///
 /// # Errors
 /// Everything that is wrong with any of the pages, in their order.

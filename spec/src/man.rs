@@ -64,8 +64,8 @@ impl Backend for Man {
                     "" => String::new(),
                     manual => quoted(manual),
                 };
-                // A page that does not say its date shows none. mandoc(1) warns of that; groff(1) would take what follows
-                // for the date if nothing stood in its place.
+                // A page without a date shows none. mandoc(1) warns of that; without this empty argument groff(1) would
+                // take the next argument for the date.
                 let date = if page.date.is_empty() { "\"\"" } else { &page.date };
                 let head = format!(".TH {title} {} {date} {origin} {manual}", page.section);
                 writer.line(head.trim_end());
@@ -101,7 +101,7 @@ impl Backend for Man {
     }
 }
 
-/// What stands at the head or the foot of a page, where groff(1) would take a per cent sign for the number of the page.
+/// The text at the head or the foot of a page, where groff(1) would take a per cent sign for the number of the page.
 fn head_text(text: &str) -> String {
     escape(text, Font::Bold).replace('\n', " ").replace('%', "\\N'37'")
 }
@@ -298,8 +298,8 @@ impl Writer {
         self.fill(&[Inline::Strong(text.to_vec())]);
     }
 
-    /// Lines as they are. mandoc(1) makes an empty line of HTML of each one that begins with a blank, and none of an empty
-    /// one.
+    /// Preformatted lines. For a line that begins with a blank, mandoc(1) makes an empty line of HTML; for an empty
+    /// line it makes none.
     fn code(&mut self, text: &str) {
         self.line(".EX");
         for line in text.split('\n') {
@@ -307,7 +307,7 @@ impl Writer {
                 self.line(".sp");
                 continue;
             }
-            // An apostrophe is escaped anyway.
+            // Each apostrophe is escaped already.
             self.out += if line.starts_with(['.', ' ']) { "\\&" } else { "" };
             escape_to(&mut self.out, line, Font::Bold);
             self.out.push('\n');
@@ -319,7 +319,7 @@ impl Writer {
         self.set_in(|writer| writer.inset(QUOTE_INSET, |writer| writer.blocks(content)));
     }
 
-    /// Writes what is set in from the text around it.
+    /// Writes blocks that are indented.
     fn set_in(&mut self, write: impl FnOnce(&mut Self)) {
         let outer = (self.nested, self.indent);
         self.line(&format!(".RS {}", QUOTE_INSET + if self.nested { self.indent } else { 0 }));

@@ -17,7 +17,7 @@ pub struct Spec {
     pub pages: Vec<Page>,
     /// The ids that are no longer in use.
     pub moved: Vec<Moved>,
-    /// What stands beside the pages (records, lists of words), if they were not read from a disk.
+    /// The files beside the pages (records, lists of words), if they were not read from a disk.
     pub(crate) beside: Option<Vec<Source>>,
 }
 
@@ -36,7 +36,7 @@ pub struct Moved {
 }
 
 impl Spec {
-    /// The text of a file beside the pages: from the disk, if they are from there.
+    /// The text of a file beside the pages: read from the disk, if the pages are from the disk.
     pub(crate) fn read_beside(&self, path: &Path) -> io::Result<String> {
         let Some(beside) = &self.beside else { return fs::read_to_string(path) };
         let source = beside.iter().find(|source| source.file == path);

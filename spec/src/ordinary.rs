@@ -6,10 +6,10 @@
 //!   its body; any other stands in bold.
 //! - Text before the first heading stands under DESCRIPTION.
 //! - Where a link leads is shown, unless its text names the other page or the place in this one ([`crate::model`]).
-//! - Control characters and others that stand for nothing that could be seen are shown as U+FFFD. Marks of direction and
-//!   places to hyphenate are left out: what is read is what is there, in the order in which it is there.
-//! - Labels of quotations and divs stand in bold; what only a typesetter can show (`~sub~`, `^super^`) stands as it is
-//!   written.
+//! - Control characters, and others without a visible form, are shown as U+FFFD. Marks of direction and places to
+//!   hyphenate are left out: the reader sees all characters of the file in the order in which they are written.
+//! - Labels of quotations and divs stand in bold; markup that only a typesetter can show (`~sub~`, `^super^`) stands as
+//!   it is written.
 //! - What would be set in further than [`DEEPEST`] columns stands with what it is in, so that neither the text gets too
 //!   narrow nor any recursion deep.
 
@@ -38,7 +38,7 @@ const DEEPEST_SPAN: usize = 8;
 /// How far up an HTML tag is looked for that another one closes.
 const FARTHEST_TAG: usize = 16;
 
-/// What is understood besides CommonMark. Without the one for subscripts a single tilde would strike out.
+/// The syntax that is understood besides CommonMark. Without the option for subscripts a single tilde would strike out.
 const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_DEFINITION_LIST)
     .union(Options::ENABLE_FOOTNOTES)
@@ -47,7 +47,7 @@ const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_GFM);
 
-/// Understands the page; `date` is for one that does not say its own, empty if there is none.
+/// Reads the page; `date` is for a page without a date of its own, empty if there is none.
 pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -80,7 +80,8 @@ pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
     Page { title, section, date, version: String::new(), ordinary, sections, source, body }
 }
 
-/// The text with a sign for each character that cannot be seen, and without those that only say how to show others.
+/// The text with a sign for each character that cannot be seen, and without characters that only control how others
+/// look.
 fn visible(text: &str) -> Cow<'_, str> {
     let sign = |c: char| match c {
         c if is_mark(c) => None,
@@ -158,7 +159,7 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
         let text = plain(&first.heading);
         if is_text(&first.heading) && is_title(&text, alone, head, file) {
             let title = parts.remove(0);
-            // Or else it would be said twice.
+            // Otherwise the text would be shown twice.
             let said = head.about.as_deref().is_some_and(|about| says(&parts, about));
             let mut blocks = title.blocks;
             let has_name = parts.iter().any(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
@@ -213,8 +214,8 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
     sections
 }
 
-/// Whether the first heading, which is `alone` on its level or not, is the title of the page; what it says goes into
-/// `head`.
+/// Whether the first heading is the title of the page; `alone` says whether no other heading has its level. The parts
+/// of the title go into `head`.
 fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
     let mut said = Head::default();
     if !said.line(text) && !(alone && said.named(text, file)) {
@@ -222,7 +223,7 @@ fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
         return alone && !text.is_empty() && text.eq_ignore_ascii_case(title);
     }
     match &head.title {
-        // Said twice.
+        // The text repeats the title.
         Some(title) => {
             let same = said.title.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(title));
             if same && said.section.is_some() && head.section.is_none() {
@@ -235,7 +236,7 @@ fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
         }
         None => {
             let more = std::mem::take(&mut head.more);
-            // What lines at the top say comes first.
+            // The lines at the top come before the heading.
             *head = Head {
                 section: said.section.or(head.section.take()),
                 date: head.date.take().or(said.date),
@@ -249,7 +250,7 @@ fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
     }
 }
 
-/// Whether the section NAME says this already.
+/// Whether the section NAME has this text already.
 fn says(parts: &[Part], about: &str) -> bool {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let about = letters(about);
@@ -344,8 +345,8 @@ impl Reader<'_> {
         flow.finish()
     }
 
-    /// Adds the next block to `flow`, which is set in by `margin`. True if it has only begun, because it is too deep: what
-    /// it contains is next.
+    /// Adds the next block to `flow`, which is indented by `margin`. Returns true if the block has only begun, because
+    /// it is too deep: its contents are the next blocks.
     fn block(&mut self, margin: usize, flow: &mut Flow) -> bool {
         // Tight lists have their text without a paragraph around it.
         let text = self.inlines();
@@ -454,7 +455,8 @@ impl Reader<'_> {
         code(&self.raw(), language)
     }
 
-    /// A block of HTML: what is to be read of it. What it opens and does not close holds the blocks that follow.
+    /// A block of HTML: adds its visible text. An element that it opens and does not close contains the blocks that
+    /// follow.
     fn html(&mut self, margin: usize, flow: &mut Flow) {
         let source = self.raw();
         let begins = |name: &str| source.trim_start().get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
@@ -557,7 +559,7 @@ impl Reader<'_> {
                         content.tag(piece, false);
                     }
                 }
-                // As it is written.
+                // Shown as the author wrote it.
                 Event::Start(Tag::Subscript) | Event::End(TagEnd::Subscript) => content.visible("~", at),
                 Event::Start(tag) => content.open(Span::from(tag)),
                 Event::End(_) => content.close(),
@@ -578,7 +580,7 @@ impl From<pulldown_cmark::Alignment> for Alignment {
     }
 }
 
-/// As GitHub's authors write it.
+/// The label in the spelling of GitHub's authors.
 fn alert(kind: BlockQuoteKind) -> &'static str {
     match kind {
         BlockQuoteKind::Note => "NOTE",
@@ -618,8 +620,8 @@ fn push_text(content: Content, is_heading: bool, flow: &mut Flow) {
     }
 }
 
-/// A heading without what pandoc and others give it to be linked to: `{#id .class key=value}`. Any other text in braces
-/// is to be read.
+/// A heading without the attributes that pandoc and others add for links: `{#id .class key=value}`. Other text in
+/// braces stays visible.
 fn without_attributes(mut heading: Vec<Inline>) -> Vec<Inline> {
     if let Some(Inline::Text { text, .. }) = heading.last_mut()
         && let Some((before, inside)) = text.trim_end().strip_suffix('}').and_then(|text| text.rsplit_once('{'))
@@ -634,8 +636,8 @@ fn without_attributes(mut heading: Vec<Inline>) -> Vec<Inline> {
     heading
 }
 
-/// A paragraph whose lines begin with bars has ends of lines where they are written. One whose lines also end with them
-/// is a table that is none, and stays as it is.
+/// A paragraph whose lines begin with bars keeps its line breaks. A paragraph whose lines also end with bars is a
+/// faulty table, and stays as it is.
 fn line_block(text: Vec<Inline>) -> Vec<Inline> {
     let begins = |inline: &Inline| matches!(inline, Inline::Text { text, .. } if text == "|" || text.starts_with("| "));
     let ends = |inline: &Inline| matches!(inline, Inline::Text { text, .. } if text.trim_end().ends_with('|'));
@@ -659,7 +661,7 @@ fn line_block(text: Vec<Inline>) -> Vec<Inline> {
                 if number > 0 {
                     out.push(Inline::Break);
                 }
-                // What is set in stays so.
+                // Indented text stays indented.
                 let text = text.get(2..).unwrap_or_default();
                 let inset = text.len() - text.trim_start().len();
                 out.push(Inline::Text { text: "\u{a0}".repeat(inset) + text.trim_start(), at: *at });
@@ -674,8 +676,8 @@ fn line_block(text: Vec<Inline>) -> Vec<Inline> {
     out
 }
 
-/// ronn's definitions: the first line of an item is a term if there is a colon at its end and text below it. What only
-/// announces a list or code is a sentence.
+/// ronn's definitions: the first line of an item is a term if a colon is at its end and text is below it. A line that
+/// only announces a list or code is a sentence.
 fn has_term(item: &[Block]) -> bool {
     let Some((Block::Paragraph(text), rest)) = item.split_first() else { return false };
     let end = text.iter().position(|inline| matches!(inline, Inline::Newline));
@@ -907,7 +909,7 @@ impl Content {
         }
     }
 
-    /// What a block inside running text has before and after it.
+    /// Adds the separator before or after a block inside running text.
     fn push_end(&mut self, effect: Effect) {
         if let Some(end) = effect.ends_line()
             && self.last().last().is_some_and(|last| !matches!(last, Inline::Break | Inline::Newline))

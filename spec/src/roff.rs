@@ -116,8 +116,8 @@ pub(crate) fn escape(text: &str, font: Font) -> String {
     escaped
 }
 
-/// The word, which is roff, with hyphens that can be typed if it is a name: of a file, an option, a page or the like. In
-/// any other a hyphen is one of a text, which formatters may show as another character.
+/// The word, which is roff, with hyphens that can be typed if it is a name: of a file, an option, a page or the like.
+/// In any other word a hyphen is punctuation, which formatters may show as another character.
 pub(crate) fn typed_hyphens(word: &str) -> Cow<'_, str> {
     let is_hyphen = |(at, _): &(usize, &str)| !word[..*at].ends_with('\\');
     if !word.match_indices('-').any(|hyphen| is_hyphen(&hyphen)) || !is_name(&seen(word)) {
@@ -128,14 +128,14 @@ pub(crate) fn typed_hyphens(word: &str) -> Cow<'_, str> {
     Cow::Owned(typed)
 }
 
-/// Adds roff, each hyphen as one that can be typed.
+/// Adds roff, each hyphen in the form that can be typed.
 pub(crate) fn escape_hyphens(out: &mut String, roff: &str) {
     for (glyph, _) in glyphs(roff) {
         out.push_str(if glyph == "-" { "\\-" } else { glyph });
     }
 }
 
-/// What a reader sees of roff: escapes that are no ASCII as a sign for them all.
+/// The text of roff as a reader sees it: each escape for a character outside ASCII becomes one sign.
 fn seen(roff: &str) -> String {
     let escapes = [("\\-", "-"), ("\\e", "\\"), ("\\(ti", "~"), ("\\(ha", "^"), ("\\(aq", "'"), ("\\(dq", "\"")];
     let shown = glyphs(roff).filter(|(_, width)| *width > 0).map(|(glyph, _)| {
@@ -145,7 +145,7 @@ fn seen(roff: &str) -> String {
     shown.collect()
 }
 
-/// Whether a word with a hyphen is to be typed as it is: no English word has any of these signs in it.
+/// Whether a word with a hyphen has to stay typable: English words have none of these signs.
 fn is_name(word: &str) -> bool {
     let outside = |c: char| !c.is_alphanumeric() && !"-/~$_*%@\\.".contains(c);
     let word = word.trim_start_matches(outside);

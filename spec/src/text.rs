@@ -161,10 +161,10 @@ fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-/// A place to break that nobody sees.
+/// An invisible place to break.
 const BREAK: char = '\u{200b}';
 
-/// The words, at whose ends a line may end; a space that is no such place is in a word.
+/// The words, after which a line may end; a space that allows no break is part of a word.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_place = |c: char| c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}');
     text.split(is_place).filter(|word| !word.is_empty())
@@ -204,7 +204,7 @@ fn parts(word: &str) -> Vec<&str> {
     parts
 }
 
-/// Whether the last character but for marks is wide.
+/// Whether the last character that is no mark is wide.
 fn last_wide(text: &str) -> bool {
     text.chars().rev().find(|c| c.width() != Some(0)).is_some_and(|c| c.width() == Some(2))
 }

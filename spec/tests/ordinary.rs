@@ -42,7 +42,7 @@ fn as_text() {
     }
 }
 
-/// Title, section and date, and what stands at the head and the foot.
+/// Title, section and date, and the texts at the head and the foot.
 #[test]
 fn heads() {
     let heads = [
@@ -64,7 +64,7 @@ fn heads() {
     }
 }
 
-/// A title in one line, in the forms that people give it.
+/// A title in one line, in the forms that people write.
 #[test]
 fn titles() {
     let titles = [
@@ -93,7 +93,7 @@ fn titles() {
     }
 }
 
-/// By all that people read them with; each word as often as it was written.
+/// With every formatter that people use, each word is shown as often as it was written.
 #[test]
 fn no_word_is_lost() {
     for page in pages() {
@@ -111,7 +111,7 @@ fn no_word_is_lost() {
     }
 }
 
-/// mandoc(1) made a line of each blank at the beginning of one.
+/// mandoc(1) made a line of each blank at the beginning of a line.
 #[test]
 fn code_in_html_is_as_it_was_written() {
     let Some(html) = tools::html(&Man.page(&page("BOLT"))) else { return };
@@ -123,7 +123,7 @@ fn code_in_html_is_as_it_was_written() {
     assert!(!html.contains("<br/>"), "{html}");
 }
 
-/// groff(1) on a terminal of the C locale prints the others as another character.
+/// groff(1) on a terminal of the C locale prints other hyphens as another character.
 #[test]
 fn hyphens_of_names_can_be_typed() {
     let roff = Man.page(&page("BOLT"));
@@ -151,7 +151,7 @@ fn hyphens_of_names_can_be_typed() {
     assert!(roff.contains(".IR my\\-thread (5)"), "{roff}");
 }
 
-/// A page that does not say its date shows none.
+/// A page without a date of its own shows no date.
 #[test]
 fn no_date_is_invented() {
     let page = page("plank");
@@ -230,7 +230,7 @@ fn no_line_is_wider_than_a_terminal() {
     for page in pages() {
         for shown in tools::terminal(&Man.page(&page)).iter().skip(1) {
             for line in shown.lines().filter(|line| !line.contains("A line of code that is longer")) {
-                // groff has no idea of characters that take two columns.
+                // groff does not know characters that take two columns.
                 assert!(line.width() <= 80 || page.title == "world", "{}: {line}", page.reference());
             }
         }

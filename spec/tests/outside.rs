@@ -1,4 +1,4 @@
-//! The command as people have it who have nothing else of this project: in a directory of their own.
+//! The command as users have it without the rest of this project: in a directory of their own.
 
 mod tools;
 
@@ -36,7 +36,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Said {
     said(command(directory, arguments).output().expect("the command can be run"))
 }
 
-/// The same with this on standard input.
+/// As `run`, with this text on standard input.
 fn fed(directory: &Path, arguments: &[&str], input: &[u8]) -> Said {
     let mut file = tempfile::tempfile().expect("temporary files can be made");
     let rewound = file.write_all(input).and_then(|()| std::io::Seek::rewind(&mut file));
@@ -79,13 +79,13 @@ fn every_command_works_in_an_empty_directory() {
     let (code, output, errors) = fed(here, &["review"], PATCH.as_bytes());
     assert_eq!((code, &*errors), (0, ""));
     assert!(output.contains("do_truncate, changed"), "{output}");
-    // The pages are those of the program, and cannot be changed.
+    // The pages are built in, and cannot be changed.
     let (code, _, errors) = run(here, &["confirm"]);
     assert_eq!(code, 3);
     assert!(errors.contains("--pages DIR"), "{errors}");
 }
 
-/// In a checkout they are its own, from anywhere in it, and never those of another project.
+/// In a checkout the command takes its pages, from any directory in it, and never those of another project.
 #[test]
 fn which_pages_are_taken() {
     let directory = empty();
@@ -150,7 +150,7 @@ fn standard_input_is_read_wherever_a_file_is() {
     }
 }
 
-/// The message is about what was named, not about where pages could be.
+/// The message is about the named file, not about possible places of pages.
 #[test]
 fn what_is_missing_is_named() {
     let directory = empty();
@@ -192,7 +192,7 @@ fn git(directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     }
 }
 
-/// The example of `iomap-spec review --help`, where people will try it.
+/// The example of `iomap-spec review --help`, in the place where people will try it.
 #[test]
 fn in_the_repository_of_another_project() {
     let directory = empty();
@@ -255,7 +255,7 @@ fn base64(bytes: &[u8]) -> String {
     out + "\n"
 }
 
-/// Lines of at most so many columns, each with this before it.
+/// Lines of at most `width` columns, each after `before`; all but the last end with `after`.
 fn filled(text: &str, width: usize, before: &str, after: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -271,7 +271,7 @@ fn filled(text: &str, width: usize, before: &str, after: &str) -> String {
     lines.iter().map(|line| format!("{before}{line}{after}\n")).collect::<String>() + before + &last + "\n"
 }
 
-/// How a citation can come out of the programs between its author and whoever checks it.
+/// The forms in which mail programs can deliver a citation to its checker.
 fn ways(cited: &str) -> Vec<(&'static str, Vec<u8>)> {
     let (head, words) = cited.split_once("\n\n").unwrap();
     let (one, words) = (words.split_whitespace().collect::<Vec<_>>().join(" "), words);
@@ -347,12 +347,12 @@ fn citations_are_judged_by_their_words() {
         let (code, output, _) = fed(here, &["cite", "--check", "-"], &wrong);
         assert!(code == 1 && output.contains("error[misquotation]: this is not what"), "{what}: {output}");
     }
-    // What is added is no part of the clause, and what is said elsewhere is no quotation.
+    // Added text is no part of the clause, and text elsewhere is no quotation.
     let added = cited.trim_end().to_owned() + " Root may do it.\n";
     assert_eq!(fed(here, &["cite", "--check", "-"], added.as_bytes()).0, 1);
     let (head, _) = cited.split_once('\n').unwrap();
     assert_eq!(fed(here, &["cite", "--check", "-"], format!("{head}\n\nI agree with this one.\n").as_bytes()).0, 0);
-    // With an old hash, the words decide what is to be done.
+    // With an old hash, the words decide which finding is reported.
     let stale = cited.replacen("6e3b2426", "12345678", 1);
     let (_, output, _) = fed(here, &["cite", "--check", "-"], stale.as_bytes());
     assert!(output.contains("its words are the present ones") && output.contains("1 finding"), "{output}");
@@ -437,7 +437,7 @@ fn what_is_no_text_is_named() {
     }
 }
 
-/// Commands that print, and how they end.
+/// Commands that print, and their exit codes.
 const PRINTING: [(&[&str], i32); 10] = [
     (&["--help"], 0),
     (&["help", "review"], 0),
@@ -458,7 +458,7 @@ fn with_bad_page() -> TempDir {
     directory
 }
 
-/// Who no longer reads has seen enough; what cannot be written is lost.
+/// A reader that closes the pipe has seen enough, and the command succeeds; output that cannot be written is an error.
 #[test]
 fn output_that_does_not_arrive() {
     let directory = with_bad_page();
@@ -476,7 +476,7 @@ fn output_that_does_not_arrive() {
     assert_eq!(run(directory.path(), &["clauses", "--output", "/dev/full"]).0, 3);
 }
 
-/// What the command prints on a terminal of this kind; `None`, with a note, if there can be none.
+/// The output of the command on a terminal of this kind; `None`, with a note, if no terminal can be made.
 fn on_terminal(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Option<String> {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_iomap-spec"));
     let line = format!("{} {}", program.display(), arguments.join(" "));

@@ -194,7 +194,8 @@ fn kernel_trees() {
     assert_eq!(output.status.code(), Some(1));
     let plain = String::from_utf8_lossy(&output.stdout).into_owned();
     insta::assert_snapshot!(plain);
-    // What `xfs_style` calls in its file, what can refuse something, and what is neither listed nor passed.
+    // The functions that `xfs_style` calls in its file, that can refuse something, and that are neither listed nor
+    // passed.
     let output = command.arg("--callees").output().unwrap();
     let callees = "table.toml: fs/a.c calls and the table lacks: refuses\n";
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

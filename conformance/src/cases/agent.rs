@@ -27,7 +27,7 @@ pub(super) static CASES: &[Case] = &[
         let number = Cell::new(100);
         meanwhile::after_each_call(t, &enter, &|file, when| {
             number.set(number.get() + 1);
-            // What is cut off has no place any more.
+            // A part that was cut off has no place any more.
             let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, SIZE) / BLOCK_LEN * BLOCK_LEN;
             if len == 0 {
                 return Ok(Observed::default());
@@ -40,11 +40,11 @@ pub(super) static CASES: &[Case] = &[
                 Some(agent) => agent.read(file.at(0), len as usize)? == data,
                 None => false,
             };
-            Ok(t.fact(&format!("the agent reads what is written {when}"), found))
+            Ok(t.fact(&format!("the agent reads the data written {when}"), found))
         })
     }),
-    case(&AGENT_WRITES, "swapped", "memory that is swapped out is there, on storage and in memory again", |t| {
-        // The header offers so many pages.
+    case(&AGENT_WRITES, "swapped", "swapped-out memory is in the storage of the file, and comes back", |t| {
+        // The number of pages that the header offers.
         const PAGES: i64 = 64;
         t.reach(&Call::SwapOut { fd: -1, data: Vec::new() })?;
         let ready = t.make("file", |fd| {
@@ -59,12 +59,12 @@ pub(super) static CASES: &[Case] = &[
         }
         let fd = file.fd();
         t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
-        // No two pages have the same data.
+        // Each page has other data.
         let pages: Vec<Vec<u8>> =
             (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
         let data = pages.concat();
         t.given(&Call::SwapOut { fd, data: data.clone() }, "nothing is swapped out")?;
-        // Which page goes where is up to the kernel. It writes them one after another.
+        // The kernel chooses the place of each page. It writes the pages one after another.
         let arrived = t.eventually(|| {
             let (offset, len) = (BLOCK_LEN, (PAGES * BLOCK_LEN) as usize);
             let Reply::Data(storage) = t.setup(&Call::Pread { fd: file.direct(), offset, len })? else {
@@ -73,12 +73,12 @@ pub(super) static CASES: &[Case] = &[
             Ok(pages.iter().any(|page| storage.chunks(BLOCK).any(|block| block == page)))
         })?;
         if !arrived && t.mechanism() == Mechanism::Swapfile {
-            // Such as zswap.
-            return Err(Trouble::NotOffered("the kernel keeps what it swaps out somewhere else".into()));
+            // For instance zswap.
+            return Err(Trouble::NotOffered("the kernel keeps swapped-out memory in another place".into()));
         }
         let back = t.attempt(&Call::SwapIn { fd, len: data.len() })?;
-        let seen = t.fact("read(2) with O_DIRECT returns what was swapped out", arrived);
-        let seen = seen.and(t.fact("the memory has what it had", back == Ok(Reply::Data(data))));
+        let seen = t.fact("read(2) with O_DIRECT returns the memory that was swapped out", arrived);
+        let seen = seen.and(t.fact("the memory has its former contents", back == Ok(Reply::Data(data))));
         t.setup(&Call::Swapoff { fd })?;
         Ok(seen)
     }),

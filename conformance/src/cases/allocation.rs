@@ -49,7 +49,7 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// What a file in the state answers. Where no file has the mode, EOPNOTSUPP says nothing about the state.
+/// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.
 fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
     let seen = made(t, mode, ranges)?;
     let unsupported = Some(Some(Errno::EOPNOTSUPP));

@@ -27,7 +27,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
-    power(&DURABLE_DATA, "grown", "also what was added after the last fsync", |t| {
+    power(&DURABLE_DATA, "grown", "sealing makes data durable that were added after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
             let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
@@ -47,7 +47,7 @@ pub(super) static CASES: &[Case] = &[
             file.enter_call_uncommitted()
         })
     }),
-    moment(&DURABLE_EITHER, "during_unseal", "and while unsealing", |t| {
+    moment(&DURABLE_EITHER, "during_unseal", "a loss of power while unsealing leaves either state", |t| {
         rounds(t, |name| {
             let file = t.sealed_as(name)?;
             t.setup(&Call::Fsync { fd: file.fd() })?;
@@ -60,7 +60,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = t.observe(&Call::Cycle)?;
         Ok(seen.and(afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?)))?))
     }),
-    power(&DURABLE_REMOUNT, "churn", "and nobody else gets its storage then", |t| {
+    power(&DURABLE_REMOUNT, "churn", "a sealed file keeps its storage after unmounting and mounting", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
@@ -82,7 +82,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?)))
     }),
-    power(&DURABLE_AGENT, "agent", "what an agent made durable needs no fsync", |t| {
+    power(&DURABLE_AGENT, "agent", "data that an agent made durable need no fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         let data = pattern(60, SIZE);
@@ -90,7 +90,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),
-    power(&DURABLE_AGENT, "flush", "nor does what a processor stored with MAP_SYNC and flushed", |t| {
+    power(&DURABLE_AGENT, "flush", "data that a processor stored with MAP_SYNC and flushed need no fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };

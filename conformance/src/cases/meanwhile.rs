@@ -1,16 +1,16 @@
-//! What is so as long as a file is in the state, after each kind of call that somebody may make on it meanwhile.
+//! Facts that hold as long as a file is in the state, checked after each kind of call that a program may make on it.
 //!
-//! Whether the call is refused is for other clauses. Where one breaks what is looked at, the others get another file.
+//! Other clauses say whether the call is refused. If a call breaks the fact, the next calls get another file.
 
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::verdict::{Seen, Trouble};
 use iomap_reference::{Call, Mode};
 use nix::fcntl::OFlag;
 
-/// What is looked at, after a call: its observations have a fault where it is not as it has to be.
+/// The check after a call: its observations have a fault where the fact does not hold.
 type Look<'a> = dyn Fn(&File, &str) -> Seen + 'a;
 
-/// The calls, those first that change least. `other` is a file beside the one in the state.
+/// The calls; those that change least come first. `other` is a file beside the file in the state.
 #[rustfmt::skip] // One call, one line.
 static KINDS: &[fn(&File, &File) -> Call] = &[
     |file, _| Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; BLOCK_LEN as usize] },
@@ -46,7 +46,7 @@ fn allocate(file: &File, mode: Mode, offset: i64, len: i64) -> Call {
     Call::Fallocate { fd: file.fd(), mode, offset: file.at(offset), len }
 }
 
-/// Makes each kind of call on a file that `enter` brings into the state, and looks after it.
+/// Makes each kind of call on a file that `enter` brings into the state, and makes the check after each.
 pub(super) fn after_each_call<'a>(
     t: &'a Context<'a>,
     enter: &dyn Fn(&str) -> Result<File<'a>, Trouble>,
@@ -60,7 +60,7 @@ pub(super) fn after_each_call<'a>(
     }
     for (number, kind) in KINDS.iter().enumerate() {
         let call = kind(&file, &other);
-        // Not every file system has all of them.
+        // Not every file system has all of these calls.
         if t.reach(&call).is_err() {
             continue;
         }

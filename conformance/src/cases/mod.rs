@@ -34,23 +34,24 @@ pub struct Case {
     pub name: &'static str,
     /// What is expected, in one sentence.
     pub about: &'static str,
-    /// The file system that it needs.
+    /// The file system that the case needs.
     pub lane: Lane,
     /// What it does.
     pub run: fn(&Context) -> Seen,
 }
 
-/// Where cases are at work. All but the first are file systems that a case has to itself: the cases of such a lane take
-/// turns, and those of different lanes do not disturb each other.
+/// The places where cases run. All lanes but the first are file systems that one case has to itself: the cases of such
+/// a lane take turns, and those of different lanes do not disturb each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Many cases use it at the same time.
+    /// Many cases use the file system at the same time.
     Shared,
     /// The case fills the file system, remounts it or counts its free space.
     Alone,
     /// The file system loses its power.
     Power,
-    /// The same in the middle of a call, some rounds of it. That takes about as long as all others with a loss of power.
+    /// The file system loses its power in the middle of a call, in several rounds. This lane takes about as long as all
+    /// other cases with a loss of power.
     Moment,
     /// The file system has limits for users.
     Limits,

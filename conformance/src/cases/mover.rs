@@ -47,13 +47,14 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// How many files are tried: metadata that nobody moves may lie behind one, and then it is not the file that is in the way.
+/// The number of files that are tried: metadata that cannot be moved may lie behind one, and then the file is not in
+/// the way.
 const FILES: i32 = 4;
 
-/// How often the file system is asked to shrink where no file is in the way. It frees what it needs when it is synced.
+/// The number of tries to shrink where no file is in the way. The file system frees the blocks when it is synced.
 const TRIES: usize = 10;
 
-/// What comes of shrinking over a file, or why that says nothing about the file.
+/// The result of shrinking over a file, or the reason why the result says nothing about the file.
 fn shrunk(t: &Context, number: i32) -> Result<Result<Observed, String>, Trouble> {
     let file = far(t, number)?;
     t.setup(&file.enter_call()?)?;
@@ -64,7 +65,7 @@ fn shrunk(t: &Context, number: i32) -> Result<Result<Observed, String>, Trouble>
     if outcomes().all(|outcome| outcome.is_none() || MOVER_SHRINK.allows(outcome)) {
         return Ok(Ok(seen));
     }
-    // An error of another kind can have another reason: it has to be gone with the file.
+    // An error of another kind can have another cause: the file is its cause only if the error is gone with the file.
     let (len, before) = (file.stat()?.size as i64, t.free_space()?);
     t.setup(&file.leave_call()?)?;
     t.setup(&Call::Unlink { name: file.name() })?;

@@ -16,7 +16,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         shows(t, &file, file.fd(), true)
     }),
-    case(&QUERY_SEALED, "meanwhile", "and so it does after any other call, refused or not", |t| {
+    case(&QUERY_SEALED, "meanwhile", "a sealed file is shown as sealed after any other call, refused or not", |t| {
         t.needs_query()?;
         meanwhile::after_each_call(t, &|name| t.sealed_as(name), &|file, when| {
             Ok(t.fact(&format!("the file is shown as sealed {when}"), file.state(file.fd())?))

@@ -66,10 +66,10 @@ pub(super) static CASES: &[Case] = &[
             vec![Call::CopyRange { from, from_offset: 0, to, to_offset: race.file.at(SIZE), len }]
         })
     }),
-    alone(&SHARE_SNAPSHOT, "snapshot_orders", "one order explains what a racing snapshot leaves", |t| {
+    alone(&SHARE_SNAPSHOT, "snapshot_orders", "one order explains the result of a racing snapshot", |t| {
         t.reach(&Call::Snapshot)?;
         let seen = entering(t, |_| vec![Call::Snapshot])?;
-        // One that comes first succeeds.
+        // A snapshot that comes first succeeds.
         Ok(Observed(seen.0.into_iter().filter(|one| one.outcome.is_none()).collect()))
     }),
     case(&RACE_ORDER, "name_orders", "other names and no names are never in the way", |t| {
@@ -223,19 +223,21 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
         race.neighbour.close()?;
         let is_one = expected.contains(&end);
         match t.mechanism() {
-            // A grace period each, for which the next round need not wait. The record keeps the last round only.
+            // Each deactivation waits for a grace period, and the next round need not wait for it. The record keeps the
+            // last round only.
             Mechanism::Swapfile if is_one && !refused_otherwise => race.file.retire(),
             Mechanism::Swapfile => {
-                // It may not be active.
+                // The file may not be active.
                 let _ = t.attempt(&race.leave)?;
                 race.file.close()?;
             }
             _ => race.file.close()?,
         }
-        // Only what no order explains is ever printed.
+        // Only a result that no order explains is ever printed.
         let what = if is_one { String::new() } else { described(&calls, &end) };
         seen = seen.and(t.fact(&what, is_one));
-        // One such round is enough, and the last one is what a program has to come to.
+        // One such round is enough, and it is the last one, because a program that repeats the race has to see its
+        // result.
         if seen.has_faults() || refused_otherwise {
             break;
         }
@@ -243,7 +245,7 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
     Ok(seen)
 }
 
-/// What one round came to, in words.
+/// The result of one round, in words.
 fn described(calls: &[Vec<Call>; 2], end: &End) -> String {
     let side = |calls: &[Call], returned: &[Result<u64, Errno>]| {
         let came = |came: &Result<u64, Errno>| came.map_or_else(words::failure, |number| number.to_string());

@@ -48,7 +48,7 @@ pub(super) static CASES: &[Case] = &[
             other => Err(Trouble::Setup(format!("it returns {}", words::reply(&other)))),
         }
     }),
-    case(&READ_ANY, "private", "a private mapping can be stored to, and the file has nothing of it", |t| {
+    case(&READ_ANY, "private", "a private mapping can be stored to, and the file does not change", |t| {
         let file = t.sealed()?;
         // A descriptor for reading is enough.
         let call = Call::Map { fd: file.reader(), len: file.at(SIZE) as usize, shared: false, write: true };
@@ -57,7 +57,7 @@ pub(super) static CASES: &[Case] = &[
         let (offset, data) = (file.at(BLOCK_LEN) as usize, pattern(26, 2 * BLOCK_LEN));
         let seen = seen.and(file.act(&Call::Store { map, offset, data: data.clone() }, Effect::Nothing)?);
         let load = t.attempt(&Call::Load { map, offset, len: data.len() })?;
-        let seen = seen.and(t.fact("the mapping shows what was stored", load == Ok(Reply::Data(data))));
+        let seen = seen.and(t.fact("the mapping shows the stored data", load == Ok(Reply::Data(data))));
         Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
     }),
     case(&OPEN_WRITE, "read_write", "a sealed file can be opened for writing", |t| {

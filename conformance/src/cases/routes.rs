@@ -83,9 +83,9 @@ pub(super) static CASES: &[&[Case]] = &[
         ProjectId "project", ExtentSize "extsize", CowExtentSize "cowextsize", Dax "dax",
     ),
     cases!(case NAME_LINK, "link_", "a name can be added", linked: LinkByDescriptor "descriptor"),
-    cases!(case NAME_UNLINK, "unlink_", "it can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
+    cases!(case NAME_UNLINK, "unlink_", "the file can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
     cases!(case NAME_KEPT, "kept_", "the file stays usable and in place", kept: BtrfsDestroy "btrfs_destroy"),
-    cases!(case SWAP_ON, "swapon_", "it can be activated", activated: Preferred "preferred"),
+    cases!(case SWAP_ON, "swapon_", "the file can be activated", activated: Preferred "preferred"),
     cases!(case NAME_RENAME, "rename_", "the name can be changed", renamed: Whiteout "whiteout"),
     cases!(case META_CHMOD, "chmod_", "the mode can be changed", chmod: Acl "acl", Fchmod "fchmod"),
     cases!(case META_CHOWN, "chown_", "the owner can be changed", chown: Fchown "fchown"),
@@ -272,7 +272,7 @@ fn linked(t: &Context, route: Route) -> Seen {
     file.act(&call(&file), Effect::Change(&|after| after.stat.links += 1))
 }
 
-/// A file in a file system inside, which is about to be removed with all that is in it.
+/// A file in a subvolume, and the call that is about to remove the subvolume with all its files.
 fn inside_another<'a>(t: &'a Context<'a>, name: &str) -> Result<(File<'a>, Call), Trouble> {
     let subvolume = Call::Subvolume { name: name.into() };
     t.reach(&subvolume)?;

@@ -69,7 +69,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.enter()
     }),
-    case(&SEAL_SEALED, "clone_removed", "or when its clone is removed, just before", |t| {
+    case(&SEAL_SEALED, "clone_removed", "a file is fit when its clone was removed just before", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         let clone = t.make("clone", |to| {
@@ -81,8 +81,9 @@ pub(super) static CASES: &[Case] = &[
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "few_pages", "a file of a few pages is fit, whole pages or not", |t| {
-        // Fewer would be kept with the metadata. Of a swap file whose blocks are smaller than a page Linux uses the pages
-        // that begin on a boundary (iomap_swapfile_add_extent): with its header it needs one more than it offers.
+        // A smaller file would be stored with the metadata. In a swap file whose blocks are smaller than a page, Linux
+        // uses the pages that begin on a page boundary (iomap_swapfile_add_extent): with its header the file needs one
+        // page more than it offers.
         each(&[BLOCK_LEN, BLOCK_LEN + 1], |size| t.file(&format!("file-{size}"), *size)?.enter())
     }),
     alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {

@@ -124,7 +124,7 @@ pub(super) static CASES: &[Case] = &[
         t.given(&call, "no store")?;
         Ok(t.fact("the size is what it was", file.stat()?.size as i64 == file.at(size)))
     }),
-    case(&MAP_TAIL, "tail_meanwhile", "nor does it become data by any other call, refused or not", |t| {
+    case(&MAP_TAIL, "tail_meanwhile", "a store beyond the size is no data after any call, refused or not", |t| {
         let enter = |name: &str| {
             let file = t.file(name, SIZE - 100)?;
             t.setup(&file.enter_call()?)?;
@@ -138,7 +138,7 @@ pub(super) static CASES: &[Case] = &[
             let len = (file.stat()?.size as i64 - file.at(SIZE - 100)).clamp(0, 50);
             let data = if len == 0 { Vec::new() } else { file.read(SIZE - 100, len)? };
             let stored = data.windows(10).any(|part| part == &pattern(25, 50)[..10]);
-            Ok(t.fact(&format!("what was stored beyond the size is no data {when}"), !stored))
+            Ok(t.fact(&format!("bytes stored beyond the size are no data {when}"), !stored))
         })
     }),
     case(&MAP_BEYOND, "beyond", "beyond the last page there is nothing", |t| {
@@ -203,7 +203,7 @@ pub(super) static CASES: &[Case] = &[
             Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
         })
     }),
-    case(&WRITE_NO_HOLE, "meanwhile", "nor is there one after any other call, refused or not", |t| {
+    case(&WRITE_NO_HOLE, "meanwhile", "a sealed file has no hole after any call, refused or not", |t| {
         meanwhile::after_each_call(t, &|name| t.sealed_as(name), &|file, when| {
             let size = file.stat()?.size as i64;
             let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };

@@ -218,7 +218,7 @@ pub(super) fn destroy_subvolume_of(file: &Path) -> Result<(), Errno> {
     sys::btrfs_destroy(parent.as_fd(), &name)
 }
 
-/// The directory that something is in, and its name there.
+/// The directory that contains a path, and the name in it.
 fn place_of(path: &Path) -> Result<(File, CString), Errno> {
     let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
     Ok((File::open(parent).map_err(sys::errno)?, CString::new(name.as_encoded_bytes()).map_err(|_| Errno::EINVAL)?))

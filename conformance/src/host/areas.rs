@@ -1,8 +1,8 @@
-//! The swap areas of the machine: there are few of them, and everybody shares them.
+//! The swap areas of the machine: there are few of them, and all processes share them.
 //!
-//! One run at a time activates swap files. A lock on /proc/swaps says whose turn it is: the file is where there is swap, it
-//! takes no directory that can be written to, and a lock ends with its process, however that ends. Within a run whoever
-//! activates a file has a place for it first.
+//! One run at a time activates swap files. A lock on /proc/swaps marks the run that has its turn: the file exists where
+//! there is swap, the lock needs no writable directory, and a lock ends with its process, however the process ends.
+//! Within a run, each activation of a file first takes a place for it.
 
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Fd};
@@ -14,32 +14,32 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many areas any Linux has room for: MAX_SWAPFILES, which is 32 without those for migration, for poisoned memory, for
-/// devices and for markers. Kernels that lack some of these have room for more.
+/// The number of areas that every Linux has: MAX_SWAPFILES, which is 32 without those for migration, for poisoned
+/// memory, for devices and for markers. Kernels that lack some of these have room for more.
 pub(super) const LIMIT: usize = 23;
 
-/// How many swap files the pool has active at most.
+/// The largest number of swap files that the pool keeps active.
 const POOLED: usize = 16;
 
-/// How many places the pool leaves to cases that activate files themselves: as many as usually run at the same time.
+/// The number of places that the pool leaves to cases that activate files themselves: the usual number of threads.
 const OWN: usize = 8;
 
-/// With fewer places than this no run works.
+/// The smallest number of places with which a run works.
 pub(super) const FEWEST: usize = OWN + 2;
 
-/// How long a run waits for another one. It takes seconds, unless cases in it do not end.
+/// The time that a run waits for another one. A run takes seconds, unless its cases do not end.
 const TURN: Duration = Duration::from_secs(600);
 
-/// How long what a run that was killed has left may take to go, and how long a place may take to become free.
+/// The time in which the areas of a killed run have to disappear, and in which a place has to become free.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Places for active swap files, for as long as it is this run's turn.
+/// Places for active swap files, as long as this run has its turn.
 pub(super) struct Areas {
-    /// How many there are.
+    /// The number of places.
     room: usize,
     taken: Mutex<Taken>,
     fewer: Condvar,
-    /// Nothing where there is no swap.
+    /// `None` where there is no swap.
     _turn: Option<Flock<File>>,
 }
 
@@ -65,7 +65,7 @@ impl Areas {
         Ok(Self { room: LIMIT.saturating_sub(active()), taken: Mutex::default(), fewer: Condvar::new(), _turn: turn })
     }
 
-    /// Those of a run that activates no swap file, or has the machine to itself.
+    /// The places of a run that activates no swap file, or has the machine to itself.
     pub(super) fn unlimited() -> Self {
         Self { room: LIMIT, taken: Mutex::default(), fewer: Condvar::new(), _turn: None }
     }
@@ -81,7 +81,7 @@ impl Areas {
         Place { areas: self.clone(), pooled: true }
     }
 
-    /// A place for a file that a case activates itself.
+    /// Takes a place for a file that a case activates itself.
     pub(super) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
         let full = |taken: &mut Taken| taken.pooled + taken.own >= self.room;
         let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
@@ -99,7 +99,7 @@ impl Areas {
     }
 }
 
-/// A place for an active swap file, until it is dropped.
+/// A place for an active swap file, until the value is dropped.
 pub(super) struct Place {
     areas: Arc<Areas>,
     pooled: bool,
@@ -121,7 +121,7 @@ impl Drop for Place {
 pub(super) struct Places(RefCell<BTreeMap<Fd, Place>>);
 
 impl Places {
-    /// Has a place for what this call activates, if it activates something.
+    /// Takes a place for the file that this call activates, if it activates one.
     pub(super) fn make(&self, areas: &Arc<Areas>, call: &Call) -> Result<(), Trouble> {
         match call {
             Call::Swapon { fd } if !self.0.borrow().contains_key(fd) => self.add(*fd, areas.take()?),
@@ -137,18 +137,18 @@ impl Places {
         self.0.borrow_mut().insert(fd, place);
     }
 
-    /// The place of a file that goes.
+    /// The place of a file that is deactivated.
     pub(super) fn remove(&self, fd: Fd) -> Option<Place> {
         self.0.borrow_mut().remove(&fd)
     }
 }
 
-/// How many swap areas the machine has active, whoever has them.
+/// The number of swap areas that are active on the machine, of all processes.
 pub(super) fn active() -> usize {
     std::fs::read_to_string("/proc/swaps").map_or(0, |table| table.lines().skip(1).count())
 }
 
-/// The lock that says whose turn it is.
+/// The lock of the run that has its turn.
 fn turn() -> Result<Option<Flock<File>>, String> {
     let Ok(file) = File::open("/proc/swaps") else { return Ok(None) };
     let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -40,7 +40,7 @@ pub(crate) struct Calls {
     open: RefCell<BTreeMap<Fd, OwnedFd>>,
     maps: RefCell<BTreeMap<MapId, Mapping>>,
     registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
-    /// What was swapped out.
+    /// The memory that was swapped out.
     memory: RefCell<Option<Mapping>>,
     pace: Cell<Pace>,
 }
@@ -60,7 +60,7 @@ impl Calls {
         Self { directory, root, transport, modes, open, maps, registrations, memory, pace }
     }
 
-    /// Whether a call is one that gets to the kernel.
+    /// Whether a call may go to the kernel.
     pub(crate) fn pass(&self, call: &Call) -> Result<(), Trouble> {
         match call {
             Call::Fallocate { mode, .. } if self.transport == Transport::Fuse && mode.changes_state() => Ok(()),
@@ -289,7 +289,8 @@ impl Calls {
             Call::Subvolume { name } => admin::subvolume(&self.path(name)).map(zero),
             Call::Snapshot => admin::snapshot(&self.root).map(zero),
             Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
-            // `make` has the first seven; the others are no system calls, or not made here yet: see `reach`.
+            // `make` handles the first seven; the others are no system calls, or this module does not make them yet:
+            // see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
             Call::DeviceLoad { .. } | Call::SwapIn { .. } | Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Defragment { .. } => Err(Errno::ENOSYS),

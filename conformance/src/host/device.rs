@@ -123,7 +123,7 @@ fn opened(device: PathBuf) -> Result<(File, Storage), String> {
     Ok((held, Storage { backing: Arc::new(backing), device }))
 }
 
-/// Where loop devices come from.
+/// The device that gives loop devices.
 pub(super) const LOOP_CONTROL: &str = "/dev/loop-control";
 
 /// A file of the size of an image, without contents.
@@ -145,10 +145,10 @@ pub(crate) fn nameless() -> Result<File, Errno> {
 
 /// Attaches a file to a free loop device that detaches itself after its last use.
 ///
-/// Where all devices are in use the kernel makes another one, whose node stays for whoever wants a loop device next.
-/// LOOP_CTL_REMOVE would take it away, and is not used: LOOP_CTL_GET_FREE reserves nothing, so between our last use and
-/// the removal the number may have been given to somebody else, whose open(2) of the node would fail then. No lock that
-/// losetup(8) and mount(8) take keeps the two apart.
+/// Where all devices are in use the kernel makes another one, whose node stays for the next user of a loop device.
+/// LOOP_CTL_REMOVE would remove the node, but is not used: LOOP_CTL_GET_FREE reserves nothing, so between our last use
+/// and the removal another process may have got the number, and its open(2) of the node would fail. No lock that
+/// losetup(8) and mount(8) take prevents that.
 pub(super) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
     let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;
     loop {

@@ -123,7 +123,7 @@ pub struct Directory {
     modes: Arc<Modes>,
     machine: Machine,
     areas: Arc<Areas>,
-    /// Why there is nothing to run cases on.
+    /// The reason why no case can run.
     not_offered: Option<String>,
 }
 
@@ -282,7 +282,7 @@ impl System for DirectorySystem<'_> {
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.calls.release(&file);
-        // Given back when the file is not active any more.
+        // Given back after the file is deactivated.
         let _place = self.places.remove(file.fd);
         match (mechanism, descriptors.first()) {
             (Mechanism::Swapfile, _) => deactivate(&descriptors),

@@ -1,14 +1,14 @@
 //! The process that puts away what outlives the suite.
 //!
 //! An active swap file outlives the process that activated it and keeps the file system and the loop device busy, and a
-//! frozen file system cannot be unmounted. The guardian waits for the end of the suite, which closes the other end of its
-//! standard input however it ends, and then ends what programs the suite left, thaws and deactivates what is below the
-//! suite's own directory. It is in the suite's mount namespace: with it, the namespace ends. A directory on the user's
-//! file system it removes.
+//! frozen file system cannot be unmounted. The guardian waits for the end of the suite, which closes the other end of
+//! its standard input however the suite ends. Then it ends the programs that the suite left, and thaws and deactivates
+//! everything below the suite's own directory. It is in the suite's mount namespace, which ends with it. It removes a
+//! directory that the suite made on the user's file system.
 //!
-//! Whoever stops the suite may send the same signal to every process of it. The guardian blocks them all, and ends by
-//! itself when it has done its work; only SIGKILL ends it before. Then the suite starts another one, and says so. If
-//! both are killed nobody is left to put anything away: the page of the command says how people do that.
+//! A user who stops the suite may send the same signal to every process of it. The guardian blocks all signals, and
+//! ends by itself when it has done its work; only SIGKILL ends it before. Then the suite starts another guardian, and
+//! says so. If both are killed no process is left to clean up: the page of the command says how people do that.
 
 use super::directory::remove_when_free;
 use super::sys::{self, operations};
@@ -34,7 +34,7 @@ const REMOVE: &str = "--remove";
 /// How often a swap file that cannot be deactivated is tried again.
 const ROUNDS: usize = 50;
 
-/// How many guardians follow the first one. Somebody who kills each of them means it.
+/// The number of guardians after the first one. A user who kills each of them does so on purpose.
 const SUCCESSORS: usize = 8;
 
 /// The guardian, seen from the suite. It does its work when this is dropped, or the suite is gone.
@@ -43,14 +43,14 @@ pub(super) struct Guardian {
     watcher: Option<JoinHandle<()>>,
 }
 
-/// What tells the guardian that the suite is there, until it is gone.
+/// The connection that tells the guardian that the suite exists, until the suite is gone.
 struct Tether {
     stdin: Option<ChildStdin>,
     /// The work of the suite is done.
     ended: bool,
 }
 
-/// What a guardian has to look after.
+/// The things that a guardian has to clean up.
 struct Post {
     stage: PathBuf,
     options: &'static [&'static str],
@@ -94,7 +94,7 @@ impl Drop for Guardian {
 }
 
 impl Post {
-    /// Starts a guardian, and waits until no signal but SIGKILL ends it any more.
+    /// Starts a guardian, and waits until only SIGKILL can end it.
     fn occupy(&self) -> Result<Child, String> {
         // The group keeps a Ctrl-C at the terminal from reaching it.
         let mut child = Command::new("/proc/self/exe")
@@ -115,7 +115,7 @@ impl Post {
         Err(format!("the guardian {} before it began", ending(ended)))
     }
 
-    /// Waits for a guardian that has done its work, and replaces one that was killed before.
+    /// Waits for a guardian that has done its work, and replaces a guardian that was killed before.
     fn watch(&self, mut child: Child, tether: &Mutex<Tether>) {
         for _ in 0..SUCCESSORS {
             let why = match child.wait() {
@@ -128,21 +128,25 @@ impl Post {
             );
             child = match self.occupy() {
                 Ok(child) => child,
-                Err(why) => return eprintln!("iomap-conformance: {why}: what is active when the suite ends stays so"),
+                Err(why) => {
+                    return eprintln!("iomap-conformance: {why}: active swap files stay active after the suite ends");
+                }
             };
             let mut tether = locked(tether);
-            // If the suite has ended meanwhile, it loses its standard input, and does its work now.
+            // If the suite has ended meanwhile, the guardian loses its standard input, and does its work now.
             tether.stdin = child.stdin.take().filter(|_| !tether.ended);
         }
-        eprintln!("iomap-conformance: {SUCCESSORS} guardians were killed: what is active when the suite ends stays so");
+        eprintln!(
+            "iomap-conformance: {SUCCESSORS} guardians were killed: active swap files stay active after the suite ends"
+        );
     }
 }
 
 /// Waits for the end of the suite, then deactivates every swap file below `stage`, or removes the directory.
 pub fn run(stage: &Path, remove: bool) {
-    // None of them is for the guardian. Fails for a signal that does not exist only.
+    // No signal is meant for the guardian. The call fails only for a signal that does not exist.
     let _ = SigSet::all().thread_block();
-    // If nobody reads it the suite is gone, and that shows below.
+    // If no process reads the output, the suite is gone, and that shows below.
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
     // Only the end of the stream matters; an error is an end as well.
@@ -158,8 +162,8 @@ pub fn run(stage: &Path, remove: bool) {
     deactivate_all(stage);
 }
 
-/// Kills what the suite left in its own mount namespace, where there is nobody but its programs and what they started: a
-/// mkfs that hangs would keep the mounts. The suite itself is the parent as long as it is there.
+/// Kills the programs that the suite left in its own mount namespace, which contains only these programs and their
+/// children: a mkfs that hangs would keep the mounts. As long as the suite exists, it is the parent.
 fn end_programs() {
     let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt"));
     let Ok(own) = namespace("self") else { return };

@@ -33,7 +33,7 @@ pub(super) struct Image {
     storage: Mutex<Storage>,
     /// The names of all that it ever lay on, and others.
     devices: Devices,
-    /// What is lacking shows itself there.
+    /// The machine, which shows what is lacking.
     machine: Machine,
 }
 
@@ -116,7 +116,7 @@ impl Image {
         self.kind
     }
 
-    /// What is lacking shows itself there.
+    /// The machine, which shows what is lacking.
     pub(super) fn machine(&self) -> &Machine {
         &self.machine
     }
@@ -305,7 +305,7 @@ fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<u
     Ok(read)
 }
 
-/// The reason why a file system did not come about, with the lack that is behind it.
+/// The reason why a file system was not made, with the lack that caused it.
 fn named(machine: &Machine, why: String) -> String {
     match lack::now(machine) {
         Some(lack) => format!("{lack}: {why}"),
@@ -326,7 +326,7 @@ pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(),
     made.map(drop).map_err(|failure| failure.to_string())
 }
 
-/// What to add to the reason why a file system cannot be mounted.
+/// An addition to the reason why a file system cannot be mounted.
 fn unmade(kind: FsKind, device: &Path) -> String {
     const SUPERBLOCKS: usize = 128 << 10;
     let (mut start, name) = (vec![0; SUPERBLOCKS], kind.facts().mkfs.first().unwrap_or(&"mkfs"));
@@ -336,10 +336,10 @@ fn unmade(kind: FsKind, device: &Path) -> String {
     }
 }
 
-/// Why a new file system is not mounted.
+/// The reason why a new file system is not mounted.
 enum Unmounted {
     Refused(Errno),
-    /// The program that was to prepare it was killed.
+    /// The program that should prepare it was killed.
     Program(Failure),
 }
 
@@ -355,8 +355,8 @@ impl From<Failure> for Unmounted {
     }
 }
 
-/// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE wants. mkfs.xfs can set it since 6.10; xfs_db(8) always could.
-/// Without it the call is not offered; only an xfs_db that has to be killed is an error.
+/// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE needs. mkfs.xfs can set it since 6.10; xfs_db(8) always could.
+/// Without the bit the call is not offered; only an xfs_db that has to be killed is an error.
 mod exchange {
     use crate::programs::{self, Failure};
     use std::fs::File;
@@ -366,12 +366,12 @@ mod exchange {
 
     const XFS_SB_FEAT_INCOMPAT_EXCHRANGE: u32 = 1 << 6;
 
-    /// Where `struct xfs_dsb` has sb_magicnum and sb_features_incompat, both in big endian.
+    /// The offsets of sb_magicnum and sb_features_incompat in `struct xfs_dsb`, both in big endian.
     const MAGIC: u64 = 0;
     const FEATURES: u64 = 216;
     const XFS_SB_MAGIC: u32 = u32::from_be_bytes(*b"XFSB");
 
-    /// Sets it, and returns what the field was, if there is one.
+    /// Sets the bit, and returns the former value of the field, if there is a superblock.
     pub(super) fn allow(device: &Path) -> Result<Option<u32>, Failure> {
         let superblock = File::open(device).ok();
         let field = |at: u64| {

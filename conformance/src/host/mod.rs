@@ -93,8 +93,7 @@ struct Facts {
     quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
-    /// How much an image takes that is mounted and has a few files, in bytes. The images of a whole run take up to twice
-    /// as much.
+    /// The bytes that a mounted image with a few files takes. The images of a whole run take up to twice as much.
     room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
@@ -282,7 +281,7 @@ struct Spare {
     /// Where it is going to be mounted.
     root: PathBuf,
     image: OnceLock<Result<Image, String>>,
-    /// Whose turn it is there.
+    /// The turn of a case on this file system.
     turn: Mutex<()>,
 }
 
@@ -304,7 +303,7 @@ pub struct Host {
     main: Arc<Image>,
     /// For cases that want a file system to themselves.
     alone: Spare,
-    /// For those whose file system loses its power: they take long, and the others need not wait for them.
+    /// For cases whose file system loses its power: these cases take long, and the others need not wait for them.
     power: Spare,
     moment: Spare,
     /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
@@ -313,7 +312,7 @@ pub struct Host {
     devices: Devices,
     cases: AtomicUsize,
     modes: Arc<Modes>,
-    /// Why there is nothing to run cases on.
+    /// The reason why no case can run.
     not_offered: Option<String>,
 }
 
@@ -388,7 +387,7 @@ impl Target for Host {
         });
         let image = image.map_err(|why| match self.lacking() {
             None if limits => Trouble::NotOffered(format!("no limits for users: {why}")),
-            // Its name is in the reason, but where only a program failed.
+            // The lack is named in the reason, except where a program failed.
             Some(lack) if limits => Trouble::Setup(format!("{lack}: {why}")),
             _ => Trouble::Setup(why.into()),
         })?;
@@ -408,20 +407,20 @@ impl Target for Host {
     }
 }
 
-/// What a run takes, with the usual number of threads.
+/// The needs of a run with the usual number of threads.
 fn needs(kind: FsKind) -> Needs {
     let room = if kind.facts().medium == Medium::Loop { kind.facts().room } else { 0 };
     Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
 }
 
-/// How many descriptors a run takes.
+/// The number of descriptors that a run takes.
 const DESCRIPTORS: u64 = 256;
 
-/// How much address space its threads take, in bytes.
+/// The address space that its threads take, in bytes.
 const ADDRESS_SPACE: u64 = 1 << 30;
 
-/// Why a kernel does not have a mechanism on some file system, or nothing. An ordinary file shows it. What cannot be found
-/// out is no answer: the error is one line for people.
+/// The reason why a kernel does not have a mechanism on some file system, or `None`. An ordinary file shows it. A
+/// failure to find out is no answer: the error is one line for people.
 fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
     let call = |call: &Call| {
         let outcome = system.call(Caller::Privileged, call);
@@ -434,7 +433,7 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, St
         other => return Err(format!("no file can be made: {}", words::outcome(&other))),
     };
     if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
-        return Ok(Some("the file system has no O_DIRECT, which shows what is on storage".into()));
+        return Ok(Some("the file system has no O_DIRECT, which shows the data on storage".into()));
     }
     Ok(match mechanism {
         Mechanism::Seal => {
@@ -449,7 +448,7 @@ fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, St
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
                 Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
-                // Nothing waits for that.
+                // No later step waits for the deactivation.
                 Ok(_) => {
                     system.retire(mechanism, file);
                     None

@@ -1,10 +1,10 @@
-//! Which modes of fallocate(2) reach a kernel. Nothing else in the suite makes that call.
+//! The modes of fallocate(2) that reach a kernel. No other module of the suite makes that call.
 //!
-//! | mode | file systems of the suite's own | those of others |
+//! | mode | file systems that the suite makes | file systems of others |
 //! |---|---|---|
-//! | what Linux has | yes | yes |
+//! | modes that Linux has | yes | yes |
 //! | FALLOC_FL_WRITE_ZEROES | never: where it works, it wipes data | never |
-//! | sealing and unsealing | where the kernel says that it knows them | the same |
+//! | sealing and unsealing | where the kernel says that it knows them | where the kernel says that it knows them |
 //! | any other bit | yes | never: a kernel may come to know it |
 
 use super::sys;
@@ -17,11 +17,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What one file system gets.
+/// The modes that one file system gets.
 #[derive(Default)]
 pub(crate) struct Modes {
     others: bool,
-    /// Whether its kernel knows sealing, or why not: it is asked once, when somebody wants to know.
+    /// Whether its kernel knows sealing, or why not: the kernel is asked once, at the first such call.
     sealing: OnceLock<Result<(), String>>,
 }
 
@@ -31,7 +31,7 @@ impl Modes {
         Self { others: true, ..Self::default() }
     }
 
-    /// Whether a mode gets to the kernel, which is asked in this directory what it knows.
+    /// Whether a mode may go to the kernel, which is asked in this directory whether it knows sealing.
     pub(crate) fn pass(&self, mode: Mode, directory: &Path) -> Result<(), Trouble> {
         let never = |why: &str| Err(Trouble::NotReachable(why.into()));
         if mode.contains(Mode::WRITE_ZEROES) {
@@ -46,7 +46,7 @@ impl Modes {
         self.sealing.get_or_init(|| ask(directory)).clone().map_err(Trouble::NotOffered)
     }
 
-    /// fallocate(2). What does not get to the kernel is what no kernel knows: EOPNOTSUPP.
+    /// fallocate(2). A mode that may not go to the kernel gets the answer to an unknown mode: EOPNOTSUPP.
     pub(super) fn fallocate(
         &self,
         directory: &Path,
@@ -55,7 +55,7 @@ impl Modes {
         offset: i64,
         len: i64,
     ) -> Result<(), Errno> {
-        // Cases ask before they call (`System::reach`); this is for whoever forgets.
+        // Cases ask before they call (`System::reach`); this line is for a case that does not ask.
         self.pass(mode, directory).map_err(|_| Errno::EOPNOTSUPP)?;
         fallocate(file, mode, offset, len)
     }
@@ -65,8 +65,8 @@ fn fallocate(file: BorrowedFd, mode: Mode, offset: i64, len: i64) -> Result<(), 
     nix::fcntl::fallocate(file, FallocateFlags::from_bits_retain(mode.0.cast_signed()), offset, len)
 }
 
-/// Asks a kernel whether it knows sealing, as the page says: with an empty file that has no name any more. Whatever the
-/// kernel takes the mode for, such a file has nothing to lose.
+/// Asks a kernel whether it knows sealing, as the page says: with an empty file whose name is removed. Whatever the
+/// kernel takes the mode for, such a file has no data to lose.
 fn ask(directory: &Path) -> Result<(), String> {
     let path = directory.join("asks-for-sealing");
     let made = File::options().read(true).write(true).create_new(true).open(&path);
@@ -88,7 +88,7 @@ fn ask(directory: &Path) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// Of a kernel that knows sealing, or does not.
+    /// The modes of a kernel that knows sealing, or does not.
     fn modes(others: bool, knows: bool) -> Modes {
         let sealing = if knows { Ok(()) } else { Err("unknown".to_owned()) };
         Modes { others, sealing: OnceLock::from(sealing) }

@@ -156,7 +156,7 @@ impl Retirement {
         &self.areas
     }
 
-    /// Deactivates a file some time, and gives its place back.
+    /// Deactivates a file later, and gives its place back.
     pub(super) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
         if let Some(queue) = &self.queue {
             // The threads live as long as the queue.

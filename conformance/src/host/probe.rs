@@ -1,4 +1,4 @@
-//! Where this machine shows what it or the caller lacks.
+//! Asks this machine what it or the caller lacks.
 
 use super::areas;
 use super::device::{attach, blank};
@@ -16,41 +16,41 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Takes as many descriptors and as much address space as this process may have.
+/// Raises the limits of descriptors and of address space to the most that this process may have.
 pub(crate) fn raise_limits() {
     for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_AS] {
-        // What may not be raised stays, and is asked for.
+        // A limit that may not be raised stays, and the check before the run compares it.
         let _ = getrlimit(resource).and_then(|(_, hard)| setrlimit(resource, hard, hard));
     }
 }
 
 /// This machine, as a run on some file system sees it.
 pub(crate) struct Machine {
-    /// Where images are made, if any are.
+    /// The directory in which images are made, if any are made.
     images: Option<PathBuf>,
     /// A directory on the file system of the user.
     directory: Option<PathBuf>,
-    /// There was no room for an image once: what was written to it then is lost.
+    /// An image once had no room: the data that were written to it then are lost.
     was_full: AtomicBool,
 }
 
 impl Machine {
-    /// With images in the directory for temporary files.
+    /// A machine with images in the directory for temporary files.
     pub(crate) fn with_images() -> Self {
         Self { images: Some(std::env::temp_dir()), directory: None, was_full: AtomicBool::new(false) }
     }
 
-    /// Without images.
+    /// A machine without images.
     pub(crate) fn without_images() -> Self {
         Self { images: None, directory: None, was_full: AtomicBool::new(false) }
     }
 
-    /// With a directory of the user's.
+    /// A machine with a directory of the user.
     pub(crate) fn with_directory(directory: &Path) -> Self {
         Self { images: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
     }
 
-    /// What is behind the failure of a call that the caller made with all its rights.
+    /// The lack that caused the failure of a call that the caller made with all its rights.
     pub(super) fn behind(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
         if caller != Caller::Privileged {
             return None;
@@ -108,7 +108,7 @@ impl Probe for Machine {
     }
 
     fn has(&self, capability: Capability) -> bool {
-        // Root of another user namespace has every capability, and none for the machine.
+        // Root of another user namespace has every capability, but not for the machine.
         let first = std::fs::read_to_string("/proc/self/uid_map");
         let is_first = first.map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]));
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
@@ -142,10 +142,10 @@ impl Probe for Machine {
         if self.was_full.load(Ordering::Relaxed) {
             return Some((name, Counter { used: 0, limit: 0 }));
         }
-        // Where files without a name cannot be, images are in memory, which is another lack.
+        // Where files cannot be made without a name, images are in memory, and a lack of memory has a row of its own.
         open(place, OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::S_IRUSR).ok()?;
         let stat = statvfs(place).ok()?;
-        // Some file systems in memory do not count.
+        // Some file systems in memory report no number of blocks.
         let limit = (stat.blocks() > 0).then(|| stat.blocks() * stat.fragment_size())?;
         let left = if nix::unistd::geteuid().is_root() { stat.blocks_free() } else { stat.blocks_available() };
         Some((name, Counter { used: limit.saturating_sub(left * stat.fragment_size()), limit }))

@@ -43,19 +43,19 @@ pub(crate) fn own_descriptors() -> Result<(), Errno> {
     Errno::result(result).map(|_| ())
 }
 
-/// Has a program end with the thread that starts it, by SIGKILL.
+/// Makes the kernel send SIGKILL to a program when the thread that starts it ends.
 pub(crate) fn end_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();
     let bind = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // It may be gone already.
+        // The parent may have ended already.
         if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
     };
-    // SAFETY: between fork and exec it makes two system calls, and takes neither memory nor locks.
+    // SAFETY: between fork and exec the closure makes two system calls, and takes neither memory nor locks.
     unsafe { command.pre_exec(bind) };
 }
 
-/// What swapon(2) takes for a swap area that is used before others: SWAP_FLAG_PREFER with the highest priority.
+/// The flags with which swapon(2) prefers a swap area to others: SWAP_FLAG_PREFER with the highest priority.
 pub(super) const PREFERRED: i32 = 0x8000 | 0x7fff;
 
 pub(super) fn swapon(path: &Path, flags: i32) -> Result<(), Errno> {

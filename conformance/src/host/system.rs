@@ -186,7 +186,7 @@ impl System for HostSystem<'_> {
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
         match (mechanism, self.places.remove(file.fd), descriptors.first()) {
-            // Where the file system goes away or is counted, nothing stays for later.
+            // Where the file system goes away or its blocks are counted, no work is left for later.
             (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
             (Mechanism::Swapfile, ..) => deactivate(&descriptors),
             (_, _, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),

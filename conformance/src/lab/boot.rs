@@ -60,7 +60,7 @@ pub(super) fn attend<T>(
 ) -> (Result<T, String>, String) {
     let ended = start(machine).and_then(|mut child| {
         let ended = listen(&mut child);
-        // Who hears nothing more without a reason has a QEMU that ends by itself, or was killed by somebody else.
+        // If the listener hears no more and has no reason, QEMU is ending by itself, or another process killed it.
         let own = if matches!(ended, Err(None)) { last_moments(&mut child) } else { None };
         let _ = child.kill();
         let mut words = String::new();
@@ -72,7 +72,7 @@ pub(super) fn attend<T>(
     (ended, said.unwrap_or_default())
 }
 
-/// How QEMU ended, a moment after its end of the port.
+/// The exit status of QEMU, shortly after it closed the port.
 fn last_moments(child: &mut Child) -> Option<ExitStatus> {
     let deadline = Instant::now() + Duration::from_secs(5);
     while Instant::now() < deadline {
@@ -84,12 +84,12 @@ fn last_moments(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// Why QEMU ended: by what it says of itself, or how.
+/// The reason why QEMU ended: its own message, or its exit status.
 fn obituary(status: Option<ExitStatus>, words: &str) -> String {
     let said = words.trim().lines().last().unwrap_or_default();
     match status {
         Some(status) if status.signal() == Some(Signal::SIGKILL as i32) => {
-            format!("QEMU {}: by somebody, or because memory ran out here (--memory, --guests)", ending(status))
+            format!("QEMU {}: by another process, or because memory ran out here (--memory, --guests)", ending(status))
         }
         Some(status) if said.is_empty() => format!("QEMU {}", ending(status)),
         _ => said.to_owned(),
@@ -102,12 +102,12 @@ fn start(machine: &Machine) -> Result<Child, String> {
     command.spawn().map_err(|e| format!("{}: {e}", command.get_program().display()))
 }
 
-/// How far a guest has come.
+/// The progress of a guest.
 #[derive(Default)]
 struct Progress {
-    /// How many cases have ended.
+    /// The number of cases that have ended.
     ended: usize,
-    /// The cases that have begun since.
+    /// The cases that have begun and not ended.
     running: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What to add to the end of a guest whose kernel had no modules: it may have needed some.
+/// An addition to the reason why a guest ended, if its kernel had no modules: it may have needed some.
 fn without_modules(kernel: &Kernel) -> String {
     match kernel.modules {
         Some(_) => String::new(),

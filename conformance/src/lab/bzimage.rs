@@ -17,7 +17,7 @@ const COMPRESSED: [(&[u8], &[&str]); 4] = [
     (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
 ];
 
-/// About what a kernel takes that is decompressed, in bytes.
+/// About the size of a decompressed kernel, in bytes.
 const LARGEST: u64 = 80 << 20;
 
 /// The note with the address at which QEMU starts a kernel without its boot code: XEN_ELFNOTE_PHYS32_ENTRY, after the
@@ -69,7 +69,7 @@ impl BzImage {
             // The last four bytes are the length; for gzip they belong to it.
             let end = if *program == "gzip" { payload.len() } else { payload.len() - 4 };
             let kernel = match programs::of_bytes(Command::new(program).args(arguments), &payload[..end]) {
-                // Without the program the guest decompresses itself.
+                // Without the program the kernel decompresses itself in the guest.
                 Err(Failure::Start { .. }) => Vec::new(),
                 other => other.map_err(|failure| format!("the kernel inside is damaged: {failure}"))?,
             };

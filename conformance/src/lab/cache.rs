@@ -1,7 +1,7 @@
-//! What the lab keeps from one run to the next: kernels, initramfs images, console logs.
+//! Files that the lab keeps from one run to the next: kernels, initramfs images, console logs.
 //!
-//! An entry is a directory that comes to its place in one step, with a record of what is in it. What does not agree with
-//! its record any more, by a full disk, a loss of power or somebody's hand, is made again.
+//! An entry is a directory that comes to its place in one step, with a record of its contents. An entry that does not
+//! agree with its record any more, because of a full disk, a loss of power or an edit by hand, is made again.
 
 use crate::programs;
 use nix::fcntl::{Flock, FlockArg};
@@ -34,8 +34,9 @@ impl Cache {
         Ok(directory)
     }
 
-    /// The file or directory with this key. If it is not there, or not whole any more, `make` makes it beside, so that
-    /// nobody ever sees half of it. `room` is about how many bytes that takes, for whoever has no room.
+    /// The file or directory with this key. If it is missing or damaged, `make` makes it beside its place, so that no
+    /// other process ever sees half of it. `room` is about the number of bytes that it takes, for the message about a
+    /// full disk.
     pub(super) fn get(
         &self,
         kind: &str,
@@ -68,14 +69,14 @@ impl Cache {
         Ok(place.join(CONTENTS))
     }
 
-    /// Whether there is an entry that is as it was made.
+    /// Whether there is an entry that is unchanged since it was made.
     fn is_whole(&self, place: &Path) -> bool {
         let Ok(record) = std::fs::read_to_string(place.join(WHOLE)) else { return false };
         let contents = place.join(CONTENTS);
         if contents.is_dir() {
             return tree(&contents).is_ok_and(|state| state == record);
         }
-        // The length is for free, and the rest is read once as long as nobody touches the file.
+        // The length costs nothing to check, and the rest is read only once as long as the file does not change.
         let same_len = contents.metadata().is_ok_and(|file| record.starts_with(&format!("{} ", file.len())));
         same_len && self.digest(&contents).is_ok_and(|digest| record.ends_with(&format!(" {digest}")))
     }
@@ -128,13 +129,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Deletes what labs that were killed left unfinished, of whatever kind.
+    /// Deletes the unfinished files of labs that were killed, of every kind.
     fn sweep(&self) {
         let kinds = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
         let entries = kinds.filter_map(|kind| std::fs::read_dir(kind.path()).ok()).flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
             let Some(maker) = maker_of(&path) else { continue };
-            // A process that is not to be seen here may be in another container; then it has its directory locked.
+            // A process that is not visible here may be in another container; then it holds a lock on its directory.
             if !Path::new("/proc").join(maker.to_string()).exists() && locked(&path).is_some() {
                 remove(&path);
             }
@@ -142,8 +143,8 @@ impl Cache {
     }
 }
 
-/// Makes a directory beside its place, and puts it there in one step. What is there already goes, unless `keep` says that
-/// it is as good.
+/// Makes a directory beside its place, and puts it there in one step. An old directory is removed, unless `keep` says
+/// that it is as good.
 pub(super) fn put(
     place: &Path,
     make: impl FnOnce(&Path) -> Result<(), String>,
@@ -153,14 +154,14 @@ pub(super) fn put(
     let (partial, _lock) = loop {
         let partial = unfinished(place);
         std::fs::create_dir_all(&partial).map_err(failed)?;
-        // Until it is locked somebody else may take it for abandoned.
+        // Before the lock is taken, another lab may remove the directory as abandoned.
         if let Some(lock) = locked(&partial) {
             break (partial, lock);
         }
     };
     let old = unfinished(place);
     let made = make(&partial).and_then(|()| {
-        // Something may be there: what is damaged, or what somebody made meanwhile and uses.
+        // The place may be taken: by a damaged entry, or by an entry that another lab made meanwhile and uses.
         if std::fs::rename(&partial, place).is_ok() || keep() {
             return Ok(());
         }
@@ -172,16 +173,16 @@ pub(super) fn put(
     made
 }
 
-/// How answers end.
+/// The end of each answer, which shows that the answer is complete.
 const END: &str = "\n.\n";
 
-/// What an entry has in it: what was made, and the record of what that was.
+/// The files in an entry: the contents, and the record of the contents.
 const CONTENTS: &str = "contents";
 const WHOLE: &str = "whole";
 
 const MIB: u64 = 1 << 20;
 
-/// What nobody else calls what is not finished, hidden beside its place: `.NAME.PROCESS-NUMBER`.
+/// A unique name for an unfinished entry, hidden beside its place: `.NAME.PROCESS-NUMBER`.
 fn unfinished(place: &Path) -> PathBuf {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
@@ -189,13 +190,13 @@ fn unfinished(place: &Path) -> PathBuf {
     place.with_file_name(format!(".{name}.{}-{number}", std::process::id()))
 }
 
-/// The process that makes something unfinished.
+/// The process that makes an unfinished entry.
 fn maker_of(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?.strip_prefix('.')?;
     name.rsplit_once('.')?.1.split_once('-')?.0.parse().ok()
 }
 
-/// The lock of something unfinished, unless somebody has it.
+/// Locks an unfinished entry, unless another process has the lock.
 fn locked(path: &Path) -> Option<Flock<File>> {
     let file = File::open(path).ok()?;
     let inode = file.metadata().ok()?.ino();
@@ -208,13 +209,13 @@ fn remove(path: &Path) {
     let _ = std::fs::remove_dir_all(path).or_else(|_| std::fs::remove_file(path));
 }
 
-/// How many bytes are free where something is going to be.
+/// The number of free bytes where an entry is going to be.
 fn free(place: &Path) -> Option<u64> {
     let fs = nix::sys::statvfs::statvfs(place.parent()?).ok()?;
     Some(fs.blocks_available() * fs.fragment_size())
 }
 
-/// What is recorded of something that was made: of a file its length and checksum, of a directory what is in it.
+/// The record of contents: for a file its length and checksum, for a directory its files.
 fn state(path: &Path) -> Result<String, String> {
     let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
     if data.is_dir() {
@@ -223,7 +224,7 @@ fn state(path: &Path) -> Result<String, String> {
     Ok(format!("{} {}", data.len(), sha256sum(path)?))
 }
 
-/// The names below a directory, with the length and the time of each file: nobody reads them all each time.
+/// The names below a directory, with the length and the time of each file: to read all files each time would take long.
 fn tree(root: &Path) -> std::io::Result<String> {
     let (mut lines, mut directories) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(directory) = directories.pop() {
@@ -268,7 +269,7 @@ mod tests {
         (directory, cache)
     }
 
-    /// Makes a file or a directory with a file, and says how often that was needed.
+    /// Makes an entry with one file, and counts the calls of `make`.
     fn get(cache: &Cache, kind: &str, made: &mut usize) -> PathBuf {
         let make = |path: &Path| {
             *made += 1;
@@ -279,7 +280,7 @@ mod tests {
         cache.get(kind, "key", 0, make).unwrap()
     }
 
-    /// Whatever becomes of an entry, it is made again, once.
+    /// Whatever damage an entry has, it is made again, once.
     #[test]
     fn damage_is_noticed() {
         let (_directory, cache) = cache();
@@ -314,7 +315,7 @@ mod tests {
             assert_eq!(made, damages.len() + 2, "a record of {kind} that is damaged");
             assert_eq!(std::fs::read(file(&path)).unwrap(), b"contents of it");
         }
-        // An entry as it was before there were records.
+        // An entry from a version without records.
         let place = cache.directory("initramfs").unwrap().join("key");
         std::fs::write(&place, "half of it").unwrap();
         let mut made = 0;
@@ -349,7 +350,8 @@ mod tests {
         assert_eq!(ask("two"), Ok("two".into()));
     }
 
-    /// What is unfinished goes with its maker: not before, and not what others keep.
+    /// Unfinished entries are removed after their maker has ended, and not before; entries that other processes lock
+    /// stay.
     #[test]
     fn unfinished_entries_go_with_their_makers() {
         let (_directory, cache) = cache();
@@ -381,7 +383,7 @@ mod tests {
             let time = SystemTime::now() - Duration::from_secs(100 * age as u64);
             File::open(made.unwrap().with_file_name(WHOLE)).unwrap().set_modified(time).unwrap();
         }
-        // Its use makes it the newest.
+        // This use makes the entry the newest.
         cache.get("initramfs", "old", 0, |_| Err("it is there".into())).unwrap();
         cache.prune("initramfs", 2).unwrap();
         let mut left: Vec<_> = std::fs::read_dir(cache.directory("initramfs").unwrap()).unwrap().flatten().collect();

@@ -9,7 +9,7 @@ const TAIL: usize = 25;
 const ENDS: [(&str, &str); 6] = [
     ("Out of memory", "the guest ran out of memory (--memory)"),
     ("System is deadlocked on memory", "the guest ran out of memory (--memory)"),
-    ("Initramfs unpacking failed", "the guest could not unpack what it starts with (--memory, or it is damaged)"),
+    ("Initramfs unpacking failed", "the guest could not unpack its initramfs (--memory, or it is damaged)"),
     // What made it panic says more than that it did.
     ("BUG: ", "the kernel failed"),
     ("Kernel panic", "the kernel panicked"),

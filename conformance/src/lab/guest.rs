@@ -113,7 +113,7 @@ fn prepare(command: &str) {
         Ok(status) => ending(status),
         Err(error) => format!("cannot be started: {error}"),
     };
-    // It is no reason to end, and so not in the words that such reasons have.
+    // This failure does not end the run, so the message avoids the words of a failure that does.
     eprintln!("less is offered: {command} {why}");
 }
 

@@ -49,7 +49,7 @@ pub(super) fn get(
     Ok(made)
 }
 
-/// About what one takes, in bytes.
+/// About the size of an initramfs, in bytes.
 const LARGEST: u64 = 80 << 20;
 
 /// What identifies the contents.
@@ -79,7 +79,7 @@ fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) 
     ldd.arg(path).envs(root.map(|root| ("LD_LIBRARY_PATH", packages::libraries(root))));
     let output = match programs::output(&mut ldd) {
         Ok(output) => output,
-        // It says so of a static program, and fails.
+        // ldd(1) says so of a static program, and fails.
         Err(Failure::Ended { status, .. }) if status.code() == Some(1) => return Ok(()),
         Err(failure) => return Err(failure.into()),
     };

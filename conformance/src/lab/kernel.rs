@@ -71,13 +71,13 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
         link(&path, &root.join("lib/modules").join(&release)).map_err(|e| format!("{}: {e}", root.display()))?;
         depmod(root, &release)
     };
-    // What was built since then has other modules.
+    // A build since then has other modules.
     cache::put(&root, make, || false)?;
     let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
     Ok(Kernel { release, image, modules: Some(root), symbols })
 }
 
-/// Gives the modules of a tree their places.
+/// Links the modules of a build tree to their places.
 fn link(tree: &Path, place: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(place)?;
     for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
@@ -87,7 +87,7 @@ fn link(tree: &Path, place: &Path) -> std::io::Result<()> {
     }
     let order = std::fs::read_to_string(tree.join("modules.order")).unwrap_or_default();
     for line in order.lines() {
-        // Until Linux 6.3 the lines begin with `kernel/`, and end with .o for a while since 6.12.
+        // Until Linux 6.3 the lines begin with `kernel/`, and for some versions since 6.12 they end with .o.
         let module = line.trim_start_matches("kernel/").trim_end_matches(".o").trim_end_matches(".ko");
         let to = place.join("kernel").join(format!("{module}.ko"));
         std::fs::create_dir_all(to.parent().unwrap_or(place))?;
@@ -131,10 +131,10 @@ fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     Ok(Kernel { release, image, modules: Some(root), symbols: None })
 }
 
-/// About what is taken of a package, and what depmod(8) adds, in bytes.
+/// About the bytes that are unpacked from a package, and that depmod(8) adds.
 const UNPACKED: u64 = 160 << 20;
 
-/// The kernel of a package that is unpacked.
+/// The kernel of an unpacked package.
 fn image_in(root: &Path) -> Result<PathBuf, String> {
     let images = std::fs::read_dir(root.join("boot")).map_err(|_| "a package without a kernel: it has no /boot")?;
     Ok(images.flatten().map(|entry| entry.path()).next().ok_or("a package without a kernel: nothing in its /boot")?)
@@ -173,8 +173,8 @@ fn unpack(path: &Path, root: &Path) -> Result<(), String> {
     modules.flatten().try_for_each(|entry| depmod(root, &entry.file_name().to_string_lossy()))
 }
 
-/// Why tar(1) could not unpack. It complains of each pattern that nothing matches, and what matters is looked for by name;
-/// an archive that ends too early is dpkg-deb's fault.
+/// The reason why tar(1) could not unpack. It complains of each pattern without a match, but the files that are needed
+/// are looked for by name; for an archive that ends too early, dpkg-deb reports the reason.
 fn refused(failure: &Failure) -> Option<String> {
     const HARMLESS: [&str; 4] = ["Not found in archive", "Exiting with failure", "not recoverable", "Unexpected EOF"];
     let Failure::Ended { status, said, .. } = failure else { return Some(failure.to_string()) };
@@ -208,7 +208,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
         eprintln!("downloading {name}");
         let directory = path.with_file_name("download");
         std::fs::create_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
-        // apt-get leaves what it could not get to its end under its last name; that it succeeds says that all is there.
+        // apt-get leaves an incomplete file under its final name; only its success says that the file is complete.
         packages::download(&[&name], &directory)?;
         let files = std::fs::read_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         let file = files.flatten().next().ok_or_else(|| format!("apt-get download {name} left no file"))?;
@@ -217,7 +217,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
     })
 }
 
-/// About what a package with a kernel takes, in bytes.
+/// About the size of a package with a kernel, in bytes.
 const DOWNLOADED: u64 = 120 << 20;
 
 /// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other flavours

@@ -70,10 +70,10 @@ fn installed(simulation: &str) -> Vec<String> {
         .collect()
 }
 
-/// About what the programs of a scenario take, in bytes.
+/// About the size of the programs of a scenario, in bytes.
 const UNPACKED: u64 = 200 << 20;
 
-/// Has apt download packages.
+/// Downloads packages with apt.
 pub(super) fn download(packages: &[&str], directory: &Path) -> Result<(), Failure> {
     let mut apt = Command::new("apt-get");
     programs::output(apt.args(["-qq", "download"]).args(packages).current_dir(directory)).map(drop)

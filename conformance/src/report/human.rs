@@ -15,7 +15,7 @@ pub fn write(results: &Results) -> String {
     report(results, true)
 }
 
-/// Writes of the summary what is not as expected, and the sums.
+/// Writes the unexpected results of the summary, and the sums.
 pub fn terse(results: &Results) -> String {
     report(results, false)
 }
@@ -110,7 +110,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
     }
     let _ = writeln!(out, "{}", wrap(clause.text, 4));
     let _ = writeln!(out, "    {}, {} [{}]", clause.page, clause.section, clause.hash);
-    // What could not be done is said once, whatever became of the clause.
+    // Cases in error are reported once, in a list of their own, whatever the verdict of the clause is.
     for case in result.cases.iter().filter(|case| !matches!(case.verdict, Verdict::Holds | Verdict::Error)) {
         let _ = writeln!(out, "  {} ({})", case.name, case.verdict);
         for line in case.detail.iter().flat_map(|detail| detail.lines()) {

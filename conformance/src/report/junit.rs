@@ -1,15 +1,15 @@
 //! JUnit, which CI systems read: a suite for each family, a test for each case.
 //!
-//! There are three schemas, and no one else's writer satisfies them all: that of Jenkins' xUnit plugin (junit-10.xsd), that
-//! of JUnit's own tests (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). So `testsuites` and `skipped` have
-//! no attributes, and a suite has each attribute that one of the schemas wants.
+//! There are three schemas: that of Jenkins' xUnit plugin (junit-10.xsd), that of JUnit's own tests
+//! (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). No other project's writer satisfies all of them. For
+//! that, `testsuites` and `skipped` have no attributes, and a suite has each attribute that one of the schemas wants.
 
 use crate::results::{CaseResult, ClauseResult, Outcome, Results};
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
 use std::io;
 
-/// What a report says of one test.
+/// A test in a report.
 struct Test {
     name: String,
     class: String,
@@ -17,7 +17,7 @@ struct Test {
     remark: Option<Remark>,
 }
 
-/// Why a test did not pass.
+/// The reason why a test did not pass.
 enum Remark {
     Skipped(String),
     Failure { message: String, kind: String, text: String },
@@ -35,7 +35,7 @@ pub fn write(results: &Results) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
 }
 
-/// The tests by suite: the families, and what the kernel had to say.
+/// The tests by suite: the families, and the complaints of the kernel.
 fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
     let mut suites = Vec::new();
     if let Some(reason) = &results.not_offered {
@@ -100,7 +100,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
         ("package", "iomap".to_owned()),
         ("id", id.to_string()),
         ("name", name.to_owned()),
-        // A report says nothing of the machine but its kernel, which is a property.
+        // Of the machine, a report names only the kernel, which is a property.
         ("hostname", "localhost".into()),
         ("tests", tests.len().to_string()),
         ("failures", number(|it| matches!(it, Remark::Failure { .. })).to_string()),
@@ -162,12 +162,12 @@ fn seconds(seconds: f64) -> String {
     format!("{seconds:.3}")
 }
 
-/// What can be in a document: XML has no other control characters, not even escaped.
+/// Text without the characters that no document can have: XML has no other control characters, not even escaped.
 fn characters(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
-/// The same on one line.
+/// The value of an attribute: such text on one line.
 fn attribute(text: &str) -> String {
     characters(text).replace('\n', " ")
 }

@@ -14,7 +14,7 @@ pub enum Format {
     /// A summary by clause, with reasons
     #[value(alias = "pretty")]
     Human,
-    /// Of that only what is not as expected, and the sums
+    /// A summary of unexpected results only, with the sums
     Terse,
     /// One JSON document; `schema` prints its schema
     Json,

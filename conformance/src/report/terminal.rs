@@ -1,19 +1,19 @@
 //! The terminal that a report goes to, if it goes to one.
 //!
-//! Reports for people have styles always. Whoever writes them to a terminal without colours, or elsewhere, takes them out
-//! again: anstream does, and knows NO_COLOR, CLICOLOR_FORCE and TERM.
+//! Reports for people always have styles. The writers to a terminal without colours, or to other places, remove the
+//! styles: anstream does that, and knows NO_COLOR, CLICOLOR_FORCE and TERM.
 
 use crate::verdict::Verdict;
 use anstyle::{AnsiColor, Style};
 use std::io::{IsTerminal, stderr, stdout};
 use terminal_size::{Height, Width, terminal_size_of};
 
-/// How much there is room for.
+/// The room for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// In columns.
+    /// The width in columns.
     pub width: usize,
-    /// In lines; nothing where nothing scrolls away.
+    /// The height in lines; `None` where no line scrolls away.
     pub height: Option<usize>,
 }
 
@@ -24,7 +24,7 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// That of standard output. What is no terminal is a page of 80 columns.
+    /// The screen of standard output. An output that is no terminal is a page of 80 columns.
     pub fn of_stdout() -> Self {
         match stdout().is_terminal().then(|| terminal_size_of(stdout())).flatten() {
             Some((Width(width @ 1..), Height(height @ 1..))) => {
@@ -35,12 +35,12 @@ impl Screen {
     }
 }
 
-/// Whether the terminal understands nothing but text, as it says.
+/// Whether the terminal says that it understands only text.
 pub fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// A line that the next one replaces, on standard error. It needs no escape: blanks cover what was there.
+/// Prints a line that the next one replaces, on standard error. It needs no escape: blanks cover the old line.
 pub fn passing(line: &str) {
     if can_pass() {
         let width = terminal_size_of(stderr()).map_or(80, |(Width(width), _)| usize::from(width)).saturating_sub(1);
@@ -58,7 +58,7 @@ pub fn can_pass() -> bool {
 /// The headings of tables.
 pub const HEADING: Style = Style::new().bold();
 
-/// How a verdict looks.
+/// The style of a verdict.
 pub fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Holds => AnsiColor::Green.on_default(),
@@ -75,7 +75,7 @@ pub fn styled(style: Style, text: &str) -> String {
     if words.is_empty() { text.into() } else { format!("{style}{words}{style:#}{}", &text[words.len()..]) }
 }
 
-/// The same without styles.
+/// Text without its styles.
 pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }

@@ -31,7 +31,7 @@ struct Names {
     /// With the length.
     maps: BTreeMap<MapId, (usize, usize)>,
     made: usize,
-    /// The calls race: of two that are made again, nobody knows which changes the times first.
+    /// The calls race: if two calls are repeated, the order in which they change the times is unknown.
     race: bool,
     /// The times that a descriptor showed last.
     times: BTreeMap<usize, (i128, i128)>,
@@ -89,7 +89,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
     if steps.iter().any(|step| matches!(step.action, Action::AgentRead(..) | Action::AgentWrite(..))) {
         return Err("the storage agent took part".into());
     }
-    // Of a race the last round is the one that shows something. It is made again until it does.
+    // In a race only the last round shows the result. The program repeats it until it does.
     let begin = steps.iter().rposition(|step| step.round);
     let race = begin.is_some();
     let steps = &steps[begin.unwrap_or(0)..];
@@ -107,7 +107,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
         let (call, unprivileged) = match &step.action {
             Action::Call(caller, call) => (call, *caller == Caller::Unprivileged),
             Action::Racing(call) => {
-                // Both sides, as long as each of them is.
+                // All calls of both sides.
                 let mut ones = vec![statement(call, step, &mut names)?];
                 while let Some(next) = rest.next_if(|next| matches!(next.action, Action::Racing(_))) {
                     let Action::Racing(call) = &next.action else { continue };
@@ -154,7 +154,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
     let head = head.replace("*/", "* /");
     let needs: String = needs.iter().map(|need| format!(" *\t- {}\n", need.what)).collect();
     let how_to = HOW_TO.replace("{needs}", &needs);
-    // A call that fails, and so made nothing, has a place as well.
+    // A call that failed, and so made no file, has a place as well.
     let files = names.made + 1;
     Ok(format!("/* {head} */\n{how_to}#define FILES {files}\n{}\n{main}", helpers(&main)))
 }
@@ -573,7 +573,7 @@ mod tests {
         let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
         for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
             let steps = [
-                // Of another round.
+                // This call is of another round.
                 call(Call::Unlink { name: "nowhere".into() }, Ok(0)),
                 Step { round: true, ..open(OFlag::O_RDWR | OFlag::O_CREAT) },
                 step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o640 }), Ok(0)),

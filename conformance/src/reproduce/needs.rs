@@ -1,16 +1,16 @@
-//! What a program has to have to show anything, and how it finds out.
+//! The conditions under which a program can show anything, and the tests of these conditions.
 
 use super::Origin;
 
-/// One thing that has to be there.
+/// A condition of a program.
 pub(super) struct Need {
-    /// What it is, for people.
+    /// The condition, for people.
     pub(super) what: String,
-    /// An expression of C that is true where it is there.
+    /// An expression of C that is true where the condition is met.
     pub(super) test: String,
 }
 
-/// What those calls need that have one of these words in them.
+/// The conditions of calls that have one of these words in them.
 #[rustfmt::skip] // One need, one line.
 static CALLS: &[(&[&str], &str, &str)] = &[
     (&["swapon", "swapoff"], "a kernel with CONFIG_SWAP", "!access(\"/proc/swaps\", F_OK)"),
@@ -31,7 +31,7 @@ static CALLS: &[(&[&str], &str, &str)] = &[
     (&["e4defrag"], "the program e4defrag", "there_is(\"e4defrag\")"),
 ];
 
-/// The file systems whose answers say nothing about others: `f_type` of statfs(2), and what stat(1) calls it.
+/// The file systems whose answers say nothing about others: `f_type` of statfs(2), and the name that stat(1) prints.
 const FILE_SYSTEMS: &[(&str, &str, &str)] = &[
     ("xfs", "0x58465342", "xfs"),
     ("ext4", "0xef53", "ext2/ext3"),
@@ -39,7 +39,7 @@ const FILE_SYSTEMS: &[(&str, &str, &str)] = &[
     ("f2fs", "0xf2f52010", "f2fs"),
 ];
 
-/// What a program needs that makes these calls.
+/// The conditions of a program that makes these calls.
 pub(super) fn of(origin: &Origin, body: &str) -> Vec<Need> {
     let place = place(origin).map(|(name, magic, _)| Need {
         what: format!("a directory on {name}"),
@@ -50,7 +50,7 @@ pub(super) fn of(origin: &Origin, body: &str) -> Vec<Need> {
     place.into_iter().chain(calls).collect()
 }
 
-/// Where the calls have to be made: its name, that of the kernel in C, and that of stat(1).
+/// The file system that the calls need: its name, its number in C, and its name in stat(1).
 pub(super) fn place(origin: &Origin) -> Option<(&'static str, &'static str, &'static str)> {
     // xfs-dax is XFS as well.
     let family = origin.fs.split('-').next().unwrap_or_default();

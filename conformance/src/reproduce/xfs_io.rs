@@ -8,20 +8,20 @@ use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// What is the same in all scripts. xfs_io says of each call that fails why, on standard error and in order; what a look
-/// shows is on standard output.
+/// The part that all scripts share. xfs_io prints the error of each call that fails, on standard error and in order;
+/// the results of looks are on standard output.
 const SCRIPT: &str = include_str!("script.sh");
 
-/// A script that runs xfs_io with the files open as the case had, or nothing if it cannot say or see all that the case
-/// did.
+/// A script that runs xfs_io with the files open as the case had them, or `None` if xfs_io cannot make or show all
+/// calls of the case.
 pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<String> {
     let mut files: BTreeMap<Fd, (usize, String)> = BTreeMap::new();
     let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
     let (mut commands, mut errors, mut seen) = (String::new(), String::new(), String::new());
     let mut observed = String::new();
-    // The files that had another attribute at some time.
+    // The files whose attributes were changed.
     let mut immutable: BTreeSet<String> = BTreeSet::new();
-    // By name: the times, and the last look, which is not repeated until something is done.
+    // By name: the times, and the last look, which is not repeated until the next call.
     let mut times: BTreeMap<String, (i128, i128)> = BTreeMap::new();
     let mut looked: Option<&Step> = None;
     for step in steps {
@@ -35,7 +35,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 files.insert(*fd as Fd, (opened - 1, name.clone()));
                 continue;
             }
-            // The case goes by something that nobody sees here.
+            // The case depends on a result that xfs_io does not show.
             Call::Pread { .. } | Call::GetXflags { .. } | Call::Seek { whence: Whence::Hole, .. } if !step.look => {
                 return None;
             }
@@ -67,7 +67,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
             }
             Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
-            // One that fails ends xfs_io.
+            // A copy_range that fails ends xfs_io.
             Call::CopyRange { from, from_offset, to, to_offset, len } if step.outcome.as_ref()?.is_ok() => {
                 (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))
             }
@@ -75,7 +75,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 immutable.insert(name(fd)?.to_owned());
                 (fd, attributes(*set, *clear)?)
             }
-            // It opens the other file for writing.
+            // xfs_io opens the other file for writing.
             Call::Exchange { one, other } if !immutable.contains(name(other)?) => {
                 (one, format!("swapext {}", name(other)?))
             }
@@ -124,7 +124,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
     Some(words.iter().fold(SCRIPT.into(), |text: String, (word, value)| text.replace(word, value)))
 }
 
-/// What strerror(3) says of an errno, by its name.
+/// The message of strerror(3) for an errno, by its name.
 fn message(name: &str) -> Option<&'static str> {
     let errno = (1..134).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)?;
     Some(errno.desc())

@@ -92,10 +92,10 @@ pub(super) fn totals(verdicts: impl IntoIterator<Item = Verdict>) -> String {
 }
 
 impl Results {
-    /// Reads one document, a list of documents, or what the lab writes; `name` is where the text is from.
+    /// Reads one document, a list of documents, or the output of the lab; `name` is the source of the text.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A fault of the text.
     pub fn read(name: &Path, text: &[u8]) -> Result<Vec<Self>, Trouble> {
         Self::parse(text).map_err(|reason| {
             let mend = "give a file that `iomap-conformance --format json --output FILE` wrote";

@@ -81,7 +81,7 @@ pub(crate) fn complaints(roff: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The one warning that cannot be heeded: mandoc wants a date of a page that has none.
+/// The one warning that stays: mandoc wants a date of a page that has none.
 const DATE: &str = "missing date, using \"\"";
 
 /// What both warn of; that is less than what they suggest.
@@ -99,7 +99,7 @@ pub(crate) fn terminal(roff: &str) -> Vec<String> {
     mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
 }
 
-/// The same so wide that no word is broken.
+/// As `terminal`, but wide enough that no word is broken.
 pub(crate) fn wide_terminal(roff: &str) -> Vec<String> {
     let mandoc = run("mandoc", &["-Tutf8", "-Owidth=1000"], roff);
     let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-cbou", "-rHY=0", "-rLL=9000n", "-rLT=9000n"], roff);

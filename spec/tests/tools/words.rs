@@ -1,4 +1,4 @@
-//! Words: those of a page in Markdown, and those that are missing where it is shown.
+//! Words: the words of a page in Markdown, and those that are missing where it is shown.
 #![allow(dead_code, reason = "each user has its own part of this")]
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -9,7 +9,7 @@ const TAGS: &str = " a abbr acronym article aside b bdi bdo big blockquote br ca
     del details dfn div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark nobr ol p pre q s samp section small span strike strong sub summary \
     sup table tbody td tfoot th thead tr tt u ul var wbr ";
 
-/// The words that are not as often in `shown` as they have to be, once for each time.
+/// The words that `shown` has less often than it must, once for each missing occurrence.
 pub(crate) fn lost_words(words: &HashMap<String, usize>, shown: &str) -> Vec<String> {
     let there = count(shown);
     let missing = |(word, wanted): (&String, &usize)| {
@@ -25,7 +25,7 @@ pub(crate) fn lost_links(links: &[String], shown: &str) -> Vec<String> {
     links.iter().filter(|link| !shown.contains(*link)).cloned().collect()
 }
 
-/// How often each word is in the source, and the addresses of its links.
+/// The number of occurrences of each word in the source, and the addresses of its links.
 pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_DEFINITION_LIST
@@ -67,7 +67,7 @@ pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
                 links.push(dest_url.split_whitespace().collect::<Vec<_>>().join("%20").chars().map(shape).collect());
             }
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. }) => {}
-            // Where it leads stands between it and what follows.
+            // The address of a link is between its text and the text after it.
             Event::End(TagEnd::Link | TagEnd::Image) => text.push(' '),
             Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough) => {}
             Event::Start(_) | Event::End(_) => {
@@ -108,8 +108,8 @@ fn without_front_matter(source: &str) -> &str {
     }
 }
 
-/// The Markdown without signs of other dialects that a reader does not see, and with a backslash before bars that no
-/// cell of a table has room for.
+/// The Markdown without signs of other dialects that a reader does not see, and with a backslash before each bar that
+/// would make a cell too many in a table.
 fn without_signs(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut columns: Option<usize> = None;
@@ -144,13 +144,13 @@ fn without_signs(source: &str) -> String {
             Some((heading, _)) => text += heading,
             None => text += line,
         }
-        // Those that are too many are text.
+        // Bars that are too many are text.
         if let Some(columns) = columns.filter(|_| !is_rule) {
             let end = line.trim_end_matches('|').len();
             let bars = line.match_indices('|').map(|(at, _)| at).filter(|at| (1..end).contains(at));
             let mut bars: Vec<usize> = bars.filter(|at| !line[..*at].ends_with('\\')).collect();
             let excess = (bars.len() + 1).saturating_sub(columns);
-            // Those in code are meant as text, and after them the last ones.
+            // Bars in code are meant as text first, and after them the last bars of the row.
             bars.sort_by_key(|at| (line[..*at].matches('`').count() % 2 == 0, line.len() - at));
             bars.truncate(excess);
             bars.sort_unstable();
@@ -164,7 +164,7 @@ fn without_signs(source: &str) -> String {
     text
 }
 
-/// HTML without the tags that are markup and without comments; entities as what they stand for.
+/// HTML without markup tags and comments, with entities replaced by their characters.
 fn without_tags(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
@@ -177,7 +177,7 @@ fn without_tags(html: &str) -> String {
         let is_markup = rest.starts_with("<!--") || TAGS.contains(&format!(" {} ", name.to_lowercase()));
         match end.filter(|_| is_markup) {
             Some(end) => {
-                // What is raised or lowered belongs to its word.
+                // Raised or lowered text belongs to its word.
                 if !matches!(&*name, "sub" | "sup") {
                     text.push(' ');
                 }
@@ -196,7 +196,7 @@ fn without_tags(html: &str) -> String {
     text
 }
 
-/// What a browser would show of mandoc's HTML.
+/// The text that a browser would show for mandoc's HTML.
 pub(crate) fn of_html(html: &str) -> String {
     let mut text = String::new();
     for piece in html.split('<') {
@@ -223,13 +223,13 @@ pub(crate) fn of_html(html: &str) -> String {
     decoded
 }
 
-/// Words and how often each is there.
+/// Words and the number of their occurrences.
 fn count(text: &str) -> HashMap<String, usize> {
     let mut words = HashMap::new();
     let mut add = |word: String| *words.entry(word).or_default() += 1;
     for token in text.split_whitespace() {
         let token: String = token.chars().map(shape).filter(|c| !is_hidden(*c)).collect();
-        // A dash on its own is one however it is written.
+        // A dash on its own is counted as one dash, however it is written.
         if !token.is_empty() && token.chars().all(|c| c == '-') {
             add("-".to_owned());
             continue;
@@ -252,7 +252,7 @@ fn count(text: &str) -> HashMap<String, usize> {
     words
 }
 
-/// One character for all that stand for the same.
+/// One character for all characters with the same meaning.
 fn shape(c: char) -> char {
     match c {
         '‐' | '−' | '–' | '—' => '-',
@@ -266,7 +266,7 @@ fn shape(c: char) -> char {
     }
 }
 
-/// What a reader does not see or what stands for it.
+/// A character that a reader does not see, or one that stands for such a character.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')

@@ -61,9 +61,9 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
     Err(Trouble { exit: Exit::Findings, message })
 }
 
-/// Where the chapters stand that belong to the pages in this directory.
+/// The directory of the chapters that belong to the pages in this directory.
 fn beside(pages: &Path) -> PathBuf {
-    // The name of `.` or `..` says nothing of where it is.
+    // The names `.` and `..` do not name the directory, so its real path is needed.
     match pages.file_name() {
         Some(_) => pages.with_file_name(CHAPTERS),
         None => pages.join("..").join(CHAPTERS),

@@ -14,7 +14,7 @@ const FORMS: [&str; 3] = [
     r"/(?<title>[A-Za-z][\w.-]*)\.(?<section>[1-8][a-z]*)\.html\?(?<hash>[0-9A-Za-z]+)#(?<id>ID)",
 ];
 
-/// What somebody wrote who meant a citation: parts of one, close together.
+/// Texts that are probably meant as citations: parts of a citation, close together.
 const LIKE: [&str; 5] = [
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)[^()]{0,40}(?<page>PAGE)(?:SEP[\w.]+){0,2}",
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+v?\d[\d.]*\s+[0-9A-Fa-f]{4,}",
@@ -140,7 +140,7 @@ fn is_between(version: &str, clause: &Clause, spec: &Spec) -> bool {
     }
 }
 
-/// What looks like a citation and is none that can be read, beside those at `known`.
+/// Finds texts that look like citations but cannot be read as one. The citations at `known` are left out.
 fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> {
     let mut findings = vec![];
     for form in LIKE.map(pattern) {
@@ -170,7 +170,7 @@ fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> 
     findings
 }
 
-/// Whether the id is or was one, or begins as some do.
+/// Whether the id is or was the id of a clause, or begins as ids do.
 fn is_known(spec: &Spec, id: &str) -> bool {
     let family = |id: &str| id.split('.').next().map(str::to_owned);
     spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))

@@ -90,7 +90,7 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
             report::human_in(&findings, report::Stream::Output, &sources) + &summary
         }
     })?;
-    // What could not be read may have had citations.
+    // Parts that could not be read may have had citations.
     match (remarks.is_empty(), findings.is_empty()) {
         (false, _) => Err(Trouble { exit: Exit::Findings, message: remarks.join("\n") }),
         (true, false) => Ok(Exit::Findings),
@@ -98,8 +98,8 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
     }
 }
 
-/// The file as it is, so that findings have its lines; of a mail whose text stands there in another way, its texts. With
-/// them what could not be read.
+/// The file as it is, so that findings have its line numbers; for a mail whose text is encoded or flowed, the decoded
+/// texts. The second list names the parts that could not be read.
 fn texts(file: &Path, bytes: &[u8]) -> (Vec<Source>, Vec<String>) {
     let unwrapped = unwrap::unwrap(bytes);
     let mut remarks: Vec<String> = unwrapped.remark.into_iter().collect();

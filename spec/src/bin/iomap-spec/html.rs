@@ -12,10 +12,10 @@ const LINES: [&[u8]; 17] = [
 /// Elements that have an empty line before and after them.
 const PARAGRAPHS: [&[u8]; 9] = [b"blockquote", b"h1", b"h2", b"h3", b"h4", b"h5", b"h6", b"p", b"pre"];
 
-/// What begins each line of a quotation.
+/// The mark at the beginning of each line of a quotation.
 const QUOTE: &str = "> ";
 
-/// The text, with `> ` before what is quoted.
+/// The text, with `> ` before each quoted line.
 pub(crate) fn text(html: &str) -> String {
     let mut page = Page::default();
     let (mut hidden, mut preformatted) = (0_usize, 0_usize);
@@ -29,7 +29,7 @@ pub(crate) fn text(html: &str) -> String {
                 let name: &[u8] = &tag.name;
                 match name {
                     name if HIDDEN.contains(&name) && !tag.self_closing => hidden += 1,
-                    // Nothing but a head is left open for ever.
+                    // Only a `head` may lack its end tag: it ends where the body begins.
                     b"body" => hidden = 0,
                     b"br" => page.line(),
                     b"td" | b"th" => page.text(" ", false),
@@ -52,12 +52,12 @@ pub(crate) fn text(html: &str) -> String {
     page.out
 }
 
-/// The lines so far, and the one that is not ended.
+/// The finished lines, and the line under construction.
 #[derive(Default)]
 struct Page {
     out: String,
     line: String,
-    /// Quotations around this place.
+    /// The number of quotations that contain this place.
     depth: usize,
     /// White space that counts only if words follow on the line.
     gap: bool,
@@ -80,7 +80,7 @@ impl Page {
         }
     }
 
-    /// Ends the line, even if nothing is on it.
+    /// Ends the line, even if it is empty.
     fn line(&mut self) {
         self.gap = false;
         let line = QUOTE.repeat(self.depth) + &std::mem::take(&mut self.line);
@@ -88,7 +88,7 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// Ends the line if something is on it.
+    /// Ends the line unless it is empty.
     fn end(&mut self) {
         if !self.line.is_empty() {
             self.line();

@@ -1,14 +1,14 @@
-//! What the command reads: files, and standard input in the place of one.
+//! The input of the command: files, or standard input in place of a file.
 
 use crate::{Exit, Trouble, environment};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What stands for standard input where a file is named.
+/// The name that means standard input where a file is expected.
 const STANDARD: &str = "-";
 
-/// How messages call it.
+/// The name of standard input in messages.
 const STANDARD_NAME: &str = "standard input";
 
 /// The bytes of a file, and its name for messages.
@@ -29,7 +29,7 @@ pub(crate) fn read(file: &Path) -> Result<Input, Trouble> {
     Ok(Input { name: file.to_owned(), bytes })
 }
 
-/// All of standard input, which can be had once.
+/// All bytes of standard input, which can be read only once.
 pub(crate) fn standard() -> Result<Input, Trouble> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
@@ -42,7 +42,7 @@ pub(crate) fn standard() -> Result<Input, Trouble> {
     Ok(Input { name, bytes })
 }
 
-/// The text of a file of ours, which is UTF-8.
+/// The text of a file of this project, which is UTF-8.
 pub(crate) fn text(file: &Path) -> Result<(PathBuf, String), Trouble> {
     let Input { name, bytes } = read(file)?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -10,19 +10,19 @@ const FIELDS: [&str; 4] = ["from", "subject", "message-id", "content-type"];
 /// Messages in messages are looked into this far.
 const DEEPEST: usize = 4;
 
-/// Parts that no text can be made of.
+/// Kinds of parts from which no text can be made.
 const SEALED: [(&str, &str, &str); 3] = [
     ("application", "pgp-encrypted", "an encrypted mail: decrypt it first"),
     ("application", "pkcs7-mime", "a mail that is encrypted or signed as S/MIME: unpack it first"),
     ("application", "ms-tnef", "a winmail.dat of Outlook: unpack it first"),
 ];
 
-/// How the lines of a text are to be read.
+/// The rule by which the lines of a text are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// As they are.
+    /// Each line is as it was written.
     Fixed,
-    /// As in RFC 3676: a line that ends in a space goes on in the next, with that space or without it.
+    /// RFC 3676: a line that ends in a space continues in the next line, with that space or without it.
     Flowed { del_sp: bool },
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct Part {
     pub(crate) subject: Option<String>,
     pub(crate) text: String,
     pub(crate) flow: Flow,
-    /// Whether it stands in the file just as it is here.
+    /// Whether the text is in the file exactly as it is here.
     pub(crate) verbatim: bool,
-    /// What the part is if it is no text, or what is wrong with it.
+    /// The kind of the part if it is no text, or the fault of the part.
     pub(crate) remark: Option<String>,
 }
 
@@ -99,7 +99,7 @@ fn collect(message: &Message<'_>, depth: usize, parts: &mut Vec<Part>) {
                 let unwrapped = unwrap::unwrap(bytes);
                 (String::from_utf8_lossy(&unwrapped.bytes).into_owned().into(), unwrapped.remark)
             }
-            // The same text again, if there is one.
+            // An alternative of a text part has the same text.
             PartType::Html(_) if message.html_body.contains(&number) && !message.text_body.contains(&number) => {
                 continue;
             }
@@ -139,7 +139,7 @@ fn named(part: &MessagePart<'_>, remark: String) -> String {
     part.attachment_name().map_or(remark.clone(), |name| format!("attachment {name}: {remark}"))
 }
 
-/// What the header says of the lines.
+/// The rule for lines that the header of the part gives.
 fn flow(part: &MessagePart<'_>) -> Flow {
     let is = |name: &str, value: &str| {
         let said = part.content_type().and_then(|kind| kind.attribute(name));
@@ -148,20 +148,20 @@ fn flow(part: &MessagePart<'_>) -> Flow {
     if is("format", "flowed") { Flow::Flowed { del_sp: is("delsp", "yes") } } else { Flow::Fixed }
 }
 
-/// The depth of quoting of a flowed line, and what is quoted.
+/// The depth of quoting of a flowed line, and the quoted text.
 fn quoted(line: &str) -> (usize, &str) {
     let content = line.trim_start_matches('>');
     (line.len() - content.len(), content)
 }
 
-/// A flowed line without the space that keeps its beginning from being taken for something else.
+/// A flowed line without the space that is put before a beginning with another meaning.
 fn unstuffed_line(line: &str) -> (usize, &str) {
     let (depth, content) = quoted(line);
     (depth, content.strip_prefix(' ').unwrap_or(content))
 }
 
-/// The same lines without the spaces that flowed text has before some of them. Programs that only say that they do it
-/// leave lines that no program that does it would make: then all lines are as they were.
+/// The lines without the spaces that flowed text has before some of them. Some programs only claim to add these spaces,
+/// and leave lines that no program that adds them would make: then all lines stay as they were.
 pub(crate) fn unstuffed(text: &str) -> String {
     let is_unstuffed =
         |line: &str| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(|c| !matches!(c, ' ' | '>' | 'F')));
@@ -178,7 +178,7 @@ pub(crate) fn unstuffed(text: &str) -> String {
 /// Flowed text with each paragraph on one line.
 pub(crate) fn unflowed(text: &str, del_sp: bool) -> String {
     let mut out = String::new();
-    // The depth of the paragraph that goes on.
+    // The depth of the paragraph that continues.
     let mut open = None;
     for line in text.lines() {
         let (depth, content) = unstuffed_line(line.trim_end_matches('\r'));
@@ -204,9 +204,10 @@ pub(crate) fn unflowed(text: &str, del_sp: bool) -> String {
     out
 }
 
-/// The length of what programs put before a quoted line: `> `, `| `, `: `, `% `, `AB> `, each perhaps several times.
+/// The length of the marks that programs put before a quoted line: `> `, `| `, `: `, `% `, `AB> `, each perhaps several
+/// times.
 pub(crate) fn marks(line: &str) -> usize {
-    /// Longer names are not put before a quotation.
+    /// Programs do not put longer names before a quotation.
     const LONGEST: usize = 12;
     let mut end = 0;
     loop {
@@ -223,7 +224,7 @@ pub(crate) fn marks(line: &str) -> usize {
     }
 }
 
-/// Whether this line separates the signature from the text; its space is not that of a line that goes on.
+/// Whether this line separates the signature from the text; its last space does not mean that the line continues.
 pub(crate) fn is_signature(line: &str) -> bool {
     line == "-- "
 }

@@ -192,10 +192,10 @@ fn arguments() -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&matches)
 }
 
-/// Prints what the command line is answered with: help, or what is wrong with it.
+/// Prints the answer to the command line: help, or an error in the command line.
 fn answer(said: &clap::Error) -> Outcome {
     let printed = said.print();
-    // Help is what was asked for, so it is to arrive.
+    // The user asked for help, so a failure to print it counts.
     if said.use_stderr() { Ok(Exit::Usage) } else { printed_fine(printed.and_then(|()| io::stdout().flush())) }
 }
 
@@ -269,7 +269,8 @@ fn check(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
     Ok(exit_of(&findings))
 }
 
-/// Reads the pages to check. Adds to the findings what no page is, and to the sources what is no file.
+/// Reads the pages to check. Faults of a directory are added to the findings, and the text of standard input to the
+/// sources.
 fn checked(
     paths: &[PathBuf],
     findings: &mut Vec<Diagnostic>,
@@ -284,7 +285,7 @@ fn checked(
             given.push((name, bytes));
             continue;
         }
-        // What cannot be opened is named before anything is said of the others.
+        // Files that cannot be opened are named before any finding in other files.
         fs::metadata(path).map_err(|error| environment(path, &error))?;
         match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
             Ok(pages) => files.extend(pages),
@@ -356,7 +357,7 @@ fn print(text: &str) -> Outcome {
     printed_fine(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
 }
 
-/// How a command ends that has printed to standard output.
+/// The result of a command that has printed to standard output.
 fn printed_fine(printed: io::Result<()>) -> Outcome {
     match printed {
         // The reader, such as head(1), has seen enough.

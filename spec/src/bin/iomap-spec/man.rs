@@ -36,7 +36,7 @@ enum Document {
     Json,
 }
 
-/// `pages` has those that are named without being files.
+/// `pages` has the pages that are named but are no files.
 pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Outcome {
     let backend: &dyn Backend = match format {
         Document::Roff => &Man,
@@ -122,7 +122,7 @@ fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
     Ok(Exit::Fine)
 }
 
-/// The day of SOURCE_DATE_EPOCH for pages that do not say theirs; they show none if it is not set.
+/// The day of SOURCE_DATE_EPOCH, for pages without a date of their own. If it is not set, these pages show no date.
 fn day() -> Result<String, Trouble> {
     let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(String::new()) };
     let seconds: Option<u64> = value.to_str().and_then(|value| value.parse().ok());

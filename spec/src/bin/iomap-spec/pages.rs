@@ -1,33 +1,34 @@
-//! Where the pages are: in a directory, or in this program.
+//! The place of the pages: a directory, or this program.
 
 use crate::{Exit, Trouble};
 use iomap_spec::Spec;
 use std::path::{Path, PathBuf};
 
-/// Every file of `man/` that the command reads, and with the book those of `book/`: names and contents.
+/// Every file of `man/` that the command reads, and with the book every file of `book/`: names and contents.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
-/// The directory that messages put before the names of what is built in.
+/// The directory that messages put before the names of built-in files.
 const BUILT_IN: &str = "built-in";
 
 /// The variable that names the directory of the pages.
 const VARIABLE: &str = "IOMAP_SPEC_PAGES";
 
-/// By this file, in the directory `man` at its top, a checkout of the specification is known.
+/// A checkout of the specification is recognized by this file, in the directory `man` at its top.
 const FIRST_PAGE: &str = "iomap_immutable.7.md";
 
 /// The pages that a command works with.
 pub(crate) enum Pages {
-    /// Those in this directory.
+    /// The pages in this directory.
     Directory(PathBuf),
-    /// Those that this program has.
+    /// The pages that are built into this program.
     BuiltIn,
 }
 
 impl Pages {
-    /// The directory that was named, or the one of the checkout in which the user works, or else what is built in.
+    /// The directory that was named, or the directory of the checkout in which the user works, or else the built-in
+    /// pages.
     pub(crate) fn choose(named: Option<PathBuf>) -> Pages {
-        // An empty variable is one that is not set.
+        // An empty variable counts as not set.
         let variable = || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         named.or_else(variable).or_else(of_checkout).map_or(Pages::BuiltIn, Pages::Directory)
     }
@@ -42,7 +43,7 @@ impl Pages {
         }
     }
 
-    /// The directory, for those who work on the pages themselves.
+    /// The directory, for commands that work on the pages themselves.
     pub(crate) fn directory(&self) -> Result<&Path, Trouble> {
         match self {
             Pages::Directory(directory) if directory.is_dir() => Ok(directory),
@@ -55,15 +56,15 @@ impl Pages {
                 Err(Trouble { exit: Exit::Environment, message })
             }
             Pages::BuiltIn => {
-                let message = "iomap-spec: this is no checkout of the specification, and pages that are built in cannot \
-                               be changed: name the directory of the pages with --pages DIR";
+                let message = "iomap-spec: this is no checkout of the specification, and built-in pages cannot be \
+                               changed: name the directory of the pages with --pages DIR";
                 Err(Trouble { exit: Exit::Environment, message: message.to_owned() })
             }
         }
     }
 }
 
-/// The pages that this program has, with what stands beside them.
+/// The built-in pages, with the files beside them.
 pub(crate) fn built_in() -> Result<Spec, Vec<iomap_spec::Diagnostic>> {
     let file = |(name, bytes): (&str, &[u8])| (Path::new(BUILT_IN).join(name), bytes.to_vec());
     iomap_spec::load_sources(files_of("man").map(file).collect(), false)
@@ -73,7 +74,7 @@ fn files_of(directory: &'static str) -> impl Iterator<Item = (&'static str, &'st
     FILES.iter().copied().filter(move |(name, _)| Path::new(name).starts_with(directory))
 }
 
-/// Writes the files of this directory that are built in below `place`.
+/// Writes the built-in files of this directory below `place`.
 #[cfg(feature = "book")]
 pub(crate) fn unpack(directory: &'static str, place: &Path) -> std::io::Result<()> {
     for (name, bytes) in files_of(directory) {
@@ -84,8 +85,8 @@ pub(crate) fn unpack(directory: &'static str, place: &Path) -> std::io::Result<(
     Ok(())
 }
 
-/// The directory `man` at or above the working directory that has the specification's first page. The top of a
-/// repository of git is not left: what is above is another project.
+/// The directory `man` at or above the working directory that has the specification's first page. The search ends at
+/// the top of a git repository: a directory above it belongs to another project.
 fn of_checkout() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let mut up = PathBuf::new();
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// No list is kept by hand: each page that exists is built in, as it is.
+    /// No list is kept by hand: each page that exists is built in, unchanged.
     #[test]
     fn everything_is_built_in() {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

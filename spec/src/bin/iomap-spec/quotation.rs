@@ -1,12 +1,12 @@
-//! Whether the words beside a citation are those of its clause. Mail fills, flows and sets out text in other ways than
-//! its author, so only words count, and where a paragraph ends.
+//! Whether the words beside a citation are those of its clause. Mail fills, flows and indents text in other ways than
+//! its author, so only the words and the ends of paragraphs count.
 
 use iomap_spec::Clause;
 use std::ops::Range;
 
-/// What stands between quoted words that are left out.
+/// Signs for left-out words within a quotation.
 const ELISIONS: [&str; 3] = ["[...]", "[…]", "…"];
-/// The same as a word of its own.
+/// Signs for left-out words that are a word of their own.
 const SNIPS: [&str; 4] = ["...", "(...)", "[snip]", "<snip>"];
 
 /// Characters that are written in several ways, and those that only mark a word.
@@ -25,20 +25,20 @@ const SAME: [(char, &str); 12] = [
     ('\\', ""),
 ];
 
-/// What the words beside a citation are.
+/// The result of a comparison of the words beside a citation with its clause.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Quotation {
-    /// The clause's words.
+    /// The words are the clause's words.
     Right,
-    /// Meant to be the clause's words.
+    /// The words are meant to be the clause's words, but differ.
     Wrong(Range<usize>),
-    /// Something else.
+    /// The words are another text.
     None,
 }
 
 /// A word, or a place where words are left out.
 struct Token {
-    /// Nothing where words are left out.
+    /// `None` where words are left out.
     word: Option<String>,
     range: Range<usize>,
     /// Whether an empty line is before it.
@@ -62,7 +62,7 @@ fn tokens(text: &str, part: Range<usize>) -> Vec<Token> {
                 push(None);
             }
             let word: String = piece.chars().filter(|c| !"[]".contains(*c)).map(same).collect();
-            // The comma after what is left out belongs to that.
+            // The comma after a sign for left-out words belongs to the sign.
             let is_rest = marked.contains('\0') && word.chars().all(|c| c.is_ascii_punctuation());
             if !word.is_empty() && !is_rest {
                 push(Some(word));
@@ -80,7 +80,7 @@ fn words(clause: &Clause) -> Vec<String> {
     tokens(&clause.text, 0..clause.text.len()).into_iter().filter_map(|token| token.word).collect()
 }
 
-/// How many of the tokens say what the clause says, from its first word to its last, but for what is left out openly.
+/// The number of tokens that repeat the clause, from its first word to its last, except words that are openly left out.
 fn follow(tokens: &[Token], said: &[String]) -> Option<usize> {
     let (mut at, mut from, mut is_open) = (0, 0, false);
     loop {
@@ -90,7 +90,7 @@ fn follow(tokens: &[Token], said: &[String]) -> Option<usize> {
         }
         let length = rest.iter().take_while(|token| token.word.is_some()).count();
         let part = || rest[..length].iter().filter_map(|token| token.word.as_deref());
-        // Up to the end of the clause, or of what is quoted of it in one piece.
+        // Up to the end of the clause, or of the part of it that is quoted in one piece.
         let found = |start: usize| part().zip(&said[start..]).all(|(word, said)| word == said);
         let fits = |start: usize| found(start) && (said.len() - start <= length || length < rest.len());
         let start =
@@ -103,9 +103,9 @@ fn follow(tokens: &[Token], said: &[String]) -> Option<usize> {
     }
 }
 
-/// Whether a paragraph is more likely meant to be the clause's words than to be an answer to them.
+/// Whether a paragraph is more likely a quotation of the clause than an answer to it.
 fn is_like(tokens: &[Token], said: &[String]) -> bool {
-    /// So many words are not the same at the start of two sentences by chance.
+    /// Two sentences rarely begin with this number of equal words by chance.
     const START: usize = 3;
     let words: Vec<&str> = tokens.iter().filter_map(|token| token.word.as_deref()).collect();
     let start = words.iter().zip(said).take_while(|(word, said)| **word == said.as_str()).count();
@@ -113,7 +113,7 @@ fn is_like(tokens: &[Token], said: &[String]) -> bool {
     start >= START.min(said.len()) || common * 2 > words.len().max(said.len())
 }
 
-/// Judges what follows a citation that ends at `cited.end`, up to `limit`, where the next one is.
+/// Judges the text after a citation that ends at `cited.end`, up to `limit`, where the next citation is.
 pub(crate) fn below(text: &str, cited: &Range<usize>, limit: usize, clause: &Clause) -> Quotation {
     let said = words(clause);
     let tokens = tokens(text, cited.end..limit);
@@ -132,7 +132,7 @@ pub(crate) fn below(text: &str, cited: &Range<usize>, limit: usize, clause: &Cla
         && text[head..cited.start].trim().is_empty()
         && is_indented(first.range.start);
     if let Some(count) = follow(&tokens, &said) {
-        // The words end here if the paragraph does, or the lines that are set in.
+        // The words end here if the paragraph ends, or the indented lines end.
         let last = tokens[count - 1].range.end;
         let is_end = tokens.get(count).is_none_or(|next| {
             let is_next_line = text[last..next.range.start].contains('\n');
@@ -151,7 +151,7 @@ pub(crate) fn below(text: &str, cited: &Range<usize>, limit: usize, clause: &Cla
     }
 }
 
-/// Judges what stands before a citation that follows a dash.
+/// Judges the text before a citation that follows a dash.
 pub(crate) fn above(text: &str, cited: &Range<usize>, clause: &Clause) -> Quotation {
     const DASHES: [&str; 3] = ["—", "–", "--"];
     let said = words(clause);
@@ -159,7 +159,7 @@ pub(crate) fn above(text: &str, cited: &Range<usize>, clause: &Clause) -> Quotat
     let Some(before) = DASHES.iter().find_map(|dash| before.strip_suffix(dash)) else { return Quotation::None };
     let is_alone = before.trim_end_matches([' ', '\t']).ends_with("\n\n");
     let quoted = before.trim_end();
-    // Where lines have lost their marks, a paragraph has fallen apart.
+    // Where lines have lost their quote marks, a paragraph is in several pieces.
     const PIECES: usize = 4;
     let breaks = quoted.rmatch_indices("\n\n").map(|(at, _)| at + 2).chain([0]);
     let starts: Vec<usize> = breaks.take(PIECES).collect();

@@ -1,16 +1,16 @@
-//! What is around the text of a file: compression, encodings, the colors of a terminal.
+//! The layers around the text of a file: compression, encodings, the colors of a terminal.
 
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 use std::io::Read;
 
-/// No patch or mail is larger; what a file of a few bytes can be unpacked to is.
+/// Patches and mails are smaller. The limit is for a file of a few bytes that unpacks to very much.
 const LARGEST: u64 = 256 << 20;
 
-/// As far as this, data that are compressed or a mailbox can be in each other.
+/// The number of layers of compression or mailboxes that are opened.
 const DEEPEST: usize = 3;
 
-/// Data that are no text: where they have which bytes, and how people get at a text.
+/// Data that are no text: the bytes that identify them with their place, their name, and how people get a text.
 const KINDS: [(usize, &[u8], &str, &str); 16] = [
     (0, b"\xfd7zXZ\0", "data compressed by xz", "unpack them first: xz -dc"),
     (0, b"\x28\xb5\x2f\xfd", "data compressed by zstd", "unpack them first: zstd -dc"),
@@ -30,14 +30,14 @@ const KINDS: [(usize, &[u8], &str, &str); 16] = [
     (0, b"\x7fELF", "a program", "name a text"),
 ];
 
-/// What is in a file, and what was wrong with it.
+/// The contents of a file, and its faults.
 pub(crate) struct Unwrapped<'a> {
     pub(crate) bytes: Cow<'a, [u8]>,
-    /// A clause about the file: what it is, if it is no text, or what is lost.
+    /// A part of a sentence about the file: its kind, if it is no text, or the part that is lost.
     pub(crate) remark: Option<String>,
 }
 
-/// Undoes gzip(1) and UTF-16, and says what other data are.
+/// Undoes gzip(1) and UTF-16, and names other kinds of data.
 pub(crate) fn unwrap(bytes: &[u8]) -> Unwrapped<'_> {
     let mut unwrapped = Unwrapped { bytes: Cow::Borrowed(bytes), remark: None };
     for _ in 0..DEEPEST {
@@ -68,9 +68,9 @@ pub(crate) fn unwrap(bytes: &[u8]) -> Unwrapped<'_> {
     unwrapped
 }
 
-/// The text, if these are UTF-16 or UTF-32, by the mark at their start or by their zeros.
+/// The text, if the bytes are UTF-16 or UTF-32, recognized by the mark at their start or by their zeros.
 fn utf16(bytes: &[u8]) -> Option<String> {
-    /// Half of the bytes of English are zeros, and these are enough to tell which half.
+    /// Half of the bytes of English text are zeros, and a sample of this size shows which half.
     const SAMPLE: usize = 4096;
     let (rest, big, wide) = match bytes {
         [0xff, 0xfe, 0, 0, rest @ ..] => (rest, false, true),
@@ -96,7 +96,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
         });
         return Some(units.collect());
     }
-    // A mark without anything that makes sense after it is a few bytes in a file of another kind.
+    // A mark without a sensible text after it is two bytes in a file of another kind.
     if rest.len() % 2 != 0 || std::str::from_utf8(rest).is_ok_and(|text| !text.contains('\0')) {
         return None;
     }
@@ -107,7 +107,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
     Some(char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
-/// The text without the sequences that act on a terminal, and with ends of lines of which there are any.
+/// The text without the sequences that control a terminal, and with each kind of line end as a newline.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains('\u{1b}') && (text.contains('\n') || !text.contains('\r')) {
         return Cow::Borrowed(text);
@@ -128,7 +128,7 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(if old_ends { out.replace('\r', "\n") } else { out })
 }
 
-/// The bytes of the sequence that begins here (ECMA-48: CSI, OSC and those of few bytes), 0 if it is none.
+/// The length in bytes of the sequence that begins here (ECMA-48: CSI, OSC and the short ones), 0 if there is none.
 fn sequence(text: &str) -> usize {
     let bytes = text.as_bytes();
     let run = |from: usize, range: std::ops::RangeInclusive<u8>| {
@@ -221,7 +221,7 @@ mod tests {
             ("\u{1b}[1mdiff\u{1b}[m\n\u{1b}[38;5;9m-a\u{1b}[0;7m \u{1b}[K\n", "diff\n-a \n"),
             ("\u{1b}]8;;https://a.b\u{1b}\\x\u{1b}]8;;\u{7}\n", "x\n"),
             ("\u{1b}(B\u{1b}[mx\u{1b}>\n", "x\n"),
-            // None of these is one.
+            // None of these is a complete sequence.
             ("\u{1b}", "\u{1b}"),
             ("\u{1b}[\n", "\u{1b}[\n"),
             ("\u{1b}]0;\n", "\u{1b}]0;\n"),

@@ -54,10 +54,10 @@ pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Argumen
     Ok(if changes.is_empty() { Exit::Fine } else { Exit::Findings })
 }
 
-/// The name of the pages that this program has.
+/// The name of the pages that are built into this program.
 const BUILT_IN: &str = "built-in";
 
-/// Reads what is named: a file or directory that exists, what is built in, or a revision.
+/// Reads the named side: a file or directory that exists, the built-in pages, or a revision.
 fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
     let read = match Path::new(name) {
         path if input::is_standard(path) => {

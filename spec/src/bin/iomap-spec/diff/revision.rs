@@ -10,8 +10,8 @@ pub(super) struct Files {
     pub(super) alone: bool,
 }
 
-/// Reads `REV`, which is the directory of the pages as it was then, or `REV:PATH`. Without a directory it is the
-/// repository in which the user works.
+/// Reads `REV`, which is the directory of the pages at that revision, or `REV:PATH`. Without a directory, git looks in
+/// the repository in which the user works.
 pub(super) fn read(pages: Option<&Path>, name: &str) -> Result<Files, String> {
     let git = Git { pages: pages.unwrap_or(Path::new(".")) };
     let object = match (name.contains(':'), pages) {

@@ -72,7 +72,7 @@ impl<'a> Lookup<'a> {
         self.names.get(name).into_iter().flatten().copied()
     }
 
-    /// The words of the table that this name is, in a file where they count.
+    /// The entries of the table for words that match this name, in a file where they count.
     fn words(&self, name: &str, file: &str) -> impl Iterator<Item = &'a Entry> {
         self.words.iter().copied().filter(move |entry| entry.is_word(name) && entry.is_in(file))
     }
@@ -90,7 +90,8 @@ impl<'a> Lookup<'a> {
         for Definition { name, is_syscall } in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
             let entries = self.named(&name).filter(|entry| entry.kind == kind && entry.is_in(&hunk.file));
-            // What only tells cases apart says little where the case is not known, and nothing where it is.
+            // An entry that only tells cases apart means little where the case is not known, and nothing where it is
+            // known.
             let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
             changed.extend(own.into_iter().chain(self.words(&name, &hunk.file)));
             near.extend(apart.into_iter().filter(|_| !labels.are_there));
@@ -105,9 +106,9 @@ impl<'a> Lookup<'a> {
                 }
             }
         }
-        // In the order in which they are first named, with how often a changed line adds them less how often one
-        // removes them: a call that is only written in another way is as much there as before. The words of one entry
-        // are told apart: another test of privilege is not the same test.
+        // Entries are in the order in which they are first named. The balance is the number of changed lines that add
+        // the name, minus the number that remove it: a call that is only rewritten has the balance 0. The words of one
+        // entry are counted separately: another test of privilege is another test.
         let mut named: Vec<(&'a Entry, String, i64)> = vec![];
         for line in &hunk.lines {
             let weight = match line.sign {
@@ -151,9 +152,9 @@ fn is_comment(line: &str) -> bool {
 
 /// The labels of a `switch` in a hunk.
 struct Labels<'h> {
-    /// Whether there is any.
+    /// Whether the hunk has labels.
     are_there: bool,
-    /// Those that changed lines stand below.
+    /// The labels above changed lines.
     of_changes: Vec<&'h str>,
 }
 
@@ -167,7 +168,7 @@ impl Labels<'_> {
             if label.is_none() && line.is_change() && !text.is_empty() && !is_comment(text) {
                 labels.of_changes.extend(&above);
             }
-            // Several labels can stand together above what they have in common.
+            // Several labels can stand together above statements that they share.
             if label.is_some() && !is_after_label || text.starts_with("default:") || line.text.starts_with('}') {
                 above.clear();
             }
@@ -179,7 +180,7 @@ impl Labels<'_> {
     }
 }
 
-/// Whether the same is said as before: in other lines, with another text in a message, or with a trace of it.
+/// Whether the code means the same as before: it has other line breaks, another text in a message, or a trace call.
 fn is_written_in_another_way(lines: &[Line]) -> bool {
     let mut runs = lines.split(|line| !line.is_change());
     runs.all(|run| {
@@ -202,7 +203,7 @@ fn tokens<'h>(lines: impl Iterator<Item = &'h Line>) -> Vec<String> {
     tokens
 }
 
-/// What is between quotes is every second piece; a quote that is itself quoted only ends it early.
+/// Every second piece between quotes is a string; an escaped quote only ends the string early.
 fn without_strings(code: &str) -> String {
     code.split('"').step_by(2).collect::<Vec<_>>().join("\"")
 }
@@ -219,7 +220,7 @@ fn words_and_signs(code: &str) -> Vec<String> {
         }
         is_in_word = is_part(c);
     }
-    // 0 and 1 are other names of these.
+    // 0 and 1 are other names of these constants.
     tokens
         .into_iter()
         .map(|token| match token.as_str() {

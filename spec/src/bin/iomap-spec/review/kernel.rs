@@ -16,7 +16,8 @@ pub(super) struct Checked {
     pub(super) found: usize,
     /// Entries that are not about this version.
     pub(super) other_version: usize,
-    /// By file: what functions of the table call there, what decides something, and what the table does not have.
+    /// By file: the functions that functions of the table call there, that decide something, and that the table does
+    /// not have.
     pub(super) callees: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -96,7 +97,8 @@ impl Sources {
         Ok(Sources { texts, names })
     }
 
-    /// What functions of the table call in their own files, what decides something, and what the table does not have.
+    /// The functions that functions of the table call in their own files, that decide something, and that the table
+    /// does not have.
     fn callees(&self, table: &Table) -> BTreeMap<String, BTreeSet<String>> {
         let is_function = |entry: &&Entry| matches!(entry.kind, Kind::Function | Kind::Syscall);
         let entries: Vec<&Entry> = table.entries.iter().filter(is_function).collect();
@@ -131,7 +133,7 @@ impl Sources {
             return (!is_there).then(|| "there is no such file".to_owned());
         }
         if entry.kind == Kind::Word {
-            // It counts when a change brings it: until then it need not be in any place, but it has to exist.
+            // A word counts when a change adds it: until then it may be in no place, but its name has to exist.
             let is_there = self.names.keys().any(|name| entry.is_word(name));
             return (!is_there).then(|| "it occurs nowhere".to_owned());
         }
@@ -163,7 +165,7 @@ impl Sources {
     }
 }
 
-/// The functions of a file with their bodies: heads stand at the left, braces alone at the left.
+/// The functions of a file with their bodies: function heads and lone braces begin in the first column.
 fn functions(text: &str) -> HashMap<String, String> {
     let mut functions: HashMap<String, String> = HashMap::new();
     let (mut head, mut body): (Option<Definition>, Option<String>) = (None, None);
@@ -185,7 +187,7 @@ fn functions(text: &str) -> HashMap<String, String> {
     functions
 }
 
-/// Whether it can refuse something: it has an error of its own, or asks for a privilege.
+/// Whether the function can refuse something: it has an error of its own, or tests a privilege.
 fn decides(body: &str) -> bool {
     let errors = body.match_indices("-E").any(|(at, _)| body[at + 2..].starts_with(|c: char| c.is_ascii_uppercase()));
     errors || words(body).any(|word| word == "capable" || word == "ns_capable" || word == "inode_owner_or_capable")

@@ -100,13 +100,13 @@ fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }
 
-/// What was understood of the input.
+/// The result of reading the input.
 struct Read {
     patches: Vec<Patch>,
-    /// What parts of it are that are no text, and whether something is lost.
+    /// The kinds of parts that are no text, and remarks about lost parts.
     remarks: Vec<String>,
     is_damaged: bool,
-    /// What it is, if it is no patch.
+    /// The kind of the input, if it is no patch.
     kind: Option<&'static str>,
 }
 
@@ -124,7 +124,7 @@ fn patches(bytes: &[u8]) -> Read {
     let mut patches: Vec<Patch> = parts.filter(|patch| !is_empty(patch)).collect();
     let mut kind = None;
     if patches.is_empty() {
-        // A diff below a few lines that look like a header is still a diff.
+        // A diff is still a diff if a few lines above it look like a header.
         let text = String::from_utf8_lossy(&unwrapped.bytes);
         let text = unwrap::plain(&text);
         patches.push(reader::read(&text, Flow::Fixed));
@@ -175,7 +175,7 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
     };
     crate::deliver(arguments.output.as_deref(), &text)?;
     for note in notes {
-        // Nobody is left to be told if standard error is gone.
+        // If standard error is closed, no other stream is left for the note.
         let _ = writeln!(std::io::stderr(), "{note}");
     }
     if bearing == 0 && hunks > 0 {

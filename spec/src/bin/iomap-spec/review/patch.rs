@@ -8,7 +8,7 @@ pub(super) struct Patch {
     pub(super) hunks: Vec<Hunk>,
     /// What is damaged, with the line of the decoded text.
     pub(super) damage: Vec<(usize, String)>,
-    /// What is wrong, although all of it could be read, with the line as well.
+    /// Faults of a patch that could be read completely, each with its line.
     pub(super) notes: Vec<(usize, String)>,
 }
 

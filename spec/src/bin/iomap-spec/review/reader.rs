@@ -1,4 +1,4 @@
-//! Reads unified diffs as mail programs and people leave them: quoted, wrapped, with counts that are wrong.
+//! Reads unified diffs as mail programs and people leave them: quoted, wrapped, with wrong counts.
 
 use super::patch::{Hunk, Line, Patch, name, shown};
 use crate::mail::{self, Flow};
@@ -6,12 +6,12 @@ use crate::mail::{self, Flow};
 /// A line of the text, without the mark of a quotation.
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    /// In the text, from 1.
+    /// The number of the line in the text, from 1.
     number: usize,
     text: &'a str,
 }
 
-/// Reads the diffs in a text that can have anything else around them.
+/// Reads the diffs in a text that can have any other text around them.
 pub(super) fn read(text: &str, flow: Flow) -> Patch {
     let unstuffed = match flow {
         Flow::Fixed => None,
@@ -32,14 +32,15 @@ pub(super) fn read(text: &str, flow: Flow) -> Patch {
     patch
 }
 
-/// What stands before the diffs of the text: nothing, and the marks of quotations in which a diff is.
+/// The marks that the text can have before its diffs: the empty mark, and the quote marks of quoted diffs.
 fn marks<'a>(rows: &[Row<'a>]) -> Vec<&'a str> {
-    /// Nobody quotes in more ways in one text.
+    /// The limit of different quote marks in one text; real mail has fewer.
     const MOST: usize = 16;
     let mut marks = vec![""];
     for (at, row) in rows.iter().enumerate() {
         let Some((mark, _)) = row.text.split_once("@@ -") else { continue };
-        // A diff that is only set in begins with the names of its file, set in as well; this one can be part of a file.
+        // An indented diff begins with the names of its file, also indented; a diff at the margin can be part of a
+        // file.
         let begins = |row: &Row<'_>, what| row.text.strip_prefix(mark).is_some_and(|rest| rest.starts_with(what));
         let is_set_in =
             mark.trim().is_empty() && at >= 2 && begins(&rows[at - 2], "--- ") && begins(&rows[at - 1], "+++ ");
@@ -51,13 +52,13 @@ fn marks<'a>(rows: &[Row<'a>]) -> Vec<&'a str> {
     marks
 }
 
-/// The lines with this mark and no further one, without it; for no mark, those that have none.
+/// The lines with this mark and no further mark, without the mark; for the empty mark, the lines that have none.
 fn quoted<'a>(rows: &[Row<'a>], mark: &str, marks: &[&str]) -> Vec<Row<'a>> {
     fn inner<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
         // Empty lines are quoted without a space at their end.
         text.strip_prefix(mark).or((text == mark.trim_end()).then_some(""))
     }
-    // What is only set in can be the text of a file as well.
+    // An indented line can also be the text of a file.
     let is_deeper = |other: &&&str| other.len() > mark.len() && other.starts_with(mark) && !other.trim().is_empty();
     let deeper: Vec<&str> = marks.iter().filter(is_deeper).copied().collect();
     let row = |row: &Row<'a>| {
@@ -69,7 +70,7 @@ fn quoted<'a>(rows: &[Row<'a>], mark: &str, marks: &[&str]) -> Vec<Row<'a>> {
     rows.iter().filter_map(row).collect()
 }
 
-/// What stands before the second `@@` of a hunk's header.
+/// The numbers before the second `@@` of a hunk's header.
 struct Counts {
     old: u64,
     new: u64,
@@ -119,7 +120,8 @@ impl<'a> Reader<'a, '_> {
                 at = self.hunk(at);
             } else {
                 if row.starts_with("diff --git ") {
-                    // The names are left out with the mode of a file, and by people who quote.
+                    // Git leaves the names out when only the mode of a file changes, and people leave them out when
+                    // they quote.
                     self.file = row.rsplit_once(" b/").map(|(_, name)| shown(name));
                 }
                 at += 1;
@@ -127,7 +129,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// The file that the lines `---` and `+++` name, and the row after them. Each can be wrapped once.
+    /// The file that the lines `---` and `+++` name, and the row after them. Each line can be wrapped once.
     fn names(&self, at: usize) -> Option<(String, usize)> {
         let old = self.row(at)?.strip_prefix("--- ")?;
         for new in at + 1..at + 3 {
@@ -141,14 +143,14 @@ impl<'a> Reader<'a, '_> {
         None
     }
 
-    /// Whether what is a part of no hunk begins here.
+    /// Whether a line that belongs to no hunk begins here.
     fn is_boundary(&self, at: usize) -> bool {
         const HEADERS: [&str; 5] = ["@@ -", "@@@", "diff --git ", "diff -", "Index: "];
         HEADERS.iter().any(|header| self.starts(at, header)) || self.is_file(at) || self.is_signature(at)
     }
 
-    /// Whether these two lines name a file: the next has a hunk, and they are of one file. Lines that begin with `-- `
-    /// and `++ ` and were removed and added could stand there too.
+    /// Whether these two lines name a file: a hunk follows them, and both name one file. Lines of a hunk that begin
+    /// with `-- ` and `++ ` and were removed and added could look alike.
     fn is_file(&self, at: usize) -> bool {
         let Some((_, next)) = self.names(at).filter(|(_, next)| self.starts(*next, "@@ ")) else { return false };
         let file = |at: usize| {
@@ -164,7 +166,7 @@ impl<'a> Reader<'a, '_> {
         self.row(at).is_some_and(|row| row.trim_end() == "--") && self.row(at + 1).is_some_and(|next| !is_line(next))
     }
 
-    /// Whether no line of a hunk is here, if its header does not promise one.
+    /// Whether no line of a hunk can be here, unless its header promises one.
     fn is_end(&self, at: usize) -> bool {
         const SEPARATORS: [&str; 2] = ["--", "---"];
         self.is_boundary(at) || self.row(at).is_none_or(|row| SEPARATORS.contains(&row.trim_end()))
@@ -216,14 +218,14 @@ impl<'a> Reader<'a, '_> {
         next
     }
 
-    /// Whether a hunk that ends here was ended by a person, not by what cut off the text.
+    /// Whether a person ended the hunk here, and not a cut in the text.
     fn is_whole(&self, at: usize) -> bool {
         self.is_quoted || (self.row(at).is_some() && self.is_boundary(at) && !self.starts(at, "@@@"))
     }
 
-    /// The header, put together again if it was wrapped, and the row after it.
+    /// The header, joined again if it was wrapped, and the row after it.
     fn header(&self, at: usize) -> (String, usize) {
-        /// No function's head is longer.
+        /// Heads of functions are not longer.
         const WRAPPED: usize = 3;
         let mut header = self.row(at).unwrap_or_default().to_owned();
         let mut next = at + 1;
@@ -241,7 +243,7 @@ impl<'a> Reader<'a, '_> {
         (header, next)
     }
 
-    /// Adds what was on the same line before it was wrapped.
+    /// Adds the text that was on this line before it was wrapped.
     fn join(&self, line: &mut String, rest: &str) {
         match self.flow {
             Flow::Flowed { del_sp: true } if line.ends_with(' ') => drop(line.pop()),
@@ -251,13 +253,14 @@ impl<'a> Reader<'a, '_> {
         line.push_str(rest);
     }
 
-    /// The lines that the header promises, if they can be had in one of the ways in which lines are wrapped.
+    /// The lines that the header promises, if one of the ways of wrapping lines gives them.
     fn exact(&self, first: usize, counts: &Counts) -> Option<Body> {
         let ways: &[bool] = if self.flow == Flow::Fixed { &[false] } else { &[false, true] };
         ways.iter().find_map(|soft| self.exactly(first, counts, *soft))
     }
 
-    /// The same where a line that ends in a space goes on in the next whatever that begins with, or not.
+    /// As `exact`, for one way of wrapping: with `soft`, a line that ends in a space continues in the next line,
+    /// whatever the next line begins with.
     fn exactly(&self, first: usize, &Counts { mut old, mut new }: &Counts, soft: bool) -> Option<Body> {
         let mut body = Body { lines: vec![], next: first };
         while old > 0 || new > 0 {
@@ -277,7 +280,7 @@ impl<'a> Reader<'a, '_> {
             body.lines.extend(line(row));
             body.next += 1;
         }
-        // The last line can be wrapped too; only in flowed text is what follows known to belong to it.
+        // The last line can be wrapped too; only in flowed text the next line is known to belong to it.
         while self.flow != Flow::Fixed
             && let Some(last) = body.lines.last_mut().filter(|line| line.text.ends_with(' ') && line.sign != ' ')
             && let Some(row) = self.row(body.next).filter(|row| !row.is_empty() && !is_line(row))
@@ -292,7 +295,7 @@ impl<'a> Reader<'a, '_> {
         Some(body)
     }
 
-    /// Whether there are lines after those that the header promises: right there, or up to the next hunk of the file.
+    /// Whether more lines follow those that the header promises: directly, or up to the next hunk of the file.
     fn goes_on(&self, at: usize) -> bool {
         let is_more = |at: usize| self.row(at).is_some_and(|row| !row.is_empty() && is_line(row)) && !self.is_end(at);
         let mut end = at;
@@ -302,11 +305,11 @@ impl<'a> Reader<'a, '_> {
         is_more(at) || ((at..end).any(|at| is_more(at)) && self.starts(end, "@@ -"))
     }
 
-    /// Adds the lines up to what cannot be a part of the hunk.
+    /// Adds the lines up to the first line that cannot be a part of the hunk.
     fn structural(&self, body: &mut Body) {
         while let Some(row) = self.row(body.next).filter(|_| !self.is_end(body.next)) {
             if row.is_empty() {
-                // Of empty lines only those within the hunk are lines of it that have lost their space.
+                // Only an empty line within the hunk is a line of it that has lost its space.
                 let mut after = body.next;
                 while self.row(after).is_some_and(str::is_empty) {
                     after += 1;
@@ -330,12 +333,12 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Whether a line of a hunk can begin so. Mail programs drop the space of an empty line.
+/// Whether a line of a hunk can begin this way. Mail programs drop the space of an empty line.
 fn is_line(row: &str) -> bool {
     row.is_empty() || row.starts_with([' ', '\t', '+', '-', '\\'])
 }
 
-/// The line of a hunk; what says that a file has no newline at its end is none.
+/// The line of a hunk; `None` for the line that says that a file has no newline at its end.
 fn line(row: &str) -> Option<Line> {
     let sign = row.chars().next().unwrap_or(' ');
     match sign {
@@ -356,7 +359,7 @@ fn ranges(header: &str) -> Option<Counts> {
     Some(Counts { old: count(old)?, new: count(new)? })
 }
 
-/// What a text is that has no unified diff, as far as that shows.
+/// The kind of a text without a unified diff, if it can be recognized.
 pub(super) fn kind(text: &str) -> Option<&'static str> {
     let any = |is: &dyn Fn(&str) -> bool| text.lines().any(is);
     let is_normal = |line: &str| {

@@ -63,7 +63,7 @@ struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// What was told before and is only near, or a word, is not told again.
+    /// A hit that was already reported, and is only near or a word, is not reported again.
     fn matters(&self, hits: &[Hit<'_>]) -> bool {
         hits.iter().any(|hit| is_worth_repeating(hit) || self.is_new(hit))
     }

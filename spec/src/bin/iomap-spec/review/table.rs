@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Syscall,
     Flag,
     Ioctl,
-    /// What counts where a change brings it or takes it away: an error, a test of privilege.
+    /// A word that counts where a change adds or removes it: an error, a test of privilege.
     Word,
     File,
 }
@@ -55,9 +55,9 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// Its names in other versions.
     pub(super) also: Vec<String>,
-    /// The names of a word, as patterns; nothing else has any.
+    /// The names of a word, as patterns; entries of other kinds have none.
     words: Vec<Pattern>,
-    /// Where it is defined, or for a word where it counts; none means anywhere.
+    /// The file that defines it, or for a word the files where it counts; an empty list means any file.
     pub(super) places: Vec<Pattern>,
     /// Ids, and families as `family.*`.
     pub(super) clauses: Vec<String>,
@@ -66,7 +66,7 @@ pub(super) struct Entry {
     pub(super) since: Option<Version>,
     /// The last version that has it.
     pub(super) until: Option<Version>,
-    /// Whether the function does nothing but tell cases apart.
+    /// Whether the function only tells cases apart.
     pub(super) tells_cases: bool,
     pub(super) line: usize,
 }
@@ -77,7 +77,7 @@ impl Entry {
         std::iter::once(&self.name).chain(&self.also).map(String::as_str)
     }
 
-    /// Whether a word of the table means this name.
+    /// Whether an entry for a word matches this name.
     pub(super) fn is_word(&self, name: &str) -> bool {
         self.words.iter().any(|word| word.matches(name))
     }
@@ -97,7 +97,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// What was looked at in this file, and left out.
+    /// The names in this file that were examined and left out.
     pub(super) fn passed(&self, file: &str) -> impl Iterator<Item = &str> {
         self.passed.get(file).into_iter().flat_map(|names| names.split_whitespace())
     }
@@ -118,7 +118,7 @@ struct Document {
     word: Section,
     #[serde(default)]
     file: Section,
-    /// By file: functions that entry points call, and that decide nothing that a clause says.
+    /// By file: functions that entry points call, and that decide nothing that a clause states.
     #[serde(default)]
     passed: BTreeMap<String, String>,
     /// Families that no entry point bears on, and why.
@@ -291,7 +291,7 @@ mod tests {
         assert_ne!(last, "");
     }
 
-    /// What is left out has no line of its own.
+    /// A name that is left out has no line of its own.
     #[test]
     fn what_is_passed_is_not_listed() {
         let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };

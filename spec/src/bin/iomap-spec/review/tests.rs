@@ -274,7 +274,7 @@ fn how_closely_a_name_is_met() {
     assert_eq!(met("fs/f2fs/gc.c", " int other(void)\n+\tb;\n"), one("fs/f2fs/gc.c", "file"));
 }
 
-/// Two files, three hunks, and what mail programs like to break: a long header, an empty line of context.
+/// Two files, three hunks, and lines that mail programs often break: a long header, an empty line of context.
 const SEVERAL: &str = "\
 diff --git a/fs/open.c b/fs/open.c
 index 1111111..2222222 100644
@@ -304,7 +304,7 @@ diff --git a/fs/attr.c b/fs/attr.c
  }
 ";
 
-/// What was read: file, heading and lines of each hunk.
+/// The result of reading: file, heading and lines of each hunk.
 type Seen = Vec<(String, String, Vec<String>)>;
 
 fn seen(patches: &[patch::Patch]) -> Seen {
@@ -321,7 +321,7 @@ fn each_line(text: &str, to: impl Fn(&str) -> String) -> String {
     text.lines().map(|line| to(line) + "\n").collect()
 }
 
-/// Whatever stands around the patch, the same hunks are read, and there is nothing to be said about it.
+/// Whatever text is around the patch, the reader finds the same hunks and reports no fault.
 #[test]
 fn what_mail_programs_do_to_a_patch() {
     let expected = seen(&patches(SEVERAL.as_bytes()));
@@ -384,7 +384,7 @@ fn what_mail_programs_do_to_a_patch() {
     }
 }
 
-/// People edit hunks and leave the counts as they were: nothing is lost of it, and of what follows neither.
+/// People edit hunks and leave the counts unchanged: no line of the hunk or after it is lost.
 #[test]
 fn counts_that_are_wrong() {
     let expected = seen(&patches(SEVERAL.as_bytes()));
@@ -401,10 +401,10 @@ fn counts_that_are_wrong() {
         (short, "@@ -x,3 +40,3 @@", (1, 0)),
         (short, "@@ @@", (1, 0)),
         (last, "@@ -1,2 +1,3 @@", (1, 0)),
-        // The end may be cut off.
+        // The end may be a cut.
         (last, "@@ -1,4 +1,5 @@", (0, 1)),
     ];
-    // Of the last one, some programs leave out the lines that git has before the names.
+    // Some programs leave out the lines that git has before the names of the last file.
     let bare = SEVERAL.replace("diff --git a/fs/attr.c b/fs/attr.c\n", "");
     for (right, wrong, expected_told) in headers {
         for text in [SEVERAL, &bare] {
@@ -412,16 +412,16 @@ fn counts_that_are_wrong() {
             assert_eq!((seen(&patches), told(&patches)), (expected.clone(), expected_told), "{wrong}");
         }
     }
-    // A signature shows that nothing is cut off.
+    // A signature shows that the text was not cut.
     let signed = format!("{}-- \n2.43.0\n", SEVERAL.replace(last, "@@ -1,4 +1,5 @@"));
     assert_eq!(told(&patches(signed.as_bytes())), (1, 0));
-    // What a person has left out of a quotation is missed by nobody.
+    // Lines that a person has left out of a quotation are not reported as missing.
     let quoted = each_line(&SEVERAL.replace(" \tret = 0;\n", ""), |line| format!("> {line}"));
     let patches = patches(quoted.as_bytes());
     assert_eq!((patches[0].hunks.len(), told(&patches)), (3, (1, 0)));
 }
 
-/// Lines of a hunk that look like something else.
+/// Lines of a hunk that look like another part of a diff.
 #[test]
 fn lines_that_are_what_the_counts_say() {
     let text = "--- a/x.sql\n+++ b/x.sql\n@@ -1,4 +1,2 @@\n--- a comment\n+++ an increment\n---\n--\n a\n@@ -9 +9 @@\n-b\n+c\n";
@@ -430,7 +430,7 @@ fn lines_that_are_what_the_counts_say() {
     assert_eq!((patch.damage.len(), patch.notes.len()), (0, 0));
 }
 
-/// What a hunk in this file and below this heading meets: names, how closely, and clauses.
+/// The results for a hunk in this file and below this heading: names, how closely they match, and clauses.
 fn met(table: &Table, file: &str, heading: &str, lines: &str) -> Vec<(String, &'static str, Vec<String>)> {
     let count = |sign| lines.lines().filter(|line| line.starts_with([' ', sign])).count();
     let (old, new) = (count('-'), count('+'));
@@ -440,7 +440,7 @@ fn met(table: &Table, file: &str, heading: &str, lines: &str) -> Vec<(String, &'
     hits.iter().map(|hit| (hit.entry.name.clone(), hit.how.as_str(), hit.entry.clauses.clone())).collect()
 }
 
-/// Functions that decide, but that no call reaches at once.
+/// Functions that decide something, but that no system call calls directly.
 #[test]
 fn functions_that_decide() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -557,7 +557,7 @@ fn cases_are_told_apart() {
     assert_eq!(names("-\ta();\n+\tb();\n"), one("btrfs_ioctl", "near"));
 }
 
-/// Nothing bears on a hunk that says the same in another way; a call that has moved is not the same.
+/// No clause bears on a hunk that only rewrites code; a call that has moved is a change.
 #[test]
 fn what_is_only_written_in_another_way() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
