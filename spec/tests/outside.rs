@@ -63,7 +63,7 @@ fn every_command_works_in_an_empty_directory() {
         (&["clauses", "--format", "json", "--output", "-"], "\"schema\": 1"),
         (&["show", "truncate.shrink"], "built-in/man/iomap_immutable.7.md:"),
         (&["cite", "truncate.shrink"], "truncate.shrink  (must)"),
-        (&["man", "iomap_immutable"], ".TH \"iomap_immutable\" 7"),
+        (&["man", "iomap_immutable"], ".TH iomap_immutable 7"),
         (&["man", "--out", "pages"], ""),
         (&["diff", "built-in", "built-in"], "no clause differs"),
         (&["book", "--out", "book"], ""),
