@@ -550,10 +550,16 @@ impl File<'_> {
     /// committed first: attributes, names and owners, too.
     pub fn enter_call(&self) -> Result<Call, Trouble> {
         let call = self.enter_call_uncommitted()?;
-        if self.context.mechanism.wants_committed() {
-            self.context.setup(&Call::Fsync { fd: self.ready.fd })?;
-        }
+        self.commit()?;
         Ok(call)
+    }
+
+    /// Commits the changes of the file where the mechanism wants that.
+    fn commit(&self) -> Result<(), Trouble> {
+        match self.context.mechanism.wants_committed() {
+            true => self.context.setup(&Call::Fsync { fd: self.ready.fd }).map(|_| ()),
+            false => Ok(()),
+        }
     }
 
     /// As [`Self::enter_call`], but nothing is committed first: for clauses about the changes that the call itself
@@ -578,7 +584,7 @@ impl File<'_> {
 
     /// Brings the file into the state: only the times may change.
     pub fn enter(&self) -> Seen {
-        self.act(&self.enter_call()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
+        self.act(&self.enter_call_uncommitted()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
     }
 
     /// Takes it out again: only the times may change.
@@ -603,6 +609,10 @@ impl File<'_> {
         self.context.reach(call)?;
         let before = Picture::take(self)?;
         self.context.tick(&before.stat);
+        if matches!(call, Call::Swapon { .. }) {
+            // The picture has read the file, which changes its access time.
+            self.commit()?;
+        }
         let outcome = self.context.system.call(caller, call);
         let after = Picture::take(self)?;
         let faults: Vec<String> = match (&outcome, effect) {
