@@ -72,14 +72,15 @@ impl<'a> Lookup<'a> {
         self.names.get(name).into_iter().flatten().copied()
     }
 
-    /// The entries of the table for words that match this name, in a file where they count.
-    fn words(&self, name: &str, file: &str) -> impl Iterator<Item = &'a Entry> {
-        self.words.iter().copied().filter(move |entry| entry.is_word(name) && entry.is_in(file))
+    /// The words of the table that this name is, in a file where they count.
+    fn words(&self, name: &str, file: Option<&str>) -> impl Iterator<Item = &'a Entry> {
+        self.words.iter().copied().filter(move |entry| entry.is_word(name) && entry.is_in(file.unwrap_or_default()))
     }
 
     /// The entries that the hunk meets, the closest first and each once.
     pub(super) fn hits(&self, hunk: &Hunk) -> Vec<Hit<'a>> {
-        if !CODE.iter().any(|suffix| hunk.file.ends_with(suffix)) {
+        let file = hunk.file.as_deref();
+        if file.is_some_and(|file| !CODE.iter().any(|suffix| file.ends_with(suffix))) {
             return vec![];
         }
         if is_written_in_another_way(&hunk.lines) {
@@ -89,11 +90,10 @@ impl<'a> Lookup<'a> {
         let (mut changed, mut near): (Vec<&'a Entry>, Vec<&'a Entry>) = (vec![], vec![]);
         for Definition { name, is_syscall } in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
-            let entries = self.named(&name).filter(|entry| entry.kind == kind && entry.is_in(&hunk.file));
-            // An entry that only tells cases apart means little where the case is not known, and nothing where it is
-            // known.
+            let entries = self.named(&name).filter(|entry| entry.kind == kind && can_be_in(entry, file));
+            // What only tells cases apart says little where the case is not known, and nothing where it is.
             let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
-            changed.extend(own.into_iter().chain(self.words(&name, &hunk.file)));
+            changed.extend(own.into_iter().chain(self.words(&name, file)));
             near.extend(apart.into_iter().filter(|_| !labels.are_there));
         }
         let is_label = |entry: &&Entry| matches!(entry.kind, Kind::Ioctl | Kind::Flag);
@@ -118,7 +118,7 @@ impl<'a> Lookup<'a> {
                 _ => 0,
             };
             for name in words(&without_strings(&line.text)) {
-                for entry in self.named(name).chain(self.words(name, &hunk.file)) {
+                for entry in self.named(name).chain(self.words(name, file)) {
                     let name = if entry.kind == Kind::Word { name } else { "" };
                     match named.iter_mut().find(|(known, as_name, _)| std::ptr::eq(*known, entry) && as_name == name) {
                         Some((_, _, balance)) => *balance += weight,
@@ -137,12 +137,17 @@ impl<'a> Lookup<'a> {
         }
         // Where the function is not known, its file says something about it.
         if hits.iter().all(|hit| hit.how != How::Changed) {
-            let files = self.files.iter().filter(|entry| entry.is_in(&hunk.file));
+            let files = self.files.iter().filter(|entry| file.is_some_and(|file| entry.is_in(file)));
             hits.extend(files.map(|entry| Hit { how: How::File, entry }));
         }
         hits.sort_by_key(|hit| hit.how);
         hits
     }
+}
+
+/// Whether this function is meant: where the file is not known, its name says so.
+fn can_be_in(entry: &Entry, file: Option<&str>) -> bool {
+    file.is_none_or(|file| entry.is_in(file))
 }
 
 fn is_comment(line: &str) -> bool {

@@ -17,8 +17,8 @@ const NO_FILE: &str = "/dev/null";
 
 #[derive(Debug)]
 pub(super) struct Hunk {
-    /// The file as it is named after the change, or before it if it is deleted.
-    pub(super) file: String,
+    /// The file as it is named after the change, or before it if it is deleted. People who answer leave it out.
+    pub(super) file: Option<String>,
     /// The line of the header in the decoded text, from 1.
     pub(super) line: usize,
     pub(super) header: String,

@@ -186,14 +186,21 @@ impl<'a> Reader<'a, '_> {
         }
         let next = body.next;
         match counts {
+            // Those who answer cut it away; the function in the header says enough.
             _ if self.file.is_none() => {
                 let message = "this hunk has no `---` and `+++` lines before it".to_owned();
-                self.patch.damage.push((number, message));
+                let told = if self.is_quoted { &mut self.patch.notes } else { &mut self.patch.damage };
+                told.push((number, message));
             }
             None => {
                 let message = format!("this is no header of a hunk: {}", shown(&header));
                 let lost = if body.lines.is_empty() { &mut self.patch.damage } else { &mut self.patch.notes };
                 lost.push((number, message));
+            }
+            _ if self.is_of_words(first, &body) => {
+                let message = "this hunk has no lines that begin with + or -, as of git diff --word-diff, which cannot be \
+                               read: make the diff without that";
+                self.patch.damage.push((number, message.to_owned()));
             }
             Some(Counts { old, new }) => {
                 let found = body.counts();
@@ -211,16 +218,32 @@ impl<'a> Reader<'a, '_> {
                 }
             }
         }
-        if let Some(file) = self.file.clone().filter(|_| !body.lines.is_empty()) {
+        if !body.lines.is_empty() {
+            let file = self.file.clone();
             let hunk = Hunk { file, line: number, heading: shown(heading), header: shown(&header), lines: body.lines };
             self.patch.hunks.push(hunk);
         }
         next
     }
 
-    /// Whether a person ended the hunk here, and not a cut in the text.
+    /// Whether words within lines are marked instead of lines. Of a quoted hunk the changes can have been left out.
+    fn is_of_words(&self, first: usize, body: &Body) -> bool {
+        let mut rows = (first..body.next).filter_map(|at| self.row(at));
+        let is_changed = body.lines.iter().any(Line::is_change);
+        let marks = |line: &Line| line.text.contains("[-") || line.text.contains("{+");
+        let is_porcelain = rows.any(|row| row == "~");
+        is_porcelain || (!is_changed && !body.lines.is_empty() && (!self.is_quoted || body.lines.iter().any(marks)))
+    }
+
+    /// Whether a hunk that ends here was ended by a person, not by what cut off the text.
     fn is_whole(&self, at: usize) -> bool {
-        self.is_quoted || (self.row(at).is_some() && self.is_boundary(at) && !self.starts(at, "@@@"))
+        let mut after = at;
+        while self.row(after).is_some_and(str::is_empty) {
+            after += 1;
+        }
+        // A mail that goes on in words was not cut off.
+        let goes_on = after > at && self.row(after).is_some_and(|row| !is_line(row));
+        self.is_quoted || (!self.starts(after, "@@@") && (goes_on || (self.row(at).is_some() && self.is_boundary(at))))
     }
 
     /// The header, joined again if it was wrapped, and the row after it.

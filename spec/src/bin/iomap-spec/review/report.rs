@@ -41,7 +41,10 @@ pub(super) fn human(spec: &Spec, findings: &[Finding<'_>], full: bool) -> String
                 reply.out += &format!("> {}\n>\n", subject.split_whitespace().collect::<Vec<_>>().join(" "));
             }
             if file != Some(&hunk.file) {
-                reply.out += &format!("> +++ b/{}\n", hunk.file);
+                reply.out += &match &hunk.file {
+                    Some(name) => format!("> +++ b/{name}\n"),
+                    None => "> [file not named]\n".to_owned(),
+                };
                 file = Some(&hunk.file);
             }
             reply.hunk(hunk, hits);
@@ -207,7 +210,8 @@ struct PatchRow<'a> {
 
 #[derive(Serialize)]
 struct HunkRow<'a> {
-    file: &'a str,
+    /// Nothing if the patch does not name it.
+    file: Option<&'a str>,
     line: usize,
     header: &'a str,
     functions: Vec<String>,
@@ -254,7 +258,7 @@ pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
     let mut patches = vec![];
     for Finding { patch, hunks } in findings {
         let hunks = hunks.iter().map(|(hunk, hits)| HunkRow {
-            file: &hunk.file,
+            file: hunk.file.as_deref(),
             line: hunk.line,
             header: &hunk.header,
             functions: hunk.changed().into_iter().map(|function| function.name).collect(),

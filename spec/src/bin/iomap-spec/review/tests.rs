@@ -161,7 +161,7 @@ fn names_of_files() {
     ];
     for (old, new, expected) in cases {
         let patch = read(&format!("--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n"));
-        assert_eq!(patch.hunks[0].file, expected);
+        assert_eq!(patch.hunks[0].file.as_deref(), Some(expected));
     }
 }
 
@@ -310,7 +310,11 @@ type Seen = Vec<(String, String, Vec<String>)>;
 fn seen(patches: &[patch::Patch]) -> Seen {
     let hunks = patches.iter().flat_map(|patch| &patch.hunks);
     let line = |line: &patch::Line| format!("{}{}", line.sign, line.text);
-    hunks.map(|hunk| (hunk.file.clone(), hunk.heading.clone(), hunk.lines.iter().map(line).collect())).collect()
+    hunks
+        .map(|hunk| {
+            (hunk.file.clone().unwrap_or_default(), hunk.heading.clone(), hunk.lines.iter().map(line).collect())
+        })
+        .collect()
 }
 
 fn told(patches: &[patch::Patch]) -> (usize, usize) {
@@ -415,13 +419,53 @@ fn counts_that_are_wrong() {
     // A signature shows that the text was not cut.
     let signed = format!("{}-- \n2.43.0\n", SEVERAL.replace(last, "@@ -1,4 +1,5 @@"));
     assert_eq!(told(&patches(signed.as_bytes())), (1, 0));
-    // Lines that a person has left out of a quotation are not reported as missing.
+    // So does text after the patch.
+    let followed = format!("{}\nThis is what I mean.\n", SEVERAL.replace(last, "@@ -1,9 +1,10 @@"));
+    assert_eq!(told(&patches(followed.as_bytes())), (1, 0));
+    // What a person has left out of a quotation is missed by nobody.
     let quoted = each_line(&SEVERAL.replace(" \tret = 0;\n", ""), |line| format!("> {line}"));
     let patches = patches(quoted.as_bytes());
     assert_eq!((patches[0].hunks.len(), told(&patches)), (3, (1, 0)));
 }
 
-/// Lines of a hunk that look like another part of a diff.
+/// People who answer cut the names of files away. The functions in the headers bear on clauses without them.
+#[test]
+fn hunks_without_names() {
+    let names = ["diff --git ", "index ", "--- ", "+++ "];
+    let bare: Vec<&str> = SEVERAL.lines().filter(|line| !names.iter().any(|name| line.starts_with(name))).collect();
+    let bare = bare.join("\n") + "\n";
+    let lines = |seen: Seen| seen.into_iter().map(|(_, heading, lines)| (heading, lines)).collect::<Vec<_>>();
+    let expected = lines(seen(&patches(SEVERAL.as_bytes())));
+    let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
+    let lookup = Lookup::new(&table);
+    for (mark, expected_told) in [("> ", (3, 0)), (">> ", (3, 0)), ("", (0, 3))] {
+        let patches = patches(each_line(&bare, |line| format!("{mark}{line}")).as_bytes());
+        assert_eq!((lines(seen(&patches)), told(&patches)), (expected.clone(), expected_told), "{mark:?}");
+        let hits = patches[0].hunks.iter().flat_map(|hunk| lookup.hits(hunk));
+        let how: Vec<&str> = hits.map(|hit| hit.how.as_str()).collect();
+        assert!(how.contains(&"changed") && !how.contains(&"file"), "{how:?}");
+        assert!(patches[0].hunks.iter().all(|hunk| hunk.file.is_none()), "{mark:?}");
+    }
+}
+
+/// Where words are marked instead of lines, nothing says which lines change: that is told.
+#[test]
+fn diffs_of_words() {
+    let head = "--- a/fs/open.c\n+++ b/fs/open.c\n@@ -8,3 +8,3 @@ int vfs_fallocate(struct file *file, int mode)\n";
+    let quoted = |text: &str| each_line(text, |line| format!("> {line}"));
+    let plain = format!("{head} \ta;\n\t\treturn [--EINVAL;-]{{+-ETXTBSY;+}}\n }}\n");
+    // The signs are lost with the colors.
+    let bare = format!("{head} \ta;\n\t\treturn -EINVAL;-ETXTBSY;\n }}\n");
+    let porcelain = format!("{head}  a;\n~\n  return \n--EINVAL;\n+-ETXTBSY;\n~\n  }}\n~\n");
+    for text in [&plain, &quoted(&plain), &bare, &porcelain] {
+        let patch = read(text);
+        assert!(patch.damage.len() == 1 && patch.damage[0].1.contains("--word-diff"), "{text}{patch:?}");
+    }
+    // A person who answers leaves out the changes.
+    assert_eq!(told(&[read(&quoted(&bare))]).1, 0);
+}
+
+/// Lines of a hunk that look like something else.
 #[test]
 fn lines_that_are_what_the_counts_say() {
     let text = "--- a/x.sql\n+++ b/x.sql\n@@ -1,4 +1,2 @@\n--- a comment\n+++ an increment\n---\n--\n a\n@@ -9 +9 @@\n-b\n+c\n";
