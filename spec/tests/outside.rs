@@ -299,6 +299,9 @@ fn ways(cited: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("colons", marked(": ").into()),
         ("percents", marked("% ").into()),
         ("added", marked("+").into()),
+        ("comment of a program", format!("/*\n{} */\n", marked(" * ")).into()),
+        ("comment that is added", format!("+/**\n{}+ */\n", marked("+ * ")).into()),
+        ("comment of lines", marked("// ").into()),
         ("answered at once", (marked("> ") + "I do not think so.\n").into()),
         ("answered", (cited.to_owned() + "\nI do not think so.\n").into()),
         ("filled anew", filled(cited, 40, "", "").into()),
@@ -377,6 +380,12 @@ fn what_looks_like_a_citation_is_told() {
         "iomap_immutable(7) refuse.nothing (9.9, 6e3b2426)",
         "iomap_immutable(7) refuse.nothing (0.1, 6e3b2426x)",
         "refuse.nothing (0.1, 6e3b2426)",
+        "refuse.nothing (must) 6e3b2426",
+        "refuse-nothing  (must)         iomap_immutable(7) 0.1  6e3b2426",
+        "REFUSE.NOTHING  (must)         iomap_immutable(7) 0.1  6e3b2426",
+        "iomap_immutable(7) refuse_nothing (0.1, 6e3b2426)",
+        "iomap_immutable(7) Refuse.Nothing (0.1, 6e3b2426)",
+        "iomap_immutable(7), refuse.nothing (0.1)",
         "https://example.org/iomap_immutable.7.html?6e3b2426",
         "https://example.org/iomap_immutable.7.html?6e3b-2426#refuse.nothing",
     ];
@@ -423,6 +432,9 @@ fn what_is_no_text_is_named() {
             assert!(code == 1 && errors.contains(what), "{arguments:?}: {errors}");
         }
     }
+    let (code, output, errors) = fed(here, &["cite", "--check", "-"], &[0; 999]);
+    assert_eq!((code, &*output), (1, ""), "{errors}");
+    assert!(errors.contains("these are binary data"), "{errors}");
     let kinds = [
         ("*** a/x\n--- b/x\n***************\n*** 1 ****\n! a\n--- 1 ----\n! b\n", "context diff"),
         ("diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n", "changes no lines"),

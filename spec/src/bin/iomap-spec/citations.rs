@@ -14,13 +14,16 @@ const FORMS: [&str; 3] = [
     r"/(?<title>[A-Za-z][\w.-]*)\.(?<section>[1-8][a-z]*)\.html\?(?<hash>[0-9A-Za-z]+)#(?<id>ID)",
 ];
 
-/// Texts that are probably meant as citations: parts of a citation, close together.
-const LIKE: [&str; 5] = [
+/// What somebody wrote who meant a citation: parts of one, close together.
+const LIKE: [&str; 7] = [
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)[^()]{0,40}(?<page>PAGE)(?:SEP[\w.]+){0,2}",
-    r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+v?\d[\d.]*\s+[0-9A-Fa-f]{4,}",
-    r"(?<page>PAGE)SEP(?<id>ID),?SEP?[(\[]?v?\d+\.\d[\w.,;: …-]{0,40}[)\]]?",
+    r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+(?:v?\d[\d.]*\s+[0-9A-Fa-f]{4,}|[0-9A-Fa-f]{8}\b)",
+    r"(?<page>PAGE),?SEP(?<id>ID),?SEP?[(\[]?v?\d+\.\d[\w.,;: …-]{0,40}[)\]]?",
     r"\b(?<id>ID)SEP?[(\[]v?\d+\.\d+[,;:\s]+[0-9A-Fa-f]{4,}[.…]*[)\]]?",
     r"/(?<title>[A-Za-z][\w.-]*)\.[1-8][a-z]*\.html\?[^\s#>)]*(?:#(?<id>ID))?",
+    // Of a clause whose name is misspelled so that it is no name.
+    r"(?<page>PAGE)SEPv?\d[\d.]*,?\s+[0-9A-Fa-f]{8}\b",
+    r"(?<page>PAGE),?SEP[!-~]{1,60}SEP?[(\[]v?\d[\d.]*[,;:\s]+[0-9A-Fa-f]{8}[)\]]",
 ];
 
 /// Parts of the patterns above.
@@ -176,7 +179,16 @@ fn is_known(spec: &Spec, id: &str) -> bool {
     spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))
 }
 
-/// A text without the marks of quoting in mail and of added lines in a patch.
+/// The line without what makes it a part of a comment in a program.
+fn uncommented(line: &str) -> &str {
+    const LEADERS: [&str; 6] = ["/**", "/*", "*/", "*", "///", "//"];
+    let is_word = |rest: &&str| rest.is_empty() || rest.starts_with([' ', '\t']);
+    let bare = line.trim_start();
+    let rest = LEADERS.iter().find_map(|leader| bare.strip_prefix(leader).filter(is_word));
+    rest.map_or(line, |rest| rest.strip_prefix(' ').unwrap_or(rest))
+}
+
+/// A text without the marks of quoting in mail, of added lines in a patch and of comments in a program.
 struct Unquoted {
     text: String,
     /// For each line its start here and where that is in the source.
@@ -192,6 +204,7 @@ impl Unquoted {
             let rest = bare.strip_prefix(['+', '-']).filter(|rest| !rest.starts_with(['-', '+'])).unwrap_or(bare);
             let (quotations, rest) = rest.split_at(mail::marks(rest));
             let rest = rest.strip_prefix(' ').filter(|_| !quotations.is_empty()).unwrap_or(rest);
+            let rest = uncommented(rest);
             // An answer is no part of the paragraph that it follows.
             let quotations = quotations.matches(|c: char| !c.is_whitespace()).count();
             if std::mem::replace(&mut depth, quotations) != quotations {

@@ -103,6 +103,10 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
 fn texts(file: &Path, bytes: &[u8]) -> (Vec<Source>, Vec<String>) {
     let unwrapped = unwrap::unwrap(bytes);
     let mut remarks: Vec<String> = unwrapped.remark.into_iter().collect();
+    if remarks.is_empty() && unwrap::is_binary(&unwrapped.bytes) {
+        remarks.push("these are binary data: name a text".to_owned());
+        return (vec![], remarks);
+    }
     let parts = mail::parts(&unwrapped.bytes);
     if parts.iter().all(|part| part.verbatim && part.flow == Flow::Fixed) {
         let text = String::from_utf8_lossy(&unwrapped.bytes);

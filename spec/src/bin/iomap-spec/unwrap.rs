@@ -68,7 +68,17 @@ pub(crate) fn unwrap(bytes: &[u8]) -> Unwrapped<'_> {
     unwrapped
 }
 
-/// The text, if the bytes are UTF-16 or UTF-32, recognized by the mark at their start or by their zeros.
+/// Whether these are no text, by the control characters at their start: of every other program's data there are many.
+pub(crate) fn is_binary(bytes: &[u8]) -> bool {
+    const SAMPLE: usize = 4096;
+    /// A text can have one by mistake. Of data that are compressed, one byte in nine is one.
+    const RARE: usize = 20;
+    let sample = &bytes[..bytes.len().min(SAMPLE)];
+    let is_odd = |byte: &&u8| **byte < b' ' && !b"\t\n\r\x08\x0c\x1b".contains(byte);
+    sample.iter().filter(is_odd).count() * RARE > sample.len()
+}
+
+/// The text, if these are UTF-16 or UTF-32, by the mark at their start or by their zeros.
 fn utf16(bytes: &[u8]) -> Option<String> {
     /// Half of the bytes of English text are zeros, and a sample of this size shows which half.
     const SAMPLE: usize = 4096;
@@ -213,6 +223,22 @@ mod tests {
         let whole = gzip(&TEXT.repeat(99).into_bytes());
         let cut = unwrap(&whole[..whole.len() - 9]);
         assert!(cut.bytes.starts_with(TEXT.as_bytes()) && cut.remark.is_some());
+    }
+
+    #[test]
+    fn binary_data() {
+        let noise: Vec<u8> = (0..9000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for (bytes, expected) in [
+            (&*noise, true),
+            (&[0; 9000], true),
+            (b"", false),
+            (TEXT.repeat(9).as_bytes(), false),
+            (b"a line of a text with one \0 in it\n", false),
+            (b"\x1b[1mb\x1b[m\n_\x08a\x0c\r\n", false),
+            (b"\xce\xc5\xd4 \xce\xc5\xd4\n", false),
+        ] {
+            assert_eq!(is_binary(bytes), expected, "{bytes:?}");
+        }
     }
 
     #[test]
