@@ -201,6 +201,7 @@ impl<'a> Reader<'a, '_> {
                 let message = "this hunk has no lines that begin with + or -, as of git diff --word-diff, which cannot be \
                                read: make the diff without that";
                 self.patch.damage.push((number, message.to_owned()));
+                return next;
             }
             Some(Counts { old, new }) => {
                 let found = body.counts();

@@ -459,7 +459,10 @@ fn diffs_of_words() {
     let porcelain = format!("{head}  a;\n~\n  return \n--EINVAL;\n+-ETXTBSY;\n~\n  }}\n~\n");
     for text in [&plain, &quoted(&plain), &bare, &porcelain] {
         let patch = read(text);
-        assert!(patch.damage.len() == 1 && patch.damage[0].1.contains("--word-diff"), "{text}{patch:?}");
+        assert!(
+            patch.hunks.is_empty() && patch.damage.len() == 1 && patch.damage[0].1.contains("--word-diff"),
+            "{text}{patch:?}"
+        );
     }
     // A person who answers leaves out the changes.
     assert_eq!(told(&[read(&quoted(&bare))]).1, 0);
