@@ -155,6 +155,9 @@ fn read(spec: &Spec, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Reco
 /// The files of the record that cite clauses of `spec`, sorted, each once.
 fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<Diagnostic>) -> Vec<Place<'a>> {
     let directory = record.parent().unwrap_or(Path::new(""));
+    // Of a link, the directory above is where it leads.
+    let real = if spec.beside.is_none() && directory.is_symlink() { directory.canonicalize().ok() } else { None };
+    let directory = real.as_deref().unwrap_or(directory);
     // Above `man` is the empty path, above `/x/man` it is `/x`; `.` and `..` have a name above them only on disk.
     let above = directory.join("..");
     let top = directory.file_name().and_then(|_| directory.parent()).unwrap_or(&above);

@@ -218,7 +218,7 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
 /// of the title go into `head`.
 fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
     let mut said = Head::default();
-    if !said.line(text) && !(alone && said.named(text, file)) {
+    if !(said.line(text) || (alone && said.named(text, file))) {
         let title = head.title.as_deref().unwrap_or(file);
         return alone && !text.is_empty() && text.eq_ignore_ascii_case(title);
     }
