@@ -413,8 +413,8 @@ fn needs(kind: FsKind) -> Needs {
     Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
 }
 
-/// The number of descriptors that a run takes.
-const DESCRIPTORS: u64 = 256;
+/// How many descriptors a run takes.
+const DESCRIPTORS: u64 = 384;
 
 /// The address space that its threads take, in bytes.
 const ADDRESS_SPACE: u64 = 1 << 30;
