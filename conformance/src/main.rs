@@ -707,7 +707,9 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
 
 fn read(path: &Path) -> Result<Vec<Results>, Stop> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| Stop(USAGE, format!("{name}: not a results document: {}", e.utf8_error())))?;
     Results::parse_all(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
 }
 

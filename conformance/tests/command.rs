@@ -642,6 +642,17 @@ fn matrix_of_files() {
 }
 
 #[test]
+fn results_that_are_no_text_are_refused_as_damaged() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("results.json");
+    std::fs::write(&file, b"{\xff").expect("a file");
+    let file = file.display().to_string();
+    let output = conformance(&["compare", &file, &file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error(&output).contains("results.json: not a results document: invalid utf-8"), "{}", error(&output));
+}
+
+#[test]
 fn results_of_another_schema_are_refused_by_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for (name, contents) in
