@@ -35,10 +35,12 @@ pub struct Capability {
 
 const CHOWN: Capability = Capability { bit: 0, name: "CAP_CHOWN" };
 const LINUX_IMMUTABLE: Capability = Capability { bit: 9, name: "CAP_LINUX_IMMUTABLE" };
+const DAC_OVERRIDE: Capability = Capability { bit: 1, name: "CAP_DAC_OVERRIDE" };
 const SYS_ADMIN: Capability = Capability { bit: 21, name: "CAP_SYS_ADMIN" };
 
 /// The capabilities that cases need on file systems of the suite's own, and for swap files anywhere.
-pub const ADMINISTRATION: &[Capability] = &[CHOWN, LINUX_IMMUTABLE, SYS_ADMIN];
+/// swapoff(2) opens the file, which a case may have given to another user: without CAP_DAC_OVERRIDE it would stay active.
+pub const ADMINISTRATION: &[Capability] = &[CHOWN, DAC_OVERRIDE, LINUX_IMMUTABLE, SYS_ADMIN];
 
 /// The capabilities for changing the attributes and the owners of files.
 pub const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
@@ -62,6 +64,8 @@ pub trait Probe {
     /// The directory of the images, and the bytes of room there. Once data were lost for
     /// lack of room, it counts as full.
     fn room(&self) -> Option<(String, Counter)>;
+    /// The bytes of room in the file system of the suite itself.
+    fn room_inside(&self) -> Option<Counter>;
     /// Whether an ordinary file in the directory of the user cannot get a block for the same reason, and where.
     fn refuses_block(&self, errno: Errno) -> Option<String>;
     /// The reason why no loop device is available.
@@ -174,14 +178,14 @@ static LACKS: &[Lack] = &[
     Lack {
         name: "room for images",
         // A write that fails on the loop device is EIO, and then the file system is shut down or read-only.
-        sign: |call, errno| match errno {
-            Errno::EIO | Errno::EROFS => true,
-            Errno::ENOSPC => replaces_storage(call),
-            _ => false,
-        },
-        shown: |probe, _, _| {
+        sign: |_, errno| matches!(errno, Errno::EIO | Errno::EROFS | Errno::ENOSPC),
+        shown: |probe, call, errno| {
             let (place, room) = probe.room()?;
-            (room.left() < LITTLE_ROOM).then(|| format!("{place} is full"))
+            // The loop device passes ENOSPC on. A file system that is full itself, because its case filled it, has the
+            // same answer: that one is a verdict.
+            let may_be_own = errno == Errno::ENOSPC && !replaces_storage(call);
+            let is_own = may_be_own && probe.room_inside().is_none_or(|inside| inside.left() < LITTLE_ROOM);
+            (room.left() < LITTLE_ROOM && !is_own).then(|| format!("{place} is full"))
         },
         ahead: |probe, needs| {
             let (place, room) = probe.room()?;
@@ -301,6 +305,7 @@ mod tests {
         without: Option<Capability>,
         swap_areas: Counter,
         room: Counter,
+        room_inside: Counter,
         no_block: Option<Errno>,
     }
 
@@ -309,8 +314,8 @@ mod tests {
 
     impl Default for Fake {
         fn default() -> Self {
-            let [descriptors, address_space, swap_areas, room] = [PLENTY; 4];
-            Self { descriptors, address_space, without: None, swap_areas, room, no_block: None }
+            let [descriptors, address_space, swap_areas, room, room_inside] = [PLENTY; 5];
+            Self { descriptors, address_space, without: None, swap_areas, room, room_inside, no_block: None }
         }
     }
 
@@ -345,6 +350,10 @@ mod tests {
 
         fn room(&self) -> Option<(String, Counter)> {
             Some(("/tmp".into(), self.room))
+        }
+
+        fn room_inside(&self) -> Option<Counter> {
+            Some(self.room_inside)
         }
 
         fn refuses_block(&self, errno: Errno) -> Option<String> {
@@ -417,6 +426,7 @@ mod tests {
             without: Some(LINUX_IMMUTABLE),
             swap_areas: FULL,
             room: FULL,
+            room_inside: FULL,
             no_block: Some(Errno::EDQUOT),
             ..Fake::default()
         };
@@ -432,6 +442,17 @@ mod tests {
         ] {
             assert_eq!(behind(&everything, &call, errno), None, "{call} = {errno}");
         }
+    }
+
+    /// The image has no room, and the file system in it has: what its writes get comes from the loop device.
+    #[test]
+    fn no_room_under_a_file_system_that_has_room() {
+        let full = Fake { room: FULL, ..Fake::default() };
+        for call in [SWAPON, PUNCH] {
+            let lack = behind(&full, &call, Errno::ENOSPC).expect("a lack").to_string();
+            assert!(lack.starts_with("lacking room for images: /tmp is full"), "{lack}");
+        }
+        assert_eq!(behind(&Fake::default(), &PUNCH, Errno::ENOSPC), None);
     }
 
     #[test]

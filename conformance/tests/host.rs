@@ -873,22 +873,30 @@ fn without_rights() -> Outcome {
             named(&without(right, &run), &format!("lacking rights of the caller: {name} is missing"))?;
         }
     }
+    let why = "lacking rights of the caller: CAP_DAC_OVERRIDE is missing";
+    named(&without("dac_override", "--target host --mechanism swapfile"), why)?;
     nothing_left()?;
     Ok(Completion::Completed)
 }
 
 /// A directory for temporary files that is full from the beginning, or fills while cases run.
 fn without_room() -> Outcome {
-    for (fs, megabytes) in [("xfs", 8), ("ext4", 8), ("xfs", 100), ("xfs", 130), ("ext4", 60), ("btrfs", 60)] {
+    let attribute = [("xfs", 8), ("ext4", 8), ("xfs", 100), ("xfs", 130), ("ext4", 60), ("btrfs", 60)];
+    let swap = [("xfs", 130), ("xfs", 160), ("xfs", 200)];
+    let runs = attribute.map(|run| ("immutable-attr", run)).into_iter().chain(swap.map(|run| ("swapfile", run)));
+    for (mechanism, (fs, megabytes)) in runs {
         let place = tempfile::tempdir()?;
         let at = place.path().display();
         let script = format!(
             "mount -t tmpfs -o size={megabytes}m lack {at} || exit 9
-             TMPDIR={at} $suite --target host --fs {fs} --mechanism immutable-attr; code=$?; umount {at}; exit $code"
+             TMPDIR={at} $suite --target host --fs {fs} --mechanism {mechanism}; code=$?; umount {at}; exit $code"
         );
         let (code, said) = by_shell(&script)?;
         let named = said.contains("lacking room for images");
-        require(code == Some(3) && named || code == Some(0), format!("{fs}, {megabytes} MB: {code:?}: {said}"))?;
+        require(
+            code == Some(3) && named || code == Some(0),
+            format!("{fs}/{mechanism}, {megabytes} MB: {code:?}: {said}"),
+        )?;
         require(code == Some(3) || megabytes > 8, "it needs no room")?;
     }
     nothing_left()?;

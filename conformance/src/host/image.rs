@@ -70,7 +70,8 @@ impl Image {
         devices: &Devices,
     ) -> Result<Self, String> {
         let facts = kind.facts();
-        let machine = if facts.medium == Medium::Loop { Machine::with_images() } else { Machine::without_images() };
+        let machine =
+            if facts.medium == Medium::Loop { Machine::with_images().below(&root) } else { Machine::without_images() };
         let (device, storage) = facts.medium.storage(facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
         make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;

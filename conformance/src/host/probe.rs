@@ -28,6 +28,8 @@ pub(crate) fn raise_limits() {
 pub(crate) struct Machine {
     /// The directory in which images are made, if any are made.
     images: Option<PathBuf>,
+    /// The place where the file system in an image is mounted.
+    mounted: Option<PathBuf>,
     /// A directory on the file system of the user.
     directory: Option<PathBuf>,
     /// An image once had no room: the data that were written to it then are lost.
@@ -37,17 +39,22 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine with images in the directory for temporary files.
     pub(crate) fn with_images() -> Self {
-        Self { images: Some(std::env::temp_dir()), directory: None, was_full: AtomicBool::new(false) }
+        Self { images: Some(std::env::temp_dir()), mounted: None, directory: None, was_full: AtomicBool::new(false) }
+    }
+
+    /// The same, for the file system that is going to be mounted there.
+    pub(super) fn below(self, mounted: &Path) -> Self {
+        Self { mounted: Some(mounted.into()), ..self }
     }
 
     /// A machine without images.
     pub(crate) fn without_images() -> Self {
-        Self { images: None, directory: None, was_full: AtomicBool::new(false) }
+        Self { images: None, mounted: None, directory: None, was_full: AtomicBool::new(false) }
     }
 
     /// A machine with a directory of the user.
     pub(crate) fn with_directory(directory: &Path) -> Self {
-        Self { images: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
+        Self { images: None, mounted: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
     }
 
     /// The lack that caused the failure of a call that the caller made with all its rights.
@@ -149,6 +156,12 @@ impl Probe for Machine {
         let limit = (stat.blocks() > 0).then(|| stat.blocks() * stat.fragment_size())?;
         let left = if nix::unistd::geteuid().is_root() { stat.blocks_free() } else { stat.blocks_available() };
         Some((name, Counter { used: limit.saturating_sub(left * stat.fragment_size()), limit }))
+    }
+
+    fn room_inside(&self) -> Option<Counter> {
+        let stat = statvfs(self.mounted.as_ref()?).ok()?;
+        let [limit, left] = [stat.blocks(), stat.blocks_free()].map(|blocks| blocks * stat.fragment_size());
+        Some(Counter { used: limit - left, limit })
     }
 
     fn refuses_block(&self, errno: Errno) -> Option<String> {
