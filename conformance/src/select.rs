@@ -129,7 +129,7 @@ impl<'a> Meaning<'a> {
         let means = |meaning: &Self| all.iter().any(|one| meaning.has(*one));
         if exact {
             let whole = |one: &&T| one.clause() == filter || one.name() == filter;
-            return all.iter().any(|one| whole(one)).then_some(Self::Name(filter));
+            return all.iter().any(whole).then_some(Self::Name(filter));
         }
         [Self::Name(filter), Self::Pattern(filter), Self::Part(filter)].into_iter().find(means)
     }

@@ -92,11 +92,11 @@ fn which_pages_are_taken() {
     let at = |name: &str| directory.path().join(name);
     for name in ["checkout/man", "checkout/spec/src", "checkout/linux/fs", "checkout/linux/.git", "other/man", "named"]
     {
-        fs::create_dir_all(at(name)).unwrap();
+        fs::create_dir_all(at(name)).expect("the test can be set up");
     }
-    fs::write(at("checkout/man/iomap_immutable.7.md"), sampler()).unwrap();
-    fs::write(at("other/man/sampler.7.md"), sampler()).unwrap();
-    fs::write(at("named/sampler.7.md"), sampler()).unwrap();
+    fs::write(at("checkout/man/iomap_immutable.7.md"), sampler()).expect("the test can be set up");
+    fs::write(at("other/man/sampler.7.md"), sampler()).expect("the test can be set up");
+    fs::write(at("named/sampler.7.md"), sampler()).expect("the test can be set up");
     let named = at("named").to_string_lossy().into_owned();
     let option = ["clauses", "--pages", &named];
     let has = |(code, output, errors): Said| {
@@ -119,7 +119,7 @@ fn which_pages_are_taken() {
     for (place, arguments, variable, expected) in cases {
         let mut command = command(&at(place), arguments);
         variable.map(|value| command.env("IOMAP_SPEC_PAGES", value));
-        assert_eq!(has(said(command.output().unwrap())), expected, "{place}");
+        assert_eq!(has(said(command.output().expect("the test can be set up"))), expected, "{place}");
     }
     let (code, output, _) = run(&at("checkout/spec"), &["show", "sample.write"]);
     assert!(code == 0 && output.contains("../man/iomap_immutable.7.md:"), "{output}");
@@ -130,7 +130,7 @@ fn standard_input_is_read_wherever_a_file_is() {
     let directory = empty();
     let here = directory.path();
     let table = include_str!("../entry-points.toml");
-    fs::write(here.join("patch"), PATCH).unwrap();
+    fs::write(here.join("patch"), PATCH).expect("the test can be set up");
     let cited = run(here, &["cite", CLAUSE]).1;
     let page = sampler();
     let cases: [(&[&str], &str, i32, &str); 8] = [
@@ -200,11 +200,11 @@ fn in_the_repository_of_another_project() {
     if git(here, &["init", "--quiet"]).is_none() {
         return;
     }
-    fs::create_dir_all(here.join("fs")).unwrap();
-    fs::create_dir_all(here.join("man")).unwrap();
-    fs::write(here.join("man/other.1.md"), "# other(1) -- x\n").unwrap();
+    fs::create_dir_all(here.join("fs")).expect("the test can be set up");
+    fs::create_dir_all(here.join("man")).expect("the test can be set up");
+    fs::write(here.join("man/other.1.md"), "# other(1) -- x\n").expect("the test can be set up");
     for text in ["int do_truncate(void)\n{\n\treturn 0;\n}\n", "int do_truncate(void)\n{\n\treturn 1;\n}\n"] {
-        fs::write(here.join("fs/open.c"), text).unwrap();
+        fs::write(here.join("fs/open.c"), text).expect("the test can be set up");
         git(here, &["add", "--all"]);
         git(here, &["commit", "--quiet", "--message", "x"]);
     }
@@ -216,7 +216,7 @@ fn in_the_repository_of_another_project() {
         &["log", "-p", "--graph", "-1"],
     ];
     for way in ways {
-        let (code, output, errors) = fed(here, &["review"], &git(here, way).unwrap());
+        let (code, output, errors) = fed(here, &["review"], &git(here, way).expect("the test can be set up"));
         assert_eq!((code, &*errors), (0, ""), "{way:?}: {output}");
         assert!(output.contains("> +\treturn 1;\n\ndo_truncate, changed"), "{way:?}: {output}");
     }
@@ -229,8 +229,8 @@ fn in_the_repository_of_another_project() {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(vec![], Compression::default());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(bytes).expect("the test can be set up");
+    encoder.finish().expect("the test can be set up")
 }
 
 fn utf16(text: &str, mark: bool) -> Vec<u8> {
@@ -259,21 +259,21 @@ fn base64(bytes: &[u8]) -> String {
 fn filled(text: &str, width: usize, before: &str, after: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let line = lines.last().unwrap();
+        let line = lines.last().expect("the test can be set up");
         if !line.is_empty() && line.len() + 1 + word.len() > width {
             lines.push(String::new());
         }
-        let line = lines.last_mut().unwrap();
+        let line = lines.last_mut().expect("the test can be set up");
         *line += if line.is_empty() { "" } else { " " };
         *line += word;
     }
-    let last = lines.pop().unwrap();
+    let last = lines.pop().expect("the test can be set up");
     lines.iter().map(|line| format!("{before}{line}{after}\n")).collect::<String>() + before + &last + "\n"
 }
 
 /// The forms in which mail programs can deliver a citation to its checker.
 fn ways(cited: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let (head, words) = cited.split_once("\n\n").unwrap();
+    let (head, words) = cited.split_once("\n\n").expect("the test can be set up");
     let (one, words) = (words.split_whitespace().collect::<Vec<_>>().join(" "), words);
     let marked = |mark: &str| {
         cited.lines().map(|line| (mark.to_owned() + line).trim_end().to_owned() + "\n").collect::<String>()
@@ -353,7 +353,7 @@ fn citations_are_judged_by_their_words() {
     // Added text is no part of the clause, and text elsewhere is no quotation.
     let added = cited.trim_end().to_owned() + " Root may do it.\n";
     assert_eq!(fed(here, &["cite", "--check", "-"], added.as_bytes()).0, 1);
-    let (head, _) = cited.split_once('\n').unwrap();
+    let (head, _) = cited.split_once('\n').expect("the test can be set up");
     assert_eq!(fed(here, &["cite", "--check", "-"], format!("{head}\n\nI agree with this one.\n").as_bytes()).0, 0);
     // With an old hash, the words decide which finding is reported.
     let stale = cited.replacen("6e3b2426", "12345678", 1);
@@ -465,8 +465,8 @@ const PRINTING: [(&[&str], i32); 10] = [
 
 fn with_bad_page() -> TempDir {
     let directory = empty();
-    fs::write(directory.path().join("bad.md"), "no page\n").unwrap();
-    fs::write(directory.path().join("bad.7.md"), sampler()).unwrap();
+    fs::write(directory.path().join("bad.md"), "no page\n").expect("the test can be set up");
+    fs::write(directory.path().join("bad.7.md"), sampler()).expect("the test can be set up");
     directory
 }
 
@@ -475,13 +475,15 @@ fn with_bad_page() -> TempDir {
 fn output_that_does_not_arrive() {
     let directory = with_bad_page();
     for (arguments, expected) in PRINTING {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = std::io::pipe().expect("the test can be set up");
         drop(reader);
-        let (code, _, errors) = said(command(directory.path(), arguments).stdout(writer).output().unwrap());
+        let (code, _, errors) =
+            said(command(directory.path(), arguments).stdout(writer).output().expect("the test can be set up"));
         let errors: Vec<&str> = errors.lines().filter(|line| !line.contains("SEE ALSO")).collect();
         assert_eq!((code, errors.len()), (expected, 0), "{arguments:?}: {errors:?}");
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let (code, _, errors) = said(command(directory.path(), arguments).stdout(full).output().unwrap());
+        let full = File::options().write(true).open("/dev/full").expect("the test can be set up");
+        let (code, _, errors) =
+            said(command(directory.path(), arguments).stdout(full).output().expect("the test can be set up"));
         assert_eq!(code, 3, "{arguments:?}: {errors}");
         assert!(errors.contains("standard output: No space left"), "{arguments:?}: {errors}");
     }

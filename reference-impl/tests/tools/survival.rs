@@ -203,7 +203,7 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
 
 /// What fsck finds in an image that can be opened: only one of the superblocks can be wrong.
 fn is_clean(bytes: &[u8]) {
-    let report = check(&mut MemoryDisk::from_bytes(&bytes)).unwrap();
+    let report = check(&mut MemoryDisk::from_bytes(bytes)).unwrap();
     let superblock = |finding: &&Finding| ["block 0", "block 1"].contains(&finding.place.as_str());
     assert_eq!(report.findings.iter().find(|finding| !superblock(finding)), None);
 }

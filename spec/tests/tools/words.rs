@@ -42,10 +42,10 @@ pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
     for event in Parser::new_ext(&source, options) {
         match &event {
             Event::Start(Tag::Item) => item = Some(text.len()),
-            Event::SoftBreak | Event::End(TagEnd::Paragraph | TagEnd::Item) if item.take().is_some() => {
-                if text.ends_with(':') {
-                    text.pop();
-                }
+            Event::SoftBreak | Event::End(TagEnd::Paragraph | TagEnd::Item)
+                if item.take().is_some() && text.ends_with(':') =>
+            {
+                text.pop();
             }
             _ => {}
         }

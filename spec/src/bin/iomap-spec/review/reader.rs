@@ -326,7 +326,7 @@ impl<'a> Reader<'a, '_> {
         while self.row(end).is_some_and(is_line) && !self.is_end(end) {
             end += 1;
         }
-        is_more(at) || ((at..end).any(|at| is_more(at)) && self.starts(end, "@@ -"))
+        is_more(at) || ((at..end).any(is_more) && self.starts(end, "@@ -"))
     }
 
     /// Adds the lines up to the first line that cannot be a part of the hunk.
