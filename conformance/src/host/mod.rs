@@ -413,7 +413,7 @@ fn needs(kind: FsKind) -> Needs {
     Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
 }
 
-/// How many descriptors a run takes.
+/// The number of descriptors that a run takes.
 const DESCRIPTORS: u64 = 384;
 
 /// The address space that its threads take, in bytes.

@@ -14,7 +14,7 @@ const FORMS: [&str; 3] = [
     r"/(?<title>[A-Za-z][\w.-]*)\.(?<section>[1-8][a-z]*)\.html\?(?<hash>[0-9A-Za-z]+)#(?<id>ID)",
 ];
 
-/// What somebody wrote who meant a citation: parts of one, close together.
+/// Text that was meant as a citation: parts of one, close together.
 const LIKE: [&str; 7] = [
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)[^()]{0,40}(?<page>PAGE)(?:SEP[\w.]+){0,2}",
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+(?:v?\d[\d.]*\s+[0-9A-Fa-f]{4,}|[0-9A-Fa-f]{8}\b)",

@@ -91,7 +91,7 @@ impl<'a> Lookup<'a> {
         for Definition { name, is_syscall } in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
             let entries = self.named(&name).filter(|entry| entry.kind == kind && can_be_in(entry, file));
-            // What only tells cases apart says little where the case is not known, and nothing where it is.
+            // A function that only tells cases apart says little where the case is not known, and nothing where it is.
             let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
             changed.extend(own.into_iter().chain(self.words(&name, file)));
             near.extend(apart.into_iter().filter(|_| !labels.are_there));

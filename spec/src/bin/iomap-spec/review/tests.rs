@@ -422,7 +422,7 @@ fn counts_that_are_wrong() {
     // So does text after the patch.
     let followed = format!("{}\nThis is what I mean.\n", SEVERAL.replace(last, "@@ -1,9 +1,10 @@"));
     assert_eq!(told(&patches(followed.as_bytes())), (1, 0));
-    // What a person has left out of a quotation is missed by nobody.
+    // Lines that a person left out of a quotation are no damage.
     let quoted = each_line(&SEVERAL.replace(" \tret = 0;\n", ""), |line| format!("> {line}"));
     let patches = patches(quoted.as_bytes());
     assert_eq!((patches[0].hunks.len(), told(&patches)), (3, (1, 0)));
