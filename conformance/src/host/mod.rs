@@ -93,7 +93,7 @@ struct Facts {
     quotas: Quotas,
     /// In bytes. The file is sparse.
     size: u64,
-    /// The bytes that a mounted image with a few files takes. The images of a whole run take up to twice as much.
+    /// The bytes that a mounted image with a few files takes. The images of a whole run take up to four times as much.
     room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
     fine_times: Option<(u32, u32)>,
