@@ -13,8 +13,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time in which a killed program has to be gone. A program that waits in the kernel may stay longer.
@@ -25,6 +25,14 @@ const LINES: usize = 4;
 const WIDTH: usize = 500;
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
+
+/// Held while a program starts: until it is executed, it has every descriptor of this process.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Waits for programs that are just starting. A file that was closed and removed before is gone then.
+pub(crate) fn settle() {
+    drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+}
 
 thread_local! {
     /// The time at which the case of this thread has to end.
@@ -160,7 +168,10 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
         // All children of the program are in its group, and are killed with it.
         command.process_group(0);
     }
-    let child = command.spawn().map_err(failed)?;
+    let child = {
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        command.spawn().map_err(failed)?
+    };
     let status = match limit {
         None => { child }.wait().map_err(failed)?,
         Some(limit) => match wait(child, limit).map_err(failed)? {
