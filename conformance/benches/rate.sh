@@ -2,6 +2,8 @@
 # How many cases a second the suite runs, beside the Rust pjdfstest on a file system of the same kind and size, in turn,
 # some rounds: whole processes, the making of the suite's file systems included. Prints each round and the medians.
 #
+# More than nine tenths of the time of pjdfstest is its own sleeping: its rate follows `naptime`, which is 10 ms here.
+#
 #     PJDFSTEST=PATH rate.sh COMMAND [ROUNDS]
 #
 # PATH is a pjdfstest, `cargo install pjdfstest`; COMMAND is a built iomap-conformance. Needs root and what mkfs needs.
