@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A kind of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,12 @@ pub(crate) fn nameless() -> Result<File, Errno> {
 /// LOOP_CTL_REMOVE would remove the node, but is not used: LOOP_CTL_GET_FREE reserves nothing, so between our last use
 /// and the removal another process may have got the number, and its open(2) of the node would fail. No lock that
 /// losetup(8) and mount(8) take prevents that.
+///
+/// One thread at a time: LOOP_CONFIGURE claims its device before it sees that another thread was faster (loop_configure),
+/// and a mount of the device by that thread fails with EBUSY meanwhile.
 pub(super) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
+    static ATTACHING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = ATTACHING.lock().unwrap_or_else(PoisonError::into_inner);
     let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;
     loop {
         let number = sys::loop_free(&control).map_err(|errno| match errno {
