@@ -1,6 +1,6 @@
 #!/bin/sh
-# Repeats whole runs on this kernel: soak.sh SUITE RUNS [FILTER]. Prints each run that does not end with 0, what was not as
-# expected in it, and counts. Needs root.
+# Repeats whole runs on this kernel: soak.sh SUITE RUNS [FILTER]. Prints the end of the report of each run that
+# does not exit with 0, and counts. Needs root.
 suite=$1 runs=$2
 shift 2
 said=$(mktemp)
@@ -9,13 +9,13 @@ total=0 surprises=0
 for run in $(seq "$runs"); do
     for fs in xfs ext4 btrfs; do
         for mechanism in swapfile immutable-attr; do
-            "$suite" --target host --fs $fs --mechanism $mechanism --format ktap "$@" >"$said" 2>&1
+            "$suite" --target host --fs $fs --mechanism $mechanism --format human "$@" >"$said" 2>&1
             code=$?
             total=$((total + 1))
             if [ $code -ne 0 ]; then
                 surprises=$((surprises + 1))
                 echo "run $run of $fs/$mechanism ends with $code:"
-                grep -A 3 '^ *not ok' "$said"
+                tail -n 40 "$said"
             fi
         done
     done

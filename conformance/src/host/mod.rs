@@ -49,7 +49,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 use system::HostSystem;
 
 /// A file system that the suite can make.
@@ -363,7 +362,7 @@ impl Host {
     fn place<'a>(&'a self, image: &'a Image, turn: Option<MutexGuard<'a, ()>>) -> Result<HostSystem<'a>, Trouble> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = image.root().join(format!("case-{number}"));
-        make_directory(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
+        std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         if turn.is_some() {
             // The directory is the suite's: it has to be there after a loss of power.
             let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
@@ -373,23 +372,6 @@ impl Host {
         Ok(HostSystem::new(directory, image, pool, &self.retirement, turn, self.modes.clone()))
     }
 }
-
-/// Makes the directory of a case. The case before it may have filled the file system, and XFS frees the space of files
-/// that were removed in the background (xfs_inodegc_worker).
-fn make_directory(path: &Path) -> std::io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match std::fs::create_dir(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull && Instant::now() < deadline => {
-                std::thread::yield_now();
-            }
-            made => return made,
-        }
-    }
-}
-
-/// How long a file system may take until removed files are free space again.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Target for Host {
     fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {

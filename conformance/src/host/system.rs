@@ -38,6 +38,8 @@ pub(super) struct HostSystem<'a> {
     losses: Cell<u32>,
     /// The file system may have become smaller.
     resized: Cell<bool>,
+    /// A call found the file system full.
+    filled: Cell<bool>,
 }
 
 impl<'a> HostSystem<'a> {
@@ -50,8 +52,8 @@ impl<'a> HostSystem<'a> {
         modes: Arc<Modes>,
     ) -> Self {
         let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
-        let (places, losses, resized) = Default::default();
-        Self { calls, directory, image, pool, retirement, turn, places, losses, resized }
+        let (places, losses, resized, filled) = Default::default();
+        Self { calls, directory, image, pool, retirement, turn, places, losses, resized, filled }
     }
 
     /// Gives the descriptors of a file away.
@@ -129,7 +131,7 @@ impl System for HostSystem<'_> {
             // The clones of the file that were removed are no reason to refuse it.
             programs::settle();
         }
-        match call {
+        let outcome = match call {
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
             Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
@@ -139,7 +141,11 @@ impl System for HostSystem<'_> {
                 self.administer(call).unwrap_or(Err(Errno::ENOSYS))
             }
             _ => self.administer(call).unwrap_or_else(|| self.calls.call(caller, call)),
+        };
+        if outcome == Err(Errno::ENOSPC) {
+            self.filled.set(true);
         }
+        outcome
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
@@ -213,9 +219,12 @@ impl Drop for HostSystem<'_> {
             if self.resized.get() {
                 let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
             }
-            // The next case wants the space, which btrfs gives back when it commits.
             let _ = std::fs::remove_dir_all(&self.directory);
-            let _ = File::open(self.image.root()).map(unistd::syncfs);
+            // The next case wants the space. File systems give it back in the background (xfs_inodegc_worker,
+            // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then; unmounting waits for the end of that.
+            if !self.filled.get() || self.image.cycle().is_err() {
+                let _ = File::open(self.image.root()).map(unistd::syncfs);
+            }
         }
     }
 }
