@@ -4,8 +4,8 @@
 //! own table of descriptors: where /dev/fuse is in the table of those who wait for an answer, a process that is killed
 //! waits for itself, for ever.
 
+use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::cases::Case;
-use crate::context::{Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
 use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};

@@ -2,12 +2,12 @@
 //!
 //! A [case](cases::Case) checks one clause. It runs on a [target](target::Target) with a
 //! [mechanism](mechanism::Mechanism), and returns what it observed; [`verdict::judge`] compares that with the clause's
-//! envelope, and [`picture::Picture`] with what a call may change. Only the harness gives verdicts.
+//! envelope, and [`case::picture::Picture`] with what a call may change. Only the harness gives verdicts.
 
 pub mod audit;
+pub mod case;
 pub mod cases;
 pub mod compare;
-pub mod context;
 pub mod expectations;
 pub mod fuse;
 pub mod guard;
@@ -16,7 +16,6 @@ pub mod lab;
 pub mod lack;
 pub mod matrix;
 pub mod mechanism;
-pub mod picture;
 pub mod programs;
 pub mod report;
 pub mod reproduce;
@@ -25,10 +24,11 @@ pub mod run;
 pub mod schema;
 pub mod select;
 pub mod target;
-pub mod trace;
 pub mod update;
 pub mod verdict;
 pub mod words;
+
+use case::{context, trace};
 
 /// The release of the running kernel, as `uname -r` prints it.
 pub fn kernel_release() -> String {

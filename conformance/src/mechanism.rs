@@ -1,6 +1,6 @@
 //! How a file gets into the state, and out of it.
 
-use crate::context::SIZE;
+use crate::case::context::SIZE;
 use crate::host::FsKind;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};

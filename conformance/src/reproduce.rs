@@ -8,10 +8,10 @@ mod needs;
 mod routes;
 mod xfs_io;
 
+use crate::case::context::pattern;
+use crate::case::trace::Step;
 use crate::cases::Case;
-use crate::context::pattern;
 use crate::results::{CaseResult, Results};
-use crate::trace::Step;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};

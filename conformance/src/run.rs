@@ -1,14 +1,14 @@
 //! Runs cases and collects what they found.
 
+use crate::case::context::Context;
+use crate::case::trace::{Step, Trace};
 use crate::cases::{self, Case, Lane};
-use crate::context::Context;
 use crate::expectations::Expectations;
 use crate::guard::Guard;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
 use crate::target::Target;
-use crate::trace::{Step, Trace};
 use crate::verdict::{Seen, Trouble, Verdict, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};

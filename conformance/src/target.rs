@@ -2,7 +2,7 @@
 
 use crate::cases::Case;
 
-use crate::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
+use crate::case::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
 use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;

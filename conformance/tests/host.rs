@@ -2,8 +2,8 @@
 //!
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
+use iomap_conformance::case::context::System;
 use iomap_conformance::cases::{self, Case};
-use iomap_conformance::context::System;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::guard::Guard;
 use iomap_conformance::host::directory::{Directory, Fresh};

@@ -1,5 +1,5 @@
 use super::{Case, case, meanwhile};
-use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::mechanism::Mechanism;
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;

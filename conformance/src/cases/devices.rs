@@ -2,7 +2,7 @@
 
 use super::holds::registered;
 use super::{Case, case};
-use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Reply, Route};

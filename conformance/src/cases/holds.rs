@@ -1,6 +1,6 @@
 use super::seal::succeeded;
 use super::{Case, case};
-use crate::context::{Context, File, SIZE};
+use crate::case::context::{Context, File, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

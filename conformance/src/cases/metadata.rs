@@ -1,5 +1,5 @@
 use super::{Case, case};
-use crate::context::Effect;
+use crate::case::context::Effect;
 use iomap_clauses::*;
 use iomap_reference::Call;
 

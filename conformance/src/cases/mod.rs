@@ -22,7 +22,7 @@ mod truncate;
 mod unseal;
 mod write;
 
-use crate::context::Context;
+use crate::case::context::Context;
 use crate::verdict::Seen;
 use iomap_clauses::Clause;
 

@@ -1,5 +1,5 @@
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, StorageAgent, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, StorageAgent, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, FLAG_COMPRESS, Mode};

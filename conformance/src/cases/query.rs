@@ -1,6 +1,6 @@
 use super::seal::{make_closed, succeeded};
 use super::{Case, alone, case, meanwhile};
-use crate::context::{Context, Effect, File, SIZE};
+use crate::case::context::{Context, Effect, File, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,8 +1,8 @@
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::trace::Trace;
 use crate::mechanism::Mechanism;
 use crate::target::BLOCKS;
-use crate::trace::Trace;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -5,7 +5,7 @@
 use super::seal::each;
 use super::write::atomic_in_place;
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,5 +1,5 @@
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

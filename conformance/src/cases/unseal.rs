@@ -1,8 +1,8 @@
 use super::seal::{each, hole_from, mapped};
 use super::{Case, alone, case};
-use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::picture::Picture;
 use crate::mechanism::Mechanism;
-use crate::picture::Picture;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,6 +1,6 @@
 use super::seal::{each, succeeded};
 use super::{Case, alone, case, limited, meanwhile};
-use crate::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};

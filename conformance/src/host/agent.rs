@@ -4,7 +4,7 @@
 
 use super::sys::{self, Aligned, FiemapExtent};
 use super::{FsKind, image};
-use crate::context::StorageAgent;
+use crate::case::context::StorageAgent;
 use crate::programs;
 use crate::verdict::Trouble;
 use std::fs::File;

@@ -8,7 +8,7 @@ use super::modes::Modes;
 use super::pool::Retirement;
 use super::system::HostSystem;
 use super::{FsKind, sys};
-use crate::context::System;
+use crate::case::context::System;
 use crate::guard::Devices;
 use crate::mechanism::Mechanism;
 use crate::programs;

@@ -28,8 +28,8 @@ pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
 pub(crate) use sys::end_with_parent;
 
+use crate::case::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::cases::{Case, Lane};
-use crate::context::{SIZE as FILE_SIZE, System, make_written};
 use crate::guard::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;

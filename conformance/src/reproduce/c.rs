@@ -1,9 +1,9 @@
 //! The C program.
 
 use super::{Origin, needs, routes, seed};
-use crate::context::BLOCK_LEN;
+use crate::case::context::BLOCK_LEN;
+use crate::case::trace::{Action, Step};
 use crate::mechanism::Mechanism;
-use crate::trace::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
@@ -497,7 +497,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::pattern;
+    use crate::case::context::pattern;
     use iomap_reference::Route;
     use std::process::Command;
 

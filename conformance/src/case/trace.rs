@@ -2,7 +2,7 @@
 //!
 //! Every case is recorded; the record of one that holds is thrown away.
 
-use crate::context::{Outcomes, Ready, StorageAgent, System};
+use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;

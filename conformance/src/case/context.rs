@@ -1,9 +1,9 @@
 //! What a case works with: files, the calls on them, and what the harness checks around each call.
 
+use crate::case::picture::Picture;
+use crate::case::trace::{Recorder, Step, Trace};
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
-use crate::picture::Picture;
-use crate::trace::{Recorder, Step, Trace};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;

@@ -1,0 +1,5 @@
+//! What a case works with.
+
+pub mod context;
+pub mod picture;
+pub mod trace;
