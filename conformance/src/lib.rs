@@ -9,7 +9,6 @@ pub mod case;
 pub mod cases;
 pub mod compare;
 pub mod expectations;
-pub mod fuse;
 pub mod guard;
 pub mod host;
 pub mod lab;
@@ -29,6 +28,7 @@ pub mod verdict;
 pub mod words;
 
 use case::{context, trace};
+pub use target::fuse;
 
 /// The release of the running kernel, as `uname -r` prints it.
 pub fn kernel_release() -> String {

@@ -16,14 +16,14 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Where an operation takes place.
-pub(super) struct Place<'a> {
-    pub(super) calls: &'a Calls,
+pub(crate) struct Place<'a> {
+    pub(crate) calls: &'a Calls,
     /// Where the file system is mounted.
-    pub(super) root: &'a Path,
+    pub(crate) root: &'a Path,
     /// The directory of the case.
-    pub(super) directory: &'a Path,
+    pub(crate) directory: &'a Path,
     /// What the file system lies on, if it is the suite's own.
-    pub(super) image: Option<&'a Image>,
+    pub(crate) image: Option<&'a Image>,
 }
 
 /// Which operation a call is.
@@ -95,7 +95,7 @@ fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
 const SMALLEST: i64 = 16 << 20;
 
 /// Whether a file system has the operation that a call is, if it is one.
-pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
+pub(crate) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
     if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs.family(), call)
         && set & FLAG_COMPRESS != 0
     {
@@ -113,7 +113,7 @@ pub(super) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
 }
 
 /// Carries out a call that is an operation.
-pub(super) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome> {
+pub(crate) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome> {
     let row = row(fs, operation(call)?)?;
     Some((row.run)(place, call).map(|()| Reply::Number(0)))
 }
@@ -158,7 +158,7 @@ fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
 const SEGMENT: usize = 512;
 
 /// Has f2fs write small files to another segment from now on.
-pub(super) fn f2fs_next_segment(directory: &Path) -> std::io::Result<()> {
+pub(crate) fn f2fs_next_segment(directory: &Path) -> std::io::Result<()> {
     // What is written at once, if it is to go to the same segments as small files (DEF_MIN_HOT_BLOCKS).
     const LITTLE: usize = 16;
     let path = directory.join("next-segment");
@@ -195,14 +195,14 @@ fn f2fs_main_area(image: &File) -> std::io::Result<(u64, usize)> {
 }
 
 /// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
-pub(super) fn snapshot(root: &Path) -> Result<(), Errno> {
+pub(crate) fn snapshot(root: &Path) -> Result<(), Errno> {
     let root = File::open(root).map_err(sys::errno)?;
     sys::btrfs_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;
     sys::btrfs_destroy(root.as_fd(), c"snapshot")
 }
 
 /// BTRFS_IOC_SUBVOL_CREATE.
-pub(super) fn subvolume(path: &Path) -> Result<(), Errno> {
+pub(crate) fn subvolume(path: &Path) -> Result<(), Errno> {
     let (parent, name) = place_of(path)?;
     sys::btrfs_subvolume(parent.as_fd(), &name)
 }
@@ -213,7 +213,7 @@ fn make_subvolume(place: &Place, call: &Call) -> Result<(), Errno> {
 }
 
 /// BTRFS_IOC_SNAP_DESTROY of the subvolume that a file is in.
-pub(super) fn destroy_subvolume_of(file: &Path) -> Result<(), Errno> {
+pub(crate) fn destroy_subvolume_of(file: &Path) -> Result<(), Errno> {
     let (parent, name) = place_of(file.parent().ok_or(Errno::EINVAL)?)?;
     sys::btrfs_destroy(parent.as_fd(), &name)
 }

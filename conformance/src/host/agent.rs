@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// Access to what was the storage of a file.
-pub(super) struct BackingAgent {
+pub(crate) struct BackingAgent {
     image: Arc<File>,
     pieces: Vec<FiemapExtent>,
     chunks: Vec<Chunk>,
@@ -33,7 +33,7 @@ struct Chunk {
 }
 
 impl BackingAgent {
-    pub(super) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
+    pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
         let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
         let chunks = match kind.family() {
             FsKind::Btrfs => chunks(root)?,

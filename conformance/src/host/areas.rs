@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The number of areas that every Linux has: MAX_SWAPFILES, which is 32 without those for migration, for poisoned
 /// memory, for devices and for markers. Kernels that lack some of these have room for more.
-pub(super) const LIMIT: usize = 23;
+pub(crate) const LIMIT: usize = 23;
 
 /// The largest number of swap files that the pool keeps active.
 const POOLED: usize = 16;
@@ -25,7 +25,7 @@ const POOLED: usize = 16;
 const OWN: usize = 8;
 
 /// The smallest number of places with which a run works.
-pub(super) const FEWEST: usize = OWN + 2;
+pub(crate) const FEWEST: usize = OWN + 2;
 
 /// The time that a run waits for another one. A run takes seconds, unless its cases do not end.
 const TURN: Duration = Duration::from_secs(600);
@@ -34,7 +34,7 @@ const TURN: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Places for active swap files, as long as this run has its turn.
-pub(super) struct Areas {
+pub(crate) struct Areas {
     /// The number of places.
     room: usize,
     taken: Mutex<Taken>,
@@ -51,7 +51,7 @@ struct Taken {
 
 impl Areas {
     /// Waits for this run's turn, and until enough areas are free. The error is one line for people.
-    pub(super) fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let turn = turn()?;
         let deadline = Instant::now() + PATIENCE;
         let mut said = false;
@@ -66,12 +66,12 @@ impl Areas {
     }
 
     /// The places of a run that activates no swap file, or has the machine to itself.
-    pub(super) fn unlimited() -> Self {
+    pub(crate) fn unlimited() -> Self {
         Self { room: LIMIT, taken: Mutex::default(), fewer: Condvar::new(), _turn: None }
     }
 
     /// Waits for a place for a file of the pool.
-    pub(super) fn take_for_pool(self: &Arc<Self>) -> Place {
+    pub(crate) fn take_for_pool(self: &Arc<Self>) -> Place {
         let most = self.room.saturating_sub(OWN).clamp(1, POOLED);
         let mut taken = self.taken();
         while taken.pooled >= most || taken.pooled + taken.own >= self.room {
@@ -82,7 +82,7 @@ impl Areas {
     }
 
     /// Takes a place for a file that a case activates itself.
-    pub(super) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
+    pub(crate) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
         let full = |taken: &mut Taken| taken.pooled + taken.own >= self.room;
         let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
         let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +100,7 @@ impl Areas {
 }
 
 /// A place for an active swap file, until the value is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     areas: Arc<Areas>,
     pooled: bool,
 }
@@ -118,11 +118,11 @@ impl Drop for Place {
 
 /// The places of the active swap files of a case.
 #[derive(Default)]
-pub(super) struct Places(RefCell<BTreeMap<Fd, Place>>);
+pub(crate) struct Places(RefCell<BTreeMap<Fd, Place>>);
 
 impl Places {
     /// Takes a place for the file that this call activates, if it activates one.
-    pub(super) fn make(&self, areas: &Arc<Areas>, call: &Call) -> Result<(), Trouble> {
+    pub(crate) fn make(&self, areas: &Arc<Areas>, call: &Call) -> Result<(), Trouble> {
         match call {
             Call::Swapon { fd } if !self.0.borrow().contains_key(fd) => self.add(*fd, areas.take()?),
             Call::Via { call, .. } => return self.make(areas, call),
@@ -133,18 +133,18 @@ impl Places {
     }
 
     /// Keeps the place of a file that is active.
-    pub(super) fn add(&self, fd: Fd, place: Place) {
+    pub(crate) fn add(&self, fd: Fd, place: Place) {
         self.0.borrow_mut().insert(fd, place);
     }
 
     /// The place of a file that is deactivated.
-    pub(super) fn remove(&self, fd: Fd) -> Option<Place> {
+    pub(crate) fn remove(&self, fd: Fd) -> Option<Place> {
         self.0.borrow_mut().remove(&fd)
     }
 }
 
 /// The number of swap areas that are active on the machine, of all processes.
-pub(super) fn active() -> usize {
+pub(crate) fn active() -> usize {
     std::fs::read_to_string("/proc/swaps").map_or(0, |table| table.lines().skip(1).count())
 }
 

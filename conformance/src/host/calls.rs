@@ -88,7 +88,7 @@ impl Calls {
         self.open.borrow_mut().clear();
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
@@ -105,12 +105,12 @@ impl Calls {
     }
 
     /// Where the file system is mounted.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Takes a mapping over.
-    pub(super) fn keep_mapping(&self, mapping: Mapping) -> i64 {
+    pub(crate) fn keep_mapping(&self, mapping: Mapping) -> i64 {
         let mut maps = self.maps.borrow_mut();
         let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
         maps.insert(id, mapping);
@@ -118,7 +118,7 @@ impl Calls {
     }
 
     /// Takes a registration over.
-    pub(super) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
+    pub(crate) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
         let number = registration.number();
         self.registrations.borrow_mut().insert(number as MapId, registration);
         number.into()
@@ -134,7 +134,7 @@ impl Calls {
     }
 
     /// Does something with a mapping.
-    pub(super) fn with_mapping<T>(
+    pub(crate) fn with_mapping<T>(
         &self,
         map: MapId,
         act: impl FnOnce(&Mapping) -> Result<T, Errno>,
@@ -404,7 +404,7 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
 }
 
 /// Lets some time pass without giving the processor away, which would take longer.
-pub(super) fn spin(time: Duration) {
+pub(crate) fn spin(time: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < time {
         std::hint::spin_loop();

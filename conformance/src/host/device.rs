@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A kind of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Medium {
+pub(crate) enum Medium {
     /// A loop device over a file without a name.
     Loop,
     /// Persistent memory of a guest: each device is for one file system.
@@ -24,21 +24,21 @@ pub(super) enum Medium {
 }
 
 /// What a file system lies on at present: after a loss of power that can be something else.
-pub(super) struct Storage {
+pub(crate) struct Storage {
     /// What is underneath, for whoever goes past the file system. Offsets and lengths are those of O_DIRECT.
-    pub(super) backing: Arc<File>,
+    pub(crate) backing: Arc<File>,
     /// The device that was attached last; free for others once it is not mounted.
-    pub(super) device: PathBuf,
+    pub(crate) device: PathBuf,
 }
 
 impl Medium {
     /// The address from which on not every byte can be written at any time.
-    pub(super) fn writable(self) -> u64 {
+    pub(crate) fn writable(self) -> u64 {
         if self == Self::Zoned { CONVENTIONAL } else { u64::MAX }
     }
 
     /// A device that nobody uses, of so many bytes where there is a choice, and a descriptor that keeps it attached.
-    pub(super) fn storage(self, size: u64) -> Result<(File, Storage), String> {
+    pub(crate) fn storage(self, size: u64) -> Result<(File, Storage), String> {
         match self {
             Self::Loop => {
                 let backing =
@@ -90,7 +90,7 @@ fn add_zoned() -> Result<PathBuf, String> {
 }
 
 /// Gives back the memory of a zoned device that nobody uses any more.
-pub(super) fn remove_zoned(device: &Path) {
+pub(crate) fn remove_zoned(device: &Path) {
     let directory = Path::new(NULL_BLK).join(device.file_name().unwrap_or_default());
     // If it is still in use, it stays until the guest ends.
     let _ = set(&directory.join("power"), "0").map(|()| std::fs::remove_dir(&directory));
@@ -124,7 +124,7 @@ fn opened(device: PathBuf) -> Result<(File, Storage), String> {
 }
 
 /// The device that gives loop devices.
-pub(super) const LOOP_CONTROL: &str = "/dev/loop-control";
+pub(crate) const LOOP_CONTROL: &str = "/dev/loop-control";
 
 /// A file of the size of an image, without contents.
 pub(crate) fn blank(size: u64) -> Result<File, Errno> {
@@ -152,7 +152,7 @@ pub(crate) fn nameless() -> Result<File, Errno> {
 ///
 /// One thread at a time: LOOP_CONFIGURE claims its device before it sees that another thread was faster (loop_configure),
 /// and a mount of the device by that thread fails with EBUSY meanwhile.
-pub(super) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
+pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
     static ATTACHING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = ATTACHING.lock().unwrap_or_else(PoisonError::into_inner);
     let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;

@@ -10,9 +10,9 @@
 //! ends by itself when it has done its work; only SIGKILL ends it before. Then the suite starts another guardian, and
 //! says so. If both are killed no process is left to clean up: the page of the command says how people do that.
 
-use super::directory::remove_when_free;
 use super::sys::{self, operations};
 use crate::programs::ending;
+use crate::target::directory::remove_when_free;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
@@ -38,7 +38,7 @@ const ROUNDS: usize = 50;
 const SUCCESSORS: usize = 8;
 
 /// The guardian, seen from the suite. It does its work when this is dropped, or the suite is gone.
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     tether: Arc<Mutex<Tether>>,
     watcher: Option<JoinHandle<()>>,
 }
@@ -58,12 +58,12 @@ struct Post {
 
 impl Guardian {
     /// Of what is mounted below `stage`.
-    pub(super) fn of_mounts(stage: &Path) -> Result<Self, String> {
+    pub(crate) fn of_mounts(stage: &Path) -> Result<Self, String> {
         Self::start(Post { stage: stage.into(), options: &[] })
     }
 
     /// Of a directory that has to be gone in the end.
-    pub(super) fn of_directory(path: &Path) -> Result<Self, String> {
+    pub(crate) fn of_directory(path: &Path) -> Result<Self, String> {
         Self::start(Post { stage: path.into(), options: &[REMOVE] })
     }
 
@@ -178,7 +178,7 @@ fn end_programs() {
 }
 
 /// Deactivates every swap file below a directory, and again if that did not work.
-pub(super) fn deactivate_all(stage: &Path) {
+pub(crate) fn deactivate_all(stage: &Path) {
     for _ in 0..ROUNDS {
         if active_below(stage).is_empty() {
             return;
@@ -188,7 +188,7 @@ pub(super) fn deactivate_all(stage: &Path) {
 }
 
 /// Deactivates the swap files below a directory, as far as that goes.
-pub(super) fn deactivate_below(directory: &Path) {
+pub(crate) fn deactivate_below(directory: &Path) {
     active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
@@ -208,7 +208,7 @@ pub fn active_below(stage: &Path) -> Vec<PathBuf> {
 }
 
 /// The file system that a path is on, as mount(8) calls it, and its source. The path has no symbolic links.
-pub(super) fn mount_of(path: &Path) -> Option<(String, PathBuf)> {
+pub(crate) fn mount_of(path: &Path) -> Option<(String, PathBuf)> {
     let mounts = mounts().into_iter().filter(|(at, ..)| path.starts_with(at));
     // Of mounts on one directory the last is on top.
     mounts.max_by_key(|(at, ..)| at.as_os_str().len()).map(|(_, fs, source)| (fs, source))
@@ -226,7 +226,7 @@ fn mounts() -> Vec<(PathBuf, String, PathBuf)> {
 }
 
 /// The device that the kernel log names when it speaks of the file system that a path is on.
-pub(super) fn device_of(path: &Path) -> Option<String> {
+pub(crate) fn device_of(path: &Path) -> Option<String> {
     mount_of(path)?.1.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 

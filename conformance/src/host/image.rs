@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A mounted file system.
-pub(super) struct Image {
+pub(crate) struct Image {
     kind: FsKind,
     root: PathBuf,
     /// What mount(2) gets besides.
@@ -38,12 +38,12 @@ pub(super) struct Image {
 }
 
 impl Image {
-    pub(super) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
         Self::mounted(kind, root, &[], "", devices)
     }
 
     /// One that can have limits for users.
-    pub(super) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
         match kind.facts().quotas {
             Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
             Quotas::Any => Self::new(kind, root, devices),
@@ -51,7 +51,7 @@ impl Image {
     }
 
     /// What is on a device, mounted as it is.
-    pub(super) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
+    pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
         let backing = File::options().read(true).write(true).open(&device);
         let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
         let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
@@ -113,22 +113,22 @@ impl Image {
     }
 
     /// Which file system it is.
-    pub(super) fn kind(&self) -> FsKind {
+    pub(crate) fn kind(&self) -> FsKind {
         self.kind
     }
 
     /// The machine, which shows what is lacking.
-    pub(super) fn machine(&self) -> &Machine {
+    pub(crate) fn machine(&self) -> &Machine {
         &self.machine
     }
 
     /// Where it is mounted.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The file underneath.
-    pub(super) fn backing(&self) -> Arc<File> {
+    pub(crate) fn backing(&self) -> Arc<File> {
         self.storage().backing.clone()
     }
 
@@ -156,7 +156,7 @@ impl Image {
     }
 
     /// umount(2). Fails with EBUSY while something is open or active.
-    pub(super) fn unmount(&self) -> Result<(), Errno> {
+    pub(crate) fn unmount(&self) -> Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
@@ -170,7 +170,7 @@ impl Image {
     }
 
     /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
-    pub(super) fn cycle(&self) -> Result<(), Errno> {
+    pub(crate) fn cycle(&self) -> Result<(), Errno> {
         let storage = self.storage();
         // Open, so that it stays attached.
         let _device = File::open(&storage.device).map_err(sys::errno)?;
@@ -179,7 +179,7 @@ impl Image {
     }
 
     /// Whether [`Self::copy`] can be: what is not a file has no modification time to go by.
-    pub(super) fn can_be_copied(&self) -> bool {
+    pub(crate) fn can_be_copied(&self) -> bool {
         self.kind.facts().medium == Medium::Loop
     }
 
@@ -188,7 +188,7 @@ impl Image {
     ///
     /// A copy takes a while, and a state that the storage never had says nothing about the file system. So what was
     /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
-    pub(super) fn copy(&self) -> Result<File, Errno> {
+    pub(crate) fn copy(&self) -> Result<File, Errno> {
         let backing = self.backing();
         let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(sys::errno);
         let deadline = Instant::now() + PATIENCE;
@@ -205,7 +205,7 @@ impl Image {
 
     /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
     /// as it was.
-    pub(super) fn continue_with(&self, copy: File) -> Result<(), Errno> {
+    pub(crate) fn continue_with(&self, copy: File) -> Result<(), Errno> {
         let mut storage = self.storage();
         let _device = File::open(&storage.device).map_err(sys::errno)?;
         self.unmount()?;
@@ -223,7 +223,7 @@ impl Image {
     }
 
     /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
-    pub(super) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
+    pub(crate) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
         if self.kind == FsKind::Btrfs {
             return limit_subvolume(&self.root, bytes);
         }
@@ -235,7 +235,7 @@ impl Image {
     }
 
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
-    pub(super) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
+    pub(crate) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
         let mut storage = self.storage();
         let backing = blank(self.kind.facts().size)?;
         let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
@@ -320,7 +320,7 @@ fn note(devices: &Devices, device: &Path) {
     devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
 }
 
-pub(super) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
+pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
     let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
@@ -373,7 +373,7 @@ mod exchange {
     const XFS_SB_MAGIC: u32 = u32::from_be_bytes(*b"XFSB");
 
     /// Sets the bit, and returns the former value of the field, if there is a superblock.
-    pub(super) fn allow(device: &Path) -> Result<Option<u32>, Failure> {
+    pub(crate) fn allow(device: &Path) -> Result<Option<u32>, Failure> {
         let superblock = File::open(device).ok();
         let field = |at: u64| {
             let mut bytes = [0; 4];
@@ -385,7 +385,7 @@ mod exchange {
     }
 
     /// Sets the field, and the checksum with it.
-    pub(super) fn write(device: &Path, value: u32) -> Result<(), Failure> {
+    pub(crate) fn write(device: &Path, value: u32) -> Result<(), Failure> {
         let Some(program) = super::program("xfs_db") else { return Ok(()) };
         let set = format!("write -d features_incompat {value:#x}");
         match programs::within_limit(Command::new(program).args(["-x", "-c", "sb 0", "-c", &set]).arg(device)) {

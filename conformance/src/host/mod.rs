@@ -4,26 +4,24 @@
 //! mounts live in a namespace that ends with its processes; only an active swap file outlives its process, and the
 //! guardian takes care of that.
 
-mod admin;
-mod agent;
-mod areas;
+pub(crate) mod admin;
+pub(crate) mod agent;
+pub(crate) mod areas;
 pub(crate) mod calls;
 pub(crate) mod device;
-mod device_dax;
-pub mod directory;
-pub(crate) mod found;
 pub mod guardian;
-mod image;
+pub(crate) mod image;
 pub(crate) mod modes;
-mod pool;
-mod probe;
+pub(crate) mod pool;
+pub(crate) mod probe;
 pub(crate) mod routes;
-mod sandbox;
+pub(crate) mod sandbox;
 pub(crate) mod sys;
-mod system;
+pub(crate) mod system;
 
+pub(crate) use crate::target::found;
+pub use crate::target::{device_dax::DeviceDax, directory};
 pub(crate) use device::{blank, nameless};
-pub use device_dax::DeviceDax;
 pub(crate) use image::{copy_data, program};
 pub use sandbox::Sandbox;
 pub(crate) use sys::end_with_parent;
@@ -75,7 +73,7 @@ pub enum FsKind {
 }
 
 /// What the suite has to know of a file system.
-struct Facts {
+pub(crate) struct Facts {
     kind: FsKind,
     name: &'static str,
     /// The file system that it is, where it is one in another place or mode.
@@ -92,7 +90,7 @@ struct Facts {
     /// How limits for users come about.
     quotas: Quotas,
     /// In bytes. The file is sparse.
-    size: u64,
+    pub(crate) size: u64,
     /// The bytes that a mounted image with a few files takes. The images of a whole run take up to four times as much.
     room: u64,
     /// The first kernel on which changes close to each other get different times (FS_MGTIME).
@@ -100,7 +98,7 @@ struct Facts {
 }
 
 /// What a file system needs to have limits for users.
-enum Quotas {
+pub(crate) enum Quotas {
     /// To be made with options of mkfs, and mounted with one of mount(8).
     Mounted { mkfs: &'static [&'static str], mount: &'static str },
     /// Nothing: they are switched on and off.
@@ -225,7 +223,7 @@ impl FsKind {
     /// Those that hardly any kernel is without.
     pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
 
-    fn facts(self) -> &'static Facts {
+    pub(crate) fn facts(self) -> &'static Facts {
         // The table has an entry for each.
         FACTS.iter().find(|facts| facts.kind == self).unwrap_or(&FACTS[0])
     }
@@ -268,10 +266,10 @@ impl FsKind {
     }
 }
 
-static ACTIVATION: Mutex<()> = Mutex::new(());
+pub(crate) static ACTIVATION: Mutex<()> = Mutex::new(());
 
 /// btrfs answers EBUSY while it activates another file: that must not reach a case from its neighbours.
-fn activation(kind: FsKind, call: &Call) -> Option<MutexGuard<'static, ()>> {
+pub(crate) fn activation(kind: FsKind, call: &Call) -> Option<MutexGuard<'static, ()>> {
     if let Call::Via { call, .. } = call {
         return activation(kind, call);
     }
@@ -411,20 +409,20 @@ impl Target for Host {
 }
 
 /// The needs of a run with the usual number of threads.
-fn needs(kind: FsKind) -> Needs {
+pub(crate) fn needs(kind: FsKind) -> Needs {
     let room = if kind.facts().medium == Medium::Loop { kind.facts().room } else { 0 };
     Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
 }
 
 /// The number of descriptors that a run takes.
-const DESCRIPTORS: u64 = 384;
+pub(crate) const DESCRIPTORS: u64 = 384;
 
 /// The address space that its threads take, in bytes.
-const ADDRESS_SPACE: u64 = 1 << 30;
+pub(crate) const ADDRESS_SPACE: u64 = 1 << 30;
 
 /// The reason why a kernel does not have a mechanism on some file system, or `None`. An ordinary file shows it. A
 /// failure to find out is no answer: the error is one line for people.
-fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
+pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
     let call = |call: &Call| {
         let outcome = system.call(Caller::Privileged, call);
         let lack = outcome.as_ref().err().and_then(|errno| system.lacking(Caller::Privileged, call, *errno));

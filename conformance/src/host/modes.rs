@@ -47,7 +47,7 @@ impl Modes {
     }
 
     /// fallocate(2). A mode that may not go to the kernel gets the answer to an unknown mode: EOPNOTSUPP.
-    pub(super) fn fallocate(
+    pub(crate) fn fallocate(
         &self,
         directory: &Path,
         file: BorrowedFd,

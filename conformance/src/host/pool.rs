@@ -28,16 +28,16 @@ const MAKING: usize = 3;
 const RETIRING: usize = 12;
 
 /// A file with the descriptors that it owns.
-pub(super) struct Stocked {
-    pub(super) file: Ready,
+pub(crate) struct Stocked {
+    pub(crate) file: Ready,
     /// How it was made.
-    pub(super) steps: Vec<Step>,
-    pub(super) descriptors: Vec<OwnedFd>,
-    pub(super) place: Place,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) place: Place,
 }
 
 /// Files in the state, ready to be used.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     ready: Mutex<Receiver<Result<Stocked, Trouble>>>,
     makers: Vec<JoinHandle<()>>,
     ended: Arc<AtomicBool>,
@@ -46,7 +46,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Starts making files on a file system.
-    pub(super) fn new(image: &Arc<Image>, retirement: &Arc<Retirement>) -> io::Result<Self> {
+    pub(crate) fn new(image: &Arc<Image>, retirement: &Arc<Retirement>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(MAKING);
         let ended = Arc::new(AtomicBool::new(false));
         let makers = (0..MAKING).map(|number| {
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// The next file.
-    pub(super) fn take(&self) -> Result<Stocked, Trouble> {
+    pub(crate) fn take(&self) -> Result<Stocked, Trouble> {
         let ended = |_| Err(Trouble::Setup("the pool of swap files has ended".into()));
         locked(&self.ready).recv().unwrap_or_else(ended)
     }
@@ -126,7 +126,7 @@ impl Maker {
 }
 
 /// Takes files out of the state, several at once, and counts those that are in it.
-pub(super) struct Retirement {
+pub(crate) struct Retirement {
     areas: Arc<Areas>,
     queue: Option<Sender<(Vec<OwnedFd>, Place)>>,
     threads: Vec<JoinHandle<()>>,
@@ -134,7 +134,7 @@ pub(super) struct Retirement {
 
 impl Retirement {
     /// Starts the threads.
-    pub(super) fn new(areas: Arc<Areas>) -> io::Result<Self> {
+    pub(crate) fn new(areas: Arc<Areas>) -> io::Result<Self> {
         let (sender, receiver) = channel::<(Vec<OwnedFd>, Place)>();
         let receiver = Arc::new(Mutex::new(receiver));
         let thread = |_| {
@@ -152,12 +152,12 @@ impl Retirement {
     }
 
     /// The places for active swap files.
-    pub(super) fn areas(&self) -> &Arc<Areas> {
+    pub(crate) fn areas(&self) -> &Arc<Areas> {
         &self.areas
     }
 
     /// Deactivates a file later, and gives its place back.
-    pub(super) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
+    pub(crate) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
         if let Some(queue) = &self.queue {
             // The threads live as long as the queue.
             let _ = queue.send((descriptors, place));
@@ -175,7 +175,7 @@ impl Drop for Retirement {
 }
 
 /// swapoff(2) opens the file for writing, which the attributes forbid: they go first.
-pub(super) fn deactivate(descriptors: &[OwnedFd]) {
+pub(crate) fn deactivate(descriptors: &[OwnedFd]) {
     if let Some(file) = descriptors.first() {
         let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
         let _ = sys::swapoff(&sys::proc_path(file));

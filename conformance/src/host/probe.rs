@@ -43,7 +43,7 @@ impl Machine {
     }
 
     /// The same, for the file system that is going to be mounted there.
-    pub(super) fn below(self, mounted: &Path) -> Self {
+    pub(crate) fn below(self, mounted: &Path) -> Self {
         Self { mounted: Some(mounted.into()), ..self }
     }
 
@@ -58,7 +58,7 @@ impl Machine {
     }
 
     /// The lack that caused the failure of a call that the caller made with all its rights.
-    pub(super) fn behind(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
+    pub(crate) fn behind(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
         if caller != Caller::Privileged {
             return None;
         }

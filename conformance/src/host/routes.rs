@@ -121,7 +121,7 @@ pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
 }
 
 /// Makes a call in another way.
-pub(super) fn make(calls: &Calls, route: Route, call: &Call) -> Outcome {
+pub(crate) fn make(calls: &Calls, route: Route, call: &Call) -> Outcome {
     let row = ROWS.iter().find(|row| row.route == route).ok_or(Errno::ENOSYS)?;
     (row.make)(calls, route, call)
 }

@@ -1,11 +1,11 @@
 //! System calls that nix does not wrap.
 #![expect(unsafe_code, reason = "the edge to the kernel")]
 
-pub(super) mod aio;
-pub(super) mod memory;
-pub(super) mod operations;
-pub(super) mod rdma;
-pub(super) mod ring;
+pub(crate) mod aio;
+pub(crate) mod memory;
+pub(crate) mod operations;
+pub(crate) mod rdma;
+pub(crate) mod ring;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The name of an open file in /proc.
-pub(super) fn proc_path(file: &impl AsFd) -> PathBuf {
+pub(crate) fn proc_path(file: &impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
 }
 
@@ -56,63 +56,63 @@ pub(crate) fn end_with_parent(command: &mut Command) {
 }
 
 /// The flags with which swapon(2) prefers a swap area to others: SWAP_FLAG_PREFER with the highest priority.
-pub(super) const PREFERRED: i32 = 0x8000 | 0x7fff;
+pub(crate) const PREFERRED: i32 = 0x8000 | 0x7fff;
 
-pub(super) fn swapon(path: &Path, flags: i32) -> Result<(), Errno> {
+pub(crate) fn swapon(path: &Path, flags: i32) -> Result<(), Errno> {
     let path = c_path(path)?;
     // SAFETY: the path is a terminated string that lives during the call.
     check(unsafe { libc::swapon(path.as_ptr(), flags) })
 }
 
-pub(super) fn swapoff(path: &Path) -> Result<(), Errno> {
+pub(crate) fn swapoff(path: &Path) -> Result<(), Errno> {
     let path = c_path(path)?;
     // SAFETY: the path is a terminated string that lives during the call.
     check(unsafe { libc::swapoff(path.as_ptr()) })
 }
 
 /// A buffer whose data begins on a block boundary, as O_DIRECT wants it.
-pub(super) struct Aligned {
+pub(crate) struct Aligned {
     bytes: Vec<u8>,
     start: usize,
     len: usize,
 }
 
 impl Aligned {
-    pub(super) fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let bytes = vec![0_u8; len + iomap_reference::BLOCK];
         let start = bytes.as_ptr().align_offset(iomap_reference::BLOCK).min(iomap_reference::BLOCK);
         Self { bytes, start, len }
     }
 
-    pub(super) fn of(data: &[u8]) -> Self {
+    pub(crate) fn of(data: &[u8]) -> Self {
         let mut aligned = Self::new(data.len());
         aligned.get_mut().copy_from_slice(data);
         aligned
     }
 
-    pub(super) fn get(&self) -> &[u8] {
+    pub(crate) fn get(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.len]
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn get_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.start + self.len]
     }
 }
 
 /// pwritev2(2) with RWF_APPEND.
-pub(super) const APPEND: i32 = libc::RWF_APPEND;
+pub(crate) const APPEND: i32 = libc::RWF_APPEND;
 
 /// pwritev2(2) with RWF_DSYNC.
-pub(super) const DSYNC: i32 = libc::RWF_DSYNC;
+pub(crate) const DSYNC: i32 = libc::RWF_DSYNC;
 
 /// pwritev2(2) with RWF_DONTCACHE, since Linux 6.14.
-pub(super) const UNCACHED: i32 = 0x80;
+pub(crate) const UNCACHED: i32 = 0x80;
 
 /// pwritev2(2) with RWF_ATOMIC, since Linux 6.11.
-pub(super) const ATOMIC: i32 = 0x40;
+pub(crate) const ATOMIC: i32 = 0x40;
 
 /// pwritev2(2). Returns the bytes written.
-pub(super) fn pwritev2(file: BorrowedFd, parts: &[&[u8]], offset: i64, flags: i32) -> Result<usize, Errno> {
+pub(crate) fn pwritev2(file: BorrowedFd, parts: &[&[u8]], offset: i64, flags: i32) -> Result<usize, Errno> {
     let vectors: Vec<libc::iovec> = parts
         .iter()
         .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() })
@@ -151,7 +151,7 @@ mod ioctls {
 }
 
 /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS with `set` added and `clear` taken out.
-pub(super) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(), Errno> {
+pub(crate) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(), Errno> {
     let fd = file.as_fd().as_raw_fd();
     let mut flags: libc::c_int = 0;
     // SAFETY: the kernel writes an int, whatever the number of the call says (ioctl_iflags(2)).
@@ -164,7 +164,7 @@ pub(super) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(),
 /// `struct fsxattr` of <linux/fs.h>.
 #[repr(C)]
 #[derive(Default)]
-pub(super) struct FsXattr {
+pub(crate) struct FsXattr {
     xflags: u32,
     extsize: u32,
     nextents: u32,
@@ -181,12 +181,12 @@ fn fs_xattr(file: BorrowedFd) -> Result<FsXattr, Errno> {
 }
 
 /// FS_IOC_FSGETXATTR: `fsx_xflags`.
-pub(super) fn xflags(file: BorrowedFd) -> Result<u32, Errno> {
+pub(crate) fn xflags(file: BorrowedFd) -> Result<u32, Errno> {
     fs_xattr(file).map(|attributes| attributes.xflags)
 }
 
 /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added and `clear` taken out.
-pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<(), Errno> {
+pub(crate) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<(), Errno> {
     let mut attributes = fs_xattr(file)?;
     attributes.xflags = (attributes.xflags | set) & !clear;
     // SAFETY: the kernel reads a struct fsxattr, whose layout this is.
@@ -194,26 +194,26 @@ pub(super) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
 }
 
 /// sync_file_range(2) of the whole file, as databases use it.
-pub(super) fn sync_range(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn sync_range(file: BorrowedFd) -> Result<(), Errno> {
     let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     // SAFETY: the call takes numbers.
     check(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, all) })
 }
 
 /// FICLONE.
-pub(super) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is the number of a descriptor that is open.
     unsafe { ioctls::clone(to.as_raw_fd(), from.as_raw_fd()) }.map(|_| ())
 }
 
 /// The errno of an error of the standard library.
-pub(super) fn errno(error: std::io::Error) -> Errno {
+pub(crate) fn errno(error: std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// `struct xfs_swapext` of <linux/xfs_fs.h>, with the beginning of the `struct xfs_bstat` at its end.
 #[repr(C)]
-pub(super) struct SwapExtents {
+pub(crate) struct SwapExtents {
     version: i64,
     target: i64,
     temporary: i64,
@@ -234,7 +234,7 @@ pub(super) struct SwapExtents {
 }
 
 /// XFS_IOC_SWAPEXT of two files as a whole.
-pub(super) fn xfs_swap_extents(target: BorrowedFd, temporary: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn xfs_swap_extents(target: BorrowedFd, temporary: BorrowedFd) -> Result<(), Errno> {
     let stat = nix::sys::stat::fstat(target)?;
     let mut range = SwapExtents {
         version: 0,
@@ -264,7 +264,7 @@ pub(super) fn xfs_swap_extents(target: BorrowedFd, temporary: BorrowedFd) -> Res
 
 /// `struct move_extent` of the kernel's fs/ext4/ext4.h, in blocks.
 #[repr(C)]
-pub(super) struct MoveExtent {
+pub(crate) struct MoveExtent {
     reserved: u32,
     donor: u32,
     start: u64,
@@ -274,7 +274,7 @@ pub(super) struct MoveExtent {
 }
 
 /// EXT4_IOC_MOVE_EXT of the first blocks of a file to the storage of another.
-pub(super) fn ext4_move_extents(file: BorrowedFd, donor: BorrowedFd, blocks: u64) -> Result<(), Errno> {
+pub(crate) fn ext4_move_extents(file: BorrowedFd, donor: BorrowedFd, blocks: u64) -> Result<(), Errno> {
     let donor = donor.as_raw_fd().unsigned_abs();
     let mut range = MoveExtent { reserved: 0, donor, start: 0, donor_start: 0, len: blocks, moved: 0 };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
@@ -282,14 +282,14 @@ pub(super) fn ext4_move_extents(file: BorrowedFd, donor: BorrowedFd, blocks: u64
 }
 
 /// BTRFS_IOC_DEFRAG.
-pub(super) fn btrfs_defragment(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn btrfs_defragment(file: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: without an argument it takes the whole file.
     unsafe { ioctls::btrfs_defrag(file.as_raw_fd(), 0) }.map(|_| ())
 }
 
 /// `struct btrfs_ioctl_vol_args` of <linux/btrfs.h>.
 #[repr(C)]
-pub(super) struct VolumeArgs {
+pub(crate) struct VolumeArgs {
     fd: i64,
     name: [u8; 4088],
 }
@@ -304,21 +304,21 @@ impl VolumeArgs {
 }
 
 /// BTRFS_IOC_SNAP_CREATE: a snapshot of a subvolume, in a directory.
-pub(super) fn btrfs_snapshot(dir: BorrowedFd, of: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+pub(crate) fn btrfs_snapshot(dir: BorrowedFd, of: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
     let args = VolumeArgs::new(of.as_raw_fd().into(), name);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_snap_create(dir.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_SUBVOL_CREATE.
-pub(super) fn btrfs_subvolume(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+pub(crate) fn btrfs_subvolume(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
     let args = VolumeArgs::new(0, name);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_subvol_create(dir.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_SNAP_DESTROY.
-pub(super) fn btrfs_destroy(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+pub(crate) fn btrfs_destroy(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
     let args = VolumeArgs::new(0, name);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_snap_destroy(dir.as_raw_fd(), &args) }.map(|_| ())
@@ -326,13 +326,13 @@ pub(super) fn btrfs_destroy(dir: BorrowedFd, name: &std::ffi::CStr) -> Result<()
 
 /// `struct btrfs_ioctl_balance_args` of <linux/btrfs.h>: the flags, and room for filters.
 #[repr(C)]
-pub(super) struct BalanceArgs {
+pub(crate) struct BalanceArgs {
     flags: u64,
     rest: [u64; 127],
 }
 
 /// BTRFS_IOC_BALANCE_V2 of all data and metadata, or of chunks only that have nothing in them, which then are free.
-pub(super) fn btrfs_balance(root: BorrowedFd, empty: bool) -> Result<(), Errno> {
+pub(crate) fn btrfs_balance(root: BorrowedFd, empty: bool) -> Result<(), Errno> {
     const DATA_AND_METADATA: u64 = 1 << 0 | 1 << 2;
     const BALANCE_ARGS_USAGE: u64 = 1 << 1;
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
@@ -347,34 +347,34 @@ pub(super) fn btrfs_balance(root: BorrowedFd, empty: bool) -> Result<(), Errno> 
 
 /// `struct xfs_growfs_data` of <linux/xfs_fs.h>.
 #[repr(C)]
-pub(super) struct GrowArgs {
+pub(crate) struct GrowArgs {
     blocks: u64,
     inode_percent: u32,
 }
 
 /// XFS_IOC_FSGROWFSDATA to a size in blocks, smaller or larger. A quarter may be inodes, as mkfs.xfs has it.
-pub(super) fn xfs_resize(root: BorrowedFd, blocks: u64) -> Result<(), Errno> {
+pub(crate) fn xfs_resize(root: BorrowedFd, blocks: u64) -> Result<(), Errno> {
     let args = GrowArgs { blocks, inode_percent: 25 };
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::xfs_growfs(root.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_RESIZE of the first device to a size in bytes.
-pub(super) fn btrfs_resize(root: BorrowedFd, size: i64) -> Result<(), Errno> {
+pub(crate) fn btrfs_resize(root: BorrowedFd, size: i64) -> Result<(), Errno> {
     let args = VolumeArgs::new(0, &CString::new(size.to_string()).map_err(|_| Errno::EINVAL)?);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_resize(root.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_ADD_DEV.
-pub(super) fn btrfs_add_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
+pub(crate) fn btrfs_add_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
     let args = VolumeArgs::new(0, &c_path(device)?);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_add_dev(root.as_raw_fd(), &args) }.map(|_| ())
 }
 
 /// BTRFS_IOC_RM_DEV, which first moves what is there.
-pub(super) fn btrfs_remove_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
+pub(crate) fn btrfs_remove_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
     let args = VolumeArgs::new(0, &c_path(device)?);
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_rm_dev(root.as_raw_fd(), &args) }.map(|_| ())
@@ -382,7 +382,7 @@ pub(super) fn btrfs_remove_device(root: BorrowedFd, device: &Path) -> Result<(),
 
 /// `struct btrfs_ioctl_dev_replace_args` of <linux/btrfs.h>, with the parameters of the command that starts.
 #[repr(C)]
-pub(super) struct ReplaceArgs {
+pub(crate) struct ReplaceArgs {
     command: u64,
     result: u64,
     source_id: u64,
@@ -393,7 +393,7 @@ pub(super) struct ReplaceArgs {
 }
 
 /// BTRFS_IOC_DEV_REPLACE, until it has finished. Whatever keeps it from starting is EBUSY.
-pub(super) fn btrfs_replace_device(root: BorrowedFd, from: &Path, to: &Path) -> Result<(), Errno> {
+pub(crate) fn btrfs_replace_device(root: BorrowedFd, from: &Path, to: &Path) -> Result<(), Errno> {
     let name = |path: &Path| {
         let mut name = [0; 1025];
         name.iter_mut().zip(path.as_os_str().as_bytes()).for_each(|(to, from)| *to = *from);
@@ -407,21 +407,21 @@ pub(super) fn btrfs_replace_device(root: BorrowedFd, from: &Path, to: &Path) -> 
 }
 
 /// FS_IOC_SHUTDOWN without writing the log: XFS_FSOP_GOING_FLAGS_NOLOGFLUSH, EXT4_GOING_FLAGS_NOLOGFLUSH.
-pub(super) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
+pub(crate) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
     let mut how = 2;
     // SAFETY: the kernel reads a 32-bit number, whatever the number of the call says.
     unsafe { ioctls::shutdown(root.as_fd().as_raw_fd(), &mut how) }.map(|_| ())
 }
 
 /// F2FS_IOC_SET_PIN_FILE.
-pub(super) fn f2fs_pin(file: BorrowedFd, on: bool) -> Result<(), Errno> {
+pub(crate) fn f2fs_pin(file: BorrowedFd, on: bool) -> Result<(), Errno> {
     // SAFETY: the kernel reads a number of 32 bits.
     unsafe { ioctls::f2fs_set_pin_file(file.as_raw_fd(), &u32::from(on)) }.map(|_| ())
 }
 
 /// `struct file_clone_range` of <linux/fs.h>.
 #[repr(C)]
-pub(super) struct CloneRange {
+pub(crate) struct CloneRange {
     source: i64,
     source_offset: u64,
     source_length: u64,
@@ -429,7 +429,7 @@ pub(super) struct CloneRange {
 }
 
 /// FICLONERANGE: a part of one file to a place in another.
-pub(super) fn clone_range(
+pub(crate) fn clone_range(
     (from, source_offset): (BorrowedFd, u64),
     (to, destination_offset): (BorrowedFd, u64),
     source_length: u64,
@@ -441,7 +441,7 @@ pub(super) fn clone_range(
 
 /// `struct file_dedupe_range` of <linux/fs.h>, with one destination.
 #[repr(C)]
-pub(super) struct DedupeRange {
+pub(crate) struct DedupeRange {
     source_offset: u64,
     source_length: u64,
     destinations: u16,
@@ -454,7 +454,7 @@ pub(super) struct DedupeRange {
 }
 
 /// FIDEDUPERANGE from the start of both files. Returns the bytes that are shared now, or the destination's error.
-pub(super) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usize, Errno> {
+pub(crate) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usize, Errno> {
     let mut range = DedupeRange {
         source_offset: 0,
         source_length: len as u64,
@@ -481,7 +481,7 @@ const PIECES: usize = 64;
 
 /// `struct fiemap` of <linux/fiemap.h>, with room for the extents.
 #[repr(C)]
-pub(super) struct Fiemap {
+pub(crate) struct Fiemap {
     start: u64,
     length: u64,
     flags: u32,
@@ -494,13 +494,13 @@ pub(super) struct Fiemap {
 /// `struct fiemap_extent`; offsets and lengths are in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FiemapExtent {
+pub(crate) struct FiemapExtent {
     /// Where it begins in the file.
-    pub(super) logical: u64,
+    pub(crate) logical: u64,
     /// Where it begins in the address space of the file system.
-    pub(super) physical: u64,
+    pub(crate) physical: u64,
     /// How long it is.
-    pub(super) length: u64,
+    pub(crate) length: u64,
     reserved64: [u64; 2],
     flags: u32,
     reserved: [u32; 3],
@@ -508,7 +508,7 @@ pub(super) struct FiemapExtent {
 
 /// FS_IOC_FIEMAP over the whole file, after writing back what is dirty. Used to give an agent its access, as pNFS
 /// servers and boot loaders do, and never for a verdict.
-pub(super) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
+pub(crate) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
     const FIEMAP_FLAG_SYNC: u32 = 1;
     let mut map = Fiemap {
         start: 0,
@@ -526,7 +526,7 @@ pub(super) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
 
 /// `struct loop_config` of <linux/loop.h>.
 #[repr(C)]
-pub(super) struct LoopConfig {
+pub(crate) struct LoopConfig {
     fd: u32,
     block_size: u32,
     info: LoopInfo,
@@ -548,13 +548,13 @@ struct LoopInfo {
 }
 
 /// The number of a loop device that is free, or was a moment ago.
-pub(super) fn loop_free(control: &File) -> Result<i32, Errno> {
+pub(crate) fn loop_free(control: &File) -> Result<i32, Errno> {
     // SAFETY: LOOP_CTL_GET_FREE takes no argument.
     unsafe { ioctls::loop_ctl_get_free(control.as_raw_fd()) }
 }
 
 /// LOOP_CONFIGURE with LO_FLAGS_AUTOCLEAR: the device detaches itself after its last use.
-pub(super) fn loop_attach(device: &File, backing: &File) -> Result<(), Errno> {
+pub(crate) fn loop_attach(device: &File, backing: &File) -> Result<(), Errno> {
     const LO_FLAGS_AUTOCLEAR: u32 = 4;
     let mut file_name = [0; 64];
     let label = b"iomap-conformance";
@@ -580,13 +580,13 @@ pub(super) fn loop_attach(device: &File, backing: &File) -> Result<(), Errno> {
 }
 
 /// A mapping of a file, until it is dropped.
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     start: std::ptr::NonNull<libc::c_void>,
     len: usize,
 }
 
 impl Mapping {
-    pub(super) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
+    pub(crate) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
         let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         let flags = if shared { MapFlags::MAP_SHARED } else { MapFlags::MAP_PRIVATE };
         Self::with(file, len, protection, flags)
@@ -614,7 +614,7 @@ impl Mapping {
 
     /// Stores by way of the kernel, which reports a page that cannot be written as EFAULT where a store by the
     /// processor would be a SIGBUS. The fault that the file system sees is the same.
-    pub(super) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let scratch = scratch(data)?;
         let to = self.at(offset, data.len())?;
         // SAFETY: the kernel writes inside the mapping, to which no Rust reference exists.
@@ -623,7 +623,7 @@ impl Mapping {
     }
 
     /// Loads in the same way.
-    pub(super) fn load(&self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn load(&self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let scratch = scratch(&[])?;
         let from = self.at(offset, len)?;
         // SAFETY: the kernel reads inside the mapping.
@@ -646,7 +646,7 @@ impl Drop for Mapping {
 
 /// What a device may access for the long term: the pages of a mapping, pinned (FOLL_LONGTERM) until this is dropped. The
 /// mapping may go before.
-pub(super) trait Registration {
+pub(crate) trait Registration {
     /// A descriptor that is open as long as this lasts.
     fn number(&self) -> i32;
 
@@ -665,7 +665,7 @@ fn scratch(data: &[u8]) -> Result<File, Errno> {
 }
 
 /// The extended attributes in the user namespace, by name.
-pub(super) fn user_xattrs(file: BorrowedFd) -> Result<Vec<(String, Vec<u8>)>, Errno> {
+pub(crate) fn user_xattrs(file: BorrowedFd) -> Result<Vec<(String, Vec<u8>)>, Errno> {
     let mut names = vec![0_u8; 4096];
     // SAFETY: the kernel writes at most the length of the buffer.
     let len = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
@@ -688,21 +688,21 @@ pub(super) fn user_xattrs(file: BorrowedFd) -> Result<Vec<(String, Vec<u8>)>, Er
 }
 
 /// setxattr(2).
-pub(super) fn set_xattr(path: &Path, key: &str, value: &[u8]) -> Result<(), Errno> {
+pub(crate) fn set_xattr(path: &Path, key: &str, value: &[u8]) -> Result<(), Errno> {
     let (path, key) = (c_path(path)?, CString::new(key).map_err(|_| Errno::EINVAL)?);
     // SAFETY: the strings are terminated and the value has the length that is given.
     check(unsafe { libc::setxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
 }
 
 /// removexattr(2).
-pub(super) fn remove_xattr(path: &Path, key: &str) -> Result<(), Errno> {
+pub(crate) fn remove_xattr(path: &Path, key: &str) -> Result<(), Errno> {
     let (path, key) = (c_path(path)?, CString::new(key).map_err(|_| Errno::EINVAL)?);
     // SAFETY: the strings are terminated.
     check(unsafe { libc::removexattr(path.as_ptr(), key.as_ptr()) })
 }
 
 /// Runs something without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE, for which there are no quotas, in the effective set of this thread.
-pub(super) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
+pub(crate) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
     const DROPPED: u64 = 1 << 9 | 1 << 21 | 1 << 24;
     let before = capabilities()?;
     let mut without = before;

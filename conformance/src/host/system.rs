@@ -25,7 +25,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// A directory on a mounted file system, with what a case has open there.
-pub(super) struct HostSystem<'a> {
+pub(crate) struct HostSystem<'a> {
     calls: Calls,
     directory: PathBuf,
     image: &'a Image,
@@ -43,7 +43,7 @@ pub(super) struct HostSystem<'a> {
 }
 
 impl<'a> HostSystem<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         directory: PathBuf,
         image: &'a Image,
         pool: Option<&'a Pool>,
@@ -57,7 +57,7 @@ impl<'a> HostSystem<'a> {
     }
 
     /// Gives the descriptors of a file away.
-    pub(super) fn release(&self, file: &Ready) -> Vec<std::os::fd::OwnedFd> {
+    pub(crate) fn release(&self, file: &Ready) -> Vec<std::os::fd::OwnedFd> {
         self.calls.release(file)
     }
 }

@@ -3,19 +3,19 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
-use super::areas::{Areas, FEWEST, Places};
-use super::calls::{Calls, Transport};
-use super::guardian::{self, Guardian};
-use super::modes::Modes;
-use super::pool::deactivate;
-use super::probe::{self, Machine};
-use super::{DESCRIPTORS, FsKind, activation, admin, lacks, routes, sys};
+use super::reference::Target;
 use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::cases::{Case, Lane};
 use crate::guard::Devices;
+use crate::host::areas::{Areas, FEWEST, Places};
+use crate::host::calls::{Calls, Transport};
+use crate::host::guardian::{self, Guardian};
+use crate::host::modes::Modes;
+use crate::host::pool::deactivate;
+use crate::host::probe::{self, Machine};
+use crate::host::{DESCRIPTORS, FsKind, activation, admin, lacks, routes, sys};
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
-use crate::target::Target;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use nix::errno::Errno;
@@ -84,7 +84,7 @@ fn remove_abandoned(parent: &Path) {
 }
 
 /// Waits until nobody works in a directory any more, and removes it.
-pub(super) fn remove_when_free(path: &Path) {
+pub(crate) fn remove_when_free(path: &Path) {
     if let Ok(file) = File::open(path)
         && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusive)
     {

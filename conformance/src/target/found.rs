@@ -1,15 +1,15 @@
 //! A file system that the suite runs no cases on: what a loss of power left, or what is going to lose it, or one for a
 //! person at a shell.
 
-use super::areas::Areas;
-use super::device::blank;
-use super::image::{Image, make};
-use super::modes::Modes;
-use super::pool::Retirement;
-use super::system::HostSystem;
-use super::{FsKind, sys};
 use crate::case::context::System;
 use crate::guard::Devices;
+use crate::host::areas::Areas;
+use crate::host::device::blank;
+use crate::host::image::{Image, make};
+use crate::host::modes::Modes;
+use crate::host::pool::Retirement;
+use crate::host::system::HostSystem;
+use crate::host::{FsKind, sys};
 use crate::mechanism::Mechanism;
 use crate::programs;
 use nix::unistd::syncfs;
@@ -51,7 +51,7 @@ impl Mounted {
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
     pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
-        super::lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
+        crate::host::lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
     }
 
     /// Has all of it on storage.
@@ -69,7 +69,7 @@ impl Mounted {
     /// another disk with the same contents for the same.
     pub(crate) fn unmount(self) -> Result<(), String> {
         self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
-        if let (FsKind::Btrfs, Some(btrfs)) = (self.image.kind(), super::program("btrfs")) {
+        if let (FsKind::Btrfs, Some(btrfs)) = (self.image.kind(), crate::host::program("btrfs")) {
             // If there is nothing to forget, that is an error to it.
             let _ = programs::within_limit(Command::new(btrfs).args(["device", "scan", "--forget"]));
         }

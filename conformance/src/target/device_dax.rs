@@ -3,15 +3,15 @@
 //! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
 //! is at work at a time.
 
-use super::calls::{Calls, Transport};
-use super::device::{ND, set};
-use super::sys::Mapping;
-use super::{FsKind, routes};
+use super::reference::Target;
 use crate::case::context::{DEVICE, Outcomes, Ready, StorageAgent, System};
 use crate::cases::Case;
 use crate::guard::Devices;
+use crate::host::calls::{Calls, Transport};
+use crate::host::device::{ND, set};
+use crate::host::sys::Mapping;
+use crate::host::{FsKind, routes};
 use crate::mechanism::{DEVICE_LEN, Mechanism};
-use crate::target::Target;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;

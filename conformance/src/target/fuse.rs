@@ -4,6 +4,7 @@
 //! own table of descriptors: where /dev/fuse is in the table of those who wait for an answer, a process that is killed
 //! waits for itself, for ever.
 
+use super::reference::{BLOCKS, Reference, Target};
 use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::cases::Case;
 use crate::guard::Devices;
@@ -11,7 +12,6 @@ use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};
 use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
-use crate::target::{BLOCKS, Reference, Target};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;

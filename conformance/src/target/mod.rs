@@ -1,0 +1,10 @@
+//! The targets: the places where the calls of a case go.
+
+pub(crate) mod device_dax;
+pub mod directory;
+pub(crate) mod found;
+pub mod fuse;
+pub mod reference;
+
+pub(crate) use reference::BLOCKS;
+pub use reference::{Reference, Target};
