@@ -1,7 +1,8 @@
 //! What is expected of mainline kernels, and of the reference behind FUSE, with the reason for each verdict other than
 //! `holds`.
 
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
+pub(crate) use crate::kernel::version;
 use crate::verdict::Verdict;
 use serde::Deserialize;
 
@@ -127,12 +128,6 @@ fn in_range(range: &str, release: &str) -> Option<bool> {
     let release = version(release)?;
     let reached = from.is_empty() || version(from)? <= release;
     Some(reached && (to.is_empty() || release < version(to)?))
-}
-
-/// The first two numbers of a version.
-pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ pub mod case;
 pub mod cases;
 pub mod compare;
 pub mod expectations;
+pub mod filesystem;
 pub mod guard;
 pub mod host;
+pub mod kernel;
 pub mod lab;
 pub mod lack;
 pub mod matrix;
@@ -30,7 +32,4 @@ pub mod words;
 use case::{context, trace};
 pub use target::fuse;
 
-/// The release of the running kernel, as `uname -r` prints it.
-pub fn kernel_release() -> String {
-    nix::sys::utsname::uname().map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
-}
+pub use kernel::release as kernel_release;

@@ -1,7 +1,7 @@
 //! How a file gets into the state, and out of it.
 
 use crate::case::context::SIZE;
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use nix::fcntl::OFlag;

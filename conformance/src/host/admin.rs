@@ -4,8 +4,9 @@
 
 use super::calls::Calls;
 use super::image::Image;
+use super::sys;
 use super::sys::{Aligned, operations};
-use super::{FsKind, sys};
+use crate::filesystem::FsKind;
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
 use nix::errno::Errno;

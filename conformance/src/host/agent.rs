@@ -3,8 +3,9 @@
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
 use super::sys::{self, Aligned, FiemapExtent};
-use super::{FsKind, image};
+use super::{device, image};
 use crate::case::context::StorageAgent;
+use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
 use crate::verdict::Trouble;
 use std::fs::File;
@@ -35,12 +36,12 @@ struct Chunk {
 impl BackingAgent {
     pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
         let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
-        let chunks = match kind.family() {
-            FsKind::Btrfs => chunks(root)?,
-            // The others report addresses of the device.
-            _ => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
+        let facts = kind.facts();
+        let chunks = match facts.addresses {
+            Addresses::Chunks => chunks(root)?,
+            Addresses::Device => vec![Chunk { start: 0, length: u64::MAX, device: 0 }],
         };
-        Ok(Self { image, pieces, chunks, end: kind.facts().medium.writable() })
+        Ok(Self { image, pieces, chunks, end: device::writable(facts.medium) })
     }
 
     /// Where [offset, offset + len) of the file lies in the image: offset in the buffer, address, length.

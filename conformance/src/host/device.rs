@@ -1,6 +1,7 @@
 //! What a file system lies on.
 
 use super::sys;
+use crate::filesystem::Medium;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
@@ -12,17 +13,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A kind of devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Medium {
-    /// A loop device over a file without a name.
-    Loop,
-    /// Persistent memory of a guest: each device is for one file system.
-    Pmem,
-    /// A device in the memory of a guest that is written from the beginning to the end of each zone.
-    Zoned,
-}
-
 /// What a file system lies on at present: after a loss of power that can be something else.
 pub(crate) struct Storage {
     /// What is underneath, for whoever goes past the file system. Offsets and lengths are those of O_DIRECT.
@@ -31,24 +21,24 @@ pub(crate) struct Storage {
     pub(crate) device: PathBuf,
 }
 
-impl Medium {
-    /// The address from which on not every byte can be written at any time.
-    pub(crate) fn writable(self) -> u64 {
-        if self == Self::Zoned { CONVENTIONAL } else { u64::MAX }
+/// The address from which on not every byte of a device can be written at any time.
+pub(crate) fn writable(medium: Medium) -> u64 {
+    match medium {
+        Medium::Zoned => CONVENTIONAL,
+        Medium::Loop | Medium::Pmem => u64::MAX,
     }
+}
 
-    /// A device that nobody uses, of so many bytes where there is a choice, and a descriptor that keeps it attached.
-    pub(crate) fn storage(self, size: u64) -> Result<(File, Storage), String> {
-        match self {
-            Self::Loop => {
-                let backing =
-                    blank(size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
-                let (held, device) = attach(&backing)?;
-                Ok((held, Storage { backing: Arc::new(backing), device }))
-            }
-            Self::Pmem => unused("/dev/pmem").and_then(opened),
-            Self::Zoned => add_zoned().and_then(opened),
+/// An unused device, of `size` bytes where there is a choice, and a descriptor that keeps it attached.
+pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage), String> {
+    match medium {
+        Medium::Loop => {
+            let backing = blank(size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+            let (held, device) = attach(&backing)?;
+            Ok((held, Storage { backing: Arc::new(backing), device }))
         }
+        Medium::Pmem => unused("/dev/pmem").and_then(opened),
+        Medium::Zoned => add_zoned().and_then(opened),
     }
 }
 

@@ -1,8 +1,9 @@
 //! A file system on a device of its own.
 
-use super::device::{Medium, Storage, attach, blank, remove_zoned};
+use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
-use super::{FsKind, Quotas, admin, guardian, sys};
+use super::{admin, guardian, sys};
+use crate::filesystem::{Addition, FsKind, Medium, Quotas};
 use crate::guard::Devices;
 use crate::lack;
 use crate::programs::{self, Failure};
@@ -46,7 +47,7 @@ impl Image {
     pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
         match kind.facts().quotas {
             Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
-            Quotas::Any => Self::new(kind, root, devices),
+            Quotas::Subvolumes | Quotas::Missing => Self::new(kind, root, devices),
         }
     }
 
@@ -71,8 +72,8 @@ impl Image {
     ) -> Result<Self, String> {
         let facts = kind.facts();
         let machine =
-            if facts.medium == Medium::Loop { Machine::with_images().below(&root) } else { Machine::without_images() };
-        let (device, storage) = facts.medium.storage(facts.size).map_err(|why| named(&machine, why))?;
+            if kind.is_on_a_loop_device() { Machine::with_images().below(&root) } else { Machine::without_images() };
+        let (device, storage) = device::storage(facts.medium, facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
         make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
@@ -144,7 +145,10 @@ impl Image {
     /// Mounts what mkfs made, with everything that this kernel knows.
     fn first_mount(&self) -> Result<(), Unmounted> {
         let device = &self.storage().device;
-        let plain = if self.kind.family() == FsKind::Xfs { exchange::allow(device)? } else { None };
+        let plain = match self.kind.facts().addition {
+            Addition::ExchangeRange => exchange::allow(device)?,
+            Addition::Nothing => None,
+        };
         match (self.mount(device), plain) {
             // A kernel that does not know the bit.
             (Err(Errno::EINVAL), Some(features)) => {
@@ -180,7 +184,7 @@ impl Image {
 
     /// Whether [`Self::copy`] can be: what is not a file has no modification time to go by.
     pub(crate) fn can_be_copied(&self) -> bool {
-        self.kind.facts().medium == Medium::Loop
+        self.kind.is_on_a_loop_device()
     }
 
     /// What the storage has at this moment: everything that the loop device has taken counts as durable, and what is
@@ -224,8 +228,10 @@ impl Image {
 
     /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
     pub(crate) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
-        if self.kind == FsKind::Btrfs {
-            return limit_subvolume(&self.root, bytes);
+        match self.kind.facts().quotas {
+            Quotas::Mounted { .. } => (),
+            Quotas::Subvolumes => return limit_subvolume(&self.root, bytes),
+            Quotas::Missing => return Err(Errno::EOPNOTSUPP),
         }
         let mut limits = Dqblk::default();
         // In units of QIF_DQBLKSIZE.

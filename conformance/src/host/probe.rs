@@ -3,7 +3,8 @@
 use super::areas;
 use super::device::{attach, blank};
 use super::sys;
-use crate::lack::{self, Capability, Counter, Lacking, Probe};
+use crate::filesystem::FsKind;
+use crate::lack::{self, Capability, Counter, Lacking, Needs, Probe};
 use crate::mechanism::Mechanism;
 use iomap_reference::{Call, Caller};
 use nix::errno::Errno;
@@ -183,3 +184,14 @@ impl Probe for Machine {
 fn page_size() -> u64 {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, i64::cast_unsigned)
 }
+/// The needs of a run with the usual number of threads.
+pub(crate) fn needs(kind: FsKind) -> Needs {
+    let room = if kind.is_on_a_loop_device() { kind.facts().room } else { 0 };
+    Needs { descriptors: DESCRIPTORS, address_space: ADDRESS_SPACE, rights: lack::ADMINISTRATION, room, swap_areas: 0 }
+}
+
+/// The number of descriptors that a run takes.
+pub(crate) const DESCRIPTORS: u64 = 384;
+
+/// The address space that its threads take, in bytes.
+pub(crate) const ADDRESS_SPACE: u64 = 1 << 30;

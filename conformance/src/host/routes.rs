@@ -2,10 +2,11 @@
 //!
 //! One row for each. A row without file systems is for all of them.
 
+use super::admin;
 use super::calls::Calls;
 use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
-use super::{FsKind, admin};
+use crate::filesystem::FsKind;
 use crate::programs;
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};

@@ -1,14 +1,17 @@
 //! The calls of a case, made to this kernel, in a directory of the case.
 
+use super::activation::activation;
 use super::areas::Places;
 use super::calls::{Calls, Transport, spin};
 use super::image::Image;
 use super::modes::Modes;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
 use super::sys;
-use super::{FsKind, activation, admin, agent, guardian, routes};
+use super::{admin, agent, guardian, routes};
 use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::case::trace::Step;
+use crate::filesystem::FsKind;
+use crate::kernel;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::programs;
@@ -109,7 +112,7 @@ impl HostSystem<'_> {
     /// Whether FS_IOC_SHUTDOWN may be used during a call. With an active swap file it must not: the file cannot be
     /// opened any more, and stays active for ever.
     fn can_be_stopped(&self, call: &Call) -> bool {
-        self.image.kind().family() != FsKind::Btrfs
+        self.image.kind().facts().shuts_down
             && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
             && guardian::active_below(self.image.root()).is_empty()
     }
@@ -163,7 +166,7 @@ impl System for HostSystem<'_> {
     }
 
     fn tick(&self, time: i128) {
-        if self.image.kind().has_fine_times() {
+        if has_fine_times(self.image.kind()) {
             return;
         }
         let deadline = Instant::now() + self.patience();
@@ -204,6 +207,12 @@ impl System for HostSystem<'_> {
             (_, _, None) => (),
         }
     }
+}
+
+/// Whether changes close to each other get different times on this kernel.
+fn has_fine_times(fs: FsKind) -> bool {
+    let this = kernel::version(&kernel::release());
+    fs.facts().fine_times.is_some_and(|since| this.is_some_and(|this| this >= since))
 }
 
 /// The clock that the kernel takes times of files from, in nanoseconds. It goes on with each interrupt of the timer.

@@ -6,11 +6,12 @@
 use super::reference::Target;
 use crate::case::context::{DEVICE, Outcomes, Ready, StorageAgent, System};
 use crate::cases::Case;
+use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::calls::{Calls, Transport};
 use crate::host::device::{ND, set};
+use crate::host::routes;
 use crate::host::sys::Mapping;
-use crate::host::{FsKind, routes};
 use crate::mechanism::{DEVICE_LEN, Mechanism};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};

@@ -2,14 +2,16 @@
 //! person at a shell.
 
 use crate::case::context::System;
+use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::areas::Areas;
 use crate::host::device::blank;
-use crate::host::image::{Image, make};
+use crate::host::image::{Image, make, program};
 use crate::host::modes::Modes;
+use crate::host::offer::lacks;
 use crate::host::pool::Retirement;
+use crate::host::sys;
 use crate::host::system::HostSystem;
-use crate::host::{FsKind, sys};
 use crate::mechanism::Mechanism;
 use crate::programs;
 use nix::unistd::syncfs;
@@ -51,7 +53,7 @@ impl Mounted {
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
     pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
-        crate::host::lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
+        lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
     }
 
     /// Has all of it on storage.
@@ -69,9 +71,11 @@ impl Mounted {
     /// another disk with the same contents for the same.
     pub(crate) fn unmount(self) -> Result<(), String> {
         self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
-        if let (FsKind::Btrfs, Some(btrfs)) = (self.image.kind(), crate::host::program("btrfs")) {
-            // If there is nothing to forget, that is an error to it.
-            let _ = programs::within_limit(Command::new(btrfs).args(["device", "scan", "--forget"]));
+        if let Some([name, arguments @ ..]) = self.image.kind().facts().forget
+            && let Some(program) = program(name)
+        {
+            // The program fails if there is nothing to forget.
+            let _ = programs::within_limit(Command::new(program).args(arguments));
         }
         Ok(())
     }

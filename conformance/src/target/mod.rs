@@ -4,6 +4,7 @@ pub(crate) mod device_dax;
 pub mod directory;
 pub(crate) mod found;
 pub mod fuse;
+pub mod host;
 pub mod reference;
 
 pub(crate) use reference::BLOCKS;

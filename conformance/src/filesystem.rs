@@ -1,0 +1,249 @@
+//! The file systems that the suite can make: one row for each.
+//!
+//! A row says everything that the suite has to know of a file system but its own calls, which are the rows of
+//! [`crate::host::admin`] and [`crate::host::routes`].
+
+/// The facts of a file system.
+pub(crate) struct Facts {
+    /// The name on the command line and in results.
+    pub(crate) name: &'static str,
+    /// The file system that it is, where it is one in another place or mode.
+    pub(crate) family: FsKind,
+    pub(crate) medium: Medium,
+    /// The options of mount(2).
+    pub(crate) options: &'static str,
+    pub(crate) mkfs: &'static [&'static str],
+    /// The other programs that the suite calls.
+    pub(crate) tools: &'static [&'static str],
+    /// Programs that are called where they are installed: a route without its program is not offered.
+    pub(crate) helpers: &'static [&'static str],
+    /// The package of Debian that has the programs.
+    pub(crate) package: &'static str,
+    pub(crate) quotas: Quotas,
+    /// In bytes. The file is sparse.
+    pub(crate) size: u64,
+    /// The bytes that a mounted image with a few files takes. The images of a whole run take up to four times as much.
+    pub(crate) room: u64,
+    /// The first kernel on which changes close to each other get different times (FS_MGTIME).
+    pub(crate) fine_times: Option<(u32, u32)>,
+    /// The addresses that FIEMAP gives.
+    pub(crate) addresses: Addresses,
+    /// FS_IOC_SHUTDOWN stops it, which is one way to lose its power.
+    pub(crate) shuts_down: bool,
+    /// The kernel activates one swap file at a time, and answers EBUSY to the others.
+    pub(crate) activates_in_turn: bool,
+    /// mkfs leaves out a feature that a program can add afterwards.
+    pub(crate) addition: Addition,
+    /// The program that makes the kernel forget a device, where the kernel knows file systems by their identity.
+    pub(crate) forget: Option<&'static [&'static str]>,
+}
+
+/// A kind of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// A loop device over a file without a name.
+    Loop,
+    /// Persistent memory of a guest: each device is for one file system.
+    Pmem,
+    /// A device in the memory of a guest that is written from the beginning to the end of each zone.
+    Zoned,
+}
+
+/// The way in which a file system gets limits for users.
+pub(crate) enum Quotas {
+    /// Options of mkfs, and one of mount(8).
+    Mounted { mkfs: &'static [&'static str], mount: &'static str },
+    /// Quota groups of subvolumes, which are switched on and off.
+    Subvolumes,
+    /// None.
+    Missing,
+}
+
+/// The addresses that FIEMAP gives (`fe_physical`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addresses {
+    /// Bytes of the device.
+    Device,
+    /// Logical addresses of btrfs, which its chunk tree maps to the device.
+    Chunks,
+}
+
+/// A feature that mkfs leaves out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addition {
+    /// None.
+    Nothing,
+    /// The bit of the superblock of XFS that XFS_IOC_EXCHANGE_RANGE needs.
+    ExchangeRange,
+}
+
+macro_rules! file_systems {
+    ($($(#[$about:meta])+ $kind:ident: $facts:expr;)+) => {
+        /// A file system that the suite can make.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        pub enum FsKind {
+            $($(#[$about])+ $kind,)+
+        }
+
+        impl FsKind {
+            /// Every file system.
+            pub const ALL: [Self; [$(stringify!($kind)),+].len()] = [$(Self::$kind),+];
+
+            /// Its row.
+            pub(crate) fn facts(self) -> &'static Facts {
+                match self {
+                    $(Self::$kind => const { &$facts },)+
+                }
+            }
+        }
+    };
+}
+
+file_systems! {
+    /// XFS
+    Xfs: XFS;
+    /// ext4
+    Ext4: EXT4;
+    /// btrfs; swap files without copy-on-write, as it wants them
+    Btrfs: BTRFS;
+    /// f2fs, which this kernel may not have: see `lab`
+    F2fs: F2FS;
+    /// XFS on persistent memory, every file mapped without the page cache; in `lab` only
+    XfsDax: Facts { name: "xfs-dax", medium: Medium::Pmem, options: "dax=always", ..XFS };
+    /// The same of ext4
+    Ext4Dax: Facts { name: "ext4-dax", medium: Medium::Pmem, options: "dax=always", ..EXT4 };
+    /// f2fs that writes nothing in place (mode=lfs)
+    F2fsLfs: Facts { name: "f2fs-lfs", options: "mode=lfs", ..F2FS };
+    /// f2fs on a zoned device; in `lab` only
+    F2fsZoned: Facts {
+        name: "f2fs-zoned",
+        medium: Medium::Zoned,
+        mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "1", "-m"],
+        ..F2FS
+    };
+    /// No file system: a device of persistent memory that is mapped itself; in `lab` only
+    Devdax: Facts { name: "devdax", family: FsKind::Devdax, medium: Medium::Pmem, ..PLAIN };
+}
+
+/// A file system without anything of its own.
+const PLAIN: Facts = Facts {
+    name: "",
+    family: FsKind::Devdax,
+    medium: Medium::Loop,
+    options: "",
+    mkfs: &[],
+    tools: &[],
+    helpers: &[],
+    package: "",
+    quotas: Quotas::Missing,
+    size: 0,
+    room: 0,
+    fine_times: None,
+    addresses: Addresses::Device,
+    shuts_down: false,
+    activates_in_turn: false,
+    addition: Addition::Nothing,
+    forget: None,
+};
+
+/// mkfs.xfs makes nothing smaller than 300 MiB.
+const SIZE: u64 = 320 << 20;
+
+const XFS: Facts = Facts {
+    name: "xfs",
+    family: FsKind::Xfs,
+    mkfs: &["mkfs.xfs", "-q", "-f", "-K"],
+    helpers: &["xfs_db", "xfs_fsr"],
+    package: "xfsprogs",
+    quotas: Quotas::Mounted { mkfs: &[], mount: "uquota" },
+    size: SIZE,
+    room: 96 << 20,
+    fine_times: Some((6, 13)),
+    shuts_down: true,
+    addition: Addition::ExchangeRange,
+    ..PLAIN
+};
+
+const EXT4: Facts = Facts {
+    name: "ext4",
+    family: FsKind::Ext4,
+    mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"],
+    helpers: &["e4defrag"],
+    package: "e2fsprogs",
+    quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
+    size: SIZE,
+    room: 48 << 20,
+    fine_times: Some((6, 13)),
+    shuts_down: true,
+    ..PLAIN
+};
+
+const BTRFS: Facts = Facts {
+    name: "btrfs",
+    family: FsKind::Btrfs,
+    mkfs: &["mkfs.btrfs", "-q", "-f", "-K"],
+    tools: &["btrfs"],
+    package: "btrfs-progs",
+    quotas: Quotas::Subvolumes,
+    size: SIZE,
+    room: 48 << 20,
+    fine_times: Some((6, 13)),
+    addresses: Addresses::Chunks,
+    activates_in_turn: true,
+    forget: Some(&["btrfs", "device", "scan", "--forget"]),
+    ..PLAIN
+};
+
+const F2FS: Facts = Facts {
+    name: "f2fs",
+    family: FsKind::F2fs,
+    mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "0"],
+    package: "f2fs-tools",
+    quotas: Quotas::Mounted { mkfs: &["-O", "quota"], mount: "usrquota" },
+    // Each pinned file takes a section, 2 MiB.
+    size: 2 << 30,
+    room: 128 << 20,
+    shuts_down: true,
+    ..PLAIN
+};
+
+impl FsKind {
+    /// The file systems that hardly any kernel is without.
+    pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
+
+    /// Whether it is on persistent memory, which applications map without a cache.
+    pub(crate) fn is_dax(self) -> bool {
+        self.facts().medium == Medium::Pmem
+    }
+
+    /// Whether the suite makes it on a loop device. The other devices are in guests only.
+    pub(crate) fn is_on_a_loop_device(self) -> bool {
+        self.facts().medium == Medium::Loop
+    }
+
+    /// The programs that make it and look into it.
+    pub(crate) fn programs(self) -> impl Iterator<Item = &'static str> {
+        let facts = self.facts();
+        facts.mkfs.iter().take(1).chain(facts.tools).copied()
+    }
+
+    /// Every program that it may call.
+    pub(crate) fn all_programs(self) -> impl Iterator<Item = &'static str> {
+        self.programs().chain(self.facts().helpers.iter().copied())
+    }
+
+    /// The name on the command line and in results.
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// The kernel's module for it, if it is a file system.
+    pub(crate) fn module(self) -> Option<&'static str> {
+        (!self.facts().mkfs.is_empty()).then(|| self.family().name())
+    }
+
+    /// The file system that it is, whatever place or mode it is in. Its name is the one that mount(2) knows.
+    pub fn family(self) -> Self {
+        self.facts().family
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether this kernel offers a mechanism on a file system. An ordinary file shows it.
+
+use crate::case::context::{SIZE as FILE_SIZE, System, make_written};
+use crate::mechanism::Mechanism;
+use crate::words;
+use iomap_reference::{Call, Caller, Reply};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+/// The reason why a kernel does not have a mechanism on some file system, or `None`. An ordinary file shows it. A
+/// failure to find out is no answer: the error is one line for people.
+pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
+    let call = |call: &Call| {
+        let outcome = system.call(Caller::Privileged, call);
+        let lack = outcome.as_ref().err().and_then(|errno| system.lacking(Caller::Privileged, call, *errno));
+        lack.map_or(Ok(outcome), |lack| Err(lack.to_string()))
+    };
+    let open = |name: &str, flags| call(&Call::Open { name: name.into(), flags, mode: 0o600 });
+    let fd = match open("probe", OFlag::O_RDWR | OFlag::O_CREAT)? {
+        Ok(Reply::Number(fd)) => fd as i32,
+        other => return Err(format!("no file can be made: {}", words::outcome(&other))),
+    };
+    if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
+        return Ok(Some("the file system has no O_DIRECT, which shows the data on storage".into()));
+    }
+    Ok(match mechanism {
+        Mechanism::Seal => {
+            system.reach(&mechanism.enter(fd, FILE_SIZE)).err().map(|trouble| trouble.reason().to_owned())
+        }
+        Mechanism::Swapfile => {
+            let file = make_written(system, mechanism, "swap-probe", FILE_SIZE)
+                .map_err(|trouble| trouble.reason().to_owned())?;
+            let activate = Call::Swapon { fd: file.fd };
+            system.reach(&activate).map_err(|trouble| trouble.reason().to_owned())?;
+            match call(&activate)? {
+                Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
+                Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
+                Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
+                // No later step waits for the deactivation.
+                Ok(_) => {
+                    system.retire(mechanism, file);
+                    None
+                }
+            }
+        }
+        Mechanism::ImmutableAttr => match call(&mechanism.enter(fd, 0))? {
+            Err(errno @ (Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
+                Some(format!("the file system has no immutable attribute: {}", words::name(errno)))
+            }
+            Err(errno) => return Err(format!("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file: {errno}")),
+            Ok(_) => match call(&mechanism.leave(fd, 0))? {
+                Err(errno) => return Err(format!("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL: {errno}")),
+                Ok(_) => None,
+            },
+        },
+        // On anything else the call does not exist.
+        Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true })? {
+            Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
+            Err(Errno::EINVAL) => Some("f2fs pins no file where it writes nothing in place: EINVAL".into()),
+            _ => None,
+        },
+        Mechanism::DeviceDax => Some("a file system is no device".into()),
+    })
+}

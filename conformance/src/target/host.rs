@@ -1,0 +1,177 @@
+//! This kernel, on file systems that the suite makes.
+
+use crate::case::context::System;
+use crate::cases::{Case, Lane};
+use crate::filesystem::FsKind;
+use crate::guard::Devices;
+use crate::host::areas::{self, Areas};
+use crate::host::device;
+use crate::host::image::{Image, program};
+use crate::host::modes::Modes;
+use crate::host::offer::lacks;
+use crate::host::pool::{Pool, Retirement};
+use crate::host::probe::{self, Machine, needs};
+use crate::host::sandbox::Sandbox;
+use crate::host::sys;
+use crate::host::system::HostSystem;
+use crate::lack::{self, Needs};
+use crate::mechanism::Mechanism;
+use crate::target::reference::Target;
+use crate::verdict::Trouble;
+use nix::unistd;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A file system that is made when a case wants it.
+struct Spare {
+    /// Where it is going to be mounted.
+    root: PathBuf,
+    image: OnceLock<Result<Image, String>>,
+    /// The turn of a case on this file system.
+    turn: Mutex<()>,
+}
+
+impl Spare {
+    fn new(root: PathBuf) -> Self {
+        Self { root, image: OnceLock::new(), turn: Mutex::default() }
+    }
+
+    fn get(&self, make: impl FnOnce(PathBuf) -> Result<Image, String>) -> Result<&Image, &str> {
+        self.image.get_or_init(|| make(self.root.clone())).as_ref().map_err(String::as_str)
+    }
+}
+
+/// One file system of this kernel, with one mechanism.
+pub struct Host {
+    // Dropped in this order: what uses a mount, then the mounts.
+    pool: Option<Pool>,
+    retirement: Arc<Retirement>,
+    main: Arc<Image>,
+    /// For cases that want a file system to themselves.
+    alone: Spare,
+    /// For cases whose file system loses its power: these cases take long, and the others need not wait for them.
+    power: Spare,
+    moment: Spare,
+    /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
+    limited: Spare,
+    /// Those of all of them.
+    devices: Devices,
+    cases: AtomicUsize,
+    modes: Arc<Modes>,
+    /// The reason why no case can run.
+    not_offered: Option<String>,
+}
+
+impl Host {
+    /// Makes and mounts the file systems. The error is one line for people.
+    pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+        probe::raise_limits();
+        let machine = Machine::with_images();
+        if let Some(missing) = lack::missing(&machine, &needs(kind)) {
+            return Err(missing);
+        }
+        let areas = if mechanism == Mechanism::Swapfile { Areas::new()? } else { Areas::unlimited() };
+        let swap = Needs { swap_areas: areas::FEWEST as u64, ..Needs::default() };
+        if let Some(missing) = lack::missing(&machine, &swap).filter(|_| mechanism == Mechanism::Swapfile) {
+            return Err(missing);
+        }
+        let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
+        let devices = Devices::default();
+        let threads = |e: std::io::Error| format!("lacking memory: no thread: {e}");
+        let main = Arc::new(Image::new(kind, root("main")?, &devices)?);
+        let mut host = Self {
+            pool: None,
+            retirement: Arc::new(Retirement::new(Arc::new(areas)).map_err(threads)?),
+            main,
+            alone: Spare::new(root("alone")?),
+            power: Spare::new(root("power")?),
+            moment: Spare::new(root("moment")?),
+            limited: Spare::new(root("limited")?),
+            devices,
+            cases: AtomicUsize::default(),
+            modes: Arc::default(),
+            not_offered: None,
+        };
+        let place = host.place(&host.main, None).map_err(|trouble| trouble.reason().to_owned())?;
+        let not_offered = lacks(&place, mechanism)?;
+        drop(place);
+        host.not_offered = not_offered;
+        if mechanism == Mechanism::Swapfile && host.not_offered.is_none() {
+            host.pool = Some(Pool::new(&host.main, &host.retirement).map_err(threads)?);
+        }
+        Ok(host)
+    }
+
+    fn place<'a>(&'a self, image: &'a Image, turn: Option<MutexGuard<'a, ()>>) -> Result<HostSystem<'a>, Trouble> {
+        let number = self.cases.fetch_add(1, Ordering::Relaxed);
+        let directory = image.root().join(format!("case-{number}"));
+        std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
+        if turn.is_some() {
+            // The directory is the suite's: it has to be there after a loss of power.
+            let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
+            synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
+        }
+        let pool = if turn.is_none() { self.pool.as_ref() } else { None };
+        Ok(HostSystem::new(directory, image, pool, &self.retirement, turn, self.modes.clone()))
+    }
+}
+
+impl Target for Host {
+    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+        let spare = match case.lane {
+            Lane::Shared => return Ok(Box::new(self.place(&self.main, None)?)),
+            Lane::Alone => &self.alone,
+            Lane::Power => &self.power,
+            Lane::Moment => &self.moment,
+            Lane::Limits => &self.limited,
+        };
+        let turn = spare.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kind, limits) = (self.main.kind(), case.lane == Lane::Limits);
+        let image = spare.get(|root| match limits {
+            true => Image::with_quotas(kind, root, &self.devices),
+            false => Image::new(kind, root, &self.devices),
+        });
+        let image = image.map_err(|why| match self.lacking() {
+            None if limits => Trouble::NotOffered(format!("no limits for users: {why}")),
+            // The lack is named in the reason, except where a program failed.
+            Some(lack) if limits => Trouble::Setup(format!("{lack}: {why}")),
+            _ => Trouble::Setup(why.into()),
+        })?;
+        Ok(Box::new(self.place(image, Some(turn))?))
+    }
+
+    fn lacks(&self, _: Mechanism) -> Option<String> {
+        self.not_offered.clone()
+    }
+
+    fn lacking(&self) -> Option<String> {
+        lack::now(self.main.machine())
+    }
+
+    fn devices(&self) -> Option<Devices> {
+        Some(self.devices.clone())
+    }
+}
+
+/// What is missing for the host target, in one line, or nothing.
+pub fn missing(kind: FsKind) -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
+    }
+    if !kind.is_on_a_loop_device() {
+        return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
+    }
+    if !Path::new(device::LOOP_CONTROL).exists() {
+        return Some(format!("target host needs loop devices: {} is missing", device::LOOP_CONTROL));
+    }
+    without_programs(kind).map(|what| format!("target host needs {what}"))
+}
+
+/// Which program is missing to make a file system, and how to get it.
+pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
+    let facts = kind.facts();
+    let missing = kind.programs().find(|name| program(name).is_none())?;
+    Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
+}
