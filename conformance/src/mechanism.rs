@@ -1,113 +1,178 @@
-//! How a file gets into the state, and out of it.
+//! How a file gets into the state, and out of it: one row for each mechanism.
 
-use crate::case::context::SIZE;
 use crate::filesystem::FsKind;
+use crate::verdict::Trouble;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use nix::fcntl::OFlag;
 
-/// A way to keep the placement of a file, as specified or as mainline has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mechanism {
-    /// The specified interface.
-    Seal,
-    /// An active swap file.
-    Swapfile,
-    /// FS_IMMUTABLE_FL, `chattr +i`.
-    ImmutableAttr,
-    /// A pinned file of f2fs.
-    #[value(name = "f2fs-pin")]
-    F2fsPin,
-    /// A device of persistent memory, which is in the state always.
-    DeviceDax,
+/// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
+pub const BLOCK_LEN: i64 = BLOCK as i64;
+
+/// The length of a file, unless its case wants another length, in bytes.
+pub const SIZE: i64 = 4 * BLOCK_LEN;
+
+/// The file of [`Mechanism::DeviceDax`].
+pub const DEVICE: &str = "dax0.0";
+
+/// The length of [`DEVICE`], in bytes.
+pub const DEVICE_LEN: usize = 14 << 20;
+
+/// The facts of a mechanism.
+struct Row {
+    /// The name on the command line and in results.
+    name: &'static str,
+    about: &'static str,
+    /// Whether a file system can have the mechanism.
+    fits: fn(FsKind) -> bool,
+    /// The calls that bring a file of this size into the state and take it out. A device is in the state always.
+    calls: Option<[fn(Fd, i64) -> Call; 2]>,
+    state_bit: Option<u32>,
+    access: OFlag,
+    refusal: Option<Errno>,
+    wants_committed: bool,
+    lead: usize,
+    header: fn() -> Vec<u8>,
 }
 
-impl Mechanism {
-    /// Every mechanism.
-    pub const ALL: [Self; 5] = [Self::Seal, Self::Swapfile, Self::ImmutableAttr, Self::F2fsPin, Self::DeviceDax];
+macro_rules! mechanisms {
+    ($($(#[$about:meta])+ $mechanism:ident: $row:expr;)+) => {
+        /// A way to keep the placement of a file, as specified or as mainline has it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        pub enum Mechanism {
+            $($(#[$about])+ $mechanism,)+
+        }
 
+        impl Mechanism {
+            /// Every mechanism.
+            pub const ALL: [Self; [$(stringify!($mechanism)),+].len()] = [$(Self::$mechanism),+];
+
+            fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$mechanism => const { &$row },)+
+                }
+            }
+        }
+    };
+}
+
+mechanisms! {
+    /// The specified interface.
+    Seal: Row {
+        name: "seal",
+        about: "fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP, the specified interface",
+        calls: Some([seal, unseal]),
+        state_bit: Some(XFLAG_SEALED),
+        refusal: Some(Errno::ETXTBSY),
+        ..PLAIN
+    };
+    /// An active swap file.
+    Swapfile: Row {
+        name: "swapfile",
+        about: "an active swap file, swapon(2)",
+        calls: Some([|fd, _| Call::Swapon { fd }, |fd, _| Call::Swapoff { fd }]),
+        refusal: Some(Errno::ETXTBSY),
+        wants_committed: true,
+        lead: SWAP_LEAD,
+        header: swap_header,
+        ..PLAIN
+    };
+    /// FS_IMMUTABLE_FL, `chattr +i`.
+    ImmutableAttr: Row {
+        name: "immutable-attr",
+        about: "the immutable attribute, FS_IMMUTABLE_FL",
+        calls: Some([
+            |fd, _| Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 },
+            |fd, _| Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
+        ]),
+        state_bit: Some(XFLAG_IMMUTABLE),
+        access: OFlag::O_RDONLY,
+        refusal: Some(Errno::EPERM),
+        ..PLAIN
+    };
+    /// A pinned file of f2fs.
+    #[value(name = "f2fs-pin")]
+    F2fsPin: Row {
+        name: "f2fs-pin",
+        about: "a pinned file, F2FS_IOC_SET_PIN_FILE",
+        fits: |fs| matches!(fs.family(), FsKind::F2fs),
+        calls: Some([|fd, _| Call::Pin { fd, on: true }, |fd, _| Call::Pin { fd, on: false }]),
+        ..PLAIN
+    };
+    /// A device of persistent memory, which is in the state always.
+    DeviceDax: Row {
+        name: "device-dax",
+        about: "a device of persistent memory, /dev/dax0.0",
+        fits: |fs| matches!(fs, FsKind::Devdax),
+        refusal: Some(Errno::EINVAL),
+        // The device is larger than the files of the cases, which are its end.
+        lead: DEVICE_LEN - SIZE as usize,
+        ..PLAIN
+    };
+}
+
+const PLAIN: Row = Row {
+    name: "",
+    about: "",
+    fits: |fs| !matches!(fs, FsKind::Devdax),
+    calls: None,
+    state_bit: None,
+    access: OFlag::O_RDWR,
+    refusal: None,
+    wants_committed: false,
+    lead: 0,
+    header: Vec::new,
+};
+
+impl Mechanism {
     /// Whether a file system can have it.
     pub fn fits(self, fs: FsKind) -> bool {
-        match self {
-            Self::F2fsPin => fs.family() == FsKind::F2fs,
-            Self::DeviceDax => fs == FsKind::Devdax,
-            Self::Seal | Self::Swapfile | Self::ImmutableAttr => fs != FsKind::Devdax,
-        }
+        (self.row().fits)(fs)
     }
 
     /// The name on the command line and in results.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Seal => "seal",
-            Self::Swapfile => "swapfile",
-            Self::ImmutableAttr => "immutable-attr",
-            Self::F2fsPin => "f2fs-pin",
-            Self::DeviceDax => "device-dax",
-        }
+        self.row().name
     }
 
-    /// What the mechanism is, in a few words.
+    /// A short description.
     pub fn about(self) -> &'static str {
-        match self {
-            Self::Seal => "fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP, the specified interface",
-            Self::Swapfile => "an active swap file, swapon(2)",
-            Self::ImmutableAttr => "the immutable attribute, FS_IMMUTABLE_FL",
-            Self::F2fsPin => "a pinned file, F2FS_IOC_SET_PIN_FILE",
-            Self::DeviceDax => "a device of persistent memory, /dev/dax0.0",
-        }
+        self.row().about
     }
 
-    /// The call that brings a file of so many bytes into the state. A device has none, and no case gets to make it:
-    /// see [`Self::is_always_on`].
-    pub fn enter(self, fd: Fd, size: i64) -> Call {
-        match self {
-            Self::Seal | Self::DeviceDax => Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) },
-            Self::Swapfile => Call::Swapon { fd },
-            Self::ImmutableAttr => Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 },
-            Self::F2fsPin => Call::Pin { fd, on: true },
-        }
+    /// The call that brings a file of `size` bytes into the state. A device has no such call: not offered.
+    pub fn enter(self, fd: Fd, size: i64) -> Result<Call, Trouble> {
+        self.calls().map(|[enter, _]| enter(fd, size))
     }
 
     /// The call that takes it out again.
-    pub fn leave(self, fd: Fd, size: i64) -> Call {
-        match self {
-            Self::Seal | Self::DeviceDax => Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) },
-            Self::Swapfile => Call::Swapoff { fd },
-            Self::ImmutableAttr => Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
-            Self::F2fsPin => Call::Pin { fd, on: false },
-        }
+    pub fn leave(self, fd: Fd, size: i64) -> Result<Call, Trouble> {
+        self.calls().map(|[_, leave]| leave(fd, size))
     }
 
-    /// The bit of `fsx_xflags` that shows the state, if one does.
-    pub fn state_bit(self) -> Option<u32> {
-        match self {
-            Self::Seal => Some(XFLAG_SEALED),
-            Self::Swapfile | Self::F2fsPin | Self::DeviceDax => None,
-            Self::ImmutableAttr => Some(XFLAG_IMMUTABLE),
-        }
-    }
-
-    /// How a file in the state can be opened anew.
-    pub fn access(self) -> OFlag {
-        match self {
-            Self::Seal | Self::Swapfile | Self::F2fsPin | Self::DeviceDax => OFlag::O_RDWR,
-            Self::ImmutableAttr => OFlag::O_RDONLY,
-        }
-    }
-
-    /// What truncation to a smaller size by name fails with in the state, if it does.
-    pub fn refusal(self) -> Option<Errno> {
-        match self {
-            Self::Seal | Self::Swapfile => Some(Errno::ETXTBSY),
-            Self::ImmutableAttr => Some(Errno::EPERM),
-            Self::F2fsPin => None,
-            Self::DeviceDax => Some(Errno::EINVAL),
-        }
+    fn calls(self) -> Result<[fn(Fd, i64) -> Call; 2], Trouble> {
+        let why = || Trouble::NotOffered("a device is in the state always: no call enters or leaves it".into());
+        self.row().calls.ok_or_else(why)
     }
 
     /// Whether a file is in the state from its beginning to its end, so that no call enters or leaves it.
     pub fn is_always_on(self) -> bool {
-        self == Self::DeviceDax
+        self.row().calls.is_none()
+    }
+
+    /// The bit of `fsx_xflags` that shows the state, if a bit does.
+    pub fn state_bit(self) -> Option<u32> {
+        self.row().state_bit
+    }
+
+    /// The access with which a file in the state can be opened.
+    pub fn access(self) -> OFlag {
+        self.row().access
+    }
+
+    /// The error of a truncation by name to a smaller size in the state, if it fails.
+    pub fn refusal(self) -> Option<Errno> {
+        self.row().refusal
     }
 
     /// Whether a file that is fit may be refused while a change of it is not committed. XFS since 6.18 says that a file
@@ -115,31 +180,30 @@ impl Mechanism {
     /// changed only times, which the fdatasync(2) in swapon(2) does not wait for (`ili_datasync_seq`). The time of the
     /// next sync decides which transaction is the last.
     pub fn wants_committed(self) -> bool {
-        self == Self::Swapfile
+        self.row().wants_committed
     }
 
-    /// How many bytes at the start of a file belong to the mechanism. A swap file has its header there, and the one
-    /// page that it offers: the kernel really swaps to that, so no case may look at it, let alone change it. A device is
-    /// larger than the files of the cases, which are its end.
+    /// The number of bytes at the start of a file that belong to the mechanism. A swap file has its header there, and
+    /// the one page that it offers: the kernel really swaps to that page, so no case may look at it or change it.
     pub fn lead(self) -> usize {
-        match self {
-            Self::Swapfile => SWAP_LEAD,
-            Self::DeviceDax => DEVICE_LEN - SIZE as usize,
-            Self::Seal | Self::ImmutableAttr | Self::F2fsPin => 0,
-        }
+        self.row().lead
     }
 
-    /// What the lead of a file contains.
+    /// The contents of the lead of a file.
     pub fn header(self) -> Vec<u8> {
-        match self {
-            Self::Swapfile => swap_header(),
-            Self::Seal | Self::ImmutableAttr | Self::F2fsPin | Self::DeviceDax => Vec::new(),
-        }
+        (self.row().header)()
     }
 }
 
-/// How long the device of [`Mechanism::DeviceDax`] is, in bytes.
-pub const DEVICE_LEN: usize = 14 << 20;
+/// FALLOC_FL_SEAL_BLOCK_MAP of a whole file.
+pub(crate) fn seal(fd: Fd, size: i64) -> Call {
+    Call::Fallocate { fd, mode: Mode::SEAL, offset: 0, len: size.max(1) }
+}
+
+/// FALLOC_FL_UNSEAL_BLOCK_MAP of a whole file.
+pub(crate) fn unseal(fd: Fd, size: i64) -> Call {
+    Call::Fallocate { fd, mode: Mode::UNSEAL, offset: 0, len: size.max(1) }
+}
 
 const SWAP_LEAD: usize = 2 * BLOCK;
 

@@ -4,23 +4,15 @@ use crate::case::picture::Picture;
 use crate::case::trace::{Recorder, Step, Trace};
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
+pub use crate::mechanism::{BLOCK_LEN, DEVICE, SIZE};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;
-use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Outcome, Reply, Route, Stat, Whence};
+use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Route, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::time::{Duration, Instant};
-
-/// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
-pub const BLOCK_LEN: i64 = BLOCK as i64;
-
-/// How long a file is unless a case wants another length.
-pub const SIZE: i64 = 4 * BLOCK_LEN;
-
-/// The file of [`Mechanism::DeviceDax`].
-pub const DEVICE: &str = "dax0.0";
 
 /// One place to work in: a directory of its own on a file system.
 pub trait System {
@@ -467,7 +459,7 @@ fn make_pinned(system: &dyn System, name: &str, size: i64) -> Result<Ready, Trou
     make(system, Mechanism::F2fsPin, name, |fd| {
         let allocate = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len: size };
         let write = Call::Pwrite { fd, offset: 0, data: pattern(1, size) };
-        [Mechanism::F2fsPin.enter(fd, size), allocate, write, Call::Fsync { fd }]
+        [Call::Pin { fd, on: true }, allocate, write, Call::Fsync { fd }]
             .iter()
             .try_for_each(|call| setup(system, call).map(|_| ()))
     })
@@ -565,21 +557,12 @@ impl File<'_> {
     /// As [`Self::enter_call`], but nothing is committed first: for clauses about the changes that the call itself
     /// commits.
     pub fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
-        self.needs_change()?;
-        Ok(self.context.mechanism.enter(self.ready.fd, self.size()?))
-    }
-
-    fn needs_change(&self) -> Result<(), Trouble> {
-        match self.context.mechanism.is_always_on() {
-            true => Err(Trouble::NotOffered("a device is in the state always: no call enters or leaves it".into())),
-            false => Ok(()),
-        }
+        self.context.mechanism.enter(self.ready.fd, self.size()?)
     }
 
     /// The call that would take it out.
     pub fn leave_call(&self) -> Result<Call, Trouble> {
-        self.needs_change()?;
-        Ok(self.context.mechanism.leave(self.ready.fd, self.size()?))
+        self.context.mechanism.leave(self.ready.fd, self.size()?)
     }
 
     /// Brings the file into the state: only the times may change.

@@ -126,7 +126,7 @@ impl<'a> Race<'a> {
         let neighbour = File::from_ready(t, t.make(&format!("{name}-neighbour"), write)?);
         // Where entering takes no range, that is sealing with one that is long enough.
         let size = if mechanism == Mechanism::Seal { SIZE } else { 1 << 40 };
-        let (enter, leave) = (by.enter(file.fd(), size), by.leave(file.fd(), size));
+        let (enter, leave) = (by.enter(file.fd(), size)?, by.leave(file.fd(), size)?);
         if entered {
             t.setup(&enter)?;
         }

@@ -1,5 +1,6 @@
 use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::mechanism::{self, Mechanism};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -169,12 +170,12 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_READONLY, "readonly", "a descriptor for reading is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", SIZE)?;
-        file.refused(&Mechanism::Seal.enter(file.reader(), SIZE))
+        file.refused(&mechanism::seal(file.reader(), SIZE))
     }),
     case(&SEAL_DIRECTORY, "directory", "a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
         let fd = t.open(".", OFlag::O_RDONLY)?;
-        t.observe(&Mechanism::Seal.enter(fd, SIZE))
+        t.observe(&mechanism::seal(fd, SIZE))
     }),
     case(&SEAL_PRIVILEGE, "privilege", "without the capability sealing is refused", |t| {
         let file = t.file("file", SIZE)?;
@@ -188,7 +189,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_ORDER, "order", "the access mode is looked at before the capability", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", SIZE)?;
-        file.act_as(Caller::Unprivileged, &Mechanism::Seal.enter(file.reader(), SIZE), Effect::Nothing)
+        file.act_as(Caller::Unprivileged, &mechanism::seal(file.reader(), SIZE), Effect::Nothing)
     }),
     case(&SEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
@@ -206,7 +207,7 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("descriptor of a FIFO")?;
         t.setup(&Call::Mkfifo { name: "fifo".into() })?;
         let fd = t.open("fifo", OFlag::O_RDWR)?;
-        t.observe(&Mechanism::Seal.enter(fd, SIZE))
+        t.observe(&mechanism::seal(fd, SIZE))
     }),
     case(&SEAL_EMPTY, "empty", "an empty file is refused", |t| {
         if t.mechanism().lead() > 0 {
@@ -327,8 +328,6 @@ pub(super) static CASES: &[Case] = &[
         t.observe(&Call::Open { name: "file".into(), flags: OFlag::O_RDWR, mode: 0 })
     }),
 ];
-
-use crate::mechanism::Mechanism;
 
 /// What every element of a list leads to.
 pub(super) fn each<T>(list: &[T], mut step: impl FnMut(&T) -> Seen) -> Seen {

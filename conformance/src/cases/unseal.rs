@@ -2,7 +2,7 @@ use super::seal::{each, hole_from, mapped};
 use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
 use crate::case::picture::Picture;
-use crate::mechanism::Mechanism;
+use crate::mechanism;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -374,7 +374,7 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_READONLY, "readonly", "a descriptor for reading is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.sealed()?;
-        file.refused(&Mechanism::Seal.leave(file.reader(), SIZE))
+        file.refused(&mechanism::unseal(file.reader(), SIZE))
     }),
     alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to unseal", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;

@@ -1,9 +1,9 @@
 //! Whether this kernel offers a mechanism on a file system. An ordinary file shows it.
 
-use crate::case::context::{SIZE as FILE_SIZE, System, make_written};
-use crate::mechanism::Mechanism;
+use crate::case::context::{System, make_written};
+use crate::mechanism::{self, Mechanism, SIZE};
 use crate::words;
-use iomap_reference::{Call, Caller, Reply};
+use iomap_reference::{Call, Caller, FLAG_IMMUTABLE, Reply};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -24,12 +24,10 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
         return Ok(Some("the file system has no O_DIRECT, which shows the data on storage".into()));
     }
     Ok(match mechanism {
-        Mechanism::Seal => {
-            system.reach(&mechanism.enter(fd, FILE_SIZE)).err().map(|trouble| trouble.reason().to_owned())
-        }
+        Mechanism::Seal => system.reach(&mechanism::seal(fd, SIZE)).err().map(|trouble| trouble.reason().to_owned()),
         Mechanism::Swapfile => {
-            let file = make_written(system, mechanism, "swap-probe", FILE_SIZE)
-                .map_err(|trouble| trouble.reason().to_owned())?;
+            let file =
+                make_written(system, mechanism, "swap-probe", SIZE).map_err(|trouble| trouble.reason().to_owned())?;
             let activate = Call::Swapon { fd: file.fd };
             system.reach(&activate).map_err(|trouble| trouble.reason().to_owned())?;
             match call(&activate)? {
@@ -43,12 +41,12 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
                 }
             }
         }
-        Mechanism::ImmutableAttr => match call(&mechanism.enter(fd, 0))? {
+        Mechanism::ImmutableAttr => match call(&Call::ChangeFlags { fd, set: FLAG_IMMUTABLE, clear: 0 })? {
             Err(errno @ (Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
                 Some(format!("the file system has no immutable attribute: {}", words::name(errno)))
             }
             Err(errno) => return Err(format!("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file: {errno}")),
-            Ok(_) => match call(&mechanism.leave(fd, 0))? {
+            Ok(_) => match call(&Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE })? {
                 Err(errno) => return Err(format!("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL: {errno}")),
                 Ok(_) => None,
             },
