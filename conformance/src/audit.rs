@@ -3,7 +3,7 @@
 use crate::cases;
 use crate::mechanism::Mechanism;
 use crate::run::run_case;
-use crate::target::Reference;
+use crate::target::reference::Reference;
 use crate::verdict::Verdict;
 use iomap_reference::Violation;
 use serde::Serialize;

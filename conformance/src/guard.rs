@@ -1,8 +1,9 @@
 //! Cases that do not end, and what the kernel says while cases run.
 
-use crate::cases::{Case, Lane};
+use crate::case::definition::Case;
 use crate::programs;
 use crate::results::LogLine;
+use crate::system::Lane;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::gettid;

@@ -24,6 +24,7 @@ pub mod results;
 pub mod run;
 pub mod schema;
 pub mod select;
+pub mod system;
 pub mod target;
 pub mod update;
 pub mod verdict;

@@ -2,7 +2,7 @@
 
 use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use iomap_conformance::cases::Case;
+use iomap_conformance::case::definition::Case;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::fuse::Fuse;
 use iomap_conformance::guard::{self, Guard, KernelLog};
@@ -15,7 +15,8 @@ use iomap_conformance::results::{Results, Sum};
 use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::select::{Nothing, Selection, nearest};
-use iomap_conformance::target::{Reference, Target};
+use iomap_conformance::system::Target;
+use iomap_conformance::target::reference::Reference;
 use iomap_conformance::update::Update;
 use iomap_conformance::words::count;
 use iomap_conformance::{audit, cases, compare, lab, matrix, programs, reproduce};

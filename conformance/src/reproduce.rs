@@ -9,9 +9,9 @@ mod routes;
 mod xfs_io;
 
 use crate::case::context::pattern;
-use crate::case::trace::Step;
-use crate::cases::Case;
+use crate::case::definition::Case;
 use crate::results::{CaseResult, Results};
+use crate::system::Step;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};

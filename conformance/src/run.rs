@@ -1,14 +1,17 @@
 //! Runs cases and collects what they found.
 
 use crate::case::context::Context;
-use crate::case::trace::{Step, Trace};
-use crate::cases::{self, Case, Lane};
+use crate::case::definition::Case;
+use crate::case::trace::Trace;
+use crate::cases;
 use crate::expectations::Expectations;
 use crate::guard::Guard;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
-use crate::target::Target;
+use crate::system::Lane;
+use crate::system::Step;
+use crate::system::Target;
 use crate::verdict::{Seen, Trouble, Verdict, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -50,7 +53,7 @@ pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseR
 
 /// The observations of a case, and the lacks that it met. The removal of its files is no part of the case any more.
 fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case.clause, case.lane) {
         Ok(system) => {
             let context = Context::new(&*system, mechanism, trace.clone());
             ((case.run)(&context), trace.lacks())

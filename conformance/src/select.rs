@@ -3,7 +3,7 @@
 //! A filter is the name of a family, a clause or a case, and selects exactly that; or it is a pattern with `*` for such
 //! names; or else it is a part of them. A filter without a match is an error, and never selects anything.
 
-use crate::cases::Case;
+use crate::case::definition::Case;
 use iomap_reference::Violation;
 use std::fmt;
 

@@ -5,7 +5,8 @@ use iomap_conformance::cases;
 use iomap_conformance::guard::{Guard, TIMEOUT};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::run::{test_arguments, trials};
-use iomap_conformance::target::{Reference, Target};
+use iomap_conformance::system::Target;
+use iomap_conformance::target::reference::Reference;
 use std::sync::Arc;
 
 fn main() {

@@ -1,6 +1,7 @@
 //! What other people's runners find after `make install-fstests` and `make install-kselftest`, and what LAVA is told.
 
-use iomap_conformance::cases::{self, Case};
+use iomap_conformance::case::definition::Case;
+use iomap_conformance::cases;
 use iomap_conformance::host::{self, FsKind};
 use iomap_conformance::results::{Outcome, Results};
 use std::collections::BTreeSet;

@@ -2,8 +2,9 @@
 //!
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
-use iomap_conformance::case::context::System;
-use iomap_conformance::cases::{self, Case};
+use iomap_clauses::Clause;
+use iomap_conformance::case::definition::Case;
+use iomap_conformance::cases;
 use iomap_conformance::expectations::Expectations;
 use iomap_conformance::guard::Guard;
 use iomap_conformance::host::directory::{Directory, Fresh};
@@ -11,7 +12,8 @@ use iomap_conformance::host::{self, FsKind, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::results::Results;
 use iomap_conformance::run::{Progress, Subject, run, test_arguments};
-use iomap_conformance::target::Target;
+use iomap_conformance::system::System;
+use iomap_conformance::system::{Lane, Target};
 use iomap_conformance::verdict::{Trouble, Verdict};
 use libtest_mimic::{Completion, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
@@ -706,14 +708,14 @@ struct Freezing {
 }
 
 impl Target for Freezing {
-    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, clause: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
         let fsfreeze = |option| Command::new("fsfreeze").arg(option).arg(&self.root).stderr(Stdio::null()).status();
         let failed = |error| Trouble::Setup(format!("fsfreeze: {error}"));
-        if case.name != "shrink" {
+        if *clause != iomap_clauses::TRUNCATE_SHRINK {
             fsfreeze("-u").map_err(failed)?;
-            return self.inner.system(case);
+            return self.inner.system(clause, lane);
         }
-        let system = self.inner.system(case)?;
+        let system = self.inner.system(clause, lane)?;
         fsfreeze("-f").map_err(failed)?;
         Ok(system)
     }

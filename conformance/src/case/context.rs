@@ -1,86 +1,19 @@
 //! What a case works with: files, the calls on them, and what the harness checks around each call.
 
 use crate::case::picture::Picture;
-use crate::case::trace::{Recorder, Step, Trace};
-use crate::lack::Lacking;
+use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::Mechanism;
 pub use crate::mechanism::{BLOCK_LEN, DEVICE, SIZE};
+use crate::system::{Outcomes, Ready};
+#[allow(unused_imports)]
+pub(crate) use crate::system::{StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Route, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
-use std::ops::Range;
-use std::time::{Duration, Instant};
-
-/// One place to work in: a directory of its own on a file system.
-pub trait System {
-    /// Makes a call.
-    fn call(&self, caller: Caller, call: &Call) -> Outcome;
-
-    /// Whether this system gets to see a call, and has what it is about.
-    fn reach(&self, _call: &Call) -> Result<(), Trouble> {
-        Ok(())
-    }
-
-    /// The lack that made a call fail just now, if there is one.
-    fn lacking(&self, _caller: Caller, _call: &Call, _errno: Errno) -> Option<Lacking> {
-        None
-    }
-
-    /// Makes two series of calls at the same time. Only the first may map.
-    fn race(&self, _one: &[Call], _other: &[Call]) -> Result<Outcomes, Trouble> {
-        Err(Trouble::NotReachable("this target makes one call at a time".into()))
-    }
-
-    /// How long after a call its last effects may come about.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    /// Waits until what changes now gets a later time than this, in nanoseconds.
-    fn tick(&self, _: i128) {}
-
-    /// Gives access to the storage of a file, as a device has it.
-    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
-
-    /// A file of [`SIZE`] bytes that is in the state already, if the system keeps some ready, and how it came there.
-    fn ready(&self) -> Option<(Ready, Vec<Step>)> {
-        None
-    }
-
-    /// Takes a file out of the state and closes its descriptors, perhaps later.
-    fn retire(&self, mechanism: Mechanism, file: Ready);
-}
-
-/// What two series of calls came to.
-pub type Outcomes = (Vec<Outcome>, Vec<Outcome>);
-
-/// A file with its descriptors, which were opened before it came into the state.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// Its name, relative to the directory of the case.
-    pub name: String,
-    /// Read and write.
-    pub fd: Fd,
-    /// Read and write with O_APPEND.
-    pub append: Fd,
-    /// Read and write with O_DIRECT.
-    pub direct: Fd,
-    /// Read only.
-    pub reader: Fd,
-}
-
-/// Direct access to what was the storage of a file when the access was given.
-pub trait StorageAgent {
-    /// Where that storage begins and ends, in bytes from the beginning of the file system.
-    fn span(&self) -> Result<Range<i64>, Trouble>;
-    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK_LEN`].
-    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble>;
-    /// Writes to what was at `offset` of the file.
-    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble>;
-}
+use std::time::Instant;
 
 /// What a successful call may change.
 pub enum Effect<'a> {

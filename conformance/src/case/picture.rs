@@ -1,6 +1,7 @@
 //! Everything about a file that a call could have changed without saying so.
 
-use crate::case::context::{File, System};
+use crate::case::context::File;
+use crate::system::System;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Reply, Stat, Whence};
 

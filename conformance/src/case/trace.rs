@@ -2,74 +2,21 @@
 //!
 //! Every case is recorded; the record of one that holds is thrown away.
 
-use crate::case::context::{Outcomes, Ready, StorageAgent, System};
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
+pub use crate::system::{Action, Step};
+use crate::system::{Outcomes, Ready, StorageAgent, System};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
-use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// More steps than this are counted and not kept: a case that waits for something asks for it again and again.
 const KEPT: usize = 1000;
-
-/// What was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A call.
-    Call(Caller, Call),
-    /// A call of the first of two threads that race. It is made at the same time as the next of [`Action::Beside`].
-    Racing(Call),
-    /// A call of the second thread.
-    Beside(Call),
-    /// The storage agent read so many bytes that were at an offset of the file.
-    AgentRead(i64, usize),
-    /// The storage agent wrote to what was at an offset of the file.
-    AgentWrite(i64, Vec<u8>),
-}
-
-/// One call, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What was done.
-    pub action: Action,
-    /// What it came to; nothing if it has not returned.
-    pub outcome: Option<Result<Reply, String>>,
-    /// Only the harness looked, to see what else a call changed.
-    pub look: bool,
-    /// How many times the same was done with the same outcome.
-    pub times: usize,
-    /// A new round of a race begins here, with files of its own.
-    pub round: bool,
-}
-
-/// As strace(1) would print it: `ftruncate(3, 0) = -1 ETXTBSY`.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.action {
-            Action::Call(Caller::Privileged, call) | Action::Racing(call) => write!(f, "{call}")?,
-            Action::Call(Caller::Unprivileged, call) => write!(f, "unprivileged: {call}")?,
-            Action::Beside(call) => write!(f, "at the same time: {call}")?,
-            Action::AgentRead(offset, len) => write!(f, "the agent reads {len} bytes at {offset}")?,
-            Action::AgentWrite(offset, data) => write!(f, "the agent writes {} bytes at {offset}", data.len())?,
-        }
-        match &self.outcome {
-            Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
-            Some(Err(error)) => match self.action {
-                Action::Call(..) | Action::Racing(_) | Action::Beside(_) => write!(f, " = -1 {error}")?,
-                // An error of the agent is no error of a call, but a message.
-                Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
-            },
-            None => write!(f, " does not return")?,
-        }
-        if self.times > 1 { write!(f, " ({} times)", self.times) } else { Ok(()) }
-    }
-}
 
 /// The record of one case. Its clones are the same record, so that it can be read while the case runs.
 #[derive(Clone, Default)]

@@ -1,5 +1,6 @@
-use super::{Case, case, meanwhile};
+use super::meanwhile;
 use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::definition::{Case, case};
 use crate::mechanism::Mechanism;
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;

@@ -1,6 +1,6 @@
 use super::seal::each;
-use super::{Case, case};
 use crate::case::context::{BLOCK_LEN, Context, SIZE};
+use crate::case::definition::{Case, case};
 use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};

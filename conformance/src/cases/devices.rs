@@ -1,8 +1,8 @@
 //! Devices that have a mapping registered, and go on without it.
 
 use super::holds::registered;
-use super::{Case, case};
 use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::definition::{Case, case};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Reply, Route};

@@ -1,5 +1,5 @@
-use super::{Case, moment, power};
 use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::definition::{Case, moment, power};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Outcome, Route};

@@ -1,6 +1,6 @@
 use super::seal::succeeded;
-use super::{Case, case};
 use crate::case::context::{Context, File, SIZE};
+use crate::case::definition::{Case, case};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,5 +1,5 @@
-use super::{Case, case};
 use crate::case::context::Effect;
+use crate::case::definition::{Case, case};
 use iomap_clauses::*;
 use iomap_reference::Call;
 

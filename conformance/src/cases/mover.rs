@@ -1,5 +1,6 @@
-use super::{Case, alone, case};
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, StorageAgent, pattern};
+use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
+use crate::system::StorageAgent;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, FLAG_COMPRESS, Mode};

@@ -1,5 +1,5 @@
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Effect, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 

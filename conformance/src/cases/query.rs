@@ -1,6 +1,7 @@
+use super::meanwhile;
 use super::seal::{make_closed, succeeded};
-use super::{Case, alone, case, meanwhile};
 use crate::case::context::{Context, Effect, File, SIZE};
+use crate::case::definition::{Case, alone, case};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,8 +1,8 @@
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
 use crate::case::trace::Trace;
 use crate::mechanism::Mechanism;
-use crate::target::BLOCKS;
+use crate::target::reference::BLOCKS;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,6 +1,6 @@
 use super::seal::each;
-use super::{Case, case};
 use crate::case::context::{BLOCK_LEN, Effect, SIZE, pattern};
+use crate::case::definition::{Case, case};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;

@@ -1,5 +1,5 @@
-use super::{Case, case};
 use crate::case::context::{BLOCK_LEN, SIZE, pattern};
+use crate::case::definition::{Case, case};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};

@@ -4,8 +4,8 @@
 
 use super::seal::each;
 use super::write::atomic_in_place;
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

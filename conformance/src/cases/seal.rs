@@ -1,5 +1,5 @@
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
 use crate::mechanism::{self, Mechanism};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;

@@ -1,6 +1,6 @@
 use super::write::rewritten_in_place;
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Effect, SIZE};
+use crate::case::definition::{Case, alone, case};
 use iomap_clauses::*;
 use iomap_reference::Call;
 

@@ -1,6 +1,6 @@
 use super::seal::succeeded;
-use super::{Case, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, case};
 use crate::mechanism::Mechanism;
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;

@@ -1,6 +1,6 @@
 use super::seal::{each, hole_from, mapped};
-use super::{Case, alone, case};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case};
 use crate::case::picture::Picture;
 use crate::mechanism;
 use crate::verdict::{Seen, Trouble};

@@ -1,6 +1,7 @@
+use super::meanwhile;
 use super::seal::{each, succeeded};
-use super::{Case, alone, case, limited, meanwhile};
 use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::definition::{Case, alone, case, limited};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};

@@ -4,9 +4,9 @@
 
 use super::sys::{self, Aligned, FiemapExtent};
 use super::{device, image};
-use crate::case::context::StorageAgent;
 use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
+use crate::system::StorageAgent;
 use crate::verdict::Trouble;
 use std::fs::File;
 use std::ops::Range;

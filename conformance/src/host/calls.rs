@@ -3,7 +3,7 @@
 use super::modes::Modes;
 use super::sys::{self, Aligned, Mapping, Registration, ring};
 use super::{admin, routes};
-use crate::case::context::{Outcomes, Ready};
+use crate::system::{Outcomes, Ready};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Fd, MapId, Outcome, Reply, Stat, Whence, ioctl};
 use nix::errno::Errno;

@@ -1,7 +1,8 @@
 //! Whether this kernel offers a mechanism on a file system. An ordinary file shows it.
 
-use crate::case::context::{System, make_written};
+use crate::case::context::make_written;
 use crate::mechanism::{self, Mechanism, SIZE};
+use crate::system::System;
 use crate::words;
 use iomap_reference::{Call, Caller, FLAG_IMMUTABLE, Reply};
 use nix::errno::Errno;

@@ -1,8 +1,8 @@
 //! The summary for people, in 80 columns.
 
-use crate::case::trace::Step;
 use crate::reproduce;
 use crate::results::{CaseResult, ClauseResult, Errors, Results};
+use crate::system::Step;
 use crate::verdict::Verdict;
 use crate::words::count;
 use std::fmt::Write as _;

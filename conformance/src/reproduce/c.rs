@@ -2,8 +2,8 @@
 
 use super::{Origin, needs, routes, seed};
 use crate::case::context::BLOCK_LEN;
-use crate::case::trace::{Action, Step};
 use crate::mechanism::Mechanism;
+use crate::system::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;

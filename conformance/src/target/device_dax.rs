@@ -3,9 +3,7 @@
 //! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
 //! is at work at a time.
 
-use super::reference::Target;
-use crate::case::context::{DEVICE, Outcomes, Ready, StorageAgent, System};
-use crate::cases::Case;
+use crate::case::context::DEVICE;
 use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::calls::{Calls, Transport};
@@ -13,7 +11,9 @@ use crate::host::device::{ND, set};
 use crate::host::routes;
 use crate::host::sys::Mapping;
 use crate::mechanism::{DEVICE_LEN, Mechanism};
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
+use iomap_clauses::Clause;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
 use std::fs;
@@ -52,7 +52,7 @@ impl DeviceDax {
 }
 
 impl Target for DeviceDax {
-    fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel, Arc::default());
         Ok(Box::new(DeviceSystem { calls, _turn: turn }))

@@ -3,9 +3,8 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
-use super::reference::Target;
-use crate::case::context::{Outcomes, Ready, StorageAgent, System};
-use crate::cases::{Case, Lane};
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
+
 use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::activation::activation;
@@ -20,6 +19,7 @@ use crate::host::{admin, routes, sys};
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;
+use iomap_clauses::Clause;
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -184,8 +184,8 @@ impl Directory {
 }
 
 impl Target for Directory {
-    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        if case.lane != Lane::Shared {
+    fn system(&self, _: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+        if lane != Lane::Shared {
             return Err(Trouble::NotReachable(OTHERS.into()));
         }
         Ok(Box::new(self.place()?))

@@ -1,7 +1,6 @@
 //! A file system that the suite runs no cases on: what a loss of power left, or what is going to lose it, or one for a
 //! person at a shell.
 
-use crate::case::context::System;
 use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::areas::Areas;
@@ -14,6 +13,7 @@ use crate::host::sys;
 use crate::host::system::HostSystem;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::system::System;
 use nix::unistd::syncfs;
 use std::fs::File;
 use std::os::fd::AsRawFd;

@@ -4,14 +4,13 @@
 //! own table of descriptors: where /dev/fuse is in the table of those who wait for an answer, a process that is killed
 //! waits for itself, for ever.
 
-use super::reference::{BLOCKS, Reference, Target};
-use crate::case::context::{Outcomes, Ready, StorageAgent, System};
-use crate::cases::Case;
+use super::reference::{BLOCKS, Reference};
 use crate::guard::Devices;
 use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport};
 use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;
@@ -117,8 +116,8 @@ impl Fuse {
 }
 
 impl Target for Fuse {
-    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        if let Some((_, why)) = UNTOLD.iter().find(|(clause, _)| *clause == case.clause) {
+    fn system(&self, clause: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+        if let Some((_, why)) = UNTOLD.iter().find(|(untold, _)| *untold == clause) {
             return Err(Trouble::NotReachable((*why).into()));
         }
         let fs = Reference::new(self.violation.clone()).file_system();

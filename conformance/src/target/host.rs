@@ -1,7 +1,5 @@
 //! This kernel, on file systems that the suite makes.
 
-use crate::case::context::System;
-use crate::cases::{Case, Lane};
 use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::areas::{self, Areas};
@@ -16,8 +14,10 @@ use crate::host::sys;
 use crate::host::system::HostSystem;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
-use crate::target::reference::Target;
+use crate::system::System;
+use crate::system::{Lane, Target};
 use crate::verdict::Trouble;
+use iomap_clauses::Clause;
 use nix::unistd;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -119,8 +119,8 @@ impl Host {
 }
 
 impl Target for Host {
-    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble> {
-        let spare = match case.lane {
+    fn system(&self, _: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+        let spare = match lane {
             Lane::Shared => return Ok(Box::new(self.place(&self.main, None)?)),
             Lane::Alone => &self.alone,
             Lane::Power => &self.power,
@@ -128,7 +128,7 @@ impl Target for Host {
             Lane::Limits => &self.limited,
         };
         let turn = spare.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (kind, limits) = (self.main.kind(), case.lane == Lane::Limits);
+        let (kind, limits) = (self.main.kind(), lane == Lane::Limits);
         let image = spare.get(|root| match limits {
             true => Image::with_quotas(kind, root, &self.devices),
             false => Image::new(kind, root, &self.devices),

@@ -7,5 +7,5 @@ pub mod fuse;
 pub mod host;
 pub mod reference;
 
-pub(crate) use reference::BLOCKS;
-pub use reference::{Reference, Target};
+pub use crate::system::Target;
+pub use reference::Reference;

@@ -1,34 +1,14 @@
 //! Where the calls of a case go.
 
-use crate::cases::Case;
-
-use crate::case::context::{BLOCK_LEN, Outcomes, Ready, StorageAgent, System};
-use crate::guard::Devices;
+use crate::case::context::BLOCK_LEN;
 use crate::mechanism::Mechanism;
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use crate::words;
+use iomap_clauses::Clause;
 use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
 use std::ops::Range;
 use std::time::Duration;
-
-/// A file system to run cases on.
-pub trait Target: Send + Sync {
-    /// A place for one case.
-    fn system(&self, case: &Case) -> Result<Box<dyn System + '_>, Trouble>;
-
-    /// Why no case can run, if the target does not have the mechanism at all.
-    fn lacks(&self, mechanism: Mechanism) -> Option<String>;
-
-    /// The lack at this moment, for a preparation that failed.
-    fn lacking(&self) -> Option<String> {
-        None
-    }
-
-    /// The block devices below it, as the kernel log names them. `None` where nothing of the kernel is tested.
-    fn devices(&self) -> Option<Devices> {
-        None
-    }
-}
 
 /// The in-process reference: each case has a file system of its own.
 pub struct Reference {
@@ -53,7 +33,7 @@ impl Reference {
 }
 
 impl Target for Reference {
-    fn system(&self, _: &Case) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
         Ok(Box::new(self.file_system()))
     }
 
