@@ -9,7 +9,7 @@ use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::mode::Mode;
 use crate::rules::{Allocation, Op};
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

@@ -1,6 +1,6 @@
 //! Who owns which block: a bitmap of the free ones, and the references to those with more than one owner.
 
-use crate::store::Address;
+use crate::units::Address;
 use std::collections::BTreeMap;
 
 /// Bits in a word of the bitmap.

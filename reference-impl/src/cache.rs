@@ -1,7 +1,7 @@
 //! The store: the data blocks of a disk behind a cache of bounded size.
 
 use crate::disk::{Block, Disk};
-use crate::store::{Address, BLOCK};
+use crate::units::{Address, BLOCK};
 use std::collections::HashMap;
 use std::io;
 

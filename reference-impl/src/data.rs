@@ -9,7 +9,7 @@ use crate::fs::State;
 use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
 use crate::sharing::Shared;
-use crate::store::{Address, BLOCK};
+use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

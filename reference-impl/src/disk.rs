@@ -1,6 +1,6 @@
 //! Disks: what an image lies on, what it loses with the power, and when it fails.
 
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::collections::HashMap;

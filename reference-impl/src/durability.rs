@@ -15,7 +15,7 @@ use crate::image::{ImageError, Options, Superblock};
 use crate::inode::{Ino, Inode};
 use crate::inodes::Inodes;
 use crate::log::{self, Entry, Log, Metadata};
-use crate::store::{Address, BLOCK};
+use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap};

@@ -1,12 +1,12 @@
 //! The map of a file: runs of blocks that lie side by side on the storage.
 
-use crate::store::Address;
+use crate::units::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// No block of a file has a higher number: offsets are signed.
-pub(crate) const LAST_BLOCK: u64 = i64::MAX as u64 / crate::store::BLOCK as u64;
+pub(crate) const LAST_BLOCK: u64 = i64::MAX as u64 / crate::units::BLOCK as u64;
 
 /// Where one block of a file lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

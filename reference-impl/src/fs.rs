@@ -16,7 +16,7 @@ use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::quota::Quota;
 use crate::route::Route;
 use crate::rules::{Answer, Op, Request, rule_for};
-use crate::store::{Address, BLOCK};
+use crate::units::{Address, BLOCK};
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
 use std::collections::BTreeMap;

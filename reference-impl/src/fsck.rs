@@ -10,7 +10,7 @@ use crate::image::{self, ImageError, Superblock, uuid};
 use crate::inode::{INLINE, Ino, Inode, Kind};
 use crate::log::{Log, Metadata, recover};
 use crate::paths::PATH_MAX;
-use crate::store::Address;
+use crate::units::Address;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;

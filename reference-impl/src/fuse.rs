@@ -11,7 +11,7 @@ use crate::inode::{Ino, Kind};
 use crate::ioctl::{self, FallocateArgs, FsXattr};
 use crate::metadata::{Attributes, Changes, SetTime};
 use crate::mode::Mode;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use fuser::{
     BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
     INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,

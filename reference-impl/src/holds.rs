@@ -6,7 +6,7 @@ use crate::fs::{Mapping, Registration, State};
 use crate::inode::{Ino, Kind};
 use crate::route::Route;
 use crate::rules::Op;
-use crate::store::{Address, BLOCK};
+use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@
 
 use crate::disk::Disk;
 use crate::fsck::Finding;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use std::fmt;
 use std::io;
 use zerocopy::little_endian::{U32, U64};

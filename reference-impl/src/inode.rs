@@ -3,7 +3,7 @@
 use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
 use crate::directory::Directory;
 use crate::extents::ExtentMap;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

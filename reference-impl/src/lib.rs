@@ -37,7 +37,7 @@ mod route;
 mod rules;
 mod sharing;
 mod size;
-mod store;
+mod units;
 mod violation;
 mod xattrs;
 
@@ -57,6 +57,6 @@ pub use operations::{Listed, Space};
 pub use quota::Quota;
 pub use route::Route;
 pub use rules::{BY_CONSTRUCTION, rules};
-pub use store::{Address, BLOCK};
+pub use units::{Address, BLOCK};
 pub use violation::{Violation, violations};
 pub use xattrs::{XATTR_CREATE, XATTR_REPLACE};

@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::extents::Run;
 use crate::image::{AreaHeader, ImageError, Layout, RecordHeader, Superblock};
 use crate::inode::{Ino, Inode};
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;

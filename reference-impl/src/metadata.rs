@@ -5,7 +5,7 @@ use crate::credentials::{Capabilities, Credentials, WRITE};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

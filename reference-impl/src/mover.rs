@@ -6,7 +6,7 @@ use crate::extents::{Extent, Run};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

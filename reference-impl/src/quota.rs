@@ -3,7 +3,7 @@
 use crate::credentials::{Capabilities, Credentials};
 use crate::fs::State;
 use crate::inode::Ino;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 
 /// What the files of one user may come to. The limits hold for every caller; None is no limit.

@@ -7,7 +7,7 @@ use crate::extents::Run;
 use crate::fs::State;
 use crate::inode::{Ino, Kind};
 use crate::rules::Op;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

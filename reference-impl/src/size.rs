@@ -6,7 +6,7 @@ use crate::durability::errno;
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
-use crate::store::BLOCK;
+use crate::units::BLOCK;
 use nix::errno::Errno;
 
 impl State {
