@@ -1,13 +1,13 @@
 //! fallocate(2).
 
-use crate::call::Fd;
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::mode::Mode;
+use crate::call::system_call::Fd;
 use crate::data::LARGEST;
 use crate::durability::errno;
 use crate::extents::{Extent, LAST_BLOCK, Run};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
-use crate::mode::Mode;
 use crate::rules::{Allocation, Op};
 use crate::units::BLOCK;
 use crate::violation::Quirk;

@@ -1,7 +1,7 @@
 //! The flags of files, the query, and the sealed state itself.
 
-use crate::call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
-use crate::credentials::{Capabilities, Credentials};
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::system_call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::fs::State;
 use crate::inode::Ino;
 use crate::rules::Op;

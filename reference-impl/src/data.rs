@@ -1,7 +1,7 @@
 //! Data: reading, writing, and where it all goes.
 
-use crate::call::Fd;
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::system_call::Fd;
 use crate::descriptors::Descriptor;
 use crate::durability::errno;
 use crate::extents::{Extent, Run};

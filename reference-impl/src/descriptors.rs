@@ -1,6 +1,6 @@
 //! Open file descriptions, by their descriptors.
 
-use crate::call::Fd;
+use crate::call::system_call::Fd;
 use crate::inode::Ino;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

@@ -6,8 +6,8 @@
 //! space there is.
 
 use crate::allocator::Allocator;
-use crate::call::Call;
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::system_call::Call;
 use crate::disk::Disk;
 use crate::extents::Run;
 use crate::fs::{ROOT, State};

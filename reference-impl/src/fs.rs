@@ -2,8 +2,9 @@
 
 use crate::allocator::Allocator;
 use crate::cache::Store;
-use crate::call::{Call, Fd, MapId, Outcome, Reply};
-use crate::credentials::{Caller, Credentials};
+use crate::call::caller::{Caller, Credentials};
+use crate::call::route::Route;
+use crate::call::system_call::{Call, Fd, MapId, Outcome, Reply};
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
 use crate::durability::{Commits, make};
@@ -14,7 +15,6 @@ use crate::log::{Log, Metadata};
 use crate::metadata::{Changes, SetTime};
 use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::quota::Quota;
-use crate::route::Route;
 use crate::rules::{Answer, Op, Request, rule_for};
 use crate::units::{Address, BLOCK};
 use crate::violation::{How, Quirk, Violation};

@@ -4,13 +4,13 @@
 //! and appends. It writes through, so that whatever a write comes to is what the caller gets; only stores through
 //! mappings arrive later, when the kernel writes pages back.
 
-use crate::call::{Fd, Whence};
-use crate::credentials::{Capabilities, Credentials};
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::mode::Mode;
+use crate::call::system_call::{Fd, Whence};
 use crate::fs::Fs;
 use crate::inode::{Ino, Kind};
 use crate::ioctl::{self, FallocateArgs, FsXattr};
 use crate::metadata::{Attributes, Changes, SetTime};
-use crate::mode::Mode;
 use crate::units::BLOCK;
 use fuser::{
     BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,

@@ -1,10 +1,10 @@
 //! What refers to a file without a descriptor: mappings, registrations, active swap.
 
-use crate::call::{Fd, MapId};
-use crate::credentials::{Capabilities, Credentials};
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::route::Route;
+use crate::call::system_call::{Fd, MapId};
 use crate::fs::{Mapping, Registration, State};
 use crate::inode::{Ino, Kind};
-use crate::route::Route;
 use crate::rules::Op;
 use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;

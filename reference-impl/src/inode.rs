@@ -1,6 +1,6 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
-use crate::call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
+use crate::call::system_call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
 use crate::directory::Directory;
 use crate::extents::ExtentMap;
 use crate::units::BLOCK;

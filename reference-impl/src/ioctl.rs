@@ -3,7 +3,7 @@
 //! fallocate(2) knows its mode bits, and FS_IOC_FSGETXATTR since Linux 6.17 its flags: both keep unknown ones away from
 //! the file system. These have the same arguments, and reach it.
 
-use crate::mode::Mode;
+use crate::call::mode::Mode;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

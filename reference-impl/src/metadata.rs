@@ -1,7 +1,7 @@
 //! Owner, mode, size and times: stat(2), and what changes them.
 
-use crate::call::{Fd, Stat};
-use crate::credentials::{Capabilities, Credentials, WRITE};
+use crate::call::caller::{Capabilities, Credentials, WRITE};
+use crate::call::system_call::{Fd, Stat};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;

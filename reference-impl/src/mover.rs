@@ -1,7 +1,7 @@
 //! What moves files without being asked for by their users: defragmentation, garbage collection, shrinking.
 
-use crate::call::Fd;
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::system_call::Fd;
 use crate::extents::{Extent, Run};
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};

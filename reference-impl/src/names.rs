@@ -1,6 +1,6 @@
 //! Names in directories: how they come, change and go, and the end of files.
 
-use crate::credentials::{Capabilities, Credentials, EXECUTE, WRITE};
+use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
 use crate::directory::NAME_MAX;
 use crate::extents::Run;
 use crate::fs::{ROOT, State};

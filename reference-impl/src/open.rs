@@ -1,7 +1,7 @@
 //! Opening files and closing them.
 
-use crate::call::Fd;
-use crate::credentials::{Credentials, EXECUTE, READ, WRITE};
+use crate::call::caller::{Credentials, EXECUTE, READ, WRITE};
+use crate::call::system_call::Fd;
 use crate::descriptors::Descriptor;
 use crate::fs::State;
 use crate::inode::{Ino, Kind};

@@ -3,13 +3,13 @@
 //! A kernel remembers the inodes it was told of. Whatever returns [`Attributes`] of a name counts as telling it, and
 //! [`Fs::forget`] takes that back; an inode without a name stays for as long as it is remembered or open.
 
-use crate::call::{Fd, Whence};
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::mode::Mode;
+use crate::call::system_call::{Fd, Whence};
 use crate::directory::{DOT, DOT_DOT, NAME_MAX};
 use crate::fs::{Fs, State};
 use crate::inode::{Ino, Kind};
 use crate::metadata::{Attributes, Changes};
-use crate::mode::Mode;
 use crate::names::{Making, Place};
 use crate::paths::symlink;
 use crate::quota::Quota;

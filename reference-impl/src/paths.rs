@@ -1,7 +1,7 @@
 //! Paths: from the names in a system call to inodes, as path_resolution(7) has it.
 
-use crate::call::Fd;
-use crate::credentials::{Credentials, WRITE};
+use crate::call::caller::{Credentials, WRITE};
+use crate::call::system_call::Fd;
 use crate::fs::{ROOT, State};
 use crate::inode::{Ino, Kind};
 use crate::names::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};

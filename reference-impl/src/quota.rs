@@ -1,6 +1,6 @@
 //! How much there is room for: on the storage, and within what a user may have.
 
-use crate::credentials::{Capabilities, Credentials};
+use crate::call::caller::{Capabilities, Credentials};
 use crate::fs::State;
 use crate::inode::Ino;
 use crate::units::BLOCK;

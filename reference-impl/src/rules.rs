@@ -3,11 +3,11 @@
 //! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
 //! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
 
-use crate::call::{FLAG_COMPRESS, XFLAG_SEALED};
-use crate::credentials::{Capabilities, Credentials};
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::mode::Mode;
+use crate::call::system_call::{FLAG_COMPRESS, XFLAG_SEALED};
 use crate::fs::State;
 use crate::inode::{Inode, Kind};
-use crate::mode::Mode;
 use iomap_clauses::*;
 
 /// The arguments of fallocate(2).
@@ -431,7 +431,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
 ];
 
 fn known(mode: Mode) -> bool {
-    let bits = crate::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
+    let bits = crate::call::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
     bits.fold(mode.0, |rest, (m, _)| rest & !m.0) == 0
 }
 

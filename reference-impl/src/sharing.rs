@@ -1,7 +1,7 @@
 //! Calls that make files share storage, or exchange it.
 
-use crate::call::Fd;
-use crate::credentials::{Capabilities, Credentials, WRITE};
+use crate::call::caller::{Capabilities, Credentials, WRITE};
+use crate::call::system_call::Fd;
 use crate::data::LARGEST;
 use crate::extents::Run;
 use crate::fs::State;

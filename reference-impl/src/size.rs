@@ -1,7 +1,7 @@
 //! The size of files, and where in them there is data.
 
-use crate::call::{Fd, Whence};
-use crate::credentials::Credentials;
+use crate::call::caller::Credentials;
+use crate::call::system_call::{Fd, Whence};
 use crate::durability::errno;
 use crate::fs::State;
 use crate::inode::{Ino, Inode, Kind};

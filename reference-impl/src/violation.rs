@@ -1,6 +1,6 @@
 //! Ways to break one clause each, so that the suite can show that it notices.
 
-use crate::route::Route;
+use crate::call::route::Route;
 use crate::rules::{self, Answer};
 use iomap_clauses::*;
 

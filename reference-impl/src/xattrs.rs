@@ -1,6 +1,6 @@
 //! Extended attributes.
 
-use crate::credentials::{Capabilities, Credentials, READ, WRITE};
+use crate::call::caller::{Capabilities, Credentials, READ, WRITE};
 use crate::fs::State;
 use crate::inode::{Ino, Kind};
 use crate::rules::Op;

@@ -3,8 +3,8 @@
 //! One vocabulary serves the model, the kernel and the reports: whoever has a [`Call`] can make it, print it and make
 //! it again elsewhere.
 
-use crate::mode::Mode;
-use crate::route::Route;
+use crate::call::mode::Mode;
+use crate::call::route::Route;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::fmt;

@@ -1,0 +1,6 @@
+//! The calls of the system, as data: the words that the model, the kernel and the reports share.
+
+pub(crate) mod caller;
+pub(crate) mod mode;
+pub(crate) mod route;
+pub(crate) mod system_call;
