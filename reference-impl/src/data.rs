@@ -3,12 +3,12 @@
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
 use crate::descriptors::Descriptor;
-use crate::durability::errno;
-use crate::extents::{Extent, Run};
 use crate::fs::State;
-use crate::inode::{INLINE, Ino, Kind};
 use crate::rules::Op;
 use crate::sharing::Shared;
+use crate::storage::extents::{Extent, Run};
+use crate::storage::inode::{INLINE, Ino, Kind};
+use crate::storage::volume::errno;
 use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;

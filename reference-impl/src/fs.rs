@@ -1,21 +1,21 @@
 //! The file system: its state, and the way every call takes through the rules.
 
-use crate::allocator::Allocator;
-use crate::cache::Store;
 use crate::call::caller::{Caller, Credentials};
 use crate::call::route::Route;
 use crate::call::system_call::{Call, Fd, MapId, Outcome, Reply};
 use crate::descriptors::{Descriptor, Descriptors};
-use crate::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
-use crate::durability::{Commits, make};
-use crate::image::{ImageError, Layout, Options, share};
-use crate::inode::{Ino, Inode, Kind};
-use crate::inodes::Inodes;
-use crate::log::{Log, Metadata};
 use crate::metadata::{Changes, SetTime};
 use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::quota::Quota;
 use crate::rules::{Answer, Op, Request, rule_for};
+use crate::storage::allocator::Allocator;
+use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
+use crate::storage::image::{ImageError, Layout, Options, share};
+use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::inode_table::Inodes;
+use crate::storage::log::{Log, Metadata};
+use crate::storage::store::Store;
+use crate::storage::volume::{Commits, make};
 use crate::units::{Address, BLOCK};
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
@@ -123,7 +123,7 @@ impl Fs {
     /// Mounts the image on a disk. Mounting writes nothing. Time goes on by counting from the last commit on, unless
     /// [`Self::set_clock`] says otherwise.
     pub fn mount(mut disk: Box<dyn Disk>, cache: usize, read_only: bool) -> Result<Self, ImageError> {
-        let found = crate::fsck::open(&mut *disk)?;
+        let found = crate::storage::fsck::open(&mut *disk)?;
         Ok(Self::begin(disk, found, cache / BLOCK, read_only, (None, None)))
     }
 

@@ -3,8 +3,8 @@
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::{Fd, Stat};
 use crate::fs::State;
-use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
+use crate::storage::inode::{Ino, Inode, Kind};
 use crate::units::BLOCK;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

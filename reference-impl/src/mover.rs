@@ -2,10 +2,10 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
-use crate::extents::{Extent, Run};
 use crate::fs::State;
-use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
+use crate::storage::extents::{Extent, Run};
+use crate::storage::inode::{Ino, Inode, Kind};
 use crate::units::BLOCK;
 use crate::violation::Quirk;
 use nix::errno::Errno;

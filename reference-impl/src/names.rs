@@ -1,11 +1,11 @@
 //! Names in directories: how they come, change and go, and the end of files.
 
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
-use crate::directory::NAME_MAX;
-use crate::extents::Run;
 use crate::fs::{ROOT, State};
-use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
+use crate::storage::directory::NAME_MAX;
+use crate::storage::extents::Run;
+use crate::storage::inode::{Ino, Inode, Kind};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
@@ -366,7 +366,7 @@ impl State {
         self.directory_changed(dir).remove(name);
     }
 
-    fn directory_changed(&mut self, dir: Ino) -> &mut crate::directory::Directory {
+    fn directory_changed(&mut self, dir: Ino) -> &mut crate::storage::directory::Directory {
         let now = self.now();
         let directory = self.inode_mut(dir);
         (directory.mtime, directory.ctime) = (now, now);

@@ -4,9 +4,9 @@ use crate::call::caller::{Credentials, EXECUTE, READ, WRITE};
 use crate::call::system_call::Fd;
 use crate::descriptors::Descriptor;
 use crate::fs::State;
-use crate::inode::{Ino, Kind};
 use crate::names::{Making, Place};
 use crate::rules::Op;
+use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

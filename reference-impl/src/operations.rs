@@ -6,13 +6,13 @@
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
-use crate::directory::{DOT, DOT_DOT, NAME_MAX};
 use crate::fs::{Fs, State};
-use crate::inode::{Ino, Kind};
 use crate::metadata::{Attributes, Changes};
 use crate::names::{Making, Place};
 use crate::paths::symlink;
 use crate::quota::Quota;
+use crate::storage::directory::{DOT, DOT_DOT, NAME_MAX};
+use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

@@ -3,8 +3,8 @@
 use crate::call::caller::{Credentials, WRITE};
 use crate::call::system_call::Fd;
 use crate::fs::{ROOT, State};
-use crate::inode::{Ino, Kind};
 use crate::names::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};
+use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

@@ -2,7 +2,7 @@
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::fs::State;
-use crate::inode::Ino;
+use crate::storage::inode::Ino;
 use crate::units::BLOCK;
 use nix::errno::Errno;
 

@@ -7,7 +7,7 @@ use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{FLAG_COMPRESS, XFLAG_SEALED};
 use crate::fs::State;
-use crate::inode::{Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
 use iomap_clauses::*;
 
 /// The arguments of fallocate(2).

@@ -3,10 +3,10 @@
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::Fd;
 use crate::data::LARGEST;
-use crate::extents::Run;
 use crate::fs::State;
-use crate::inode::{Ino, Kind};
 use crate::rules::Op;
+use crate::storage::extents::Run;
+use crate::storage::inode::{Ino, Kind};
 use crate::units::BLOCK;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

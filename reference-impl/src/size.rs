@@ -2,10 +2,10 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::{Fd, Whence};
-use crate::durability::errno;
 use crate::fs::State;
-use crate::inode::{Ino, Inode, Kind};
 use crate::rules::Op;
+use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::volume::errno;
 use crate::units::BLOCK;
 use nix::errno::Errno;
 

@@ -2,8 +2,8 @@
 
 use crate::call::caller::{Capabilities, Credentials, READ, WRITE};
 use crate::fs::State;
-use crate::inode::{Ino, Kind};
 use crate::rules::Op;
+use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
 
 /// XATTR_CREATE of setxattr(2).

@@ -1,6 +1,6 @@
 //! Who makes a call, and what the mode bits of a file let them do.
 
-use crate::inode::{Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
 
 /// Capabilities, with the bits of `CapEff` in `/proc/PID/status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
 use crate::data::LARGEST;
-use crate::directory::{DOT_DOT, Directory, NAME_MAX};
-use crate::disk::Disk;
-use crate::durability::references;
-use crate::extents::Run;
 use crate::fs::ROOT;
-use crate::image::{self, ImageError, Superblock, uuid};
-use crate::inode::{INLINE, Ino, Inode, Kind};
-use crate::log::{Log, Metadata, recover};
 use crate::paths::PATH_MAX;
+use crate::storage::directory::{DOT_DOT, Directory, NAME_MAX};
+use crate::storage::disk::Disk;
+use crate::storage::extents::Run;
+use crate::storage::image::{self, ImageError, Superblock, uuid};
+use crate::storage::inode::{INLINE, Ino, Inode, Kind};
+use crate::storage::log::{Log, Metadata, recover};
+use crate::storage::volume::references;
 use crate::units::Address;
 use serde::Serialize;
 use std::collections::BTreeMap;

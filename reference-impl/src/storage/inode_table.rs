@@ -1,6 +1,6 @@
 //! The inodes, and which of them changed since the last commit.
 
-use crate::inode::{Ino, Inode};
+use crate::storage::inode::{Ino, Inode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 

@@ -1,6 +1,6 @@
 //! Directories: names, and an order in which they can be listed while they change.
 
-use crate::inode::Ino;
+use crate::storage::inode::Ino;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,8 +17,8 @@
 //! One area is current, the other is retired. A transaction that does not fit begins a snapshot in the other area, with
 //! the next generation. There is no mark of a clean unmount: a mount always does what it does after a crash.
 
-use crate::disk::Disk;
-use crate::fsck::Finding;
+use crate::storage::disk::Disk;
+use crate::storage::fsck::Finding;
 use crate::units::BLOCK;
 use std::fmt;
 use std::io;

@@ -1,8 +1,8 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
 use crate::call::system_call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
-use crate::directory::Directory;
-use crate::extents::ExtentMap;
+use crate::storage::directory::Directory;
+use crate::storage::extents::ExtentMap;
 use crate::units::BLOCK;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};

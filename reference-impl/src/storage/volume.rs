@@ -5,16 +5,16 @@
 //! handed out, and none that was shared is taken for unshared. [`State::make_room`] commits when that is all the free
 //! space there is.
 
-use crate::allocator::Allocator;
 use crate::call::caller::Credentials;
 use crate::call::system_call::Call;
-use crate::disk::Disk;
-use crate::extents::Run;
 use crate::fs::{ROOT, State};
-use crate::image::{ImageError, Options, Superblock};
-use crate::inode::{Ino, Inode};
-use crate::inodes::Inodes;
-use crate::log::{self, Entry, Log, Metadata};
+use crate::storage::allocator::Allocator;
+use crate::storage::disk::Disk;
+use crate::storage::extents::Run;
+use crate::storage::image::{ImageError, Options, Superblock};
+use crate::storage::inode::{Ino, Inode};
+use crate::storage::inode_table::Inodes;
+use crate::storage::log::{self, Entry, Log, Metadata};
 use crate::units::{Address, BLOCK};
 use crate::violation::Quirk;
 use nix::errno::Errno;
@@ -332,7 +332,7 @@ impl State {
     /// Takes the file system from the disk again, in place of what is in memory.
     fn reload(&mut self) -> Result<(), Errno> {
         let frozen = self.commits.frozen;
-        let Ok((log, metadata)) = crate::fsck::open(self.store.disk()) else {
+        let Ok((log, metadata)) = crate::storage::fsck::open(self.store.disk()) else {
             self.commits.frozen = Some(Errno::EIO);
             return Err(Errno::EIO);
         };

@@ -1,6 +1,6 @@
 //! The store: the data blocks of a disk behind a cache of bounded size.
 
-use crate::disk::{Block, Disk};
+use crate::storage::disk::{Block, Disk};
 use crate::units::{Address, BLOCK};
 use std::collections::HashMap;
 use std::io;

@@ -4,11 +4,11 @@
 //! never became whole, and nothing of the same generation comes after it: if something does, a record in between was
 //! damaged later, and the image is refused rather than taken back to a state from before it.
 
-use crate::directory::Line;
-use crate::disk::Disk;
-use crate::extents::Run;
-use crate::image::{AreaHeader, ImageError, Layout, RecordHeader, Superblock};
-use crate::inode::{Ino, Inode};
+use crate::storage::directory::Line;
+use crate::storage::disk::Disk;
+use crate::storage::extents::Run;
+use crate::storage::image::{AreaHeader, ImageError, Layout, RecordHeader, Superblock};
+use crate::storage::inode::{Ino, Inode};
 use crate::units::BLOCK;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
