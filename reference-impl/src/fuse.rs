@@ -7,9 +7,9 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
-use crate::fs::Fs;
 use crate::ioctl::{self, FallocateArgs, FsXattr};
-use crate::metadata::{Attributes, Changes, SetTime};
+use crate::model::metadata::{Attributes, Changes, SetTime};
+use crate::model::state::Fs;
 use crate::storage::inode::{Ino, Kind};
 use crate::units::BLOCK;
 use fuser::{

@@ -4,25 +4,15 @@
 //! from its blocks to the storage, blocks can be shared, and an [`Agent`] reaches them without asking. `rules.rs` is
 //! the table to read beside the page. [`Fs::breaking`] makes a file system that breaks one clause.
 
-mod allocation;
-mod attributes;
 mod call;
-mod data;
-mod descriptors;
-mod fs;
 mod fuse;
-mod holds;
 pub mod ioctl;
-mod metadata;
-mod mover;
+mod model;
 mod names;
 mod open;
 mod operations;
 mod paths;
-mod quota;
 mod rules;
-mod sharing;
-mod size;
 mod storage;
 mod units;
 mod violation;
@@ -32,12 +22,12 @@ pub use call::caller::*;
 pub use call::mode::Mode;
 pub use call::route::Route;
 pub use call::system_call::*;
-pub use fs::{Agent, Clock, Fs};
 pub use fuse::MountOptions;
-pub use metadata::{Attributes, Changes, SetTime};
+pub use model::metadata::{Attributes, Changes, SetTime};
+pub use model::quota::Quota;
+pub use model::state::{Agent, Clock, Fs};
 pub use names::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 pub use operations::{Listed, Space};
-pub use quota::Quota;
 pub use rules::{BY_CONSTRUCTION, rules};
 pub use storage::disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, VolatileDisk};
 pub use storage::fsck::{Finding, Report, check};

@@ -1,7 +1,7 @@
 //! Names in directories: how they come, change and go, and the end of files.
 
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
-use crate::fs::{ROOT, State};
+use crate::model::state::{ROOT, State};
 use crate::rules::Op;
 use crate::storage::directory::NAME_MAX;
 use crate::storage::extents::Run;

@@ -2,8 +2,8 @@
 
 use crate::call::caller::{Credentials, EXECUTE, READ, WRITE};
 use crate::call::system_call::Fd;
-use crate::descriptors::Descriptor;
-use crate::fs::State;
+use crate::model::descriptors::Descriptor;
+use crate::model::state::State;
 use crate::names::{Making, Place};
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Kind};

@@ -6,11 +6,11 @@
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
-use crate::fs::{Fs, State};
-use crate::metadata::{Attributes, Changes};
+use crate::model::metadata::{Attributes, Changes};
+use crate::model::quota::Quota;
+use crate::model::state::{Fs, State};
 use crate::names::{Making, Place};
 use crate::paths::symlink;
-use crate::quota::Quota;
 use crate::storage::directory::{DOT, DOT_DOT, NAME_MAX};
 use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
@@ -45,7 +45,7 @@ pub struct Space {
 /// Each fails with the errors of the system call of its name.
 impl Fs {
     /// The root directory.
-    pub const ROOT: Ino = crate::fs::ROOT;
+    pub const ROOT: Ino = crate::model::state::ROOT;
 
     /// What a name in a directory stands for; `..` as well.
     pub fn lookup(&self, who: &Credentials, place: Place) -> Result<Attributes, Errno> {

@@ -2,7 +2,7 @@
 
 use crate::call::caller::{Credentials, WRITE};
 use crate::call::system_call::Fd;
-use crate::fs::{ROOT, State};
+use crate::model::state::{ROOT, State};
 use crate::names::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;

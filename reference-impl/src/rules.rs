@@ -6,7 +6,7 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{FLAG_COMPRESS, XFLAG_SEALED};
-use crate::fs::State;
+use crate::model::state::State;
 use crate::storage::inode::{Inode, Kind};
 use iomap_clauses::*;
 

@@ -1,7 +1,7 @@
 //! Extended attributes.
 
 use crate::call::caller::{Capabilities, Credentials, READ, WRITE};
-use crate::fs::State;
+use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;

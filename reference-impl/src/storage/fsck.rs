@@ -1,7 +1,7 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
-use crate::data::LARGEST;
-use crate::fs::ROOT;
+use crate::model::data::LARGEST;
+use crate::model::state::ROOT;
 use crate::paths::PATH_MAX;
 use crate::storage::directory::{DOT_DOT, Directory, NAME_MAX};
 use crate::storage::disk::Disk;

@@ -7,7 +7,7 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Call;
-use crate::fs::{ROOT, State};
+use crate::model::state::{ROOT, State};
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::Disk;
 use crate::storage::extents::Run;

@@ -2,10 +2,10 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
-use crate::descriptors::Descriptor;
-use crate::fs::State;
+use crate::model::descriptors::Descriptor;
+use crate::model::sharing::Shared;
+use crate::model::state::State;
 use crate::rules::Op;
-use crate::sharing::Shared;
 use crate::storage::extents::{Extent, Run};
 use crate::storage::inode::{INLINE, Ino, Kind};
 use crate::storage::volume::errno;

@@ -3,10 +3,10 @@
 use crate::call::caller::{Caller, Credentials};
 use crate::call::route::Route;
 use crate::call::system_call::{Call, Fd, MapId, Outcome, Reply};
-use crate::descriptors::{Descriptor, Descriptors};
-use crate::metadata::{Changes, SetTime};
+use crate::model::descriptors::{Descriptor, Descriptors};
+use crate::model::metadata::{Changes, SetTime};
+use crate::model::quota::Quota;
 use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
-use crate::quota::Quota;
 use crate::rules::{Answer, Op, Request, rule_for};
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};

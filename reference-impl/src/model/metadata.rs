@@ -2,7 +2,7 @@
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::{Fd, Stat};
-use crate::fs::State;
+use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Inode, Kind};
 use crate::units::BLOCK;

@@ -2,7 +2,7 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::{Fd, Whence};
-use crate::fs::State;
+use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Inode, Kind};
 use crate::storage::volume::errno;

@@ -2,8 +2,8 @@
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::Fd;
-use crate::data::LARGEST;
-use crate::fs::State;
+use crate::model::data::LARGEST;
+use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::Run;
 use crate::storage::inode::{Ino, Kind};

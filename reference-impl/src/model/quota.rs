@@ -1,7 +1,7 @@
 //! How much there is room for: on the storage, and within what a user may have.
 
 use crate::call::caller::{Capabilities, Credentials};
-use crate::fs::State;
+use crate::model::state::State;
 use crate::storage::inode::Ino;
 use crate::units::BLOCK;
 use nix::errno::Errno;

@@ -2,7 +2,7 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
-use crate::fs::State;
+use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::{Extent, Run};
 use crate::storage::inode::{Ino, Inode, Kind};

@@ -3,7 +3,7 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::route::Route;
 use crate::call::system_call::{Fd, MapId};
-use crate::fs::{Mapping, Registration, State};
+use crate::model::state::{Mapping, Registration, State};
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Kind};
 use crate::units::{Address, BLOCK};

@@ -3,8 +3,8 @@
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::Fd;
-use crate::data::LARGEST;
-use crate::fs::State;
+use crate::model::data::LARGEST;
+use crate::model::state::State;
 use crate::rules::{Allocation, Op};
 use crate::storage::extents::{Extent, LAST_BLOCK, Run};
 use crate::storage::inode::{Ino, Inode, Kind};
