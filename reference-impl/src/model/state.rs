@@ -6,7 +6,7 @@ use crate::call::system_call::{Call, Fd, MapId, Outcome, Reply};
 use crate::model::descriptors::{Descriptor, Descriptors};
 use crate::model::metadata::{Changes, SetTime};
 use crate::model::quota::Quota;
-use crate::names::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
+use crate::names::entries::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::rules::{Answer, Op, Request, rule_for};
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};

@@ -2,7 +2,7 @@
 
 use crate::model::data::LARGEST;
 use crate::model::state::ROOT;
-use crate::paths::PATH_MAX;
+use crate::names::paths::PATH_MAX;
 use crate::storage::directory::{DOT_DOT, Directory, NAME_MAX};
 use crate::storage::disk::Disk;
 use crate::storage::extents::Run;

@@ -3,7 +3,7 @@
 use crate::call::caller::{Credentials, WRITE};
 use crate::call::system_call::Fd;
 use crate::model::state::{ROOT, State};
-use crate::names::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};
+use crate::names::entries::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

@@ -4,7 +4,7 @@ use crate::call::caller::{Credentials, EXECUTE, READ, WRITE};
 use crate::call::system_call::Fd;
 use crate::model::descriptors::Descriptor;
 use crate::model::state::State;
-use crate::names::{Making, Place};
+use crate::names::entries::{Making, Place};
 use crate::rules::Op;
 use crate::storage::inode::{Ino, Kind};
 use nix::errno::Errno;
