@@ -1,4 +1,4 @@
-//! The file system behind FUSE: what a kernel asks of a daemon, handed on to [`crate::operations`].
+//! The file system behind FUSE: what a kernel asks of a daemon, handed on to [`crate::entry::requests`].
 //!
 //! The kernel checks permissions (`default_permissions`), masks modes, takes set-ID bits from files that are written to,
 //! and appends. It writes through, so that whatever a write comes to is what the caller gets; only stores through

@@ -5,11 +5,11 @@
 //! the table to read beside the page. [`Fs::breaking`] makes a file system that breaks one clause.
 
 mod call;
+mod entry;
 mod fuse;
 pub mod ioctl;
 mod model;
 mod names;
-mod operations;
 mod rules;
 mod storage;
 mod units;
@@ -19,13 +19,13 @@ pub use call::caller::*;
 pub use call::mode::Mode;
 pub use call::route::Route;
 pub use call::system_call::*;
+pub use entry::requests::{Listed, Space};
 pub use fuse::MountOptions;
 pub use model::metadata::{Attributes, Changes, SetTime};
 pub use model::quota::Quota;
 pub use model::state::{Agent, Clock, Fs};
 pub use names::entries::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 pub use names::xattrs::{XATTR_CREATE, XATTR_REPLACE};
-pub use operations::{Listed, Space};
 pub use rules::{BY_CONSTRUCTION, rules};
 pub use storage::disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, VolatileDisk};
 pub use storage::fsck::{Finding, Report, check};
