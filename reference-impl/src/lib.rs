@@ -7,7 +7,6 @@
 mod call;
 mod entry;
 mod fuse;
-pub mod ioctl;
 mod model;
 mod names;
 mod rules;
@@ -20,7 +19,8 @@ pub use call::mode::Mode;
 pub use call::route::Route;
 pub use call::system_call::*;
 pub use entry::requests::{Listed, Space};
-pub use fuse::MountOptions;
+pub use fuse::daemon::MountOptions;
+pub use fuse::ioctl;
 pub use model::metadata::{Attributes, Changes, SetTime};
 pub use model::quota::Quota;
 pub use model::state::{Agent, Clock, Fs};

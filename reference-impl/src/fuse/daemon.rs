@@ -7,7 +7,7 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
-use crate::ioctl::{self, FallocateArgs, FsXattr};
+use crate::fuse::ioctl::{self, FallocateArgs, FsXattr};
 use crate::model::metadata::{Attributes, Changes, SetTime};
 use crate::model::state::Fs;
 use crate::storage::inode::{Ino, Kind};
