@@ -1,10 +1,9 @@
 //! The command `iomap-reference`: what the reference does, as tables to read beside the page, and as a file system.
 
-mod mkfs;
-mod mount;
-mod seal;
+mod cli;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cli::{mkfs, mount, seal};
 use iomap_reference::{BY_CONSTRUCTION, Disk, FileDisk, Finding, ImageError, Mode, Report, check, rules, violations};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};

@@ -37,7 +37,7 @@ pub(crate) struct Mount {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     move_every: Option<u64>,
     /// How much data stays in memory at most, with K, M or G
-    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::mkfs::bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::cli::mkfs::bytes)]
     cache: u64,
 }
 
