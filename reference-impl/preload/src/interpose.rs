@@ -1,7 +1,7 @@
 //! The functions of libc that a preloaded library replaces.
 #![expect(unsafe_code, reason = "the edge to the program and to libc")]
 
-use crate::mount::Mounted;
+use crate::mounted::Mounted;
 use crate::shim::{descriptor, is_mapped, name, shim};
 use iomap_reference::{BLOCK, Call, Fd, Mode, Stat};
 use libc::{c_char, c_int, c_uint, c_ulong, c_void, mode_t, off_t, size_t, ssize_t};

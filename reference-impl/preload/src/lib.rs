@@ -43,5 +43,5 @@
 //!   go unnoticed.
 
 mod interpose;
-mod mount;
+mod mounted;
 mod shim;
