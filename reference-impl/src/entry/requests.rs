@@ -11,8 +11,9 @@ use crate::model::quota::Quota;
 use crate::model::state::{Fs, State};
 use crate::names::entries::{Making, Place};
 use crate::names::paths::symlink;
-use crate::storage::directory::{DOT, DOT_DOT, NAME_MAX};
-use crate::storage::inode::{Ino, Kind};
+use crate::storage::directory::{DOT, DOT_DOT};
+use crate::storage::inode::Kind;
+use crate::units::{Ino, NAME_MAX};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -45,7 +46,7 @@ pub struct Space {
 /// Each fails with the errors of the system call of its name.
 impl Fs {
     /// The root directory.
-    pub const ROOT: Ino = crate::model::state::ROOT;
+    pub const ROOT: Ino = crate::units::ROOT;
 
     /// What a name in a directory stands for; `..` as well.
     pub fn lookup(&self, who: &Credentials, place: Place) -> Result<Attributes, Errno> {

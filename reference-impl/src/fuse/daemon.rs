@@ -10,8 +10,8 @@ use crate::call::system_call::{Fd, Whence};
 use crate::fuse::ioctl::{self, FallocateArgs, FsXattr};
 use crate::model::metadata::{Attributes, Changes, SetTime};
 use crate::model::state::Fs;
-use crate::storage::inode::{Ino, Kind};
-use crate::units::BLOCK;
+use crate::storage::inode::Kind;
+use crate::units::{BLOCK, Ino};
 use fuser::{
     BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
     INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,

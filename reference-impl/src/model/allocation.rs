@@ -3,13 +3,12 @@
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::Fd;
-use crate::model::data::LARGEST;
 use crate::model::state::State;
 use crate::rules::{Allocation, Op};
 use crate::storage::extents::{Extent, LAST_BLOCK, Run};
-use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
 use crate::storage::volume::errno;
-use crate::units::BLOCK;
+use crate::units::{BLOCK, Ino, LARGEST};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

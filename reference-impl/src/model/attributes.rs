@@ -4,7 +4,7 @@ use crate::call::caller::{Capabilities, Credentials};
 use crate::call::system_call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::inode::Ino;
+use crate::units::Ino;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

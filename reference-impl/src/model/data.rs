@@ -7,16 +7,13 @@ use crate::model::sharing::Shared;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::{Extent, Run};
-use crate::storage::inode::{INLINE, Ino, Kind};
+use crate::storage::inode::{INLINE, Kind};
 use crate::storage::volume::errno;
-use crate::units::{Address, BLOCK};
+use crate::units::{Address, BLOCK, Ino, LARGEST};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ops::Range;
-
-/// No file is larger: the offsets of the calls are signed.
-pub(crate) const LARGEST: u64 = i64::MAX as u64;
 
 /// No call of Linux transfers more: MAX_RW_COUNT.
 const TRANSFER_MAX: usize = 0x7fff_f000;

@@ -1,7 +1,7 @@
 //! Open file descriptions, by their descriptors.
 
 use crate::call::system_call::Fd;
-use crate::storage::inode::Ino;
+use crate::units::Ino;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::cmp::Reverse;

@@ -4,8 +4,8 @@ use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::{Fd, Stat};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::inode::{Ino, Inode, Kind};
-use crate::units::BLOCK;
+use crate::storage::inode::{Inode, Kind};
+use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

@@ -5,8 +5,8 @@ use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::{Extent, Run};
-use crate::storage::inode::{Ino, Inode, Kind};
-use crate::units::BLOCK;
+use crate::storage::inode::{Inode, Kind};
+use crate::units::{BLOCK, Ino};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

@@ -2,8 +2,7 @@
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::model::state::State;
-use crate::storage::inode::Ino;
-use crate::units::BLOCK;
+use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 
 /// What the files of one user may come to. The limits hold for every caller; None is no limit.

@@ -2,12 +2,11 @@
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::Fd;
-use crate::model::data::LARGEST;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::Run;
-use crate::storage::inode::{Ino, Kind};
-use crate::units::BLOCK;
+use crate::storage::inode::Kind;
+use crate::units::{BLOCK, Ino, LARGEST};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

@@ -4,9 +4,9 @@ use crate::call::caller::Credentials;
 use crate::call::system_call::{Fd, Whence};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
 use crate::storage::volume::errno;
-use crate::units::BLOCK;
+use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 
 impl State {

@@ -11,20 +11,18 @@ use crate::rules::{Answer, Op, Request, rule_for};
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
 use crate::storage::image::{ImageError, Layout, Options, share};
-use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
 use crate::storage::inode_table::Inodes;
 use crate::storage::log::{Log, Metadata};
 use crate::storage::store::Store;
 use crate::storage::volume::{Commits, make};
-use crate::units::{Address, BLOCK};
+use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-pub(crate) const ROOT: Ino = 1;
 
 /// A mapping. `private` has the pages that were stored to when it is private.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! Names in directories: how they come, change and go, and the end of files.
 
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
-use crate::model::state::{ROOT, State};
+use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::directory::NAME_MAX;
 use crate::storage::extents::Run;
-use crate::storage::inode::{Ino, Inode, Kind};
+use crate::storage::inode::{Inode, Kind};
+use crate::units::{Ino, NAME_MAX, ROOT};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 

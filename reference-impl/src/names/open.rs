@@ -6,7 +6,8 @@ use crate::model::descriptors::Descriptor;
 use crate::model::state::State;
 use crate::names::entries::{Making, Place};
 use crate::rules::Op;
-use crate::storage::inode::{Ino, Kind};
+use crate::storage::inode::Kind;
+use crate::units::Ino;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 

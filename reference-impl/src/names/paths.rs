@@ -2,14 +2,12 @@
 
 use crate::call::caller::{Credentials, WRITE};
 use crate::call::system_call::Fd;
-use crate::model::state::{ROOT, State};
+use crate::model::state::State;
 use crate::names::entries::{Making, Place, RENAME_EXCHANGE, RENAME_NOREPLACE};
-use crate::storage::inode::{Ino, Kind};
+use crate::storage::inode::Kind;
+use crate::units::{Ino, PATH_MAX, ROOT};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-
-/// The longest path, in bytes and without the NUL, and the longest target of a symbolic link.
-pub(crate) const PATH_MAX: usize = 4095;
 
 /// How many symbolic links one path can lead through.
 const LINKS_MAX: usize = 40;

@@ -3,7 +3,8 @@
 use crate::call::caller::{Capabilities, Credentials, READ, WRITE};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::inode::{Ino, Kind};
+use crate::storage::inode::Kind;
+use crate::units::Ino;
 use nix::errno::Errno;
 
 /// XATTR_CREATE of setxattr(2).

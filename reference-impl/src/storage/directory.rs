@@ -1,14 +1,11 @@
 //! Directories: names, and an order in which they can be listed while they change.
 
-use crate::storage::inode::Ino;
+use crate::units::Ino;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A name: any bytes but `/` and NUL.
 pub(crate) type Name = Vec<u8>;
-
-/// The longest name, in bytes.
-pub(crate) const NAME_MAX: usize = 255;
 
 /// Where a listing is after `.` and after `..`; what has a name comes later.
 pub(crate) const DOT: u64 = 1;

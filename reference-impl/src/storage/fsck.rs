@@ -1,16 +1,13 @@
 //! Whether an image is consistent. A mount takes the same look, and refuses what is not.
 
-use crate::model::data::LARGEST;
-use crate::model::state::ROOT;
-use crate::names::paths::PATH_MAX;
-use crate::storage::directory::{DOT_DOT, Directory, NAME_MAX};
+use crate::storage::directory::{DOT_DOT, Directory};
 use crate::storage::disk::Disk;
 use crate::storage::extents::Run;
 use crate::storage::image::{self, ImageError, Superblock, uuid};
-use crate::storage::inode::{INLINE, Ino, Inode, Kind};
+use crate::storage::inode::{INLINE, Inode, Kind};
 use crate::storage::log::{Log, Metadata, recover};
 use crate::storage::volume::references;
-use crate::units::Address;
+use crate::units::{Address, Ino, LARGEST, NAME_MAX, PATH_MAX, ROOT};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;

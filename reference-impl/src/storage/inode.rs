@@ -3,13 +3,10 @@
 use crate::call::system_call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
 use crate::storage::directory::Directory;
 use crate::storage::extents::ExtentMap;
-use crate::units::BLOCK;
+use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The number of an inode. It is never used again.
-pub type Ino = u64;
 
 /// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The inodes, and which of them changed since the last commit.
 
-use crate::storage::inode::{Ino, Inode};
+use crate::storage::inode::Inode;
+use crate::units::Ino;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 

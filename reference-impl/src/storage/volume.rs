@@ -7,15 +7,15 @@
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Call;
-use crate::model::state::{ROOT, State};
+use crate::model::state::State;
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::Disk;
 use crate::storage::extents::Run;
 use crate::storage::image::{ImageError, Options, Superblock};
-use crate::storage::inode::{Ino, Inode};
+use crate::storage::inode::Inode;
 use crate::storage::inode_table::Inodes;
 use crate::storage::log::{self, Entry, Log, Metadata};
-use crate::units::{Address, BLOCK};
+use crate::units::{Address, BLOCK, Ino, ROOT};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap};
