@@ -28,8 +28,9 @@ pub use names::entries::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEO
 pub use names::xattrs::{XATTR_CREATE, XATTR_REPLACE};
 pub use rules::{BY_CONSTRUCTION, rules};
 pub use storage::disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, VolatileDisk};
-pub use storage::fsck::{Finding, Report, check};
-pub use storage::image::{ImageError, LABEL, MAGIC, Options};
+pub use storage::error::{Finding, ImageError};
+pub use storage::fsck::{Report, check};
+pub use storage::image::{LABEL, MAGIC, Options};
 pub use storage::inode::Kind;
 pub use storage::volume::format;
 pub use units::{Address, BLOCK, Ino};

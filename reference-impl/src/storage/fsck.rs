@@ -2,15 +2,14 @@
 
 use crate::storage::directory::{DOT_DOT, Directory};
 use crate::storage::disk::Disk;
+use crate::storage::error::{Finding, ImageError};
 use crate::storage::extents::Run;
-use crate::storage::image::{self, ImageError, Superblock, uuid};
+use crate::storage::image::{self, Superblock, uuid};
 use crate::storage::inode::{INLINE, Inode, Kind};
 use crate::storage::log::{Log, Metadata, recover};
-use crate::storage::volume::references;
 use crate::units::{Address, Ino, LARGEST, NAME_MAX, PATH_MAX, ROOT};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// No number and no time comes near these, so that counting on from them cannot overflow.
 const HIGHEST: u64 = u64::MAX >> 1;
@@ -18,33 +17,6 @@ const LATEST: u128 = i64::MAX as u128 * 1_000_000_000;
 
 /// How many findings are written down. Forged images can have so many, each with long names, that no memory has room.
 const MOST: usize = 1000;
-
-/// One inconsistency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Where it shows: a block of the image, or an inode with its first name.
-    pub place: String,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
-
-impl From<&ImageError> for Finding {
-    fn from(error: &ImageError) -> Self {
-        match error {
-            ImageError::Io { what, error } => Self { place: what.clone(), what: error.to_string() },
-            ImageError::Wrong { block, what, expected, found } => {
-                Self { place: format!("block {block}"), what: format!("{what}: expected {expected}, found {found}") }
-            }
-            ImageError::Inconsistent(finding) => finding.clone(),
-        }
-    }
-}
 
 /// What there is on an image, and what is wrong with it.
 #[derive(Debug, Serialize)]
@@ -94,7 +66,7 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
     match recover(disk, &mut notes) {
         Ok((log, metadata)) => {
             let blocks = log.layout.data_blocks();
-            let references = references(&metadata, blocks);
+            let references = metadata.references(blocks);
             let used = (log.layout.first_data()..).zip(&references).filter(|(_, count)| **count > 0);
             let used: Vec<u64> = used.map(|(block, _)| block).collect();
             report.used = used.len();
@@ -149,7 +121,7 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
         Some(root) => find(place(ROOT), format!("the root is a {:?}", root.kind)),
         None => find(place(ROOT), "there is no root".into()),
     }
-    let shared = Shared::new(&references(metadata, blocks));
+    let shared = Shared::new(&metadata.references(blocks));
     for (ino, file) in &metadata.inodes {
         wrong_with(file, &shared).into_iter().for_each(|what| find(place(*ino), what));
     }

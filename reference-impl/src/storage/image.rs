@@ -18,9 +18,8 @@
 //! the next generation. There is no mark of a clean unmount: a mount always does what it does after a crash.
 
 use crate::storage::disk::Disk;
-use crate::storage::fsck::Finding;
+use crate::storage::error::ImageError;
 use crate::units::BLOCK;
-use std::fmt;
 use std::io;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -89,55 +88,6 @@ pub(crate) struct RecordHeader {
     /// Of everything before it and of the bytes after the header.
     checksum: U32,
 }
-
-/// What is wrong with an image, and where.
-#[derive(Debug)]
-pub enum ImageError {
-    /// The disk failed.
-    Io {
-        /// What was to be done.
-        what: String,
-        /// What the disk said.
-        error: io::Error,
-    },
-    /// The image is not one of this format, or damaged.
-    Wrong {
-        /// The block of the image where it shows.
-        block: u64,
-        /// What it shows in.
-        what: &'static str,
-        /// What ought to be there.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
-    /// All checksums are right, but the metadata contradict themselves.
-    Inconsistent(Finding),
-}
-
-impl ImageError {
-    pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
-        Self::Io { what: what.into(), error }
-    }
-
-    pub(crate) fn wrong(block: u64, what: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        Self::Wrong { block, what, expected: expected.to_string(), found: found.to_string() }
-    }
-}
-
-impl fmt::Display for ImageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { what, error } => write!(f, "{what}: {error}"),
-            Self::Wrong { block, what, expected, found } => {
-                write!(f, "block {block}: {what}: expected {expected}, found {found}")
-            }
-            Self::Inconsistent(finding) => write!(f, "{finding}"),
-        }
-    }
-}
-
-impl std::error::Error for ImageError {}
 
 /// How an image is to be made.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,9 @@
 
 use crate::storage::directory::Line;
 use crate::storage::disk::Disk;
+use crate::storage::error::ImageError;
 use crate::storage::extents::Run;
-use crate::storage::image::{AreaHeader, ImageError, Layout, RecordHeader, Superblock};
+use crate::storage::image::{AreaHeader, Layout, RecordHeader, Superblock};
 use crate::storage::inode::Inode;
 use crate::units::{BLOCK, Ino};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,21 @@ impl Metadata {
             }
         }
         Ok(())
+    }
+
+    /// Counts the references to each block of the storage.
+    pub(crate) fn references(&self, blocks: usize) -> Vec<u32> {
+        // A border for each run, and the sums between them: runs can overlap many times.
+        let mut borders = vec![0_i64; blocks + 1];
+        for run in self.inodes.values().flat_map(|file| file.map.all()).chain(&self.kept) {
+            borders[run.addresses().start] += 1;
+            borders[run.addresses().end] -= 1;
+        }
+        let sum = |sum: &mut i64, border: i64| {
+            *sum += border;
+            Some(u32::try_from(*sum).unwrap_or(u32::MAX))
+        };
+        borders.into_iter().take(blocks).scan(0, sum).collect()
     }
 
     /// Everything, as entries.

@@ -3,6 +3,7 @@
 pub(crate) mod allocator;
 pub(crate) mod directory;
 pub(crate) mod disk;
+pub(crate) mod error;
 pub(crate) mod extents;
 pub(crate) mod fsck;
 pub(crate) mod image;

@@ -10,8 +10,9 @@ use crate::call::system_call::Call;
 use crate::model::state::State;
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::Disk;
+use crate::storage::error::ImageError;
 use crate::storage::extents::Run;
-use crate::storage::image::{ImageError, Options, Superblock};
+use crate::storage::image::{Options, Superblock};
 use crate::storage::inode::Inode;
 use crate::storage::inode_table::Inodes;
 use crate::storage::log::{self, Entry, Log, Metadata};
@@ -77,21 +78,6 @@ impl Commits {
     pub(crate) fn frozen(&self) -> Option<Errno> {
         self.frozen
     }
-}
-
-/// Counts the references to each block of the storage.
-pub(crate) fn references(metadata: &Metadata, blocks: usize) -> Vec<u32> {
-    // A border for each run, and the sums between them: runs can overlap many times.
-    let mut borders = vec![0_i64; blocks + 1];
-    for run in metadata.inodes.values().flat_map(|file| file.map.all()).chain(&metadata.kept) {
-        borders[run.addresses().start] += 1;
-        borders[run.addresses().end] -= 1;
-    }
-    let sum = |sum: &mut i64, border: i64| {
-        *sum += border;
-        Some(u32::try_from(*sum).unwrap_or(u32::MAX))
-    };
-    borders.into_iter().take(blocks).scan(0, sum).collect()
 }
 
 impl State {
@@ -344,7 +330,7 @@ impl State {
 
     /// Begins with what a mount found. Nothing is open, and files without a name are gone.
     pub(crate) fn adopt(&mut self, log: Log, metadata: Metadata, read_only: bool) {
-        self.allocator = Allocator::of(&references(&metadata, log.layout.data_blocks()));
+        self.allocator = Allocator::of(&metadata.references(log.layout.data_blocks()));
         self.commits = Commits::new(log, metadata.kept, read_only);
         self.inodes = Inodes::settled(metadata.inodes);
         self.next = metadata.next;
