@@ -6,8 +6,8 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{FLAG_COMPRESS, XFLAG_SEALED};
-use crate::model::state::State;
 use crate::storage::inode::{Inode, Kind};
+use crate::units::Address;
 use iomap_clauses::*;
 
 /// The arguments of fallocate(2).
@@ -60,11 +60,21 @@ pub(crate) enum Op {
     SetXflags { old: u32, new: u32 },
 }
 
+/// The file system, as far as a rule can look at it.
+pub(crate) trait View {
+    /// More than one file has the block.
+    fn is_shared(&self, at: Address) -> bool;
+    /// There is no space left, for anybody or for this user.
+    fn is_full(&self, uid: u32) -> bool;
+    /// The mount is read-only.
+    fn is_read_only(&self) -> bool;
+}
+
 /// All that a rule can look at.
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
     pub(crate) file: &'a Inode,
-    pub(crate) fs: &'a State,
+    pub(crate) fs: &'a dyn View,
     pub(crate) who: &'a Credentials,
     /// The descriptor is open for writing, or the call takes a name.
     pub(crate) writable: bool,
@@ -84,9 +94,8 @@ impl Request<'_> {
         self.file.map.addresses().any(|at| self.fs.is_shared(at))
     }
 
-    /// There is no space left, for anybody or for the owner.
     fn full(&self) -> bool {
-        self.fs.free() == 0 || self.fs.at_limit(self.file.uid)
+        self.fs.is_full(self.file.uid)
     }
 
     /// The range of a write, by any call: offset and length.
@@ -360,7 +369,7 @@ static SECTIONS: &[Section] = &[
     section(
         |op| matches!(op, Op::Query),
         &[
-            grant(&QUERY_READONLY_MOUNT, |r| r.fs.read_only),
+            grant(&QUERY_READONLY_MOUNT, |r| r.fs.is_read_only()),
             grant(&QUERY_UNPRIVILEGED, |r| !r.privileged()),
             grant(&QUERY_READONLY, |r| !r.writable),
             grant(&QUERY_SEALED, |r| r.sealed()),

@@ -1,6 +1,4 @@
-//! Who makes a call, and what the mode bits of a file let them do.
-
-use crate::storage::inode::{Inode, Kind};
+//! The caller of a system call: its users, groups and capabilities.
 
 /// Capabilities, with the bits of `CapEff` in `/proc/PID/status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,28 +87,8 @@ impl Credentials {
         self.gid == gid || self.groups.contains(&gid)
     }
 
-    /// The owner, or somebody who may act as the owner.
-    pub(crate) fn owns(&self, file: &Inode) -> bool {
-        self.uid == file.uid || self.has(Capabilities::FOWNER)
-    }
-
     /// Whether somebody may give the set-group-ID bit to a file of this group.
     pub(crate) fn keeps_setgid(&self, gid: u32) -> bool {
         self.in_group(gid) || self.has(Capabilities::FSETID)
-    }
-
-    /// What the mode bits say, and the capabilities where they say no.
-    pub(crate) fn may(&self, file: &Inode, wanted: u32) -> bool {
-        let class = match () {
-            () if self.uid == file.uid => file.mode >> 6,
-            () if self.in_group(file.gid) => file.mode >> 3,
-            () => file.mode,
-        };
-        let directory = file.kind == Kind::Directory;
-        let searches = if directory { wanted & WRITE == 0 } else { wanted == READ };
-        let overrides = directory || wanted & EXECUTE == 0 || file.mode & 0o111 != 0;
-        wanted & !class == 0
-            || (searches && self.has(Capabilities::DAC_READ_SEARCH))
-            || (overrides && self.has(Capabilities::DAC_OVERRIDE))
     }
 }

@@ -59,7 +59,7 @@ impl Fs {
     /// The kernel forgets an inode it was told of so many times.
     pub fn forget(&self, ino: Ino, times: u64) {
         let mut state = self.state();
-        if let Some(file) = state.inodes.untracked(ino) {
+        if let Some(file) = state.volume.inodes.untracked(ino) {
             file.lookups = file.lookups.saturating_sub(times);
             state.release_unused(ino);
         }
@@ -73,7 +73,7 @@ impl Fs {
             let _ = state.close(fd);
         }
         let remembered: Vec<Ino> =
-            state.inodes.iter().filter(|(_, file)| file.lookups > 0).map(|(ino, _)| *ino).collect();
+            state.volume.inodes.iter().filter(|(_, file)| file.lookups > 0).map(|(ino, _)| *ino).collect();
         for ino in remembered {
             state.held_mut(ino).lookups = 0;
             state.release_unused(ino);
@@ -114,7 +114,7 @@ impl Fs {
     /// readlink(2).
     pub fn readlink(&self, ino: Ino) -> Result<Vec<u8>, Errno> {
         let state = self.state();
-        match state.inodes.get(&ino) {
+        match state.volume.inodes.get(&ino) {
             None => Err(Errno::ENOENT),
             Some(file) if file.kind != Kind::Symlink => Err(Errno::EINVAL),
             Some(file) => Ok(file.target.clone()),
@@ -330,16 +330,16 @@ impl Fs {
 
     /// sync(2): everything is durable.
     pub fn commit(&self) -> Result<(), Errno> {
-        self.state().commit()
+        self.state().volume.commit()
     }
 
     /// statfs(2).
     pub fn space(&self) -> Space {
         let state = self.state();
         Space {
-            blocks: state.allocator.blocks() as u64,
-            free: state.free() as u64,
-            inodes: state.inodes.len() as u64,
+            blocks: state.volume.allocator.blocks() as u64,
+            free: state.volume.free() as u64,
+            inodes: state.volume.inodes.len() as u64,
             name_max: NAME_MAX,
         }
     }
@@ -357,12 +357,12 @@ impl Fs {
 impl State {
     /// A daemon passes on inode numbers that it was given; one that is gone is stale.
     fn exists(&self, ino: Ino) -> Result<(), Errno> {
-        if self.inodes.contains_key(&ino) { Ok(()) } else { Err(Errno::ESTALE) }
+        if self.volume.inodes.contains_key(&ino) { Ok(()) } else { Err(Errno::ESTALE) }
     }
 
     fn remembered(&mut self, ino: Ino) -> Result<Attributes, Errno> {
         // A directory that was removed outlives the one that it was in.
-        self.inodes.untracked(ino).ok_or(Errno::ESTALE)?.lookups += 1;
+        self.volume.inodes.untracked(ino).ok_or(Errno::ESTALE)?.lookups += 1;
         self.attributes(ino)
     }
 }

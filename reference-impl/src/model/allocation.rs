@@ -69,7 +69,7 @@ impl State {
                 self.clear(ino, from, to, false)?;
                 self.inode_mut(ino).map.shift(last, first);
                 self.resize(ino, size - (to - from))?;
-                return self.commit();
+                return self.volume.commit();
             }
             () if mode.contains(Mode::INSERT_RANGE) => {
                 if !aligned || from >= size {
@@ -82,7 +82,7 @@ impl State {
                 }
                 self.inode_mut(ino).map.shift(first, last);
                 self.resize(ino, grown)?;
-                return self.commit();
+                return self.volume.commit();
             }
             () if mode.contains(Mode::UNSHARE_RANGE) => {
                 for block in self.mapped(ino, first, last) {
@@ -114,9 +114,9 @@ impl State {
         let mut next = first;
         while let Some(block) = self.inode(ino).map.hole(next..last) {
             next = block;
-            let address = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+            let address = self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?;
             if written {
-                self.store.zero(address).map_err(errno)?;
+                self.volume.store.zero(address).map_err(errno)?;
             }
             self.inode_mut(ino).map.insert(block, Extent { address, written });
         }
@@ -133,8 +133,8 @@ impl State {
             } else if !keep {
                 self.release_block(ino, block);
             } else if let Some(extent) = self.inode(ino).map.get(block) {
-                if self.allocator.references(extent.address) > 1 {
-                    self.make_room(1)?;
+                if self.volume.allocator.references(extent.address) > 1 {
+                    self.volume.make_room(1)?;
                     self.release_block(ino, block);
                     self.fill(ino, block, block + 1, false)?;
                 } else {

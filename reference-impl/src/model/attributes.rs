@@ -1,10 +1,9 @@
-//! The flags of files, the query, and the sealed state itself.
+//! The flags of files, and the query for the sealed state.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::system_call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::units::Ino;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
@@ -67,38 +66,5 @@ impl State {
             file.ctime = now;
             Ok(())
         })
-    }
-
-    /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
-    pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
-        let now = self.now();
-        let (keep_ctime, touch_mtime) = (self.has(Quirk::SealSkipsCtime), self.has(Quirk::SealTouchesMtime));
-        let (idle, grow) = (self.has(Quirk::SealDoesNothing), self.has(Quirk::SealGrows));
-        let file = self.inode_mut(ino);
-        file.sealed = !idle;
-        file.sealed_by = Some(fd);
-        file.ctime = if keep_ctime { file.ctime } else { now };
-        file.mtime = if touch_mtime { now } else { file.mtime };
-        if grow {
-            self.resize(ino, len.unsigned_abs())?;
-        }
-        // What is not durable is not sealed.
-        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
-    }
-
-    /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
-    pub(crate) fn unseal(&mut self, ino: Ino) -> Result<(), Errno> {
-        if self.has(Quirk::UnsealNeedsOnlyOpener) && self.inode(ino).descriptors > 4 {
-            return Err(Errno::EBUSY);
-        }
-        let now = self.now();
-        let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
-        let cosmetic = self.has(Quirk::UnsealIsCosmetic);
-        let file = self.inode_mut(ino);
-        file.sealed = cosmetic;
-        file.sealed_by = None;
-        file.ctime = if keep_ctime { file.ctime } else { now };
-        file.mtime = if touch_mtime { now } else { file.mtime };
-        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)
     }
 }

@@ -57,7 +57,7 @@ impl State {
     /// The bytes of [at, at + len) that are inside the size. Fails with ENOMEM.
     pub(crate) fn read_at(&mut self, ino: Ino, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
         // Only the field, so that the store can be used beside it.
-        let file = &self.inodes[&ino];
+        let file = &self.volume.inodes[&ino];
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
         if at >= end {
@@ -74,7 +74,7 @@ impl State {
             let (from, to) = (start.max(at), (run.end() * BLOCK as u64).min(end));
             data.resize((from - at) as usize, 0);
             let (block, within) = ((from - start) as usize / BLOCK, (from - start) as usize % BLOCK);
-            self.store.read_run(run.address + block, within, (to - from) as usize, &mut data).map_err(errno)?;
+            self.volume.store.read_run(run.address + block, within, (to - from) as usize, &mut data).map_err(errno)?;
         }
         data.resize((end - at) as usize, 0);
         Ok(data)
@@ -119,7 +119,7 @@ impl State {
         let count = self.write_at(descriptor.ino, at, data)?;
         self.drop_privileges(who, descriptor.ino);
         if descriptor.synchronous() {
-            self.commit()?;
+            self.volume.commit()?;
         }
         Ok(count)
     }
@@ -168,7 +168,7 @@ impl State {
             } else {
                 let len = (BLOCK - within).min(rest.len());
                 let address = self.place(ino, block)?;
-                self.store.write(address, within, &rest[..len]).map_err(errno)?;
+                self.volume.store.write(address, within, &rest[..len]).map_err(errno)?;
                 (1, len)
             };
             let (bytes, later) = rest.split_at(len);
@@ -189,12 +189,12 @@ impl State {
             Some(there) => there,
             None => self.free_stretch(ino, block, data.len() / BLOCK)?,
         };
-        if let Err(error) = self.store.write_run(address, &data[..count * BLOCK]) {
+        if let Err(error) = self.volume.store.write_run(address, &data[..count * BLOCK]) {
             // Nothing refers to them yet, nor may it: who knows what is in them.
             if self.inode(ino).map.get(block).is_none_or(|extent| extent.address != address) {
                 for at in address..address + count {
-                    self.store.forget(at);
-                    self.allocator.release(at, 1);
+                    self.volume.store.forget(at);
+                    self.volume.allocator.release(at, 1);
                 }
             }
             return Err(errno(error));
@@ -204,7 +204,7 @@ impl State {
         if !self.inode(ino).map.runs(blocks.clone()).next().is_some_and(same) {
             let old = self.inode_mut(ino).map.remove(blocks);
             let given_up = old.iter().flat_map(Run::addresses).filter(|at| !(address..address + count).contains(at));
-            given_up.for_each(|at| self.release(at));
+            given_up.for_each(|at| self.volume.release(at));
             self.inode_mut(ino).map.join(Run { start: block, count: count as u64, address, written: true });
         }
         Ok(count)
@@ -213,23 +213,23 @@ impl State {
     /// Where a file can overwrite its blocks where they are, and how many of them.
     fn own_stretch(&self, ino: Ino, block: u64, most: usize) -> Option<(Address, usize)> {
         let run = self.inode(ino).map.runs(block..block + most as u64).next().filter(|run| run.start == block)?;
-        let own = run.addresses().take_while(|at| self.allocator.references(*at) == 1).count();
+        let own = run.addresses().take_while(|at| self.volume.allocator.references(*at) == 1).count();
         (own > 0).then_some((run.address, own))
     }
 
     /// Free blocks side by side for blocks that cannot be overwritten where they are.
     fn free_stretch(&mut self, ino: Ino, block: u64, most: usize) -> Result<(Address, usize), Errno> {
         // Most callers have seen to it for the whole call.
-        if self.allocator.free() == 0 {
-            self.make_room(1)?;
+        if self.volume.allocator.free() == 0 {
+            self.volume.make_room(1)?;
         }
-        let first = self.allocator.allocate().ok_or(Errno::ENOSPC)?;
+        let first = self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?;
         for count in 1..most {
             let own = self.inode(ino).map.get(block + count as u64).is_some_and(|extent| self.overwritable(extent));
-            match if own { None } else { self.allocator.allocate() } {
+            match if own { None } else { self.volume.allocator.allocate() } {
                 Some(next) if next == first + count => (),
                 Some(elsewhere) => {
-                    self.allocator.release(elsewhere, 1);
+                    self.volume.allocator.release(elsewhere, 1);
                     return Ok((first, count));
                 }
                 None => return Ok((first, count)),
@@ -271,7 +271,7 @@ impl State {
             // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
             self.room_for(ino, 1, 1)?;
             let address = self.place(ino, 0)?;
-            self.store.write(address, 0, &data).map_err(errno)?;
+            self.volume.store.write(address, 0, &data).map_err(errno)?;
         }
         self.inode_mut(ino).inline = None;
         Ok(())
@@ -284,7 +284,7 @@ impl State {
         let (mut takes, mut grows) = (0, blocks.clone().count());
         for run in file.map.runs(blocks) {
             grows -= run.count as usize;
-            takes += run.addresses().filter(|at| self.allocator.references(*at) != 1).count();
+            takes += run.addresses().filter(|at| self.volume.allocator.references(*at) != 1).count();
         }
         takes += grows;
         (takes, grows)
@@ -293,7 +293,7 @@ impl State {
     /// A file can overwrite its block where it is: the block is of this file alone. One that another file has given up
     /// is still that file's, if the power goes now.
     fn overwritable(&self, extent: Extent) -> bool {
-        self.allocator.references(extent.address) == 1
+        self.volume.allocator.references(extent.address) == 1
     }
 
     /// A place of its own for a block of a file, with what it held.
@@ -308,18 +308,18 @@ impl State {
             }
             _ => {
                 // Most callers have seen to it for the whole call.
-                if self.allocator.free() == 0 {
-                    self.make_room(1)?;
+                if self.volume.allocator.free() == 0 {
+                    self.volume.make_room(1)?;
                 }
-                self.allocator.allocate().ok_or(Errno::ENOSPC)?
+                self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?
             }
         };
         match old.filter(|extent| extent.written) {
-            Some(extent) => self.store.copy(extent.address, address).map_err(errno)?,
-            None => self.store.zero(address).map_err(errno)?,
+            Some(extent) => self.volume.store.copy(extent.address, address).map_err(errno)?,
+            None => self.volume.store.zero(address).map_err(errno)?,
         }
         if let Some(extent) = old.filter(|extent| extent.address != address) {
-            self.release(extent.address);
+            self.volume.release(extent.address);
         }
         self.inode_mut(ino).map.insert(block, Extent { address, written: true });
         Ok(address)
@@ -331,7 +331,7 @@ impl State {
 
     pub(crate) fn release_range(&mut self, ino: Ino, blocks: Range<u64>) {
         let runs = self.inode_mut(ino).map.remove(blocks);
-        self.release_runs(&runs);
+        self.volume.release_runs(&runs);
     }
 
     pub(crate) fn release_all(&mut self, ino: Ino) {
@@ -347,13 +347,13 @@ impl State {
     pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let descriptor = *self.descriptor(fd)?;
         self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.free() == 0 {
+            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
                 return Err(Errno::ENOSPC);
             }
             if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
                 fs.relocate(descriptor.ino);
             }
-            fs.commit()
+            fs.volume.commit()
         })
     }
 

@@ -33,7 +33,7 @@ impl State {
         }
         let ino = descriptor.ino;
         self.guarded(who, ino, descriptor.writable(), Op::Map { shared, write }, |fs| {
-            let id = fs.number();
+            let id = fs.volume.number();
             // A mapping consists of whole pages.
             let len = len.next_multiple_of(BLOCK);
             fs.mappings.insert(id, Mapping { ino, len, shared, write, private: BTreeMap::new() });
@@ -122,7 +122,7 @@ impl State {
                 let size = fs.inode(ino).size as usize;
                 pages.private = fs.read_at(ino, 0, size)?.into_iter().enumerate().collect();
             }
-            let (id, by) = (fs.number(), fs.route);
+            let (id, by) = (fs.volume.number(), fs.route);
             fs.registrations.insert(id, Registration { pages, by });
             fs.held_mut(ino).registrations += 1;
             Ok(id)
@@ -154,7 +154,7 @@ impl State {
             return Ok(());
         }
         if file.links == 0 && self.has(Quirk::DeviceStoreGoesAstray) {
-            let mut others = self.inodes.iter().filter(|(_, file)| file.kind == Kind::Regular && file.links > 0);
+            let mut others = self.volume.inodes.iter().filter(|(_, file)| file.kind == Kind::Regular && file.links > 0);
             let newest = others.next_back().map(|(other, _)| *other);
             return newest.map_or(Ok(()), |other| self.store_to(other, offset, data));
         }
@@ -176,7 +176,7 @@ impl State {
             let file = fs.inode(ino);
             match () {
                 () if file.kind != Kind::Regular || file.hole().is_some() || magic != SWAP_MAGIC => Err(Errno::EINVAL),
-                () if file.map.addresses().any(|at| fs.is_shared(at)) => Err(Errno::EINVAL),
+                () if file.map.addresses().any(|at| fs.volume.is_shared(at)) => Err(Errno::EINVAL),
                 () if file.swap => Err(Errno::EBUSY),
                 () if file.links == 0 => Err(Errno::ENOENT),
                 () => {
@@ -230,5 +230,16 @@ impl State {
     fn swap_pages(&self, fd: Fd) -> Result<Vec<Address>, Errno> {
         let ino = self.descriptor(fd)?.ino;
         Ok(self.swap_places.get(&ino).ok_or(Errno::EINVAL)?[1..].to_vec())
+    }
+
+    /// An agent reads what the storage has.
+    pub(crate) fn agent_reads(&mut self, at: Address) -> io::Result<Vec<u8>> {
+        self.volume.store.read_direct(at)
+    }
+
+    /// An agent's data goes to storage at once, and stays there.
+    pub(crate) fn agent_wrote(&mut self, at: Address, bytes: &[u8; BLOCK]) -> io::Result<()> {
+        let durable = !self.has(Quirk::AgentDataLost);
+        self.volume.store.write_direct(at, bytes, durable)
     }
 }

@@ -56,7 +56,7 @@ const DAY: i128 = 86_400_000_000_000;
 
 impl State {
     pub(crate) fn attributes(&self, ino: Ino) -> Result<Attributes, Errno> {
-        let file = self.inodes.get(&ino).ok_or(Errno::ENOENT)?;
+        let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         Ok(Attributes {
             ino,
             kind: file.kind,
@@ -149,7 +149,7 @@ impl State {
 
     /// EROFS, EPERM and EACCES for everything but the size.
     fn may_change(&self, who: &Credentials, ino: Ino, changes: &Changes) -> Result<(), Errno> {
-        let file = self.inodes.get(&ino).ok_or(Errno::ENOENT)?;
+        let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         let times = [changes.atime, changes.mtime];
         let sets_time = times.iter().any(|time| matches!(time, Some(SetTime::At(_))));
         let touches = !sets_time && times == [Some(SetTime::Now); 2];
@@ -200,7 +200,7 @@ impl State {
 
     /// Sets the time of access, as with the mount option relatime: at the first access after a change, and once a day.
     pub(crate) fn accessed(&mut self, ino: Ino, flags: OFlag) {
-        if self.read_only || flags.contains(OFlag::O_NOATIME) {
+        if self.volume.read_only || flags.contains(OFlag::O_NOATIME) {
             return;
         }
         let now = self.present();

@@ -15,22 +15,22 @@ impl State {
     pub(crate) fn relocate(&mut self, ino: Ino) {
         let runs: Vec<Run> = self.inode(ino).map.all().copied().collect();
         // What finds no room stays.
-        let _ = self.make_room(self.inode(ino).map.len() as usize);
+        let _ = self.volume.make_room(self.inode(ino).map.len() as usize);
         for block in runs.iter().flat_map(|run| run.start..run.end()) {
             let Some(old) = self.inode(ino).map.get(block) else { continue };
-            let Some(address) = self.allocator.allocate() else { break };
-            if old.written && self.store.copy(old.address, address).is_err() {
-                self.release(address);
+            let Some(address) = self.volume.allocator.allocate() else { break };
+            if old.written && self.volume.store.copy(old.address, address).is_err() {
+                self.volume.release(address);
                 break;
             }
             self.inode_mut(ino).map.insert(block, Extent { address, written: old.written });
-            self.release(old.address);
+            self.volume.release(old.address);
         }
     }
 
     /// What only a violation wants: moves every sealed file.
     pub(crate) fn relocate_sealed(&mut self) {
-        let sealed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
+        let sealed: Vec<Ino> = self.volume.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
         sealed.into_iter().for_each(|ino| self.relocate(ino));
     }
 
@@ -50,7 +50,7 @@ impl State {
     /// Moves every file, those that are sealed too if a violation wants it.
     pub(crate) fn relocate_all(&mut self, sealed_too: bool) {
         let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (sealed_too || !file.sealed);
-        let movable = self.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
+        let movable = self.volume.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
         let movable: Vec<Ino> = movable.collect();
         movable.into_iter().for_each(|ino| self.relocate(ino));
     }
@@ -59,10 +59,11 @@ impl State {
     pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
         // An image without data is none, and nothing says that the disk goes on.
-        if limit == 0 || limit > self.allocator.blocks() {
+        if limit == 0 || limit > self.volume.allocator.blocks() {
             return Err(Errno::EINVAL);
         }
         let in_the_way = self
+            .volume
             .inodes
             .iter()
             .filter(|(_, file)| file.map.addresses().any(|at| at >= limit))
@@ -71,22 +72,22 @@ impl State {
         self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
             fs.changeable()?;
             in_the_way.iter().for_each(|ino| fs.relocate(*ino));
-            fs.commit()?;
-            if fs.allocator.used_from(limit) > 0 {
+            fs.volume.commit()?;
+            if fs.volume.allocator.used_from(limit) > 0 {
                 return Err(Errno::ENOSPC);
             }
-            fs.give_back(limit)
+            fs.volume.give_back(limit)
         })
     }
 
     /// Moves everything to other storage, as before a device is taken away.
     pub(crate) fn evacuate(&mut self, who: &Credentials) -> Result<(), Errno> {
-        let stored = self.inodes.iter().filter(|(_, file)| file.map.addresses().next().is_some());
+        let stored = self.volume.inodes.iter().filter(|(_, file)| file.map.addresses().next().is_some());
         let stored: Vec<Ino> = stored.map(|(ino, _)| *ino).collect();
         self.guarded_all(who, &stored, Op::ShrinkAway, &mut |fs| {
             fs.changeable()?;
             stored.iter().for_each(|ino| fs.relocate(*ino));
-            fs.commit()
+            fs.volume.commit()
         })
     }
 }

@@ -29,11 +29,11 @@ impl State {
 
     /// Sees to it that `takes` blocks can be allocated, if the file may have `grows` more: ENOSPC, EDQUOT.
     pub(crate) fn room_for(&mut self, ino: Ino, takes: usize, grows: usize) -> Result<(), Errno> {
-        if takes > self.free() {
+        if takes > self.volume.free() {
             return Err(Errno::ENOSPC);
         }
         self.within_quota(self.inode(ino).uid, grows as u64, 0)?;
-        self.make_room(takes)
+        self.volume.make_room(takes)
     }
 
     /// Whether a user may have one more file: EDQUOT.
@@ -55,7 +55,7 @@ impl State {
     fn within_quota(&self, uid: u32, blocks: u64, inodes: u64) -> Result<(), Errno> {
         let Some(quota) = self.quotas.get(&uid) else { return Ok(()) };
         let mut used = (0, 0);
-        for file in self.inodes.values().filter(|file| file.uid == uid) {
+        for file in self.volume.inodes.values().filter(|file| file.uid == uid) {
             used = (used.0 + file.map.len(), used.1 + 1);
         }
         let fits =

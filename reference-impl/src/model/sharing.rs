@@ -131,9 +131,9 @@ impl State {
         let comes: u64 = runs.iter().map(|run| run.count).sum();
         let goes: u64 = self.inode(target).map.runs(there.clone()).map(|run| run.count).sum();
         self.room_for(target, 0, comes.saturating_sub(goes) as usize)?;
-        self.reserve_runs(runs.len())?;
+        self.volume.reserve_runs(runs.len())?;
         (self.inode_mut(source).shares, self.inode_mut(target).shares) = (true, true);
-        runs.iter().flat_map(Run::addresses).for_each(|address| self.allocator.share(address));
+        runs.iter().flat_map(Run::addresses).for_each(|address| self.volume.allocator.share(address));
         self.release_range(target, there);
         let map = &mut self.inode_mut(target).map;
         runs.into_iter().for_each(|run| map.join(Run { start: run.start - first + at, ..run }));
@@ -160,7 +160,7 @@ impl State {
                     (file.mtime, file.ctime) = (now, now);
                 }
                 // A write to one file must not reach what is the other's until this is committed.
-                fs.commit()
+                fs.volume.commit()
             })
         })
     }
@@ -168,12 +168,12 @@ impl State {
     /// Makes a snapshot: from now on every file shares its storage with it.
     pub(crate) fn snapshot(&mut self, who: &Credentials) -> Result<(), Errno> {
         let files: Vec<Ino> =
-            self.inodes.iter().filter(|(_, i)| i.kind == Kind::Regular).map(|(ino, _)| *ino).collect();
+            self.volume.inodes.iter().filter(|(_, i)| i.kind == Kind::Regular).map(|(ino, _)| *ino).collect();
         self.guarded_all(who, &files, Op::Snapshot, &mut |fs| {
             // Nothing here reads snapshots, so that the storage is kept is all there is to them.
             let runs = files.iter().flat_map(|ino| fs.inode(*ino).map.all().copied()).collect::<Vec<Run>>();
             files.iter().for_each(|ino| fs.inode_mut(*ino).shares = true);
-            fs.keep(runs);
+            fs.volume.keep(runs);
             Ok(())
         })
     }

@@ -76,7 +76,7 @@ impl State {
         let start = block * BLOCK as u64;
         if from != to && self.inode(ino).map.get(block).is_some_and(|extent| extent.written) {
             let address = self.place(ino, block)?;
-            self.store.write(address, (from - start) as usize, &vec![0; (to - from) as usize]).map_err(errno)?;
+            self.volume.store.write(address, (from - start) as usize, &vec![0; (to - from) as usize]).map_err(errno)?;
         }
         Ok(())
     }

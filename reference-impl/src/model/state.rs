@@ -7,16 +7,13 @@ use crate::model::descriptors::{Descriptor, Descriptors};
 use crate::model::metadata::{Changes, SetTime};
 use crate::model::quota::Quota;
 use crate::names::entries::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
-use crate::rules::{Answer, Op, Request, rule_for};
-use crate::storage::allocator::Allocator;
+use crate::rules::{Answer, Op, Request, View, rule_for};
 use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
 use crate::storage::error::ImageError;
 use crate::storage::image::{Layout, Options, share};
 use crate::storage::inode::{Inode, Kind};
-use crate::storage::inode_table::Inodes;
 use crate::storage::log::{Log, Metadata};
-use crate::storage::store::Store;
-use crate::storage::volume::{Commits, make};
+use crate::storage::volume::{Volume, make};
 use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use nix::errno::Errno;
@@ -48,28 +45,20 @@ pub type Clock = fn() -> i128;
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) store: Store,
-    pub(crate) allocator: Allocator,
-    pub(crate) inodes: Inodes,
+    pub(crate) volume: Volume,
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Registration>,
     /// The addresses that active swap files had when they were activated.
     pub(crate) swap_places: BTreeMap<Ino, Vec<Address>>,
-    pub(crate) commits: Commits,
-    pub(crate) losing_power: bool,
     /// What a violation lets happen between the check of a call and its effect, and what came of it.
     intruder: Option<(Credentials, Vec<Call>)>,
     intruded: Vec<Outcome>,
     /// How many races a violation has lost.
     races: usize,
-    pub(crate) next: u64,
     pub(crate) quotas: BTreeMap<u32, Quota>,
-    /// The last moment.
-    pub(crate) clock: i128,
     /// Where the time comes from, if not from counting.
     time: Option<Clock>,
-    pub(crate) read_only: bool,
     violation: Option<Violation>,
     /// The way that the present call takes.
     pub(crate) route: Option<Route>,
@@ -135,38 +124,31 @@ impl Fs {
     pub fn unmount(self) -> Result<(), Errno> {
         let mut state = self.state();
         state.descriptors.clear();
-        state.commit()
+        state.volume.commit()
     }
 
     fn begin(
         disk: Box<dyn Disk>,
-        (log, metadata): (Log, Metadata),
+        found: (Log, Metadata),
         cache: usize,
         read_only: bool,
         (violation, time): (Option<Violation>, Option<Clock>),
     ) -> Self {
         let mut state = State {
-            store: Store::new(disk, log.layout.first_data(), log.layout.data_blocks(), cache),
-            allocator: Allocator::new(0),
-            inodes: Inodes::default(),
+            volume: Volume::new(disk, found, cache, read_only),
             descriptors: Descriptors::default(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
             swap_places: BTreeMap::new(),
-            commits: Commits::new(log.clone(), Vec::new(), read_only),
-            losing_power: false,
             intruder: None,
             intruded: Vec::new(),
             races: 0,
-            next: 0,
             quotas: BTreeMap::new(),
-            clock: metadata.clock,
             time,
-            read_only,
             violation,
             route: None,
         };
-        state.adopt(log, metadata, read_only);
+        state.begin_again();
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -246,6 +228,20 @@ impl Agent {
 
     fn span(&self, offset: usize, len: usize) -> &[Address] {
         self.places.get(offset / BLOCK..(offset + len) / BLOCK).unwrap_or_default()
+    }
+}
+
+impl View for State {
+    fn is_shared(&self, at: Address) -> bool {
+        self.volume.is_shared(at)
+    }
+
+    fn is_full(&self, uid: u32) -> bool {
+        self.volume.free() == 0 || self.at_limit(uid)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.volume.read_only
     }
 }
 
@@ -363,7 +359,7 @@ impl State {
             Call::GetXflags { fd } => self.xflags(who, *fd).map(|flags| number(flags.into())),
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.change_flags(who, *fd, *set, *clear).map(zero),
-            Call::FreeSpace => Ok(length(self.free() * BLOCK)),
+            Call::FreeSpace => Ok(length(self.volume.free() * BLOCK)),
             Call::SetQuota { uid, bytes } => self.limit(who, *uid, *bytes).map(zero),
             Call::Remount { read_only } => self.remount(*read_only).map(zero),
             Call::Swapon { fd } => self.swapon(who, *fd).map(zero),
@@ -373,6 +369,17 @@ impl State {
             // An ioctl of another file system.
             Call::Pin { .. } => Err(Errno::ENOTTY),
         }
+    }
+
+    /// The power goes, perhaps during a call, and comes back.
+    fn power_loss(&mut self, who: &Credentials, during: Option<&Call>) -> Result<(), Errno> {
+        if let Some(call) = during {
+            self.volume.losing_power = true;
+            // The caller does not live to see the outcome.
+            let _ = self.call(who, call);
+            self.volume.losing_power = false;
+        }
+        self.lose_power()
     }
 
     fn series(&mut self, who: &Credentials, calls: &[Call]) -> Vec<Outcome> {
@@ -503,9 +510,9 @@ impl State {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
         }
         if self.has(Quirk::RefusalHarmsOthers) {
-            let others = self.inodes.iter().filter(|(other, _)| **other != ino);
+            let others = self.volume.inodes.iter().filter(|(other, _)| **other != ino);
             let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
-            places.into_iter().filter_map(|at| self.store.zero(at).err()).for_each(drop);
+            places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         }
         if self.has(Quirk::RefusalWaits) {
             std::thread::sleep(std::time::Duration::from_millis(1200));
@@ -525,32 +532,27 @@ impl State {
 
     pub(crate) fn inode(&self, ino: Ino) -> &Inode {
         // Names, descriptors and mappings refer to inodes that exist: `release_unused` removes only the others.
-        &self.inodes[&ino]
+        &self.volume.inodes[&ino]
     }
 
     pub(crate) fn inode_mut(&mut self, ino: Ino) -> &mut Inode {
-        self.inodes.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
+        self.volume.inodes.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
     }
 
     /// The inode, for counting what refers to it: nothing that is stored.
     pub(crate) fn held_mut(&mut self, ino: Ino) -> &mut Inode {
-        self.inodes.untracked(ino).expect("names, descriptors and mappings refer to inodes that exist")
+        self.volume.inodes.untracked(ino).expect("names, descriptors and mappings refer to inodes that exist")
     }
 
     /// The next moment. Without a clock no two changes happen at the same time.
     pub(crate) fn now(&mut self) -> i128 {
-        self.clock = self.time.map_or(self.clock + 1, |clock| clock());
-        self.clock
+        self.volume.clock = self.time.map_or(self.volume.clock + 1, |clock| clock());
+        self.volume.clock
     }
 
     /// The moment that it is: looking at something takes no time.
     pub(crate) fn present(&self) -> i128 {
-        self.time.map_or(self.clock, |clock| clock())
-    }
-
-    pub(crate) fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+        self.time.map_or(self.volume.clock, |clock| clock())
     }
 }
 

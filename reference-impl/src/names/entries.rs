@@ -3,7 +3,6 @@
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::extents::Run;
 use crate::storage::inode::{Inode, Kind};
 use crate::units::{Ino, NAME_MAX, ROOT};
 use crate::violation::Quirk;
@@ -61,25 +60,6 @@ impl State {
         }
     }
 
-    /// What the mount, the flags of the file and its mode bits let somebody do: EROFS, EPERM, EACCES.
-    pub(crate) fn permits(&self, who: &Credentials, ino: Ino, wanted: u32) -> Result<(), Errno> {
-        let file = self.inode(ino);
-        if wanted & WRITE != 0 {
-            if matches!(file.kind, Kind::Regular | Kind::Directory | Kind::Symlink) {
-                self.changeable()?;
-            }
-            if file.is_immutable() {
-                return Err(Errno::EPERM);
-            }
-        }
-        if who.may(file, wanted) { Ok(()) } else { Err(Errno::EACCES) }
-    }
-
-    /// Fails with EROFS on a read-only mount.
-    pub(crate) fn changeable(&self) -> Result<(), Errno> {
-        if self.read_only && !self.has(Quirk::ReadonlyMountSeals) { Err(Errno::EROFS) } else { Ok(()) }
-    }
-
     /// A name that is free can be given away.
     fn may_add(&self, who: &Credentials, dir: Ino) -> Result<(), Errno> {
         if self.inode(dir).links == 0 {
@@ -122,7 +102,7 @@ impl State {
         if directory && self.inode(dir).links >= LINK_MAX {
             return Err(Errno::EMLINK);
         }
-        self.reserve_bytes(name.len())?;
+        self.volume.reserve_bytes(name.len())?;
         let ino = self.make_unnamed(who, dir, making)?;
         self.put(dir, name, ino);
         if directory {
@@ -134,8 +114,8 @@ impl State {
     /// Makes a file without a name, as if in a directory.
     pub(crate) fn make_unnamed(&mut self, who: &Credentials, dir: Ino, making: Making) -> Result<Ino, Errno> {
         self.room_for_inode(who.uid)?;
-        self.reserve_bytes(making.target.len())?;
-        let (ino, now) = (self.number(), self.now());
+        self.volume.reserve_bytes(making.target.len())?;
+        let (ino, now) = (self.volume.number(), self.now());
         let parent = self.inode(dir);
         let inherits = parent.mode & 0o2000 != 0;
         let gid = if inherits { parent.gid } else { who.gid };
@@ -157,8 +137,8 @@ impl State {
         let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
         (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
-        file.sealed = self.has(Quirk::NewFileInherits) && self.inodes.values().any(|file| file.sealed);
-        self.inodes.insert(ino, file);
+        file.sealed = self.has(Quirk::NewFileInherits) && self.volume.inodes.values().any(|file| file.sealed);
+        self.volume.inodes.insert(ino, file);
         Ok(ino)
     }
 
@@ -204,7 +184,7 @@ impl State {
             () if file.links >= LINK_MAX => return Err(Errno::EMLINK),
             () => (),
         }
-        self.reserve_bytes(name.len())?;
+        self.volume.reserve_bytes(name.len())?;
         self.guarded(who, ino, true, Op::Link, |fs| {
             fs.put(dir, name, ino);
             let now = fs.now();
@@ -245,7 +225,7 @@ impl State {
             return Ok(());
         }
         self.may_rename(who, (from.0, ino), (to.0, target), exchange)?;
-        self.reserve_bytes(from.1.len() + to.1.len())?;
+        self.volume.reserve_bytes(from.1.len() + to.1.len())?;
         // Made before anything has changed: there can be no room for it.
         let whiteout = match flags & RENAME_WHITEOUT {
             0 => None,
@@ -353,7 +333,7 @@ impl State {
     /// Whether a directory is another one, or somewhere below it.
     fn is_within(&self, directory: Ino, ancestor: Ino) -> bool {
         // A directory that was removed outlives the one that it was in.
-        let up = |ino: &Ino| Some(self.inodes.get(ino)?.directory.parent).filter(|parent| parent != ino);
+        let up = |ino: &Ino| Some(self.volume.inodes.get(ino)?.directory.parent).filter(|parent| parent != ino);
         self.inode(ancestor).kind == Kind::Directory
             && std::iter::successors(Some(directory), up).any(|d| d == ancestor)
     }
@@ -371,49 +351,6 @@ impl State {
         let directory = self.inode_mut(dir);
         (directory.mtime, directory.ctime) = (now, now);
         &mut directory.directory
-    }
-
-    /// A name of the file is gone. A directory goes with its only name, and its own `.` with it.
-    fn drop_name(&mut self, ino: Ino) {
-        let now = self.now();
-        let file = self.inode_mut(ino);
-        file.links = if file.kind == Kind::Directory { 0 } else { file.links - 1 };
-        file.ctime = now;
-        if file.links == 0 && self.has(Quirk::FreedWithName) {
-            self.release_all(ino);
-        }
-        self.release_unused(ino);
-    }
-
-    /// Frees the file if nothing refers to it: no name, descriptor, mapping or registration, and no daemon's kernel.
-    pub(crate) fn release_unused(&mut self, ino: Ino) {
-        let runs = self.take_unused(ino);
-        self.release_runs(&runs);
-    }
-
-    /// The same, but what it had is the caller's to free.
-    pub(crate) fn take_unused(&mut self, ino: Ino) -> Vec<Run> {
-        let file = self.inode(ino);
-        let mut runs = Vec::new();
-        if file.links == 0 && !file.in_use() && ino != ROOT {
-            if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
-                runs = self.inode_mut(ino).map.remove(0..u64::MAX);
-            }
-            self.inodes.remove(ino);
-        }
-        runs
-    }
-
-    pub(crate) fn remount(&mut self, read_only: bool) -> Result<(), Errno> {
-        if read_only && self.descriptors.values().any(|descriptor| descriptor.writable()) {
-            return Err(Errno::EBUSY);
-        }
-        match self.commits.frozen() {
-            Some(frozen) if !read_only => return Err(frozen),
-            _ => self.commit()?,
-        }
-        self.read_only = read_only;
-        Ok(())
     }
 }
 

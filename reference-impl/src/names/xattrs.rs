@@ -40,7 +40,7 @@ fn namespace(name: &[u8]) -> Result<Namespace, Errno> {
 impl State {
     /// Whether somebody may read or write an attribute.
     fn xattr_permits(&self, who: &Credentials, ino: Ino, name: &[u8], wanted: u32) -> Result<(), Errno> {
-        let file = self.inodes.get(&ino).ok_or(Errno::ENOENT)?;
+        let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         if name.is_empty() || name.len() > NAME_MAX {
             return Err(Errno::ERANGE);
         }
@@ -92,7 +92,7 @@ impl State {
             false if list + name.len() + 1 > LIST_MAX => return Err(Errno::ENOSPC),
             _ => (),
         }
-        self.reserve_bytes(name.len() + value.len())?;
+        self.volume.reserve_bytes(name.len() + value.len())?;
         self.change(who, ino, Op::Xattr, |file| {
             file.xattrs.insert(name.to_vec(), value.to_vec());
         })
@@ -117,7 +117,7 @@ impl State {
 
     /// listxattr(2): the names that somebody can see.
     pub(crate) fn xattr_names(&self, who: &Credentials, ino: Ino) -> Result<Vec<Vec<u8>>, Errno> {
-        let file = self.inodes.get(&ino).ok_or(Errno::ENOENT)?;
+        let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         let seen = |name: &&Vec<u8>| who.has(Capabilities::SYS_ADMIN) || !name.starts_with(b"trusted.");
         Ok(file.xattrs.keys().filter(seen).cloned().collect())
     }

@@ -2,22 +2,20 @@
 //!
 //! A commit takes everything at once: data first, then one transaction of the log. Until it is durable, what the last
 //! commit refers to stays as it is, but for data that are overwritten in place: no block that was given up since is
-//! handed out, and none that was shared is taken for unshared. [`State::make_room`] commits when that is all the free
+//! handed out, and none that was shared is taken for unshared. [`Volume::make_room`] commits when that is all the free
 //! space there is.
 
-use crate::call::caller::Credentials;
-use crate::call::system_call::Call;
-use crate::model::state::State;
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::Disk;
 use crate::storage::error::ImageError;
 use crate::storage::extents::Run;
+use crate::storage::fsck;
 use crate::storage::image::{Options, Superblock};
 use crate::storage::inode::Inode;
 use crate::storage::inode_table::Inodes;
 use crate::storage::log::{self, Entry, Log, Metadata};
-use crate::units::{Address, BLOCK, Ino, ROOT};
-use crate::violation::Quirk;
+use crate::storage::store::Store;
+use crate::units::{Address, ROOT};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -29,17 +27,28 @@ const RUN: u64 = 40;
 /// How many inodes one call changes at most: a rename the two files, their directories, and what it leaves behind.
 const CHANGES: u64 = 5;
 
-/// What commits need to know.
+/// A file system on a disk, with all its metadata in memory.
 #[derive(Debug)]
-pub(crate) struct Commits {
+pub(crate) struct Volume {
+    pub(crate) store: Store,
+    pub(crate) allocator: Allocator,
+    pub(crate) inodes: Inodes,
+    /// The last moment, in nanoseconds since the epoch.
+    pub(crate) clock: i128,
+    /// Nothing may be changed.
+    pub(crate) read_only: bool,
+    /// The power is going: commits do not arrive any more.
+    pub(crate) losing_power: bool,
+    /// The last number that was given to an inode, a mapping or a registration.
+    next: u64,
     log: Log,
     /// References that were given up since the last commit, for each block.
     given_up: HashMap<Address, u32>,
     /// How many blocks become free with the next commit.
     reclaimable: usize,
-    /// What the metadata can have grown by since the last commit, in bytes, apart from inodes.
+    /// The bytes by which the metadata can have grown since the last commit, apart from inodes.
     growth: u64,
-    /// What snapshots of the file system keep, and how much of it the log has.
+    /// Runs that snapshots of the file system keep, and how many of them the log has.
     kept: Vec<Run>,
     kept_logged: usize,
     /// Nothing can be written any more, and why.
@@ -68,19 +77,52 @@ pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metad
     Ok((log, Metadata { next, clock, inodes: BTreeMap::from([(ROOT, Box::new(root))]), kept: Vec::new() }))
 }
 
-impl Commits {
-    pub(crate) fn new(log: Log, kept: Vec<Run>, read_only: bool) -> Self {
-        let frozen = read_only.then_some(Errno::EROFS);
-        let kept_logged = kept.len();
-        Self { log, given_up: HashMap::new(), reclaimable: 0, growth: 0, kept, kept_logged, frozen }
+impl Volume {
+    /// Begins with what a mount found on the disk. The cache has at most `cache` blocks.
+    pub(crate) fn new(disk: Box<dyn Disk>, (log, metadata): (Log, Metadata), cache: usize, read_only: bool) -> Self {
+        let mut volume = Self {
+            store: Store::new(disk, log.layout.first_data(), log.layout.data_blocks(), cache),
+            allocator: Allocator::new(0),
+            inodes: Inodes::default(),
+            clock: metadata.clock,
+            read_only,
+            losing_power: false,
+            next: 0,
+            log: log.clone(),
+            given_up: HashMap::new(),
+            reclaimable: 0,
+            growth: 0,
+            kept: Vec::new(),
+            kept_logged: 0,
+            frozen: read_only.then_some(Errno::EROFS),
+        };
+        volume.adopt(log, metadata);
+        volume
     }
 
+    /// Begins again with what is on the disk, in place of everything in memory.
+    fn adopt(&mut self, log: Log, metadata: Metadata) {
+        self.allocator = Allocator::of(&metadata.references(log.layout.data_blocks()));
+        self.inodes = Inodes::settled(metadata.inodes);
+        (self.log, self.next) = (log, metadata.next);
+        // Time does not go back.
+        self.clock = self.clock.max(metadata.clock);
+        (self.kept_logged, self.kept) = (metadata.kept.len(), metadata.kept);
+        self.given_up.clear();
+        (self.reclaimable, self.growth) = (0, 0);
+    }
+
+    /// The error that every later change fails with, if there is one.
     pub(crate) fn frozen(&self) -> Option<Errno> {
         self.frozen
     }
-}
 
-impl State {
+    /// The next number for an inode, a mapping or a registration.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// Puts everything on storage. If that fails nothing is forgotten, and the next commit tries again; after a flush
     /// that failed there is no next commit, for nobody knows what the disk dropped.
     pub(crate) fn commit(&mut self) -> Result<(), Errno> {
@@ -88,28 +130,9 @@ impl State {
         if self.losing_power { Ok(()) } else { self.write_out(true) }
     }
 
-    /// Commits the change of a file's state; the violations leave out what they are named for.
-    pub(crate) fn commit_state(&mut self, ino: Ino) -> Result<(), Errno> {
-        let sealed = self.inode(ino).sealed;
-        let skipped = if sealed { Quirk::SealNotCommitted } else { Quirk::UnsealNotCommitted };
-        if self.has(skipped) {
-            return Ok(());
-        }
-        if self.losing_power && self.has(Quirk::TornSeal) {
-            let size = self.inode(ino).size;
-            self.inode_mut(ino).size = size / 2;
-            let result = self.write_out(true);
-            self.inode_mut(ino).size = size;
-            return result;
-        }
-        if sealed && self.has(Quirk::SealCommitsNoData) {
-            return self.write_out(false);
-        }
-        self.commit()
-    }
-
-    fn write_out(&mut self, data: bool) -> Result<(), Errno> {
-        match self.commits.frozen {
+    /// The same, whether the power is going or not; without the data of files if `data` is false.
+    pub(crate) fn write_out(&mut self, data: bool) -> Result<(), Errno> {
+        match self.frozen {
             Some(Errno::EROFS) => return Ok(()),
             Some(frozen) => return Err(frozen),
             None => (),
@@ -118,14 +141,14 @@ impl State {
             self.store.write_back().map_err(errno)?;
         }
         if let Err(error) = self.store.flush() {
-            (self.commits.frozen, self.read_only) = (Some(Errno::EIO), true);
+            (self.frozen, self.read_only) = (Some(Errno::EIO), true);
             return Err(errno(error));
         }
         let changes = self.changes();
         if changes.is_empty() {
             return Ok(());
         }
-        if !self.commits.log.append(self.store.disk(), &changes).map_err(errno)? {
+        if !self.log.append(self.store.disk(), &changes).map_err(errno)? {
             self.write_snapshot()?;
         }
         self.committed();
@@ -133,10 +156,10 @@ impl State {
     }
 
     fn write_snapshot(&mut self) -> Result<(), Errno> {
-        let volume = (self.next, self.clock);
+        let numbers = (self.next, self.clock);
         let inodes = self.inodes.iter().map(|(ino, file)| (*ino, &**file));
-        let snapshot = Metadata::snapshot(volume, inodes, &self.commits.kept);
-        self.commits.log.replace(self.store.disk(), &snapshot).map_err(errno)
+        let snapshot = Metadata::snapshot(numbers, inodes, &self.kept);
+        self.log.replace(self.store.disk(), &snapshot).map_err(errno)
     }
 
     /// What changed since the last commit, as entries; nothing if nothing did.
@@ -153,7 +176,7 @@ impl State {
             };
             payload = entry.append(payload);
         }
-        for run in &self.commits.kept[self.commits.kept_logged..] {
+        for run in &self.kept[self.kept_logged..] {
             payload = Entry::<&Inode>::Kept(*run).append(payload);
         }
         if !payload.is_empty() {
@@ -165,9 +188,8 @@ impl State {
     /// The storage has everything: blocks that were given up are free now.
     fn committed(&mut self) {
         self.inodes.settle();
-        let commits = &mut self.commits;
-        (commits.kept_logged, commits.growth, commits.reclaimable) = (commits.kept.len(), 0, 0);
-        for (at, count) in std::mem::take(&mut commits.given_up) {
+        (self.kept_logged, self.growth, self.reclaimable) = (self.kept.len(), 0, 0);
+        for (at, count) in std::mem::take(&mut self.given_up) {
             self.allocator.release(at, count);
             if self.allocator.references(at) == 0 {
                 self.store.forget(at);
@@ -182,10 +204,10 @@ impl State {
 
     /// So many references to a block are given up.
     fn release_times(&mut self, at: Address, times: u32) {
-        let count = self.commits.given_up.entry(at).or_default();
+        let count = self.given_up.entry(at).or_default();
         *count += times;
-        self.commits.reclaimable += usize::from(*count == self.allocator.references(at));
-        self.commits.growth += RUN * u64::from(times);
+        self.reclaimable += usize::from(*count == self.allocator.references(at));
+        self.growth += RUN * u64::from(times);
     }
 
     /// Files give up runs, which can have the same blocks many times: what takes time is how many runs and blocks there
@@ -212,13 +234,13 @@ impl State {
 
     /// More than one file refers to the block now, whatever the last commit says.
     pub(crate) fn is_shared(&self, at: Address) -> bool {
-        let given_up = self.commits.given_up.get(&at).copied().unwrap_or_default();
+        let given_up = self.given_up.get(&at).copied().unwrap_or_default();
         self.allocator.references(at) - given_up > 1
     }
 
     /// How many blocks can be had.
     pub(crate) fn free(&self) -> usize {
-        self.allocator.free() + self.commits.reclaimable
+        self.allocator.free() + self.reclaimable
     }
 
     /// Sees to it that so many blocks can be allocated, at the beginning of a call, when a commit finds no half-done
@@ -235,21 +257,21 @@ impl State {
 
     /// Sees to it that the metadata may grow by so many bytes and can still be committed.
     fn reserve(&mut self, bytes: u64) -> Result<(), Errno> {
-        self.commits.growth += bytes;
+        self.growth += bytes;
         if self.has_metadata_room() || self.losing_power {
             return Ok(());
         }
         // The bound is rough. A snapshot makes it exact.
-        self.commits.growth -= bytes;
+        self.growth -= bytes;
         self.commit()?;
         self.write_snapshot()?;
-        self.commits.growth += bytes;
+        self.growth += bytes;
         if self.has_metadata_room() { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 
     fn has_metadata_room(&self) -> bool {
         let changed = self.inodes.changed().len() as u64 + CHANGES;
-        self.commits.log.has_room(self.commits.growth + changed * INODE)
+        self.log.has_room(self.growth + changed * INODE)
     }
 
     /// Sees to it that a name, target or value of so many bytes can be committed, before a call changes anything.
@@ -265,83 +287,34 @@ impl State {
     /// Snapshots of the file system keep these blocks for ever.
     pub(crate) fn keep(&mut self, runs: Vec<Run>) {
         runs.iter().flat_map(Run::addresses).for_each(|at| self.allocator.share(at));
-        self.commits.growth += runs.len() as u64 * RUN;
-        self.commits.kept.extend(runs);
-    }
-
-    /// An agent reads what the storage has.
-    pub(crate) fn agent_reads(&mut self, at: Address) -> io::Result<Vec<u8>> {
-        self.store.read_direct(at)
-    }
-
-    /// An agent's data goes to storage at once, and stays there.
-    pub(crate) fn agent_wrote(&mut self, at: Address, bytes: &[u8; BLOCK]) -> io::Result<()> {
-        let durable = !self.has(Quirk::AgentDataLost);
-        self.store.write_direct(at, bytes, durable)
-    }
-
-    /// The power goes, perhaps during a call, and comes back.
-    pub(crate) fn power_loss(&mut self, who: &Credentials, during: Option<&Call>) -> Result<(), Errno> {
-        if let Some(call) = during {
-            self.losing_power = true;
-            // Nobody learns what it would have returned.
-            let _ = self.call(who, call);
-            self.losing_power = false;
-        }
-        self.store.disk().lose_power();
-        self.reload()
-    }
-
-    /// umount(2) and mount(2).
-    pub(crate) fn cycle(&mut self) -> Result<(), Errno> {
-        if !self.descriptors.is_empty() || !self.mappings.is_empty() || !self.registrations.is_empty() {
-            return Err(Errno::EBUSY);
-        }
-        self.commit()?;
-        self.reload()?;
-        if self.has(Quirk::MountForgets) {
-            self.inodes.values_untracked().for_each(|file| file.sealed = false);
-        }
-        Ok(())
+        self.growth += runs.len() as u64 * RUN;
+        self.kept.extend(runs);
     }
 
     /// Gives the end of the storage back. Nothing refers to it any more, on the storage either.
     pub(crate) fn give_back(&mut self, blocks: usize) -> Result<(), Errno> {
         // The log of before can have what was beyond the new end, and a mount would refuse it.
         self.write_snapshot()?;
-        self.commits.log.shrink(self.store.disk(), blocks).map_err(errno)?;
+        self.log.shrink(self.store.disk(), blocks).map_err(errno)?;
         self.allocator.truncate(blocks);
         self.store.truncate(blocks);
         Ok(())
     }
 
+    /// Loses everything that is not durable.
+    pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
+        self.store.disk().lose_power();
+        self.reload()
+    }
+
     /// Takes the file system from the disk again, in place of what is in memory.
-    fn reload(&mut self) -> Result<(), Errno> {
-        let frozen = self.commits.frozen;
-        let Ok((log, metadata)) = crate::storage::fsck::open(self.store.disk()) else {
-            self.commits.frozen = Some(Errno::EIO);
+    pub(crate) fn reload(&mut self) -> Result<(), Errno> {
+        let Ok((log, metadata)) = fsck::open(self.store.disk()) else {
+            self.frozen = Some(Errno::EIO);
             return Err(Errno::EIO);
         };
         self.store.restart(log.layout.first_data(), log.layout.data_blocks());
-        self.adopt(log, metadata, false);
-        self.commits.frozen = frozen;
+        self.adopt(log, metadata);
         Ok(())
-    }
-
-    /// Begins with what a mount found. Nothing is open, and files without a name are gone.
-    pub(crate) fn adopt(&mut self, log: Log, metadata: Metadata, read_only: bool) {
-        self.allocator = Allocator::of(&metadata.references(log.layout.data_blocks()));
-        self.commits = Commits::new(log, metadata.kept, read_only);
-        self.inodes = Inodes::settled(metadata.inodes);
-        self.next = metadata.next;
-        // Time does not go back.
-        self.clock = self.clock.max(metadata.clock);
-        self.descriptors.clear();
-        self.mappings.clear();
-        self.registrations.clear();
-        self.swap_places.clear();
-        let unnamed: Vec<Ino> = self.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
-        let runs: Vec<Run> = unnamed.into_iter().flat_map(|ino| self.take_unused(ino)).collect();
-        self.release_runs(&runs);
     }
 }
