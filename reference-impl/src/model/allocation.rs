@@ -32,7 +32,7 @@ impl State {
                 self.fill(ino, 0, self.inode(ino).blocks(), true)?;
             }
             if result == Err(Errno::EINVAL) && self.has(Quirk::SealUnshares) {
-                (0..self.inode(ino).blocks()).try_for_each(|block| self.place(ino, block).map(|_| ()))?;
+                (0..self.inode(ino).blocks()).try_for_each(|block| self.volume.place(ino, block).map(|_| ()))?;
             }
             return result;
         }
@@ -86,13 +86,13 @@ impl State {
             }
             () if mode.contains(Mode::UNSHARE_RANGE) => {
                 for block in self.mapped(ino, first, last) {
-                    self.place(ino, block)?;
+                    self.volume.place(ino, block)?;
                 }
             }
             () if mode.contains(Mode::WRITE_ZEROES) => {
                 self.fill(ino, first, last, true)?;
                 self.clear(ino, from, to, true)?;
-                (first..last).try_for_each(|block| self.place(ino, block).map(|_| ()))?;
+                (first..last).try_for_each(|block| self.volume.place(ino, block).map(|_| ()))?;
             }
             () => self.fill(ino, first, last, false)?,
         }
@@ -131,11 +131,11 @@ impl State {
             if end - start < PAGE {
                 self.zero_within_block(ino, start, end)?;
             } else if !keep {
-                self.release_block(ino, block);
+                self.volume.release_block(ino, block);
             } else if let Some(extent) = self.inode(ino).map.get(block) {
                 if self.volume.allocator.references(extent.address) > 1 {
                     self.volume.make_room(1)?;
-                    self.release_block(ino, block);
+                    self.volume.release_block(ino, block);
                     self.fill(ino, block, block + 1, false)?;
                 } else {
                     self.inode_mut(ino).map.insert(block, Extent { written: false, ..extent });

@@ -6,14 +6,12 @@ use crate::model::descriptors::Descriptor;
 use crate::model::sharing::Shared;
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::extents::{Extent, Run};
 use crate::storage::inode::{INLINE, Kind};
 use crate::storage::volume::errno;
-use crate::units::{Address, BLOCK, Ino, LARGEST};
+use crate::units::{BLOCK, Ino, LARGEST};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::ops::Range;
 
 /// No call of Linux transfers more: MAX_RW_COUNT.
 const TRANSFER_MAX: usize = 0x7fff_f000;
@@ -42,7 +40,7 @@ impl State {
         let len = len.min(TRANSFER_MAX);
         let data = self.guarded(who, descriptor.ino, descriptor.writable(), Op::Read, |fs| {
             aligned(&descriptor, at, len)?;
-            let data = fs.read_at(descriptor.ino, at, len)?;
+            let data = fs.volume.read_at(descriptor.ino, at, len)?;
             if len > 0 {
                 fs.accessed(descriptor.ino, descriptor.flags);
             }
@@ -51,32 +49,6 @@ impl State {
         if offset.is_none() {
             self.advance(fd, at + data.len() as u64);
         }
-        Ok(data)
-    }
-
-    /// The bytes of [at, at + len) that are inside the size. Fails with ENOMEM.
-    pub(crate) fn read_at(&mut self, ino: Ino, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
-        // Only the field, so that the store can be used beside it.
-        let file = &self.volume.inodes[&ino];
-        let end = at.saturating_add(len as u64).min(file.size);
-        let mut data = Vec::new();
-        if at >= end {
-            return Ok(data);
-        }
-        data.try_reserve_exact((end - at) as usize).map_err(|_| Errno::ENOMEM)?;
-        if let Some(inline) = &file.inline {
-            data.extend_from_slice(inline.get(at as usize..end as usize).unwrap_or_default());
-            return Ok(data);
-        }
-        // What is missing of the map, or was not written, reads as zeros.
-        for run in file.map.runs(at / BLOCK as u64..end.div_ceil(BLOCK as u64)).filter(|run| run.written) {
-            let start = run.start * BLOCK as u64;
-            let (from, to) = (start.max(at), (run.end() * BLOCK as u64).min(end));
-            data.resize((from - at) as usize, 0);
-            let (block, within) = ((from - start) as usize / BLOCK, (from - start) as usize % BLOCK);
-            self.volume.store.read_run(run.address + block, within, (to - from) as usize, &mut data).map_err(errno)?;
-        }
-        data.resize((end - at) as usize, 0);
         Ok(data)
     }
 
@@ -134,7 +106,7 @@ impl State {
         let op = Op::WriteAtomic { offset: at, len: data.len() as u64 };
         self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
             if fs.has(Quirk::MoveOnAtomicWrite) {
-                fs.relocate(descriptor.ino);
+                fs.volume.relocate(descriptor.ino);
             }
             fs.write_at(descriptor.ino, at, data)
         })
@@ -151,23 +123,23 @@ impl State {
         }
         self.spill(ino)?;
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
-        let (takes, grows) = self.needs(ino, touched.clone());
+        let (takes, grows) = self.volume.needs(ino, touched.clone());
         let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
         let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
         self.room_for(ino, takes, grows)?;
         if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
-            self.relocate(ino);
+            self.volume.relocate(ino);
         }
         let (mut rest, mut block) = (data, touched.start);
         while !rest.is_empty() {
             let within = at.saturating_sub(block * BLOCK as u64) as usize;
             let whole = if within == 0 { rest.len() / BLOCK } else { 0 };
             let (blocks, len) = if whole > 1 {
-                let count = self.write_blocks(ino, block, &rest[..whole * BLOCK])?;
+                let count = self.volume.write_blocks(ino, block, &rest[..whole * BLOCK])?;
                 (count, count * BLOCK)
             } else {
                 let len = (BLOCK - within).min(rest.len());
-                let address = self.place(ino, block)?;
+                let address = self.volume.place(ino, block)?;
                 self.volume.store.write(address, within, &rest[..len]).map_err(errno)?;
                 (1, len)
             };
@@ -175,67 +147,12 @@ impl State {
             if self.has(Quirk::PunchZeros) {
                 let zeros = |bytes: &[u8]| bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0);
                 let punched = (block..).zip(bytes.chunks(BLOCK)).filter(|(_, bytes)| zeros(bytes));
-                punched.for_each(|(block, _)| self.release_block(ino, block));
+                punched.for_each(|(block, _)| self.volume.release_block(ino, block));
             }
             (rest, block) = (later, block + blocks as u64);
         }
         self.written(ino, end);
         Ok(data.len())
-    }
-
-    /// Writes whole blocks as far as they lie side by side on storage, and returns how many.
-    fn write_blocks(&mut self, ino: Ino, block: u64, data: &[u8]) -> Result<usize, Errno> {
-        let (address, count) = match self.own_stretch(ino, block, data.len() / BLOCK) {
-            Some(there) => there,
-            None => self.free_stretch(ino, block, data.len() / BLOCK)?,
-        };
-        if let Err(error) = self.volume.store.write_run(address, &data[..count * BLOCK]) {
-            // Nothing refers to them yet, nor may it: who knows what is in them.
-            if self.inode(ino).map.get(block).is_none_or(|extent| extent.address != address) {
-                for at in address..address + count {
-                    self.volume.store.forget(at);
-                    self.volume.allocator.release(at, 1);
-                }
-            }
-            return Err(errno(error));
-        }
-        let blocks = block..block + count as u64;
-        let same = |run: Run| run.written && run.count == count as u64 && run.address == address;
-        if !self.inode(ino).map.runs(blocks.clone()).next().is_some_and(same) {
-            let old = self.inode_mut(ino).map.remove(blocks);
-            let given_up = old.iter().flat_map(Run::addresses).filter(|at| !(address..address + count).contains(at));
-            given_up.for_each(|at| self.volume.release(at));
-            self.inode_mut(ino).map.join(Run { start: block, count: count as u64, address, written: true });
-        }
-        Ok(count)
-    }
-
-    /// Where a file can overwrite its blocks where they are, and how many of them.
-    fn own_stretch(&self, ino: Ino, block: u64, most: usize) -> Option<(Address, usize)> {
-        let run = self.inode(ino).map.runs(block..block + most as u64).next().filter(|run| run.start == block)?;
-        let own = run.addresses().take_while(|at| self.volume.allocator.references(*at) == 1).count();
-        (own > 0).then_some((run.address, own))
-    }
-
-    /// Free blocks side by side for blocks that cannot be overwritten where they are.
-    fn free_stretch(&mut self, ino: Ino, block: u64, most: usize) -> Result<(Address, usize), Errno> {
-        // Most callers have seen to it for the whole call.
-        if self.volume.allocator.free() == 0 {
-            self.volume.make_room(1)?;
-        }
-        let first = self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?;
-        for count in 1..most {
-            let own = self.inode(ino).map.get(block + count as u64).is_some_and(|extent| self.overwritable(extent));
-            match if own { None } else { self.volume.allocator.allocate() } {
-                Some(next) if next == first + count => (),
-                Some(elsewhere) => {
-                    self.volume.allocator.release(elsewhere, 1);
-                    return Ok((first, count));
-                }
-                None => return Ok((first, count)),
-            }
-        }
-        Ok((first, most))
     }
 
     /// Size and times after a write that ended at `end`.
@@ -270,72 +187,11 @@ impl State {
         if !data.is_empty() {
             // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
             self.room_for(ino, 1, 1)?;
-            let address = self.place(ino, 0)?;
+            let address = self.volume.place(ino, 0)?;
             self.volume.store.write(address, 0, &data).map_err(errno)?;
         }
         self.inode_mut(ino).inline = None;
         Ok(())
-    }
-
-    /// How many free blocks writing to these blocks takes, and by how many the file grows. Only what is of this file
-    /// alone is overwritten where it is.
-    fn needs(&self, ino: Ino, blocks: Range<u64>) -> (usize, usize) {
-        let file = self.inode(ino);
-        let (mut takes, mut grows) = (0, blocks.clone().count());
-        for run in file.map.runs(blocks) {
-            grows -= run.count as usize;
-            takes += run.addresses().filter(|at| self.volume.allocator.references(*at) != 1).count();
-        }
-        takes += grows;
-        (takes, grows)
-    }
-
-    /// A file can overwrite its block where it is: the block is of this file alone. One that another file has given up
-    /// is still that file's, if the power goes now.
-    fn overwritable(&self, extent: Extent) -> bool {
-        self.volume.allocator.references(extent.address) == 1
-    }
-
-    /// A place of its own for a block of a file, with what it held.
-    pub(crate) fn place(&mut self, ino: Ino, block: u64) -> Result<Address, Errno> {
-        let old = self.inode(ino).map.get(block);
-        let address = match old {
-            Some(extent) if self.overwritable(extent) => {
-                if extent.written {
-                    return Ok(extent.address);
-                }
-                extent.address
-            }
-            _ => {
-                // Most callers have seen to it for the whole call.
-                if self.volume.allocator.free() == 0 {
-                    self.volume.make_room(1)?;
-                }
-                self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?
-            }
-        };
-        match old.filter(|extent| extent.written) {
-            Some(extent) => self.volume.store.copy(extent.address, address).map_err(errno)?,
-            None => self.volume.store.zero(address).map_err(errno)?,
-        }
-        if let Some(extent) = old.filter(|extent| extent.address != address) {
-            self.volume.release(extent.address);
-        }
-        self.inode_mut(ino).map.insert(block, Extent { address, written: true });
-        Ok(address)
-    }
-
-    pub(crate) fn release_block(&mut self, ino: Ino, block: u64) {
-        self.release_range(ino, block..block + 1);
-    }
-
-    pub(crate) fn release_range(&mut self, ino: Ino, blocks: Range<u64>) {
-        let runs = self.inode_mut(ino).map.remove(blocks);
-        self.volume.release_runs(&runs);
-    }
-
-    pub(crate) fn release_all(&mut self, ino: Ino) {
-        self.release_range(ino, 0..u64::MAX);
     }
 
     pub(crate) fn advance(&mut self, fd: Fd, position: u64) {
@@ -351,7 +207,7 @@ impl State {
                 return Err(Errno::ENOSPC);
             }
             if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
-                fs.relocate(descriptor.ino);
+                fs.volume.relocate(descriptor.ino);
             }
             fs.volume.commit()
         })
@@ -381,7 +237,7 @@ impl State {
             return Err(Errno::EINVAL);
         }
         let data = self.guarded(who, source.ino, source.writable(), Op::CopyFrom, |fs| {
-            let data = fs.read_at(source.ino, from_offset, len)?;
+            let data = fs.volume.read_at(source.ino, from_offset, len)?;
             fs.accessed(source.ino, source.flags);
             Ok(data)
         })?;

@@ -49,7 +49,7 @@ impl State {
 
     fn load_from(&mut self, mapping: &Mapping, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         self.within(mapping, offset, len)?;
-        let mut data = self.read_at(mapping.ino, offset as u64, len)?;
+        let mut data = self.volume.read_at(mapping.ino, offset as u64, len)?;
         data.resize(len, 0);
         for (index, byte) in data.iter_mut().enumerate() {
             *byte = mapping.private.get(&(offset + index)).copied().unwrap_or(*byte);
@@ -120,7 +120,7 @@ impl State {
             }
             if fs.has(Quirk::DeviceSeesOld) {
                 let size = fs.inode(ino).size as usize;
-                pages.private = fs.read_at(ino, 0, size)?.into_iter().enumerate().collect();
+                pages.private = fs.volume.read_at(ino, 0, size)?.into_iter().enumerate().collect();
             }
             let (id, by) = (fs.volume.number(), fs.route);
             fs.registrations.insert(id, Registration { pages, by });
@@ -172,7 +172,7 @@ impl State {
             return Err(Errno::EPERM);
         }
         self.guarded(who, ino, true, Op::Swapon, |fs| {
-            let magic = fs.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len())?;
+            let magic = fs.volume.read_at(ino, (BLOCK - SWAP_MAGIC.len()) as u64, SWAP_MAGIC.len())?;
             let file = fs.inode(ino);
             match () {
                 () if file.kind != Kind::Regular || file.hole().is_some() || magic != SWAP_MAGIC => Err(Errno::EINVAL),
@@ -187,7 +187,7 @@ impl State {
                     file.swap = true;
                     file.sealed |= seals;
                     if moves {
-                        fs.relocate(ino);
+                        fs.volume.relocate(ino);
                     }
                     Ok(())
                 }

@@ -14,7 +14,7 @@ impl State {
         file.links = if file.kind == Kind::Directory { 0 } else { file.links - 1 };
         file.ctime = now;
         if file.links == 0 && self.has(Quirk::FreedWithName) {
-            self.release_all(ino);
+            self.volume.release_all(ino);
         }
         self.release_unused(ino);
     }

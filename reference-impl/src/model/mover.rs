@@ -4,40 +4,22 @@ use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
-use crate::storage::extents::{Extent, Run};
 use crate::storage::inode::{Inode, Kind};
 use crate::units::{BLOCK, Ino};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl State {
-    /// Moves a file to other places, as a defragmenter would: what nobody may do to a sealed file.
-    pub(crate) fn relocate(&mut self, ino: Ino) {
-        let runs: Vec<Run> = self.inode(ino).map.all().copied().collect();
-        // What finds no room stays.
-        let _ = self.volume.make_room(self.inode(ino).map.len() as usize);
-        for block in runs.iter().flat_map(|run| run.start..run.end()) {
-            let Some(old) = self.inode(ino).map.get(block) else { continue };
-            let Some(address) = self.volume.allocator.allocate() else { break };
-            if old.written && self.volume.store.copy(old.address, address).is_err() {
-                self.volume.release(address);
-                break;
-            }
-            self.inode_mut(ino).map.insert(block, Extent { address, written: old.written });
-            self.volume.release(old.address);
-        }
-    }
-
     /// What only a violation wants: moves every sealed file.
     pub(crate) fn relocate_sealed(&mut self) {
         let sealed: Vec<Ino> = self.volume.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
-        sealed.into_iter().for_each(|ino| self.relocate(ino));
+        sealed.into_iter().for_each(|ino| self.volume.relocate(ino));
     }
 
     pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
         self.guarded(who, ino, true, Op::Defragment, |fs| {
-            fs.relocate(ino);
+            fs.volume.relocate(ino);
             Ok(())
         })
     }
@@ -52,7 +34,7 @@ impl State {
         let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (sealed_too || !file.sealed);
         let movable = self.volume.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
         let movable: Vec<Ino> = movable.collect();
-        movable.into_iter().for_each(|ino| self.relocate(ino));
+        movable.into_iter().for_each(|ino| self.volume.relocate(ino));
     }
 
     /// Gives up the storage from `size` bytes on, after moving what is there.
@@ -71,7 +53,7 @@ impl State {
             .collect::<Vec<_>>();
         self.guarded_all(who, &in_the_way, Op::ShrinkAway, &mut |fs| {
             fs.changeable()?;
-            in_the_way.iter().for_each(|ino| fs.relocate(*ino));
+            in_the_way.iter().for_each(|ino| fs.volume.relocate(*ino));
             fs.volume.commit()?;
             if fs.volume.allocator.used_from(limit) > 0 {
                 return Err(Errno::ENOSPC);
@@ -86,7 +68,7 @@ impl State {
         let stored: Vec<Ino> = stored.map(|(ino, _)| *ino).collect();
         self.guarded_all(who, &stored, Op::ShrinkAway, &mut |fs| {
             fs.changeable()?;
-            stored.iter().for_each(|ino| fs.relocate(*ino));
+            stored.iter().for_each(|ino| fs.volume.relocate(*ino));
             fs.volume.commit()
         })
     }

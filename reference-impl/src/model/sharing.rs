@@ -88,7 +88,9 @@ impl State {
                     return Err(Errno::EINVAL);
                 }
                 let bytes = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
-                if fs.read_at(source.ino, from_offset, bytes)? != fs.read_at(target.ino, to_offset, bytes)? {
+                if fs.volume.read_at(source.ino, from_offset, bytes)?
+                    != fs.volume.read_at(target.ino, to_offset, bytes)?
+                {
                     return Err(Errno::EBADE);
                 }
                 fs.share(&range)?;
@@ -134,7 +136,7 @@ impl State {
         self.volume.reserve_runs(runs.len())?;
         (self.inode_mut(source).shares, self.inode_mut(target).shares) = (true, true);
         runs.iter().flat_map(Run::addresses).for_each(|address| self.volume.allocator.share(address));
-        self.release_range(target, there);
+        self.volume.release_range(target, there);
         let map = &mut self.inode_mut(target).map;
         runs.into_iter().for_each(|run| map.join(Run { start: run.start - first + at, ..run }));
         Ok(())

@@ -61,7 +61,7 @@ impl State {
         if size <= old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
-            self.release_range(ino, beyond..u64::MAX);
+            self.volume.release_range(ino, beyond..u64::MAX);
         }
         let now = self.now();
         let file = self.inode_mut(ino);
@@ -75,7 +75,7 @@ impl State {
         let block = from / BLOCK as u64;
         let start = block * BLOCK as u64;
         if from != to && self.inode(ino).map.get(block).is_some_and(|extent| extent.written) {
-            let address = self.place(ino, block)?;
+            let address = self.volume.place(ino, block)?;
             self.volume.store.write(address, (from - start) as usize, &vec![0; (to - from) as usize]).map_err(errno)?;
         }
         Ok(())

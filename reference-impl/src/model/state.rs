@@ -518,7 +518,7 @@ impl State {
             std::thread::sleep(std::time::Duration::from_millis(1200));
         }
         if self.has(Quirk::MoveOnRefusal) {
-            self.relocate(ino);
+            self.volume.relocate(ino);
         }
     }
 
@@ -536,7 +536,7 @@ impl State {
     }
 
     pub(crate) fn inode_mut(&mut self, ino: Ino) -> &mut Inode {
-        self.volume.inodes.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
+        self.volume.inodes.existing(ino)
     }
 
     /// The inode, for counting what refers to it: nothing that is stored.

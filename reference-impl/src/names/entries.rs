@@ -298,7 +298,7 @@ impl State {
         self.put(to.0, to.1, ino);
         self.moved(ino, from.0, to.0);
         if self.has(Quirk::MoveOnRename) {
-            self.relocate(ino);
+            self.volume.relocate(ino);
         }
         Ok(())
     }

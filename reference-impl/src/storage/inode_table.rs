@@ -30,6 +30,11 @@ impl Inodes {
         Some(file)
     }
 
+    /// An inode that something refers to, and that exists therefore.
+    pub(crate) fn existing(&mut self, ino: Ino) -> &mut Inode {
+        self.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
+    }
+
     /// For what is not stored: counts of what refers to the inode.
     pub(crate) fn untracked(&mut self, ino: Ino) -> Option<&mut Inode> {
         self.map.get_mut(&ino).map(|file| &mut **file)

@@ -10,5 +10,6 @@ pub(crate) mod image;
 pub(crate) mod inode;
 pub(crate) mod inode_table;
 pub(crate) mod log;
+pub(crate) mod placement;
 pub(crate) mod store;
 pub(crate) mod volume;
