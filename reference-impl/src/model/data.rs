@@ -1,9 +1,8 @@
-//! Data: reading, writing, and where it all goes.
+//! Data: reading and writing.
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;
 use crate::model::descriptors::Descriptor;
-use crate::model::sharing::Shared;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::{INLINE, Kind};
@@ -14,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// No call of Linux transfers more: MAX_RW_COUNT.
-const TRANSFER_MAX: usize = 0x7fff_f000;
+pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
 
 /// What O_DIRECT is aligned to: the logical block of a disk.
 const SECTOR: u64 = 512;
@@ -47,7 +46,7 @@ impl State {
             Ok(data)
         })?;
         if offset.is_none() {
-            self.advance(fd, at + data.len() as u64);
+            self.descriptors.advance(fd, at + data.len() as u64);
         }
         Ok(data)
     }
@@ -81,13 +80,19 @@ impl State {
             fs.write_for(who, &descriptor, at, data)
         })?;
         if offset.is_none() && count > 0 {
-            self.advance(fd, at + count as u64);
+            self.descriptors.advance(fd, at + count as u64);
         }
         Ok(count)
     }
 
     /// Writes on behalf of somebody, through a descriptor. There is something to write: of 0 bytes the rules dispose.
-    fn write_for(&mut self, who: &Credentials, descriptor: &Descriptor, at: u64, data: &[u8]) -> Result<usize, Errno> {
+    pub(crate) fn write_for(
+        &mut self,
+        who: &Credentials,
+        descriptor: &Descriptor,
+        at: u64,
+        data: &[u8],
+    ) -> Result<usize, Errno> {
         let count = self.write_at(descriptor.ino, at, data)?;
         self.drop_privileges(who, descriptor.ino);
         if descriptor.synchronous() {
@@ -192,73 +197,6 @@ impl State {
         }
         self.inode_mut(ino).inline = None;
         Ok(())
-    }
-
-    pub(crate) fn advance(&mut self, fd: Fd, position: u64) {
-        if let Some(descriptor) = self.descriptors.get_mut(fd) {
-            descriptor.position = position;
-        }
-    }
-
-    pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
-        let descriptor = *self.descriptor(fd)?;
-        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
-                return Err(Errno::ENOSPC);
-            }
-            if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
-                fs.volume.relocate(descriptor.ino);
-            }
-            fs.volume.commit()
-        })
-    }
-
-    pub(crate) fn copy_range(
-        &mut self,
-        who: &Credentials,
-        (from, from_offset): (Fd, i64),
-        (to, to_offset): (Fd, i64),
-        len: usize,
-    ) -> Result<usize, Errno> {
-        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
-        if !source.readable() {
-            return Err(Errno::EBADF);
-        }
-        let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
-        let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
-        for ino in [source.ino, target.ino] {
-            self.inode(ino).must_be_regular()?;
-        }
-        if target.flags.contains(OFlag::O_APPEND) {
-            return Err(Errno::EBADF);
-        }
-        let len = len.min(TRANSFER_MAX);
-        if source.ino == target.ino && from_offset.abs_diff(to_offset) < len as u64 {
-            return Err(Errno::EINVAL);
-        }
-        let data = self.guarded(who, source.ino, source.writable(), Op::CopyFrom, |fs| {
-            let data = fs.volume.read_at(source.ino, from_offset, len)?;
-            fs.accessed(source.ino, source.flags);
-            Ok(data)
-        })?;
-        let op = Op::CopyInto { offset: to_offset, len: data.len() as u64 };
-        let shares = |fs: &Self| {
-            (fs.has(Quirk::ShareOnCopyInto) && fs.inode(target.ino).sealed)
-                || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
-        };
-        self.guarded(who, target.ino, target.writable(), op, |fs| {
-            if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
-                fs.write_at(target.ino, to_offset, &data)?;
-                fs.inode_mut(target.ino).sealed = true;
-                return Ok(data.len());
-            }
-            if shares(fs) {
-                let (source, target, len) = (source.ino, target.ino, data.len() as u64);
-                fs.share(&Shared { source, from: from_offset, target, to: to_offset, len })?;
-                return Ok(data.len());
-            }
-            fs.write_for(who, &target, to_offset, &data)
-        })
     }
 }
 

@@ -60,8 +60,15 @@ impl Descriptors {
         self.slots.get(slot(fd)?)?.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, fd: Fd) -> Option<&mut Descriptor> {
+    fn get_mut(&mut self, fd: Fd) -> Option<&mut Descriptor> {
         self.slots.get_mut(slot(fd)?)?.as_mut()
+    }
+
+    /// Sets the position of a descriptor, if it is open.
+    pub(crate) fn advance(&mut self, fd: Fd, position: u64) {
+        if let Some(descriptor) = self.get_mut(fd) {
+            descriptor.position = position;
+        }
     }
 
     pub(crate) fn remove(&mut self, fd: Fd) -> Option<Descriptor> {

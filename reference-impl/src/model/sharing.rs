@@ -1,12 +1,14 @@
-//! Calls that make files share storage, or exchange it.
+//! Calls with two files: copies, shared storage, and exchanges.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::system_call::Fd;
+use crate::model::data::TRANSFER_MAX;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::Run;
 use crate::storage::inode::Kind;
 use crate::units::{BLOCK, Ino, LARGEST};
+use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -23,6 +25,55 @@ pub(crate) struct Shared {
 }
 
 impl State {
+    /// copy_file_range(2).
+    pub(crate) fn copy_range(
+        &mut self,
+        who: &Credentials,
+        (from, from_offset): (Fd, i64),
+        (to, to_offset): (Fd, i64),
+        len: usize,
+    ) -> Result<usize, Errno> {
+        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+        if !source.readable() {
+            return Err(Errno::EBADF);
+        }
+        let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
+        let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
+        for ino in [source.ino, target.ino] {
+            self.inode(ino).must_be_regular()?;
+        }
+        if target.flags.contains(OFlag::O_APPEND) {
+            return Err(Errno::EBADF);
+        }
+        let len = len.min(TRANSFER_MAX);
+        if source.ino == target.ino && from_offset.abs_diff(to_offset) < len as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let data = self.guarded(who, source.ino, source.writable(), Op::CopyFrom, |fs| {
+            let data = fs.volume.read_at(source.ino, from_offset, len)?;
+            fs.accessed(source.ino, source.flags);
+            Ok(data)
+        })?;
+        let op = Op::CopyInto { offset: to_offset, len: data.len() as u64 };
+        let shares = |fs: &Self| {
+            (fs.has(Quirk::ShareOnCopyInto) && fs.inode(target.ino).sealed)
+                || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
+        };
+        self.guarded(who, target.ino, target.writable(), op, |fs| {
+            if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
+                fs.write_at(target.ino, to_offset, &data)?;
+                fs.inode_mut(target.ino).sealed = true;
+                return Ok(data.len());
+            }
+            if shares(fs) {
+                let (source, target, len) = (source.ino, target.ino, data.len() as u64);
+                fs.share(&Shared { source, from: from_offset, target, to: to_offset, len })?;
+                return Ok(data.len());
+            }
+            fs.write_for(who, &target, to_offset, &data)
+        })
+    }
+
     /// FICLONE.
     pub(crate) fn clone_file(&mut self, who: &Credentials, from: Fd, to: Fd) -> Result<(), Errno> {
         self.clone_range(who, (from, 0), (to, 0), 0)

@@ -28,7 +28,7 @@ impl State {
                 })?
             }
         };
-        self.advance(fd, u64::try_from(position).map_err(|_| Errno::EINVAL)?);
+        self.descriptors.advance(fd, u64::try_from(position).map_err(|_| Errno::EINVAL)?);
         Ok(position)
     }
 

@@ -1,12 +1,29 @@
-//! Mounting again: umount(2) and mount(2), a change of the mount options, a loss of power.
+//! Durability: fsync(2), umount(2) and mount(2), and a loss of power.
 
+use crate::call::caller::Credentials;
+use crate::call::system_call::Fd;
 use crate::model::state::State;
+use crate::rules::Op;
 use crate::storage::extents::Run;
 use crate::units::Ino;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl State {
+    /// fsync(2).
+    pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
+            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
+                return Err(Errno::ENOSPC);
+            }
+            if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
+                fs.volume.relocate(descriptor.ino);
+            }
+            fs.volume.commit()
+        })
+    }
+
     /// mount(2) with MS_REMOUNT.
     pub(crate) fn remount(&mut self, read_only: bool) -> Result<(), Errno> {
         if read_only && self.descriptors.values().any(|descriptor| descriptor.writable()) {
