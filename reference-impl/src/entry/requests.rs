@@ -6,9 +6,10 @@
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
+use crate::entry::fs::Fs;
 use crate::model::metadata::{Attributes, Changes};
 use crate::model::quota::Quota;
-use crate::model::state::{Fs, State};
+use crate::model::state::State;
 use crate::names::entries::{Making, Place};
 use crate::names::paths::symlink;
 use crate::storage::directory::{DOT, DOT_DOT};

@@ -7,9 +7,9 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{Fd, Whence};
+use crate::entry::fs::Fs;
 use crate::fuse::ioctl::{self, FallocateArgs, FsXattr};
 use crate::model::metadata::{Attributes, Changes, SetTime};
-use crate::model::state::Fs;
 use crate::storage::inode::Kind;
 use crate::units::{BLOCK, Ino};
 use fuser::{

@@ -10,12 +10,6 @@ use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl State {
-    /// What only a violation wants: moves every sealed file.
-    pub(crate) fn relocate_sealed(&mut self) {
-        let sealed: Vec<Ino> = self.volume.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
-        sealed.into_iter().for_each(|ino| self.volume.relocate(ino));
-    }
-
     pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
         self.guarded(who, ino, true, Op::Defragment, |fs| {
