@@ -4,8 +4,8 @@
 //! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
 
 use crate::call::caller::{Capabilities, Credentials};
+use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
 use crate::call::mode::Mode;
-use crate::call::system_call::{FLAG_COMPRESS, XFLAG_SEALED};
 use crate::storage::inode::{Inode, Kind};
 use crate::units::Address;
 use iomap_clauses::*;

@@ -5,7 +5,6 @@
 
 use crate::call::mode::Mode;
 use crate::call::route::Route;
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::fmt;
 
@@ -15,23 +14,14 @@ pub type Fd = i32;
 /// A mapping of a file, as the system numbers it.
 pub type MapId = u64;
 
-/// `FS_IMMUTABLE_FL` of FS_IOC_SETFLAGS.
-pub const FLAG_IMMUTABLE: u32 = 0x10;
-/// `FS_APPEND_FL` of FS_IOC_SETFLAGS.
-pub const FLAG_APPEND: u32 = 0x20;
-/// `FS_COMPR_FL` of FS_IOC_SETFLAGS.
-pub const FLAG_COMPRESS: u32 = 0x04;
-/// `FS_NOCOW_FL` of FS_IOC_SETFLAGS.
-pub const FLAG_NOCOW: u32 = 0x0080_0000;
-
-/// `FS_XFLAG_IMMUTABLE` of FS_IOC_FSGETXATTR.
-pub const XFLAG_IMMUTABLE: u32 = 0x08;
-/// `FS_XFLAG_APPEND` of FS_IOC_FSGETXATTR.
-pub const XFLAG_APPEND: u32 = 0x10;
-/// `FS_XFLAG_NODUMP` of FS_IOC_FSGETXATTR.
-pub const XFLAG_NODUMP: u32 = 0x80;
-/// `FS_XFLAG_IOMAP_IMMUTABLE`: provisional, see the page. 0x00080000 and below are taken.
-pub const XFLAG_SEALED: u32 = 0x0010_0000;
+/// An offset in an open file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The descriptor of the file.
+    pub fd: Fd,
+    /// The offset.
+    pub offset: u64,
+}
 
 /// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case, or to
 /// the root of the model.
@@ -150,34 +140,6 @@ pub enum Whence {
     Hole,
     Data,
 }
-
-/// What a successful call returned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// The number that the call returned: a count, a descriptor, an offset, flags, or 0.
-    Number(i64),
-    /// The bytes that were read.
-    Data(Vec<u8>),
-    /// fstat(2), the extended attributes included.
-    Stat(Box<Stat>),
-}
-
-/// What fstat(2) and fgetxattr(2) tell of a file. Times are in nanoseconds since the epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of struct stat, under their names")]
-pub struct Stat {
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub links: u64,
-    pub size: u64,
-    pub mtime: i128,
-    pub ctime: i128,
-    pub xattrs: Vec<(String, Vec<u8>)>,
-}
-
-/// What a call came to.
-pub type Outcome = Result<Reply, Errno>;
 
 /// As the call would be written in C, with data given by its length.
 impl fmt::Display for Call {

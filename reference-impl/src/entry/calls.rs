@@ -1,8 +1,9 @@
 //! The way in by system call, with paths.
 
 use crate::call::caller::Credentials;
+use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
-use crate::call::system_call::{Call, Outcome, Reply};
+use crate::call::system_call::{At, Call, Fd};
 use crate::model::metadata::{Changes, SetTime};
 use crate::model::state::State;
 use crate::names::entries::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
@@ -31,7 +32,7 @@ impl State {
             Call::Truncate { name, size } => self.truncate_at(who, name.as_bytes(), *size).map(zero),
             Call::Fallocate { fd, mode, offset, len } => self.fallocate(who, *fd, *mode, *offset, *len).map(zero),
             Call::CopyRange { from, from_offset, to, to_offset, len } => {
-                self.copy_range(who, (*from, *from_offset), (*to, *to_offset), *len).map(length)
+                self.copy_range(who, at(*from, *from_offset), at(*to, *to_offset), *len).map(length)
             }
             Call::PwriteAtomic { fd, offset, data } => self.write_atomic(who, *fd, *offset, data).map(length),
             Call::Dedupe { from, to, len } => self.dedupe(who, *from, *to, *len).map(length),
@@ -57,7 +58,7 @@ impl State {
             Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
             Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
             Call::CloneRange { from, from_offset, to, to_offset, len } => {
-                let (source, target) = ((*from, from_offset.cast_unsigned()), (*to, to_offset.cast_unsigned()));
+                let (source, target) = (at(*from, *from_offset), at(*to, *to_offset));
                 self.clone_range(who, source, target, len.cast_unsigned()).map(zero)
             }
             Call::Map { fd, len, shared, write } => {
@@ -170,6 +171,10 @@ impl State {
         }
         outcome
     }
+}
+
+fn at(fd: Fd, offset: i64) -> At {
+    At { fd, offset: offset.cast_unsigned() }
 }
 
 fn number(value: i64) -> Reply {

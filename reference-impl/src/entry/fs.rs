@@ -1,7 +1,8 @@
 //! A file system as its users have it, and agents that reach its storage without asking.
 
 use crate::call::caller::{Caller, Credentials};
-use crate::call::system_call::{Call, Fd, Outcome};
+use crate::call::reply::Outcome;
+use crate::call::system_call::{Call, Fd};
 use crate::model::state::{Clock, State};
 use crate::storage::disk::{Disk, FileDisk, MemoryDisk, VolatileDisk};
 use crate::storage::error::ImageError;

@@ -1,7 +1,8 @@
 //! Races: two series of calls at the same time.
 
 use crate::call::caller::{Caller, Credentials};
-use crate::call::system_call::{Call, Outcome};
+use crate::call::reply::Outcome;
+use crate::call::system_call::Call;
 use crate::entry::fs::Fs;
 use crate::model::misbehaviour::Intruder;
 use crate::model::state::State;

@@ -5,7 +5,7 @@
 
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
-use crate::call::system_call::{Fd, Whence};
+use crate::call::system_call::{At, Fd, Whence};
 use crate::entry::fs::Fs;
 use crate::model::metadata::{Attributes, Changes};
 use crate::model::quota::Quota;
@@ -252,18 +252,18 @@ impl Fs {
         result
     }
 
-    /// copy_file_range(2). Each file goes with its offset.
-    pub fn copy_range(&self, who: &Credentials, from: (Fd, i64), to: (Fd, i64), len: usize) -> Result<usize, Errno> {
+    /// copy_file_range(2).
+    pub fn copy_range(&self, who: &Credentials, from: At, to: At, len: usize) -> Result<usize, Errno> {
         self.state().copy_range(who, from, to, len)
     }
 
-    /// FICLONERANGE. Each file goes with its offset; a length of 0 reaches to the end of the source.
-    pub fn clone_range(&self, who: &Credentials, from: (Fd, u64), to: (Fd, u64), len: u64) -> Result<(), Errno> {
+    /// FICLONERANGE. A length of 0 reaches to the end of the source.
+    pub fn clone_range(&self, who: &Credentials, from: At, to: At, len: u64) -> Result<(), Errno> {
         self.state().clone_range(who, from, to, len)
     }
 
     /// FIDEDUPERANGE with one destination, whose status the error is; EBADE for FILE_DEDUPE_RANGE_DIFFERS.
-    pub fn dedupe_range(&self, who: &Credentials, from: (Fd, u64), to: (Fd, u64), len: u64) -> Result<u64, Errno> {
+    pub fn dedupe_range(&self, who: &Credentials, from: At, to: At, len: u64) -> Result<u64, Errno> {
         self.state().dedupe_range(who, from, to, len)
     }
 

@@ -6,7 +6,7 @@
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
-use crate::call::system_call::{Fd, Whence};
+use crate::call::system_call::{At, Fd, Whence};
 use crate::entry::fs::Fs;
 use crate::fuse::ioctl::{self, FallocateArgs, FsXattr};
 use crate::model::metadata::{Attributes, Changes, SetTime};
@@ -538,7 +538,8 @@ impl Filesystem for Daemon {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        let (from, to) = ((descriptor(from), from_offset as i64), (descriptor(to), to_offset as i64));
+        let (from, to) = (descriptor(from), descriptor(to));
+        let (from, to) = (At { fd: from, offset: from_offset }, At { fd: to, offset: to_offset });
         written(reply, self.fs.copy_range(&Self::checked(request), from, to, len as usize));
     }
 

@@ -1,7 +1,8 @@
 //! The flags of files, and the query for the sealed state.
 
 use crate::call::caller::{Capabilities, Credentials};
-use crate::call::system_call::{FLAG_APPEND, FLAG_IMMUTABLE, Fd, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::violation::Quirk;

@@ -1,7 +1,8 @@
 //! Owner, mode, size and times: stat(2), and what changes them.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
-use crate::call::system_call::{Fd, Stat};
+use crate::call::reply::Stat;
+use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::{Inode, Kind};

@@ -3,8 +3,9 @@
 //! A quirk of one line stands where the call is carried out, behind [`State::has`]; the longer ones are here.
 
 use crate::call::caller::Credentials;
+use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
-use crate::call::system_call::{Call, Outcome, Reply};
+use crate::call::system_call::Call;
 use crate::model::state::State;
 use crate::units::{Address, Ino};
 use crate::violation::{How, Quirk, Violation};

@@ -1,7 +1,7 @@
 //! Calls with two files: copies, shared storage, and exchanges.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
-use crate::call::system_call::Fd;
+use crate::call::system_call::{At, Fd};
 use crate::model::data::TRANSFER_MAX;
 use crate::model::state::State;
 use crate::rules::Op;
@@ -11,9 +11,6 @@ use crate::units::{BLOCK, Ino, LARGEST};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-
-/// A file, and an offset in it.
-type Side = (Ino, u64);
 
 /// A part of one file that is to be a part of another as well: offsets and length in bytes.
 pub(crate) struct Shared {
@@ -26,19 +23,15 @@ pub(crate) struct Shared {
 
 impl State {
     /// copy_file_range(2).
-    pub(crate) fn copy_range(
-        &mut self,
-        who: &Credentials,
-        (from, from_offset): (Fd, i64),
-        (to, to_offset): (Fd, i64),
-        len: usize,
-    ) -> Result<usize, Errno> {
-        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+    pub(crate) fn copy_range(&mut self, who: &Credentials, from: At, to: At, len: usize) -> Result<usize, Errno> {
+        let (source, target) = (*self.descriptor(from.fd)?, *self.descriptor(to.fd)?);
         if !source.readable() {
             return Err(Errno::EBADF);
         }
-        let from_offset = u64::try_from(from_offset).map_err(|_| Errno::EINVAL)?;
-        let to_offset = u64::try_from(to_offset).map_err(|_| Errno::EINVAL)?;
+        // The offsets of this call are signed.
+        if from.offset > LARGEST || to.offset > LARGEST {
+            return Err(Errno::EINVAL);
+        }
         for ino in [source.ino, target.ino] {
             self.inode(ino).must_be_regular()?;
         }
@@ -46,54 +39,48 @@ impl State {
             return Err(Errno::EBADF);
         }
         let len = len.min(TRANSFER_MAX);
-        if source.ino == target.ino && from_offset.abs_diff(to_offset) < len as u64 {
+        if source.ino == target.ino && from.offset.abs_diff(to.offset) < len as u64 {
             return Err(Errno::EINVAL);
         }
         let data = self.guarded(who, source.ino, source.writable(), Op::CopyFrom, |fs| {
-            let data = fs.volume.read_at(source.ino, from_offset, len)?;
+            let data = fs.volume.read_at(source.ino, from.offset, len)?;
             fs.accessed(source.ino, source.flags);
             Ok(data)
         })?;
-        let op = Op::CopyInto { offset: to_offset, len: data.len() as u64 };
+        let op = Op::CopyInto { offset: to.offset, len: data.len() as u64 };
         let shares = |fs: &Self| {
             (fs.has(Quirk::ShareOnCopyInto) && fs.inode(target.ino).sealed)
                 || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
         };
         self.guarded(who, target.ino, target.writable(), op, |fs| {
             if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
-                fs.write_at(target.ino, to_offset, &data)?;
+                fs.write_at(target.ino, to.offset, &data)?;
                 fs.inode_mut(target.ino).sealed = true;
                 return Ok(data.len());
             }
             if shares(fs) {
                 let (source, target, len) = (source.ino, target.ino, data.len() as u64);
-                fs.share(&Shared { source, from: from_offset, target, to: to_offset, len })?;
+                fs.share(&Shared { source, from: from.offset, target, to: to.offset, len })?;
                 return Ok(data.len());
             }
-            fs.write_for(who, &target, to_offset, &data)
+            fs.write_for(who, &target, to.offset, &data)
         })
     }
 
     /// FICLONE.
     pub(crate) fn clone_file(&mut self, who: &Credentials, from: Fd, to: Fd) -> Result<(), Errno> {
-        self.clone_range(who, (from, 0), (to, 0), 0)
+        self.clone_range(who, At { fd: from, offset: 0 }, At { fd: to, offset: 0 }, 0)
     }
 
     /// FICLONERANGE: a part of one file becomes a part of another, or of itself.
-    pub(crate) fn clone_range(
-        &mut self,
-        who: &Credentials,
-        (from, from_offset): (Fd, u64),
-        (to, to_offset): (Fd, u64),
-        len: u64,
-    ) -> Result<(), Errno> {
-        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+    pub(crate) fn clone_range(&mut self, who: &Credentials, from: At, to: At, len: u64) -> Result<(), Errno> {
+        let (source, target) = (*self.descriptor(from.fd)?, *self.descriptor(to.fd)?);
         if !source.readable() || !target.writable() || target.flags.contains(OFlag::O_APPEND) {
             return Err(Errno::EBADF);
         }
         self.guarded(who, source.ino, source.writable(), Op::CloneFrom, |fs| {
             fs.guarded(who, target.ino, true, Op::CloneInto, |fs| {
-                let range = fs.range((source.ino, from_offset), (target.ino, to_offset), len)?;
+                let range = fs.range((source.ino, from.offset), (target.ino, to.offset), len)?;
                 if range.len == 0 {
                     return Ok(());
                 }
@@ -101,7 +88,7 @@ impl State {
                 fs.drop_privileges(who, target.ino);
                 let now = fs.now();
                 let file = fs.inode_mut(target.ino);
-                file.size = file.size.max(to_offset + range.len);
+                file.size = file.size.max(to.offset + range.len);
                 (file.mtime, file.ctime) = (now, now);
                 Ok(())
             })
@@ -110,18 +97,12 @@ impl State {
 
     /// FIDEDUPERANGE of the beginnings of two files.
     pub(crate) fn dedupe(&mut self, who: &Credentials, from: Fd, to: Fd, len: usize) -> Result<usize, Errno> {
-        self.dedupe_range(who, (from, 0), (to, 0), len as u64).map(|len| len as usize)
+        self.dedupe_range(who, At { fd: from, offset: 0 }, At { fd: to, offset: 0 }, len as u64).map(|len| len as usize)
     }
 
     /// FIDEDUPERANGE: makes equal parts of two files one. The error is the status of the destination.
-    pub(crate) fn dedupe_range(
-        &mut self,
-        who: &Credentials,
-        (from, from_offset): (Fd, u64),
-        (to, to_offset): (Fd, u64),
-        len: u64,
-    ) -> Result<u64, Errno> {
-        let (source, target) = (*self.descriptor(from)?, *self.descriptor(to)?);
+    pub(crate) fn dedupe_range(&mut self, who: &Credentials, from: At, to: At, len: u64) -> Result<u64, Errno> {
+        let (source, target) = (*self.descriptor(from.fd)?, *self.descriptor(to.fd)?);
         if !source.readable() {
             return Err(Errno::EINVAL);
         }
@@ -134,13 +115,13 @@ impl State {
                 if len == 0 {
                     return Ok(0);
                 }
-                let range = fs.range((source.ino, from_offset), (target.ino, to_offset), len)?;
-                if to_offset.checked_add(len).is_none_or(|end| end > fs.inode(target.ino).size) {
+                let range = fs.range((source.ino, from.offset), (target.ino, to.offset), len)?;
+                if to.offset.checked_add(len).is_none_or(|end| end > fs.inode(target.ino).size) {
                     return Err(Errno::EINVAL);
                 }
                 let bytes = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
-                if fs.volume.read_at(source.ino, from_offset, bytes)?
-                    != fs.volume.read_at(target.ino, to_offset, bytes)?
+                if fs.volume.read_at(source.ino, from.offset, bytes)?
+                    != fs.volume.read_at(target.ino, to.offset, bytes)?
                 {
                     return Err(Errno::EBADE);
                 }
@@ -152,7 +133,7 @@ impl State {
 
     /// What is shared, if it can be: whole blocks, but for the ends of both files. A length of 0 reaches to the end of
     /// the source.
-    fn range(&self, (source, from): Side, (target, to): Side, len: u64) -> Result<Shared, Errno> {
+    fn range(&self, (source, from): (Ino, u64), (target, to): (Ino, u64), len: u64) -> Result<Shared, Errno> {
         let (one, other) = (self.inode(source), self.inode(target));
         for file in [one, other] {
             file.must_be_regular()?;

@@ -1,6 +1,7 @@
 //! Files: what an inode holds, and how its bytes are found on the storage.
 
-use crate::call::system_call::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd};
+use crate::call::flags::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE};
+use crate::call::system_call::Fd;
 use crate::storage::directory::Directory;
 use crate::storage::extents::ExtentMap;
 use crate::units::{BLOCK, Ino};
