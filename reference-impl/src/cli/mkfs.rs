@@ -1,6 +1,8 @@
-//! The command `iomap-reference mkfs`: what may be overwritten, and how large the image is.
+//! `iomap-reference mkfs`: makes an image, unless something is there already.
 
-use iomap_reference::{BLOCK, FileDisk, LABEL, MAGIC, Options, format};
+use crate::cli::failure::Failure;
+use crate::cli::output::write;
+use iomap_reference::{BLOCK, FileDisk, LABEL, MAGIC, Options, check, format};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
@@ -25,16 +27,8 @@ pub(crate) struct Mkfs {
     force: bool,
 }
 
-/// Why no file system was made.
-pub(crate) enum Trouble {
-    /// The command line asks for something that it cannot have.
-    Usage(String),
-    /// The system does not let us.
-    Environment(String),
-}
-
 /// A number of bytes, with K, M, G or T for powers of 1024.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, Failure> {
     let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -42,27 +36,27 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "M" => 20,
         "G" => 30,
         "T" => 40,
-        _ => return Err("one of K, M, G and T can follow the number".into()),
+        _ => return Err(Failure::usage("one of K, M, G and T can follow the number")),
     };
-    let number: u64 = digits.parse().map_err(|_| "a number, and perhaps K, M, G or T after it".to_owned())?;
+    let number: u64 = digits.parse().map_err(|_| Failure::usage("a number, and perhaps K, M, G or T after it"))?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok());
-    bytes.ok_or("no file is as large as that".into())
+    bytes.ok_or_else(|| Failure::usage("no file is as large as that"))
 }
 
-fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, Failure> {
     let bytes = bytes(text)?;
-    if bytes < LEAST { Err("an image has at least 1M".into()) } else { Ok(bytes) }
+    if bytes < LEAST { Err(Failure::usage("an image has at least 1M")) } else { Ok(bytes) }
 }
 
-fn label(text: &str) -> Result<String, String> {
-    if text.len() > LABEL { Err(format!("at most {LABEL} bytes")) } else { Ok(text.into()) }
+fn label(text: &str) -> Result<String, Failure> {
+    if text.len() > LABEL { Err(Failure::usage(format!("at most {LABEL} bytes"))) } else { Ok(text.into()) }
 }
 
-/// Makes a file system, and returns a line about it.
-pub(crate) fn run(mkfs: &Mkfs) -> Result<String, Trouble> {
+/// Makes a file system, and writes a line about it.
+pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let path = mkfs.image.display();
-    let failed = |error: std::io::Error| Trouble::Environment(format!("{path}: {error}"));
-    let usage = |why: &str| Err(Trouble::Usage(format!("{path}: {why}")));
+    let failed = |error: std::io::Error| Failure::of(&mkfs.image, error);
+    let usage = |why: &str| Err(Failure::usage(format!("{path}: {why}")));
     let file = match std::fs::metadata(&mkfs.image) {
         Ok(found) if found.file_type().is_block_device() && !mkfs.force => {
             return usage("a block device; --force overwrites it");
@@ -107,12 +101,12 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<String, Trouble> {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
     let owner = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let options = Options { label: mkfs.label.clone(), uuid, time, owner, ..Options::default() };
-    format(&mut disk, &options).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
-    let report = iomap_reference::check(&mut disk).map_err(|error| Trouble::Environment(format!("{path}: {error}")))?;
-    Ok(format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))
+    format(&mut disk, &options).map_err(|error| Failure::of(&mkfs.image, error))?;
+    let report = check(&mut disk).map_err(|error| Failure::of(&mkfs.image, error))?;
+    write(None, &format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))
 }
 
-/// What a file has, if it is not zeros from end to end.
+/// A word for the contents of a file, unless it is zeros from end to end.
 fn contents(file: &mut File) -> std::io::Result<Option<&'static str>> {
     let mut start = [0; MAGIC.len()];
     if file.read_exact_at(&mut start, 0).is_ok() && start == MAGIC {

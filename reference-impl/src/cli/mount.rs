@@ -1,5 +1,6 @@
-//! The command `iomap-reference mount`: serves an image until it is unmounted.
+//! `iomap-reference mount`: serves an image until it is unmounted.
 
+use crate::cli::failure::Failure;
 use iomap_reference::{Call, Caller, Fs, MountOptions};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -10,7 +11,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What is changed and not synced is on storage after this time at the latest, as on ext4.
+/// The time after which a change is on storage without a sync, as on ext4.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
@@ -41,11 +42,10 @@ pub(crate) struct Mount {
     cache: u64,
 }
 
-/// Mounts the image and returns when it is unmounted. The error is one line for people.
-pub(crate) fn run(args: &Mount) -> Result<(), String> {
-    let image = args.image.display();
-    let cache = usize::try_from(args.cache).map_err(|_| "the cache is larger than memory can be")?;
-    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|e| format!("{image}: {e}"))?;
+/// Mounts the image and returns when it is unmounted.
+pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
+    let cache = usize::try_from(args.cache).map_err(|error| Failure::environment("the size of the cache", error))?;
+    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|error| Failure::of(&args.image, error))?;
     // A daemon has another working directory.
     let source = std::fs::canonicalize(&args.image).unwrap_or_else(|_| args.image.clone());
     let options = MountOptions {
@@ -54,15 +54,14 @@ pub(crate) fn run(args: &Mount) -> Result<(), String> {
         read_only: args.read_only,
         owner_seals: args.owner_seals,
     };
-    // Whoever signals wants it unmounted: no thread may be ended instead.
+    // A signal means that it is to be unmounted: it must not end a thread instead.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    signals.thread_block().map_err(|e| format!("signals: {e}"))?;
-    let directory = args.directory.display();
-    let mut session =
-        fs.session(&args.directory, &options).map_err(|e| format!("{directory}: {}", e.to_string().trim_end()))?;
+    signals.thread_block().map_err(|error| Failure::environment("signals", error))?;
+    let failed = |error: io::Error| Failure::of(&args.directory, error);
+    let mut session = fs.session(&args.directory, &options).map_err(failed)?;
     if !args.foreground {
-        // Mounted: whoever waits for the command goes on, and what happens from now on nobody reads.
-        nix::unistd::daemon(false, false).map_err(|e| format!("going to the background: {e}"))?;
+        // The caller waits no longer, and does not read what is printed from now on.
+        nix::unistd::daemon(false, false).map_err(|error| Failure::environment("going to the background", error))?;
     }
     let mut unmounter = session.unmount_callable();
     let (served, chores) = (fs.clone(), chores(args));
@@ -73,11 +72,12 @@ pub(crate) fn run(args: &Mount) -> Result<(), String> {
     });
     let served = session.run();
     let committed = if args.read_only { Ok(()) } else { fs.unmount() };
-    served.map_err(|e| format!("{directory}: {e}"))?;
-    committed.map_err(|errno| format!("{image}: the last changes are not on storage: {}", errno.desc()))
+    served.map_err(failed)?;
+    let lost = |errno: Errno| format!("the last changes are not on storage: {}", errno.desc());
+    committed.map_err(|errno| Failure::of(&args.image, lost(errno)))
 }
 
-/// What is done again and again.
+/// A piece of work that is done again and again.
 struct Chore {
     every: Duration,
     next: Instant,

@@ -1,67 +1,55 @@
-//! The commands `seal`, `unseal` and `status`, for files on a mounted reference.
+//! `iomap-reference seal` and `iomap-reference unseal`, for files on a mounted reference.
 
-use iomap_reference::{Mode, XFLAG_SEALED, ioctl};
+use crate::cli::failure::{Failure, complain};
+use iomap_reference::{Mode, ioctl};
 use nix::errno::Errno;
-use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// One file, and why a call on it failed.
-pub(crate) struct Trouble(pub(crate) String);
-
-fn trouble(path: &Path, errno: Errno, why: &str) -> Trouble {
-    let path = path.display();
-    Trouble(match errno {
-        Errno::ENOTTY => format!("{path}: not on a mounted reference"),
-        _ if why.is_empty() => format!("{path}: {}", errno.desc()),
-        _ => format!("{path}: {}: {why}", errno.desc()),
-    })
+#[derive(clap::Args)]
+pub(crate) struct Files {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
-fn open(path: &Path, write: bool) -> Result<File, Trouble> {
-    let file = OpenOptions::new().read(true).write(write).open(path);
-    file.map_err(|error| Trouble(format!("{}: {error}", path.display())))
+/// Seals or unseals each file, whatever becomes of the others.
+pub(crate) fn run(args: &Files, mode: Mode) -> ExitCode {
+    let failed: Vec<_> = args.files.iter().filter_map(|file| change(file, mode).err()).collect();
+    complain(&failed)
 }
 
 /// Seals or unseals a file as a whole.
-pub(crate) fn change(path: &Path, mode: Mode) -> Result<(), Trouble> {
+fn change(path: &Path, mode: Mode) -> Result<(), Failure> {
     let file = open(path, true)?;
-    // What was stored through mappings is still in the kernel, and may fill a hole.
-    file.sync_all().map_err(|error| Trouble(format!("{}: {error}", path.display())))?;
+    // Stores through mappings are still in the kernel, and may fill a hole.
+    file.sync_all().map_err(|error| Failure::of(path, error))?;
     // Any length that is not too short will do, whatever the size is by then.
-    ioctl::fallocate(&file, mode, 0, i64::MAX).map_err(|errno| {
-        let sealing = mode == Mode::SEAL;
-        trouble(
-            path,
-            errno,
-            match errno {
-                Errno::EPERM => "it takes CAP_LINUX_IMMUTABLE, or a mount with --owner-seals",
-                Errno::EINVAL if sealing => "only a file with all its blocks written and its own can be sealed",
-                Errno::EBUSY if sealing => "it is mapped",
-                Errno::EBUSY => "somebody relies on it: a mapping, a registration or swap",
-                Errno::EOPNOTSUPP => "files of this kind are never in place",
-                _ => "",
-            },
-        )
-    })
+    ioctl::fallocate(&file, mode, 0, i64::MAX).map_err(|errno| explain(path, errno, hint(mode == Mode::SEAL, errno)))
 }
 
-/// Whether files are sealed: lines, or a JSON document.
-pub(crate) fn status(paths: &[PathBuf]) -> Vec<Result<(PathBuf, bool), Trouble>> {
-    let one = |path: &PathBuf| {
-        let file = open(path, false)?;
-        let xflags = ioctl::xflags(&file).map_err(|errno| trouble(path, errno, ""))?;
-        Ok((path.clone(), xflags & XFLAG_SEALED != 0))
-    };
-    paths.iter().map(one).collect()
+/// The usual reason for an error.
+fn hint(sealing: bool, errno: Errno) -> &'static str {
+    match errno {
+        Errno::EPERM => "it takes CAP_LINUX_IMMUTABLE, or a mount with --owner-seals",
+        Errno::EINVAL if sealing => "only a file with all its blocks written and its own can be sealed",
+        Errno::EBUSY if sealing => "it is mapped",
+        Errno::EBUSY => "somebody relies on it: a mapping, a registration or swap",
+        Errno::EOPNOTSUPP => "files of this kind are never in place",
+        _ => "",
+    }
 }
 
-/// `sealed  FILE`.
-pub(crate) fn line((path, sealed): &(PathBuf, bool)) -> String {
-    format!("{:<10}{}\n", if *sealed { "sealed" } else { "unsealed" }, path.display())
+pub(crate) fn open(path: &Path, write: bool) -> Result<File, Failure> {
+    OpenOptions::new().read(true).write(write).open(path).map_err(|error| Failure::of(path, error))
 }
 
-/// `{file, sealed}`.
-pub(crate) fn row((path, sealed): &(PathBuf, bool)) -> Value {
-    json!({"file": path.to_string_lossy(), "sealed": sealed})
+/// The failure of a call on a file, with the usual reason if there is one.
+pub(crate) fn explain(path: &Path, errno: Errno, why: &str) -> Failure {
+    match errno {
+        Errno::ENOTTY => Failure::of(path, "not on a mounted reference"),
+        _ if why.is_empty() => Failure::of(path, errno.desc()),
+        _ => Failure::of(path, format!("{}: {why}", errno.desc())),
+    }
 }
