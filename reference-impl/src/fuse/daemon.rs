@@ -1,4 +1,4 @@
-//! The file system behind FUSE: what a kernel asks of a daemon, handed on to [`crate::entry::requests`].
+//! The file system behind FUSE: what a kernel asks of a daemon, handed on to `entry/requests.rs`.
 //!
 //! The kernel checks permissions (`default_permissions`), masks modes, takes set-ID bits from files that are written to,
 //! and appends. It writes through, so that whatever a write comes to is what the caller gets; only stores through
@@ -8,81 +8,38 @@ use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
 use crate::call::system_call::{At, Fd, Whence};
 use crate::entry::fs::Fs;
+use crate::fuse::convert::{
+    TYPES, attributes, code, data, descriptor, empty, entry, file_type, flags, handle, nanoseconds, opened, place,
+    set_time, shown, value, written,
+};
 use crate::fuse::ioctl::{self, FallocateArgs, FsXattr};
-use crate::model::metadata::{Attributes, Changes, SetTime};
+use crate::model::metadata::Changes;
 use crate::storage::inode::Kind;
-use crate::units::{BLOCK, Ino};
+use crate::units::BLOCK;
 use fuser::{
-    BsdFileFlags, Config, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, Session, SessionACL, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use zerocopy::{FromBytes, IntoBytes};
-
-/// How the reference is mounted.
-#[derive(Clone, Debug, Default)]
-pub struct MountOptions {
-    /// What `mount` shows as the source.
-    pub source: String,
-    /// Everybody may use it, as far as the mode bits permit; otherwise only who mounted it.
-    pub allow_other: bool,
-    /// Nothing may be changed.
-    pub read_only: bool,
-    /// Who mounted it may seal and unseal without CAP_LINUX_IMMUTABLE.
-    pub owner_seals: bool,
-}
-
-impl Fs {
-    /// Mounts the file system on a directory, to be served by the caller until it is unmounted.
-    ///
-    /// Nobody may use the mount who shares the caller's table of descriptors: if all of them are killed, who waits for
-    /// an answer keeps /dev/fuse open, and waits for ever.
-    ///
-    /// Fails if there is no /dev/fuse, and if neither mount(2) nor fusermount3(1) may mount there.
-    pub fn session(&self, dir: &Path, options: &MountOptions) -> io::Result<Session<impl Filesystem + use<>>> {
-        let mut config = Config::default();
-        config.mount_options = vec![
-            MountOption::FSName(options.source.clone()),
-            MountOption::Subtype("iomap".into()),
-            MountOption::DefaultPermissions,
-            MountOption::NoDev,
-            MountOption::NoSuid,
-        ];
-        if options.read_only {
-            config.mount_options.push(MountOption::RO);
-        }
-        config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
-        let owner = options.owner_seals.then(|| nix::unistd::geteuid().as_raw());
-        Session::new(Daemon { fs: self.clone(), owner }, dir, &config).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound if dir.exists() => io::Error::new(error.kind(), "no /dev/fuse, or no fusermount3"),
-            _ => error,
-        })
-    }
-}
-
-/// How long the kernel may rely on what it was told: names and directories change only through it. Of other files it
-/// asks each time, because a call by ioctl changes their times.
-const NAMES_LAST: Duration = Duration::from_secs(60);
 
 /// The largest request: what a sequential write of an application comes to, and 256 pages.
 const MAX_WRITE: u32 = 1 << 20;
 
-struct Daemon {
-    fs: Fs,
-    /// Who may seal whatever its capabilities are.
-    owner: Option<u32>,
+pub(crate) struct Daemon {
+    pub(crate) fs: Fs,
+    /// A user who may seal without the capability.
+    pub(crate) owner: Option<u32>,
 }
 
 impl Daemon {
-    /// Who makes a request, where the kernel has checked already what the caller may do.
+    /// The caller of a request that the kernel has checked already.
     fn checked(request: &Request) -> Credentials {
         Credentials {
             uid: request.uid(),
@@ -92,7 +49,7 @@ impl Daemon {
         }
     }
 
-    /// Who makes a request that the kernel does not understand.
+    /// The caller of a request that the kernel does not understand.
     fn unchecked(&self, request: &Request) -> Credentials {
         let mut capabilities = capabilities(request.pid()).unwrap_or(Capabilities::NONE);
         if self.owner == Some(request.uid()) {
@@ -120,19 +77,19 @@ impl Daemon {
                 };
                 result.map(done)
             }
-            ioctl::GET_XATTR | ioctl::IOMAP_IOC_FSGETXATTR => {
+            ioctl::FS_IOC_FSGETXATTR | ioctl::IOMAP_IOC_FSGETXATTR => {
                 let xflags = self.fs.xflags(who, fd)?;
                 Ok(FsXattr { xflags, ..FsXattr::default() }.as_bytes().to_vec())
             }
-            ioctl::SET_XATTR | ioctl::IOMAP_IOC_FSSETXATTR => self.fs.set_xflags(who, fd, number()?).map(done),
-            ioctl::GET_FLAGS => Ok(self.fs.flags(fd)?.as_bytes().to_vec()),
-            ioctl::SET_FLAGS => self.fs.set_flags(who, fd, number()?).map(done),
+            ioctl::FS_IOC_FSSETXATTR | ioctl::IOMAP_IOC_FSSETXATTR => self.fs.set_xflags(who, fd, number()?).map(done),
+            ioctl::FS_IOC_GETFLAGS => Ok(self.fs.flags(fd)?.as_bytes().to_vec()),
+            ioctl::FS_IOC_SETFLAGS => self.fs.set_flags(who, fd, number()?).map(done),
             _ => Err(Errno::ENOTTY),
         }
     }
 }
 
-/// What a process may do, if it is in our user namespace: in another one its capabilities are about other things.
+/// The capabilities of a process in our user namespace: in another one they are about other things.
 fn capabilities(pid: u32) -> Option<Capabilities> {
     let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/user")).ok();
     let pid = pid.to_string();
@@ -142,143 +99,6 @@ fn capabilities(pid: u32) -> Option<Capabilities> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(effective.trim(), 16).ok().map(Capabilities)
-}
-
-fn code(errno: Errno) -> fuser::Errno {
-    fuser::Errno::from_i32(errno as i32)
-}
-
-fn place(dir: INodeNo, name: &OsStr) -> (Ino, &[u8]) {
-    (dir.0, name.as_bytes())
-}
-
-fn descriptor(handle: FileHandle) -> Fd {
-    // Only what `handle` made comes back.
-    handle.0 as Fd
-}
-
-fn handle(fd: Fd) -> FileHandle {
-    FileHandle(fd.unsigned_abs().into())
-}
-
-fn flags(bits: i32) -> OFlag {
-    OFlag::from_bits_retain(bits)
-}
-
-fn time(nanoseconds: i128) -> SystemTime {
-    let from_epoch = nanoseconds.unsigned_abs();
-    let (seconds, rest) = ((from_epoch / 1_000_000_000) as u64, (from_epoch % 1_000_000_000) as u32);
-    let distance = Duration::new(seconds, rest);
-    let time = if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
-    time.unwrap_or(UNIX_EPOCH)
-}
-
-/// Nanoseconds since the epoch.
-pub(crate) fn nanoseconds(time: SystemTime) -> i128 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_nanos() as i128,
-        Err(before) => -(before.duration().as_nanos() as i128),
-    }
-}
-
-fn set_time(time: TimeOrNow) -> SetTime {
-    match time {
-        TimeOrNow::SpecificTime(time) => SetTime::At(nanoseconds(time)),
-        TimeOrNow::Now => SetTime::Now,
-    }
-}
-
-const TYPES: [(Kind, FileType, u32); 7] = [
-    (Kind::Regular, FileType::RegularFile, libc::S_IFREG),
-    (Kind::Directory, FileType::Directory, libc::S_IFDIR),
-    (Kind::Symlink, FileType::Symlink, libc::S_IFLNK),
-    (Kind::Fifo, FileType::NamedPipe, libc::S_IFIFO),
-    (Kind::Socket, FileType::Socket, libc::S_IFSOCK),
-    (Kind::Character, FileType::CharDevice, libc::S_IFCHR),
-    (Kind::Block, FileType::BlockDevice, libc::S_IFBLK),
-];
-
-fn file_type(kind: Kind) -> FileType {
-    // The table has an entry for each.
-    TYPES.iter().find(|row| row.0 == kind).map_or(FileType::RegularFile, |row| row.1)
-}
-
-fn shown(attributes: &Attributes) -> FileAttr {
-    FileAttr {
-        ino: INodeNo(attributes.ino),
-        size: attributes.size,
-        blocks: attributes.blocks,
-        atime: time(attributes.atime),
-        mtime: time(attributes.mtime),
-        ctime: time(attributes.ctime),
-        crtime: time(attributes.birth),
-        kind: file_type(attributes.kind),
-        perm: attributes.mode as u16,
-        nlink: attributes.links as u32,
-        uid: attributes.uid,
-        gid: attributes.gid,
-        rdev: attributes.rdev as u32,
-        blksize: BLOCK as u32,
-        flags: 0,
-    }
-}
-
-/// How long the kernel may rely on the attributes of a file.
-fn lasts(attributes: &Attributes) -> Duration {
-    if attributes.kind == Kind::Directory { NAMES_LAST } else { Duration::ZERO }
-}
-
-fn entry(reply: ReplyEntry, result: Result<Attributes, Errno>) {
-    match result {
-        Ok(found) => reply.entry_with_ttls(&lasts(&found), &NAMES_LAST, &shown(&found), Generation(0)),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-fn attributes(reply: ReplyAttr, result: Result<Attributes, Errno>) {
-    match result {
-        Ok(found) => reply.attr(&lasts(&found), &shown(&found)),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-fn empty(reply: ReplyEmpty, result: Result<(), Errno>) {
-    match result {
-        Ok(()) => reply.ok(),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-fn data(reply: ReplyData, result: Result<Vec<u8>, Errno>) {
-    match result {
-        Ok(data) => reply.data(&data),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-fn written(reply: ReplyWrite, result: Result<usize, Errno>) {
-    match result {
-        Ok(count) => reply.written(count as u32),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-fn opened(reply: ReplyOpen, result: Result<Fd, Errno>) {
-    match result {
-        // Data changes only through the kernel, whose pages therefore stay good.
-        Ok(fd) => reply.opened(handle(fd), FopenFlags::FOPEN_KEEP_CACHE),
-        Err(errno) => reply.error(code(errno)),
-    }
-}
-
-/// A value for a caller with room for `size` bytes, who asks how much there is with 0.
-fn value(reply: ReplyXattr, size: u32, result: Result<Vec<u8>, Errno>) {
-    match result {
-        Ok(value) if size == 0 => reply.size(value.len() as u32),
-        Ok(value) if value.len() > size as usize => reply.error(fuser::Errno::ERANGE),
-        Ok(value) => reply.data(&value),
-        Err(errno) => reply.error(code(errno)),
-    }
 }
 
 impl Filesystem for Daemon {

@@ -22,19 +22,24 @@ pub(crate) struct FallocateArgs {
 /// `struct fsxattr` of <linux/fs.h>.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub(crate) struct FsXattr {
-    pub(crate) xflags: u32,
-    pub(crate) rest: [u32; 6],
+pub struct FsXattr {
+    /// `fsx_xflags`.
+    pub xflags: u32,
+    /// `fsx_extsize`, `fsx_nextents`, `fsx_projid` and `fsx_cowextsize`, which are not the reference's, and padding.
+    pub rest: [u32; 6],
 }
 
 /// The letter of the numbers below, which no table of the kernel has given away.
 const LETTER: u8 = 0xe6;
 
-/// FS_IOC_GETFLAGS and its like, as a daemon gets them.
-pub(crate) const GET_FLAGS: u32 = 0x8008_6601;
-pub(crate) const SET_FLAGS: u32 = 0x4008_6602;
-pub(crate) const GET_XATTR: u32 = 0x801c_581f;
-pub(crate) const SET_XATTR: u32 = 0x401c_5820;
+/// FS_IOC_GETFLAGS, as a daemon gets it.
+pub(crate) const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
+/// FS_IOC_SETFLAGS, as a daemon gets it.
+pub(crate) const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+/// FS_IOC_FSGETXATTR of <linux/fs.h>.
+pub const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
+/// FS_IOC_FSSETXATTR of <linux/fs.h>.
+pub const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
 
 /// fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP or FALLOC_FL_UNSEAL_BLOCK_MAP among its modes.
 pub const IOMAP_IOC_FALLOCATE: u32 = nix::request_code_write!(LETTER, 1, size_of::<FallocateArgs>()) as u32;
