@@ -26,8 +26,8 @@ const CALL: usize = MIB;
 /// The file that is written here and there, and how much in each call.
 const RANDOM: usize = 64 * MIB;
 const BLOCK: usize = 4096;
-/// How many files are made in a directory and removed. `simple` writes the whole directory each time, which takes it
-/// minutes: it makes fewer, and that is in its favour.
+/// The number of files that are made in a directory and removed. `simple` writes the whole directory each time, which
+/// takes it minutes: it makes fewer, and that is in its favour.
 const FILES: usize = 10_000;
 const FEW: usize = 100;
 /// The cache of the reference for [`memory`], what goes through it, and what the daemon may take altogether.

@@ -1,6 +1,6 @@
-//! The reference beside a plain model of files, a map from names to vectors of bytes: what rules, placement, permissions
-//! and times cost. Both do the same operations in turns. The ratios say how many times as much processor time the
-//! reference takes.
+//! The reference beside a plain model of files, a map from names to vectors of bytes: what rules, placement,
+//! permissions and times cost. Both do the same operations in turns. The ratios say how many times as much processor
+//! time the reference takes.
 //!
 //!     cargo bench -p iomap-reference --bench operations
 

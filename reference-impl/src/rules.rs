@@ -1,7 +1,8 @@
 //! The rules of the sealed state, to be read beside the page.
 //!
 //! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
-//! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
+//! that applies decides, so their order is the order of checks. A request to which no row applies works as on any other
+//! file.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
@@ -18,7 +19,7 @@ pub(crate) struct Allocation {
     pub(crate) len: i64,
 }
 
-/// What a caller wants from a file.
+/// A request of a caller to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Seal(Allocation),
@@ -64,7 +65,7 @@ pub(crate) enum Op {
 pub(crate) trait View {
     /// More than one file has the block.
     fn is_shared(&self, at: Address) -> bool;
-    /// There is no space left, for anybody or for this user.
+    /// There is no space left, for all users or for this one.
     fn is_full(&self, uid: u32) -> bool;
     /// The mount is read-only.
     fn is_read_only(&self) -> bool;
@@ -133,7 +134,7 @@ impl Request<'_> {
     }
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// It is carried out.
@@ -396,7 +397,7 @@ static SECTIONS: &[Section] = &[
 ];
 
 /// Clauses that hold because of what the whole file system does, not because of one row.
-/// Each has a violation in [`crate::violation`] all the same.
+/// Each has a violation in `violation.rs` all the same.
 pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&REFUSE_PROMPT, "the rules come before anything that could wait"),
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),

@@ -109,7 +109,7 @@ fn ranges_are_shared_and_written_apart() {
     }
 }
 
-/// What is read at once comes from the cache, from storage and from holes, in pieces of all lengths.
+/// A long read takes pieces of all lengths from the cache, from storage and from holes.
 #[test]
 fn any_part_of_a_file_in_pieces_is_read() {
     const SIZE: usize = 40 * BLOCK;

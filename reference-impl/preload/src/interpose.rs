@@ -117,7 +117,7 @@ interpose! {
         is_mapped(&range(address, len)).then(|| shim().store());
 }
 
-/// What this library replaces, by its terminated name. `F` is a pointer to a function of its type.
+/// The function of libc that this library replaces, by its terminated name. `F` is a pointer to a function of its type.
 unsafe fn libc_function<F>(name: &str) -> F {
     // SAFETY: the name is terminated.
     let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) };

@@ -19,7 +19,7 @@ impl<'fd> Mounted<'fd> {
 
     /// fallocate(2) with a mode that seals or unseals.
     pub(crate) fn change(&self, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
-        // What was stored through mappings is still in the kernel, and may fill a hole.
+        // Stores through mappings are still in the kernel, and may fill a hole.
         nix::unistd::fsync(self.file)?;
         if self.is_mapped() {
             ioctl::fallocate_mapped(self.file, mode, offset, len)
@@ -32,7 +32,7 @@ impl<'fd> Mounted<'fd> {
         ioctl::set_xflags(self.file, xflags)
     }
 
-    /// Whether this process has the file mapped. Without /proc nobody can tell.
+    /// Whether this process has the file mapped: no, if there is no /proc.
     fn is_mapped(&self) -> bool {
         let Ok(stat) = fstat(self.file) else { return false };
         let device = format!("{:02x}:{:02x}", major(stat.st_dev), minor(stat.st_dev));

@@ -27,7 +27,7 @@ impl Capabilities {
     pub const MKNOD: Self = Self(1 << 27);
 }
 
-/// What a process has to show for itself.
+/// The credentials of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// The user that files are made and accessed as.
@@ -36,11 +36,11 @@ pub struct Credentials {
     pub gid: u32,
     /// Its other groups.
     pub groups: Vec<u32>,
-    /// What it may do besides.
+    /// Its capabilities.
     pub capabilities: Capabilities,
 }
 
-/// Who makes a call of the suite.
+/// The caller of a call of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// A process with CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN.
@@ -87,7 +87,7 @@ impl Credentials {
         self.gid == gid || self.groups.contains(&gid)
     }
 
-    /// Whether somebody may give the set-group-ID bit to a file of this group.
+    /// Whether the caller may give the set-group-ID bit to a file of this group.
     pub(crate) fn keeps_setgid(&self, gid: u32) -> bool {
         self.in_group(gid) || self.has(Capabilities::FSETID)
     }

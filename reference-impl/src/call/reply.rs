@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-/// What a successful call returned.
+/// The result of a successful call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The number that the call returned: a count, a descriptor, an offset, flags, or 0.
@@ -13,7 +13,7 @@ pub enum Reply {
     Stat(Box<Stat>),
 }
 
-/// What fstat(2) and fgetxattr(2) tell of a file. Times are in nanoseconds since the epoch.
+/// The results of fstat(2) and fgetxattr(2). Times are in nanoseconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of struct stat, under their names")]
 pub struct Stat {
@@ -27,5 +27,5 @@ pub struct Stat {
     pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
-/// What a call came to.
+/// The outcome of a call: a reply, or the error.
 pub type Outcome = Result<Reply, Errno>;

@@ -3,7 +3,7 @@
 use iomap_clauses::*;
 use std::fmt;
 
-/// A way round the plain system call. [`crate::Call::Via`] has the call that it amounts to.
+/// A way round the plain system call. `Call::Via` has the call that it amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the table below says what each is")]
 pub enum Route {
@@ -60,12 +60,12 @@ pub enum Route {
     Preferred,
 }
 
-/// What there is to know of a route.
+/// The facts of a route.
 struct Row {
     route: Route,
     /// The name in cases and violations.
     id: &'static str,
-    /// What is done, for people.
+    /// The call that is made instead, for people.
     text: &'static str,
     /// The clauses that have to hold on it too.
     clauses: &'static [&'static Clause],

@@ -1,7 +1,7 @@
 //! The calls of the system, as data.
 //!
-//! One vocabulary serves the model, the kernel and the reports: whoever has a [`Call`] can make it, print it and make
-//! it again elsewhere.
+//! One vocabulary serves the model, the kernel and the reports: a program with a [`Call`] can make it, print it and
+//! make it again elsewhere.
 
 use crate::call::mode::Mode;
 use crate::call::route::Route;
@@ -23,8 +23,8 @@ pub struct At {
     pub offset: u64,
 }
 
-/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case, or to
-/// the root of the model.
+/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case,
+/// or to the root of the model.
 #[rustfmt::skip] // One call, one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
@@ -59,7 +59,7 @@ pub enum Call {
     Defragment { fd: Fd },
     /// Lets garbage collection or balancing move what it likes.
     Collect,
-    /// Shrinks the file system to so many bytes.
+    /// Shrinks the file system to `size` bytes.
     Shrink { size: i64 },
     /// Gives the file system another device and takes the one it has: BTRFS_IOC_RM_DEV.
     RemoveDevice,
@@ -119,7 +119,7 @@ pub enum Call {
     SwapIn { fd: Fd, len: usize },
     /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
     Pin { fd: Fd, on: bool },
-    /// What amounts to a call, made in another way.
+    /// The same as a call, made in another way.
     Via { route: Route, call: Box<Call> },
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Files {
     files: Vec<PathBuf>,
 }
 
-/// Seals or unseals each file, whatever becomes of the others.
+/// Seals or unseals each file, even if others fail.
 pub(crate) fn run(args: &Files, mode: Mode) -> ExitCode {
     let failed: Vec<_> = args.files.iter().filter_map(|file| change(file, mode).err()).collect();
     complain(&failed)
@@ -25,7 +25,7 @@ fn change(path: &Path, mode: Mode) -> Result<(), Failure> {
     let file = open(path, true)?;
     // Stores through mappings are still in the kernel, and may fill a hole.
     file.sync_all().map_err(|error| Failure::of(path, error))?;
-    // Any length that is not too short will do, whatever the size is by then.
+    // Any length that is not too short will do, even if the size changes before the call.
     ioctl::fallocate(&file, mode, 0, i64::MAX).map_err(|errno| explain(path, errno, hint(mode == Mode::SEAL, errno)))
 }
 

@@ -21,14 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug)]
 pub struct Fs(Arc<Mutex<State>>);
 
-/// How many blocks a file system in memory has in its cache: 16 MiB.
+/// The most blocks in the cache of a file system in memory: 16 MiB.
 const CACHE: usize = 4096;
-/// How many blocks its metadata areas have at least: room for the names and files that tests make.
+/// The least blocks of a metadata area of it: room for the names and files that tests make.
 const AREA: u64 = 1024;
 
 impl Fs {
-    /// An empty file system in memory, with so many blocks of [`BLOCK`] bytes for data. Its time is the number of changes so far,
-    /// so that the same calls give the same times.
+    /// An empty file system in memory, with `blocks` blocks of [`BLOCK`] bytes for data. Its time is the number of
+    /// changes so far, so that the same calls give the same times.
     pub fn new(blocks: usize) -> Self {
         Self::with(blocks, None, None)
     }
@@ -53,7 +53,8 @@ impl Fs {
     }
 
     /// Mounts the image in a file or on a block device, with `cache` bytes of it in memory at most. The image is
-    /// locked: no other process can open it. What is not committed when the last clone goes is lost, as with the power.
+    /// locked: no other process can open it. Changes that are not committed when the last clone is dropped are lost, as
+    /// with the power.
     ///
     /// Fails with what is wrong with the image, and where.
     pub fn open_image(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
@@ -101,7 +102,7 @@ impl Fs {
         self.call_as(caller.credentials(), call)
     }
 
-    /// Makes a system call as somebody. Paths lead from the root.
+    /// Makes a system call as a caller. Paths lead from the root.
     pub fn call_as(&self, who: &Credentials, call: &Call) -> Outcome {
         self.state().call(who, call)
     }

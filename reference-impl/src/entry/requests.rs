@@ -1,7 +1,7 @@
-//! The calls as a kernel makes them: on inodes and names in directories, after it has walked the path, by somebody.
+//! The way in by request of a kernel: on inodes and names in directories, after it has walked the path, for a caller.
 //!
-//! A kernel remembers the inodes it was told of. Whatever returns [`Attributes`] of a name counts as telling it, and
-//! [`Fs::forget`] takes that back; an inode without a name stays for as long as it is remembered or open.
+//! A kernel remembers the inodes it was told of. Each function that returns [`Attributes`] of a name tells it of one,
+//! and [`Fs::forget`] takes that back; an inode without a name stays for as long as it is remembered or open.
 
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
@@ -27,11 +27,11 @@ pub struct Listed<'a> {
     pub kind: Kind,
     /// Its name: any bytes but `/` and NUL.
     pub name: &'a [u8],
-    /// Where to go on after this one. It stays good whatever happens to the directory.
+    /// Where to go on after this one. It stays good when the directory changes.
     pub cookie: u64,
 }
 
-/// What statfs(2) tells. The unit is [`crate::BLOCK`] bytes.
+/// The numbers of statfs(2). The unit is [`BLOCK`](crate::units::BLOCK) bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     /// Blocks that there are.
@@ -49,7 +49,7 @@ impl Fs {
     /// The root directory.
     pub const ROOT: Ino = crate::units::ROOT;
 
-    /// What a name in a directory stands for; `..` as well.
+    /// The file behind a name in a directory; `..` is a name too.
     pub fn lookup(&self, who: &Credentials, place: Place) -> Result<Attributes, Errno> {
         let mut state = self.state();
         state.exists(place.0)?;
@@ -57,7 +57,7 @@ impl Fs {
         state.remembered(ino)
     }
 
-    /// The kernel forgets an inode it was told of so many times.
+    /// The kernel forgets an inode that it was told of `times` times.
     pub fn forget(&self, ino: Ino, times: u64) {
         let mut state = self.state();
         if let Some(file) = state.volume.inodes.untracked(ino) {
@@ -105,7 +105,7 @@ impl Fs {
         state.attributes(ino)
     }
 
-    /// access(2): [`crate::READ`], [`crate::WRITE`] and [`crate::EXECUTE`].
+    /// access(2): [`READ`](crate::call::caller::READ), `WRITE` and `EXECUTE`.
     pub fn access(&self, who: &Credentials, ino: Ino, wanted: u32) -> Result<(), Errno> {
         let state = self.state();
         state.exists(ino)?;
@@ -172,7 +172,7 @@ impl Fs {
         state.rmdir(who, place)
     }
 
-    /// renameat2(2), with any of its flags: [`crate::RENAME_NOREPLACE`] and its like.
+    /// renameat2(2), with any of its flags: [`RENAME_NOREPLACE`](crate::names::entries::RENAME_NOREPLACE) and its like.
     pub fn rename(&self, who: &Credentials, from: Place, to: Place, flags: u32) -> Result<(), Errno> {
         let mut state = self.state();
         state.exists(from.0)?;
@@ -219,7 +219,7 @@ impl Fs {
         self.state().write(who, fd, Some(offset), data, false)
     }
 
-    /// What a kernel brings back from its page cache, whoever stored it there. What is beyond the size is not data.
+    /// A kernel writes pages of its cache back, after stores by any process. Bytes beyond the size are no data.
     pub fn write_back(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<(), Errno> {
         let mut state = self.state();
         state.exists(ino)?;

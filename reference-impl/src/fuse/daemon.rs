@@ -1,8 +1,8 @@
 //! The file system behind FUSE: what a kernel asks of a daemon, handed on to `entry/requests.rs`.
 //!
-//! The kernel checks permissions (`default_permissions`), masks modes, takes set-ID bits from files that are written to,
-//! and appends. It writes through, so that whatever a write comes to is what the caller gets; only stores through
-//! mappings arrive later, when the kernel writes pages back.
+//! The kernel checks permissions (`default_permissions`), masks modes, takes set-ID bits from files that are written
+//! to, and appends. It writes through, so that the caller gets the outcome of each write; only stores through mappings
+//! arrive later, when the kernel writes pages back.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
@@ -112,7 +112,7 @@ impl Filesystem for Daemon {
     }
 
     fn destroy(&mut self) {
-        // What was closed last may not have been told.
+        // The kernel may not have told of the last files that were closed.
         self.fs.disconnect();
     }
 

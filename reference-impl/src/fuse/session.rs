@@ -9,21 +9,21 @@ use std::path::Path;
 /// How the reference is mounted.
 #[derive(Clone, Debug, Default)]
 pub struct MountOptions {
-    /// What `mount` shows as the source.
+    /// The source that `mount` shows.
     pub source: String,
-    /// Everybody may use it, as far as the mode bits permit; otherwise only who mounted it.
+    /// Every user may use it, as far as the mode bits permit; otherwise only the user who mounted it.
     pub allow_other: bool,
     /// Nothing may be changed.
     pub read_only: bool,
-    /// Who mounted it may seal and unseal without CAP_LINUX_IMMUTABLE.
+    /// The user who mounted it may seal and unseal without CAP_LINUX_IMMUTABLE.
     pub owner_seals: bool,
 }
 
 impl Fs {
     /// Mounts the file system on a directory, to be served by the caller until it is unmounted.
     ///
-    /// Nobody may use the mount who shares the caller's table of descriptors: if all of them are killed, who waits for
-    /// an answer keeps /dev/fuse open, and waits for ever.
+    /// No process that shares the caller's table of descriptors may use the mount: if all of them are killed, one that
+    /// waits for an answer keeps /dev/fuse open, and waits for ever.
     ///
     /// Fails if there is no /dev/fuse, and if neither mount(2) nor fusermount3(1) may mount there.
     pub fn session(&self, dir: &Path, options: &MountOptions) -> io::Result<Session<impl Filesystem + use<>>> {

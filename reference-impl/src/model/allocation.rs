@@ -152,7 +152,7 @@ impl State {
     }
 }
 
-/// What fallocate(2) does on no file of this kind.
+/// The errors of fallocate(2) that do not depend on the sealed state.
 fn possible(file: &Inode, mode: Mode) -> Result<(), Errno> {
     match file.kind {
         _ if !exclusive(mode) => Err(Errno::EOPNOTSUPP),

@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 /// No call of Linux transfers more: MAX_RW_COUNT.
 pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
 
-/// What O_DIRECT is aligned to: the logical block of a disk.
+/// The alignment of O_DIRECT: the logical block of a disk.
 const SECTOR: u64 = 512;
 
 impl State {
@@ -85,7 +85,7 @@ impl State {
         Ok(count)
     }
 
-    /// Writes on behalf of somebody, through a descriptor. There is something to write: of 0 bytes the rules dispose.
+    /// Writes for a caller, through a descriptor. There is data to write: a write of 0 bytes ends at the rules.
     pub(crate) fn write_for(
         &mut self,
         who: &Credentials,

@@ -24,7 +24,7 @@ impl Descriptor {
         self.flags & OFlag::O_ACCMODE != OFlag::O_RDONLY
     }
 
-    /// What it writes is on storage when the call returns.
+    /// A write is on storage when the call returns.
     pub(crate) fn synchronous(&self) -> bool {
         // O_SYNC has the bit of O_DSYNC.
         self.flags.contains(OFlag::O_DSYNC)

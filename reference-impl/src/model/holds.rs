@@ -1,4 +1,4 @@
-//! What refers to a file without a descriptor: mappings, registrations, active swap.
+//! Holds, which are references to a file without a descriptor: mappings, registrations, active swap.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::route::Route;
@@ -76,7 +76,7 @@ impl State {
         if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
             return Ok(());
         }
-        // What is stored beyond the size, in the last page, is not data of the file.
+        // A store beyond the size, in the last page, is no data of the file.
         let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
         let inside = if self.has(Quirk::TailIsData) { data.len() } else { inside };
         self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
@@ -141,7 +141,7 @@ impl State {
         self.registrations.values().any(|registration| registration.pages.ino == ino && registration.by == Some(route))
     }
 
-    /// What a device writes to a registration is what a store through the mapping would be.
+    /// A device writes to a registration: the same as a store through the mapping.
     pub(crate) fn device_stores(&mut self, registration: MapId, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let pages = &self.registrations.get(&registration).ok_or(Errno::ENXIO)?.pages;
         self.within(pages, offset, data.len())?;

@@ -10,7 +10,7 @@ use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// What stat(2) tells of a file. Times are in nanoseconds since the epoch.
+/// The attributes of stat(2). Times are in nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of struct stat, under their names")]
 pub struct Attributes {
@@ -40,7 +40,7 @@ pub enum SetTime {
     At(i128),
 }
 
-/// What to change of a file; None stays.
+/// The attributes to change of a file; those that are None stay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of struct stat, under their names")]
 pub struct Changes {
@@ -167,7 +167,7 @@ impl State {
             () if touches && file.is_immutable() => Err(Errno::EPERM),
             () if (gives || changes.gid.is_some_and(regroups)) && !who.has(Capabilities::CHOWN) => Err(Errno::EPERM),
             () if changes.mode.is_some() && !who.owns(file) => Err(Errno::EPERM),
-            // Who may write may say that it was written now, and no more.
+            // A caller who may write may set the present time, and no other.
             () if touches && !who.owns(file) => self.permits(who, ino, WRITE),
             () if times != [None; 2] && !who.owns(file) => Err(Errno::EPERM),
             () => Ok(()),
@@ -191,7 +191,7 @@ impl State {
         })
     }
 
-    /// Somebody changes the data of a program that runs as somebody else: it does so no longer.
+    /// Takes the set-ID bits from a file whose data a caller without CAP_FSETID changes.
     pub(crate) fn drop_privileges(&mut self, who: &Credentials, ino: Ino) {
         let file = self.inode(ino);
         if file.mode & 0o6000 != 0 && file.kind == Kind::Regular && !who.has(Capabilities::FSETID) {
@@ -213,7 +213,7 @@ impl State {
 }
 
 /// The mode without the set-user-ID bit, and without the set-group-ID bit where that one would run a program or where
-/// somebody has no part in the group.
+/// the caller has no part in the group.
 fn without_set_id(who: &Credentials, file: &Inode) -> u32 {
     let keeps = file.mode & 0o010 == 0 && who.keeps_setgid(file.gid);
     file.mode & if keeps { !0o4000 } else { !0o6000 }

@@ -1,4 +1,4 @@
-//! What moves files without being asked for by their users: defragmentation, garbage collection, shrinking.
+//! Calls that move files: defragmentation, garbage collection, shrinking.
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::Fd;

@@ -8,12 +8,12 @@ use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl Credentials {
-    /// The owner, or somebody who may act as the owner.
+    /// The caller is the owner, or may act as the owner.
     pub(crate) fn owns(&self, file: &Inode) -> bool {
         self.uid == file.uid || self.has(Capabilities::FOWNER)
     }
 
-    /// What the mode bits say, and the capabilities where they say no.
+    /// Whether the mode bits permit an access, or a capability does.
     pub(crate) fn may(&self, file: &Inode, wanted: u32) -> bool {
         let class = match () {
             () if self.uid == file.uid => file.mode >> 6,
@@ -30,7 +30,7 @@ impl Credentials {
 }
 
 impl State {
-    /// What the mount, the flags of the file and its mode bits let somebody do: EROFS, EPERM, EACCES.
+    /// Whether the mount, the flags of the file and its mode bits permit an access: EROFS, EPERM, EACCES.
     pub(crate) fn permits(&self, who: &Credentials, ino: Ino, wanted: u32) -> Result<(), Errno> {
         let file = self.inode(ino);
         if wanted & WRITE != 0 {

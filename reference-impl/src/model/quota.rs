@@ -5,7 +5,7 @@ use crate::model::state::State;
 use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 
-/// What the files of one user may come to. The limits hold for every caller; None is no limit.
+/// The limits for the files of one user. They hold for every caller; None is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Blocks of data, each file's own count: a shared block counts for each of its files.

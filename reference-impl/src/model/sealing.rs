@@ -20,7 +20,7 @@ impl State {
         if grow {
             self.resize(ino, len.unsigned_abs())?;
         }
-        // What is not durable is not sealed.
+        // A file whose seal is not durable is not sealed.
         self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
     }
 

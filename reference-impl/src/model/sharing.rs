@@ -131,8 +131,8 @@ impl State {
         })
     }
 
-    /// What is shared, if it can be: whole blocks, but for the ends of both files. A length of 0 reaches to the end of
-    /// the source.
+    /// The range to share, if it can be shared: whole blocks, but for the ends of files. A length of 0 reaches to the
+    /// end of the source.
     fn range(&self, (source, from): (Ino, u64), (target, to): (Ino, u64), len: u64) -> Result<Shared, Errno> {
         let (one, other) = (self.inode(source), self.inode(target));
         for file in [one, other] {

@@ -57,7 +57,7 @@ impl State {
     pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let old = self.inode(ino).size;
         self.spill(ino)?;
-        // What was allocated beyond the size goes, even if the size stays.
+        // Blocks beyond the size are given up, even if the size stays.
         if size <= old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
@@ -82,7 +82,7 @@ impl State {
     }
 }
 
-/// The first hole from an offset inside the size on, or the size. What is not written reads as a hole does.
+/// The first hole from an offset inside the size on, or the size. An unwritten block reads as a hole does.
 fn hole_from(file: &Inode, from: u64) -> u64 {
     if file.inline.is_some() {
         return file.size;

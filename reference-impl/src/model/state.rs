@@ -22,7 +22,7 @@ pub(crate) struct Mapping {
     pub(crate) private: BTreeMap<usize, u8>,
 }
 
-/// What a device may access: the pages of a mapping, which may be gone.
+/// The pages that a device may access: those of a mapping, which may have ended since.
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) pages: Mapping,
@@ -30,7 +30,7 @@ pub(crate) struct Registration {
     pub(crate) by: Option<Route>,
 }
 
-/// What tells the time: in nanoseconds since the epoch.
+/// A clock: it returns nanoseconds since the epoch.
 pub type Clock = fn() -> i128;
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 /// A directory, and a name in it.
 pub type Place<'a> = (Ino, &'a [u8]);
 
-/// How many names a file can have, and one more than the subdirectories that a directory can have.
+/// The most names of a file, and one more than the most subdirectories of a directory.
 pub(crate) const LINK_MAX: u64 = 65_000;
 
 /// RENAME_NOREPLACE of renameat2(2).
@@ -21,7 +21,7 @@ pub const RENAME_EXCHANGE: u32 = 2;
 /// RENAME_WHITEOUT of renameat2(2).
 pub const RENAME_WHITEOUT: u32 = 4;
 
-/// What mknod(2) and its like make.
+/// The file that mknod(2), mkdir(2) or symlink(2) is to make.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Making<'a> {
     pub(crate) kind: Kind,
@@ -37,7 +37,7 @@ impl Making<'static> {
 }
 
 impl State {
-    /// What a name stands for. Fails with ENOTDIR, EACCES, ENAMETOOLONG and ENOENT.
+    /// The inode of a name. Fails with ENOTDIR, EACCES, ENAMETOOLONG and ENOENT.
     pub(crate) fn lookup(&self, who: &Credentials, (dir, name): Place) -> Result<Ino, Errno> {
         let directory = self.inode(dir);
         if directory.kind != Kind::Directory {
@@ -94,7 +94,7 @@ impl State {
         self.may_add(who, dir)?;
         let (directory, device) =
             (making.kind == Kind::Directory, matches!(making.kind, Kind::Character | Kind::Block));
-        // The character device 0:0 is what a renamed file can leave behind: anybody may make it.
+        // A renamed file can leave the character device 0:0 behind: every caller may make it.
         let whiteout = making.kind == Kind::Character && making.rdev == 0;
         if device && !whiteout && !who.has(Capabilities::MKNOD) {
             return Err(Errno::EPERM);
@@ -125,7 +125,7 @@ impl State {
                 mode = mode & 0o1777 | if inherits { 0o2000 } else { 0 };
                 Inode::directory(dir, mode, now)
             }
-            // A program that runs with a group is not made by somebody outside that group.
+            // A caller outside a group does not make a program that runs with that group.
             kind => {
                 if inherits && mode & 0o2010 == 0o2010 && !who.keeps_setgid(gid) {
                     mode &= !0o2000;
@@ -318,7 +318,7 @@ impl State {
         Ok(())
     }
 
-    /// What an inode notices of having gone from one directory to another.
+    /// Updates an inode that moved from one directory to another.
     fn moved(&mut self, ino: Ino, from: Ino, to: Ino) {
         let now = self.now();
         let file = self.inode_mut(ino);

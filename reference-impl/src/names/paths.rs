@@ -9,7 +9,7 @@ use crate::units::{Ino, PATH_MAX, ROOT};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// How many symbolic links one path can lead through.
+/// The most symbolic links that one path can lead through.
 const LINKS_MAX: usize = 40;
 
 /// The last component of a path.
@@ -91,8 +91,8 @@ impl<'a> Walk<'a> {
         if self.links > LINKS_MAX { Err(Errno::ELOOP) } else { Ok(&self.fs.inode(link).target) }
     }
 
-    /// Goes to the end of a path, through a symbolic link there if it is to be followed. What `creates` a file fails
-    /// with EISDIR at a slash after the last name, whatever has that name.
+    /// Goes to the end of a path, through a symbolic link there if it is to be followed. A call that `creates` a file
+    /// fails with EISDIR at a slash after the last name, whether the name exists or not.
     fn end(&mut self, mut path: &'a [u8], follow: bool, creates: bool) -> Result<End<'a>, Errno> {
         let mut slash = false;
         loop {
@@ -272,7 +272,7 @@ impl State {
     pub(crate) fn truncate_at(&mut self, who: &Credentials, path: &[u8], size: i64) -> Result<(), Errno> {
         let found = self.resolve(who, path, true);
         let regular = found.is_ok_and(|ino| self.inode(ino).kind == Kind::Regular);
-        // A size below zero is refused whatever else is wrong; where there is a file, by the rules.
+        // A size below zero is the first error; where there is a file, the rules refuse it.
         if size < 0 && !regular {
             return Err(Errno::EINVAL);
         }
@@ -290,7 +290,8 @@ impl State {
     }
 }
 
-/// Fails with ENOENT without a target, with ENAMETOOLONG, and with EINVAL for NUL, which no string of a system call has.
+/// Fails with ENOENT without a target, with ENAMETOOLONG, and with EINVAL for NUL, which no string of a system call
+/// has.
 pub(crate) fn symlink(target: &[u8]) -> Result<Making<'_>, Errno> {
     match target.len() {
         0 => Err(Errno::ENOENT),

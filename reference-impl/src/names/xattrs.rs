@@ -15,10 +15,10 @@ pub const XATTR_REPLACE: u32 = 2;
 /// The longest name, prefix included, and the longest value, in bytes.
 const NAME_MAX: usize = 255;
 const VALUE_MAX: usize = 65_536;
-/// What all names of a file come to at most, each with its NUL, so that listxattr(2) can return them.
+/// The most bytes of all names of a file, each with its NUL, so that listxattr(2) can return them.
 const LIST_MAX: usize = 65_536;
 
-/// Who may see and change the attributes of a namespace.
+/// A namespace of attributes, after the callers who may see and change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Namespace {
     /// The mode bits of the file decide.
@@ -38,7 +38,7 @@ fn namespace(name: &[u8]) -> Result<Namespace, Errno> {
 }
 
 impl State {
-    /// Whether somebody may read or write an attribute.
+    /// Whether a caller may read or write an attribute.
     fn xattr_permits(&self, who: &Credentials, ino: Ino, name: &[u8], wanted: u32) -> Result<(), Errno> {
         let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         if name.is_empty() || name.len() > NAME_MAX {
@@ -115,7 +115,7 @@ impl State {
         })
     }
 
-    /// listxattr(2): the names that somebody can see.
+    /// listxattr(2): the names that the caller can see.
     pub(crate) fn xattr_names(&self, who: &Credentials, ino: Ino) -> Result<Vec<Vec<u8>>, Errno> {
         let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         let seen = |name: &&Vec<u8>| who.has(Capabilities::SYS_ADMIN) || !name.starts_with(b"trusted.");

@@ -1,4 +1,4 @@
-//! Who owns which block: a bitmap of the free ones, and the references to those with more than one owner.
+//! The owners of blocks: a bitmap of free blocks, and the references to blocks with more than one owner.
 
 use crate::units::Address;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Bits in a word of the bitmap.
 const WORD: usize = u64::BITS as usize;
 
-/// The lowest free block is found without a search, whatever the storage's size: each level of the bitmap says which
+/// The lowest free block is found without a search, for storage of any size: each level of the bitmap says which
 /// words of the level below have a bit set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allocator {
@@ -19,7 +19,7 @@ pub(crate) struct Allocator {
 }
 
 impl Allocator {
-    /// All of so many blocks are free.
+    /// An allocator of `blocks` blocks, all of them free.
     pub(crate) fn new(blocks: usize) -> Self {
         let mut levels = vec![ones(blocks)];
         while let Some(words) = levels.last().map(Vec::len).filter(|words| *words > 1) {
@@ -28,7 +28,7 @@ impl Allocator {
         Self { levels, blocks, free: blocks, shared: BTreeMap::new() }
     }
 
-    /// Blocks with so many references each.
+    /// An allocator of blocks with these references.
     pub(crate) fn of(references: &[u32]) -> Self {
         let mut allocator = Self::new(references.len());
         for (at, count) in references.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -41,14 +41,14 @@ impl Allocator {
         allocator
     }
 
-    /// How many files refer to a block.
+    /// The number of files that refer to a block.
     pub(crate) fn references(&self, at: Address) -> u32 {
         let more = || self.shared.get(&at).copied().unwrap_or_default();
         if self.is_free(at) { 0 } else { 1 + if self.shared.is_empty() { 0 } else { more() } }
     }
 
     /// The lowest free block, now with one reference. A block just freed is handed out again soon, right after the
-    /// commit that frees it: whoever still writes to it damages its next owner, which is what the suite has to notice.
+    /// commit that frees it: a late write to it damages its next owner, and the suite has to notice.
     pub(crate) fn allocate(&mut self) -> Option<Address> {
         let mut at = 0;
         for level in self.levels.iter().rev() {
@@ -64,7 +64,7 @@ impl Allocator {
         *self.shared.entry(at).or_default() += 1;
     }
 
-    /// So many references fewer to a block; without any it is free.
+    /// Drops `times` references to a block, and frees it when none are left.
     pub(crate) fn release(&mut self, at: Address, times: u32) {
         match self.references(at).checked_sub(times) {
             None | Some(0) => {
@@ -76,7 +76,7 @@ impl Allocator {
         }
     }
 
-    /// How many blocks from `limit` on are in use.
+    /// The number of blocks in use, from `limit` on.
     pub(crate) fn used_from(&self, limit: usize) -> usize {
         (limit..self.blocks).filter(|at| !self.is_free(*at)).count()
     }
@@ -89,12 +89,12 @@ impl Allocator {
         *self = smaller;
     }
 
-    /// How many blocks are free.
+    /// The number of free blocks.
     pub(crate) fn free(&self) -> usize {
         self.free
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks
     }
@@ -122,7 +122,7 @@ impl Allocator {
     }
 }
 
-/// So many bits, all set, and none after them.
+/// Words with the first `bits` bits set, and no others.
 fn ones(bits: usize) -> Vec<u64> {
     let mut words = vec![u64::MAX; bits.div_ceil(WORD)];
     if let Some(last) = words.last_mut().filter(|_| !bits.is_multiple_of(WORD)) {

@@ -11,7 +11,7 @@ pub(crate) type Name = Vec<u8>;
 pub(crate) const DOT: u64 = 1;
 pub(crate) const DOT_DOT: u64 = 2;
 
-/// What a name stands for.
+/// A name in a directory: its inode and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) ino: Ino,
@@ -19,13 +19,13 @@ pub(crate) struct Entry {
     pub(crate) cookie: u64,
 }
 
-/// What the log has of a name: its cookie, and the name with its inode, or nothing if it is gone.
+/// A name in the log: its cookie, and the name with its inode, or None if the name is gone.
 pub(crate) type Line = (u64, Option<(Name, Ino)>);
 
 /// The names in a directory, without `.` and `..`. The log has the names as [`Line`]s.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Directory {
-    /// What `..` is.
+    /// The inode of `..`.
     pub(crate) parent: Ino,
     #[serde(skip)]
     names: BTreeMap<Name, Entry>,
@@ -67,7 +67,7 @@ impl Directory {
     pub(crate) fn remove(&mut self, name: &[u8]) {
         if let Some(entry) = self.names.remove(name) {
             self.order.remove(&entry.cookie);
-            // Nobody is told of the end of what nobody was told of.
+            // It was created since the last commit: the log need not mention it.
             let _ = match entry.cookie > self.logged {
                 true => self.changed.remove(&entry.cookie),
                 false => self.changed.insert(entry.cookie),
@@ -95,7 +95,7 @@ impl Directory {
         self.order.keys().map(|cookie| self.line(*cookie)).collect()
     }
 
-    /// What the log does not have yet.
+    /// The changes that the log does not have yet.
     pub(crate) fn changes(&self) -> Vec<Line> {
         self.changed.iter().map(|cookie| self.line(*cookie)).collect()
     }
@@ -115,7 +115,7 @@ impl Directory {
     /// is wrong with the changes.
     pub(crate) fn apply(&mut self, before: Self, changes: Vec<Line>) -> Result<(), String> {
         (self.names, self.order) = (before.names, before.order);
-        // Whatever counts on from the last cookie, there are enough.
+        // Enough cookies are left after the last one.
         if self.last > u64::MAX >> 1 {
             return Err(format!("{} as the last place of a name", self.last));
         }

@@ -21,10 +21,10 @@ pub(crate) type Block = Box<[u8; BLOCK]>;
 /// A disk of blocks of [`BLOCK`] bytes. Buffers are whole blocks, at `at` and after it; outside the disk every call
 /// fails.
 ///
-/// What was written is durable after the next flush that succeeds. Until then a loss of power leaves any of it, in any
+/// A write is durable after the next flush that succeeds. Until then a loss of power leaves any of the writes, in any
 /// order, each sector old or new.
 pub trait Disk: fmt::Debug + Send {
-    /// How many blocks there are.
+    /// The number of blocks.
     fn blocks(&self) -> u64;
     /// Reads blocks.
     fn read(&mut self, at: u64, into: &mut [u8]) -> io::Result<()>;
@@ -78,14 +78,14 @@ pub struct FileDisk {
     blocks: u64,
 }
 
-/// umount(8) returns before the daemon has written the last changes: whoever comes next waits for it so long.
+/// How long to wait for the lock: umount(8) returns before the daemon has written the last changes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl FileDisk {
-    /// Opens an image. It is locked: whoever writes has it alone.
+    /// Opens an image and locks it: a process that writes has it alone.
     pub fn open(path: &Path, read_only: bool) -> io::Result<Self> {
         let device = std::fs::metadata(path)?.file_type().is_block_device();
-        // On a device the flag keeps out whoever has it mounted.
+        // On a device, open(2) with this flag fails while it is mounted.
         let flags = if device && !read_only { OFlag::O_EXCL } else { OFlag::empty() };
         let file = File::options().read(true).write(!read_only).custom_flags(flags.bits()).open(path)?;
         Self::locked(file, read_only)
@@ -143,7 +143,7 @@ pub struct MemoryDisk {
 }
 
 impl MemoryDisk {
-    /// A disk of so many blocks of zeros.
+    /// A disk of this number of blocks, all zeros.
     pub fn new(blocks: u64) -> Self {
         Self { blocks, written: HashMap::new() }
     }
@@ -195,7 +195,7 @@ impl Disk for MemoryDisk {
     }
 }
 
-/// What a disk was asked to do.
+/// A request to a disk.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the arguments of the calls, under their names")]
 pub enum Event {
@@ -219,12 +219,12 @@ impl<D: Disk> VolatileDisk<D> {
         Self { disk, cache: HashMap::new(), log: None }
     }
 
-    /// The same, and everything that is asked of it is written down from now on.
+    /// The same, and each request is recorded from now on.
     pub fn recording(disk: D) -> Self {
         Self { log: Some(Vec::new()), ..Self::new(disk) }
     }
 
-    /// What was written down.
+    /// The requests so far, if they are recorded.
     pub fn log(&self) -> &[Event] {
         self.log.as_deref().unwrap_or_default()
     }
@@ -288,7 +288,7 @@ impl<D: Disk> Disk for VolatileDisk<D> {
     }
 }
 
-/// What a loss of power can leave of a disk, as it is asked to do one thing after the other.
+/// The contents that a loss of power can leave of a disk, after one request or another.
 #[derive(Clone, Debug)]
 pub struct Aftermath {
     durable: Vec<u8>,
@@ -332,7 +332,7 @@ impl Aftermath {
         }
     }
 
-    /// How many writes are not durable.
+    /// The number of writes that are not durable.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }

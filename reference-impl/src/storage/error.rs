@@ -10,7 +10,7 @@ use std::io;
 pub struct Finding {
     /// Where it shows: a block of the image, or an inode with its first name.
     pub place: String,
-    /// What is wrong.
+    /// A description.
     pub what: String,
 }
 
@@ -32,25 +32,25 @@ impl From<&ImageError> for Finding {
     }
 }
 
-/// What is wrong with an image, and where.
+/// An error of an image, and the place where it shows.
 #[derive(Debug)]
 pub enum ImageError {
     /// The disk failed.
     Io {
-        /// What was to be done.
+        /// The step that failed.
         what: String,
-        /// What the disk said.
+        /// The error of the disk.
         error: io::Error,
     },
     /// The image is not one of this format, or damaged.
     Wrong {
         /// The block of the image where it shows.
         block: u64,
-        /// What it shows in.
+        /// The part of the image that it shows in.
         what: &'static str,
-        /// What ought to be there.
+        /// The expected contents.
         expected: String,
-        /// What is there.
+        /// The contents that were found.
         found: String,
     },
     /// All checksums are right, but the metadata contradict themselves.

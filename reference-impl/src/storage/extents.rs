@@ -68,7 +68,7 @@ impl Run {
 #[derive(Clone, Debug)]
 pub(crate) struct ExtentMap {
     runs: BTreeMap<u64, Run>,
-    /// How many blocks are not holes.
+    /// The number of blocks that are not holes.
     len: u64,
     /// The blocks among which there are changes that the log does not have yet.
     changed: Range<u64>,
@@ -96,7 +96,7 @@ impl ExtentMap {
         self.runs.values().next_back().map_or(0, Run::end)
     }
 
-    /// How many blocks are not holes.
+    /// The number of blocks that are not holes.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -199,7 +199,7 @@ impl ExtentMap {
         self
     }
 
-    /// What the log does not have yet: a range, and the runs in it.
+    /// The changes that the log does not have yet: a range, and the runs in it.
     pub(crate) fn changes(&self) -> (Range<u64>, Vec<Run>) {
         (self.changed.clone(), self.runs(self.changed.clone()).collect())
     }

@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 const HIGHEST: u64 = u64::MAX >> 1;
 const LATEST: u128 = i64::MAX as u128 * 1_000_000_000;
 
-/// How many findings are written down. Forged images can have so many, each with long names, that no memory has room.
+/// The most findings that are reported. Forged images can have more, with long names, than memory has room for.
 const MOST: usize = 1000;
 
-/// What there is on an image, and what is wrong with it.
+/// The contents of an image in numbers, and its inconsistencies.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The identity of the image.
@@ -94,7 +94,7 @@ pub(crate) fn open(disk: &mut dyn Disk) -> Result<(Log, Metadata), ImageError> {
     }
 }
 
-/// What is wrong with metadata whose checksums are right.
+/// Finds inconsistencies of metadata whose checksums are right.
 fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     let tree = Tree::new(metadata);
     let place = |ino: Ino| match tree.names.get(&ino) {
@@ -132,7 +132,7 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with one inode, by itself.
+/// Finds inconsistencies of one inode, by itself.
 fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut test = |ok: bool, what: &dyn Fn() -> String| {
@@ -188,7 +188,7 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
 /// Which blocks have more than one reference, so that a run of any length is looked up in no time: forged maps can
 /// name every block many times.
 struct Shared {
-    /// How many such blocks there are before each block.
+    /// The number of such blocks before each block.
     before: Vec<u32>,
 }
 
@@ -213,7 +213,7 @@ impl Shared {
 struct Named<'a> {
     directory: Ino,
     name: &'a [u8],
-    /// How many names there are.
+    /// The number of names.
     count: u64,
 }
 
@@ -294,7 +294,7 @@ impl<'a> Tree<'a> {
                     }
                 }
             };
-            // What leads into a circle is not in it.
+            // A directory on the way into a circle is not in it.
             let circle = if end == End::Circle { way.iter().position(|passed| *passed == at) } else { None };
             for (index, passed) in way.into_iter().enumerate() {
                 let outside = end == End::Circle && circle.is_none_or(|first| index < first);
@@ -305,7 +305,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// What is at the end of the way from a directory to the one that has its name, and so on.
+/// The end of the way up from a directory: to the one that has its name, and so on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Root,

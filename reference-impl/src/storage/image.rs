@@ -24,7 +24,7 @@ use std::io;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What an image begins with.
+/// The first bytes of an image.
 pub const MAGIC: [u8; 8] = *b"IOMAPREF";
 const VERSION: u32 = 2;
 const AREA_MAGIC: [u8; 8] = *b"IOMAPMET";
@@ -100,7 +100,7 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// The times of the root directory, in nanoseconds since the epoch.
     pub time: i128,
-    /// Whose the root directory is: user and group.
+    /// The owner of the root directory: user and group.
     pub owner: (u32, u32),
 }
 
@@ -125,18 +125,18 @@ impl Layout {
         (self.blocks - self.first_data()) as usize
     }
 
-    /// How many bytes a snapshot has at most.
+    /// The most bytes of a snapshot.
     pub(crate) fn capacity(&self) -> u64 {
         (self.area_blocks - 1) * BLOCK as u64
     }
 
-    /// The size of an image with so many blocks for data, and with areas of so many blocks.
+    /// The size of an image with `data` blocks for data, and with areas of `area` blocks.
     pub(crate) fn around(data: u64, area: u64) -> u64 {
         FIRST_AREA + 2 * area + data
     }
 }
 
-/// The size of an area if nobody says otherwise: 1/64 of the image, 128 KiB to 64 MiB.
+/// The size of an area if none is given: 1/64 of the image, 128 KiB to 64 MiB.
 pub(crate) fn share(blocks: u64) -> u64 {
     (blocks / 64).clamp(32, 16384)
 }

@@ -25,7 +25,7 @@ pub enum Kind {
 /// Files up to this size, in bytes, keep their data in the inode until they grow.
 pub(crate) const INLINE: u64 = 64;
 
-/// A file. Times are in nanoseconds since the epoch. What is not skipped here is on the storage; the map and the names of
+/// A file. Times are in nanoseconds since the epoch. Fields without `skip` are on the storage; the map and the names of
 /// a directory are written apart, so that a commit need not have all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inode {
@@ -43,9 +43,9 @@ pub(crate) struct Inode {
     pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The names, if it is a directory.
     pub(crate) directory: Directory,
-    /// What it points to, if it is a symbolic link.
+    /// The target, if it is a symbolic link.
     pub(crate) target: Vec<u8>,
-    /// Which device it stands for, if it does.
+    /// The number of the device, if it is one.
     pub(crate) rdev: u64,
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
@@ -126,7 +126,7 @@ impl Inode {
         self.lookups > 0 || self.descriptors + self.mappings + self.registrations > 0
     }
 
-    /// How many blocks [0, size) spans.
+    /// The number of blocks that [0, size) spans.
     pub(crate) fn blocks(&self) -> u64 {
         self.size.div_ceil(BLOCK as u64)
     }

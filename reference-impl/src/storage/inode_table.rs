@@ -10,13 +10,13 @@ use std::ops::Deref;
 pub(crate) struct Inodes {
     /// Boxed, so that the tree of the numbers is small.
     map: BTreeMap<Ino, Box<Inode>>,
-    /// What the log has in another state, or has and is gone. An inode knows it too, so that most changes, which come
-    /// to the same inodes again, need not look here.
+    /// The inodes that differ from the log, or are gone and in the log. An inode knows it too, so that most changes,
+    /// which come to the same inodes again, need not look here.
     changed: BTreeSet<Ino>,
 }
 
 impl Inodes {
-    /// What the log has, and no more.
+    /// The inodes of the log, without changes.
     pub(crate) fn settled(mut map: BTreeMap<Ino, Box<Inode>>) -> Self {
         map.values_mut().for_each(|file| settle(file));
         Self { map, changed: BTreeSet::new() }
@@ -53,7 +53,7 @@ impl Inodes {
     pub(crate) fn remove(&mut self, ino: Ino) {
         match self.map.remove(&ino) {
             Some(file) if file.logged => _ = self.changed.insert(ino),
-            // Nobody is told of the end of what nobody was told of.
+            // It was created since the last commit: the log need not mention it.
             _ => _ = self.changed.remove(&ino),
         }
     }

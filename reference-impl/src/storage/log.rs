@@ -162,13 +162,13 @@ impl Log {
         self.retire(disk, old)
     }
 
-    /// Marks an area that is not current any more, so that nobody takes it for current if the other one is damaged.
+    /// Marks an area that is not current any more, so that no mount takes it for current if the other one is damaged.
     fn retire(&self, disk: &mut dyn Disk, area: usize) -> io::Result<()> {
         let header = AreaHeader::new(&self.layout, self.generation - 1, false, &[]);
         disk.write(self.layout.area(area), &header.block())
     }
 
-    /// Whether the metadata may grow by so many bytes and still fit.
+    /// Whether the metadata may grow by `growth` bytes and still fit.
     pub(crate) fn has_room(&self, growth: u64) -> bool {
         self.bound + growth <= self.layout.capacity()
     }
@@ -196,7 +196,7 @@ pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8
     Ok(log)
 }
 
-/// Reads an image. What is wrong but does no harm goes to `notes`.
+/// Reads an image. Harmless inconsistencies go to `notes`.
 pub(crate) fn recover(disk: &mut dyn Disk, notes: &mut Vec<ImageError>) -> Result<(Log, Metadata), ImageError> {
     let (superblock, layout) = match (Superblock::read(disk, 0), Superblock::read(disk, 1)) {
         // The copy is written first, so it can be ahead.

@@ -21,7 +21,7 @@ impl Volume {
             data.extend_from_slice(inline.get(at as usize..end as usize).unwrap_or_default());
             return Ok(data);
         }
-        // What is missing of the map, or was not written, reads as zeros.
+        // Holes and unwritten blocks read as zeros.
         for run in file.map.runs(at / BLOCK as u64..end.div_ceil(BLOCK as u64)).filter(|run| run.written) {
             let start = run.start * BLOCK as u64;
             let (from, to) = (start.max(at), (run.end() * BLOCK as u64).min(end));
@@ -88,8 +88,8 @@ impl Volume {
         Ok((first, most))
     }
 
-    /// How many free blocks writing to these blocks takes, and by how many the file grows. Only what is of this file
-    /// alone is overwritten where it is.
+    /// The free blocks that writing to these blocks takes, and those by which the file grows. Only a block of this file
+    /// alone is overwritten in its place.
     pub(crate) fn needs(&self, ino: Ino, blocks: Range<u64>) -> (usize, usize) {
         let file = &self.inodes[&ino];
         let (mut takes, mut grows) = (0, blocks.clone().count());
@@ -149,10 +149,10 @@ impl Volume {
         self.release_range(ino, 0..u64::MAX);
     }
 
-    /// Moves a file to other places, as a defragmenter would: what nobody may do to a sealed file.
+    /// Moves a file to other places, as a defragmenter would. A sealed file must not be moved.
     pub(crate) fn relocate(&mut self, ino: Ino) {
         let runs: Vec<Run> = self.inodes[&ino].map.all().copied().collect();
-        // What finds no room stays.
+        // Without room the file stays.
         let _ = self.make_room(self.inodes[&ino].map.len() as usize);
         for block in runs.iter().flat_map(|run| run.start..run.end()) {
             let Some(old) = self.inodes[&ino].map.get(block) else { continue };

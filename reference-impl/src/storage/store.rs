@@ -5,10 +5,10 @@ use crate::units::{Address, BLOCK};
 use std::collections::HashMap;
 use std::io;
 
-/// How many blocks are written with one call.
+/// The most blocks that are written with one call.
 const BATCH: usize = 256;
 
-/// So many blocks need not be gathered before they are written: a call for them is worth it.
+/// The least number of blocks that are written at once, past the cache.
 const LONG: usize = 16;
 
 /// The data blocks of a disk. Addresses count from the first of them, so that no address is one of metadata.
@@ -18,7 +18,7 @@ pub(crate) struct Store {
     /// The block of the disk that has address 0.
     first: u64,
     blocks: usize,
-    /// How many blocks are cached at most.
+    /// The most blocks that are cached.
     capacity: usize,
     slots: Vec<Slot>,
     index: HashMap<Address, usize>,
@@ -29,7 +29,7 @@ pub(crate) struct Store {
 
 #[derive(Debug)]
 struct Slot {
-    /// What is cached here; nothing after the block was freed.
+    /// The address of the cached block; None after the block was freed.
     at: Option<Address>,
     data: Block,
     dirty: bool,
@@ -66,8 +66,8 @@ impl Store {
         Ok(&self.slots[slot].data)
     }
 
-    /// Adds `len` bytes to a buffer: those from `within` of a block on, and of the blocks after it. What lies side by side
-    /// and is not cached is read with one call, and does not push anything out of the cache.
+    /// Adds `len` bytes to a buffer: those from `within` of a block on, and of the blocks after it. Blocks that lie
+    /// side by side and are not cached are read with one call, and push no block out of the cache.
     pub(crate) fn read_run(&mut self, at: Address, within: usize, len: usize, data: &mut Vec<u8>) -> io::Result<()> {
         let (mut at, mut within, end) = (at, within, data.len() + len);
         while data.len() < end {
@@ -148,7 +148,7 @@ impl Store {
         Ok(slot)
     }
 
-    /// The block of the disk where so many blocks begin.
+    /// The block of the disk where `count` blocks begin.
     fn place(&self, at: Address, count: usize) -> io::Result<u64> {
         let outside = || io::Error::new(io::ErrorKind::InvalidInput, format!("block {at} of {}", self.blocks));
         let end = at.checked_add(count).filter(|end| *end <= self.blocks);
@@ -179,7 +179,7 @@ impl Store {
         Err(io::Error::other("no block of the cache is clean after all were written"))
     }
 
-    /// Writes everything that is dirty, in the order of the disk. What cannot be written stays dirty.
+    /// Writes everything that is dirty, in the order of the disk. A block that cannot be written stays dirty.
     pub(crate) fn write_back(&mut self) -> io::Result<()> {
         let dirty = |(slot, found): (usize, &Slot)| found.at.filter(|_| found.dirty).map(|at| (at, slot));
         let mut dirty: Vec<(Address, usize)> = self.slots.iter().enumerate().filter_map(dirty).collect();
@@ -207,7 +207,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads past the cache, as an agent does. What the cache has and the disk has not goes to the disk first.
+    /// Reads past the cache, as an agent does. A dirty block of the cache is written to the disk first.
     pub(crate) fn read_direct(&mut self, at: Address) -> io::Result<Vec<u8>> {
         let place = self.place(at, 1)?;
         if let Some(slot) = self.index.get(&at).map(|slot| &mut self.slots[*slot]).filter(|slot| slot.dirty) {

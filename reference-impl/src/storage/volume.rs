@@ -20,11 +20,11 @@ use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-/// What one inode can need of the metadata at most, in bytes, apart from names, values and runs.
+/// The most bytes of metadata for one inode, apart from names, values and runs.
 const INODE: u64 = 384;
 /// The same for one run, and for one name or value apart from its bytes.
 const RUN: u64 = 40;
-/// How many inodes one call changes at most: a rename the two files, their directories, and what it leaves behind.
+/// The most inodes that one call changes: a rename changes two files, their directories, and makes a whiteout.
 const CHANGES: u64 = 5;
 
 /// A file system on a disk, with all its metadata in memory.
@@ -44,7 +44,7 @@ pub(crate) struct Volume {
     log: Log,
     /// References that were given up since the last commit, for each block.
     given_up: HashMap<Address, u32>,
-    /// How many blocks become free with the next commit.
+    /// The number of blocks that become free with the next commit.
     reclaimable: usize,
     /// The bytes by which the metadata can have grown since the last commit, apart from inodes.
     growth: u64,
@@ -124,7 +124,7 @@ impl Volume {
     }
 
     /// Puts everything on storage. If that fails nothing is forgotten, and the next commit tries again; after a flush
-    /// that failed there is no next commit, for nobody knows what the disk dropped.
+    /// that failed there is no next commit, because the disk may have dropped any write.
     pub(crate) fn commit(&mut self) -> Result<(), Errno> {
         // The power is going: what is written now does not arrive.
         if self.losing_power { Ok(()) } else { self.write_out(true) }
@@ -162,7 +162,7 @@ impl Volume {
         self.log.replace(self.store.disk(), &snapshot).map_err(errno)
     }
 
-    /// What changed since the last commit, as entries; nothing if nothing did.
+    /// The changes since the last commit, as entries; empty if there are none.
     fn changes(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         for ino in self.inodes.changed() {
@@ -202,7 +202,7 @@ impl Volume {
         self.release_times(at, 1);
     }
 
-    /// So many references to a block are given up.
+    /// Gives up `times` references to a block.
     fn release_times(&mut self, at: Address, times: u32) {
         let count = self.given_up.entry(at).or_default();
         *count += times;
@@ -232,18 +232,18 @@ impl Volume {
         }
     }
 
-    /// More than one file refers to the block now, whatever the last commit says.
+    /// More than one file refers to the block now, even if the last commit has only one.
     pub(crate) fn is_shared(&self, at: Address) -> bool {
         let given_up = self.given_up.get(&at).copied().unwrap_or_default();
         self.allocator.references(at) - given_up > 1
     }
 
-    /// How many blocks can be had.
+    /// The number of blocks that can be allocated, perhaps after a commit.
     pub(crate) fn free(&self) -> usize {
         self.allocator.free() + self.reclaimable
     }
 
-    /// Sees to it that so many blocks can be allocated, at the beginning of a call, when a commit finds no half-done
+    /// Makes sure that `blocks` blocks can be allocated, at the beginning of a call, when a commit finds no half-done
     /// change.
     pub(crate) fn make_room(&mut self, blocks: usize) -> Result<(), Errno> {
         if blocks > self.free() {
@@ -255,7 +255,7 @@ impl Volume {
         if blocks > self.allocator.free() { self.commit() } else { Ok(()) }
     }
 
-    /// Sees to it that the metadata may grow by so many bytes and can still be committed.
+    /// Makes sure that the metadata may grow by `bytes` bytes and can still be committed.
     fn reserve(&mut self, bytes: u64) -> Result<(), Errno> {
         self.growth += bytes;
         if self.has_metadata_room() || self.losing_power {
@@ -274,7 +274,7 @@ impl Volume {
         self.log.has_room(self.growth + changed * INODE)
     }
 
-    /// Sees to it that a name, target or value of so many bytes can be committed, before a call changes anything.
+    /// Makes sure that a name, target or value of `bytes` bytes can be committed, before a call changes anything.
     pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> Result<(), Errno> {
         self.reserve(RUN + bytes as u64)
     }

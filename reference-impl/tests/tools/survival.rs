@@ -1,4 +1,4 @@
-//! What has to hold for any image: it is refused with what is wrong, or it can be worked with and stays consistent.
+//! The conditions for any image: it is refused with an error, or it can be worked with and stays consistent.
 
 use super::Choices;
 use iomap_reference::*;
@@ -14,7 +14,7 @@ fn root() -> &'static Credentials {
 /// An extended attribute: its name, and what reading it came to.
 type Xattr = (Vec<u8>, Result<Vec<u8>, Errno>);
 
-/// What there is under a name.
+/// The file under a name.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
     attributes: Attributes,
@@ -201,7 +201,7 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
     assert_ne!(outcome, Err(Errno::EIO));
 }
 
-/// What fsck finds in an image that can be opened: only one of the superblocks can be wrong.
+/// The findings of fsck in an image that can be opened: only one of the superblocks can be wrong.
 fn is_clean(bytes: &[u8]) {
     let report = check(&mut MemoryDisk::from_bytes(bytes)).unwrap();
     let superblock = |finding: &&Finding| ["block 0", "block 1"].contains(&finding.place.as_str());
