@@ -25,7 +25,7 @@ pub struct Report {
     pub uuid: String,
     /// Its name.
     pub label: String,
-    /// Blocks of [`BLOCK`] bytes, metadata included.
+    /// Blocks of `BLOCK` bytes, metadata included.
     pub blocks: u64,
     /// Blocks that files or snapshots have.
     pub used: usize,
