@@ -1,5 +1,6 @@
 //! The mounted reference beside others that serve files through FUSE: fuse2fs, and `simple`, an example of the crate
-//! fuser. They work in turns, on the same file system. Exits with 1 if one of them is faster.
+//! fuser. They work in turns, on the same file system, and the ratios of the rates are printed. Exits with 1 if the
+//! daemon takes more memory than its cache allows.
 //!
 //!     FUSER_SIMPLE=PATH ROUNDS=5 cargo bench -p iomap-reference --bench mount
 //!
@@ -25,8 +26,8 @@ const CALL: usize = MIB;
 /// The file that is written here and there, and how much in each call.
 const RANDOM: usize = 64 * MIB;
 const BLOCK: usize = 4096;
-/// How many files are made in a directory and removed. `simple` writes the whole directory each time, which takes it
-/// minutes: it makes fewer, and that is in its favour.
+/// The number of files that are made in a directory and removed. `simple` writes the whole directory each time, which
+/// takes it minutes: it makes fewer, and that is in its favour.
 const FILES: usize = 10_000;
 const FEW: usize = 100;
 /// The cache of the reference for [`memory`], what goes through it, and what the daemon may take altogether.
@@ -34,7 +35,7 @@ const CACHE: usize = 16 * MIB;
 const THROUGH: usize = 512 * MIB;
 const MEMORY: usize = CACHE + 16 * MIB;
 
-/// What is measured: how it is called, the unit of what comes back, per second, and how to measure it.
+/// A measurement: its name, the unit of its result, per second, and how to take it.
 type Work = (&'static str, &'static str, fn(&Server) -> io::Result<f64>);
 
 const WORKS: &[Work] = &[
@@ -51,7 +52,7 @@ enum Kind {
     Simple(PathBuf),
 }
 
-/// Somebody who serves files.
+/// A program that serves files.
 struct Server {
     name: &'static str,
     kind: Kind,
@@ -125,7 +126,7 @@ impl Server {
         }
     }
 
-    /// What it was told to put on storage is there, whatever it made of that.
+    /// Puts everything on storage that the server was told to put there.
     fn settle(&self) -> io::Result<()> {
         self.files()?.iter().try_for_each(|path| File::open(path)?.sync_all())
     }
@@ -163,7 +164,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            // Something failed, and what comes of it now does not matter.
+            // A step failed: later failures say nothing.
             let _ = unmount(&self.server.point, true);
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -192,7 +193,7 @@ fn ran(command: &mut Command) -> io::Result<()> {
     output.status.success().then_some(()).ok_or_else(failed)
 }
 
-/// Asks until it is so.
+/// Asks until the answer is yes.
 fn within(time: Duration, mut so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let start = Instant::now();
     while !so()? {
@@ -230,7 +231,7 @@ fn write(on: &Server) -> io::Result<f64> {
     Ok(SEQUENTIAL as f64 / MIB as f64 / time.as_secs_f64())
 }
 
-/// Reads what [`write`] wrote, from storage.
+/// Reads the file of [`write`], from storage.
 fn read(on: &Server) -> io::Result<f64> {
     on.cool()?;
     let running = on.mount()?;
@@ -290,7 +291,7 @@ fn create_unlink(on: &Server) -> io::Result<f64> {
     Ok(files as f64 / time.as_secs_f64())
 }
 
-/// What the daemon takes of memory while much goes through a small cache, in bytes.
+/// The memory of the daemon while much goes through a small cache, in bytes.
 fn memory(dir: &Path) -> io::Result<usize> {
     let server = Server::new("small-cache", Kind::Reference { cache: Some(CACHE) }, dir)?;
     let running = server.mount()?;
@@ -309,7 +310,7 @@ fn memory(dir: &Path) -> io::Result<usize> {
     Ok(peak)
 }
 
-/// Who is there, and notes on who is not.
+/// The servers that this machine has, with a note on each that it lacks.
 fn servers(dir: &Path) -> io::Result<Vec<Server>> {
     let mut servers = vec![Server::new("reference", Kind::Reference { cache: None }, dir)?];
     // fuse2fs without arguments fails, but it runs.
@@ -334,10 +335,9 @@ fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-/// Prints the table. False if one of the others is faster in most rounds.
-fn print(servers: &[Server], measured: &[Vec<Vec<f64>>]) -> bool {
+/// Prints the table.
+fn print(servers: &[Server], measured: &[Vec<Vec<f64>>]) {
     let mut first = true;
-    let mut fast = true;
     print!("{:<28} {:>8}", "per second", "");
     for server in servers {
         print!(" {:>10} {:>8}", server.name, "median");
@@ -353,12 +353,10 @@ fn print(servers: &[Server], measured: &[Vec<Vec<f64>>]) -> bool {
             if index > 0 {
                 let ratios: Vec<f64> = by_server[0].iter().zip(rates).map(|(ours, theirs)| ours / theirs).collect();
                 print!(" {:>7.2} {:>7.2}", least(&ratios), median(&ratios));
-                fast &= median(&ratios) >= 1.0;
             }
         }
         println!();
     }
-    fast
 }
 
 fn run() -> io::Result<bool> {
@@ -383,18 +381,18 @@ fn run() -> io::Result<bool> {
         }
     }
     println!("{rounds} rounds: least, median; of each round the ratio of the reference and the other: least, median");
-    let fast = print(&servers, &measured);
+    print(&servers, &measured);
     let peak = memory(dir.path())?;
     let (took, cache, through) = (peak / MIB, CACHE / MIB, THROUGH / MIB);
     println!("{took} MiB of memory at most, while {through} MiB went through a cache of {cache} MiB");
-    Ok(fast && peak <= MEMORY)
+    Ok(peak <= MEMORY)
 }
 
 fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("another one is faster, or the memory is more than {} MiB", MEMORY / MIB);
+            eprintln!("the memory is more than {} MiB", MEMORY / MIB);
             ExitCode::FAILURE
         }
         Err(error) => {

@@ -1,13 +1,14 @@
 //! The rules of the sealed state, to be read beside the page.
 //!
 //! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
-//! that applies decides, so their order is the order of checks. What no row speaks of works as on any other file.
+//! that applies decides, so their order is the order of checks. A request to which no row applies works as on any other
+//! file.
 
-use crate::call::{FLAG_COMPRESS, XFLAG_SEALED};
-use crate::credentials::{Capabilities, Credentials};
-use crate::fs::State;
-use crate::inode::{Inode, Kind};
-use crate::mode::Mode;
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
+use crate::call::mode::Mode;
+use crate::storage::inode::{Inode, Kind};
+use crate::units::Address;
 use iomap_clauses::*;
 
 /// The arguments of fallocate(2).
@@ -18,7 +19,7 @@ pub(crate) struct Allocation {
     pub(crate) len: i64,
 }
 
-/// What a caller wants from a file.
+/// A request of a caller to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Seal(Allocation),
@@ -60,11 +61,21 @@ pub(crate) enum Op {
     SetXflags { old: u32, new: u32 },
 }
 
+/// The file system, as far as a rule can look at it.
+pub(crate) trait View {
+    /// More than one file has the block.
+    fn is_shared(&self, at: Address) -> bool;
+    /// There is no space left, for all users or for this one.
+    fn is_full(&self, uid: u32) -> bool;
+    /// The mount is read-only.
+    fn is_read_only(&self) -> bool;
+}
+
 /// All that a rule can look at.
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
     pub(crate) file: &'a Inode,
-    pub(crate) fs: &'a State,
+    pub(crate) fs: &'a dyn View,
     pub(crate) who: &'a Credentials,
     /// The descriptor is open for writing, or the call takes a name.
     pub(crate) writable: bool,
@@ -84,9 +95,8 @@ impl Request<'_> {
         self.file.map.addresses().any(|at| self.fs.is_shared(at))
     }
 
-    /// There is no space left, for anybody or for the owner.
     fn full(&self) -> bool {
-        self.fs.free() == 0 || self.fs.at_limit(self.file.uid)
+        self.fs.is_full(self.file.uid)
     }
 
     /// The range of a write, by any call: offset and length.
@@ -124,7 +134,7 @@ impl Request<'_> {
     }
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// It is carried out.
@@ -360,7 +370,7 @@ static SECTIONS: &[Section] = &[
     section(
         |op| matches!(op, Op::Query),
         &[
-            grant(&QUERY_READONLY_MOUNT, |r| r.fs.read_only),
+            grant(&QUERY_READONLY_MOUNT, |r| r.fs.is_read_only()),
             grant(&QUERY_UNPRIVILEGED, |r| !r.privileged()),
             grant(&QUERY_READONLY, |r| !r.writable),
             grant(&QUERY_SEALED, |r| r.sealed()),
@@ -387,7 +397,7 @@ static SECTIONS: &[Section] = &[
 ];
 
 /// Clauses that hold because of what the whole file system does, not because of one row.
-/// Each has a violation in [`crate::violation`] all the same.
+/// Each has a violation in `violation.rs` all the same.
 pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&REFUSE_PROMPT, "the rules come before anything that could wait"),
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
@@ -431,7 +441,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
 ];
 
 fn known(mode: Mode) -> bool {
-    let bits = crate::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
+    let bits = crate::call::mode::NAMES.iter().filter(|(m, _)| !matches!(*m, Mode::SEAL | Mode::UNSEAL));
     bits.fold(mode.0, |rest, (m, _)| rest & !m.0) == 0
 }
 

@@ -1,6 +1,6 @@
 //! Ways to break one clause each, so that the suite can show that it notices.
 
-use crate::route::Route;
+use crate::call::route::Route;
 use crate::rules::{self, Answer};
 use iomap_clauses::*;
 
@@ -183,7 +183,7 @@ pub fn violations() -> Vec<Violation> {
     all
 }
 
-/// What the clause allows is refused, what it refuses is allowed, on one way only.
+/// The opposite of the clause, on one way only: a request that it allows is refused, or the other way round.
 fn way(route: Route, clause: &Clause) -> How {
     let refusing = !clause.allows(None) || clause == &MOVER_DEFRAGMENT;
     How::Way(route, if refusing { Answer::Proceed } else { Answer::Refuse(other(clause)) })

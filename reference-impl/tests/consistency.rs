@@ -112,7 +112,7 @@ fn image(files: &Files) -> Vec<u8> {
     image_of(40, 8, entries)
 }
 
-/// An image with so many blocks for data, areas of so many blocks, and these entries.
+/// An image with these blocks for data, these blocks in each area, and these entries.
 fn image_of(data: u64, area: u64, entries: impl Iterator<Item = Entry>) -> Vec<u8> {
     let mut disk = MemoryDisk::new(2 + 2 * area + data);
     format(&mut disk, &Options { area_blocks: Some(area), ..Options::default() }).unwrap();
@@ -153,11 +153,11 @@ fn what_is_sound_is_mounted() {
         Ok((0x103, -1, (1 << 64) - 1))
     );
     assert_eq!(fs.xattr(root, 5, b"user.k"), Ok(vec![0, 255]));
-    // What had no name is gone.
+    // Files without a name are gone.
     assert_eq!((fs.attributes(8), fs.attributes(9)), (Err(nix::errno::Errno::ENOENT), Err(nix::errno::Errno::ENOENT)));
 }
 
-/// What is done to what is sound, and what fsck says.
+/// A change of a sound image, and the finding of fsck.
 type Case = (fn(&mut Files), &'static [&'static str]);
 
 fn change(files: &mut Files, ino: u64, act: impl FnOnce(&mut Inode)) {
@@ -199,7 +199,7 @@ const CASES: &[Case] = &[
     ),
     (
         |files| {
-            // What is below a circle is not in it.
+            // A directory below a circle is not in it.
             cut_off(files);
             name(files, 3, b"a", 3);
             change(files, 3, |a| (a.links, a.parent) = (4, 3));
@@ -343,7 +343,7 @@ fn a_change_that_ends_before_it_begins() {
     assert!(Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 1 << 16, false).is_err());
 }
 
-/// What is wrong with every name of a directory, whose own name is as long as all of them, does not take much more
+/// A finding for every name of a directory, whose own name is as long as all of them, does not take much more
 /// memory than the image.
 #[test]
 fn a_report_is_not_much_longer_than_the_image() {

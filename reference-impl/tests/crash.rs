@@ -1,8 +1,8 @@
 //! Loss of power at every write boundary of short workloads, with what a volatile cache permits: any of the writes
 //! since the last flush, in any order, torn at sectors.
 //!
-//! A twin in memory makes the same calls and is looked at after each. What a mount finds after the loss has to be a
-//! state of the twin, at the earliest that of the last fsync(2) or sealing that had returned; data that were
+//! A twin in memory makes the same calls and is looked at after each. The state that a mount finds after the loss has
+//! to be a state of the twin, at the earliest that of the last fsync(2) or sealing that had returned; data that were
 //! overwritten in place since then can be old or new, byte by byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -91,7 +91,7 @@ fn look_into(fs: &Fs, ino: Ino, name: &str) -> Look {
     Look { ino, kind: Kind::Regular, parent: None, stat: *stat, xflags: xflags as u32, data }
 }
 
-/// What the twin had after a call, and how much the disk had been asked for by then.
+/// The state of the twin after a call, and the number of requests to the disk by then.
 struct Step {
     call: String,
     looks: Looks,
@@ -127,7 +127,7 @@ impl Bench {
         format(&mut disk, &options).unwrap();
         let base = disk.bytes();
         let disk = Arc::new(Mutex::new(VolatileDisk::recording(disk)));
-        // A small cache, so that data are written before anybody asks for it.
+        // A small cache, so that data are written before a sync asks for it.
         let fs = Fs::mount(Box::new(disk.clone()), 8 * BLOCK, false).unwrap();
         let twin = Fs::new(DATA as usize);
         let start = Step { call: "mkfs".into(), looks: look(&twin), events: 0, durable: true };
@@ -144,7 +144,7 @@ impl Bench {
         assert_eq!(outcome, self.twin.call(Caller::Privileged, &call), "{call}");
         let looks = look(&self.twin);
         let sealed = |looks: &Looks| looks.values().filter(|look| look.xflags & XFLAG_SEALED != 0).count();
-        // Who seals what is sealed gets no commit for it.
+        // Sealing a sealed file commits nothing.
         let changed = || sealed(&looks) != sealed(&self.steps[self.steps.len() - 1].looks);
         let durable = match &call {
             Call::Fsync { .. } => true,
@@ -240,7 +240,7 @@ impl Bench {
         states
     }
 
-    /// What has to be so after a cut when the disk had done so much.
+    /// The conditions after a cut at this request of the disk.
     fn verify(&self, mut disk: MemoryDisk, done: usize, survivors: Survivors) {
         let place = || format!("after {done} events ({survivors:?} survive)");
         let report = check(&mut disk).unwrap_or_else(|error| panic!("{}: {error}", place()));
@@ -265,7 +265,7 @@ impl Bench {
                 .flat_map(|step| step.looks.values().find(|other| identity(other) == identity(look)))
                 .collect();
             for (at, byte) in look.data.iter().enumerate() {
-                // What a truncation cut off can be zeros already when the size is still the old one.
+                // Bytes that a truncation cuts off can be zeros already when the size is still the old one.
                 let known = versions.iter().any(|other| other.data.get(at).copied().unwrap_or_default() == *byte);
                 assert!(known, "{}: byte {at} of {name:?} was never {byte} in: {}", place(), calls());
             }
@@ -350,7 +350,7 @@ fn directories(t: &mut Bench) {
     rename(t, "f", "d", true);
     rename(t, "g", "d/g", false);
     t.ok(Call::Close { fd: a });
-    // What never had a name gets one.
+    // A file that never had a name gets one.
     t.files += 1;
     let mode = 0o400 + t.files;
     let temporary = |fs: &Fs| fs.temporary(root(), Fs::ROOT, OFlag::O_RDWR, mode).map(|(made, fd)| (made.ino, fd));

@@ -29,6 +29,10 @@ fn blocks(fs: &Fs, fd: Fd) -> Vec<u8> {
     fs.read(root(), fd, 0, 64 * BLOCK).unwrap().chunks(BLOCK).map(|block| block[0]).collect()
 }
 
+fn at(fd: Fd, offset: u64) -> At {
+    At { fd, offset }
+}
+
 #[test]
 fn data_and_holes_are_found() {
     let fs = Fs::new(16);
@@ -90,22 +94,22 @@ fn each_mode_of_fallocate_does_its_part() {
 fn ranges_are_shared_and_written_apart() {
     let fs = Fs::new(16);
     let (from, to) = (file(&fs, b"from", 4), file(&fs, b"to", 2));
-    fs.clone_range(root(), (from, UNIT), (to, 3 * UNIT), 2 * UNIT).unwrap();
+    fs.clone_range(root(), at(from, UNIT), at(to, 3 * UNIT), 2 * UNIT).unwrap();
     assert_eq!((blocks(&fs, to), fs.space().free), (vec![1, 2, 0, 2, 3], 10));
     fs.write(root(), from, LEN, &[9; BLOCK]).unwrap();
     assert_eq!((blocks(&fs, from), blocks(&fs, to), fs.space().free), (vec![1, 9, 3, 4], vec![1, 2, 0, 2, 3], 9));
     for (one, other, len, errno) in [
-        ((from, 1), (to, 0), UNIT, Errno::EINVAL),
-        ((from, 0), (to, 0), 5, Errno::EINVAL),
-        ((from, 0), (to, 0), 5 * UNIT, Errno::EINVAL),
-        ((from, 0), (from, UNIT), 2 * UNIT, Errno::EINVAL),
-        ((from, 5 * UNIT), (to, 0), 0, Errno::EINVAL),
+        (at(from, 1), at(to, 0), UNIT, Errno::EINVAL),
+        (at(from, 0), at(to, 0), 5, Errno::EINVAL),
+        (at(from, 0), at(to, 0), 5 * UNIT, Errno::EINVAL),
+        (at(from, 0), at(from, UNIT), 2 * UNIT, Errno::EINVAL),
+        (at(from, 5 * UNIT), at(to, 0), 0, Errno::EINVAL),
     ] {
         assert_eq!(fs.clone_range(root(), one, other, len), Err(errno), "{one:?} {other:?} {len}");
     }
 }
 
-/// What is read at once comes from the cache, from storage and from holes, in pieces of all lengths.
+/// A long read takes pieces of all lengths from the cache, from storage and from holes.
 #[test]
 fn any_part_of_a_file_in_pieces_is_read() {
     const SIZE: usize = 40 * BLOCK;
@@ -145,10 +149,10 @@ fn any_part_of_a_file_in_pieces_is_read() {
 fn equal_ranges_become_one() {
     let fs = Fs::new(16);
     let (one, other) = (file(&fs, b"one", 4), file(&fs, b"other", 4));
-    assert_eq!(fs.dedupe_range(root(), (one, UNIT), (other, UNIT), 2 * UNIT), Ok(2 * UNIT));
+    assert_eq!(fs.dedupe_range(root(), at(one, UNIT), at(other, UNIT), 2 * UNIT), Ok(2 * UNIT));
     assert_eq!((fs.space().free, blocks(&fs, other)), (10, vec![1, 2, 3, 4]));
-    assert_eq!(fs.dedupe_range(root(), (one, 0), (other, UNIT), UNIT), Err(Errno::EBADE));
-    assert_eq!(fs.dedupe_range(root(), (one, 0), (other, 4 * UNIT), UNIT), Err(Errno::EINVAL));
+    assert_eq!(fs.dedupe_range(root(), at(one, 0), at(other, UNIT), UNIT), Err(Errno::EBADE));
+    assert_eq!(fs.dedupe_range(root(), at(one, 0), at(other, 4 * UNIT), UNIT), Err(Errno::EINVAL));
 }
 
 #[test]

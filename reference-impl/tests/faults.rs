@@ -20,7 +20,7 @@ enum Kind {
 struct Failing {
     disk: MemoryDisk,
     kind: Kind,
-    /// How many more operations succeed; None if all do.
+    /// The number of operations that still succeed; None if all do.
     left: Option<usize>,
     error: i32,
     failed: bool,
@@ -137,7 +137,7 @@ fn every_operation(kind: Kind, error: Errno, reported: Errno) {
         for (call, errno) in &errors {
             assert_eq!(*errno, reported, "{call}, operation {operation} of {kind:?}");
         }
-        // After a flush of data that failed nobody knows what the disk has. A snapshot is written again.
+        // After a flush of data that failed the contents of the disk are unknown. A snapshot is written again.
         if kind == Kind::Flush && !errors.is_empty() {
             match fs.call(Caller::Privileged, &Call::Fsync { fd: 3 }) {
                 Ok(_) => acknowledged += usize::from(acknowledged % 2 == 0),

@@ -162,7 +162,7 @@ fn numbers_at_their_ends() {
     }
 }
 
-/// What a call made of a file, or of the storage, can be mounted again.
+/// The result of each call on a file, or on the storage, can be mounted again.
 #[test]
 fn as_large_as_can_be() {
     let number = |fs: &Fs, call| match fs.call(Caller::Privileged, &call) {
@@ -197,7 +197,7 @@ fn as_large_as_can_be() {
     }
 }
 
-/// What can be asked for, though a kernel would not let it through, leaves an image that can be mounted again.
+/// Requests that a kernel would not let through leave an image that can be mounted again.
 #[test]
 fn what_no_file_has() {
     let (fs, disk) = mounted(empty());

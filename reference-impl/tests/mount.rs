@@ -17,7 +17,7 @@ fn missing() -> Option<&'static str> {
     }
 }
 
-/// What a shell script prints, errors included, in a directory and a mount namespace of its own. `$R` is the command.
+/// The output of a shell script, errors included, in a directory and a mount namespace of its own. `$R` is the command.
 /// Nothing comes back, with a note, where mounts cannot be tried.
 fn transcript(script: &str) -> Option<String> {
     if let Some(missing) = missing() {
@@ -71,7 +71,7 @@ umount m"
     }
 }
 
-/// The state and what is sealed are on storage when sealing returns, whatever becomes of the daemon.
+/// The state and the sealed data are on storage when sealing returns, even if the daemon is killed.
 #[test]
 fn a_daemon_that_is_killed() {
     let script = "
@@ -142,7 +142,7 @@ PATH=/nowhere try $R mount disk m";
     }
 }
 
-/// What is not sealed moves; what is stays, and an agent finds it where it was.
+/// A file that is not sealed moves; a sealed file stays, and an agent finds it in its place.
 #[test]
 fn a_mover() {
     let script = "

@@ -57,7 +57,7 @@ fn a_listing_goes_on_where_it_was() {
         before.iter().map(|(name, _)| name.as_slice()).collect::<Vec<_>>(),
         [&b"."[..], b"..", b"a", b"b", b"c", b"d"]
     );
-    // What was listed goes, what was not listed changes its file, and something comes.
+    // A name that was listed goes, one that was not listed changes its file, and a new one comes.
     fs.unlink(root(), (ROOT, b"a")).unwrap();
     fs.rename(root(), (ROOT, b"d"), (ROOT, b"c"), 0).unwrap();
     file(&fs, b"e");
@@ -186,7 +186,7 @@ fn a_quota_limits_blocks_and_inodes_of_one_user() {
     let (made, fd) = fs.create(&user, (ROOT, b"one"), OFlag::O_RDWR, 0o600).unwrap();
     assert_eq!(fs.write(&user, fd, 0, &[1; 4 * BLOCK]), Err(Errno::EDQUOT));
     assert_eq!(fs.write(&user, fd, 0, &[1; 3 * BLOCK]), Ok(3 * BLOCK));
-    // What it has can be overwritten.
+    // Its blocks can be overwritten.
     assert_eq!(fs.write(&user, fd, 0, &[2; 3 * BLOCK]), Ok(3 * BLOCK));
     let range = fs.fallocate(&user, fd, Mode::KEEP_SIZE, 3 * BLOCK as i64, 1);
     assert_eq!(range, Err(Errno::EDQUOT));

@@ -95,12 +95,12 @@ enum Time {
     Given,
 }
 
-/// Who makes a step: uid and gid. Root has its capabilities, nobody else has any.
+/// The caller of a step: uid and gid. Root has its capabilities, other users have none.
 type User = (u32, u32);
 
 const USERS: [User; 3] = [(0, 0), (1000, 1000), (1001, 1000)];
 
-/// What came of a step, as far as both sides have to agree.
+/// The outcome of a step, as far as both sides have to agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Came {
     Nothing,
@@ -212,7 +212,7 @@ impl Random {
     }
 }
 
-/// What a step writes: it tells where it was written.
+/// The bytes that a step writes: they tell where it wrote them.
 fn written(offset: i64, len: usize) -> Vec<u8> {
     (0..len).map(|at| (offset as usize + at) as u8 | 1).collect()
 }
@@ -229,7 +229,7 @@ struct Model {
 
 /// A cache that holds much less than the walk writes.
 const CACHE: usize = 16 * BLOCK;
-/// How many steps an image is mounted for.
+/// The number of steps that an image is mounted for.
 const MOUNTED: usize = 50;
 
 fn credentials((uid, gid): User) -> Credentials {
@@ -262,7 +262,7 @@ impl Model {
         self
     }
 
-    /// What is on an image is consistent, and is all there is.
+    /// The image is consistent and has each file.
     fn remounted(self) -> Self {
         let Some(disk) = self.disk else { return self };
         self.fs.unmount().unwrap();
@@ -365,7 +365,7 @@ fn shown(stat: &Attributes) -> Shown {
 /// A directory of this machine, which is the root for this thread: no step leads out of it.
 struct Machine;
 
-/// Acts as somebody until it is dropped: only this thread, and only towards file systems.
+/// Acts as another user until it is dropped: only this thread, and only towards file systems.
 struct Acting;
 
 impl Acting {
@@ -386,7 +386,8 @@ impl Drop for Acting {
 
 impl Machine {
     fn new(root: &Path) -> Self {
-        // Root directory and umask become this thread's own. The modes are the steps', whoever runs the test.
+        // Root directory and umask become this thread's own. The modes are the steps', for every user who runs the
+        // test.
         nix::sched::unshare(CloneFlags::CLONE_FS).unwrap();
         unistd::chroot(root).unwrap();
         unistd::chdir("/").unwrap();
@@ -462,7 +463,7 @@ fn stat(stat: FileStat) -> Came {
 /// `/proc/sys/fs`.
 fn own_choice((uid, _): User, step: &Step) -> bool {
     match step {
-        // protected_hardlinks: only the owner gives names to a file, whoever may write to the directory.
+        // protected_hardlinks: only the owner gives names to a file, even if others may write to the directory.
         Step::Link { .. } => uid != 0,
         // In a sticky directory, Linux refuses what is neither a file nor a fifo before it finds that it is a link.
         Step::Open { flags, .. } => uid != 0 && flags.contains(OFlag::O_CREAT | OFlag::O_NOFOLLOW),
@@ -481,7 +482,7 @@ static PROTECTS: LazyLock<bool> = LazyLock::new(|| {
 /// The steps that were taken, and what the last one came to on the model and on this machine.
 type Difference = (Vec<(User, Step)>, Outcome, Outcome);
 
-/// Walks so many steps on both, or to the first difference.
+/// Walks these steps on both, or to the first difference.
 fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), Difference> {
     let machine = Machine::new(root);
     let mut random = Random(seed);

@@ -27,7 +27,7 @@ fn file(fs: &Fs, name: &str) -> (Ino, Fd) {
     fs.create(root(), (Fs::ROOT, name.as_bytes()), OFlag::O_RDWR, 0o600).map(|(made, fd)| (made.ino, fd)).unwrap()
 }
 
-/// How many blocks the disk was asked to write since `from` events.
+/// The number of blocks that the disk was asked to write since `from` events.
 fn written(disk: &Disks, from: usize) -> usize {
     let bytes = |event: &Event| if let Event::Write { data, .. } = event { data.len() } else { 0 };
     disk.lock().unwrap().log()[from..].iter().map(bytes).sum::<usize>() / BLOCK
@@ -41,7 +41,7 @@ fn one_name_of_many_is_one_block_of_log() {
     for number in 0..10_000 {
         fs.link(root(), ino, (dir, format!("a name of some length {number}").as_bytes())).unwrap();
     }
-    // So many names at once make a bound that is far above the truth: the next change ends in a snapshot.
+    // With this many names at once the bound is far above the truth: the next change ends in a snapshot.
     for name in [&b"first"[..], b"second"] {
         fs.sync(root(), fd).unwrap();
         fs.link(root(), ino, (dir, name)).unwrap();
@@ -116,7 +116,7 @@ fn calls_end_before_commits_do() {
         assert_eq!(errno, Errno::ENOSPC, "{what}");
         assert!(made > 4, "{what}: {made}");
         fs.sync(root(), fd).unwrap();
-        // What was there can still go, and makes room.
+        // Old files can still go, and make room.
         fs.unlink(root(), (Fs::ROOT, b"file")).unwrap();
         fs.sync(root(), fd).unwrap();
         let links = fs.attributes(dir).unwrap().links;

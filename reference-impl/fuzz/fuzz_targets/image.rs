@@ -16,8 +16,8 @@ struct Counting;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// What an image may take, for each of its bytes and besides. The second is what serde allocates for what claims to be
-/// long, before it looks at how much there is.
+/// The memory that an image may take, for each of its bytes and besides. Besides, serde allocates for data that claim
+/// to be long, before it looks at how much there is.
 const TIMES: usize = 16;
 const BESIDES: usize = 8 << 20;
 

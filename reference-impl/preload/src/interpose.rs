@@ -1,8 +1,9 @@
 //! The functions of libc that a preloaded library replaces.
 #![expect(unsafe_code, reason = "the edge to the program and to libc")]
 
-use crate::mount::Mounted;
+use crate::mounted::Mounted;
 use crate::shim::{descriptor, is_mapped, name, shim};
+use iomap_reference::ioctl::{self, FsXattr};
 use iomap_reference::{BLOCK, Call, Fd, Mode, Stat};
 use libc::{c_char, c_int, c_uint, c_ulong, c_void, mode_t, off_t, size_t, ssize_t};
 use nix::errno::Errno;
@@ -12,12 +13,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::LazyLock;
 
 /// From <linux/fs.h>.
-const FS_IOC_FSGETXATTR: c_ulong = 0x801c_581f;
-const FS_IOC_FSSETXATTR: c_ulong = 0x401c_5820;
+const FS_IOC_FSGETXATTR: c_ulong = ioctl::FS_IOC_FSGETXATTR as c_ulong;
+const FS_IOC_FSSETXATTR: c_ulong = ioctl::FS_IOC_FSSETXATTR as c_ulong;
 const FICLONE: c_ulong = 0x4004_9409;
-
-/// `struct fsxattr`; the flags come first.
-type FsXattr = [u32; 7];
 
 /// Defines each function under each of its names. The expression says what the model answers, or `None` to go on to
 /// libc. off_t and off64_t are the same, and so are the structs and functions with and without 64.
@@ -119,7 +117,7 @@ interpose! {
         is_mapped(&range(address, len)).then(|| shim().store());
 }
 
-/// What this library replaces, by its terminated name. `F` is a pointer to a function of its type.
+/// The function of libc that this library replaces, by its terminated name. `F` is a pointer to a function of its type.
 unsafe fn libc_function<F>(name: &str) -> F {
     // SAFETY: the name is terminated.
     let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) };
@@ -230,14 +228,14 @@ unsafe fn mounted<'program>(fd: c_int) -> Option<Mounted<'program>> {
 /// Fills in what FS_IOC_FSGETXATTR returns.
 unsafe fn answer(argument: *mut c_void, xflags: u32) -> Result<i64, Errno> {
     // SAFETY: the program's struct fsxattr is there, or nothing.
-    *unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT)? = [xflags, 0, 0, 0, 0, 0, 0];
+    *unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT)? = FsXattr { xflags, ..FsXattr::default() };
     Ok(0)
 }
 
 /// The flags that FS_IOC_FSSETXATTR is to set.
 unsafe fn asked(argument: *mut c_void) -> Result<u32, Errno> {
     // SAFETY: the program's struct fsxattr is there, or nothing.
-    unsafe { argument.cast::<FsXattr>().as_ref() }.map(|attributes| attributes[0]).ok_or(Errno::EFAULT)
+    unsafe { argument.cast::<FsXattr>().as_ref() }.map(|attributes| attributes.xflags).ok_or(Errno::EFAULT)
 }
 
 unsafe fn show(stat: &Stat, result: *mut libc::stat) -> i64 {

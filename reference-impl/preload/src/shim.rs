@@ -20,7 +20,7 @@ const BLOCKS: usize = 16 * 1024;
 /// because the shim makes calls on ordinary descriptors while it holds the lock.
 static DESCRIPTORS: [AtomicI32; 1024] = [const { AtomicI32::new(0) }; 1024];
 
-/// How many mappings there are: without any, munmap(2) needs no lock.
+/// The number of mappings: without any, munmap(2) needs no lock.
 static MAPPINGS: AtomicUsize = AtomicUsize::new(0);
 
 static PREFIX: LazyLock<Option<Vec<u8>>> =
@@ -64,7 +64,7 @@ pub(crate) struct Shim {
 impl Shim {
     /// Makes a call, with the stores of all mappings before it and its effect in all mappings after it.
     fn call(&mut self, call: &Call) -> Outcome {
-        // Who stored is not who calls; msync(2) is where a failure is reported.
+        // The caller may not be the one who stored; msync(2) reports a failure.
         let _ = self.store();
         let outcome = self.fs.call(self.caller, call);
         for mapping in &mut self.mappings {
@@ -152,7 +152,8 @@ impl Shim {
         Ok(count)
     }
 
-    /// Maps the first `len` bytes of a file; `place` puts the memory, given by a descriptor, where the program wants it.
+    /// Maps the first `len` bytes of a file; `place` puts the memory, given by a descriptor, where the program wants
+    /// it.
     pub(crate) fn map(
         &mut self,
         fd: Fd,
@@ -203,7 +204,7 @@ struct Mapping {
     id: MapId,
     range: Range<usize>,
     memory: File,
-    /// What memory and file had in common last.
+    /// The contents that memory and file had in common last.
     known: Vec<u8>,
 }
 

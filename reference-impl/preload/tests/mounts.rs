@@ -14,7 +14,7 @@ const BLOCKS: usize = 16 * 1024;
 
 /// A new file system, mounted, which everybody can use. It is unmounted however the test ends.
 ///
-/// Only other processes make calls on it: whoever waits for an answer must not have /dev/fuse open.
+/// Only other processes make calls on it: a process that waits for an answer must not have /dev/fuse open.
 struct Mount {
     unmount: Box<dyn FnMut() -> io::Result<()>>,
     daemon: Option<JoinHandle<io::Result<()>>>,
@@ -24,10 +24,10 @@ struct Mount {
 /// The inode of the root directory.
 const ROOT: u64 = 1;
 
-/// Who may seal on a mount.
+/// The users who may seal on a mount.
 #[derive(Clone, Copy, PartialEq)]
 enum Sealers {
-    /// Whoever runs the test.
+    /// The user who runs the test.
     Everybody,
     Privileged,
 }
@@ -43,7 +43,7 @@ impl Drop for Mount {
 }
 
 impl Mount {
-    /// `None`, with a note, where nobody can mount.
+    /// `None`, with a note, where mounts are not possible.
     fn new(sealers: Sealers) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let owner_seals = sealers == Sealers::Everybody && !is_root();
@@ -80,7 +80,7 @@ fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// What a page shows and FUSE cannot: the name of the example, what it prints instead, and why.
+/// Examples of pages that FUSE cannot repeat: the name, the output instead, and the reason.
 const DIFFERENCES: &[(&str, &str, &str)] = &[(
     "agent",
     "\
@@ -110,7 +110,7 @@ fn examples_print_what_the_page_shows() {
     }
 }
 
-/// What the agent does after the call that FUSE does not have.
+/// The steps of the agent after the call that FUSE does not have.
 #[test]
 fn agents_but_for_the_clone() {
     let Example { name, source, console } = example("agent");

@@ -1,4 +1,4 @@
-//! What has to hold for any image: it is refused with what is wrong, or it can be worked with and stays consistent.
+//! The conditions for any image: it is refused with an error, or it can be worked with and stays consistent.
 
 use super::Choices;
 use iomap_reference::*;
@@ -14,7 +14,7 @@ fn root() -> &'static Credentials {
 /// An extended attribute: its name, and what reading it came to.
 type Xattr = (Vec<u8>, Result<Vec<u8>, Errno>);
 
-/// What there is under a name.
+/// The file under a name.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
     attributes: Attributes,
@@ -144,12 +144,12 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
                 4 => fs.fallocate(who, fd, Mode::SEAL, 0, i64::MAX),
                 5 => fs.fallocate(who, fd, Mode::UNSEAL, 0, i64::MAX),
                 6 => match choices.below(3) {
-                    0 => fs.clone_range(who, (fd, 0), (other, 0), 0),
-                    1 => fs.clone_range(who, (fd, at as u64), (other, to as u64), len as u64),
-                    _ => fs.dedupe_range(who, (fd, at as u64), (other, to as u64), len as u64).map(drop),
+                    0 => fs.clone_range(who, place(fd, 0), place(other, 0), 0),
+                    1 => fs.clone_range(who, place(fd, at), place(other, to), len as u64),
+                    _ => fs.dedupe_range(who, place(fd, at), place(other, to), len as u64).map(drop),
                 },
                 7 => match choices.below(4) {
-                    0 => fs.copy_range(who, (fd, at), (other, to), len).map(drop),
+                    0 => fs.copy_range(who, place(fd, at), place(other, to), len).map(drop),
                     1 => fs.call(Caller::Privileged, &Call::Exchange { one: fd, other }).map(drop),
                     2 => fs.call(Caller::Privileged, &Call::Defragment { fd }).map(drop),
                     _ => fs.call(Caller::Privileged, &Call::ChangeXflags { fd, set: 0, clear: u32::MAX }).map(drop),
@@ -201,7 +201,7 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
     assert_ne!(outcome, Err(Errno::EIO));
 }
 
-/// What fsck finds in an image that can be opened: only one of the superblocks can be wrong.
+/// The findings of fsck in an image that can be opened: only one of the superblocks can be wrong.
 fn is_clean(bytes: &[u8]) {
     let report = check(&mut MemoryDisk::from_bytes(bytes)).unwrap();
     let superblock = |finding: &&Finding| ["block 0", "block 1"].contains(&finding.place.as_str());
@@ -242,4 +242,9 @@ pub(crate) fn survives(bytes: Vec<u8>, choices: &mut Choices) -> bool {
     let _ = fs.unmount();
     assert!(contents() == durable, "a mount that only reads wrote");
     true
+}
+
+/// An offset below 0 is one that no file reaches.
+fn place(fd: Fd, offset: i64) -> At {
+    At { fd, offset: offset.cast_unsigned() }
 }

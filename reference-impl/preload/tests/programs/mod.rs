@@ -93,7 +93,7 @@ pub(crate) enum Files {
     Kernel,
 }
 
-/// What a command line prints, errors last, and whether it succeeds.
+/// The output of a command line, errors last, and whether it succeeds.
 pub(crate) fn run(dir: &TempDir, line: &str, files: Files) -> (String, bool) {
     let mut words = line.split(' ');
     let mut command = Command::new(words.next().unwrap_or_default());

@@ -1,0 +1,254 @@
+//! The calls of the system, as data.
+//!
+//! One vocabulary serves the model, the kernel and the reports: a program with a [`Call`] can make it, print it and
+//! make it again elsewhere.
+
+use crate::call::mode::Mode;
+use crate::call::route::Route;
+use nix::fcntl::OFlag;
+use std::fmt;
+
+/// An open file descriptor, as the system numbers it.
+pub type Fd = i32;
+
+/// A mapping of a file, as the system numbers it.
+pub type MapId = u64;
+
+/// An offset in an open file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The descriptor of the file.
+    pub fd: Fd,
+    /// The offset.
+    pub offset: u64,
+}
+
+/// A system call with its arguments. Offsets and lengths are in bytes; names are relative to the directory of the case,
+/// or to the root of the model.
+#[rustfmt::skip] // One call, one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the arguments of the system calls, under their names")]
+pub enum Call {
+    Open { name: String, flags: OFlag, mode: u32 },
+    Close { fd: Fd },
+    Read { fd: Fd, len: usize },
+    Pread { fd: Fd, offset: i64, len: usize },
+    Write { fd: Fd, data: Vec<u8> },
+    Pwrite { fd: Fd, offset: i64, data: Vec<u8> },
+    /// pwritev2(2): `append` is RWF_APPEND.
+    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: bool },
+    Seek { fd: Fd, offset: i64, whence: Whence },
+    Fsync { fd: Fd },
+    Ftruncate { fd: Fd, size: i64 },
+    Truncate { name: String, size: i64 },
+    Fallocate { fd: Fd, mode: Mode, offset: i64, len: i64 },
+    CopyRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
+    /// pwritev2(2) with RWF_ATOMIC.
+    PwriteAtomic { fd: Fd, offset: i64, data: Vec<u8> },
+    /// FICLONE: the whole of `from` becomes the contents of `to`.
+    Clone { from: Fd, to: Fd },
+    /// FICLONERANGE.
+    CloneRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: i64 },
+    /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
+    Dedupe { from: Fd, to: Fd, len: usize },
+    /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: both files as a whole.
+    Exchange { one: Fd, other: Fd },
+    /// BTRFS_IOC_SNAP_CREATE of the whole file system.
+    Snapshot,
+    /// BTRFS_IOC_DEFRAG, and what xfs_fsr(8) and e4defrag(8) do.
+    Defragment { fd: Fd },
+    /// Lets garbage collection or balancing move what it likes.
+    Collect,
+    /// Shrinks the file system to `size` bytes.
+    Shrink { size: i64 },
+    /// Gives the file system another device and takes the one it has: BTRFS_IOC_RM_DEV.
+    RemoveDevice,
+    /// Puts another device in place of the one it has: BTRFS_IOC_DEV_REPLACE.
+    ReplaceDevice,
+    Map { fd: Fd, len: usize, shared: bool, write: bool },
+    /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
+    Register { map: MapId },
+    Unregister { registration: MapId },
+    /// The device writes to what is registered: IORING_OP_READ_FIXED, or RDMA WRITE by a peer.
+    DeviceStore { registration: MapId, offset: usize, data: Vec<u8> },
+    /// The device reads from it: IORING_OP_WRITE_FIXED, or RDMA READ.
+    DeviceLoad { registration: MapId, offset: usize, len: usize },
+    Load { map: MapId, offset: usize, len: usize },
+    Store { map: MapId, offset: usize, data: Vec<u8> },
+    Unmap { map: MapId },
+    Unlink { name: String },
+    Rename { from: String, to: String, exchange: bool },
+    /// renameat2(2) with RENAME_NOREPLACE.
+    RenameNew { from: String, to: String },
+    Link { from: String, to: String },
+    Symlink { target: String, name: String },
+    Mkdir { name: String, mode: u32 },
+    /// BTRFS_IOC_SUBVOL_CREATE: a directory that is the root of a file system of its own inside the one that it is in.
+    Subvolume { name: String },
+    Rmdir { name: String },
+    Mkfifo { name: String },
+    Chmod { name: String, mode: u32 },
+    Chown { name: String, uid: u32, gid: u32 },
+    /// utimensat(2), both times, in seconds since the epoch.
+    Utimes { name: String, atime: i64, mtime: i64 },
+    SetXattr { name: String, key: String, value: Vec<u8> },
+    RemoveXattr { name: String, key: String },
+    Stat { fd: Fd },
+    /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
+    GetXflags { fd: Fd },
+    /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added to `fsx_xflags` and `clear` taken out.
+    ChangeXflags { fd: Fd, set: u32, clear: u32 },
+    /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS in the same manner.
+    ChangeFlags { fd: Fd, set: u32, clear: u32 },
+    /// statfs(2): the reply is the free space in bytes.
+    FreeSpace,
+    Remount { read_only: bool },
+    /// quotactl(2) with Q_SETQUOTA: what the data of a user's files may come to; 0 is no limit. On btrfs the limit is
+    /// everybody's.
+    SetQuota { uid: u32, bytes: u64 },
+    /// umount(2), then mount(2). Nothing may be open.
+    Cycle,
+    /// The power goes, perhaps while a call is under way, and comes back. Nothing is open afterwards.
+    PowerLoss { during: Option<Box<Call>> },
+    /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
+    Swapon { fd: Fd },
+    Swapoff { fd: Fd },
+    /// Swaps out memory with these data to the active swap file behind a descriptor: MADV_PAGEOUT.
+    SwapOut { fd: Fd, data: Vec<u8> },
+    /// Reads the first bytes of that memory, which the kernel swaps in again.
+    SwapIn { fd: Fd, len: usize },
+    /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
+    Pin { fd: Fd, on: bool },
+    /// The same as a call, made in another way.
+    Via { route: Route, call: Box<Call> },
+}
+
+impl Call {
+    /// The same call, made in another way.
+    #[must_use]
+    pub fn via(self, route: Route) -> Self {
+        Self::Via { route, call: Box::new(self) }
+    }
+}
+
+/// lseek(2) from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "SEEK_SET and its like")]
+pub enum Whence {
+    Set,
+    Cur,
+    Hole,
+    Data,
+}
+
+/// As the call would be written in C, with data given by its length.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { name, flags, mode } if flags.contains(OFlag::O_CREAT) => {
+                write!(f, "open({name:?}, {}, {mode:#o})", flag_names(*flags))
+            }
+            Self::Open { name, flags, .. } => write!(f, "open({name:?}, {})", flag_names(*flags)),
+            Self::Close { fd } => write!(f, "close({fd})"),
+            Self::Read { fd, len } => write!(f, "read({fd}, buf, {len})"),
+            Self::Pread { fd, offset, len } => write!(f, "pread({fd}, buf, {len}, {offset})"),
+            Self::Write { fd, data } => write!(f, "write({fd}, buf, {})", data.len()),
+            Self::Pwrite { fd, offset, data } => write!(f, "pwrite({fd}, buf, {}, {offset})", data.len()),
+            Self::Pwritev { fd, offset, parts, append } => {
+                let lengths = parts.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(" + ");
+                let flags = if *append { "RWF_APPEND" } else { "0" };
+                write!(f, "pwritev2({fd}, [{lengths}], {}, {offset}, {flags})", parts.len())
+            }
+            Self::Seek { fd, offset, whence } => {
+                write!(f, "lseek({fd}, {offset}, SEEK_{})", format!("{whence:?}").to_uppercase())
+            }
+            Self::Fsync { fd } => write!(f, "fsync({fd})"),
+            Self::Ftruncate { fd, size } => write!(f, "ftruncate({fd}, {size})"),
+            Self::Truncate { name, size } => write!(f, "truncate({name:?}, {size})"),
+            Self::Fallocate { fd, mode, offset, len } => write!(f, "fallocate({fd}, {mode}, {offset}, {len})"),
+            Self::CopyRange { from, from_offset, to, to_offset, len } => {
+                write!(f, "copy_file_range({from}, {from_offset}, {to}, {to_offset}, {len}, 0)")
+            }
+            Self::PwriteAtomic { fd, offset, data } => {
+                write!(f, "pwritev2({fd}, [{}], 1, {offset}, RWF_ATOMIC)", data.len())
+            }
+            Self::Clone { from, to } => write!(f, "ioctl({to}, FICLONE, {from})"),
+            Self::CloneRange { from, from_offset, to, to_offset, len } => {
+                write!(f, "ioctl({to}, FICLONERANGE, {{{from}, {from_offset}, {len}, {to_offset}}})")
+            }
+            Self::Dedupe { from, to, len } => write!(f, "ioctl({from}, FIDEDUPERANGE, {{0, {len}, {to}}})"),
+            Self::Exchange { one, other } => write!(f, "exchange of the contents of {one} and {other}"),
+            Self::Snapshot => write!(f, "snapshot"),
+            Self::Defragment { fd } => write!(f, "defragmentation of {fd}"),
+            Self::Collect => write!(f, "garbage collection"),
+            Self::Shrink { size } => write!(f, "shrinking the file system to {size} bytes"),
+            Self::RemoveDevice => write!(f, "removing the device"),
+            Self::ReplaceDevice => write!(f, "replacing the device"),
+            Self::Register { .. } => write!(f, "io_uring_register(ring, IORING_REGISTER_BUFFERS, map)"),
+            Self::Unregister { .. } => write!(f, "io_uring_register(ring, IORING_UNREGISTER_BUFFERS)"),
+            Self::DeviceStore { offset, data, .. } => {
+                write!(f, "a device writes {} bytes to registration + {offset}", data.len())
+            }
+            Self::DeviceLoad { offset, len, .. } => {
+                write!(f, "a device reads {len} bytes from registration + {offset}")
+            }
+            Self::Map { fd, len, shared, write } => {
+                let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
+                let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };
+                write!(f, "mmap(NULL, {len}, {protection}, {kind}, {fd}, 0)")
+            }
+            Self::Load { offset, len, .. } => write!(f, "memcpy(buf, map + {offset}, {len})"),
+            Self::Store { offset, data, .. } => write!(f, "memcpy(map + {offset}, buf, {})", data.len()),
+            Self::Unmap { .. } => write!(f, "munmap(map, len)"),
+            Self::Unlink { name } => write!(f, "unlink({name:?})"),
+            Self::Rename { from, to, exchange: false } => write!(f, "rename({from:?}, {to:?})"),
+            Self::Rename { from, to, exchange: true } => {
+                write!(f, "renameat2(AT_FDCWD, {from:?}, AT_FDCWD, {to:?}, RENAME_EXCHANGE)")
+            }
+            Self::RenameNew { from, to } => {
+                write!(f, "renameat2(AT_FDCWD, {from:?}, AT_FDCWD, {to:?}, RENAME_NOREPLACE)")
+            }
+            Self::Symlink { target, name } => write!(f, "symlink({target:?}, {name:?})"),
+            Self::Mkdir { name, mode } => write!(f, "mkdir({name:?}, {mode:#o})"),
+            Self::Subvolume { name } => write!(f, "ioctl(\".\", BTRFS_IOC_SUBVOL_CREATE, {name:?})"),
+            Self::Rmdir { name } => write!(f, "rmdir({name:?})"),
+            Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
+            Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
+            Self::Chmod { name, mode } => write!(f, "chmod({name:?}, {mode:#o})"),
+            Self::Chown { name, uid, gid } => write!(f, "chown({name:?}, {uid}, {gid})"),
+            Self::Utimes { name, atime, mtime } => write!(f, "utimensat(AT_FDCWD, {name:?}, {{{atime}, {mtime}}}, 0)"),
+            Self::SetXattr { name, key, value } => write!(f, "setxattr({name:?}, {key:?}, value, {}, 0)", value.len()),
+            Self::RemoveXattr { name, key } => write!(f, "removexattr({name:?}, {key:?})"),
+            Self::Stat { fd } => write!(f, "fstat({fd}, &st)"),
+            Self::GetXflags { fd } => write!(f, "ioctl({fd}, FS_IOC_FSGETXATTR, &attr)"),
+            Self::ChangeXflags { fd, set, clear } => {
+                write!(f, "ioctl({fd}, FS_IOC_FSSETXATTR, xflags | {set:#x} & ~{clear:#x})")
+            }
+            Self::ChangeFlags { fd, set, clear } => {
+                write!(f, "ioctl({fd}, FS_IOC_SETFLAGS, flags | {set:#x} & ~{clear:#x})")
+            }
+            Self::FreeSpace => write!(f, "statfs(\".\", &st)"),
+            Self::Remount { read_only } => write!(f, "mount(remount, {})", if *read_only { "ro" } else { "rw" }),
+            Self::SetQuota { uid, bytes } => write!(f, "quotactl(Q_SETQUOTA) of user {uid}: {bytes} bytes"),
+            Self::Cycle => write!(f, "umount and mount"),
+            Self::PowerLoss { during: None } => write!(f, "power loss"),
+            Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
+            Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
+            Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
+            Self::SwapOut { data, .. } => write!(f, "madvise(memory, {}, MADV_PAGEOUT)", data.len()),
+            Self::SwapIn { len, .. } => write!(f, "memcpy(buf, memory, {len})"),
+            Self::Via { route, call } => write!(f, "{route}, as {call}"),
+            Self::Pin { fd, on } => write!(f, "ioctl({fd}, F2FS_IOC_SET_PIN_FILE, {})", u32::from(*on)),
+        }
+    }
+}
+
+fn flag_names(flags: OFlag) -> String {
+    let access = match flags & OFlag::O_ACCMODE {
+        OFlag::O_RDWR => "O_RDWR",
+        OFlag::O_WRONLY => "O_WRONLY",
+        _ => "O_RDONLY",
+    };
+    let rest = flags - OFlag::O_ACCMODE;
+    std::iter::once(access).chain(rest.iter_names().map(|(name, _)| name)).collect::<Vec<_>>().join(" | ")
+}

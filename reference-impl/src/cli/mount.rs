@@ -1,0 +1,121 @@
+//! `iomap-reference mount`: serves an image until it is unmounted.
+
+use crate::cli::failure::Failure;
+use iomap_reference::{Call, Caller, Fs, MountOptions};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The time after which a change is on storage without a sync, as on ext4.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args)]
+pub(crate) struct Mount {
+    /// The image, made with mkfs
+    image: PathBuf,
+    /// The directory to mount it on
+    directory: PathBuf,
+    /// Stay in the foreground; the first Ctrl-C unmounts
+    #[arg(long, short)]
+    foreground: bool,
+    /// Nothing can be changed
+    #[arg(long)]
+    read_only: bool,
+    /// Let other users in, as far as mode bits permit; for others than root
+    /// /etc/fuse.conf has to say user_allow_other
+    #[arg(long)]
+    allow_other: bool,
+    /// Let whoever mounts it seal and unseal without CAP_LINUX_IMMUTABLE
+    #[arg(long)]
+    owner_seals: bool,
+    /// Move files to other places so often, but for sealed ones, as
+    /// defragmentation and garbage collection do
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    move_every: Option<u64>,
+    /// How much data stays in memory at most, with K, M or G
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::cli::mkfs::bytes)]
+    cache: u64,
+}
+
+/// Mounts the image and returns when it is unmounted.
+pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
+    let cache = usize::try_from(args.cache).map_err(|error| Failure::environment("the size of the cache", error))?;
+    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|error| Failure::of(&args.image, error))?;
+    // A daemon has another working directory.
+    let source = std::fs::canonicalize(&args.image).unwrap_or_else(|_| args.image.clone());
+    let options = MountOptions {
+        source: source.to_string_lossy().into_owned(),
+        allow_other: args.allow_other,
+        read_only: args.read_only,
+        owner_seals: args.owner_seals,
+    };
+    // A signal means that it is to be unmounted: it must not end a thread instead.
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().map_err(|error| Failure::environment("signals", error))?;
+    let failed = |error: io::Error| Failure::of(&args.directory, error);
+    let mut session = fs.session(&args.directory, &options).map_err(failed)?;
+    if !args.foreground {
+        // The caller waits no longer, and does not read what is printed from now on.
+        nix::unistd::daemon(false, false).map_err(|error| Failure::environment("going to the background", error))?;
+    }
+    let mut unmounter = session.unmount_callable();
+    let (served, chores) = (fs.clone(), chores(args));
+    // It ends with the process.
+    std::thread::spawn(move || {
+        let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC);
+        keep(&served, chores, watched.ok(), || unmounter.unmount());
+    });
+    let served = session.run();
+    let committed = if args.read_only { Ok(()) } else { fs.unmount() };
+    served.map_err(failed)?;
+    let lost = |errno: Errno| format!("the last changes are not on storage: {}", errno.desc());
+    committed.map_err(|errno| Failure::of(&args.image, lost(errno)))
+}
+
+/// A piece of work that is done again and again.
+struct Chore {
+    every: Duration,
+    next: Instant,
+    act: fn(&Fs),
+}
+
+impl Chore {
+    fn new(every: Duration, act: fn(&Fs)) -> Self {
+        Self { every, next: Instant::now() + every, act }
+    }
+}
+
+fn chores(args: &Mount) -> Vec<Chore> {
+    // The file system remembers an error, and every later sync fails with it.
+    let commit = Chore::new(INTERVAL, |fs| _ = fs.commit());
+    let mover = |every| Chore::new(Duration::from_secs(every), |fs| _ = fs.call(Caller::Privileged, &Call::Collect));
+    if args.read_only { Vec::new() } else { [Some(commit), args.move_every.map(mover)].into_iter().flatten().collect() }
+}
+
+/// Does the chores, and unmounts at a signal.
+fn keep(fs: &Fs, mut chores: Vec<Chore>, signals: Option<SignalFd>, mut unmount: impl FnMut() -> io::Result<()>) {
+    loop {
+        let mut watched: Vec<PollFd> = signals.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
+        let next = chores.iter().map(|chore| chore.next.saturating_duration_since(Instant::now())).min();
+        let timeout = next.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        match poll(&mut watched, timeout) {
+            Ok(0) | Err(Errno::EINTR) => (),
+            Ok(_) => {
+                let _ = signals.as_ref().map(SignalFd::read_signal);
+                if let Err(error) = unmount() {
+                    eprintln!("iomap-reference: it stays mounted: {error}");
+                }
+            }
+            Err(_) => return,
+        }
+        for chore in chores.iter_mut().filter(|chore| chore.next <= Instant::now()) {
+            (chore.act)(fs);
+            chore.next = Instant::now() + chore.every;
+        }
+    }
+}

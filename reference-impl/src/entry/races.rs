@@ -1,0 +1,46 @@
+//! Races: two series of calls at the same time.
+
+use crate::call::caller::{Caller, Credentials};
+use crate::call::reply::Outcome;
+use crate::call::system_call::Call;
+use crate::entry::fs::Fs;
+use crate::model::misbehaviour::Intruder;
+use crate::model::state::State;
+use crate::violation::Quirk;
+
+impl Fs {
+    /// Makes two series of system calls at the same time.
+    pub fn race(&self, caller: Caller, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
+        let mut state = self.state();
+        if state.has(Quirk::RaceLost) || state.has(Quirk::RaceBusy) {
+            return state.lose_race(caller.credentials(), one, other);
+        }
+        drop(state);
+        let make = |calls: &[Call]| calls.iter().map(|call| self.call(caller, call)).collect();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| make(other));
+            let first = make(one);
+            // A thread that panics is a bug of the model: no outcome at all is one that no case expects.
+            (first, second.join().unwrap_or_default())
+        })
+    }
+}
+
+impl State {
+    /// A race as violations have it: all calls of one side happen between the check of a call of the other side and its
+    /// effect. The side and the call change from race to race.
+    fn lose_race(&mut self, who: &Credentials, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
+        let turn = self.misbehaviour.next_race();
+        let (torn, whole) = if turn.is_multiple_of(2) { (other, one) } else { (one, other) };
+        let (before, rest) = torn.split_at(turn / 2 % torn.len());
+        let mut outcomes = self.series(who, before);
+        self.misbehaviour.send(Intruder { who: who.clone(), calls: whole.into(), make: Self::series });
+        outcomes.extend(self.series(who, rest));
+        // Without a request that was carried out there was no moment to come in.
+        let intruded = match self.misbehaviour.intruded() {
+            Some(outcomes) => outcomes,
+            None => self.series(who, whole),
+        };
+        if turn.is_multiple_of(2) { (intruded, outcomes) } else { (outcomes, intruded) }
+    }
+}

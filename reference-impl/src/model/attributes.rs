@@ -1,0 +1,71 @@
+//! The flags of files, and the query for the sealed state.
+
+use crate::call::caller::{Capabilities, Credentials};
+use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::system_call::Fd;
+use crate::model::state::State;
+use crate::rules::Op;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+
+impl State {
+    pub(crate) fn xflags(&mut self, who: &Credentials, fd: Fd) -> Result<u32, Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Query, |fs| {
+            let file = fs.inode(descriptor.ino);
+            let mut flags = file.xflags;
+            let shown = match () {
+                () if fs.has(Quirk::StateHidden) => false,
+                () if fs.has(Quirk::StateAlwaysShown) => true,
+                () if fs.has(Quirk::UnsealIsCosmetic) => file.sealed_by.is_some(),
+                () if fs.has(Quirk::SealPerDescriptor) => file.sealed_by == Some(fd),
+                () => file.sealed,
+            };
+            flags |= if shown { XFLAG_SEALED } else { 0 };
+            flags |= if file.is_immutable() { XFLAG_IMMUTABLE } else { 0 };
+            flags |= if file.is_append_only() { XFLAG_APPEND } else { 0 };
+            Ok(flags)
+        })
+    }
+
+    pub(crate) fn change_xflags(&mut self, who: &Credentials, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+        let old = self.xflags(who, fd)?;
+        let new = (old | set) & !clear;
+        let ino = self.descriptor(fd)?.ino;
+        self.guarded(who, ino, true, Op::SetXflags { old, new }, |fs| {
+            let guarded_flags = [(XFLAG_IMMUTABLE, FLAG_IMMUTABLE), (XFLAG_APPEND, FLAG_APPEND)];
+            if !who.has(Capabilities::LINUX_IMMUTABLE) && guarded_flags.iter().any(|(x, _)| (old ^ new) & x != 0) {
+                return Err(Errno::EPERM);
+            }
+            let now = fs.now();
+            let drops_state = fs.has(Quirk::AttributesDropState);
+            let file = fs.inode_mut(ino);
+            file.xflags = new & !XFLAG_SEALED;
+            for (xflag, flag) in guarded_flags {
+                file.xflags &= !xflag;
+                file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
+            }
+            file.ctime = now;
+            // Only a broken rule lets a request through that changes the state.
+            file.sealed = new & XFLAG_SEALED != 0 && !drops_state;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn change_flags(&mut self, who: &Credentials, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        let new = (self.inode(ino).flags | set) & !clear;
+        let old = self.inode(ino).flags;
+        let changed = old ^ new;
+        if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && !who.has(Capabilities::LINUX_IMMUTABLE) {
+            return Err(Errno::EPERM);
+        }
+        self.guarded(who, ino, true, Op::SetFlags { old, new }, |fs| {
+            let now = fs.now();
+            let file = fs.inode_mut(ino);
+            file.flags = new;
+            file.ctime = now;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! Data: reading and writing.
+
+use crate::call::caller::Credentials;
+use crate::call::system_call::Fd;
+use crate::model::descriptors::Descriptor;
+use crate::model::state::State;
+use crate::rules::Op;
+use crate::storage::inode::{INLINE, Kind};
+use crate::storage::volume::errno;
+use crate::units::{BLOCK, Ino, LARGEST};
+use crate::violation::Quirk;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+/// No call of Linux transfers more: MAX_RW_COUNT.
+pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
+
+/// The alignment of O_DIRECT: the logical block of a disk.
+const SECTOR: u64 = 512;
+
+impl State {
+    pub(crate) fn read(
+        &mut self,
+        who: &Credentials,
+        fd: Fd,
+        offset: Option<i64>,
+        len: usize,
+    ) -> Result<Vec<u8>, Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        if !descriptor.readable() {
+            return Err(Errno::EBADF);
+        }
+        match self.inode(descriptor.ino).kind {
+            Kind::Regular => (),
+            Kind::Directory => return Err(Errno::EISDIR),
+            _ => return Err(Errno::ESPIPE),
+        }
+        let at = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
+        let len = len.min(TRANSFER_MAX);
+        let data = self.guarded(who, descriptor.ino, descriptor.writable(), Op::Read, |fs| {
+            aligned(&descriptor, at, len)?;
+            let data = fs.volume.read_at(descriptor.ino, at, len)?;
+            if len > 0 {
+                fs.accessed(descriptor.ino, descriptor.flags);
+            }
+            Ok(data)
+        })?;
+        if offset.is_none() {
+            self.descriptors.advance(fd, at + data.len() as u64);
+        }
+        Ok(data)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        who: &Credentials,
+        fd: Fd,
+        offset: Option<i64>,
+        data: &[u8],
+        append: bool,
+    ) -> Result<usize, Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        let append = append || descriptor.flags.contains(OFlag::O_APPEND);
+        let file = self.inode(descriptor.ino);
+        match file.kind {
+            Kind::Regular => (),
+            Kind::Directory => return Err(Errno::EBADF),
+            _ => return Err(Errno::ESPIPE),
+        }
+        let asked = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
+        let (size, sealed) = (file.size, file.sealed);
+        let at = if append { size } else { asked };
+        let op = Op::Write { offset: at, len: data.len() as u64, append };
+        let inside = &data[..size.saturating_sub(at).min(data.len() as u64) as usize];
+        if sealed && self.has(Quirk::ShortWrite) && !inside.is_empty() {
+            return self.write_at(descriptor.ino, at, inside);
+        }
+        let count = self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
+            aligned(&descriptor, at, data.len())?;
+            fs.write_for(who, &descriptor, at, data)
+        })?;
+        if offset.is_none() && count > 0 {
+            self.descriptors.advance(fd, at + count as u64);
+        }
+        Ok(count)
+    }
+
+    /// Writes for a caller, through a descriptor. There is data to write: a write of 0 bytes ends at the rules.
+    pub(crate) fn write_for(
+        &mut self,
+        who: &Credentials,
+        descriptor: &Descriptor,
+        at: u64,
+        data: &[u8],
+    ) -> Result<usize, Errno> {
+        let count = self.write_at(descriptor.ino, at, data)?;
+        self.drop_privileges(who, descriptor.ino);
+        if descriptor.synchronous() {
+            self.volume.commit()?;
+        }
+        Ok(count)
+    }
+
+    /// pwritev2(2) with RWF_ATOMIC: one block, in place.
+    pub(crate) fn write_atomic(&mut self, who: &Credentials, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        let at = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if data.len() != BLOCK || !at.is_multiple_of(BLOCK as u64) {
+            return Err(Errno::EINVAL);
+        }
+        let op = Op::WriteAtomic { offset: at, len: data.len() as u64 };
+        self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
+            if fs.has(Quirk::MoveOnAtomicWrite) {
+                fs.volume.relocate(descriptor.ino);
+            }
+            fs.write_at(descriptor.ino, at, data)
+        })
+    }
+
+    /// Writes all of `data` or, if there is not enough space, nothing.
+    pub(crate) fn write_at(&mut self, ino: Ino, at: u64, data: &[u8]) -> Result<usize, Errno> {
+        let end = at.checked_add(data.len() as u64).filter(|end| *end <= LARGEST).ok_or(Errno::EFBIG)?;
+        if data.is_empty() {
+            return Ok(0);
+        }
+        if self.write_inline(ino, at, data) {
+            return Ok(data.len());
+        }
+        self.spill(ino)?;
+        let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
+        let (takes, grows) = self.volume.needs(ino, touched.clone());
+        let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
+        let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
+        self.room_for(ino, takes, grows)?;
+        if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
+            self.volume.relocate(ino);
+        }
+        let (mut rest, mut block) = (data, touched.start);
+        while !rest.is_empty() {
+            let within = at.saturating_sub(block * BLOCK as u64) as usize;
+            let whole = if within == 0 { rest.len() / BLOCK } else { 0 };
+            let (blocks, len) = if whole > 1 {
+                let count = self.volume.write_blocks(ino, block, &rest[..whole * BLOCK])?;
+                (count, count * BLOCK)
+            } else {
+                let len = (BLOCK - within).min(rest.len());
+                let address = self.volume.place(ino, block)?;
+                self.volume.store.write(address, within, &rest[..len]).map_err(errno)?;
+                (1, len)
+            };
+            let (bytes, later) = rest.split_at(len);
+            if self.has(Quirk::PunchZeros) {
+                let zeros = |bytes: &[u8]| bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0);
+                let punched = (block..).zip(bytes.chunks(BLOCK)).filter(|(_, bytes)| zeros(bytes));
+                punched.for_each(|(block, _)| self.volume.release_block(ino, block));
+            }
+            (rest, block) = (later, block + blocks as u64);
+        }
+        self.written(ino, end);
+        Ok(data.len())
+    }
+
+    /// Size and times after a write that ended at `end`.
+    fn written(&mut self, ino: Ino, end: u64) {
+        let now = self.now();
+        let keeps_times = self.has(Quirk::WriteKeepsTimes) && self.inode(ino).sealed;
+        let file = self.inode_mut(ino);
+        file.size = file.size.max(end);
+        if !keeps_times {
+            (file.mtime, file.ctime) = (now, now);
+        }
+    }
+
+    /// Writes into the inode, if the file is small enough and has no storage of its own.
+    fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
+        let end = at + data.len() as u64;
+        let file = self.inode(ino);
+        let placeless = file.inline.is_some() || (file.size == 0 && file.map.is_empty());
+        if !placeless || end.max(file.size) > INLINE {
+            return false;
+        }
+        let inline = self.inode_mut(ino).inline.get_or_insert_default();
+        inline.resize(inline.len().max(end as usize), 0);
+        inline[at as usize..end as usize].copy_from_slice(data);
+        self.written(ino, end);
+        true
+    }
+
+    /// Gives the data of a small file a place on storage.
+    pub(crate) fn spill(&mut self, ino: Ino) -> Result<(), Errno> {
+        let Some(data) = self.inode(ino).inline.clone() else { return Ok(()) };
+        if !data.is_empty() {
+            // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
+            self.room_for(ino, 1, 1)?;
+            let address = self.volume.place(ino, 0)?;
+            self.volume.store.write(address, 0, &data).map_err(errno)?;
+        }
+        self.inode_mut(ino).inline = None;
+        Ok(())
+    }
+}
+
+/// Transfers past the page cache begin and end with sectors.
+fn aligned(descriptor: &Descriptor, at: u64, len: usize) -> Result<(), Errno> {
+    let direct = descriptor.flags.contains(OFlag::O_DIRECT);
+    if direct && !(at | len as u64).is_multiple_of(SECTOR) { Err(Errno::EINVAL) } else { Ok(()) }
+}

@@ -1,0 +1,72 @@
+//! Durability: fsync(2), umount(2) and mount(2), and a loss of power.
+
+use crate::call::caller::Credentials;
+use crate::call::system_call::Fd;
+use crate::model::state::State;
+use crate::rules::Op;
+use crate::storage::extents::Run;
+use crate::units::Ino;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+
+impl State {
+    /// fsync(2).
+    pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
+            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
+                return Err(Errno::ENOSPC);
+            }
+            if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
+                fs.volume.relocate(descriptor.ino);
+            }
+            fs.volume.commit()
+        })
+    }
+
+    /// mount(2) with MS_REMOUNT.
+    pub(crate) fn remount(&mut self, read_only: bool) -> Result<(), Errno> {
+        if read_only && self.descriptors.values().any(|descriptor| descriptor.writable()) {
+            return Err(Errno::EBUSY);
+        }
+        match self.volume.frozen() {
+            Some(frozen) if !read_only => return Err(frozen),
+            _ => self.volume.commit()?,
+        }
+        self.volume.read_only = read_only;
+        Ok(())
+    }
+
+    /// umount(2) and mount(2).
+    pub(crate) fn cycle(&mut self) -> Result<(), Errno> {
+        if !self.descriptors.is_empty() || !self.mappings.is_empty() || !self.registrations.is_empty() {
+            return Err(Errno::EBUSY);
+        }
+        self.volume.commit()?;
+        self.volume.reload()?;
+        self.begin_again();
+        if self.has(Quirk::MountForgets) {
+            self.volume.inodes.values_untracked().for_each(|file| file.sealed = false);
+        }
+        Ok(())
+    }
+
+    /// The power goes and comes back.
+    pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
+        self.volume.lose_power()?;
+        self.begin_again();
+        Ok(())
+    }
+
+    /// A file system that was just mounted has nothing open, and no files without a name.
+    pub(crate) fn begin_again(&mut self) {
+        self.descriptors.clear();
+        self.mappings.clear();
+        self.registrations.clear();
+        self.swap_places.clear();
+        let unnamed: Vec<Ino> =
+            self.volume.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();
+        let runs: Vec<Run> = unnamed.into_iter().flat_map(|ino| self.take_unused(ino)).collect();
+        self.volume.release_runs(&runs);
+    }
+}

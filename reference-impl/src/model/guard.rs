@@ -1,0 +1,88 @@
+//! The guard: every request goes through the rules before it is carried out.
+
+use crate::call::caller::Credentials;
+use crate::model::state::State;
+use crate::rules::{Answer, Op, Request, View, rule_for};
+use crate::units::{Address, Ino};
+use crate::violation::How;
+use nix::errno::Errno;
+
+impl View for State {
+    fn is_shared(&self, at: Address) -> bool {
+        self.volume.is_shared(at)
+    }
+
+    fn is_full(&self, uid: u32) -> bool {
+        self.volume.free() == 0 || self.at_limit(uid)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.volume.read_only
+    }
+}
+
+impl State {
+    /// Asks the rules, and carries the request out if they let it through.
+    pub(crate) fn guarded<T: Default>(
+        &mut self,
+        who: &Credentials,
+        ino: Ino,
+        writable: bool,
+        op: Op,
+        act: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let file = self.inode(ino);
+        let request = Request { op, file, fs: self, who, writable };
+        let Some(rule) = rule_for(&request) else {
+            return self.answer(ino, Answer::Proceed, act);
+        };
+        let broken = self.misbehaviour.against(rule.clause);
+        match broken {
+            Some(How::Late(errno)) => {
+                // The result does not matter: this file system does the damage and reports the refusal.
+                let _ = act(self);
+                Err(errno)
+            }
+            Some(How::Answer(answer)) => self.answer(ino, answer, act),
+            Some(How::Way(route, answer)) if self.route == Some(route) || self.is_registered_by(ino, route) => {
+                self.answer(ino, answer, act)
+            }
+            Some(How::Quirk(_) | How::Way(..)) | None => self.answer(ino, rule.answer, act),
+        }
+    }
+
+    /// Asks the rules about several files, and carries the request out if they let it through for all.
+    pub(crate) fn guarded_all(
+        &mut self,
+        who: &Credentials,
+        files: &[Ino],
+        op: Op,
+        act: &mut dyn FnMut(&mut Self) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        match files.split_first() {
+            None => act(self),
+            Some((file, rest)) => self.guarded(who, *file, true, op, |fs| fs.guarded_all(who, rest, op, act)),
+        }
+    }
+
+    fn answer<T: Default>(
+        &mut self,
+        ino: Ino,
+        answer: Answer,
+        act: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match answer {
+            Answer::Proceed => {
+                self.let_in()?;
+                act(self)
+            }
+            Answer::Done => Ok(T::default()),
+            Answer::Refuse(errno) => {
+                if errno == Errno::ETXTBSY {
+                    self.refused(ino);
+                }
+                Err(errno)
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The end of files: the last name, descriptor, mapping and registration.
+
+use crate::model::state::State;
+use crate::storage::extents::Run;
+use crate::storage::inode::Kind;
+use crate::units::{Ino, ROOT};
+use crate::violation::Quirk;
+
+impl State {
+    /// A name of the file is gone. A directory goes with its only name, and its own `.` with it.
+    pub(crate) fn drop_name(&mut self, ino: Ino) {
+        let now = self.now();
+        let file = self.inode_mut(ino);
+        file.links = if file.kind == Kind::Directory { 0 } else { file.links - 1 };
+        file.ctime = now;
+        if file.links == 0 && self.has(Quirk::FreedWithName) {
+            self.volume.release_all(ino);
+        }
+        self.release_unused(ino);
+    }
+
+    /// Frees the file if nothing refers to it: no name, descriptor, mapping or registration, and no daemon's kernel.
+    pub(crate) fn release_unused(&mut self, ino: Ino) {
+        let runs = self.take_unused(ino);
+        self.volume.release_runs(&runs);
+    }
+
+    /// The same, but what it had is the caller's to free.
+    pub(crate) fn take_unused(&mut self, ino: Ino) -> Vec<Run> {
+        let file = self.inode(ino);
+        let mut runs = Vec::new();
+        if file.links == 0 && !file.in_use() && ino != ROOT {
+            if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
+                runs = self.inode_mut(ino).map.remove(0..u64::MAX);
+            }
+            self.volume.inodes.remove(ino);
+        }
+        runs
+    }
+}

@@ -1,0 +1,129 @@
+//! Misbehaviour: what a file system that is to break a clause does beside the rules.
+//!
+//! A quirk of one line stands where the call is carried out, behind [`State::has`]; the longer ones are here.
+
+use crate::call::caller::Credentials;
+use crate::call::reply::{Outcome, Reply};
+use crate::call::route::Route;
+use crate::call::system_call::Call;
+use crate::model::state::State;
+use crate::units::{Address, Ino};
+use crate::violation::{How, Quirk, Violation};
+use iomap_clauses::{AGENT_WRITES, Clause, HOLD_REFUSAL};
+use nix::errno::Errno;
+
+/// The violation of a file system, and the race that it loses.
+#[derive(Debug, Default)]
+pub(crate) struct Misbehaviour {
+    violation: Option<Violation>,
+    /// The side of a race that is to come in next.
+    intruder: Option<Intruder>,
+    /// The outcomes of the side that came in.
+    intruded: Vec<Outcome>,
+    /// The number of races so far.
+    races: usize,
+}
+
+/// One side of a race: it comes in between the check of a request of the other side and its effect.
+#[derive(Debug)]
+pub(crate) struct Intruder {
+    pub(crate) who: Credentials,
+    pub(crate) calls: Vec<Call>,
+    /// Makes the calls. The model does not know the way in that they take.
+    pub(crate) make: fn(&mut State, &Credentials, &[Call]) -> Vec<Outcome>,
+}
+
+impl Misbehaviour {
+    pub(crate) fn new(violation: Option<Violation>) -> Self {
+        Self { violation, ..Self::default() }
+    }
+
+    /// How this clause is broken, if it is the one.
+    pub(crate) fn against(&self, clause: &Clause) -> Option<How> {
+        self.violation.as_ref().filter(|violation| violation.clause == clause).map(|violation| violation.how)
+    }
+
+    /// The clause that is broken on this way to make a call, if there is one.
+    fn on(&self, route: Route) -> Option<&'static Clause> {
+        let violation = self.violation.as_ref()?;
+        matches!(violation.how, How::Way(way, _) if way == route).then_some(violation.clause)
+    }
+
+    /// The number of the next race, from 0.
+    pub(crate) fn next_race(&mut self) -> usize {
+        self.races += 1;
+        self.races - 1
+    }
+
+    /// Sends one side of a race in, at the next request that is carried out.
+    pub(crate) fn send(&mut self, intruder: Intruder) {
+        self.intruder = Some(intruder);
+    }
+
+    /// The outcomes of the intruder, or none if it did not come in.
+    pub(crate) fn intruded(&mut self) -> Option<Vec<Outcome>> {
+        match self.intruder.take() {
+            Some(_) => None,
+            None => Some(std::mem::take(&mut self.intruded)),
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn has(&self, quirk: Quirk) -> bool {
+        self.misbehaviour.violation.as_ref().is_some_and(|violation| violation.how == How::Quirk(quirk))
+    }
+
+    /// Lets an intruder in, if there is one.
+    pub(crate) fn let_in(&mut self) -> Result<(), Errno> {
+        let Some(Intruder { who, calls, make }) = self.misbehaviour.intruder.take() else { return Ok(()) };
+        self.misbehaviour.intruded = make(self, &who, &calls);
+        if self.has(Quirk::RaceBusy) { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    /// Breaks the clause that is to be broken on this way to make a call. Returns an outcome if that is all that
+    /// becomes of the call.
+    pub(crate) fn break_way(&mut self, route: Route, call: &Call) -> Option<Outcome> {
+        let clause = self.misbehaviour.on(route)?;
+        match call {
+            // No rule is asked about a store: it is lost.
+            Call::Store { .. } => Some(Ok(Reply::Number(0))),
+            // No registration is refused by a rule.
+            Call::Register { .. } if clause == &HOLD_REFUSAL => Some(Err(Errno::ETXTBSY)),
+            _ => {
+                if clause == &AGENT_WRITES {
+                    self.relocate_all(true);
+                }
+                None
+            }
+        }
+    }
+
+    /// Side effects of a refused call, under a violation only.
+    pub(crate) fn refused(&mut self, ino: Ino) {
+        if self.has(Quirk::RefusalTouchesMtime) {
+            let now = self.now();
+            self.inode_mut(ino).mtime = now;
+        }
+        if self.has(Quirk::RefusalMovesOffset) {
+            self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
+        }
+        if self.has(Quirk::RefusalHarmsOthers) {
+            let others = self.volume.inodes.iter().filter(|(other, _)| **other != ino);
+            let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
+            places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
+        }
+        if self.has(Quirk::RefusalWaits) {
+            std::thread::sleep(std::time::Duration::from_millis(1200));
+        }
+        if self.has(Quirk::MoveOnRefusal) {
+            self.volume.relocate(ino);
+        }
+    }
+
+    /// Moves every sealed file, under a violation only.
+    pub(crate) fn relocate_sealed(&mut self) {
+        let sealed: Vec<Ino> = self.volume.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
+        sealed.into_iter().for_each(|ino| self.volume.relocate(ino));
+    }
+}

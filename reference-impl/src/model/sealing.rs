@@ -1,0 +1,62 @@
+//! Sealing and unsealing: the sealed state itself.
+
+use crate::call::system_call::Fd;
+use crate::model::state::State;
+use crate::units::Ino;
+use crate::violation::Quirk;
+use nix::errno::Errno;
+
+impl State {
+    /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
+    pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
+        let now = self.now();
+        let (keep_ctime, touch_mtime) = (self.has(Quirk::SealSkipsCtime), self.has(Quirk::SealTouchesMtime));
+        let (idle, grow) = (self.has(Quirk::SealDoesNothing), self.has(Quirk::SealGrows));
+        let file = self.inode_mut(ino);
+        file.sealed = !idle;
+        file.sealed_by = Some(fd);
+        file.ctime = if keep_ctime { file.ctime } else { now };
+        file.mtime = if touch_mtime { now } else { file.mtime };
+        if grow {
+            self.resize(ino, len.unsigned_abs())?;
+        }
+        // A file whose seal is not durable is not sealed.
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
+    }
+
+    /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
+    pub(crate) fn unseal(&mut self, ino: Ino) -> Result<(), Errno> {
+        if self.has(Quirk::UnsealNeedsOnlyOpener) && self.inode(ino).descriptors > 4 {
+            return Err(Errno::EBUSY);
+        }
+        let now = self.now();
+        let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
+        let cosmetic = self.has(Quirk::UnsealIsCosmetic);
+        let file = self.inode_mut(ino);
+        file.sealed = cosmetic;
+        file.sealed_by = None;
+        file.ctime = if keep_ctime { file.ctime } else { now };
+        file.mtime = if touch_mtime { now } else { file.mtime };
+        self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)
+    }
+
+    /// Commits the change of a file's state; the violations leave out what they are named for.
+    pub(crate) fn commit_state(&mut self, ino: Ino) -> Result<(), Errno> {
+        let sealed = self.inode(ino).sealed;
+        let skipped = if sealed { Quirk::SealNotCommitted } else { Quirk::UnsealNotCommitted };
+        if self.has(skipped) {
+            return Ok(());
+        }
+        if self.volume.losing_power && self.has(Quirk::TornSeal) {
+            let size = self.inode(ino).size;
+            self.inode_mut(ino).size = size / 2;
+            let result = self.volume.write_out(true);
+            self.inode_mut(ino).size = size;
+            return result;
+        }
+        if sealed && self.has(Quirk::SealCommitsNoData) {
+            return self.volume.write_out(false);
+        }
+        self.volume.commit()
+    }
+}

@@ -1,0 +1,306 @@
+//! The map of a file: runs of blocks that lie side by side on the storage.
+
+use crate::units::Address;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// No block of a file has a higher number: offsets are signed.
+pub(crate) const LAST_BLOCK: u64 = i64::MAX as u64 / crate::units::BLOCK as u64;
+
+/// Where one block of a file lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) address: Address,
+    /// False: allocated, reads as zeros until it is written.
+    pub(crate) written: bool,
+}
+
+/// `count` blocks of a file from block `start` on, at `address` and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) start: u64,
+    pub(crate) count: u64,
+    pub(crate) address: Address,
+    pub(crate) written: bool,
+}
+
+impl Run {
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.count
+    }
+
+    fn at(&self, block: u64) -> Extent {
+        Extent { address: self.address + (block - self.start) as Address, written: self.written }
+    }
+
+    /// The part of the run that is in a range, which it meets.
+    fn within(&self, range: &Range<u64>) -> Self {
+        let (start, end) = (self.start.max(range.start), self.end().min(range.end));
+        Self { start, count: end - start, address: self.at(start).address, ..*self }
+    }
+
+    /// The other run goes on where this one ends, in the file and on the storage.
+    fn is_continued_by(&self, next: &Self) -> bool {
+        self.end() == next.start && self.at(next.start).address == next.address && self.written == next.written
+    }
+
+    pub(crate) fn addresses(&self) -> Range<Address> {
+        self.address..self.address + self.count as Address
+    }
+
+    /// A run of the log lies in the change that it belongs to, and on the storage. Fails with what is wrong with it.
+    fn check(&self, range: &Range<u64>, storage: usize) -> Result<(), String> {
+        let blocks = self.start.checked_add(self.count).filter(|end| self.count > 0 && *end <= LAST_BLOCK + 1);
+        let end = blocks.ok_or_else(|| format!("{} blocks from block {} of the file", self.count, self.start))?;
+        if self.start < range.start || end > range.end {
+            return Err(format!("blocks {}..{end} outside the change of {range:?}", self.start));
+        }
+        if self.count > storage as u64 || self.address > storage - self.count as usize {
+            let place = format!("{} blocks at {}", self.count, self.address);
+            return Err(format!("{place}, where the storage has {storage} blocks"));
+        }
+        Ok(())
+    }
+}
+
+/// From the number of a block in the file to its place; what is missing is a hole.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtentMap {
+    runs: BTreeMap<u64, Run>,
+    /// The number of blocks that are not holes.
+    len: u64,
+    /// The blocks among which there are changes that the log does not have yet.
+    changed: Range<u64>,
+}
+
+impl Default for ExtentMap {
+    /// An empty map. It may take the place of another one, so all of it is a change.
+    fn default() -> Self {
+        Self { runs: BTreeMap::new(), len: 0, changed: 0..u64::MAX }
+    }
+}
+
+impl ExtentMap {
+    pub(crate) fn get(&self, block: u64) -> Option<Extent> {
+        let (_, run) = self.runs.range(..=block).next_back()?;
+        (block < run.end()).then(|| run.at(block))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The block after the last one that is not a hole.
+    pub(crate) fn end(&self) -> u64 {
+        self.runs.values().next_back().map_or(0, Run::end)
+    }
+
+    /// The number of blocks that are not holes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The runs in a range, cut to it, in order.
+    pub(crate) fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> + '_ {
+        let first = self.runs.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
+        let some = !range.is_empty();
+        let meets = move |run: &&Run| some && run.end() > range.start;
+        let whole = range.start..range.end.max(range.start);
+        self.runs
+            .range(first..range.end.max(first))
+            .map(|(_, run)| run)
+            .filter(meets)
+            .map(move |run| run.within(&whole))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// Every address of the file, one after the other.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.runs.values().flat_map(Run::addresses)
+    }
+
+    /// The first block of a range that is a hole.
+    pub(crate) fn hole(&self, range: Range<u64>) -> Option<u64> {
+        let mut next = range.start;
+        for run in self.runs(range.clone()) {
+            if run.start > next {
+                break;
+            }
+            next = run.end();
+        }
+        (next < range.end).then_some(next)
+    }
+
+    pub(crate) fn insert(&mut self, block: u64, extent: Extent) {
+        self.remove(block..block + 1);
+        self.join(Run { start: block, count: 1, address: extent.address, written: extent.written });
+    }
+
+    /// Takes the blocks of a range out, and returns where they were.
+    pub(crate) fn remove(&mut self, range: Range<u64>) -> Vec<Run> {
+        let out: Vec<Run> = self.runs(range.clone()).collect();
+        let (Some(first), Some(last)) = (out.first(), out.last()) else { return out };
+        self.note(first.start..last.end());
+        self.len -= out.iter().map(|run| run.count).sum::<u64>();
+        // At both ends a run can reach over the border.
+        let before = self.runs.range(..range.start).next_back().map(|(_, run)| *run);
+        let after = self.runs.range(..range.end).next_back().map(|(_, run)| *run).filter(|run| run.end() > range.end);
+        for run in &out {
+            self.runs.remove(&run.start);
+        }
+        if let Some(run) = before {
+            self.runs.insert(run.start, run.within(&(run.start..range.start)));
+        }
+        if let Some(run) = after {
+            let rest = run.within(&(range.end..run.end()));
+            self.runs.insert(rest.start, rest);
+        }
+        out
+    }
+
+    /// Puts a run into a hole.
+    pub(crate) fn join(&mut self, mut run: Run) {
+        self.note(run.start..run.end());
+        self.len += run.count;
+        if let Some((_, before)) = self.runs.range(..run.start).next_back()
+            && before.is_continued_by(&run)
+        {
+            run = Run { count: before.count + run.count, ..*before };
+        }
+        if let Some(after) = self.runs.get(&run.end()).copied()
+            && run.is_continued_by(&after)
+        {
+            self.runs.remove(&after.start);
+            run.count += after.count;
+        }
+        self.runs.insert(run.start, run);
+    }
+
+    /// Moves the blocks from `from` on to `to` on.
+    pub(crate) fn shift(&mut self, from: u64, to: u64) {
+        for run in self.remove(from..u64::MAX) {
+            self.join(Run { start: run.start - from + to, ..run });
+        }
+    }
+
+    fn note(&mut self, range: Range<u64>) {
+        let empty = self.changed.is_empty();
+        let hull = self.changed.start.min(range.start)..self.changed.end.max(range.end);
+        self.changed = if empty { range } else { hull };
+    }
+
+    /// The map is that of another file now: all of it is a change.
+    pub(crate) fn given(mut self) -> Self {
+        self.changed = 0..u64::MAX;
+        self
+    }
+
+    /// The changes that the log does not have yet: a range, and the runs in it.
+    pub(crate) fn changes(&self) -> (Range<u64>, Vec<Run>) {
+        (self.changed.clone(), self.runs(self.changed.clone()).collect())
+    }
+
+    /// The log has everything.
+    pub(crate) fn settle(&mut self) {
+        self.changed = 0..0;
+    }
+
+    /// Carries changes of the log out. Fails with what is wrong with them.
+    pub(crate) fn apply(&mut self, range: Range<u64>, runs: Vec<Run>, storage: usize) -> Result<(), String> {
+        if range.start > range.end {
+            return Err(format!("changes in {range:?}"));
+        }
+        self.remove(range.clone());
+        for run in runs {
+            run.check(&range, storage)?;
+            if self.runs(run.start..run.end()).next().is_some() {
+                return Err(format!("block {} of the file twice", run.start));
+            }
+            self.join(run);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// No change of the log makes a map that leaves the file or the storage, or has a block twice.
+    #[test]
+    fn forged_changes() {
+        let run = |start, count, address| Run { start, count, address, written: true };
+        let wrong = [
+            vec![run(0, 0, 0)],
+            vec![run(0, 11, 0)],
+            vec![run(0, 2, 9)],
+            vec![run(0, 1, usize::MAX)],
+            vec![run(0, u64::MAX, 0)],
+            vec![run(u64::MAX, 2, 0)],
+            vec![run(LAST_BLOCK, 2, 0)],
+            vec![run(3, 2, 0), run(4, 1, 5)],
+        ];
+        for runs in wrong {
+            let text = format!("{runs:?}");
+            assert!(ExtentMap::default().apply(0..u64::MAX, runs, 10).is_err(), "{text}");
+        }
+        assert!(ExtentMap::default().apply(2..5, vec![run(4, 2, 0)], 10).is_err());
+        assert!(ExtentMap::default().apply(2..5, vec![run(1, 2, 0)], 10).is_err());
+        let mut map = ExtentMap::default();
+        assert!(map.apply(0..u64::MAX, vec![run(0, 10, 0)], 10).is_ok());
+        assert!(map.apply(Range { start: 7, end: 3 }, Vec::new(), 10).is_err());
+        assert_eq!((map.all().count(), map.len()), (1, 10));
+    }
+
+    /// The runs say the same as a table with a line for each block, after any inserts, removals and shifts.
+    #[test]
+    fn as_a_table_of_blocks() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut map, mut table) = (ExtentMap::default(), BTreeMap::new());
+        map.settle();
+        let mut durable = ExtentMap::default();
+        for step in 0..4000 {
+            let (a, b) = (random.u64(0..40), random.u64(0..40));
+            match random.u8(0..8) {
+                0 => {
+                    let removed: Vec<Address> = map.remove(a..b).iter().flat_map(Run::addresses).collect();
+                    let gone: Vec<u64> = table.range(a..b.max(a)).map(|(block, _)| *block).collect();
+                    let expected: Vec<Address> =
+                        gone.iter().filter_map(|block| table.remove(block)).map(|e: Extent| e.address).collect();
+                    assert_eq!(removed, expected, "step {step}");
+                }
+                1 => {
+                    let (from, to) = (a.max(b), a.min(b));
+                    map.remove(to..from);
+                    map.shift(from, to);
+                    let tail = table.split_off(&from);
+                    table.split_off(&to);
+                    table.extend(tail.into_iter().map(|(block, extent)| (block - from + to, extent)));
+                }
+                _ => {
+                    let extent = Extent { address: (a + random.u64(0..2)) as Address, written: random.u8(0..8) > 0 };
+                    map.insert(a, extent);
+                    table.insert(a, extent);
+                }
+            }
+            for block in 0..42 {
+                assert_eq!(map.get(block), table.get(&block).copied(), "block {block} after step {step}");
+            }
+            assert_eq!(map.len(), table.len() as u64, "the length after step {step}");
+            assert!(map.all().is_sorted_by(|a, b| a.end() <= b.start), "a block twice after step {step}");
+            let hole = (a..b).find(|block| !table.contains_key(block));
+            assert_eq!(map.hole(a..b), hole, "the hole of {a}..{b} after step {step}");
+            if random.u8(0..4) == 0 {
+                let (range, runs) = map.changes();
+                durable.apply(range, runs, 100).unwrap();
+                map.settle();
+                assert_eq!(durable.runs, map.runs, "the log after step {step}");
+            }
+        }
+    }
+}
