@@ -3,13 +3,13 @@
 //! The clauses judge: what the call that seals had promised when it returned has to be so in each way in which the disk
 //! may have lost what was not flushed.
 
-use super::disk::Loss;
-use super::power_guest::{FILES, GROWING, Plans, plans};
-use super::protocol::{Data, Event, Found, Look, Run, Step};
-use super::{Document, untested};
 use crate::context::{BLOCK_LEN, SIZE};
 use crate::expectations::Expectations;
 use crate::host::FsKind;
+use crate::lab::disk::Loss;
+use crate::lab::power_guest::{FILES, GROWING, Plans, plans};
+use crate::lab::protocol::{Data, Event, Found, Look, Run, Step};
+use crate::lab::{Document, untested};
 use crate::matrix::trouble_of;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;
@@ -23,11 +23,11 @@ use std::time::{Duration, Instant};
 
 /// What the lab knows of a file at the moment of the cut.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Story {
+pub(crate) struct Story {
     /// The steps that had begun. One that begins after the power is gone, which nothing shows, is here too.
     begun: Vec<Step>,
     /// How many of them had returned, for certain.
-    pub(super) returned: usize,
+    pub(crate) returned: usize,
     /// Why the last one that began could not be done.
     refused: Option<Trouble>,
 }
@@ -66,7 +66,7 @@ impl Story {
 
 /// What is known of each file. What was heard after the power had gone may have happened in memory only: nothing returned
 /// then, but what began may have begun before.
-pub(super) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
+pub(crate) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story> {
     let mut stories = vec![Story::default(); FILES + 1];
     for (at, event) in events {
         let before = at < gone;
@@ -93,7 +93,7 @@ pub(super) fn stories(events: Vec<(Instant, Event)>, gone: Instant) -> Vec<Story
 }
 
 /// Whether a file's state was changing when the power was cut, for people.
-pub(super) fn within(stories: &[Story]) -> String {
+pub(crate) fn within(stories: &[Story]) -> String {
     let changing = stories.iter().enumerate().find(|(_, story)| story.is_changing());
     let step = |story: &Story| if story.during(Step::Enter) { "came into the state" } else { "left the state" };
     changing.map_or_else(String::new, |(file, story)| format!(", while file {file} {}", step(story)))
@@ -208,25 +208,25 @@ impl Tally {
 }
 
 /// Files that are not as a clause says.
-pub(super) type Faults = BTreeMap<&'static str, Vec<usize>>;
+pub(crate) type Faults = BTreeMap<&'static str, Vec<usize>>;
 
 /// What was found out by the cuts of a run.
-pub(super) struct Findings {
+pub(crate) struct Findings {
     mechanism: Mechanism,
-    pub(super) plans: Plans,
-    pub(super) seed: u64,
-    pub(super) cuts: u32,
+    pub(crate) plans: Plans,
+    pub(crate) seed: u64,
+    pub(crate) cuts: u32,
     /// How many of them fell within a change of state.
     within: u32,
     tallies: [Tally; CHECKS.len()],
     /// Of the files that nobody made durable, how many there were after cuts that lost what was not flushed, and how many
     /// of these had their data.
     controls: (usize, usize),
-    pub(super) alarms: Vec<LogLine>,
+    pub(crate) alarms: Vec<LogLine>,
 }
 
 impl Findings {
-    pub(super) fn new(fs: FsKind, mechanism: Mechanism, seed: u64) -> Self {
+    pub(crate) fn new(fs: FsKind, mechanism: Mechanism, seed: u64) -> Self {
         Self {
             mechanism,
             plans: plans(fs, mechanism),
@@ -241,7 +241,7 @@ impl Findings {
 
     /// Compares what is left after a cut with what was acknowledged before it. Returns what is not as it has to be: each
     /// clause, with the numbers of the files.
-    pub(super) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) -> Faults {
+    pub(crate) fn add(&mut self, seed: u64, loss: Loss, stories: &[Story], looks: &[(usize, Look)]) -> Faults {
         let mut faults = Faults::new();
         for (number, story) in stories.iter().enumerate() {
             let look = looks.iter().find(|(file, _)| *file == number).map(|(_, look)| look);
@@ -273,13 +273,13 @@ impl Findings {
     }
 
     /// All versions of a cut have been looked at.
-    pub(super) fn end_cut(&mut self, stories: &[Story]) {
+    pub(crate) fn end_cut(&mut self, stories: &[Story]) {
         self.cuts += 1;
         self.within += u32::from(stories.iter().any(Story::is_changing));
     }
 
     /// The results, and what spoils those that are no violation.
-    pub(super) fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
+    pub(crate) fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
         let expectations = Expectations::of(&[&run.mechanism], &run.fs, release);
         let mut results = untested(run, release);
         let (files, kept) = self.controls;
@@ -342,7 +342,7 @@ fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdic
 }
 
 /// What was looked at in each run, and what was found.
-pub(super) fn human(document: &Document) -> String {
+pub(crate) fn human(document: &Document) -> String {
     let mut out = String::new();
     for run in &document.runs {
         let _ = writeln!(out, "Linux {}, {}", run.kernel.release, run.label());

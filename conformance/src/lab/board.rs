@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// Something to tell people.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum News<'a> {
+pub(crate) enum News<'a> {
     /// The guest is started, by this command.
     Starts(&'a str),
     /// It happens a few times in a run.
@@ -19,14 +19,14 @@ pub(super) enum News<'a> {
 }
 
 /// Standard error, for all guests.
-pub(super) struct Board {
+pub(crate) struct Board {
     terminal: bool,
     /// Where each guest is, by its label.
     guests: Mutex<BTreeMap<String, String>>,
 }
 
 impl Board {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { terminal: stderr().is_terminal(), guests: Mutex::default() }
     }
 
@@ -35,7 +35,7 @@ impl Board {
     }
 
     /// Tells what a guest does that was started at `begin`.
-    pub(super) fn tell(&self, label: &str, begin: Instant, news: News) {
+    pub(crate) fn tell(&self, label: &str, begin: Instant, news: News) {
         let mut guests = self.guests();
         let (line, place) = match news {
             News::Starts(command) => (Some(command), "boots".to_owned()),
@@ -51,7 +51,7 @@ impl Board {
     }
 
     /// A guest has ended.
-    pub(super) fn forget(&self, label: &str) {
+    pub(crate) fn forget(&self, label: &str) {
         let mut guests = self.guests();
         guests.remove(label);
         self.erase();

@@ -1,10 +1,10 @@
 //! One guest, from its start to its last word.
 
-use super::board::News;
-use super::kernel::Kernel;
-use super::protocol::{Message, Run};
-use super::qemu::Machine;
-use super::{console, failed};
+use crate::lab::board::News;
+use crate::lab::kernel::Kernel;
+use crate::lab::protocol::{Message, Run};
+use crate::lab::qemu::Machine;
+use crate::lab::{console, failed};
 use crate::programs::ending;
 use crate::results::{LogLine, Results};
 use nix::sys::signal::Signal;
@@ -16,18 +16,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Told what a guest does.
-pub(super) type Listener<'a> = dyn Fn(News) + Sync + 'a;
+pub(crate) type Listener<'a> = dyn Fn(News) + Sync + 'a;
 
 /// What came out of a guest.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Of each run its document, where it ended, or one in which all is `error`.
-    pub(super) results: Vec<Results>,
+    pub(crate) results: Vec<Results>,
     /// Why it did not do all that it should have, and what its console said last.
-    pub(super) trouble: Option<(String, String)>,
+    pub(crate) trouble: Option<(String, String)>,
 }
 
 /// Boots a guest and takes down what it finds out. `patience` is how long it may say nothing.
-pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
+pub(crate) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
     let mut found: Vec<Option<Results>> = vec![None; runs.len()];
     let mut reasons: Vec<Option<String>> = vec![None; runs.len()];
     let mut at = Progress::default();
@@ -54,7 +54,7 @@ pub(super) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener
 
 /// Starts a machine, ends it when `listen` has heard enough, and returns what its console said. The error of `listen` is
 /// why it hears nothing more, if it knows.
-pub(super) fn attend<T>(
+pub(crate) fn attend<T>(
     machine: &Machine,
     listen: impl FnOnce(&mut Child) -> Result<T, Option<String>>,
 ) -> (Result<T, String>, String) {
@@ -178,10 +178,10 @@ fn listen(
 }
 
 /// A line of the port, and when it had come.
-pub(super) type Line = (Instant, String);
+pub(crate) type Line = (Instant, String);
 
 /// The lines of the port, until QEMU ends.
-pub(super) fn lines(child: &mut Child) -> Receiver<Line> {
+pub(crate) fn lines(child: &mut Child) -> Receiver<Line> {
     let (sender, lines) = channel();
     if let Some(port) = child.stdout.take() {
         std::thread::spawn(move || {
@@ -196,9 +196,9 @@ pub(super) fn lines(child: &mut Child) -> Receiver<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::Cache;
-    use super::super::qemu::{Accelerator, Attendance, missing};
     use super::*;
+    use crate::lab::cache::Cache;
+    use crate::lab::qemu::{Accelerator, Attendance, missing};
 
     /// A kernel that finds nothing to start panics, and the console says so.
     #[test]

@@ -1,13 +1,13 @@
 //! What a bzImage says of itself, and the kernel that it contains. The fields are those of
 //! Documentation/arch/x86/boot.rst.
 
-use super::cache::Cache;
+use crate::lab::cache::Cache;
 use crate::programs::{self, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An image for x86-64 that is whole.
-pub(super) struct BzImage(Vec<u8>);
+pub(crate) struct BzImage(Vec<u8>);
 
 /// Programs that decompress what is inside, by how it begins.
 const COMPRESSED: [(&[u8], &[&str]); 4] = [
@@ -26,7 +26,7 @@ const PVH: [&[u8]; 2] = [b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0", b"\x04\0\0\0\x0
 
 impl BzImage {
     /// Reads a file. The error says what it is instead.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let image = Self(std::fs::read(path).map_err(|e| e.to_string())?);
         let bytes = &image.0;
         if bytes.get(56..60) == Some(b"ARM\x64") {
@@ -50,7 +50,7 @@ impl BzImage {
     }
 
     /// As `uname -r` will print it.
-    pub(super) fn release(&self) -> String {
+    pub(crate) fn release(&self) -> String {
         let version = self.0.get(self.number(0x20e, 2) + 0x200..).unwrap_or_default();
         let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
         String::from_utf8_lossy(word).into_owned()
@@ -58,7 +58,7 @@ impl BzImage {
 
     /// The kernel inside, for QEMU to boot: without KVM a guest takes seconds to decompress itself. Nothing if this
     /// machine cannot, or if QEMU could not boot it.
-    pub(super) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>, String> {
+    pub(crate) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>, String> {
         let start = self.boot_code() + self.number(0x248, 4);
         let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
         let Some((_, [program, arguments @ ..])) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic))

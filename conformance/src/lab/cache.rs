@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 /// A directory that may be deleted at any time between runs.
-pub(super) struct Cache(PathBuf);
+pub(crate) struct Cache(PathBuf);
 
 impl Cache {
     /// `$XDG_CACHE_HOME/iomap-conformance`, or below `~/.cache`.
-    pub(super) fn open() -> Result<Self, String> {
+    pub(crate) fn open() -> Result<Self, String> {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
         let base = base.ok_or("no place for a cache: neither XDG_CACHE_HOME nor HOME is set")?;
@@ -28,7 +28,7 @@ impl Cache {
     }
 
     /// A directory of the cache.
-    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, String> {
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, String> {
         let directory = self.0.join(name);
         std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         Ok(directory)
@@ -37,7 +37,7 @@ impl Cache {
     /// The file or directory with this key. If it is missing or damaged, `make` makes it beside its place, so that no
     /// other process ever sees half of it. `room` is about the number of bytes that it takes, for the message about a
     /// full disk.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         kind: &str,
         key: &str,
@@ -82,7 +82,7 @@ impl Cache {
     }
 
     /// What a program answered to the same question, or what `ask` answers now. `state` is what the answer depends on.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         question: &str,
         state: &str,
@@ -110,7 +110,7 @@ impl Cache {
 
     /// What identifies the contents of a file. It is read once, as long as it stays the same file of the same size and
     /// time.
-    pub(super) fn digest(&self, path: &Path) -> Result<String, String> {
+    pub(crate) fn digest(&self, path: &Path) -> Result<String, String> {
         let path = path.canonicalize().map_err(|e| format!("{}: {e}", path.display()))?;
         let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
         let state = format!("{} {} {}.{:09}", data.ino(), data.len(), data.ctime(), data.ctime_nsec());
@@ -118,7 +118,7 @@ impl Cache {
     }
 
     /// Deletes all but the newest entries of a kind.
-    pub(super) fn prune(&self, kind: &str, keep: usize) -> Result<(), String> {
+    pub(crate) fn prune(&self, kind: &str, keep: usize) -> Result<(), String> {
         let entries = std::fs::read_dir(self.directory(kind)?).map_err(|e| format!("{kind}: {e}"))?;
         let of = |path: &Path| path.metadata().and_then(|data| data.modified());
         let age = |path: &PathBuf| of(&path.join(WHOLE)).or_else(|_| of(path)).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -145,7 +145,7 @@ impl Cache {
 
 /// Makes a directory beside its place, and puts it there in one step. An old directory is removed, unless `keep` says
 /// that it is as good.
-pub(super) fn put(
+pub(crate) fn put(
     place: &Path,
     make: impl FnOnce(&Path) -> Result<(), String>,
     keep: impl FnOnce() -> bool,
@@ -250,7 +250,7 @@ fn sha256sum(path: &Path) -> Result<String, String> {
 }
 
 /// What identifies these bytes.
-pub(super) fn digest_of(bytes: &[u8]) -> Result<String, String> {
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<String, String> {
     Ok(hexadecimal(&programs::of_bytes(&mut Command::new("sha256sum"), bytes)?))
 }
 

@@ -17,12 +17,12 @@ const ENDS: [(&str, &str); 6] = [
 ];
 
 /// The lines that no kernel should have to write, without their times.
-pub(super) fn alarms(console: &str) -> Vec<String> {
+pub(crate) fn alarms(console: &str) -> Vec<String> {
     lines(console).map(|line| without_time(&line).to_owned()).filter(|line| guard::is_alarming(line)).collect()
 }
 
 /// Why a guest ended, in one line, if its console tells.
-pub(super) fn end(console: &str) -> Option<String> {
+pub(crate) fn end(console: &str) -> Option<String> {
     ENDS.iter().find_map(|(word, meaning)| {
         let line = lines(console).find(|line| line.contains(word))?;
         Some(format!("{meaning}: {}", without_time(&line)))
@@ -30,7 +30,7 @@ pub(super) fn end(console: &str) -> Option<String> {
 }
 
 /// The last lines.
-pub(super) fn tail(console: &str) -> String {
+pub(crate) fn tail(console: &str) -> String {
     let lines: Vec<String> = lines(console).collect();
     lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("  {line}\n")).collect()
 }

@@ -14,7 +14,7 @@ const UNIT: u64 = 4096;
 
 /// What becomes of what was not flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(crate) enum Loss {
     /// It is lost.
     All,
     /// Each piece is lost or not, by a seed.
@@ -27,7 +27,7 @@ pub(super) enum Loss {
 
 impl Loss {
     /// In the name of a file.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::All => "nothing-kept",
             Self::Some(_) => "some-kept",
@@ -38,7 +38,7 @@ impl Loss {
 }
 
 /// A disk, as long as the lab runs: its files have no names.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     state: Mutex<State>,
     ended: Condvar,
     size: u64,
@@ -71,12 +71,12 @@ struct Piece {
 
 impl Disk {
     /// A disk with these contents, which loses what is not flushed.
-    pub(super) fn volatile(image: &File) -> io::Result<Self> {
+    pub(crate) fn volatile(image: &File) -> io::Result<Self> {
         Self::new(copy(image)?, copy(image)?)
     }
 
     /// One that has no cache to lose.
-    pub(super) fn durable(image: File) -> io::Result<Self> {
+    pub(crate) fn durable(image: File) -> io::Result<Self> {
         // Both are one file: what is written is on the medium at once.
         Self::new(image.try_clone()?, image)
     }
@@ -101,18 +101,18 @@ impl Disk {
     }
 
     /// In bytes.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Nothing if the power is gone: then there is nobody to answer.
-    pub(super) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
+    pub(crate) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
         let state = self.state();
         state.gone.is_none().then(|| state.current.read_exact_at(data, offset))
     }
 
     /// Takes data into the cache. The write during which the power goes may have reached the medium as any other.
-    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() {
             return None;
@@ -126,7 +126,7 @@ impl Disk {
     }
 
     /// Empties the cache onto the medium.
-    pub(super) fn flush(&self) -> Option<io::Result<()>> {
+    pub(crate) fn flush(&self) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() || self.burns_down(&mut state) {
             return None;
@@ -156,7 +156,7 @@ impl Disk {
 
     /// Cuts the power during a request that changes something, after so many of them, or when this time is over. Returns
     /// when it has gone: nothing was answered since.
-    pub(super) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
+    pub(crate) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
         let mut state = self.state();
         state.fuse = Some(requests);
         let (mut state, _) = self
@@ -167,22 +167,22 @@ impl Disk {
     }
 
     /// How many requests that change something it got.
-    pub(super) fn requests(&self) -> u32 {
+    pub(crate) fn requests(&self) -> u32 {
         self.state().requests
     }
 
     /// How often it was flushed.
-    pub(super) fn flushes(&self) -> usize {
+    pub(crate) fn flushes(&self) -> usize {
         self.state().flushes
     }
 
     /// What the guest was told that it did not deserve: the place where the lab keeps its disks may be full.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         self.state().trouble.clone()
     }
 
     /// What the medium has if the power went now.
-    pub(super) fn left(&self, loss: Loss) -> io::Result<File> {
+    pub(crate) fn left(&self, loss: Loss) -> io::Result<File> {
         let state = self.state();
         let medium = copy(&state.medium)?;
         let mut random = fastrand::Rng::with_seed(if let Loss::Some(seed) = loss { seed } else { 0 });
@@ -207,14 +207,14 @@ fn noting(state: &mut State, written: io::Result<()>) -> io::Result<()> {
 }
 
 /// A copy that has no name.
-pub(super) fn copy(image: &File) -> io::Result<File> {
+pub(crate) fn copy(image: &File) -> io::Result<File> {
     let copy = nameless()?;
     copy_to(image, &copy)?;
     Ok(copy)
 }
 
 /// Copies to an empty file. What is a hole stays one.
-pub(super) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
+pub(crate) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
     copy.set_len(image.metadata()?.len())?;
     Ok(copy_data(image, copy)?)
 }

@@ -3,14 +3,14 @@
 //! A run is a process of its own: whatever becomes of it, the runs after it take place. Standard output of all of them is
 //! the port to the host.
 
-use super::power_guest;
-use super::protocol::{MANIFEST, Manifest, Message, PORT, Run};
-use super::scenario::Step;
 use crate::cases::{self, Case};
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
 use crate::host::found::Mounted;
 use crate::host::{DeviceDax, FsKind, Host, Sandbox};
+use crate::lab::power_guest;
+use crate::lab::protocol::{MANIFEST, Manifest, Message, PORT, Run};
+use crate::lab::scenario::Step;
 use crate::mechanism::Mechanism;
 use crate::programs::ending;
 use crate::results::Results;

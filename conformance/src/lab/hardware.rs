@@ -1,12 +1,12 @@
 //! What a guest has besides a processor, memory and the port to the host, by what its runs need.
 
-use super::kernel::Kernel;
-use super::modules;
 use crate::host::{self, FsKind};
+use crate::lab::kernel::Kernel;
+use crate::lab::modules;
 use std::path::PathBuf;
 
 /// Some equipment of a guest.
-pub(super) struct Hardware {
+pub(crate) struct Hardware {
     /// Modules without which there is no run.
     modules: &'static [&'static str],
     /// Modules without which less is offered.
@@ -16,11 +16,11 @@ pub(super) struct Hardware {
     /// Commands that the guest carries out before its runs. What fails is said on the console, and less is offered.
     commands: &'static [&'static str],
     /// What the kernel is told.
-    pub(super) line: &'static str,
+    pub(crate) line: &'static str,
     /// What QEMU is told.
-    pub(super) arguments: &'static [&'static str],
+    pub(crate) arguments: &'static [&'static str],
     /// Persistent memory, in MiB. It lies above what `--memory` says.
-    pub(super) pmem: u32,
+    pub(crate) pmem: u32,
 }
 
 const NOTHING: Hardware =
@@ -33,7 +33,7 @@ static COMMON: Hardware = Hardware { modules: &["virtio_pci", "virtio_console", 
 static QUOTAS: Hardware = Hardware { helpful: &["quota_v2"], ..NOTHING };
 
 /// An RDMA adapter in software, on a network of one.
-pub(super) static RDMA: Hardware = Hardware {
+pub(crate) static RDMA: Hardware = Hardware {
     // The adapter asks for its checksum by name.
     helpful: &["dummy", "crc32_generic", "rdma_rxe"],
     programs: &["ip", "rdma"],
@@ -68,7 +68,7 @@ static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHIN
 static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
 
 /// The equipment of a guest whose runs are on this file system, or of one that loses its power.
-pub(super) fn of(fs: FsKind, power: bool) -> Vec<&'static Hardware> {
+pub(crate) fn of(fs: FsKind, power: bool) -> Vec<&'static Hardware> {
     let pmem = if power { &NVDIMM } else { &PMEM };
     let mut hardware = match fs {
         FsKind::XfsDax => vec![&COMMON, pmem],
@@ -85,23 +85,23 @@ pub(super) fn of(fs: FsKind, power: bool) -> Vec<&'static Hardware> {
 }
 
 /// Which program is missing to set up the RDMA adapter, and how to get it.
-pub(super) fn without_programs() -> Option<String> {
+pub(crate) fn without_programs() -> Option<String> {
     let missing = RDMA.programs.iter().find(|name| host::program(name).is_none())?;
     Some(format!("the lab needs {missing}: apt-get install iproute2"))
 }
 
 /// How much persistent memory there is, in MiB.
-pub(super) fn pmem(hardware: &[&Hardware]) -> u32 {
+pub(crate) fn pmem(hardware: &[&Hardware]) -> u32 {
     hardware.iter().map(|row| row.pmem).sum()
 }
 
 /// The commands that the guest carries out before its runs.
-pub(super) fn commands(hardware: &[&Hardware]) -> Vec<String> {
+pub(crate) fn commands(hardware: &[&Hardware]) -> Vec<String> {
     hardware.iter().flat_map(|row| row.commands).map(|command| (*command).to_owned()).collect()
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.
-pub(super) fn modules(hardware: &[&Hardware], kernel: &Kernel, fs: FsKind) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn modules(hardware: &[&Hardware], kernel: &Kernel, fs: FsKind) -> Result<Vec<PathBuf>, String> {
     let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
     let mut files = modules::resolve(kernel, &needed)?;
     for name in hardware.iter().flat_map(|row| row.helpful) {
@@ -112,7 +112,7 @@ pub(super) fn modules(hardware: &[&Hardware], kernel: &Kernel, fs: FsKind) -> Re
 }
 
 /// The programs that a guest gets.
-pub(super) fn programs(hardware: &[&Hardware], fs: FsKind) -> Vec<PathBuf> {
+pub(crate) fn programs(hardware: &[&Hardware], fs: FsKind) -> Vec<PathBuf> {
     let names = hardware.iter().flat_map(|row| row.programs).copied().chain(fs.all_programs());
     names.filter_map(host::program).collect()
 }

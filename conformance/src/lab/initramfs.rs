@@ -1,8 +1,8 @@
 //! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
 
-use super::cache::{self, Cache};
-use super::protocol::{MANIFEST, Manifest};
-use super::{modules, packages};
+use crate::lab::cache::{self, Cache};
+use crate::lab::protocol::{MANIFEST, Manifest};
+use crate::lab::{modules, packages};
 use crate::programs::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the guest finds itself.
-pub(super) const INIT: &str = "/iomap-conformance";
+pub(crate) const INIT: &str = "/iomap-conformance";
 
 /// Directories to mount on.
 const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"];
@@ -19,7 +19,7 @@ const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"]
 type Files = BTreeMap<String, PathBuf>;
 
 /// Makes an initramfs, or finds one that has the same in it. Libraries come from `root` if it has them.
-pub(super) fn get(
+pub(crate) fn get(
     cache: &Cache,
     modules: &[PathBuf],
     programs: &[PathBuf],

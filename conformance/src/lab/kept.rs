@@ -1,15 +1,15 @@
 //! What losses of power left, for people to look at: images, and a guest with a shell that needs nothing of the lab.
 
-use super::disk::{Loss, copy_to};
-use super::nvdimm;
-use super::protocol::Run;
-use super::qemu::Attendance;
-use super::{Cache, Job, Options, machine, shell};
+use crate::lab::disk::{Loss, copy_to};
+use crate::lab::nvdimm;
+use crate::lab::protocol::Run;
+use crate::lab::qemu::Attendance;
+use crate::lab::{Cache, Job, Options, machine, shell};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The directory that `--keep` names, for one run.
-pub(super) struct Shelf<'a> {
+pub(crate) struct Shelf<'a> {
     job: &'a Job,
     options: &'a Options,
     directory: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Shelf<'a> {
 
 impl<'a> Shelf<'a> {
     /// Nothing, if nothing is to be kept.
-    pub(super) fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache) -> Result<Option<Self>, String> {
+    pub(crate) fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache) -> Result<Option<Self>, String> {
         let Some(directory) = &options.keep else { return Ok(None) };
         let directory = std::path::absolute(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         // No run: it would make a file system on what is kept.
@@ -31,7 +31,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Keeps what a cut left, and says where it is and how to get a guest that has it. The guest leaves the image as it is.
-    pub(super) fn keep(&self, seed: u64, loss: Loss, left: &File, why: &str) -> Result<String, String> {
+    pub(crate) fn keep(&self, seed: u64, loss: Loss, left: &File, why: &str) -> Result<String, String> {
         let place = |name: String| self.directory.join(name);
         let image = place(format!("{}-{seed}-{}.img", self.name, loss.name()));
         let initramfs = place(format!("{}.initramfs", self.name));
@@ -51,7 +51,7 @@ impl<'a> Shelf<'a> {
 }
 
 /// Makes the directory, if it is not there.
-pub(super) fn prepare(options: &Options) -> Result<(), String> {
+pub(crate) fn prepare(options: &Options) -> Result<(), String> {
     let made = options.keep.as_ref().map_or(Ok(()), std::fs::create_dir_all);
     made.map_err(|e| format!("{}: {e}", options.keep.clone().unwrap_or_default().display()))
 }

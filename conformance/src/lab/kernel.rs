@@ -1,9 +1,9 @@
 //! From what somebody calls a kernel to an image that QEMU boots, and its modules.
 
-use super::bzimage::BzImage;
-use super::cache::{self, Cache};
-use super::packages;
 use crate::host;
+use crate::lab::bzimage::BzImage;
+use crate::lab::cache::{self, Cache};
+use crate::lab::packages;
 use crate::programs::{self, Failure, ending};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
@@ -12,20 +12,20 @@ use std::process::{Command, Stdio};
 
 /// A kernel to boot.
 #[derive(Clone, Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// As `uname -r` will print it.
-    pub(super) release: String,
+    pub(crate) release: String,
     /// What QEMU boots: the bzImage, or the kernel inside.
-    pub(super) image: PathBuf,
+    pub(crate) image: PathBuf,
     /// The directory that has `lib/modules`, if it is known.
-    pub(super) modules: Option<PathBuf>,
+    pub(crate) modules: Option<PathBuf>,
     /// The kernel with its symbols, for a debugger.
-    pub(super) symbols: Option<PathBuf>,
+    pub(crate) symbols: Option<PathBuf>,
 }
 
 impl Kernel {
     /// Finds a kernel by what the user says: a package, an image, a build tree, or a version of Debian.
-    pub(super) fn find(name: &str, cache: &Cache) -> Result<Self, String> {
+    pub(crate) fn find(name: &str, cache: &Cache) -> Result<Self, String> {
         let path = Path::new(name);
         if path.is_dir() {
             return tree(path, cache).map_err(|e| format!("{name}: {e}"));
@@ -188,7 +188,7 @@ fn depmod(root: &Path, release: &str) -> Result<(), String> {
 }
 
 /// A program of the administrator; kmod has them where ordinary users do not look.
-pub(super) fn admin(name: &str) -> PathBuf {
+pub(crate) fn admin(name: &str) -> PathBuf {
     host::program(name).unwrap_or_else(|| name.into())
 }
 

@@ -1,13 +1,13 @@
 //! Which modules a run needs, in the order in which they are loaded.
 
-use super::kernel::{Kernel, admin};
+use crate::lab::kernel::{Kernel, admin};
 use crate::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The files of modules and of all that they need, by modprobe(8), which knows dependencies of both kinds. What is built
 /// into the kernel needs no file. Without a directory of modules everything has to be built in, and the guest finds out.
-pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, String> {
     let Some(root) = &kernel.modules else { return Ok(Vec::new()) };
     let mut files = Vec::new();
     for name in names {
@@ -35,7 +35,7 @@ pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, S
 const COMPRESSED: [(&str, &str); 3] = [("xz", "xz"), ("zst", "zstd"), ("gz", "gzip")];
 
 /// The contents of a module, decompressed: this machine is faster at that than a guest.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let end = path.extension().unwrap_or_default();
     match COMPRESSED.iter().find(|(extension, _)| end == *extension) {
         Some((_, program)) => Ok(programs::output(Command::new(program).arg("-dc").arg(path))?),
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The name of a module's file without compression.
-pub(super) fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.split_once(".ko").map_or(name.to_string(), |(name, _)| format!("{name}.ko"))
 }

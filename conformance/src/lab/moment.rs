@@ -1,14 +1,14 @@
 //! When the power of a guest is cut, and what its disk loses then: by a seed, so that it can be done again.
 
-use super::disk::Loss;
-use super::power_guest::{FILES, GROWING, Plans};
-use super::protocol::{Event, Step};
 use crate::host::FsKind;
+use crate::lab::disk::Loss;
+use crate::lab::power_guest::{FILES, GROWING, Plans};
+use crate::lab::protocol::{Event, Step};
 use std::time::{Duration, Instant};
 
 /// When the power goes. Of persistent memory only the time matters: nobody hears of a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     /// After so many lines of the guest, then during a write or flush after so many others, or when the time is over.
     Anywhere { lines: usize, requests: u32, at_latest: Duration },
     /// In this step of this file, after so much of what the same step of another file took.
@@ -16,14 +16,14 @@ pub(super) enum Moment {
 }
 
 /// What a cut is like, by its seed.
-pub(super) struct Chance {
-    pub(super) seed: u64,
-    pub(super) moment: Moment,
-    pub(super) losses: Vec<Loss>,
+pub(crate) struct Chance {
+    pub(crate) seed: u64,
+    pub(crate) moment: Moment,
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Chance {
-    pub(super) fn of(seed: u64, fs: FsKind, plans: Plans) -> Self {
+    pub(crate) fn of(seed: u64, fs: FsKind, plans: Plans) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let moment = match random.choice(changes(plans)) {
             Some((file, step)) if random.bool() => Moment::Within { file, step, share: random.f64() },
@@ -58,14 +58,14 @@ fn changes(plans: Plans) -> Vec<(usize, Step)> {
 
 /// What the steps of a guest took: how many requests, and how long.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     begun: Option<(Instant, u32)>,
     /// By the kind of file and the step.
     taken: Vec<((usize, Step), (u32, Duration))>,
 }
 
 impl Pace {
-    pub(super) fn note(&mut self, plans: Plans, at: Instant, requests: u32, event: &Event) {
+    pub(crate) fn note(&mut self, plans: Plans, at: Instant, requests: u32, event: &Event) {
         match event {
             Event::Begun(..) => self.begun = Some((at, requests)),
             Event::Returned(file, step) => {
@@ -90,7 +90,7 @@ const REQUEST: Duration = Duration::from_millis(30);
 
 impl Moment {
     /// Whether it is about to come, after these events.
-    pub(super) fn is_near(&self, events: &[(Instant, Event)]) -> bool {
+    pub(crate) fn is_near(&self, events: &[(Instant, Event)]) -> bool {
         match (self, events) {
             (_, [.., (_, Event::Worked)]) => true,
             // The first line is that the work begins.
@@ -101,12 +101,12 @@ impl Moment {
     }
 
     /// Whether it may come later for the sake of what it is to lose.
-    pub(super) fn wants_controls(&self) -> bool {
+    pub(crate) fn wants_controls(&self) -> bool {
         matches!(self, Self::Anywhere { .. })
     }
 
     /// After how many requests it comes, and when, whatever is requested.
-    pub(super) fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
+    pub(crate) fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
         match *self {
             Self::Anywhere { requests, at_latest, .. } => (requests, at_latest),
             Self::Within { file, step, share } => match pace.of(plans, file, step) {
@@ -119,7 +119,7 @@ impl Moment {
 }
 
 /// Whether the kernel has something in its own memory only: a file has grown since the last step that commits began.
-pub(super) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
+pub(crate) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
     let known = events.iter().rev().find_map(|(_, event)| match event {
         Event::Returned(GROWING, _) | Event::Worked => Some(true),
         Event::Begun(_, Step::Sync | Step::Agent) => Some(false),
@@ -130,8 +130,8 @@ pub(super) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::power_guest::plans;
     use super::*;
+    use crate::lab::power_guest::plans;
     use crate::mechanism::Mechanism;
 
     const MS: Duration = Duration::from_millis(1);

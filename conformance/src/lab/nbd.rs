@@ -3,7 +3,7 @@
 //! doc/proto.md of <https://github.com/NetworkBlockDevice/nbd>: fixed newstyle negotiation as far as QEMU needs it, and
 //! simple replies. A disk whose power is gone answers nothing any more.
 
-use super::disk::Disk;
+use crate::lab::disk::Disk;
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 /// A disk, and what the guest knows it by.
-pub(super) type Export = (String, Arc<Disk>);
+pub(crate) type Export = (String, Arc<Disk>);
 
 const FIXED_NEWSTYLE: u16 = 1;
 const OPTIONS: u64 = u64::from_be_bytes(*b"IHAVEOPT");
@@ -44,7 +44,7 @@ const LONGEST: u32 = 32 << 20;
 const LONGEST_OPTION: u32 = 8192;
 
 /// Serves disks until it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     /// The name of the socket, which is in no file system: it is gone with this process.
     name: String,
@@ -55,7 +55,7 @@ pub(super) struct Server {
 static SERVERS: AtomicUsize = AtomicUsize::new(0);
 
 impl Server {
-    pub(super) fn start(exports: Vec<Export>) -> io::Result<Self> {
+    pub(crate) fn start(exports: Vec<Export>) -> io::Result<Self> {
         let number = SERVERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("iomap-conformance-{}-{number}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name)?;
@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// What QEMU is told to have a disk of this name.
-    pub(super) fn arguments(&self, disk: &str) -> Vec<String> {
+    pub(crate) fn arguments(&self, disk: &str) -> Vec<String> {
         let server = format!("server.type=unix,server.path={},server.abstract=on", self.name);
         [
             "-blockdev".into(),

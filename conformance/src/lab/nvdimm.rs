@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 const SIZE: u64 = 320;
 
 /// One that has nothing on it.
-pub(super) fn blank() -> Result<fs::File, String> {
+pub(crate) fn blank() -> Result<fs::File, String> {
     host::blank(SIZE << 20).map_err(|errno| format!("no memory in {}: {errno}", std::env::temp_dir().display()))
 }
 
 /// What becomes of what a guest stores in one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stores {
+pub(crate) enum Stores {
     /// It is in the file.
     Lasting,
     /// It ends with QEMU, and the file stays as it is.
@@ -27,12 +27,12 @@ pub(super) enum Stores {
 }
 
 /// The path of one that has no name, as long as the lab runs.
-pub(super) fn path(file: &fs::File) -> String {
+pub(crate) fn path(file: &fs::File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
 /// What QEMU is told of the files with these paths, in a guest with so many MiB of other memory.
-pub(super) fn arguments(memory: u32, modules: &[String], stores: Stores) -> Vec<String> {
+pub(crate) fn arguments(memory: u32, modules: &[String], stores: Stores) -> Vec<String> {
     let count = modules.len();
     if count == 0 {
         return Vec::new();
@@ -61,7 +61,7 @@ const STEPS: [(&str, &str); 6] = [
 ];
 
 /// The devices of a guest: those that an earlier one has worked on, and a blank one, which is no longer blank then.
-pub(super) fn devices() -> Result<(Vec<PathBuf>, Option<PathBuf>), String> {
+pub(crate) fn devices() -> Result<(Vec<PathBuf>, Option<PathBuf>), String> {
     let wait = format!("{ND}/devices/ndbus0/wait_probe");
     fs::read_to_string(&wait).map_err(|e| format!("{wait}: {e}"))?;
     let (mut left, mut work) = (Vec::new(), None);

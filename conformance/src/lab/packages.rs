@@ -1,19 +1,19 @@
 //! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is installed,
 //! so no server is started here, and nobody has to be root.
 
-use super::cache::{self, Cache};
 use crate::host;
+use crate::lab::cache::{self, Cache};
 use crate::programs::{self, Failure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program, and the package that has it.
-pub(super) type Tool = (&'static str, &'static str);
+pub(crate) type Tool = (&'static str, &'static str);
 
 /// The directory that has what this machine lacks of these programs, with the libraries that they need. None if it lacks
 /// nothing. An error is one line for people.
-pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, String> {
+pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, String> {
     let (names, packages): (Vec<_>, Vec<_>) =
         tools.iter().copied().filter(|(name, _)| host::program(name).is_none()).unzip();
     if names.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, Stri
 }
 
 /// A program of this machine, or else of such a directory.
-pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
+pub(crate) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
     host::program(name).or_else(|| {
         let places =
             ["usr/bin", "usr/sbin", "bin", "sbin"].iter().map(|place| root.map(|root| root.join(place).join(name)));
@@ -42,7 +42,7 @@ pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
 }
 
 /// Where such a directory has libraries.
-pub(super) fn libraries(root: &Path) -> String {
+pub(crate) fn libraries(root: &Path) -> String {
     let places =
         ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/samba", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
     places.map(|place| root.join(place).display().to_string()).join(":")
@@ -74,7 +74,7 @@ fn installed(simulation: &str) -> Vec<String> {
 const UNPACKED: u64 = 200 << 20;
 
 /// Downloads packages with apt.
-pub(super) fn download(packages: &[&str], directory: &Path) -> Result<(), Failure> {
+pub(crate) fn download(packages: &[&str], directory: &Path) -> Result<(), Failure> {
     let mut apt = Command::new("apt-get");
     programs::output(apt.args(["-qq", "download"]).args(packages).current_dir(directory)).map(drop)
 }

@@ -4,20 +4,20 @@
 //! What the guest says through the port before and after each step has left it before the step goes on, so the lab knows
 //! what was acknowledged at the moment of the cut.
 
-use super::aftermath::{Findings, Story, stories, within};
-use super::board::{Board, News};
-use super::boot::{self, Line, Listener};
-use super::cache::Cache;
-use super::disk::{Disk, Loss, copy};
-use super::kept::Shelf;
-use super::moment::{Chance, Moment, Pace, is_uncommitted};
-use super::nbd::{Export, Server};
-use super::nvdimm;
-use super::power_guest::{FILES, Plans, WORK, left};
-use super::protocol::{Event, Left, Manifest, Message, Run};
-use super::qemu::Attendance;
-use super::{Job, Options, console, initramfs, machine};
 use crate::host::{FsKind, found};
+use crate::lab::aftermath::{Findings, Story, stories, within};
+use crate::lab::board::{Board, News};
+use crate::lab::boot::{self, Line, Listener};
+use crate::lab::cache::Cache;
+use crate::lab::disk::{Disk, Loss, copy};
+use crate::lab::kept::Shelf;
+use crate::lab::moment::{Chance, Moment, Pace, is_uncommitted};
+use crate::lab::nbd::{Export, Server};
+use crate::lab::nvdimm;
+use crate::lab::power_guest::{FILES, Plans, WORK, left};
+use crate::lab::protocol::{Event, Left, Manifest, Message, Run};
+use crate::lab::qemu::Attendance;
+use crate::lab::{Job, Options, console, initramfs, machine};
 use crate::mechanism::Mechanism;
 use crate::results::{LogLine, Results};
 use clap::ValueEnum;
@@ -29,7 +29,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// The file systems that lie on a disk which can lose what was not flushed, or on memory which outlives its guest.
-pub(super) const FILE_SYSTEMS: [FsKind; 6] =
+pub(crate) const FILE_SYSTEMS: [FsKind; 6] =
     [FsKind::Xfs, FsKind::Ext4, FsKind::Btrfs, FsKind::F2fs, FsKind::XfsDax, FsKind::Ext4Dax];
 
 /// What a guest did and found.
@@ -76,7 +76,7 @@ fn no_disk(error: std::io::Error) -> String {
 }
 
 /// Cuts the power so many times in each run of a job.
-pub(super) fn carry_out(
+pub(crate) fn carry_out(
     job: &Job,
     options: &Options,
     cache: &Cache,

@@ -1,12 +1,12 @@
 //! What is done in a guest that loses its power: work on files, of which the lab hears before and after each step; and
 //! afterwards, in another guest, a look at what became of them.
 
-use super::nvdimm;
-use super::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::cases::durability::{can_be_cut, is_sealed};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::host::FsKind;
 use crate::host::found::{self, Mounted};
+use crate::lab::nvdimm;
+use crate::lab::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::mechanism::Mechanism;
 use crate::trace::Trace;
 use crate::verdict::Trouble;
@@ -15,19 +15,19 @@ use iomap_reference::{Call, MapId, Mode, Route};
 use std::path::{Path, PathBuf};
 
 /// The disk to work on.
-pub(super) const WORK: &str = "work";
+pub(crate) const WORK: &str = "work";
 
 /// The disks to look at: what the power loss before left, in one way and another.
-pub(super) fn left(number: usize) -> String {
+pub(crate) fn left(number: usize) -> String {
     format!("left-{number}")
 }
 
 /// How many files there are. Half of them stay active as swap files, of which Linux has 23 (MAX_SWAPFILES).
-pub(super) const FILES: usize = 24;
+pub(crate) const FILES: usize = 24;
 
 /// The file after those, where the storage loses nothing that it has: it grows after each step, of which the kernel knows
 /// in its own memory only until it commits.
-pub(super) const GROWING: usize = FILES;
+pub(crate) const GROWING: usize = FILES;
 
 /// What is done to one file and the next, in turn. The first of them is a control: nobody makes it durable.
 const PLANS: [&[Step]; 4] = [
@@ -50,10 +50,10 @@ const PLANS_OF_HOLES: [&[Step]; 5] =
     [PLANS[0], PLANS[1], PLANS[2], PLANS[3], &[Step::Extend, Step::Enter, Step::Agent]];
 
 /// What is done to the files, in turn.
-pub(super) type Plans = &'static [&'static [Step]];
+pub(crate) type Plans = &'static [&'static [Step]];
 
 /// What is done to the files of a run.
-pub(super) fn plans(fs: FsKind, mechanism: Mechanism) -> Plans {
+pub(crate) fn plans(fs: FsKind, mechanism: Mechanism) -> Plans {
     match mechanism {
         Mechanism::F2fsPin => &PLANS_OF_PINS,
         // No other lets a file with holes into the state.
@@ -65,7 +65,7 @@ pub(super) fn plans(fs: FsKind, mechanism: Mechanism) -> Plans {
 const ROOT: &str = "/mnt/disk";
 
 /// Looks at the disks that there are to look at, and works on the one that there is to work on, which never ends.
-pub(super) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String>) -> Result<(), String> {
     let fs = FsKind::from_str(&run.fs, false)?;
     let mechanism = Mechanism::from_str(&run.mechanism, false)?;
     std::fs::create_dir_all(ROOT).map_err(|e| format!("{ROOT}: {e}"))?;

@@ -1,46 +1,46 @@
 //! What host and guest tell each other: a manifest in the initramfs, and lines of JSON through a port.
 
-use super::scenario;
+use crate::lab::scenario;
 use crate::results::Results;
 use crate::verdict::Trouble;
 use serde::{Deserialize, Serialize};
 
 /// Where the manifest is in the guest.
-pub(super) const MANIFEST: &str = "/manifest.json";
+pub(crate) const MANIFEST: &str = "/manifest.json";
 
 /// The name of the virtio port that the results go through.
-pub(super) const PORT: &str = "iomap.results";
+pub(crate) const PORT: &str = "iomap.results";
 
 /// What a guest does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// Modules to load, in this order: paths in the guest.
-    pub(super) modules: Vec<String>,
+    pub(crate) modules: Vec<String>,
     /// Commands to carry out before the runs.
-    pub(super) commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// What to run, one after another.
-    pub(super) runs: Vec<Run>,
+    pub(crate) runs: Vec<Run>,
     /// Only cases whose name contains this.
-    pub(super) filter: Option<String>,
+    pub(crate) filter: Option<String>,
     /// A script for bash whose steps are to be reported instead.
-    pub(super) script: Option<String>,
+    pub(crate) script: Option<String>,
     /// A shell to start instead: a path in the guest.
-    pub(super) shell: Option<String>,
+    pub(crate) shell: Option<String>,
     /// No cases, but the work during which the power goes, and a look at what is left.
-    pub(super) power: bool,
+    pub(crate) power: bool,
 }
 
 /// One file system with one mechanism, by their names on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Run {
-    pub(super) fs: String,
-    pub(super) mechanism: String,
+pub(crate) struct Run {
+    pub(crate) fs: String,
+    pub(crate) mechanism: String,
 }
 
 /// A line from the guest.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// It has what it needs and begins.
     Ready,
     /// A case begins: its name.
@@ -62,7 +62,7 @@ pub(super) enum Message {
 /// What a guest says that loses its power, or looks at what was left of the one before. Files have numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// What there is on the disk of this number.
     Left(usize, Left),
     /// The work begins. Everything before it is on storage.
@@ -80,7 +80,7 @@ pub(super) enum Event {
 /// What is done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// ftruncate(2) to its size: all of it is a hole.
     Extend,
     /// pwrite(2) of all its data. With DAX: ftruncate(2), and stores through a plain shared mapping.
@@ -97,27 +97,27 @@ pub(super) enum Step {
 }
 
 /// The files that are on a disk after a loss of power, or why it cannot be mounted.
-pub(super) type Left = Result<Vec<(usize, Look)>, String>;
+pub(crate) type Left = Result<Vec<(usize, Look)>, String>;
 
 /// A file that is there, or why nobody knows what it is like.
-pub(super) type Look = Result<Found, Trouble>;
+pub(crate) type Look = Result<Found, Trouble>;
 
 /// What a file is like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// In bytes, as the cases count.
-    pub(super) size: i64,
-    pub(super) data: Data,
+    pub(crate) size: i64,
+    pub(crate) data: Data,
     /// It behaves as a file in the state.
-    pub(super) sealed: Result<bool, Trouble>,
+    pub(crate) sealed: Result<bool, Trouble>,
     /// It behaves as one out of it.
-    pub(super) unsealed: Result<bool, Trouble>,
+    pub(crate) unsealed: Result<bool, Trouble>,
 }
 
 /// What a file has where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Data {
+pub(crate) enum Data {
     /// What was written.
     Written,
     /// What an agent wrote to its storage.

@@ -1,10 +1,10 @@
 //! How QEMU is called.
 
-use super::hardware::{self, Hardware};
-use super::kernel::Kernel;
-use super::protocol::PORT;
-use super::{cache, guest, initramfs};
 use crate::host;
+use crate::lab::hardware::{self, Hardware};
+use crate::lab::kernel::Kernel;
+use crate::lab::protocol::PORT;
+use crate::lab::{cache, guest, initramfs};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The program.
-pub(super) const QEMU: &str = "qemu-system-x86_64";
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// Who executes the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -47,7 +47,7 @@ const LOW: u32 = 3072;
 
 /// What a person wants of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attendance {
+pub(crate) enum Attendance {
     /// Nobody is there.
     Batch,
     /// The console is the terminal.
@@ -57,23 +57,23 @@ pub(super) enum Attendance {
 }
 
 /// A machine to start.
-pub(super) struct Machine<'a> {
-    pub(super) kernel: &'a Kernel,
-    pub(super) initramfs: &'a Path,
-    pub(super) accelerator: Accelerator,
+pub(crate) struct Machine<'a> {
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) initramfs: &'a Path,
+    pub(crate) accelerator: Accelerator,
     /// In MiB.
-    pub(super) memory: u32,
+    pub(crate) memory: u32,
     /// The file that gets what the kernel says.
-    pub(super) console: &'a Path,
-    pub(super) attendance: Attendance,
-    pub(super) hardware: Vec<&'static Hardware>,
+    pub(crate) console: &'a Path,
+    pub(crate) attendance: Attendance,
+    pub(crate) hardware: Vec<&'static Hardware>,
     /// What QEMU is told of disks.
-    pub(super) disks: Vec<String>,
+    pub(crate) disks: Vec<String>,
 }
 
 impl Machine<'_> {
     /// The arguments of QEMU. What comes through the port goes to its standard output.
-    pub(super) fn arguments(&self) -> Vec<String> {
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let console = match self.attendance {
             Attendance::Terminal => "mon:stdio".to_owned(),
             _ => format!("file:{}", self.console.display()),
@@ -115,12 +115,12 @@ impl Machine<'_> {
     }
 
     /// The command that starts it. The machine ends with whoever started it.
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         bound(&self.arguments())
     }
 
     /// The same for people: a line for a shell.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let quote = |word: &String| match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=,./:+".contains(c)) {
             true => word.clone(),
             false => format!("'{}'", word.replace('\'', r"'\''")),
@@ -146,7 +146,7 @@ fn bound(arguments: &[String]) -> Command {
 }
 
 /// What is missing, in one line, or nothing.
-pub(super) fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     let programs = [(QEMU, "qemu-system-x86"), ("ldd", "libc-bin")];
     let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
     let missing = programs.into_iter().chain(kmod).find(|(program, _)| host::program(program).is_none());
@@ -159,7 +159,7 @@ const PROBE: Duration = Duration::from_secs(20);
 /// Chooses the accelerator. /dev/kvm says little: inside some virtual machines it is there and boots nothing. So the
 /// kernel is booted once without an initramfs, and where it gets to, a panic for want of a root file system, is
 /// remembered.
-pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache) -> Result<Accelerator, String> {
+pub(crate) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache) -> Result<Accelerator, String> {
     if wanted != Accelerator::Auto {
         return Ok(wanted);
     }

@@ -2,14 +2,14 @@
 //!
 //! A scenario is a script. Each line that it prints is a step, with what came of it; there are no verdicts.
 
-use super::cache::Cache;
-use super::hardware::{self, Hardware};
-use super::kernel::Kernel;
-use super::packages::{self, Tool};
-use super::protocol::{Manifest, Message};
-use super::qemu::{self, Attendance, Machine};
-use super::{Options, boot, console, initramfs};
 use crate::host;
+use crate::lab::cache::Cache;
+use crate::lab::hardware::{self, Hardware};
+use crate::lab::kernel::Kernel;
+use crate::lab::packages::{self, Tool};
+use crate::lab::protocol::{Manifest, Message};
+use crate::lab::qemu::{self, Attendance, Machine};
+use crate::lab::{Options, boot, console, initramfs};
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -48,13 +48,13 @@ pub struct Play {
 
 /// One line of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// What was done, or asked. One that belongs to the step before it is indented.
-    pub(super) step: String,
+    pub(crate) step: String,
     /// What came of it: `ok`, an error, or the answer.
-    pub(super) outcome: String,
+    pub(crate) outcome: String,
     /// What it took on the network.
-    pub(super) traffic: String,
+    pub(crate) traffic: String,
 }
 
 /// What scripts call besides bash, and its package where that is not essential.
@@ -179,7 +179,7 @@ fn play(
     let hardware: Vec<&Hardware> =
         hardware::of(host::FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
-    let more = super::modules::resolve(kernel, facts.modules)?;
+    let more = crate::lab::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
     let programs: Vec<_> = programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));
