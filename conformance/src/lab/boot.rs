@@ -1,10 +1,11 @@
 //! One guest, from its start to its last word.
 
 use crate::lab::board::News;
-use crate::lab::kernel::Kernel;
+use crate::lab::failed;
+use crate::lab::machine::console;
+use crate::lab::machine::kernel::Kernel;
+use crate::lab::machine::qemu::Machine;
 use crate::lab::protocol::{Message, Run};
-use crate::lab::qemu::Machine;
-use crate::lab::{console, failed};
 use crate::programs::ending;
 use crate::results::{LogLine, Results};
 use nix::sys::signal::Signal;
@@ -198,7 +199,7 @@ pub(crate) fn lines(child: &mut Child) -> Receiver<Line> {
 mod tests {
     use super::*;
     use crate::lab::cache::Cache;
-    use crate::lab::qemu::{Accelerator, Attendance, missing};
+    use crate::lab::machine::qemu::{Accelerator, Attendance, missing};
 
     /// A kernel that finds nothing to start panics, and the console says so.
     #[test]

@@ -5,7 +5,7 @@ use crate::cases::durability::{can_be_cut, is_sealed};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::host::FsKind;
 use crate::host::found::{self, Mounted};
-use crate::lab::nvdimm;
+use crate::lab::machine::nvdimm;
 use crate::lab::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::mechanism::Mechanism;
 use crate::trace::Trace;

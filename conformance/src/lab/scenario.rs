@@ -4,12 +4,13 @@
 
 use crate::host;
 use crate::lab::cache::Cache;
-use crate::lab::hardware::{self, Hardware};
-use crate::lab::kernel::Kernel;
-use crate::lab::packages::{self, Tool};
+use crate::lab::machine::hardware::{self, Hardware};
+use crate::lab::machine::kernel::Kernel;
+use crate::lab::machine::packages::{self, Tool};
+use crate::lab::machine::qemu::{self, Attendance, Machine};
+use crate::lab::machine::{console, initramfs};
 use crate::lab::protocol::{Manifest, Message};
-use crate::lab::qemu::{self, Attendance, Machine};
-use crate::lab::{Options, boot, console, initramfs};
+use crate::lab::{Options, boot};
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -179,7 +180,7 @@ fn play(
     let hardware: Vec<&Hardware> =
         hardware::of(host::FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
     let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
-    let more = crate::lab::modules::resolve(kernel, facts.modules)?;
+    let more = crate::lab::machine::modules::resolve(kernel, facts.modules)?;
     modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
     let programs: Vec<_> = programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
     let script = Some(format!("{STEPS}\n{}", facts.script));

@@ -1,8 +1,8 @@
 //! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
 
 use crate::lab::cache::{self, Cache};
+use crate::lab::machine::{modules, packages};
 use crate::lab::protocol::{MANIFEST, Manifest};
-use crate::lab::{modules, packages};
 use crate::programs::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

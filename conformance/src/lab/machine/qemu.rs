@@ -1,10 +1,11 @@
 //! How QEMU is called.
 
 use crate::host;
-use crate::lab::hardware::{self, Hardware};
-use crate::lab::kernel::Kernel;
+use crate::lab::machine::hardware::{self, Hardware};
+use crate::lab::machine::initramfs;
+use crate::lab::machine::kernel::Kernel;
 use crate::lab::protocol::PORT;
-use crate::lab::{cache, guest, initramfs};
+use crate::lab::{cache, guest};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

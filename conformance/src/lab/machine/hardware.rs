@@ -1,8 +1,8 @@
 //! What a guest has besides a processor, memory and the port to the host, by what its runs need.
 
 use crate::host::{self, FsKind};
-use crate::lab::kernel::Kernel;
-use crate::lab::modules;
+use crate::lab::machine::kernel::Kernel;
+use crate::lab::machine::modules;
 use std::path::PathBuf;
 
 /// Some equipment of a guest.

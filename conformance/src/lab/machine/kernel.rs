@@ -1,9 +1,9 @@
 //! From what somebody calls a kernel to an image that QEMU boots, and its modules.
 
 use crate::host;
-use crate::lab::bzimage::BzImage;
 use crate::lab::cache::{self, Cache};
-use crate::lab::packages;
+use crate::lab::machine::bzimage::BzImage;
+use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};

@@ -1,6 +1,6 @@
 //! Which modules a run needs, in the order in which they are loaded.
 
-use crate::lab::kernel::{Kernel, admin};
+use crate::lab::machine::kernel::{Kernel, admin};
 use crate::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
