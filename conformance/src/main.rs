@@ -119,7 +119,7 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
-    #[command(name = lab::guest::COMMAND, hide = true)]
+    #[command(name = lab::guest::init::COMMAND, hide = true)]
     Guest { run: Option<usize> },
 }
 
@@ -432,7 +432,7 @@ fn main() -> ExitCode {
         Some(Command::Audit(args)) => audit(args),
         Some(Command::Lab(args)) => lab(args),
         Some(Command::Guest { run }) => {
-            lab::guest::run(*run);
+            lab::guest::init::run(*run);
             Ok(0)
         }
         Some(Command::Guard { stage, remove }) => {

@@ -4,18 +4,12 @@
 //! and a manifest that says what to run. Results come out through a virtio port as they come about, the kernel's log
 //! through a serial console. Each kernel with each file system is a guest of its own.
 
-mod aftermath;
 mod board;
 mod boot;
 mod cache;
-mod disk;
 pub mod guest;
-mod kept;
 mod machine;
-mod moment;
-mod nbd;
 mod power;
-mod power_guest;
 mod protocol;
 pub mod scenario;
 
@@ -35,6 +29,7 @@ use cache::Cache;
 use machine::kernel::Kernel;
 use machine::qemu::{Attendance, Machine};
 use machine::{hardware, initramfs, qemu};
+use power::{cuts, findings, kept};
 use protocol::{Manifest, Run};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -169,7 +164,7 @@ fn shell(job: &Job, options: &Options, runs: Vec<Run>, cache: &Cache) -> Result<
 /// The table of each kernel, and below them what is not as expected.
 pub fn human(options: &Options, document: &Document, screen: Screen) -> String {
     if options.power_cuts.is_some() {
-        return aftermath::human(document);
+        return findings::human(document);
     }
     format!("{}\n{}", matrix::human(&document.runs, screen), matrix::trouble(&document.runs)).trim_end().to_owned()
         + "\n"
@@ -187,7 +182,7 @@ fn without_programs(fs: FsKind) -> Option<String> {
 }
 
 fn prepare(options: &Options) -> Result<Cache, String> {
-    let lasting = options.file_systems().into_iter().find(|fs| !power::FILE_SYSTEMS.contains(fs));
+    let lasting = options.file_systems().into_iter().find(|fs| !cuts::FILE_SYSTEMS.contains(fs));
     if let (Some(fs), Some(_)) = (lasting, options.power_cuts) {
         return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()));
     }
@@ -207,7 +202,7 @@ impl Options {
     fn file_systems(&self) -> Vec<FsKind> {
         match (self.fs.is_empty(), self.power_cuts) {
             (true, None) => FsKind::ALL.to_vec(),
-            (true, Some(_)) => power::FILE_SYSTEMS.to_vec(),
+            (true, Some(_)) => cuts::FILE_SYSTEMS.to_vec(),
             (false, _) => self.fs.clone(),
         }
     }
@@ -262,7 +257,7 @@ fn room(memory: u32) -> usize {
 
 fn carry_out(job: &Job, options: &Options, cache: &Cache, board: &Board) -> Vec<Results> {
     if let Some(cuts) = options.power_cuts {
-        return power::carry_out(job, options, cache, board, cuts, options.seed.unwrap_or_else(|| fastrand::u64(..)));
+        return cuts::carry_out(job, options, cache, board, cuts, options.seed.unwrap_or_else(|| fastrand::u64(..)));
     }
     let (label, begin) = (job.label(), Instant::now());
     let listener = |news: News| board.tell(&label, begin, news);

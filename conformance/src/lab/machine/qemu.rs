@@ -1,11 +1,12 @@
 //! How QEMU is called.
 
 use crate::host;
+use crate::lab::cache;
+use crate::lab::guest::init;
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::initramfs;
 use crate::lab::machine::kernel::Kernel;
 use crate::lab::protocol::PORT;
-use crate::lab::{cache, guest};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -103,7 +104,7 @@ impl Machine<'_> {
     /// are not. On a busy machine the kernel would see no interrupt of the timer for so long that it gave up.
     fn command_line(&self) -> String {
         let addresses = if self.attendance == Attendance::Debugger { " nokaslr" } else { "" };
-        let init = format!("rdinit={} -- {}", initramfs::INIT, guest::COMMAND);
+        let init = format!("rdinit={} -- {}", initramfs::INIT, init::COMMAND);
         let hardware: String = self
             .hardware
             .iter()

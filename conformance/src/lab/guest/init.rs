@@ -8,7 +8,7 @@ use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
 use crate::host::found::Mounted;
 use crate::host::{DeviceDax, FsKind, Host, Sandbox};
-use crate::lab::power_guest;
+use crate::lab::guest::power;
 use crate::lab::protocol::{MANIFEST, Manifest, Message, PORT, Run};
 use crate::lab::scenario::Step;
 use crate::mechanism::Mechanism;
@@ -181,7 +181,7 @@ fn one(manifest: &Manifest, number: usize) -> Result<(), String> {
     }
     let run = manifest.runs.get(number).ok_or("no such run")?;
     if manifest.power {
-        return power_guest::run(run, &mut |message| say(&mut std::io::stdout(), message));
+        return power::run(run, &mut |message| say(&mut std::io::stdout(), message));
     }
     let message = match results(run, manifest.filter.as_deref()) {
         Ok(results) => Message::Results(Box::new(results)),

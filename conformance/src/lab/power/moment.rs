@@ -1,8 +1,8 @@
 //! When the power of a guest is cut, and what its disk loses then: by a seed, so that it can be done again.
 
 use crate::host::FsKind;
-use crate::lab::disk::Loss;
-use crate::lab::power_guest::{FILES, GROWING, Plans};
+use crate::lab::guest::power::{FILES, GROWING, Plans};
+use crate::lab::power::disk::Loss;
 use crate::lab::protocol::{Event, Step};
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,7 @@ pub(crate) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::power_guest::plans;
+    use crate::lab::guest::power::plans;
     use crate::mechanism::Mechanism;
 
     const MS: Duration = Duration::from_millis(1);

@@ -6,8 +6,8 @@
 use crate::context::{BLOCK_LEN, SIZE};
 use crate::expectations::Expectations;
 use crate::host::FsKind;
-use crate::lab::disk::Loss;
-use crate::lab::power_guest::{FILES, GROWING, Plans, plans};
+use crate::lab::guest::power::{FILES, GROWING, Plans, plans};
+use crate::lab::power::disk::Loss;
 use crate::lab::protocol::{Data, Event, Found, Look, Run, Step};
 use crate::lab::{Document, untested};
 use crate::matrix::trouble_of;

@@ -3,7 +3,7 @@
 //! doc/proto.md of <https://github.com/NetworkBlockDevice/nbd>: fixed newstyle negotiation as far as QEMU needs it, and
 //! simple replies. A disk whose power is gone answers nothing any more.
 
-use crate::lab::disk::Disk;
+use crate::lab::power::disk::Disk;
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};

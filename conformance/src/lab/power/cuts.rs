@@ -5,18 +5,18 @@
 //! what was acknowledged at the moment of the cut.
 
 use crate::host::{FsKind, found};
-use crate::lab::aftermath::{Findings, Story, stories, within};
 use crate::lab::board::{Board, News};
 use crate::lab::boot::{self, Line, Listener};
 use crate::lab::cache::Cache;
-use crate::lab::disk::{Disk, Loss, copy};
-use crate::lab::kept::Shelf;
+use crate::lab::guest::power::{FILES, Plans, WORK, left};
 use crate::lab::machine::console;
 use crate::lab::machine::nvdimm;
 use crate::lab::machine::qemu::Attendance;
-use crate::lab::moment::{Chance, Moment, Pace, is_uncommitted};
-use crate::lab::nbd::{Export, Server};
-use crate::lab::power_guest::{FILES, Plans, WORK, left};
+use crate::lab::power::disk::{Disk, Loss, copy};
+use crate::lab::power::findings::{Findings, Story, stories, within};
+use crate::lab::power::kept::Shelf;
+use crate::lab::power::moment::{Chance, Moment, Pace, is_uncommitted};
+use crate::lab::power::nbd::{Export, Server};
 use crate::lab::protocol::{Event, Left, Manifest, Message, Run};
 use crate::lab::{Job, Options, initramfs, machine};
 use crate::mechanism::Mechanism;

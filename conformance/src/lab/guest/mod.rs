@@ -1,0 +1,4 @@
+//! This program inside a guest.
+
+pub mod init;
+pub(crate) mod power;
