@@ -10,7 +10,8 @@ use crate::lab::machine::packages::{self, Tool};
 use crate::lab::machine::qemu::{self, Attendance, Machine};
 use crate::lab::machine::{console, initramfs};
 use crate::lab::protocol::{Manifest, Message};
-use crate::lab::{Options, boot};
+use crate::lab::run::Options;
+use crate::lab::suite;
 use crate::results::Kernel as Release;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -195,8 +196,8 @@ fn play(
     let machine = Machine { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks };
     eprintln!("{}: {}", kernel.release, machine.line());
     let patience = Duration::from_secs(options.patience);
-    let (ended, said) = boot::attend(&machine, |child| {
-        let lines = boot::lines(child);
+    let (ended, said) = suite::attend(&machine, |child| {
+        let lines = suite::lines(child);
         loop {
             let line = match lines.recv_timeout(patience) {
                 Ok((_, line)) => line,

@@ -6,7 +6,6 @@
 
 use crate::host::{FsKind, found};
 use crate::lab::board::{Board, News};
-use crate::lab::boot::{self, Line, Listener};
 use crate::lab::cache::Cache;
 use crate::lab::guest::power::{FILES, Plans, WORK, left};
 use crate::lab::machine::console;
@@ -18,7 +17,8 @@ use crate::lab::power::kept::Shelf;
 use crate::lab::power::moment::{Chance, Moment, Pace, is_uncommitted};
 use crate::lab::power::nbd::{Export, Server};
 use crate::lab::protocol::{Event, Left, Manifest, Message, Run};
-use crate::lab::{Job, Options, initramfs, machine};
+use crate::lab::run::{Job, Options, initramfs, machine};
+use crate::lab::suite::{self, Line, Listener};
 use crate::mechanism::Mechanism;
 use crate::results::{LogLine, Results};
 use clap::ValueEnum;
@@ -247,7 +247,7 @@ impl<'a> Guests<'a> {
         }
         let patience = Duration::from_secs(self.options.patience);
         let plans = findings.plans;
-        let (visit, said) = boot::attend(&machine, |child| visit(child, patience, plans, cut));
+        let (visit, said) = suite::attend(&machine, |child| visit(child, patience, plans, cut));
         let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
         findings.alarms.extend(alarms);
         disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), Err)?;
@@ -271,7 +271,7 @@ fn visit(
     plans: Plans,
     cut: Option<(Moment, Option<&Disk>)>,
 ) -> Result<Visit, Option<String>> {
-    let lines = boot::lines(child);
+    let lines = suite::lines(child);
     let (mut visit, mut pace) = (Visit::default(), Pace::default());
     let mut events: Vec<(Instant, Event)> = Vec::new();
     loop {

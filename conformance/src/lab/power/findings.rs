@@ -9,7 +9,7 @@ use crate::host::FsKind;
 use crate::lab::guest::power::{FILES, GROWING, Plans, plans};
 use crate::lab::power::disk::Loss;
 use crate::lab::protocol::{Data, Event, Found, Look, Run, Step};
-use crate::lab::{Document, untested};
+use crate::lab::run::{Document, untested};
 use crate::matrix::trouble_of;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;

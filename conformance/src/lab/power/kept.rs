@@ -1,10 +1,11 @@
 //! What losses of power left, for people to look at: images, and a guest with a shell that needs nothing of the lab.
 
+use crate::lab::cache::Cache;
 use crate::lab::machine::nvdimm;
 use crate::lab::machine::qemu::Attendance;
 use crate::lab::power::disk::{Loss, copy_to};
 use crate::lab::protocol::Run;
-use crate::lab::{Cache, Job, Options, machine, shell};
+use crate::lab::run::{Job, Options, machine, shell};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

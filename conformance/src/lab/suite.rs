@@ -1,11 +1,11 @@
 //! One guest, from its start to its last word.
 
 use crate::lab::board::News;
-use crate::lab::failed;
 use crate::lab::machine::console;
 use crate::lab::machine::kernel::Kernel;
 use crate::lab::machine::qemu::Machine;
 use crate::lab::protocol::{Message, Run};
+use crate::lab::run::failed;
 use crate::programs::ending;
 use crate::results::{LogLine, Results};
 use nix::sys::signal::Signal;
