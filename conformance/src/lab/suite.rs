@@ -1,50 +1,87 @@
-//! One guest, from its start to its last word.
+//! A guest with the suite: its cases, their results, and the reason where there are none.
 
-use crate::lab::board::News;
+use crate::lab::board::{Listener, News};
+use crate::lab::cache::Cache;
+use crate::lab::document::failed;
+use crate::lab::error::Result;
+use crate::lab::job::Job;
 use crate::lab::machine::console;
-use crate::lab::machine::kernel::Kernel;
-use crate::lab::machine::qemu::Machine;
-use crate::lab::protocol::{Message, Run};
-use crate::lab::run::failed;
-use crate::programs::ending;
+use crate::lab::machine::kernel::BootKernel;
+use crate::lab::machine::qemu::{Attendance, Machine};
+use crate::lab::machine::session::{Session, Silence, attend};
+use crate::lab::options::Options;
+use crate::lab::protocol::{Message, Run, Work};
 use crate::results::{LogLine, Results};
-use nix::sys::signal::Signal;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Told what a guest does.
-pub(crate) type Listener<'a> = dyn Fn(News) + Sync + 'a;
+/// The time that a guest with a debugger may say nothing.
+const PATIENCE_OF_DEBUGGERS: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What came out of a guest.
-pub(crate) struct Ended {
-    /// Of each run its document, where it ended, or one in which all is `error`.
-    pub(crate) results: Vec<Results>,
-    /// Why it did not do all that it should have, and what its console said last.
-    pub(crate) trouble: Option<(String, String)>,
+/// Boots a guest for a job, and returns the results of its runs. An error means that the guest was not started.
+pub(crate) fn carry_out(job: &Job, options: &Options, cache: &Cache, listener: &Listener) -> Result<Vec<Results>> {
+    let work = Work::Suite { runs: job.runs.clone(), filter: options.case.clone() };
+    let initramfs = job.initramfs(options, work, cache)?;
+    let console = console::place(cache, &[&job.kernel.release, job.fs.name()])?;
+    let attendance = if options.gdb { Attendance::Debugger } else { Attendance::Batch };
+    let machine = job.machine(options, &initramfs, &console).attended(attendance);
+    listener(News::Starts(&machine.line()));
+    let mut patience = options.patience();
+    if options.gdb {
+        let symbols = job.kernel.symbols.as_ref().map_or("VMLINUX".into(), |path| path.display().to_string());
+        eprintln!("gdb {symbols} -ex 'target remote :1234'");
+        patience = PATIENCE_OF_DEBUGGERS;
+    }
+    let ended = boot(&machine, &job.runs, patience, listener);
+    if let Some((reason, tail)) = &ended.trouble {
+        listener(News::Milestone(&format!("{reason}\n{tail}  {}", console.display())));
+    }
+    Ok(ended.results)
 }
 
-/// Boots a guest and takes down what it finds out. `patience` is how long it may say nothing.
-pub(crate) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
-    let mut found: Vec<Option<Results>> = vec![None; runs.len()];
-    let mut reasons: Vec<Option<String>> = vec![None; runs.len()];
-    let mut at = Progress::default();
-    let (ended, said) =
-        attend(machine, |child| listen(child, runs, patience, &mut at, &mut found, &mut reasons, listener));
-    // The console knows better than a process why it was killed, or why nothing came any more.
-    let whole = ended.err().map(|why| format!("{why}, {at}"));
-    let end = console::end(&said).map(|why| why + &without_modules(machine.kernel));
+/// The end of a guest.
+struct Ended {
+    /// The results of each run. A run that did not end has `error` for each clause.
+    results: Vec<Results>,
+    /// The reason why a run did not end, and the last lines of the console.
+    trouble: Option<(String, String)>,
+}
+
+/// The messages of a guest, as far as they have come.
+struct Heard {
+    /// The results of each run that has ended.
+    found: Vec<Option<Results>>,
+    /// The reason of each run that failed.
+    reasons: Vec<Option<String>>,
+    /// The number of cases that have ended.
+    cases: usize,
+    /// The cases that have begun and not ended.
+    running: Vec<String>,
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let during = if self.running.is_empty() { "" } else { ", during " };
+        write!(f, "after {} cases{during}{}", self.cases, self.running.join(", "))
+    }
+}
+
+/// Boots a guest and collects the results of its runs.
+fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener) -> Ended {
+    let (found, reasons) = (vec![None; runs.len()], vec![None; runs.len()]);
+    let mut heard = Heard { found, reasons, cases: 0, running: Vec::new() };
+    let (ended, said) = attend(machine, patience, |session| listen(session, runs, &mut heard, listener));
+    // The console knows better than a process why it was killed, or why no message came any more.
+    let whole = ended.err().map(|reason| format!("{reason}, {heard}"));
+    let end = console::end(&said).map(|reason| reason + &without_modules(machine.kernel));
+    let Heard { found, reasons, .. } = heard;
     let trouble = whole.clone().or_else(|| reasons.iter().flatten().next().cloned());
-    let trouble = trouble.map(|why| (end.clone().unwrap_or(why), console::tail(&said)));
+    let trouble = trouble.map(|reason| (end.clone().unwrap_or(reason), console::tail(&said)));
     let alarms = console::alarms(&said);
     let results = runs.iter().zip(found).zip(&reasons).map(|((run, found), reason)| {
-        let why = end.as_deref().or(reason.as_deref()).or(whole.as_deref()).unwrap_or("no results");
-        let lost = || failed(run, &machine.kernel.release, why);
-        let mut results = found.unwrap_or_else(lost);
-        // The suite in the guest has seen those that came while its cases ran.
+        let reason = end.as_deref().or(reason.as_deref()).or(whole.as_deref()).unwrap_or("no results");
+        let mut results = found.unwrap_or_else(|| failed(run, &machine.kernel.release, reason));
+        // The suite in the guest has seen the alarms that came while its cases ran.
         let more = alarms.iter().filter(|text| results.kernel_log.iter().all(|line| line.text != **text));
         let more: Vec<LogLine> = more.map(|text| LogLine { text: text.clone(), during: Vec::new() }).collect();
         results.kernel_log.extend(more);
@@ -53,74 +90,8 @@ pub(crate) fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener
     Ended { results: results.collect(), trouble }
 }
 
-/// Starts a machine, ends it when `listen` has heard enough, and returns what its console said. The error of `listen` is
-/// why it hears nothing more, if it knows.
-pub(crate) fn attend<T>(
-    machine: &Machine,
-    listen: impl FnOnce(&mut Child) -> Result<T, Option<String>>,
-) -> (Result<T, String>, String) {
-    let ended = start(machine).and_then(|mut child| {
-        let ended = listen(&mut child);
-        // If the listener hears no more and has no reason, QEMU is ending by itself, or another process killed it.
-        let own = if matches!(ended, Err(None)) { last_moments(&mut child) } else { None };
-        let _ = child.kill();
-        let mut words = String::new();
-        child.stderr.take().map(|mut errors| errors.read_to_string(&mut words));
-        let _ = child.wait();
-        ended.map_err(|why| why.unwrap_or_else(|| obituary(own, &words)))
-    });
-    let said = std::fs::read(machine.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    (ended, said.unwrap_or_default())
-}
-
-/// The exit status of QEMU, shortly after it closed the port.
-fn last_moments(child: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().ok()? {
-            return Some(status);
-        }
-        std::thread::yield_now();
-    }
-    None
-}
-
-/// The reason why QEMU ended: its own message, or its exit status.
-fn obituary(status: Option<ExitStatus>, words: &str) -> String {
-    let said = words.trim().lines().last().unwrap_or_default();
-    match status {
-        Some(status) if status.signal() == Some(Signal::SIGKILL as i32) => {
-            format!("QEMU {}: by another process, or because memory ran out here (--memory, --guests)", ending(status))
-        }
-        Some(status) if said.is_empty() => format!("QEMU {}", ending(status)),
-        _ => said.to_owned(),
-    }
-}
-
-fn start(machine: &Machine) -> Result<Child, String> {
-    let mut command = machine.command();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().map_err(|e| format!("{}: {e}", command.get_program().display()))
-}
-
-/// The progress of a guest.
-#[derive(Default)]
-struct Progress {
-    /// The number of cases that have ended.
-    ended: usize,
-    /// The cases that have begun and not ended.
-    running: Vec<String>,
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let during = if self.running.is_empty() { "" } else { ", during " };
-        write!(f, "after {} cases{during}{}", self.ended, self.running.join(", "))
-    }
-}
-
 /// An addition to the reason why a guest ended, if its kernel had no modules: it may have needed some.
-fn without_modules(kernel: &Kernel) -> String {
+fn without_modules(kernel: &BootKernel) -> String {
     match kernel.modules {
         Some(_) => String::new(),
         None => format!(
@@ -130,47 +101,29 @@ fn without_modules(kernel: &Kernel) -> String {
     }
 }
 
-/// Takes down what a guest says until its last word. The error is why there was none, if that is known already.
-fn listen(
-    child: &mut Child,
-    runs: &[Run],
-    patience: Duration,
-    at: &mut Progress,
-    found: &mut [Option<Results>],
-    reasons: &mut [Option<String>],
-    listener: &Listener,
-) -> Result<(), Option<String>> {
-    let lines = lines(child);
-    let Progress { ended, running } = at;
+/// Takes down the messages of a guest until the last one.
+fn listen(session: &Session, runs: &[Run], heard: &mut Heard, listener: &Listener) -> std::result::Result<(), Silence> {
     loop {
-        let line = match lines.recv_timeout(patience) {
-            Ok((_, line)) => line,
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Some(format!("the guest hangs: nothing for {} s", patience.as_secs())));
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err(None),
-        };
-        let message = serde_json::from_str(&line).map_err(|e| Some(format!("not a line of the suite: {e}: {line}")))?;
-        match message {
-            Message::Ready => listener(News::Event("booted")),
-            Message::Begins(case) => running.push(case),
+        match session.hear()?.1 {
+            Message::Ready => listener(News::Milestone("booted")),
+            Message::Begins(case) => heard.running.push(case),
             Message::Ended(case) => {
-                if *ended == 0 {
-                    listener(News::Event("the first case has ended"));
+                if heard.cases == 0 {
+                    listener(News::Milestone("the first case has ended"));
                 }
-                *ended += 1;
-                listener(News::Case(*ended, &case));
-                running.retain(|other| *other != case);
+                heard.cases += 1;
+                listener(News::Case(heard.cases, &case));
+                heard.running.retain(|other| *other != case);
             }
             Message::Results(results) => {
-                let same = |run: &&Run| run.fs == results.fs && run.mechanism == results.mechanism;
-                let number = runs.iter().position(|run| same(&run)).ok_or(Some("results of another run".to_owned()))?;
-                listener(News::Event(&format!("{} done", results.mechanism)));
-                found[number] = Some(*results);
+                let same = |run: &Run| run.fs.name() == results.fs && run.mechanism.name() == results.mechanism;
+                let number = runs.iter().position(same).ok_or("results of another run")?;
+                listener(News::Milestone(&format!("{} done", results.mechanism)));
+                heard.found[number] = Some(*results);
             }
-            Message::Failed(number, why) => {
-                listener(News::Event(&why));
-                reasons.get_mut(number).into_iter().for_each(|reason| *reason = Some(why.clone()));
+            Message::Failed(number, reason) => {
+                listener(News::Milestone(&reason));
+                heard.reasons.get_mut(number).into_iter().for_each(|known| *known = Some(reason.clone()));
             }
             Message::Power(_) | Message::Step(_) => (),
             Message::Done => return Ok(()),
@@ -178,28 +131,13 @@ fn listen(
     }
 }
 
-/// A line of the port, and when it had come.
-pub(crate) type Line = (Instant, String);
-
-/// The lines of the port, until QEMU ends.
-pub(crate) fn lines(child: &mut Child) -> Receiver<Line> {
-    let (sender, lines) = channel();
-    if let Some(port) = child.stdout.take() {
-        std::thread::spawn(move || {
-            for line in BufReader::new(port).lines().map_while(Result::ok) {
-                // Whoever listened has given up.
-                let _ = sender.send((Instant::now(), line));
-            }
-        });
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::FsKind;
     use crate::lab::cache::Cache;
-    use crate::lab::machine::qemu::{Accelerator, Attendance, missing};
+    use crate::lab::machine::qemu::{Accelerator, missing};
+    use crate::mechanism::Mechanism;
 
     /// A kernel that finds nothing to start panics, and the console says so.
     #[test]
@@ -208,21 +146,13 @@ mod tests {
             assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
             return eprintln!("not tested: {missing}");
         }
-        let kernel = Kernel::find("6.1", &Cache::open().unwrap()).unwrap();
+        let kernel = BootKernel::find("6.1", &Cache::open().unwrap()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let nothing = directory.path().join("nothing");
         std::fs::write(&nothing, [0; 512]).unwrap();
-        let machine = Machine {
-            kernel: &kernel,
-            initramfs: &nothing,
-            accelerator: Accelerator::Tcg,
-            memory: 512,
-            console: &directory.path().join("console"),
-            attendance: Attendance::Batch,
-            hardware: Vec::new(),
-            disks: Vec::new(),
-        };
-        let runs = ["swapfile", "seal"].map(|name| Run { fs: "xfs".into(), mechanism: name.into() });
+        let console = directory.path().join("console");
+        let machine = Machine::new(&kernel, Accelerator::Tcg, 512, &nothing, &console, Vec::new());
+        let runs = [Mechanism::Swapfile, Mechanism::Seal].map(|mechanism| Run { fs: FsKind::Xfs, mechanism });
         let ended = boot(&machine, &runs, Duration::from_secs(120), &|_| ());
         let (why, tail) = ended.trouble.unwrap();
         assert!(why.starts_with("the kernel panicked: Kernel panic - not syncing: VFS: "), "{why}");

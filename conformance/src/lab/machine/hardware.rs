@@ -1,7 +1,8 @@
-//! What a guest has besides a processor, memory and the port to the host, by what its runs need.
+//! The hardware of a guest besides a processor, memory and the port to the host: a row for each file system.
 
 use crate::host::{self, FsKind};
-use crate::lab::machine::kernel::Kernel;
+use crate::lab::error::Result;
+use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::modules;
 use std::path::PathBuf;
 
@@ -13,11 +14,11 @@ pub(crate) struct Hardware {
     helpful: &'static [&'static str],
     /// Programs for the guest, where this machine has them.
     programs: &'static [&'static str],
-    /// Commands that the guest carries out before its runs. What fails is said on the console, and less is offered.
+    /// Commands that the guest carries out before its runs. A failure is printed on the console, and less is offered.
     commands: &'static [&'static str],
-    /// What the kernel is told.
+    /// Words for the command line of the kernel.
     pub(crate) line: &'static str,
-    /// What QEMU is told.
+    /// Arguments of QEMU.
     pub(crate) arguments: &'static [&'static str],
     /// Persistent memory, in MiB. It lies above what `--memory` says.
     pub(crate) pmem: u32,
@@ -26,10 +27,10 @@ pub(crate) struct Hardware {
 const NOTHING: Hardware =
     Hardware { modules: &[], helpful: &[], programs: &[], commands: &[], line: "", arguments: &[], pmem: 0 };
 
-/// What every guest has.
+/// The hardware of every guest.
 static COMMON: Hardware = Hardware { modules: &["virtio_pci", "virtio_console", "loop"], ..NOTHING };
 
-/// What ext4 and f2fs have limits for users with.
+/// The module that ext4 and f2fs need for quotas.
 static QUOTAS: Hardware = Hardware { helpful: &["quota_v2"], ..NOTHING };
 
 /// An RDMA adapter in software, on a network of one.
@@ -45,8 +46,8 @@ pub(crate) static RDMA: Hardware = Hardware {
     ..NOTHING
 };
 
-/// Three devices of persistent memory, one for each file system that a run makes. They are apart: what is adjacent would
-/// become one.
+/// Three devices of persistent memory, one for each file system that a run makes. There are gaps between them, because the
+/// kernel would join adjacent ones.
 static PMEM: Hardware = Hardware {
     modules: &["nd_e820", "nd_pmem"],
     line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
@@ -54,43 +55,75 @@ static PMEM: Hardware = Hardware {
     ..NOTHING
 };
 
-/// Persistent memory on files of the lab, of which QEMU is told when they are there.
+/// Persistent memory on files of the lab. The arguments of QEMU follow when the files are there.
 static NVDIMM: Hardware = Hardware { modules: &["nfit", "nd_pmem"], ..NOTHING };
 
-/// A little more persistent memory than the device takes that is to be made of it.
+/// Persistent memory for a device-dax, and a little more than the device takes.
 static DEVDAX: Hardware =
     Hardware { modules: &["nd_e820", "dax_pmem", "device_dax"], line: "memmap=16M!4096M", pmem: 64, ..NOTHING };
 
-/// What makes zoned devices of memory, one for each file system that a run makes.
+/// Modules that make zoned devices of memory, one for each file system that a run makes.
 static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
 
-/// What a guest has besides whose disks the lab serves.
+/// The hardware of a guest whose disks are served by the lab (NBD).
 static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
 
-/// The equipment of a guest whose runs are on this file system, or of one that loses its power.
-pub(crate) fn of(fs: FsKind, power: bool) -> Vec<&'static Hardware> {
-    let pmem = if power { &NVDIMM } else { &PMEM };
-    let mut hardware = match fs {
-        FsKind::XfsDax => vec![&COMMON, pmem],
-        FsKind::Ext4Dax => vec![&COMMON, pmem, &QUOTAS],
-        FsKind::Devdax => vec![&COMMON, &DEVDAX],
-        FsKind::F2fsZoned => vec![&COMMON, &ZONED, &QUOTAS],
-        FsKind::Xfs | FsKind::Btrfs => vec![&COMMON],
-        FsKind::Ext4 | FsKind::F2fs | FsKind::F2fsLfs => vec![&COMMON, &QUOTAS],
-    };
-    if power && !fs.is_dax() {
-        hardware.push(&DISKS);
-    }
-    hardware
+/// The storage that survives a guest whose power is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Survivor {
+    /// A disk of the lab, which loses its write cache.
+    Disk,
+    /// Persistent memory.
+    Memory,
 }
 
-/// Which program is missing to set up the RDMA adapter, and how to get it.
+/// The hardware for a file system.
+struct Row {
+    /// For a guest that keeps its power.
+    runs: Vec<&'static Hardware>,
+    /// For a guest whose power is cut, with the storage that survives. Nothing if no storage of the file system can lose
+    /// the data that were not flushed, or all of it ends with the guest.
+    cuts: Option<(Survivor, Vec<&'static Hardware>)>,
+}
+
+/// The table of file systems.
+fn row(fs: FsKind) -> Row {
+    match fs {
+        FsKind::Xfs | FsKind::Btrfs => Row { runs: vec![&COMMON], cuts: Some((Survivor::Disk, vec![&COMMON, &DISKS])) },
+        FsKind::Ext4 | FsKind::F2fs => {
+            Row { runs: vec![&COMMON, &QUOTAS], cuts: Some((Survivor::Disk, vec![&COMMON, &QUOTAS, &DISKS])) }
+        }
+        FsKind::XfsDax => Row { runs: vec![&COMMON, &PMEM], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM])) },
+        FsKind::Ext4Dax => {
+            Row { runs: vec![&COMMON, &PMEM, &QUOTAS], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM, &QUOTAS])) }
+        }
+        FsKind::F2fsLfs => Row { runs: vec![&COMMON, &QUOTAS], cuts: None },
+        FsKind::F2fsZoned => Row { runs: vec![&COMMON, &ZONED, &QUOTAS], cuts: None },
+        FsKind::Devdax => Row { runs: vec![&COMMON, &DEVDAX], cuts: None },
+    }
+}
+
+/// The storage of a file system that survives a guest whose power is cut, if there is some.
+pub(crate) fn survivor(fs: FsKind) -> Option<Survivor> {
+    row(fs).cuts.map(|(survivor, _)| survivor)
+}
+
+/// The hardware of a guest whose runs are on this file system, or of a guest whose power is cut.
+pub(crate) fn of(fs: FsKind, power_cuts: bool) -> Vec<&'static Hardware> {
+    let Row { runs, cuts } = row(fs);
+    match cuts {
+        Some((_, hardware)) if power_cuts => hardware,
+        Some(_) | None => runs,
+    }
+}
+
+/// The program that is missing to set up the RDMA adapter, and the way to get it.
 pub(crate) fn without_programs() -> Option<String> {
     let missing = RDMA.programs.iter().find(|name| host::program(name).is_none())?;
     Some(format!("the lab needs {missing}: apt-get install iproute2"))
 }
 
-/// How much persistent memory there is, in MiB.
+/// The size of the persistent memory, in MiB.
 pub(crate) fn pmem(hardware: &[&Hardware]) -> u32 {
     hardware.iter().map(|row| row.pmem).sum()
 }
@@ -101,7 +134,7 @@ pub(crate) fn commands(hardware: &[&Hardware]) -> Vec<String> {
 }
 
 /// The files of the modules that a guest needs, in the order in which they are loaded.
-pub(crate) fn modules(hardware: &[&Hardware], kernel: &Kernel, fs: FsKind) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -> Result<Vec<PathBuf>> {
     let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
     let mut files = modules::resolve(kernel, &needed)?;
     for name in hardware.iter().flat_map(|row| row.helpful) {

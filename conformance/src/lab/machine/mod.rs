@@ -9,3 +9,4 @@ pub(crate) mod modules;
 pub(crate) mod nvdimm;
 pub(crate) mod packages;
 pub(crate) mod qemu;
+pub(crate) mod session;

@@ -1,115 +1,118 @@
-//! When the power of a guest is cut, and what its disk loses then: by a seed, so that it can be done again.
+//! The moment at which the power of a guest is cut, and the states of its disk after that: by a seed, so that a cut can be
+//! repeated.
 
 use crate::host::FsKind;
-use crate::lab::guest::power::{FILES, GROWING, Plans};
-use crate::lab::power::disk::Loss;
-use crate::lab::protocol::{Event, Step};
+use crate::lab::plans::{FILES, GROWING, Plans};
+use crate::lab::power::disk::CrashState;
+use crate::lab::protocol::{Action, PowerEvent};
 use std::time::{Duration, Instant};
 
-/// When the power goes. Of persistent memory only the time matters: nobody hears of a store.
+/// The moment of a cut. For persistent memory only the time counts: a store is no request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Moment {
-    /// After so many lines of the guest, then during a write or flush after so many others, or when the time is over.
+    /// After `lines` lines of the guest, then during the write or flush that follows `requests` others, or at the latest
+    /// after this time.
     Anywhere { lines: usize, requests: u32, at_latest: Duration },
-    /// In this step of this file, after so much of what the same step of another file took.
-    Within { file: usize, step: Step, share: f64 },
+    /// During this action on this file, after this share of the time or requests that the same action took on another
+    /// file.
+    Within { file: usize, action: Action, share: f64 },
 }
 
-/// What a cut is like, by its seed.
+/// A cut, by its seed.
 pub(crate) struct Chance {
     pub(crate) seed: u64,
     pub(crate) moment: Moment,
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) states: Vec<CrashState>,
 }
 
 impl Chance {
     pub(crate) fn of(seed: u64, fs: FsKind, plans: Plans) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let moment = match random.choice(changes(plans)) {
-            Some((file, step)) if random.bool() => Moment::Within { file, step, share: random.f64() },
+            Some((file, action)) if random.bool() => Moment::Within { file, action, share: random.f64() },
             _ => Moment::Anywhere {
                 lines: random.usize(0..lines(fs, plans)),
                 requests: random.u32(0..6),
                 at_latest: Duration::from_micros(random.u64(0..30_000)),
             },
         };
-        let losses = match fs.is_dax() {
-            true => vec![Loss::Memory],
-            false => vec![Loss::All, Loss::Some(random.u64(..)), Loss::Nothing],
+        let states = match fs.is_dax() {
+            true => vec![CrashState::AllStored],
+            false => vec![CrashState::OnlyFlushed, CrashState::SomeKept(random.u64(..)), CrashState::AllWritten],
         };
-        Self { seed, moment, losses }
+        Self { seed, moment, states }
     }
 }
 
-/// How many lines a guest says of its work.
+/// The number of lines that a guest says of its work.
 fn lines(fs: FsKind, plans: Plans) -> usize {
-    let steps: usize = (0..FILES).map(|file| plans[file % plans.len()].len()).sum();
-    2 * steps * if fs.is_dax() { 2 } else { 1 }
+    let actions: usize = (0..FILES).map(|file| plans[file % plans.len()].len()).sum();
+    2 * actions * if fs.is_dax() { 2 } else { 1 }
 }
 
-/// The changes of state of files that are on storage already. Of the first files nobody knows yet how long they take.
-fn changes(plans: Plans) -> Vec<(usize, Step)> {
+/// The changes of state of files that are on storage already. The first files are left out: their time is not known yet.
+fn changes(plans: Plans) -> Vec<(usize, Action)> {
     let of_file = |file: usize| {
-        let synced = plans[file % plans.len()].iter().skip_while(|step| **step != Step::Sync);
-        synced.filter(|step| matches!(step, Step::Enter | Step::Leave)).map(move |step| (file, *step))
+        let synced = plans[file % plans.len()].iter().skip_while(|action| **action != Action::Sync);
+        synced.filter(|action| matches!(action, Action::Enter | Action::Leave)).map(move |action| (file, *action))
     };
     (plans.len()..FILES).flat_map(of_file).collect()
 }
 
-/// What the steps of a guest took: how many requests, and how long.
+/// The requests and the time that the actions of a guest took.
 #[derive(Default)]
 pub(crate) struct Pace {
     begun: Option<(Instant, u32)>,
-    /// By the kind of file and the step.
-    taken: Vec<((usize, Step), (u32, Duration))>,
+    /// By the kind of file and the action.
+    taken: Vec<((usize, Action), (u32, Duration))>,
 }
 
 impl Pace {
-    pub(crate) fn note(&mut self, plans: Plans, at: Instant, requests: u32, event: &Event) {
+    pub(crate) fn note(&mut self, plans: Plans, at: Instant, requests: u32, event: &PowerEvent) {
         match event {
-            Event::Begun(..) => self.begun = Some((at, requests)),
-            Event::Returned(file, step) => {
+            PowerEvent::Begun(..) => self.begun = Some((at, requests)),
+            PowerEvent::Returned(file, action) => {
                 let taken = self.begun.take().map(|(begun, before)| (requests - before, at - begun));
-                self.taken.extend(taken.map(|taken| ((file % plans.len(), *step), taken)));
+                self.taken.extend(taken.map(|taken| ((file % plans.len(), *action), taken)));
             }
             _ => (),
         }
     }
 
-    /// What it takes mostly: on a busy machine the lab hears some lines late, after requests of the next step.
-    fn of(&self, plans: Plans, file: usize, step: Step) -> Option<(u32, Duration)> {
-        let same = self.taken.iter().filter(|(of, _)| *of == (file % plans.len(), step));
+    /// The median of an action: on a busy machine the lab hears some lines late, after requests of the next action.
+    fn of(&self, plans: Plans, file: usize, action: Action) -> Option<(u32, Duration)> {
+        let same = self.taken.iter().filter(|(of, _)| *of == (file % plans.len(), action));
         let mut same: Vec<(u32, Duration)> = same.map(|(_, taken)| *taken).collect();
         same.sort();
         same.get(same.len() / 2).copied()
     }
 }
 
-/// How long a request may take, at most, on a machine that is busy.
+/// The longest time that a request may take on a busy machine.
 const REQUEST: Duration = Duration::from_millis(30);
 
 impl Moment {
-    /// Whether it is about to come, after these events.
-    pub(crate) fn is_near(&self, events: &[(Instant, Event)]) -> bool {
+    /// Whether the moment is about to come, after these events.
+    pub(crate) fn is_near(&self, events: &[(Instant, PowerEvent)]) -> bool {
         match (self, events) {
-            (_, [.., (_, Event::Worked)]) => true,
+            (_, [.., (_, PowerEvent::Worked)]) => true,
             // The first line is that the work begins.
             (Self::Anywhere { lines, .. }, _) => events.len() > *lines,
-            (Self::Within { file, step, .. }, [.., (_, last)]) => *last == Event::Begun(*file, *step),
+            (Self::Within { file, action, .. }, [.., (_, last)]) => *last == PowerEvent::Begun(*file, *action),
             (Self::Within { .. }, []) => false,
         }
     }
 
-    /// Whether it may come later for the sake of what it is to lose.
+    /// Whether the moment may come later, so that there are data to lose.
     pub(crate) fn wants_controls(&self) -> bool {
         matches!(self, Self::Anywhere { .. })
     }
 
-    /// After how many requests it comes, and when, whatever is requested.
+    /// The number of requests before the moment, and the time after which it comes in any case.
     pub(crate) fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
         match *self {
             Self::Anywhere { requests, at_latest, .. } => (requests, at_latest),
-            Self::Within { file, step, share } => match pace.of(plans, file, step) {
+            Self::Within { file, action, share } => match pace.of(plans, file, action) {
                 Some((0, time)) => (u32::MAX, time.mul_f64(share)),
                 Some((requests, _)) => ((f64::from(requests) * share) as u32, REQUEST),
                 None => (0, REQUEST),
@@ -118,11 +121,11 @@ impl Moment {
     }
 }
 
-/// Whether the kernel has something in its own memory only: a file has grown since the last step that commits began.
-pub(crate) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
+/// Whether the kernel has changes in its own memory only: a file has grown since the last action that commits began.
+pub(crate) fn is_uncommitted(events: &[(Instant, PowerEvent)]) -> bool {
     let known = events.iter().rev().find_map(|(_, event)| match event {
-        Event::Returned(GROWING, _) | Event::Worked => Some(true),
-        Event::Begun(_, Step::Sync | Step::Agent) => Some(false),
+        PowerEvent::Returned(GROWING, _) | PowerEvent::Worked => Some(true),
+        PowerEvent::Begun(_, Action::Sync | Action::Agent) => Some(false),
         _ => None,
     });
     known.unwrap_or(false)
@@ -131,73 +134,77 @@ pub(crate) fn is_uncommitted(events: &[(Instant, Event)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::guest::power::plans;
+    use crate::lab::plans::plans;
     use crate::mechanism::Mechanism;
 
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn half_of_the_cuts_are_within_a_change() {
-        for (mechanism, step) in [(Mechanism::Swapfile, Step::Enter), (Mechanism::F2fsPin, Step::Leave)] {
+        for (mechanism, action) in [(Mechanism::Swapfile, Action::Enter), (Mechanism::F2fsPin, Action::Leave)] {
             let plans = plans(FsKind::F2fs, mechanism);
             let moments: Vec<Moment> = (0..1000).map(|seed| Chance::of(seed, FsKind::F2fs, plans).moment).collect();
             let within = moments.iter().filter(|moment| matches!(moment, Moment::Within { .. })).count();
             assert!((450..550).contains(&within), "{within}");
             for moment in moments {
-                let Moment::Within { file, step, share } = moment else { continue };
-                let before = plans[file % plans.len()].iter().take_while(|other| **other != step);
-                assert!(before.clone().any(|other| *other == Step::Sync), "{file} {step:?}");
+                let Moment::Within { file, action, share } = moment else { continue };
+                let before = plans[file % plans.len()].iter().take_while(|other| **other != action);
+                assert!(before.clone().any(|other| *other == Action::Sync), "{file} {action:?}");
                 assert!((plans.len()..FILES).contains(&file) && (0.0..1.0).contains(&share));
             }
-            assert!(changes(plans).iter().any(|(_, other)| *other == step));
+            assert!(changes(plans).iter().any(|(_, other)| *other == action));
         }
         let plans = plans(FsKind::Xfs, Mechanism::Swapfile);
         let moment = |seed| Chance::of(seed, FsKind::Xfs, plans).moment;
         assert_eq!(moment(7), moment(7));
     }
 
-    /// A cut within a step is measured by the same step of another file of the same kind.
+    /// A cut within an action is measured by the same action of another file of the same kind.
     #[test]
-    fn where_in_a_step() {
+    fn where_in_an_action() {
         let plans = plans(FsKind::Xfs, Mechanism::Swapfile);
         let (mut pace, begin) = (Pace::default(), Instant::now());
         let mut note = |at, requests, event| pace.note(plans, begin + at * MS, requests, &event);
-        note(0, 0, Event::Begun(2, Step::Enter));
-        note(8, 4, Event::Returned(2, Step::Enter));
+        note(0, 0, PowerEvent::Begun(2, Action::Enter));
+        note(8, 4, PowerEvent::Returned(2, Action::Enter));
         // The first of three was heard late, with nothing between.
         for (begin, requests) in [(0, 0), (20, 4)] {
-            note(begin, 0, Event::Begun(6, Step::Enter));
-            note(begin + 1, requests, Event::Returned(6, Step::Enter));
+            note(begin, 0, PowerEvent::Begun(6, Action::Enter));
+            note(begin + 1, requests, PowerEvent::Returned(6, Action::Enter));
         }
-        note(9, 4, Event::Begun(3, Step::Leave));
-        note(11, 4, Event::Returned(3, Step::Leave));
-        let limits = |file, step, share| Moment::Within { file, step, share }.limits(plans, &pace);
-        assert_eq!(limits(6, Step::Enter, 0.0), (0, REQUEST));
-        assert_eq!(limits(6, Step::Enter, 0.99), (3, REQUEST), "during the last of its requests");
-        assert_eq!(limits(7, Step::Leave, 0.5), (u32::MAX, MS), "there are no requests");
-        assert_eq!(limits(7, Step::Enter, 0.5), (0, REQUEST), "nobody knows");
+        note(9, 4, PowerEvent::Begun(3, Action::Leave));
+        note(11, 4, PowerEvent::Returned(3, Action::Leave));
+        let limits = |file, action, share| Moment::Within { file, action, share }.limits(plans, &pace);
+        assert_eq!(limits(6, Action::Enter, 0.0), (0, REQUEST));
+        assert_eq!(limits(6, Action::Enter, 0.99), (3, REQUEST), "during the last of its requests");
+        assert_eq!(limits(7, Action::Leave, 0.5), (u32::MAX, MS), "there are no requests");
+        assert_eq!(limits(7, Action::Enter, 0.5), (0, REQUEST), "no other file shows it");
     }
 
     #[test]
     fn when_it_is_near() {
-        let events: Vec<(Instant, Event)> =
-            [Event::Working, Event::Begun(0, Step::Write), Event::Returned(0, Step::Write), Event::Worked]
-                .map(|event| (Instant::now(), event))
-                .into();
+        let events: Vec<(Instant, PowerEvent)> = [
+            PowerEvent::Working,
+            PowerEvent::Begun(0, Action::Write),
+            PowerEvent::Returned(0, Action::Write),
+            PowerEvent::Worked,
+        ]
+        .map(|event| (Instant::now(), event))
+        .into();
         let near = |moment: Moment| (0..=events.len()).find(|count| moment.is_near(&events[..*count]));
         let anywhere = |lines| Moment::Anywhere { lines, requests: 0, at_latest: MS };
         assert_eq!((near(anywhere(0)), near(anywhere(2)), near(anywhere(9))), (Some(1), Some(3), Some(4)));
-        let within = |file| Moment::Within { file, step: Step::Write, share: 0.5 };
+        let within = |file| Moment::Within { file, action: Action::Write, share: 0.5 };
         assert_eq!((near(within(0)), near(within(4))), (Some(2), Some(4)), "at the end it comes anyway");
     }
 
     #[test]
-    fn what_is_not_committed() {
-        let grown = [Event::Begun(GROWING, Step::Extend), Event::Returned(GROWING, Step::Extend)];
-        let events: Vec<(Instant, Event)> = [Event::Working, Event::Begun(0, Step::Write)]
+    fn growth_is_uncommitted_until_a_sync() {
+        let grown = [PowerEvent::Begun(GROWING, Action::Extend), PowerEvent::Returned(GROWING, Action::Extend)];
+        let events: Vec<(Instant, PowerEvent)> = [PowerEvent::Working, PowerEvent::Begun(0, Action::Write)]
             .into_iter()
             .chain(grown.clone())
-            .chain([Event::Begun(0, Step::Sync), Event::Returned(0, Step::Sync)])
+            .chain([PowerEvent::Begun(0, Action::Sync), PowerEvent::Returned(0, Action::Sync)])
             .chain(grown)
             .map(|event| (Instant::now(), event))
             .collect();
