@@ -66,7 +66,7 @@ impl Cache {
                 let why = why.lines().next().unwrap_or_default();
                 format!("{}: {free} MiB are free, and about {room} MiB are needed: {why}", place.display()).into()
             }
-            _ => error,
+            Some(_) | None => error,
         })?;
         Ok(place.join(CONTENTS))
     }
@@ -106,7 +106,7 @@ impl Cache {
     /// The digest of the contents of a file. The file is read once, as long as it stays the same file of the same size
     /// and time.
     pub(crate) fn digest(&self, path: &Path) -> Result<String> {
-        let path = path.canonicalize().map_err(at(&path))?;
+        let path = path.canonicalize().map_err(at(path))?;
         let data = path.metadata().map_err(at(&path))?;
         let state = format!("{} {} {}.{:09}", data.ino(), data.len(), data.ctime(), data.ctime_nsec());
         self.answer(&format!("SHA-256 of {}", path.display()), &state, || file_digest(&path).map_err(at(&path)))

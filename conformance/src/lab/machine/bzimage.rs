@@ -75,7 +75,7 @@ impl BzImage {
                 other => other.map_err(|failure| Error::from(format!("the kernel inside is damaged: {failure}")))?,
             };
             let bootable = PVH.iter().any(|note| kernel.windows(note.len()).any(|bytes| bytes == *note));
-            std::fs::write(path, if bootable { &kernel[..] } else { b"" }).map_err(at(&path))
+            std::fs::write(path, if bootable { &kernel[..] } else { b"" }).map_err(at(path))
         })?;
         // An empty file remembers that there is none.
         Ok(path.metadata().is_ok_and(|file| file.len() > 0).then_some(path))

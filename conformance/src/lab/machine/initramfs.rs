@@ -42,7 +42,7 @@ pub(crate) fn get(
     let key = key(cache, &files, &manifest)?;
     let made = cache.get("initramfs", &key, LARGEST, |path| {
         let archive = archive(&files, &manifest, path)?;
-        std::fs::write(path, archive).map_err(at(&path))
+        std::fs::write(path, archive).map_err(at(path))
     })?;
     cache.prune("initramfs", 32)?;
     Ok(made)
@@ -68,7 +68,7 @@ fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(at(&path))
+    std::fs::read(path).map_err(at(path))
 }
 
 /// Adds a program, and the shared libraries that it needs at the places where the dynamic linker looks for them.

@@ -69,7 +69,7 @@ fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
     let make = |root: &Path| {
-        link(&path, &root.join("lib/modules").join(&release)).map_err(at(&root))?;
+        link(&path, &root.join("lib/modules").join(&release)).map_err(at(root))?;
         depmod(root, &release)
     };
     // A build since then has other modules.
@@ -149,7 +149,7 @@ fn unpack(path: &Path, root: &Path) -> Result<()> {
     if architecture.trim() != "amd64" {
         return Err(format!("a package for {}: the lab boots amd64", architecture.trim()).into());
     }
-    std::fs::create_dir_all(root).map_err(at(&root))?;
+    std::fs::create_dir_all(root).map_err(at(root))?;
     let mut contents = Command::new("dpkg-deb");
     contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     host::end_with_parent(&mut contents);
@@ -214,7 +214,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
         let files = std::fs::read_dir(&directory).map_err(at(&directory))?;
         let file = files.flatten().next().ok_or_else(|| format!("apt-get download {name} left no file"))?;
         let placed = std::fs::rename(file.path(), path).and_then(|()| std::fs::remove_dir_all(&directory));
-        placed.map_err(at(&path))
+        placed.map_err(at(path))
     })
 }
 

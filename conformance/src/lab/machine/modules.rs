@@ -41,7 +41,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let end = path.extension().unwrap_or_default();
     match COMPRESSED.iter().find(|(extension, _)| end == *extension) {
         Some((_, program)) => Ok(programs::output(Command::new(program).arg("-dc").arg(path))?),
-        None => std::fs::read(path).map_err(at(&path)),
+        None => std::fs::read(path).map_err(at(path)),
     }
 }
 

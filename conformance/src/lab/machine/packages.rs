@@ -83,14 +83,14 @@ pub(crate) fn download(packages: &[&str], directory: &Path) -> Result<()> {
 }
 
 fn unpack(list: &str, root: &Path) -> Result<()> {
-    std::fs::create_dir_all(root).map_err(at(&root))?;
+    std::fs::create_dir_all(root).map_err(at(root))?;
     eprintln!("downloading {}", list.replace('\n', " "));
     download(&list.lines().collect::<Vec<_>>(), root)?;
-    let entries = std::fs::read_dir(root).map_err(at(&root))?;
+    let entries = std::fs::read_dir(root).map_err(at(root))?;
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.iter().try_for_each(|file| {
         programs::output(Command::new("dpkg-deb").arg("-x").args([file, root]))?;
-        std::fs::remove_file(file).map_err(at(&file))
+        std::fs::remove_file(file).map_err(at(file))
     })
 }
 
