@@ -1,5 +1,5 @@
-//! The progress of guests, for people: a line for each milestone, and on a terminal one more line below them with the place
-//! of each guest.
+//! The progress of guests, for people: a line for each milestone, and on a terminal one more line below them with the
+//! place of each guest.
 
 use crate::report::human::WIDTH;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Kernels that are not running: booted in QEMU, with the suite inside.
 //!
 //! A guest is a kernel and an initramfs: the running program as the first process, the programs and modules that it
-//! needs, and a manifest that says its work. Results come through a virtio port while the guest runs, and the log of the
-//! kernel comes through a serial console. Each kernel with each file system is a guest of its own.
+//! needs, and a manifest that says its work. Results come through a virtio port while the guest runs, and the log of
+//! the kernel comes through a serial console. Each kernel with each file system is a guest of its own.
 
 mod board;
 mod cache;

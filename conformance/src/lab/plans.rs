@@ -15,8 +15,8 @@ pub(crate) fn left(number: usize) -> String {
 /// The number of files. Half of them stay active as swap files, of which Linux has 23 (MAX_SWAPFILES).
 pub(crate) const FILES: usize = 24;
 
-/// The number of one more file, for storage without a cache that loses data: the file grows after each action. Until the
-/// kernel commits, it knows the new size in its own memory only.
+/// The number of one more file, for storage without a cache that loses data: the file grows after each action. Until
+/// the kernel commits, it knows the new size in its own memory only.
 pub(crate) const GROWING: usize = FILES;
 
 /// The actions on a file, for one file and the next in turn.

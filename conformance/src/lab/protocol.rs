@@ -130,8 +130,8 @@ pub(crate) enum Action {
     Sync,
     /// The call that brings the file into the state.
     Enter,
-    /// An agent writes other data to the storage of the file, and has the disk flush. With DAX: stores through a mapping
-    /// with MAP_SYNC, which the processor flushes.
+    /// An agent writes other data to the storage of the file, and has the disk flush. With DAX: stores through a
+    /// mapping with MAP_SYNC, which the processor flushes.
     Agent,
     /// The call that takes the file out of the state.
     Leave,

@@ -23,8 +23,8 @@ use std::time::Instant;
 const NOT_ENDED: &str = "the guest has not ended";
 
 /// Boots the kernels and runs the suite there. `write` gets the document at once, with nothing but errors, and again
-/// whenever a guest has ended, so that the results of a lab that is killed are not lost. An error means that no guest was
-/// started.
+/// whenever a guest has ended, so that the results of a lab that is killed are not lost. An error means that no guest
+/// was started.
 pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;

@@ -52,7 +52,8 @@ pub(crate) struct Script {
     pub(crate) tools: &'static [Tool],
 }
 
-/// The modules of the kernel's SMB server and client. In a guest nothing loads ciphers by their names, so they are here.
+/// The modules of the kernel's SMB server and client. In a guest nothing loads ciphers by their names, so they are
+/// here.
 const SMB: &[&str] = &[
     "xfs",
     "sha512_generic",

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = "/mnt/disk";
 
-/// Examines the disks that an earlier guest left, and works on the disk for the work, if there is one. The work never ends.
+/// Examines the disks that an earlier guest left, and works on the disk for the work, if there is one. The work never
+/// ends.
 pub(crate) fn run(Run { fs, mechanism }: Run, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
     std::fs::create_dir_all(ROOT).map_err(|e| Error::about(ROOT, e))?;
     let mut tell = |event| tell(&Message::Power(event));

@@ -46,8 +46,8 @@ pub(crate) static RDMA: Hardware = Hardware {
     ..NOTHING
 };
 
-/// Three devices of persistent memory, one for each file system that a run makes. There are gaps between them, because the
-/// kernel would join adjacent ones.
+/// Three devices of persistent memory, one for each file system that a run makes. There are gaps between them, because
+/// the kernel would join adjacent ones.
 static PMEM: Hardware = Hardware {
     modules: &["nd_e820", "nd_pmem"],
     line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
@@ -81,8 +81,8 @@ pub(crate) enum Survivor {
 struct Row {
     /// For a guest that keeps its power.
     runs: Vec<&'static Hardware>,
-    /// For a guest whose power is cut, with the storage that survives. Nothing if no storage of the file system can lose
-    /// the data that were not flushed, or all of it ends with the guest.
+    /// For a guest whose power is cut, with the storage that survives. Nothing if no storage of the file system can
+    /// lose the data that were not flushed, or all of it ends with the guest.
     cuts: Option<(Survivor, Vec<&'static Hardware>)>,
 }
 

@@ -17,8 +17,8 @@ const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"]
 /// Files in the guest: their absolute paths there, and the places of their contents.
 type Files = BTreeMap<String, PathBuf>;
 
-/// Makes an initramfs, or finds one with the same contents. Libraries come from `root` if it has them. The manifest gets the
-/// paths of the modules.
+/// Makes an initramfs, or finds one with the same contents. Libraries come from `root` if it has them. The manifest
+/// gets the paths of the modules.
 pub(crate) fn get(
     cache: &Cache,
     modules: &[PathBuf],
@@ -60,8 +60,8 @@ fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String> {
     Ok(cache::digest_of(list.as_bytes()))
 }
 
-/// Has objcopy(1) remove the debugging information, where that program is installed. In a program that is built for tests
-/// that is nine tenths, and the guest would have to read it.
+/// Has objcopy(1) remove the debugging information, where that program is installed. In a program that is built for
+/// tests that is nine tenths, and the guest would have to read it.
 fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>> {
     let done = programs::output(Command::new("objcopy").arg("--strip-debug").args([program, scratch]));
     read(if done.is_ok() { scratch } else { program })

@@ -221,8 +221,8 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
 /// About the size of a package with a kernel, in bytes.
 const DOWNLOADED: u64 = 120 << 20;
 
-/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other flavours
-/// have another name before `-amd64`, and packages that only depend on the newest have no third number.
+/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other
+/// flavours have another name before `-amd64`, and packages that only depend on the newest have no third number.
 fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
     let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?;
     let rest = release.strip_prefix(version)?;

@@ -6,9 +6,9 @@ use crate::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The files of modules and of all modules that they need, by modprobe(8), which knows dependencies of both kinds. A module
-/// that is built into the kernel needs no file. Without a directory of modules every module has to be built in; if one is
-/// not, the guest fails.
+/// The files of modules and of all modules that they need, by modprobe(8), which knows dependencies of both kinds. A
+/// module that is built into the kernel needs no file. Without a directory of modules every module has to be built in;
+/// if one is not, the guest fails.
 pub(crate) fn resolve(kernel: &BootKernel, names: &[&str]) -> Result<Vec<PathBuf>> {
     let Some(root) = &kernel.modules else { return Ok(Vec::new()) };
     let mut files = Vec::new();

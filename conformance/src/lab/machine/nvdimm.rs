@@ -1,7 +1,7 @@
 //! Persistent memory that outlives a guest: each NVDIMM is a file of the lab that QEMU maps.
 //!
-//! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel is
-//! gone, and with it the uncommitted metadata that say where those data belong.
+//! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel
+//! is gone, and with it the uncommitted metadata that say where those data belong.
 
 use crate::host;
 use crate::lab::error::{Error, Result};

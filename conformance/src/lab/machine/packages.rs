@@ -1,5 +1,5 @@
-//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is installed,
-//! so no server is started here, and root is not needed.
+//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is
+//! installed, so no server is started here, and root is not needed.
 
 use crate::host;
 use crate::lab::cache::{self, Cache};
@@ -12,8 +12,8 @@ use std::process::Command;
 /// A program, and the package that has it.
 pub(crate) type Tool = (&'static str, &'static str);
 
-/// Unpacks the packages of those tools that are not installed, with the libraries that they need. Returns their directory,
-/// or nothing if all tools are installed.
+/// Unpacks the packages of those tools that are not installed, with the libraries that they need. Returns their
+/// directory, or nothing if all tools are installed.
 pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
     let (names, packages): (Vec<_>, Vec<_>) =
         tools.iter().copied().filter(|(name, _)| host::program(name).is_none()).unzip();
@@ -63,8 +63,8 @@ fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
     cache.get("programs", &cache::digest_of(list.as_bytes()), UNPACKED, |root| unpack(&list, root))
 }
 
-/// The packages that apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15 [amd64])`. The
-/// version that is installed now can be before the parenthesis.
+/// The packages that apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15
+/// [amd64])`. The version that is installed now can be before the parenthesis.
 fn installed(simulation: &str) -> Vec<String> {
     let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_once('('));
     lines

@@ -36,8 +36,8 @@ impl Accelerator {
         }
     }
 
-    /// The words about the clock in the command line of the kernel. On a busy machine the kernel measures the clock of an
-    /// emulated processor wrongly, sometimes tenfold, and its time would run away: it has to take another clock.
+    /// The words about the clock in the command line of the kernel. On a busy machine the kernel measures the clock of
+    /// an emulated processor wrongly, sometimes tenfold, and its time would run away: it has to take another clock.
     fn clock(self) -> &'static str {
         if self == Self::Kvm { "" } else { " tsc=unstable" }
     }
@@ -176,8 +176,8 @@ pub(crate) fn missing() -> Option<String> {
 const PROBE: Duration = Duration::from_secs(20);
 
 /// Chooses the accelerator. /dev/kvm says little: inside some virtual machines it is there and boots nothing. So the
-/// kernel is booted once without an initramfs. If it reaches the panic for want of a root file system, KVM boots it. The
-/// answer is remembered.
+/// kernel is booted once without an initramfs. If it reaches the panic for want of a root file system, KVM boots it.
+/// The answer is remembered.
 pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) -> Result<Accelerator> {
     if wanted != Accelerator::Auto {
         return Ok(wanted);

@@ -119,7 +119,8 @@ impl<'a> Guests<'a> {
         Ok(Self { job, options, initramfs, console, listener, shelf })
     }
 
-    /// Compares the storage as a guest found it with the stories before the cut, and keeps the storage if it has faults.
+    /// Compares the storage as a guest found it with the stories before the cut, and keeps the storage if it has
+    /// faults.
     fn compare(&self, wreck: &Wreck, found: &[Option<Remains>], findings: &mut Findings) -> Result<()> {
         let seed = wreck.chance.seed;
         for (number, state) in wreck.chance.states.iter().enumerate() {
@@ -165,8 +166,8 @@ impl<'a> Guests<'a> {
             .try_for_each(|wreck| wreck.chance.states.iter().try_for_each(|state| self.keep(wreck, *state, reason)))
     }
 
-    /// Cuts the power of guests with disks. Each guest examines the disks of the one before it, and loses its own power.
-    /// The last guest only examines.
+    /// Cuts the power of guests with disks. Each guest examines the disks of the one before it, and loses its own
+    /// power. The last guest only examines.
     fn explore_disks(&self, cuts: u32, findings: &mut Findings) -> Result<()> {
         let blank = found::image(self.job.fs)?;
         let mut wreck: Option<Wreck> = None;
@@ -221,8 +222,8 @@ impl<'a> Guests<'a> {
         Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
     }
 
-    /// Boots a guest. It examines the storage of an earlier cut, if there was one, and works until its own power is cut, if
-    /// there is a cut.
+    /// Boots a guest. It examines the storage of an earlier cut, if there was one, and works until its own power is
+    /// cut, if there is a cut.
     fn boot(
         &self,
         disks: Vec<Export>,

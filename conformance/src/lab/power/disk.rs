@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The unit of a write that reaches the medium as a whole or not at all, in bytes. File systems have to live with a smaller
-/// one, but no disk of today loses half of this one.
+/// The unit of a write that reaches the medium as a whole or not at all, in bytes. File systems have to live with a
+/// smaller one, but no disk of today loses half of this one.
 const UNIT: u64 = 4096;
 
 /// A state of the disk after a cut, in which the file system may find it: the fate of the data that were not flushed.
@@ -154,8 +154,8 @@ impl Disk {
         }
     }
 
-    /// Cuts the power during the changing request that follows `requests` others, or at the latest after this time. Returns
-    /// the time of the cut: no request was answered since.
+    /// Cuts the power during the changing request that follows `requests` others, or at the latest after this time.
+    /// Returns the time of the cut: no request was answered since.
     pub(crate) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
         let mut state = self.state();
         state.fuse = Some(requests);

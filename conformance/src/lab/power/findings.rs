@@ -138,8 +138,8 @@ pub(crate) struct Findings {
     /// The number of cuts within a change of state.
     within: u32,
     tallies: [Tally; CHECKS.len()],
-    /// The files that were never made durable, after cuts that lost all data not flushed: their number, and the number of
-    /// those that had their data nevertheless.
+    /// The files that were never made durable, after cuts that lost all data not flushed: their number, and the number
+    /// of those that had their data nevertheless.
     controls: (usize, usize),
     pub(crate) alarms: Vec<LogLine>,
 }

@@ -1,4 +1,5 @@
-//! Storage that a cut left, kept for people: images, and the command of a guest with a shell that needs nothing of the lab.
+//! Storage that a cut left, kept for people: images, and the command of a guest with a shell that needs nothing of the
+//! lab.
 
 use crate::lab::cache::Cache;
 use crate::lab::error::{Result, at};

@@ -1,5 +1,5 @@
-//! The moment at which the power of a guest is cut, and the states of its disk after that: by a seed, so that a cut can be
-//! repeated.
+//! The moment at which the power of a guest is cut, and the states of its disk after that: by a seed, so that a cut can
+//! be repeated.
 
 use crate::host::FsKind;
 use crate::lab::plans::{FILES, GROWING, Plans};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// The moment of a cut. For persistent memory only the time counts: a store is no request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Moment {
-    /// After `lines` lines of the guest, then during the write or flush that follows `requests` others, or at the latest
-    /// after this time.
+    /// After `lines` lines of the guest, then during the write or flush that follows `requests` others, or at the
+    /// latest after this time.
     Anywhere { lines: usize, requests: u32, at_latest: Duration },
     /// During this action on this file, after this share of the time or requests that the same action took on another
     /// file.
@@ -50,7 +50,8 @@ fn lines(fs: FsKind, plans: Plans) -> usize {
     2 * actions * if fs.is_dax() { 2 } else { 1 }
 }
 
-/// The changes of state of files that are on storage already. The first files are left out: their time is not known yet.
+/// The changes of state of files that are on storage already. The first files are left out: their time is not known
+/// yet.
 fn changes(plans: Plans) -> Vec<(usize, Action)> {
     let of_file = |file: usize| {
         let synced = plans[file % plans.len()].iter().skip_while(|action| **action != Action::Sync);

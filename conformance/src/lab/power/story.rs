@@ -52,8 +52,8 @@ impl Story {
     }
 }
 
-/// The story of each file. An event that was heard after the cut may have happened in memory only. So an action counts as
-/// returned only if that was heard before, but it may have begun before the cut.
+/// The story of each file. An event that was heard after the cut may have happened in memory only. So an action counts
+/// as returned only if that was heard before, but it may have begun before the cut.
 pub(crate) fn stories(events: Vec<(Instant, PowerEvent)>, gone: Instant) -> Vec<Story> {
     let mut stories = vec![Story::default(); FILES + 1];
     for (at, event) in events {
