@@ -120,7 +120,7 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
-    #[command(name = lab::guest::COMMAND, hide = true)]
+    #[command(name = lab::GUEST_COMMAND, hide = true)]
     Guest { run: Option<usize> },
 }
 
@@ -433,7 +433,7 @@ fn main() -> ExitCode {
         Some(Command::Audit(args)) => audit(args),
         Some(Command::Lab(args)) => lab(args),
         Some(Command::Guest { run }) => {
-            lab::guest::run(*run);
+            lab::run_as_guest(*run);
             Ok(0)
         }
         Some(Command::Guard { stage, remove }) => {
@@ -731,14 +731,14 @@ fn compare(args: &CompareArgs) -> Result<u8, Stop> {
 
 fn lab(args: &LabArgs) -> Result<u8, Stop> {
     if args.options.is_interactive() {
-        return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e));
+        return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e.to_string()));
     }
     if let Some(scenario) = args.options.scenario {
         let mut output = Output::open(args.output.as_ref())?;
-        let document = lab::scenario::run(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e))?;
+        let document = lab::play_all(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
         output.write(&match args.format {
             ListFormat::Json => report::json(&document),
-            ListFormat::Human => lab::scenario::human(&document),
+            ListFormat::Human => lab::played(&document),
         })?;
         return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
     }
@@ -746,15 +746,17 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         Selection::of(Some(filter)).some_of(&every_case()).map_err(|e| Stop(USAGE, format!("--case: {e}")))?;
     }
     let screen = if args.output.is_some() { Screen::default() } else { Screen::of_stdout() };
-    let text = |document: &lab::Document| match args.format {
+    let text = |document: &lab::LabDocument| match args.format {
         ListFormat::Json => report::json(document),
         ListFormat::Human => lab::human(&args.options, document, screen),
     };
-    let write = |document: &lab::Document| match &args.output {
-        Some(path) => replace(path, &terminal::plain(&text(document))).map_err(|e| format!("{}: {e}", path.display())),
+    let write = |document: &lab::LabDocument| match &args.output {
+        Some(path) => {
+            replace(path, &terminal::plain(&text(document))).map_err(|e| format!("{}: {e}", path.display()).into())
+        }
         None => Ok(()),
     };
-    let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
     match &args.output {
         None => Output::Stdout.write(&text(&document))?,
         // The disk may be full now although it was not at the start.

@@ -135,7 +135,7 @@ fn keeps_what_a_cut_left() {
     let images = ["all-kept", "nothing-kept", "some-kept"].map(|loss| format!("ext4-swapfile-{SEED}-{loss}.img"));
     assert_eq!(names, [&images[..], &["ext4-swapfile.initramfs".into()]].concat());
     let said = String::from_utf8_lossy(&output.stderr);
-    let mut lines = said.lines().skip_while(|line| !line.contains("nothing-kept.img: durable.seal (files [1, "));
+    let mut lines = said.lines().skip_while(|line| !line.contains("nothing-kept.img: durable.seal (files 1, "));
     let image =
         lines.next().and_then(|line| line.split_once(": kept ")).and_then(|(_, rest)| rest.split_once(".img: "));
     let image = Path::new(&format!("{}.img", image.expect("its path").0)).to_path_buf();

@@ -1,5 +1,5 @@
-//! What people see while guests run: a line for each thing that happens, and on a terminal one below them that says where
-//! each guest is.
+//! The progress of guests, for people: a line for each milestone, and on a terminal one more line below them with the
+//! place of each guest.
 
 use crate::report::human::WIDTH;
 use std::collections::BTreeMap;
@@ -7,26 +7,29 @@ use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Something to tell people.
+/// News of a guest.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum News<'a> {
+pub(crate) enum News<'a> {
     /// The guest is started, by this command.
     Starts(&'a str),
-    /// It happens a few times in a run.
-    Event(&'a str),
-    /// A case has ended: the how manyth, and its name.
+    /// A milestone: there are a few in a run.
+    Milestone(&'a str),
+    /// A case has ended: the number of cases that have ended so far, and its name.
     Case(usize, &'a str),
 }
 
+/// The listener to the news of a guest.
+pub(crate) type Listener<'a> = dyn Fn(News) + Sync + 'a;
+
 /// Standard error, for all guests.
-pub(super) struct Board {
+pub(crate) struct Board {
     terminal: bool,
-    /// Where each guest is, by its label.
+    /// The place of each guest, by its label.
     guests: Mutex<BTreeMap<String, String>>,
 }
 
 impl Board {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { terminal: stderr().is_terminal(), guests: Mutex::default() }
     }
 
@@ -34,12 +37,12 @@ impl Board {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells what a guest does that was started at `begin`.
-    pub(super) fn tell(&self, label: &str, begin: Instant, news: News) {
+    /// Tells the news of a guest that was started at `begin`.
+    pub(crate) fn tell(&self, label: &str, begin: Instant, news: News) {
         let mut guests = self.guests();
         let (line, place) = match news {
             News::Starts(command) => (Some(command), "boots".to_owned()),
-            News::Event(what) => (Some(what), what.to_owned()),
+            News::Milestone(text) => (Some(text), text.to_owned()),
             News::Case(number, name) => (None, format!("{number} {name}")),
         };
         self.erase();
@@ -50,8 +53,8 @@ impl Board {
         self.draw(&guests);
     }
 
-    /// A guest has ended.
-    pub(super) fn forget(&self, label: &str) {
+    /// Removes a guest that has ended.
+    pub(crate) fn forget(&self, label: &str) {
         let mut guests = self.guests();
         guests.remove(label);
         self.erase();
@@ -71,7 +74,7 @@ impl Board {
     }
 }
 
-/// One line: a line that wraps could not be erased. Each guest gets the same room.
+/// The places of all guests as one line: a line that wraps could not be erased. Each guest gets the same room.
 fn status(guests: &BTreeMap<String, String>) -> String {
     let room = (WIDTH - 1) / guests.len().max(1);
     let part = |(label, place): (&String, &String)| {

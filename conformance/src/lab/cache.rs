@@ -3,22 +3,22 @@
 //! An entry is a directory that comes to its place in one step, with a record of its contents. An entry that does not
 //! agree with its record any more, because of a full disk, a loss of power or an edit by hand, is made again.
 
-use crate::programs;
+use crate::lab::error::{Error, Result, at};
 use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 /// A directory that may be deleted at any time between runs.
-pub(super) struct Cache(PathBuf);
+pub(crate) struct Cache(PathBuf);
 
 impl Cache {
     /// `$XDG_CACHE_HOME/iomap-conformance`, or below `~/.cache`.
-    pub(super) fn open() -> Result<Self, String> {
+    pub(crate) fn open() -> Result<Self> {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
         let base = base.ok_or("no place for a cache: neither XDG_CACHE_HOME nor HOME is set")?;
@@ -28,25 +28,25 @@ impl Cache {
     }
 
     /// A directory of the cache.
-    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, String> {
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.0.join(name);
-        std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        std::fs::create_dir_all(&directory).map_err(at(&directory))?;
         Ok(directory)
     }
 
     /// The file or directory with this key. If it is missing or damaged, `make` makes it beside its place, so that no
     /// other process ever sees half of it. `room` is about the number of bytes that it takes, for the message about a
     /// full disk.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         kind: &str,
         key: &str,
         room: u64,
-        make: impl FnOnce(&Path) -> Result<(), String>,
-    ) -> Result<PathBuf, String> {
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let place = self.directory(kind)?.join(key);
         if self.is_whole(&place) {
-            // What is in use is not the oldest: others delete that.
+            // An entry in use must not be the oldest: other labs delete the oldest.
             let _ = File::open(place.join(WHOLE)).and_then(|record| record.set_modified(SystemTime::now()));
             return Ok(place.join(CONTENTS));
         }
@@ -55,16 +55,18 @@ impl Cache {
         }
         let made = |partial: &Path| {
             make(&partial.join(CONTENTS))?;
-            let record = state(&partial.join(CONTENTS))?;
-            std::fs::write(partial.join(WHOLE), record).map_err(|e| format!("{}: {e}", place.display()))
+            let contents = partial.join(CONTENTS);
+            let record = state(&contents).map_err(at(&contents))?;
+            std::fs::write(partial.join(WHOLE), record).map_err(at(&place))
         };
-        put(&place, made, || self.is_whole(&place)).map_err(|why| match free(&place) {
+        put(&place, made, || self.is_whole(&place)).map_err(|error| match free(&place) {
             Some(free) if free < room => {
                 let (free, room) = (free.div_ceil(MIB), room.div_ceil(MIB));
+                let why = error.to_string();
                 let why = why.lines().next().unwrap_or_default();
-                format!("{}: {free} MiB are free, and about {room} MiB are needed: {why}", place.display())
+                format!("{}: {free} MiB are free, and about {room} MiB are needed: {why}", place.display()).into()
             }
-            _ => why,
+            Some(_) | None => error,
         })?;
         Ok(place.join(CONTENTS))
     }
@@ -81,16 +83,9 @@ impl Cache {
         same_len && self.digest(&contents).is_ok_and(|digest| record.ends_with(&format!(" {digest}")))
     }
 
-    /// What a program answered to the same question, or what `ask` answers now. `state` is what the answer depends on.
-    pub(super) fn answer(
-        &self,
-        question: &str,
-        state: &str,
-        ask: impl FnOnce() -> Result<String, String>,
-    ) -> Result<String, String> {
-        let mut hasher = DefaultHasher::new();
-        question.hash(&mut hasher);
-        let path = self.directory("answers")?.join(format!("{:016x}", hasher.finish()));
+    /// The answer to the same question in the same state that is remembered, or that of `ask`.
+    pub(crate) fn answer(&self, question: &str, state: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
+        let path = self.directory("answers")?.join(digest_of(question.as_bytes()));
         let head = format!("{question}\n{state}\n");
         let known = std::fs::read_to_string(&path).unwrap_or_default();
         let whole = known.strip_prefix(&head).and_then(|rest| rest.strip_suffix(END));
@@ -103,23 +98,23 @@ impl Cache {
             std::fs::write(&partial, format!("{head}{answer}{END}")).and_then(|()| std::fs::rename(&partial, &path));
         if let Err(error) = written {
             remove(&partial);
-            return Err(format!("{}: {error}", path.display()));
+            return Err(at(&path)(error));
         }
         Ok(answer)
     }
 
-    /// What identifies the contents of a file. It is read once, as long as it stays the same file of the same size and
-    /// time.
-    pub(super) fn digest(&self, path: &Path) -> Result<String, String> {
-        let path = path.canonicalize().map_err(|e| format!("{}: {e}", path.display()))?;
-        let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
+    /// The digest of the contents of a file. The file is read once, as long as it stays the same file of the same size
+    /// and time.
+    pub(crate) fn digest(&self, path: &Path) -> Result<String> {
+        let path = path.canonicalize().map_err(at(path))?;
+        let data = path.metadata().map_err(at(&path))?;
         let state = format!("{} {} {}.{:09}", data.ino(), data.len(), data.ctime(), data.ctime_nsec());
-        self.answer(&format!("sha256sum {}", path.display()), &state, || sha256sum(&path))
+        self.answer(&format!("SHA-256 of {}", path.display()), &state, || file_digest(&path).map_err(at(&path)))
     }
 
     /// Deletes all but the newest entries of a kind.
-    pub(super) fn prune(&self, kind: &str, keep: usize) -> Result<(), String> {
-        let entries = std::fs::read_dir(self.directory(kind)?).map_err(|e| format!("{kind}: {e}"))?;
+    pub(crate) fn prune(&self, kind: &str, keep: usize) -> Result<()> {
+        let entries = std::fs::read_dir(self.directory(kind)?).map_err(|e| Error::about(kind, e))?;
         let of = |path: &Path| path.metadata().and_then(|data| data.modified());
         let age = |path: &PathBuf| of(&path.join(WHOLE)).or_else(|_| of(path)).unwrap_or(SystemTime::UNIX_EPOCH);
         let entries = entries.flatten().map(|entry| entry.path()).filter(|path| maker_of(path).is_none());
@@ -145,15 +140,11 @@ impl Cache {
 
 /// Makes a directory beside its place, and puts it there in one step. An old directory is removed, unless `keep` says
 /// that it is as good.
-pub(super) fn put(
-    place: &Path,
-    make: impl FnOnce(&Path) -> Result<(), String>,
-    keep: impl FnOnce() -> bool,
-) -> Result<(), String> {
-    let failed = |e: std::io::Error| format!("{}: {e}", place.display());
+pub(crate) fn put(place: &Path, make: impl FnOnce(&Path) -> Result<()>, keep: impl FnOnce() -> bool) -> Result<()> {
+    let failed = at(place);
     let (partial, _lock) = loop {
         let partial = unfinished(place);
-        std::fs::create_dir_all(&partial).map_err(failed)?;
+        std::fs::create_dir_all(&partial).map_err(&failed)?;
         // Before the lock is taken, another lab may remove the directory as abandoned.
         if let Some(lock) = locked(&partial) {
             break (partial, lock);
@@ -166,7 +157,7 @@ pub(super) fn put(
             return Ok(());
         }
         let _ = std::fs::rename(place, &old);
-        std::fs::rename(&partial, place).map_err(failed)
+        std::fs::rename(&partial, place).map_err(&failed)
     });
     remove(&old);
     remove(&partial);
@@ -216,16 +207,16 @@ fn free(place: &Path) -> Option<u64> {
 }
 
 /// The record of contents: for a file its length and checksum, for a directory its files.
-fn state(path: &Path) -> Result<String, String> {
-    let data = path.metadata().map_err(|e| format!("{}: {e}", path.display()))?;
+fn state(path: &Path) -> io::Result<String> {
+    let data = path.metadata()?;
     if data.is_dir() {
-        return tree(path).map_err(|e| format!("{}: {e}", path.display()));
+        return tree(path);
     }
-    Ok(format!("{} {}", data.len(), sha256sum(path)?))
+    Ok(format!("{} {}", data.len(), file_digest(path)?))
 }
 
 /// The names below a directory, with the length and the time of each file: to read all files each time would take long.
-fn tree(root: &Path) -> std::io::Result<String> {
+fn tree(root: &Path) -> io::Result<String> {
     let (mut lines, mut directories) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory)? {
@@ -243,24 +234,30 @@ fn tree(root: &Path) -> std::io::Result<String> {
     Ok(lines.concat())
 }
 
-/// What sha256sum(1) prints for a file.
-fn sha256sum(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(hexadecimal(&programs::of_input(&mut Command::new("sha256sum"), file)?))
+/// The SHA-256 of the contents of a file.
+fn file_digest(path: &Path) -> io::Result<String> {
+    let (mut file, mut sha, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&sha.finalize())),
+            len => sha.update(&buffer[..len]),
+        }
+    }
 }
 
-/// What identifies these bytes.
-pub(super) fn digest_of(bytes: &[u8]) -> Result<String, String> {
-    Ok(hexadecimal(&programs::of_bytes(&mut Command::new("sha256sum"), bytes)?))
+/// The SHA-256 of these bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }
 
-fn hexadecimal(output: &[u8]) -> String {
-    String::from_utf8_lossy(output).chars().take_while(char::is_ascii_hexdigit).collect()
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
     use std::time::Duration;
 
     fn cache() -> (tempfile::TempDir, Cache) {
@@ -275,7 +272,7 @@ mod tests {
             *made += 1;
             let file = if kind == "kernels" { path.join("lib/module") } else { path.to_path_buf() };
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "contents of it").map_err(|e| e.to_string())
+            std::fs::write(file, "contents of it").map_err(at(path))
         };
         cache.get(kind, "key", 0, make).unwrap()
     }
@@ -330,9 +327,10 @@ mod tests {
             std::fs::create_dir_all(path).unwrap();
             Err("it failed".into())
         });
-        assert_eq!(why, Err("it failed".into()));
+        assert_eq!(why.unwrap_err().to_string(), "it failed");
         assert_eq!(std::fs::read_dir(cache.directory("kernels").unwrap()).unwrap().count(), 0);
-        let why = cache.get("kernels", "key", u64::MAX, |_| Err("it failed\nin many\nlines".into())).unwrap_err();
+        let why =
+            cache.get("kernels", "key", u64::MAX, |_| Err("it failed\nin many\nlines".into())).unwrap_err().to_string();
         let place = cache.directory("kernels").unwrap().join("key").display().to_string();
         assert!(why.starts_with(&format!("{place}: ")) && why.lines().count() == 1, "{why}");
         assert!(why.ends_with(" MiB are needed: it failed"), "{why}");
@@ -341,13 +339,13 @@ mod tests {
     #[test]
     fn answers_are_whole() {
         let (_directory, cache) = cache();
-        let ask = |answer: &str| cache.answer("question", "state", || Ok(answer.into()));
-        assert_eq!(ask("one"), Ok("one".into()));
-        assert_eq!(ask("two"), Ok("one".into()));
+        let ask = |answer: &str| cache.answer("question", "state", || Ok(answer.into())).unwrap();
+        assert_eq!(ask("one"), "one");
+        assert_eq!(ask("two"), "one");
         let path = std::fs::read_dir(cache.directory("answers").unwrap()).unwrap().next().unwrap().unwrap().path();
         let len = path.metadata().unwrap().len();
         File::options().write(true).open(&path).unwrap().set_len(len - 4).unwrap();
-        assert_eq!(ask("two"), Ok("two".into()));
+        assert_eq!(ask("two"), "two");
     }
 
     /// Unfinished entries are removed after their maker has ended, and not before; entries that other processes lock
@@ -379,7 +377,7 @@ mod tests {
     fn the_oldest_entries_are_deleted() {
         let (_directory, cache) = cache();
         for (age, key) in ["new", "middle", "old"].into_iter().enumerate() {
-            let made = cache.get("initramfs", key, 0, |path| std::fs::write(path, key).map_err(|e| e.to_string()));
+            let made = cache.get("initramfs", key, 0, |path| std::fs::write(path, key).map_err(at(path)));
             let time = SystemTime::now() - Duration::from_secs(100 * age as u64);
             File::open(made.unwrap().with_file_name(WHOLE)).unwrap().set_modified(time).unwrap();
         }

@@ -1,47 +1,88 @@
-//! What host and guest tell each other: a manifest in the initramfs, and lines of JSON through a port.
+//! The messages between host and guest: a manifest in the initramfs, and lines of JSON through a port.
 
-use super::scenario;
+use crate::host::FsKind;
+use crate::mechanism::Mechanism;
 use crate::results::Results;
 use crate::verdict::Trouble;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Where the manifest is in the guest.
-pub(super) const MANIFEST: &str = "/manifest.json";
+/// The hidden subcommand of this program in a guest.
+pub const GUEST_COMMAND: &str = "guest";
 
-/// The name of the virtio port that the results go through.
-pub(super) const PORT: &str = "iomap.results";
+/// The path of this program in the guest.
+pub(crate) const INIT: &str = "/iomap-conformance";
 
-/// What a guest does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Manifest {
+/// The path of the manifest in the guest.
+pub(crate) const MANIFEST: &str = "/manifest.json";
+
+/// The name of the virtio port for the messages of the guest.
+pub(crate) const PORT: &str = "iomap.results";
+
+/// The preparations of a guest, and its work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
     /// Modules to load, in this order: paths in the guest.
-    pub(super) modules: Vec<String>,
-    /// Commands to carry out before the runs.
-    pub(super) commands: Vec<String>,
-    /// What to run, one after another.
-    pub(super) runs: Vec<Run>,
-    /// Only cases whose name contains this.
-    pub(super) filter: Option<String>,
-    /// A script for bash whose steps are to be reported instead.
-    pub(super) script: Option<String>,
-    /// A shell to start instead: a path in the guest.
-    pub(super) shell: Option<String>,
-    /// No cases, but the work during which the power goes, and a look at what is left.
-    pub(super) power: bool,
+    pub(crate) modules: Vec<String>,
+    /// Commands to carry out before the work.
+    pub(crate) commands: Vec<String>,
+    pub(crate) work: Work,
 }
 
-/// One file system with one mechanism, by their names on the command line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Run {
-    pub(super) fs: String,
-    pub(super) mechanism: String,
+/// The work of a guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Work {
+    /// The suite runs cases, one run after another.
+    Suite {
+        runs: Vec<Run>,
+        /// Only cases whose name contains this text.
+        filter: Option<String>,
+    },
+    /// The guest examines the storage of an earlier guest, and works on files until its own power is cut.
+    Power(Run),
+    /// bash carries out a script, and its steps are reported.
+    Script {
+        text: String,
+        /// Only events whose name contains this text.
+        filter: Option<String>,
+    },
+    /// A person works at the console.
+    Shell {
+        /// The shell: a path in the guest.
+        program: String,
+        /// The file system that is made and mounted for the person, if there is one.
+        run: Option<Run>,
+    },
+}
+
+/// One file system with one mechanism. In JSON both have their names on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "(String, String)", try_from = "(String, String)")]
+pub(crate) struct Run {
+    pub(crate) fs: FsKind,
+    pub(crate) mechanism: Mechanism,
+}
+
+impl From<Run> for (String, String) {
+    fn from(Run { fs, mechanism }: Run) -> Self {
+        (fs.name().into(), mechanism.name().into())
+    }
+}
+
+impl TryFrom<(String, String)> for Run {
+    type Error = String;
+
+    fn try_from((fs, mechanism): (String, String)) -> Result<Self, String> {
+        Ok(Self { fs: FsKind::from_str(&fs, false)?, mechanism: Mechanism::from_str(&mechanism, false)? })
+    }
 }
 
 /// A line from the guest.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Message {
-    /// It has what it needs and begins.
+pub(crate) enum Message {
+    /// The guest is prepared, and begins its work.
     Ready,
     /// A case begins: its name.
     Begins(String),
@@ -49,79 +90,97 @@ pub(super) enum Message {
     Ended(String),
     /// A run has ended.
     Results(Box<Results>),
-    /// A run could not take place or did not end: its number, and why.
+    /// A run could not take place or did not end: its number, and the reason.
     Failed(usize, String),
-    /// What there is to say before and after a loss of power.
-    Power(Event),
+    /// A guest that loses its power has made progress.
+    Power(PowerEvent),
     /// A step of the script has ended.
-    Step(scenario::Step),
-    /// All runs have ended.
+    Step(ScriptStep),
+    /// All of the work has ended.
     Done,
 }
 
-/// What a guest says that loses its power, or looks at what was left of the one before. Files have numbers.
+/// The progress of a guest that loses its power, or that examines the storage of an earlier guest. Files have numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Event {
-    /// What there is on the disk of this number.
-    Left(usize, Left),
+pub(crate) enum PowerEvent {
+    /// The files on the disk of this number.
+    Left(usize, Remains),
     /// The work begins. Everything before it is on storage.
     Working,
-    /// A step begins.
-    Begun(usize, Step),
-    /// It has returned.
-    Returned(usize, Step),
-    /// It could not be done, so the file is left alone.
-    Refused(usize, Step, Trouble),
-    /// There is nothing left to do.
+    /// An action on a file begins.
+    Begun(usize, Action),
+    /// An action on a file has returned.
+    Returned(usize, Action),
+    /// An action on a file could not be done, so the file is left alone.
+    Refused(usize, Action, Trouble),
+    /// The work has ended.
     Worked,
 }
 
-/// What is done to a file.
+/// An action on a file before a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Step {
-    /// ftruncate(2) to its size: all of it is a hole.
+pub(crate) enum Action {
+    /// ftruncate(2) to the size of the file: all of it is a hole.
     Extend,
-    /// pwrite(2) of all its data. With DAX: ftruncate(2), and stores through a plain shared mapping.
+    /// pwrite(2) of all data. With DAX: ftruncate(2), and stores through a plain shared mapping.
     Write,
     /// fsync(2).
     Sync,
-    /// The call that brings it into the state.
+    /// The call that brings the file into the state.
     Enter,
-    /// An agent writes other data to its storage, and has the disk flush. With DAX: stores through a mapping with
-    /// MAP_SYNC, which the processor flushes.
+    /// An agent writes other data to the storage of the file, and has the disk flush. With DAX: stores through a
+    /// mapping with MAP_SYNC, which the processor flushes.
     Agent,
-    /// The call that takes it out of the state.
+    /// The call that takes the file out of the state.
     Leave,
 }
 
-/// The files that are on a disk after a loss of power, or why it cannot be mounted.
-pub(super) type Left = Result<Vec<(usize, Look)>, String>;
-
-/// A file that is there, or why nobody knows what it is like.
-pub(super) type Look = Result<Found, Trouble>;
-
-/// What a file is like.
+/// The storage after a power cut, as the next guest found it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Found {
-    /// In bytes, as the cases count.
-    pub(super) size: i64,
-    pub(super) data: Data,
-    /// It behaves as a file in the state.
-    pub(super) sealed: Result<bool, Trouble>,
-    /// It behaves as one out of it.
-    pub(super) unsealed: Result<bool, Trouble>,
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Remains {
+    /// The files that are there.
+    Files(Vec<(usize, Examined)>),
+    /// The file system cannot be mounted: the reason.
+    Unmountable(String),
 }
 
-/// What a file has where it was written.
+/// The state of one file after a power cut, or the reason why it could not be examined.
+pub(crate) type Examined = Result<FileState, Trouble>;
+
+/// The state of a file after a power cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FileState {
+    /// In bytes, without the header that the mechanism wants.
+    pub(crate) size: i64,
+    pub(crate) data: Data,
+    /// Whether the file behaves as one in the state.
+    pub(crate) sealed: Result<bool, Trouble>,
+    /// Whether the file behaves as one out of the state.
+    pub(crate) unsealed: Result<bool, Trouble>,
+}
+
+/// The data of a file where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Data {
-    /// What was written.
+pub(crate) enum Data {
+    /// The data of the write.
     Written,
-    /// What an agent wrote to its storage.
+    /// The data that an agent wrote to the storage.
     Agents,
-    /// Something else.
+    /// Other data.
     Other,
+}
+
+/// One step of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScriptStep {
+    /// The action or the question. The name of a step that belongs to the step before it is indented.
+    pub(crate) step: String,
+    /// `ok`, an error, or the answer.
+    pub(crate) outcome: String,
+    /// The traffic on the network that the step caused.
+    pub(crate) traffic: String,
 }

@@ -1,36 +1,26 @@
-//! What other people's servers make of files that have to stay where they are: a server and its client in one guest.
+//! Scenarios: servers and clients of other projects work with files that have to stay where they are, in one guest.
 //!
-//! A scenario is a script. Each line that it prints is a step, with what came of it; there are no verdicts.
+//! A scenario is a script. Each line that it prints is a step with its outcome; there are no verdicts.
 
-use super::cache::Cache;
-use super::hardware::{self, Hardware};
-use super::kernel::Kernel;
-use super::packages::{self, Tool};
-use super::protocol::{Manifest, Message};
-use super::qemu::{self, Attendance, Machine};
-use super::{Options, boot, console, initramfs};
-use crate::host;
-use crate::results::Kernel as Release;
-use serde::{Deserialize, Serialize};
+use crate::host::FsKind;
+use crate::lab::cache::Cache;
+use crate::lab::error::{Error, Result};
+use crate::lab::machine::hardware::{self, Hardware};
+use crate::lab::machine::kernel::BootKernel;
+use crate::lab::machine::packages::{self, Tool};
+use crate::lab::machine::qemu::{self, Machine};
+use crate::lab::machine::session::{Session, Silence, attend};
+use crate::lab::machine::{console, initramfs, modules};
+use crate::lab::options::Options;
+use crate::lab::protocol::{Manifest, Message, ScriptStep, Work};
+use crate::lab::scripts::{STEPS, Scenario, Script, TOOLS};
+use crate::results::Kernel;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
 
-/// What can be played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// The kernel's NFS server, with layouts of XFS
-    Pnfs,
-    /// The kernel's SMB server, with leases
-    Smb,
-    /// Samba's SMB server, with oplocks that the kernel knows of
-    Samba,
-}
-
-/// What `lab --scenario --format json` writes.
+/// The document that `lab --scenario --format json` writes.
 #[derive(Debug, Serialize)]
-pub struct Document {
+pub struct ScenarioDocument {
     schema: u32,
     scenario: Scenario,
     /// Each kernel, in the order of the command line.
@@ -40,199 +30,100 @@ pub struct Document {
 /// A scenario on a kernel.
 #[derive(Debug, Serialize)]
 pub struct Play {
-    kernel: Release,
-    steps: Vec<Step>,
-    /// Why it ended before its end.
+    kernel: Kernel,
+    steps: Vec<ScriptStep>,
+    /// The reason why the script ended early, if it did.
     pub trouble: Option<String>,
 }
 
-/// One line of a script.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Step {
-    /// What was done, or asked. One that belongs to the step before it is indented.
-    pub(super) step: String,
-    /// What came of it: `ok`, an error, or the answer.
-    pub(super) outcome: String,
-    /// What it took on the network.
-    pub(super) traffic: String,
+/// The programs of this machine and of unpacked packages for a script.
+struct Programs {
+    files: Vec<PathBuf>,
+    /// The directory of the unpacked packages, if there are some.
+    root: Option<PathBuf>,
 }
 
-/// What scripts call besides bash, and its package where that is not essential.
-static TOOLS: [Tool; 26] = [
-    ("bash", "bash"),
-    ("cmp", "diffutils"),
-    ("cp", "coreutils"),
-    ("dd", "coreutils"),
-    ("dmesg", "util-linux"),
-    ("grep", "grep"),
-    ("head", "coreutils"),
-    ("ip", "iproute2"),
-    ("ln", "coreutils"),
-    ("mkdir", "coreutils"),
-    ("mkfs.xfs", "xfsprogs"),
-    ("mkswap", "util-linux"),
-    ("mount", "mount"),
-    ("mv", "coreutils"),
-    ("rdma", "iproute2"),
-    ("rm", "coreutils"),
-    ("sed", "sed"),
-    ("stat", "coreutils"),
-    ("swapoff", "mount"),
-    ("swapon", "mount"),
-    ("sync", "coreutils"),
-    ("touch", "coreutils"),
-    ("tr", "coreutils"),
-    ("truncate", "coreutils"),
-    ("umount", "mount"),
-    ("wc", "coreutils"),
-];
-
-/// What there is to know of a scenario.
-struct Facts {
-    script: &'static str,
-    modules: &'static [&'static str],
-    tools: &'static [Tool],
+/// Plays a scenario on each of the kernels. An error means that no guest was started.
+pub fn play_all(scenario: Scenario, options: &Options) -> Result<ScenarioDocument> {
+    let script = scenario.script();
+    qemu::missing().map_or(Ok(()), |missing| Err(Error::from(missing)))?;
+    let cache = Cache::open()?;
+    let tools: Vec<Tool> = TOOLS.iter().chain(script.tools).copied().collect();
+    let root = packages::get(&cache, &tools)?;
+    let files = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name)).collect();
+    let programs = Programs { files, root };
+    let kernels = options.kernels.iter().map(|name| BootKernel::find(name, &cache)).collect::<Result<Vec<_>>>()?;
+    let plays = kernels.iter().map(|kernel| {
+        let mut steps = Vec::new();
+        let trouble = play(&script, &programs, kernel, options, &cache, &mut steps).err();
+        let trouble = trouble.map(|reason| reason.to_string());
+        Play { kernel: Kernel { release: kernel.release.clone() }, steps, trouble }
+    });
+    Ok(ScenarioDocument { schema: 1, scenario, kernels: plays.collect() })
 }
 
-/// The kernel's SMB server and client. Nobody loads ciphers by their names here.
-const SMB: &[&str] = &[
-    "xfs",
-    "sha512_generic",
-    "ghash-generic",
-    "ctr",
-    "gcm",
-    "ccm",
-    "cmac",
-    "ecb",
-    "seqiv",
-    "nls_utf8",
-    "ksmbd",
-    "cifs",
-];
+fn play(
+    script: &Script,
+    programs: &Programs,
+    kernel: &BootKernel,
+    options: &Options,
+    cache: &Cache,
+    steps: &mut Vec<ScriptStep>,
+) -> Result<()> {
+    let hardware: Vec<&Hardware> = hardware::of(FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
+    let mut modules = hardware::modules(&hardware, kernel, FsKind::Xfs)?;
+    let more = modules::resolve(kernel, script.modules)?;
+    modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
+    let files: Vec<_> = programs.files.iter().cloned().chain(hardware::programs(&hardware, FsKind::Xfs)).collect();
+    let work = Work::Script { text: format!("{STEPS}\n{}", script.text), filter: options.case.clone() };
+    let manifest = Manifest { modules: Vec::new(), commands: hardware::commands(&hardware), work };
+    let initramfs = initramfs::get(cache, &modules, &files, programs.root.as_deref(), manifest)?;
+    let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
+    let console = console::place(cache, &[&kernel.release, "scenario"])?;
+    let machine = Machine::new(kernel, accelerator, options.memory, &initramfs, &console, hardware);
+    eprintln!("{}: {}", kernel.release, machine.line());
+    let (ended, said) = attend(&machine, options.patience(), |session| listen(session, kernel, steps));
+    let reason = match ended {
+        Ok(None) => return Ok(()),
+        Ok(Some(reason)) => reason,
+        // The console knows better why no message came any more.
+        Err(reason) => console::end(&said).unwrap_or_else(|| reason.to_string()),
+    };
+    Err(with_console(&reason, &said, &console).into())
+}
 
-const STEPS: &str = include_str!("scenarios/steps.sh");
+/// A reason, with the last lines of the console and its place.
+fn with_console(reason: &str, said: &str, console: &Path) -> String {
+    format!("{reason}\n{}  {}", console::tail(said), console.display())
+}
 
-impl Scenario {
-    fn facts(self) -> Facts {
-        match self {
-            Self::Pnfs => Facts {
-                script: include_str!("scenarios/pnfs.sh"),
-                modules: &[
-                    "xfs",
-                    "sd_mod",
-                    "target_core_file",
-                    "tcm_loop",
-                    "nfsd",
-                    "nfsv4",
-                    "blocklayoutdriver",
-                    "dm_mod",
-                ],
-                tools: &[
-                    ("xfs_io", "xfsprogs"),
-                    ("exportfs", "nfs-kernel-server"),
-                    ("rpc.mountd", "nfs-kernel-server"),
-                    ("rpc.nfsd", "nfs-kernel-server"),
-                    ("blkmapd", "nfs-common"),
-                    ("mount.nfs4", "nfs-common"),
-                ],
-            },
-            Self::Smb => Facts {
-                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/ksmbd.sh")),
-                modules: SMB,
-                tools: &[("xfs_io", "xfsprogs"), ("ksmbd.adduser", "ksmbd-tools"), ("ksmbd.mountd", "ksmbd-tools")],
-            },
-            Self::Samba => Facts {
-                script: concat!(include_str!("scenarios/smb.sh"), "\n", include_str!("scenarios/samba.sh")),
-                modules: SMB,
-                tools: &[("xfs_io", "xfsprogs"), ("smbd", "samba"), ("smbpasswd", "samba-common-bin")],
-            },
+/// Takes down the steps of a script until it ends. Returns the reason if it failed.
+fn listen(
+    session: &Session,
+    kernel: &BootKernel,
+    steps: &mut Vec<ScriptStep>,
+) -> std::result::Result<Option<String>, Silence> {
+    loop {
+        match session.hear()?.1 {
+            Message::Step(step) => {
+                eprintln!("{}: {}", kernel.release, plain(&step));
+                steps.push(step);
+            }
+            Message::Failed(_, reason) => return Ok(Some(reason)),
+            Message::Done => return Ok(None),
+            Message::Ready | Message::Begins(_) | Message::Ended(_) | Message::Results(_) | Message::Power(_) => (),
         }
     }
 }
 
-/// Plays a scenario on each of the kernels. An error is one line for people, and means that no guest was started.
-pub fn run(scenario: Scenario, options: &Options) -> Result<Document, String> {
-    let facts = scenario.facts();
-    qemu::missing().map_or(Ok(()), Err)?;
-    let cache = Cache::open()?;
-    let tools: Vec<Tool> = TOOLS.iter().chain(facts.tools).copied().collect();
-    let root = packages::get(&cache, &tools)?;
-    let programs = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name));
-    let programs: Vec<_> = programs.collect();
-    let kernels = options.kernels.iter().map(|name| Kernel::find(name, &cache)).collect::<Result<Vec<_>, _>>()?;
-    let plays = kernels.iter().map(|kernel| {
-        let mut steps = Vec::new();
-        let trouble = play(&facts, (&programs, root.as_deref()), kernel, options, &cache, &mut steps).err();
-        Play { kernel: Release { release: kernel.release.clone() }, steps, trouble }
-    });
-    Ok(Document { schema: 1, scenario, kernels: plays.collect() })
-}
-
-fn play(
-    facts: &Facts,
-    (programs, root): (&[PathBuf], Option<&Path>),
-    kernel: &Kernel,
-    options: &Options,
-    cache: &Cache,
-    steps: &mut Vec<Step>,
-) -> Result<(), String> {
-    let hardware: Vec<&Hardware> =
-        hardware::of(host::FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
-    let mut modules = hardware::modules(&hardware, kernel, host::FsKind::Xfs)?;
-    let more = super::modules::resolve(kernel, facts.modules)?;
-    modules.extend(more.into_iter().filter(|file| !modules.contains(file)).collect::<Vec<_>>());
-    let programs: Vec<_> = programs.iter().cloned().chain(hardware::programs(&hardware, host::FsKind::Xfs)).collect();
-    let script = Some(format!("{STEPS}\n{}", facts.script));
-    let filter = options.case.clone();
-    let manifest = Manifest { commands: hardware::commands(&hardware), script, filter, ..Manifest::default() };
-    let initramfs = initramfs::get(cache, &modules, &programs, root, &manifest)?;
-    let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
-    let name = format!("{}-scenario-{}.log", kernel.release, std::process::id());
-    let console = &cache.directory("consoles")?.join(name);
-    let (memory, attendance) = (options.memory, Attendance::Batch);
-    let (initramfs, disks) = (&initramfs, Vec::new());
-    let machine = Machine { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks };
-    eprintln!("{}: {}", kernel.release, machine.line());
-    let patience = Duration::from_secs(options.patience);
-    let (ended, said) = boot::attend(&machine, |child| {
-        let lines = boot::lines(child);
-        loop {
-            let line = match lines.recv_timeout(patience) {
-                Ok((_, line)) => line,
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(Some(format!("the guest hangs: nothing for {} s", options.patience)));
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(None),
-            };
-            match serde_json::from_str(&line) {
-                Ok(Message::Step(step)) => {
-                    eprintln!("{}: {}", kernel.release, plain(&step));
-                    steps.push(step);
-                }
-                Ok(Message::Failed(_, why)) => return Ok(Some(why)),
-                Ok(Message::Done) => return Ok(None),
-                Ok(_) => {}
-                Err(why) => return Err(Some(format!("not a line of the suite: {why}: {line}"))),
-            }
-        }
-    });
-    let why = match ended {
-        Ok(None) => return Ok(()),
-        Ok(Some(why)) => why,
-        // The console knows better why nothing came any more.
-        Err(why) => console::end(&said).unwrap_or(why),
-    };
-    Err(format!("{why}\n{}  {}", console::tail(&said), console.display()))
-}
-
 /// A step as one line.
-fn plain(Step { step, outcome, traffic }: &Step) -> String {
+fn plain(ScriptStep { step, outcome, traffic }: &ScriptStep) -> String {
     let line = format!("{step:<43} {outcome:<27} {traffic}");
     line.trim_end().to_owned()
 }
 
 /// The steps on each kernel, a line for each.
-pub fn human(document: &Document) -> String {
+pub fn played(document: &ScenarioDocument) -> String {
     let plays = document.kernels.iter().map(|play| {
         let steps: String = play.steps.iter().map(|step| plain(step) + "\n").collect();
         let trouble = play.trouble.as_ref().map_or(String::new(), |why| format!("not carried to its end: {why}\n"));

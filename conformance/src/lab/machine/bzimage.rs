@@ -1,15 +1,16 @@
-//! What a bzImage says of itself, and the kernel that it contains. The fields are those of
+//! The header of a bzImage, and the kernel inside. The fields are those of
 //! Documentation/arch/x86/boot.rst.
 
-use super::cache::Cache;
+use crate::lab::cache::Cache;
+use crate::lab::error::{Error, Result, at};
 use crate::programs::{self, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An image for x86-64 that is whole.
-pub(super) struct BzImage(Vec<u8>);
+pub(crate) struct BzImage(Vec<u8>);
 
-/// Programs that decompress what is inside, by how it begins.
+/// Programs that decompress the kernel inside, by its first bytes.
 const COMPRESSED: [(&[u8], &[&str]); 4] = [
     (b"\xfd7zXZ", &["xz", "-dc", "--single-stream"]),
     (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
@@ -25,8 +26,8 @@ const LARGEST: u64 = 80 << 20;
 const PVH: [&[u8]; 2] = [b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0", b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0"];
 
 impl BzImage {
-    /// Reads a file. The error says what it is instead.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
+    /// Reads a file. The error says the kind of the file if it is no bzImage for x86-64.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let image = Self(std::fs::read(path).map_err(|e| e.to_string())?);
         let bytes = &image.0;
         if bytes.get(56..60) == Some(b"ARM\x64") {
@@ -44,21 +45,21 @@ impl BzImage {
         }
         let whole = image.boot_code() + image.number(0x1f4, 4) * 16;
         if bytes.len() < whole {
-            return Err(format!("truncated: {} of {whole} bytes", bytes.len()));
+            return Err(format!("truncated: {} of {whole} bytes", bytes.len()).into());
         }
         Ok(image)
     }
 
     /// As `uname -r` will print it.
-    pub(super) fn release(&self) -> String {
+    pub(crate) fn release(&self) -> String {
         let version = self.0.get(self.number(0x20e, 2) + 0x200..).unwrap_or_default();
         let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
         String::from_utf8_lossy(word).into_owned()
     }
 
     /// The kernel inside, for QEMU to boot: without KVM a guest takes seconds to decompress itself. Nothing if this
-    /// machine cannot, or if QEMU could not boot it.
-    pub(super) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>, String> {
+    /// machine lacks the program, or if QEMU could not boot the kernel.
+    pub(crate) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>> {
         let start = self.boot_code() + self.number(0x248, 4);
         let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
         let Some((_, [program, arguments @ ..])) = COMPRESSED.iter().find(|(magic, _)| payload.starts_with(magic))
@@ -71,17 +72,16 @@ impl BzImage {
             let kernel = match programs::of_bytes(Command::new(program).args(arguments), &payload[..end]) {
                 // Without the program the kernel decompresses itself in the guest.
                 Err(Failure::Start { .. }) => Vec::new(),
-                other => other.map_err(|failure| format!("the kernel inside is damaged: {failure}"))?,
+                other => other.map_err(|failure| Error::from(format!("the kernel inside is damaged: {failure}")))?,
             };
             let bootable = PVH.iter().any(|note| kernel.windows(note.len()).any(|bytes| bytes == *note));
-            std::fs::write(path, if bootable { &kernel[..] } else { b"" })
-                .map_err(|e| format!("{}: {e}", path.display()))
+            std::fs::write(path, if bootable { &kernel[..] } else { b"" }).map_err(at(path))
         })?;
         // An empty file remembers that there is none.
         Ok(path.metadata().is_ok_and(|file| file.len() > 0).then_some(path))
     }
 
-    /// How many bytes come before the kernel.
+    /// The number of bytes before the kernel.
     fn boot_code(&self) -> usize {
         (self.number(0x1f1, 1) + 1) * 512
     }

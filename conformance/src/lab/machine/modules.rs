@@ -1,13 +1,15 @@
-//! Which modules a run needs, in the order in which they are loaded.
+//! The modules that a run needs, in the order in which they are loaded.
 
-use super::kernel::{Kernel, admin};
+use crate::lab::error::{Error, Result, at};
+use crate::lab::machine::kernel::{BootKernel, admin};
 use crate::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The files of modules and of all that they need, by modprobe(8), which knows dependencies of both kinds. What is built
-/// into the kernel needs no file. Without a directory of modules everything has to be built in, and the guest finds out.
-pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, String> {
+/// The files of modules and of all modules that they need, by modprobe(8), which knows dependencies of both kinds. A
+/// module that is built into the kernel needs no file. Without a directory of modules every module has to be built in;
+/// if one is not, the guest fails.
+pub(crate) fn resolve(kernel: &BootKernel, names: &[&str]) -> Result<Vec<PathBuf>> {
     let Some(root) = &kernel.modules else { return Ok(Vec::new()) };
     let mut files = Vec::new();
     for name in names {
@@ -16,9 +18,9 @@ pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, S
         modprobe.args(["-C", "/dev/null", "-S", &kernel.release, "-d"]).arg(root).args(["--show-depends", name]);
         let output = programs::output(&mut modprobe).map_err(|failure| match failure.to_string() {
             why if why.contains("not found") => {
-                format!("kernel {} has no module {name}, and it is not built in", kernel.release)
+                Error::from(format!("kernel {} has no module {name}, and it is not built in", kernel.release))
             }
-            why => why,
+            why => why.into(),
         })?;
         let lines = String::from_utf8_lossy(&output).into_owned();
         for file in lines.lines().filter_map(|line| line.strip_prefix("insmod ")).map(|path| PathBuf::from(path.trim()))
@@ -35,16 +37,16 @@ pub(super) fn resolve(kernel: &Kernel, names: &[&str]) -> Result<Vec<PathBuf>, S
 const COMPRESSED: [(&str, &str); 3] = [("xz", "xz"), ("zst", "zstd"), ("gz", "gzip")];
 
 /// The contents of a module, decompressed: this machine is faster at that than a guest.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let end = path.extension().unwrap_or_default();
     match COMPRESSED.iter().find(|(extension, _)| end == *extension) {
         Some((_, program)) => Ok(programs::output(Command::new(program).arg("-dc").arg(path))?),
-        None => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+        None => std::fs::read(path).map_err(at(path)),
     }
 }
 
 /// The name of a module's file without compression.
-pub(super) fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.split_once(".ko").map_or(name.to_string(), |(name, _)| format!("{name}.ko"))
 }

@@ -1,39 +1,38 @@
-//! The file system that a guest starts with: this program, what it calls, modules, a manifest, and nothing else.
+//! The file system that a guest starts with: this program, the programs that it calls, modules, a manifest, and nothing
+//! else.
 
-use super::cache::{self, Cache};
-use super::protocol::{MANIFEST, Manifest};
-use super::{modules, packages};
+use crate::lab::cache::{self, Cache};
+use crate::lab::error::{Error, Result, at};
+use crate::lab::machine::{modules, packages};
+use crate::lab::protocol::{INIT, MANIFEST, Manifest};
 use crate::programs::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the guest finds itself.
-pub(super) const INIT: &str = "/iomap-conformance";
-
 /// Directories to mount on.
 const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"];
 
-/// Files in the guest by their paths there, which are absolute: where their contents are.
+/// Files in the guest: their absolute paths there, and the places of their contents.
 type Files = BTreeMap<String, PathBuf>;
 
-/// Makes an initramfs, or finds one that has the same in it. Libraries come from `root` if it has them.
-pub(super) fn get(
+/// Makes an initramfs, or finds one with the same contents. Libraries come from `root` if it has them. The manifest
+/// gets the paths of the modules.
+pub(crate) fn get(
     cache: &Cache,
     modules: &[PathBuf],
     programs: &[PathBuf],
     root: Option<&Path>,
-    manifest: &Manifest,
-) -> Result<PathBuf, String> {
+    mut manifest: Manifest,
+) -> Result<PathBuf> {
     let mut files = Files::new();
-    let own = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
+    let own = std::env::current_exe().map_err(|e| Error::about("this program", e))?;
     add_program(&mut files, INIT, &own, root)?;
     for program in programs {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         add_program(&mut files, &format!("/bin/{name}"), program, root)?;
     }
-    let mut manifest = manifest.clone();
     for path in modules {
         let place = format!("/modules/{}", modules::file_name(path));
         files.insert(place.clone(), path.clone());
@@ -43,7 +42,7 @@ pub(super) fn get(
     let key = key(cache, &files, &manifest)?;
     let made = cache.get("initramfs", &key, LARGEST, |path| {
         let archive = archive(&files, &manifest, path)?;
-        std::fs::write(path, archive).map_err(|e| format!("{}: {e}", path.display()))
+        std::fs::write(path, archive).map_err(at(path))
     })?;
     cache.prune("initramfs", 32)?;
     Ok(made)
@@ -52,41 +51,41 @@ pub(super) fn get(
 /// About the size of an initramfs, in bytes.
 const LARGEST: u64 = 80 << 20;
 
-/// What identifies the contents.
-fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String, String> {
+/// The key of the contents.
+fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String> {
     let mut list = format!("{manifest}\n");
     for (name, path) in files {
         let _ = writeln!(list, "{name} {}", cache.digest(path)?);
     }
-    cache::digest_of(list.as_bytes())
+    Ok(cache::digest_of(list.as_bytes()))
 }
 
-/// Has objcopy(1) leave the debugging information out, where there is one: it is nine tenths of a program that is built
-/// for tests, and the guest would have to read it.
-fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
+/// Has objcopy(1) remove the debugging information, where that program is installed. In a program that is built for
+/// tests that is nine tenths, and the guest would have to read it.
+fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>> {
     let done = programs::output(Command::new("objcopy").arg("--strip-debug").args([program, scratch]));
     read(if done.is_ok() { scratch } else { program })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(at(path))
 }
 
 /// Adds a program, and the shared libraries that it needs at the places where the dynamic linker looks for them.
-fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) -> Result<(), String> {
+fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) -> Result<()> {
     files.insert(name.into(), path.into());
     let mut ldd = Command::new("ldd");
     ldd.arg(path).envs(root.map(|root| ("LD_LIBRARY_PATH", packages::libraries(root))));
     let output = match programs::output(&mut ldd) {
         Ok(output) => output,
-        // ldd(1) says so of a static program, and fails.
+        // ldd(1) fails for a static program.
         Err(Failure::Ended { status, .. }) if status.code() == Some(1) => return Ok(()),
         Err(failure) => return Err(failure.into()),
     };
     for line in String::from_utf8_lossy(&output).lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if line.ends_with("not found") {
-            return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()));
+            return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()).into());
         }
         // libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…), or only the path for the dynamic linker.
         let library = words.iter().find(|word| word.starts_with('/')).map(Path::new);
@@ -100,11 +99,11 @@ fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) 
 }
 
 /// A cpio archive of the format that Documentation/driver-api/early-userspace/buffer-format.rst calls newc.
-fn archive(files: &Files, manifest: &str, scratch: &Path) -> Result<Vec<u8>, String> {
+fn archive(files: &Files, manifest: &str, scratch: &Path) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut directories: BTreeSet<&Path> = DIRECTORIES.iter().map(Path::new).collect();
     directories.extend(files.keys().flat_map(|name| Path::new(name).ancestors().skip(1)));
-    // In this order each directory comes after the one that it is in.
+    // In this order each directory comes after its parent.
     for directory in directories.into_iter().filter(|path| path.parent().is_some()) {
         add(&mut out, &directory.to_string_lossy(), 0o040_755, &[]);
     }

@@ -1,4 +1,4 @@
-//! A disk with a write cache that loses what was not flushed when the power goes.
+//! A disk with a volatile write cache: a loss of power takes the data that were not flushed.
 
 use crate::host::{copy_data, nameless};
 use std::env::temp_dir;
@@ -8,61 +8,61 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What reaches the medium whole or not at all, in bytes: file systems have to live with less, and no disk of today loses
-/// half of it.
+/// The unit of a write that reaches the medium as a whole or not at all, in bytes. File systems have to live with a
+/// smaller one, but no disk of today loses half of this one.
 const UNIT: u64 = 4096;
 
-/// What becomes of what was not flushed.
+/// A state of the disk after a cut, in which the file system may find it: the fate of the data that were not flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
-    /// It is lost.
-    All,
-    /// Each piece is lost or not, by a seed.
-    Some(u64),
-    /// All of it had reached the medium.
-    Nothing,
-    /// All that was stored is kept, as of persistent memory, and what the kernel only had in its own is lost.
-    Memory,
+pub(crate) enum CrashState {
+    /// All of them are lost.
+    OnlyFlushed,
+    /// Each piece is lost or kept, by a seed.
+    SomeKept(u64),
+    /// All of them had reached the medium.
+    AllWritten,
+    /// Persistent memory: all stores are kept, and only the memory of the kernel is lost.
+    AllStored,
 }
 
-impl Loss {
-    /// In the name of a file.
-    pub(super) fn name(self) -> &'static str {
+impl CrashState {
+    /// The state in the name of a file.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::All => "nothing-kept",
-            Self::Some(_) => "some-kept",
-            Self::Nothing => "all-kept",
-            Self::Memory => "stored-kept",
+            Self::OnlyFlushed => "nothing-kept",
+            Self::SomeKept(_) => "some-kept",
+            Self::AllWritten => "all-kept",
+            Self::AllStored => "stored-kept",
         }
     }
 }
 
-/// A disk, as long as the lab runs: its files have no names.
-pub(super) struct Disk {
+/// A disk, as long as the lab runs. Its files have no names.
+pub(crate) struct Disk {
     state: Mutex<State>,
     ended: Condvar,
     size: u64,
 }
 
 struct State {
-    /// What whoever reads sees.
+    /// The contents that a read returns.
     current: File,
-    /// What is there after a loss of power, whatever happens.
+    /// The contents that are there after every loss of power.
     medium: File,
-    /// What was written since the last flush, in this order.
+    /// The writes since the last flush, in their order.
     cache: Vec<Piece>,
-    /// So many requests that change something are carried out before the power goes.
+    /// The number of changing requests that are still carried out before the power is cut.
     fuse: Option<u32>,
     gone: Option<Instant>,
-    /// How many requests that change something there were.
+    /// The number of changing requests so far: writes and flushes.
     requests: u32,
-    /// How many of them were flushes.
+    /// The number of flushes among them.
     flushes: usize,
-    /// Why the files of the disk could not be written.
+    /// An I/O error that the lab caused, not the simulated device; for instance no space for the image of the disk.
     trouble: Option<String>,
 }
 
-/// What is written in one go.
+/// A part of a write that stays together.
 #[derive(Clone)]
 struct Piece {
     offset: u64,
@@ -70,14 +70,14 @@ struct Piece {
 }
 
 impl Disk {
-    /// A disk with these contents, which loses what is not flushed.
-    pub(super) fn volatile(image: &File) -> io::Result<Self> {
+    /// A disk with these contents, which loses all that is not flushed.
+    pub(crate) fn volatile(image: &File) -> io::Result<Self> {
         Self::new(copy(image)?, copy(image)?)
     }
 
-    /// One that has no cache to lose.
-    pub(super) fn durable(image: File) -> io::Result<Self> {
-        // Both are one file: what is written is on the medium at once.
+    /// A disk without a cache to lose.
+    pub(crate) fn durable(image: File) -> io::Result<Self> {
+        // Both are one file: each write is on the medium at once.
         Self::new(image.try_clone()?, image)
     }
 
@@ -100,19 +100,19 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// In bytes.
-    pub(super) fn size(&self) -> u64 {
+    /// The size in bytes.
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Nothing if the power is gone: then there is nobody to answer.
-    pub(super) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
+    /// Reads. Returns nothing without power: then there is no answer.
+    pub(crate) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
         let state = self.state();
         state.gone.is_none().then(|| state.current.read_exact_at(data, offset))
     }
 
     /// Takes data into the cache. The write during which the power goes may have reached the medium as any other.
-    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() {
             return None;
@@ -126,7 +126,7 @@ impl Disk {
     }
 
     /// Empties the cache onto the medium.
-    pub(super) fn flush(&self) -> Option<io::Result<()>> {
+    pub(crate) fn flush(&self) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() || self.burns_down(&mut state) {
             return None;
@@ -137,7 +137,7 @@ impl Disk {
         Some(noting(&mut state, written))
     }
 
-    /// Whether the power goes now, during a request that changes something.
+    /// Whether the power is cut now, during a changing request.
     fn burns_down(&self, state: &mut State) -> bool {
         state.requests += 1;
         match &mut state.fuse {
@@ -154,9 +154,9 @@ impl Disk {
         }
     }
 
-    /// Cuts the power during a request that changes something, after so many of them, or when this time is over. Returns
-    /// when it has gone: nothing was answered since.
-    pub(super) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
+    /// Cuts the power during the changing request that follows `requests` others, or at the latest after this time.
+    /// Returns the time of the cut: no request was answered since.
+    pub(crate) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
         let mut state = self.state();
         state.fuse = Some(requests);
         let (mut state, _) = self
@@ -166,31 +166,31 @@ impl Disk {
         *state.gone.get_or_insert_with(Instant::now)
     }
 
-    /// How many requests that change something it got.
-    pub(super) fn requests(&self) -> u32 {
+    /// The number of changing requests so far.
+    pub(crate) fn requests(&self) -> u32 {
         self.state().requests
     }
 
-    /// How often it was flushed.
-    pub(super) fn flushes(&self) -> usize {
+    /// The number of flushes so far.
+    pub(crate) fn flushes(&self) -> usize {
         self.state().flushes
     }
 
-    /// What the guest was told that it did not deserve: the place where the lab keeps its disks may be full.
-    pub(super) fn trouble(&self) -> Option<String> {
+    /// An I/O error that the lab caused, not the simulated device; for instance no space for the image of the disk.
+    pub(crate) fn trouble(&self) -> Option<String> {
         self.state().trouble.clone()
     }
 
-    /// What the medium has if the power went now.
-    pub(super) fn left(&self, loss: Loss) -> io::Result<File> {
+    /// The disk after a cut, in this state.
+    pub(crate) fn left(&self, fate: CrashState) -> io::Result<File> {
         let state = self.state();
         let medium = copy(&state.medium)?;
-        let mut random = fastrand::Rng::with_seed(if let Loss::Some(seed) = loss { seed } else { 0 });
+        let mut random = fastrand::Rng::with_seed(if let CrashState::SomeKept(seed) = fate { seed } else { 0 });
         for piece in &state.cache {
-            let kept = match loss {
-                Loss::All => false,
-                Loss::Some(_) => random.bool(),
-                Loss::Nothing | Loss::Memory => true,
+            let kept = match fate {
+                CrashState::OnlyFlushed => false,
+                CrashState::SomeKept(_) => random.bool(),
+                CrashState::AllWritten | CrashState::AllStored => true,
             };
             if kept {
                 medium.write_all_at(&piece.data, piece.offset)?;
@@ -207,19 +207,19 @@ fn noting(state: &mut State, written: io::Result<()>) -> io::Result<()> {
 }
 
 /// A copy that has no name.
-pub(super) fn copy(image: &File) -> io::Result<File> {
+pub(crate) fn copy(image: &File) -> io::Result<File> {
     let copy = nameless()?;
     copy_to(image, &copy)?;
     Ok(copy)
 }
 
-/// Copies to an empty file. What is a hole stays one.
-pub(super) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
+/// Copies to an empty file. A hole stays a hole.
+pub(crate) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
     copy.set_len(image.metadata()?.len())?;
     Ok(copy_data(image, copy)?)
 }
 
-/// What of a write stays together.
+/// The pieces of a write.
 fn pieces(mut offset: u64, mut data: &[u8]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     while !data.is_empty() {
@@ -261,11 +261,11 @@ mod tests {
         disk.write(0, &[1; 16 * UNIT as usize]).unwrap().unwrap();
         disk.flush().unwrap().unwrap();
         disk.write(8 * UNIT, &[2; 32 * UNIT as usize]).unwrap().unwrap();
-        let left = |loss| first_bytes(&disk.left(loss).unwrap(), 64);
-        assert_eq!(left(Loss::All), [vec![1; 16], vec![0; 48]].concat());
-        assert_eq!(left(Loss::Nothing), [vec![1; 8], vec![2; 32], vec![0; 24]].concat());
-        let (some, others) = (left(Loss::Some(1)), left(Loss::Some(2)));
-        assert_eq!(left(Loss::Some(1)), some);
+        let left = |state| first_bytes(&disk.left(state).unwrap(), 64);
+        assert_eq!(left(CrashState::OnlyFlushed), [vec![1; 16], vec![0; 48]].concat());
+        assert_eq!(left(CrashState::AllWritten), [vec![1; 8], vec![2; 32], vec![0; 24]].concat());
+        let (some, others) = (left(CrashState::SomeKept(1)), left(CrashState::SomeKept(2)));
+        assert_eq!(left(CrashState::SomeKept(1)), some);
         assert_ne!(some, others);
         for (block, byte) in some.iter().enumerate() {
             let (old, new) = (u8::from(block < 16), if (8..40).contains(&block) { 2 } else { u8::from(block < 16) });
@@ -282,7 +282,7 @@ mod tests {
         image.set_len(UNIT).unwrap();
         let disk = Disk::durable(image).unwrap();
         disk.write(0, &[1; 512]).unwrap().unwrap();
-        assert_eq!(first_bytes(&disk.left(Loss::All).unwrap(), 1), [1]);
+        assert_eq!(first_bytes(&disk.left(CrashState::OnlyFlushed).unwrap(), 1), [1]);
     }
 
     #[test]
@@ -295,8 +295,12 @@ mod tests {
             cut.join().unwrap();
         });
         assert!(disk.read(0, &mut [0]).is_none() && disk.write(0, &[8]).is_none() && disk.flush().is_none());
-        assert_eq!(first_bytes(&disk.left(Loss::All).unwrap(), 1), [0]);
-        assert_eq!(first_bytes(&disk.left(Loss::Nothing).unwrap(), 1), [7], "what was not answered may be there");
+        assert_eq!(first_bytes(&disk.left(CrashState::OnlyFlushed).unwrap(), 1), [0]);
+        assert_eq!(
+            first_bytes(&disk.left(CrashState::AllWritten).unwrap(), 1),
+            [7],
+            "what was not answered may be there"
+        );
     }
 
     #[test]

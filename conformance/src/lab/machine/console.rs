@@ -1,41 +1,54 @@
-//! What the console of a guest says about its end, and about the kernel.
+//! The console of a guest: its file, and the reasons and alarms in its text.
 
 use crate::guard;
+use crate::lab::cache::Cache;
+use crate::lab::error::Result;
+use std::path::PathBuf;
 
-/// How much of a console is shown with a failure, in lines.
+/// The kind of entries of the cache, and the number of consoles that stay there.
+const CONSOLES: (&str, usize) = ("consoles", 64);
+
+/// The number of lines of a console that are shown with a failure.
 const TAIL: usize = 25;
 
-/// What a kernel says when it ends, and what that means.
+/// Words of a kernel at its end, and the meaning of each.
 const ENDS: [(&str, &str); 6] = [
     ("Out of memory", "the guest ran out of memory (--memory)"),
     ("System is deadlocked on memory", "the guest ran out of memory (--memory)"),
     ("Initramfs unpacking failed", "the guest could not unpack its initramfs (--memory, or it is damaged)"),
-    // What made it panic says more than that it did.
+    // The cause of a panic says more than the panic.
     ("BUG: ", "the kernel failed"),
     ("Kernel panic", "the kernel panicked"),
     ("iomap-conformance: ", "the guest could not begin"),
 ];
 
-/// The lines that no kernel should have to write, without their times.
-pub(super) fn alarms(console: &str) -> Vec<String> {
+/// The file for the console of the guest with this name. Old consoles are deleted.
+pub(crate) fn place(cache: &Cache, name: &[&str]) -> Result<PathBuf> {
+    let (kind, keep) = CONSOLES;
+    cache.prune(kind, keep)?;
+    Ok(cache.directory(kind)?.join(format!("{}-{}.log", name.join("-"), std::process::id())))
+}
+
+/// The alarming lines of the kernel, without their times.
+pub(crate) fn alarms(console: &str) -> Vec<String> {
     lines(console).map(|line| without_time(&line).to_owned()).filter(|line| guard::is_alarming(line)).collect()
 }
 
-/// Why a guest ended, in one line, if its console tells.
-pub(super) fn end(console: &str) -> Option<String> {
+/// The reason why a guest ended, in one line, if its console tells.
+pub(crate) fn end(console: &str) -> Option<String> {
     ENDS.iter().find_map(|(word, meaning)| {
         let line = lines(console).find(|line| line.contains(word))?;
         Some(format!("{meaning}: {}", without_time(&line)))
     })
 }
 
-/// The last lines.
-pub(super) fn tail(console: &str) -> String {
+/// The last lines, indented.
+pub(crate) fn tail(console: &str) -> String {
     let lines: Vec<String> = lines(console).collect();
     lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("  {line}\n")).collect()
 }
 
-/// Without the escape sequences that firmware writes.
+/// The lines without the escape sequences that firmware writes.
 fn lines(console: &str) -> impl Iterator<Item = String> {
     let plain = |line: &str| {
         let mut parts = line.split('\x1b');
@@ -47,7 +60,7 @@ fn lines(console: &str) -> impl Iterator<Item = String> {
     console.lines().map(move |line| plain(line).trim_end().to_owned()).filter(|line| !line.is_empty())
 }
 
-/// Without the seconds since the start, so that two ends of a kind read alike.
+/// A line without the seconds since the start, so that two ends of a kind read alike.
 fn without_time(line: &str) -> &str {
     line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, text)| text)
 }
@@ -64,7 +77,7 @@ mod tests {
         assert_eq!(alarms(console), ["WARNING: CPU: 0 PID: 1 at fs/x.c:7", panic]);
         let why = "the kernel panicked: Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100";
         assert_eq!(end(console).as_deref(), Some(why));
-        assert!(tail(console).starts_with("  SeaBIOS\n"), "{:?}", tail(console));
+        assert!(tail(console).starts_with("  SeaBIOS\n"), "{}", tail(console));
         assert_eq!(end("[ 0.1] fine\n"), None);
     }
 }

@@ -1,9 +1,10 @@
-//! From what somebody calls a kernel to an image that QEMU boots, and its modules.
+//! Finds a kernel by the name that the user gives: the image that QEMU boots, and its modules.
 
-use super::bzimage::BzImage;
-use super::cache::{self, Cache};
-use super::packages;
 use crate::host;
+use crate::lab::cache::{self, Cache};
+use crate::lab::error::{Error, Result, at};
+use crate::lab::machine::bzimage::BzImage;
+use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
@@ -12,32 +13,32 @@ use std::process::{Command, Stdio};
 
 /// A kernel to boot.
 #[derive(Clone, Debug)]
-pub(super) struct Kernel {
+pub(crate) struct BootKernel {
     /// As `uname -r` will print it.
-    pub(super) release: String,
-    /// What QEMU boots: the bzImage, or the kernel inside.
-    pub(super) image: PathBuf,
+    pub(crate) release: String,
+    /// The file that QEMU boots: the bzImage, or the kernel inside.
+    pub(crate) image: PathBuf,
     /// The directory that has `lib/modules`, if it is known.
-    pub(super) modules: Option<PathBuf>,
+    pub(crate) modules: Option<PathBuf>,
     /// The kernel with its symbols, for a debugger.
-    pub(super) symbols: Option<PathBuf>,
+    pub(crate) symbols: Option<PathBuf>,
 }
 
-impl Kernel {
-    /// Finds a kernel by what the user says: a package, an image, a build tree, or a version of Debian.
-    pub(super) fn find(name: &str, cache: &Cache) -> Result<Self, String> {
+impl BootKernel {
+    /// Finds a kernel by its name: a package, an image, a build tree, or a version of Debian.
+    pub(crate) fn find(name: &str, cache: &Cache) -> Result<Self> {
         let path = Path::new(name);
         if path.is_dir() {
-            return tree(path, cache).map_err(|e| format!("{name}: {e}"));
+            return tree(path, cache).map_err(|e| Error::about(name, e));
         }
         if path.is_file() {
             let found = if starts_with(path, b"!<arch>\n") { package(path, cache) } else { image(path, cache) };
-            return found.map_err(|e| format!("{name}: {e}"));
+            return found.map_err(|e| Error::about(name, e));
         }
         if name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains('/') {
-            return package(&download(name, cache)?, cache).map_err(|e| format!("{name}: {e}"));
+            return package(&download(name, cache)?, cache).map_err(|e| Error::about(name, e));
         }
-        Err(format!("{name}: no such file or directory, and no version such as 6.12"))
+        Err(format!("{name}: no such file or directory, and no version such as 6.12").into())
     }
 }
 
@@ -47,19 +48,19 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
 }
 
 /// An image on its own: with modules if they are where a package has them, around it or on this machine.
-fn image(path: &Path, cache: &Cache) -> Result<Kernel, String> {
-    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+fn image(path: &Path, cache: &Cache) -> Result<BootKernel> {
+    let path = std::path::absolute(path).map_err(at(path))?;
     let bzimage = BzImage::read(&path)?;
     let release = bzimage.release();
     let around = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let has_modules = |root: &&Path| root.join("lib/modules").join(&release).join("modules.dep").exists();
     let modules = [around, Path::new("/")].into_iter().find(has_modules).map(Path::to_path_buf);
-    Ok(Kernel { release, image: bzimage.unpacked(&path, cache)?.unwrap_or(path), modules, symbols: None })
+    Ok(BootKernel { release, image: bzimage.unpacked(&path, cache)?.unwrap_or(path), modules, symbols: None })
 }
 
 /// A tree in which a kernel was built. Its modules get the places that depmod(8) wants.
-fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
-    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
+    let path = std::path::absolute(path).map_err(at(path))?;
     let image = path.join("arch/x86/boot/bzImage");
     if !image.is_file() {
         return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture".into());
@@ -68,13 +69,13 @@ fn tree(path: &Path, cache: &Cache) -> Result<Kernel, String> {
     let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
     let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
     let make = |root: &Path| {
-        link(&path, &root.join("lib/modules").join(&release)).map_err(|e| format!("{}: {e}", root.display()))?;
+        link(&path, &root.join("lib/modules").join(&release)).map_err(at(root))?;
         depmod(root, &release)
     };
     // A build since then has other modules.
     cache::put(&root, make, || false)?;
     let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
-    Ok(Kernel { release, image, modules: Some(root), symbols })
+    Ok(BootKernel { release, image, modules: Some(root), symbols })
 }
 
 /// Links the modules of a build tree to their places.
@@ -121,52 +122,52 @@ const WANTED: [&str; 21] = [
     "*/kernel/net/*",
 ];
 
-fn package(path: &Path, cache: &Cache) -> Result<Kernel, String> {
-    // What is wanted of a package is part of what was made of it.
-    let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())?[..8]);
+fn package(path: &Path, cache: &Cache) -> Result<BootKernel> {
+    // The wanted parts belong to the key: with other parts the contents are others.
+    let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())[..8]);
     let root = cache.get("kernels", &key, UNPACKED, |root| unpack(path, root))?;
     let image = image_in(&root)?;
     let bzimage = BzImage::read(&image)?;
     let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
-    Ok(Kernel { release, image, modules: Some(root), symbols: None })
+    Ok(BootKernel { release, image, modules: Some(root), symbols: None })
 }
 
 /// About the bytes that are unpacked from a package, and that depmod(8) adds.
 const UNPACKED: u64 = 160 << 20;
 
 /// The kernel of an unpacked package.
-fn image_in(root: &Path) -> Result<PathBuf, String> {
+fn image_in(root: &Path) -> Result<PathBuf> {
     let images = std::fs::read_dir(root.join("boot")).map_err(|_| "a package without a kernel: it has no /boot")?;
     Ok(images.flatten().map(|entry| entry.path()).next().ok_or("a package without a kernel: nothing in its /boot")?)
 }
 
-fn unpack(path: &Path, root: &Path) -> Result<(), String> {
+fn unpack(path: &Path, root: &Path) -> Result<()> {
     let damaged = |failure: Failure| format!("the package is damaged: {failure}");
     let architecture =
         programs::output(Command::new("dpkg-deb").arg("-f").arg(path).arg("Architecture")).map_err(damaged)?;
     let architecture = String::from_utf8_lossy(&architecture);
     if architecture.trim() != "amd64" {
-        return Err(format!("a package for {}: the lab boots amd64", architecture.trim()));
+        return Err(format!("a package for {}: the lab boots amd64", architecture.trim()).into());
     }
-    std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    std::fs::create_dir_all(root).map_err(at(root))?;
     let mut contents = Command::new("dpkg-deb");
     contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     host::end_with_parent(&mut contents);
-    let mut contents = contents.spawn().map_err(|e| format!("dpkg-deb: {e}"))?;
+    let mut contents = contents.spawn().map_err(|e| Error::about("dpkg-deb", e))?;
     let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let mut tar = Command::new("tar");
     tar.env("LC_ALL", "C").arg("-xC").arg(root).args(["--no-same-owner", "--wildcards"]).args(WANTED);
     let unpacked = programs::of_input(&mut tar, from);
-    let read = contents.wait_with_output().map_err(|e| format!("dpkg-deb: {e}"))?;
+    let read = contents.wait_with_output().map_err(|e| Error::about("dpkg-deb", e))?;
     if let Some(why) = unpacked.err().and_then(|failure| refused(&failure)) {
-        return Err(why);
+        return Err(why.into());
     }
     if !read.status.success() {
         let said = String::from_utf8_lossy(&read.stderr).trim().replace('\n', ", ");
-        return Err(format!("the package is damaged: dpkg-deb {}: {said}", ending(read.status)));
+        return Err(format!("the package is damaged: dpkg-deb {}: {said}", ending(read.status)).into());
     }
     if root.join("usr/lib").is_dir() && !root.join("lib").exists() {
-        symlink("usr/lib", root.join("lib")).map_err(|e| e.to_string())?;
+        symlink("usr/lib", root.join("lib")).map_err(at(root))?;
     }
     BzImage::read(&image_in(root)?)?;
     let modules = std::fs::read_dir(root.join("lib/modules")).map_err(|_| "a package without modules")?;
@@ -182,46 +183,46 @@ fn refused(failure: &Failure) -> Option<String> {
     complaint.map(str::to_owned).or_else(|| status.code().is_none().then(|| failure.to_string()))
 }
 
-/// Finds out which module needs which. A package leaves that to its installation.
-fn depmod(root: &Path, release: &str) -> Result<(), String> {
+/// Has depmod(8) find the dependencies of modules. A package leaves that to its installation.
+fn depmod(root: &Path, release: &str) -> Result<()> {
     Ok(programs::output(Command::new(admin("depmod")).arg("-b").arg(root).arg(release)).map(drop)?)
 }
 
-/// A program of the administrator; kmod has them where ordinary users do not look.
-pub(super) fn admin(name: &str) -> PathBuf {
+/// A program of the administrator: the programs of kmod are not in the PATH of ordinary users.
+pub(crate) fn admin(name: &str) -> PathBuf {
     host::program(name).unwrap_or_else(|| name.into())
 }
 
 /// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.
-fn download(version: &str, cache: &Cache) -> Result<PathBuf, String> {
+fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
     let prefix = format!("linux-image-{version}");
-    // apt takes a second to answer what changes only with its lists.
+    // apt takes a second, and its answer changes only with its lists.
     let lists = std::fs::metadata("/var/lib/apt/lists").and_then(|lists| lists.modified());
     let name = cache.answer(&format!("apt-cache pkgnames {prefix}"), &format!("{lists:?}"), || {
         let names = programs::output(Command::new("apt-cache").args(["pkgnames", &prefix]))?;
         let names = String::from_utf8_lossy(&names);
         let newest = names.lines().filter_map(|name| Some((numbers(name, version)?, name))).max();
         let newest = newest.map(|(_, name)| name.to_owned());
-        newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update"))
+        newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update").into())
     })?;
     cache.get("packages", &format!("{name}.deb"), DOWNLOADED, |path| {
         eprintln!("downloading {name}");
         let directory = path.with_file_name("download");
-        std::fs::create_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        std::fs::create_dir(&directory).map_err(at(&directory))?;
         // apt-get leaves an incomplete file under its final name; only its success says that the file is complete.
         packages::download(&[&name], &directory)?;
-        let files = std::fs::read_dir(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        let files = std::fs::read_dir(&directory).map_err(at(&directory))?;
         let file = files.flatten().next().ok_or_else(|| format!("apt-get download {name} left no file"))?;
         let placed = std::fs::rename(file.path(), path).and_then(|()| std::fs::remove_dir_all(&directory));
-        placed.map_err(|e| format!("{}: {e}", path.display()))
+        placed.map_err(at(path))
     })
 }
 
 /// About the size of a package with a kernel, in bytes.
 const DOWNLOADED: u64 = 120 << 20;
 
-/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other flavours
-/// have another name before `-amd64`, and packages that only depend on the newest have no third number.
+/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other
+/// flavours have another name before `-amd64`, and packages that only depend on the newest have no third number.
 fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
     let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?;
     let rest = release.strip_prefix(version)?;

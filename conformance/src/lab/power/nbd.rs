@@ -1,9 +1,9 @@
-//! Disks of the lab for QEMU, by the NBD protocol.
+//! A server of disks for QEMU, by the NBD protocol.
 //!
 //! doc/proto.md of <https://github.com/NetworkBlockDevice/nbd>: fixed newstyle negotiation as far as QEMU needs it, and
-//! simple replies. A disk whose power is gone answers nothing any more.
+//! simple replies. A disk without power does not answer any more.
 
-use super::disk::Disk;
+use crate::lab::power::disk::Disk;
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-/// A disk, and what the guest knows it by.
-pub(super) type Export = (String, Arc<Disk>);
+/// A disk, and the name by which the guest knows it.
+pub(crate) type Export = (String, Arc<Disk>);
 
 const FIXED_NEWSTYLE: u16 = 1;
 const OPTIONS: u64 = u64::from_be_bytes(*b"IHAVEOPT");
@@ -28,7 +28,7 @@ const REP_INFO: u32 = 3;
 const REP_ERR_UNSUP: u32 = 1 << 31 | 1;
 const REP_ERR_UNKNOWN: u32 = 1 << 31 | 6;
 
-/// What follows REP_INFO: the size, and what the disk can do: these flags, and flushes.
+/// The information of REP_INFO: the size, and the abilities of the disk: it has flags, and it can flush.
 const INFO_EXPORT: u16 = 0;
 const ABILITIES: u16 = 1 | 1 << 2;
 
@@ -37,14 +37,14 @@ const CMD_WRITE: u16 = 1;
 const CMD_DISC: u16 = 2;
 const CMD_FLUSH: u16 = 3;
 
-/// The longest request, in bytes: what QEMU keeps to without being told.
+/// The longest request, in bytes. QEMU keeps to it by itself.
 const LONGEST: u32 = 32 << 20;
 
-/// The most that an option is about, in bytes: names are not longer.
+/// The longest data of an option, in bytes: names are not longer.
 const LONGEST_OPTION: u32 = 8192;
 
 /// Serves disks until it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     /// The name of the socket, which is in no file system: it is gone with this process.
     name: String,
@@ -55,7 +55,7 @@ pub(super) struct Server {
 static SERVERS: AtomicUsize = AtomicUsize::new(0);
 
 impl Server {
-    pub(super) fn start(exports: Vec<Export>) -> io::Result<Self> {
+    pub(crate) fn start(exports: Vec<Export>) -> io::Result<Self> {
         let number = SERVERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("iomap-conformance-{}-{number}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name)?;
@@ -74,8 +74,8 @@ impl Server {
         Ok(Self { address, name, ended, listener: Some(listener) })
     }
 
-    /// What QEMU is told to have a disk of this name.
-    pub(super) fn arguments(&self, disk: &str) -> Vec<String> {
+    /// The arguments of QEMU for the disk of this name.
+    pub(crate) fn arguments(&self, disk: &str) -> Vec<String> {
         let server = format!("server.type=unix,server.path={},server.abstract=on", self.name);
         [
             "-blockdev".into(),
@@ -90,7 +90,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // It waits for the next connection.
+        // The thread waits for the next connection.
         if UnixStream::connect_addr(&self.address).is_ok() {
             self.listener.take().map(JoinHandle::join);
         }
@@ -117,7 +117,7 @@ fn serve(mut stream: UnixStream, exports: &[Export]) -> io::Result<()> {
             CMD_DISC => return Ok(()),
             _ => Some(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         };
-        // Without power it waits for the end of QEMU with everybody else.
+        // Without power the connection stays silent until QEMU ends.
         let Some(done) = done else { return io::copy(&mut stream, &mut io::sink()).map(drop) };
         let error = done.err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
         let mut reply = [&REPLY.to_be_bytes()[..], &error.to_be_bytes(), &cookie.to_be_bytes()].concat();
@@ -128,7 +128,7 @@ fn serve(mut stream: UnixStream, exports: &[Export]) -> io::Result<()> {
     }
 }
 
-/// Finds out which disk is wanted. Nothing if none is.
+/// Finds out which disk the client wants. Returns nothing if it wants none.
 fn negotiate(stream: &mut UnixStream, exports: &[Export]) -> io::Result<Option<Arc<Disk>>> {
     stream.write_all(b"NBDMAGIC")?;
     stream.write_all(&OPTIONS.to_be_bytes())?;
@@ -147,7 +147,7 @@ fn negotiate(stream: &mut UnixStream, exports: &[Export]) -> io::Result<Option<A
         };
         match option {
             OPT_GO => {
-                // The length of the name, the name, and what else the client would like to know.
+                // The length of the name, the name, and the other questions of the client.
                 let name =
                     |name: &str| data.starts_with(&[&(name.len() as u32).to_be_bytes(), name.as_bytes()].concat());
                 let Some((_, disk)) = exports.iter().find(|(export, _)| name(export)) else {

@@ -1,10 +1,11 @@
-//! How QEMU is called.
+//! The command line of QEMU, and the choice of its accelerator.
 
-use super::hardware::{self, Hardware};
-use super::kernel::Kernel;
-use super::protocol::PORT;
-use super::{cache, guest, initramfs};
 use crate::host;
+use crate::lab::cache::Cache;
+use crate::lab::error::{Error, Result};
+use crate::lab::machine::hardware::{self, Hardware};
+use crate::lab::machine::kernel::BootKernel;
+use crate::lab::protocol::{GUEST_COMMAND, INIT, PORT};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,9 +14,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The program.
-pub(super) const QEMU: &str = "qemu-system-x86_64";
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
-/// Who executes the guest's instructions.
+/// The engine that executes the instructions of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accelerator {
     /// KVM where it boots the kernel, else TCG
@@ -35,53 +36,71 @@ impl Accelerator {
         }
     }
 
-    /// What the kernel is told of its clock. On a busy machine it measures that of an emulated processor wrongly, some
-    /// tenfold, and its time would run away: it takes another one.
+    /// The words about the clock in the command line of the kernel. On a busy machine the kernel measures the clock of
+    /// an emulated processor wrongly, sometimes tenfold, and its time would run away: it has to take another clock.
     fn clock(self) -> &'static str {
         if self == Self::Kvm { "" } else { " tsc=unstable" }
     }
 }
 
-/// How much memory can be below 4 GiB, where devices are too, in MiB.
+/// The memory that can be below 4 GiB, where devices are too, in MiB.
 const LOW: u32 = 3072;
 
-/// What a person wants of a guest.
+/// The part of a person in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attendance {
-    /// Nobody is there.
+pub(crate) enum Attendance {
+    /// There is no person.
     Batch,
     /// The console is the terminal.
     Terminal,
-    /// It waits for a debugger before the first instruction.
+    /// The machine waits for a debugger before the first instruction.
     Debugger,
 }
 
 /// A machine to start.
-pub(super) struct Machine<'a> {
-    pub(super) kernel: &'a Kernel,
-    pub(super) initramfs: &'a Path,
-    pub(super) accelerator: Accelerator,
+pub(crate) struct Machine<'a> {
+    pub(crate) kernel: &'a BootKernel,
+    pub(crate) initramfs: &'a Path,
+    pub(crate) accelerator: Accelerator,
     /// In MiB.
-    pub(super) memory: u32,
-    /// The file that gets what the kernel says.
-    pub(super) console: &'a Path,
-    pub(super) attendance: Attendance,
-    pub(super) hardware: Vec<&'static Hardware>,
-    /// What QEMU is told of disks.
-    pub(super) disks: Vec<String>,
+    pub(crate) memory: u32,
+    /// The file that gets the console.
+    pub(crate) console: &'a Path,
+    pub(crate) attendance: Attendance,
+    pub(crate) hardware: Vec<&'static Hardware>,
+    /// The arguments of QEMU for disks.
+    pub(crate) disks: Vec<String>,
 }
 
-impl Machine<'_> {
-    /// The arguments of QEMU. What comes through the port goes to its standard output.
-    pub(super) fn arguments(&self) -> Vec<String> {
+impl<'a> Machine<'a> {
+    /// A machine without a person and without disks.
+    pub(crate) fn new(
+        kernel: &'a BootKernel,
+        accelerator: Accelerator,
+        memory: u32,
+        initramfs: &'a Path,
+        console: &'a Path,
+        hardware: Vec<&'static Hardware>,
+    ) -> Self {
+        let (attendance, disks) = (Attendance::Batch, Vec::new());
+        Self { kernel, initramfs, accelerator, memory, console, attendance, hardware, disks }
+    }
+
+    /// The same machine for a person.
+    pub(crate) fn attended(self, attendance: Attendance) -> Self {
+        Self { attendance, ..self }
+    }
+
+    /// The arguments of QEMU. Its standard output is the other end of the port.
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let console = match self.attendance {
             Attendance::Terminal => "mon:stdio".to_owned(),
-            _ => format!("file:{}", self.console.display()),
+            Attendance::Batch | Attendance::Debugger => format!("file:{}", self.console.display()),
         };
         let pmem = hardware::pmem(&self.hardware);
         let mut arguments = common(self.kernel, self.accelerator, self.memory + pmem, &console, &self.command_line());
         if pmem > 0 {
-            // What is not below 4 GiB lies above, and so does at least as much as is persistent.
+            // The memory that is not below 4 GiB lies above, and so does at least as much as is persistent.
             arguments.extend(["-machine".into(), format!("pc,max-ram-below-4g={}M", self.memory.min(LOW))]);
         }
         let port = format!("virtserialport,chardev=results,name={PORT}");
@@ -102,7 +121,7 @@ impl Machine<'_> {
     /// are not. On a busy machine the kernel would see no interrupt of the timer for so long that it gave up.
     fn command_line(&self) -> String {
         let addresses = if self.attendance == Attendance::Debugger { " nokaslr" } else { "" };
-        let init = format!("rdinit={} -- {}", initramfs::INIT, guest::COMMAND);
+        let init = format!("rdinit={INIT} -- {GUEST_COMMAND}");
         let hardware: String = self
             .hardware
             .iter()
@@ -114,13 +133,13 @@ impl Machine<'_> {
         format!("console=ttyS0 loglevel=5 panic=-1 reboot=t no_timer_check{clock}{addresses}{hardware} {init}")
     }
 
-    /// The command that starts it. The machine ends with whoever started it.
-    pub(super) fn command(&self) -> Command {
+    /// The command that starts the machine. The machine ends with the process that started it.
+    pub(crate) fn command(&self) -> Command {
         bound(&self.arguments())
     }
 
-    /// The same for people: a line for a shell.
-    pub(super) fn line(&self) -> String {
+    /// The same command for people: a line for a shell.
+    pub(crate) fn line(&self) -> String {
         let quote = |word: &String| match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=,./:+".contains(c)) {
             true => word.clone(),
             false => format!("'{}'", word.replace('\'', r"'\''")),
@@ -130,7 +149,7 @@ impl Machine<'_> {
     }
 }
 
-fn common(kernel: &Kernel, accelerator: Accelerator, memory: u32, console: &str, line: &str) -> Vec<String> {
+fn common(kernel: &BootKernel, accelerator: Accelerator, memory: u32, console: &str, line: &str) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"].map(String::from).into();
     arguments.extend(accelerator.arguments().iter().map(|word| (*word).to_owned()));
@@ -145,21 +164,21 @@ fn bound(arguments: &[String]) -> Command {
     command
 }
 
-/// What is missing, in one line, or nothing.
-pub(super) fn missing() -> Option<String> {
+/// The first program that is missing, in one line, or nothing.
+pub(crate) fn missing() -> Option<String> {
     let programs = [(QEMU, "qemu-system-x86"), ("ldd", "libc-bin")];
     let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
     let missing = programs.into_iter().chain(kmod).find(|(program, _)| host::program(program).is_none());
     missing.map(|(program, package)| format!("the lab needs {program}: apt-get install {package}"))
 }
 
-/// How long KVM may take for what takes it a second or two.
+/// The time that KVM may take for a boot that takes a second or two.
 const PROBE: Duration = Duration::from_secs(20);
 
 /// Chooses the accelerator. /dev/kvm says little: inside some virtual machines it is there and boots nothing. So the
-/// kernel is booted once without an initramfs, and where it gets to, a panic for want of a root file system, is
-/// remembered.
-pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache) -> Result<Accelerator, String> {
+/// kernel is booted once without an initramfs. If it reaches the panic for want of a root file system, KVM boots it.
+/// The answer is remembered.
+pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) -> Result<Accelerator> {
     if wanted != Accelerator::Auto {
         return Ok(wanted);
     }
@@ -172,21 +191,21 @@ pub(super) fn choose(wanted: Accelerator, kernel: &Kernel, cache: &cache::Cache)
     Ok(if answer == "kvm" { Accelerator::Kvm } else { Accelerator::Tcg })
 }
 
-fn boots(kernel: &Kernel) -> Result<bool, String> {
+fn boots(kernel: &BootKernel) -> Result<bool> {
     eprintln!("trying whether KVM boots {}", kernel.release);
     let line = "console=ttyS0 panic=-1 reboot=t";
     let arguments = common(kernel, Accelerator::Kvm, 512, "stdio", line);
     let mut command = bound(&arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|e| format!("{QEMU}: {e}"))?;
+    let mut child = command.spawn().map_err(|e| Error::about(QEMU, e))?;
     let (sender, lines) = channel();
     let outputs: [Option<Box<dyn std::io::Read + Send>>; 2] =
         [child.stdout.take().map(|o| Box::new(o) as _), child.stderr.take().map(|e| Box::new(e) as _)];
     for output in outputs.into_iter().flatten() {
         let sender = sender.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                // Whoever listened has heard enough.
+            for line in BufReader::new(output).split(b'\n').map_while(std::result::Result::ok) {
+                // Fails if the listener has heard enough.
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
             }
         });
@@ -213,17 +232,10 @@ mod tests {
 
     #[test]
     fn a_line_for_a_shell() {
-        let kernel = Kernel { release: "6.12".into(), image: PathBuf::from("/k/it's"), modules: None, symbols: None };
-        let machine = Machine {
-            kernel: &kernel,
-            initramfs: Path::new("/i"),
-            accelerator: Accelerator::Tcg,
-            memory: 512,
-            console: Path::new("/c"),
-            attendance: Attendance::Batch,
-            hardware: Vec::new(),
-            disks: Vec::new(),
-        };
+        let kernel =
+            BootKernel { release: "6.12".into(), image: PathBuf::from("/k/it's"), modules: None, symbols: None };
+        let (initramfs, console) = (Path::new("/i"), Path::new("/c"));
+        let machine = Machine::new(&kernel, Accelerator::Tcg, 512, initramfs, console, Vec::new());
         let line = machine.line();
         assert!(line.contains(r"-kernel '/k/it'\''s' -append 'console=ttyS0 "), "{line}");
         assert!(line.contains(" -serial file:/c -initrd /i "), "{line}");

@@ -1,19 +1,20 @@
-//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is installed,
-//! so no server is started here, and nobody has to be root.
+//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is
+//! installed, so no server is started here, and root is not needed.
 
-use super::cache::{self, Cache};
 use crate::host;
-use crate::programs::{self, Failure};
+use crate::lab::cache::{self, Cache};
+use crate::lab::error::{Error, Result, at};
+use crate::programs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program, and the package that has it.
-pub(super) type Tool = (&'static str, &'static str);
+pub(crate) type Tool = (&'static str, &'static str);
 
-/// The directory that has what this machine lacks of these programs, with the libraries that they need. None if it lacks
-/// nothing. An error is one line for people.
-pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, String> {
+/// Unpacks the packages of those tools that are not installed, with the libraries that they need. Returns their
+/// directory, or nothing if all tools are installed.
+pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
     let (names, packages): (Vec<_>, Vec<_>) =
         tools.iter().copied().filter(|(name, _)| host::program(name).is_none()).unzip();
     if names.is_empty() {
@@ -22,18 +23,19 @@ pub(super) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>, Stri
     let packages: Vec<_> = packages.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let found = root(cache, &packages).and_then(|root| {
         let absent = names.iter().find(|name| program(Some(&root), name).is_none());
-        absent.map_or(Ok(root), |name| Err(format!("no {name} in the packages")))
+        absent.map_or(Ok(root), |name| Err(Error::from(format!("no {name} in the packages"))))
     });
-    found.map(Some).map_err(|why| {
+    found.map(Some).map_err(|error| {
         let (names, packages) = (names.join(", "), packages.join(" "));
-        // Of what apt says the first error is the reason.
+        // The first error of apt is the reason.
+        let why = error.to_string();
         let why = why.lines().find_map(|line| line.split_once("E: ")).map_or(why.as_str(), |(_, error)| error);
-        format!("the scenario needs {names}: apt-get install {packages} (and fetching them failed: {why})")
+        format!("the scenario needs {names}: apt-get install {packages} (and fetching them failed: {why})").into()
     })
 }
 
-/// A program of this machine, or else of such a directory.
-pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
+/// A program of this machine, or else of a directory of unpacked packages.
+pub(crate) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
     host::program(name).or_else(|| {
         let places =
             ["usr/bin", "usr/sbin", "bin", "sbin"].iter().map(|place| root.map(|root| root.join(place).join(name)));
@@ -41,15 +43,15 @@ pub(super) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Where such a directory has libraries.
-pub(super) fn libraries(root: &Path) -> String {
+/// The places of libraries in a directory of unpacked packages.
+pub(crate) fn libraries(root: &Path) -> String {
     let places =
         ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/samba", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
     places.map(|place| root.join(place).display().to_string()).join(":")
 }
 
 /// The packages, and those that they need and this machine lacks, unpacked.
-fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf, String> {
+fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
     // The answer changes with what apt knows and with what is installed.
     let changed = |path| std::fs::metadata(path).and_then(|data| data.modified());
     let state = format!("{:?} {:?}", changed("/var/lib/apt/lists"), changed("/var/lib/dpkg/status"));
@@ -58,11 +60,11 @@ fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf, String> {
     let list = cache.answer(&format!("apt-get install {}", packages.join(" ")), &state, || {
         Ok(installed(&String::from_utf8_lossy(&programs::output(&mut simulate)?)).join("\n"))
     })?;
-    cache.get("programs", &cache::digest_of(list.as_bytes())?, UNPACKED, |root| unpack(&list, root))
+    cache.get("programs", &cache::digest_of(list.as_bytes()), UNPACKED, |root| unpack(&list, root))
 }
 
-/// What apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15 [amd64])`. Before
-/// the parenthesis the version can be that is there now.
+/// The packages that apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15
+/// [amd64])`. The version that is installed now can be before the parenthesis.
 fn installed(simulation: &str) -> Vec<String> {
     let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_once('('));
     lines
@@ -74,20 +76,21 @@ fn installed(simulation: &str) -> Vec<String> {
 const UNPACKED: u64 = 200 << 20;
 
 /// Downloads packages with apt.
-pub(super) fn download(packages: &[&str], directory: &Path) -> Result<(), Failure> {
+pub(crate) fn download(packages: &[&str], directory: &Path) -> Result<()> {
     let mut apt = Command::new("apt-get");
-    programs::output(apt.args(["-qq", "download"]).args(packages).current_dir(directory)).map(drop)
+    programs::output(apt.args(["-qq", "download"]).args(packages).current_dir(directory))?;
+    Ok(())
 }
 
-fn unpack(list: &str, root: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+fn unpack(list: &str, root: &Path) -> Result<()> {
+    std::fs::create_dir_all(root).map_err(at(root))?;
     eprintln!("downloading {}", list.replace('\n', " "));
     download(&list.lines().collect::<Vec<_>>(), root)?;
-    let entries = std::fs::read_dir(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let entries = std::fs::read_dir(root).map_err(at(root))?;
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.iter().try_for_each(|file| {
         programs::output(Command::new("dpkg-deb").arg("-x").args([file, root]))?;
-        std::fs::remove_file(file).map_err(|e| format!("{}: {e}", file.display()))
+        std::fs::remove_file(file).map_err(at(file))
     })
 }
 

@@ -1,82 +1,34 @@
-//! What is done in a guest that loses its power: work on files, of which the lab hears before and after each step; and
-//! afterwards, in another guest, a look at what became of them.
+//! The work of a guest that loses its power. It acts on files, and tells the lab before and after each action. The next
+//! guest examines those files.
 
-use super::nvdimm;
-use super::protocol::{Data, Event, Found, Left, Look, Message, Run, Step};
 use crate::cases::durability::{can_be_cut, is_sealed};
 use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
 use crate::host::FsKind;
 use crate::host::found::{self, Mounted};
+use crate::lab::error::{Error, Result, at};
+use crate::lab::guest::nvdimm;
+use crate::lab::plans::{FILES, GROWING, WORK, left, plans};
+use crate::lab::protocol::{Action, Data, Examined, FileState, Message, PowerEvent, Remains, Run};
 use crate::mechanism::Mechanism;
 use crate::trace::Trace;
 use crate::verdict::Trouble;
-use clap::ValueEnum;
 use iomap_reference::{Call, MapId, Mode, Route};
 use std::path::{Path, PathBuf};
 
-/// The disk to work on.
-pub(super) const WORK: &str = "work";
-
-/// The disks to look at: what the power loss before left, in one way and another.
-pub(super) fn left(number: usize) -> String {
-    format!("left-{number}")
-}
-
-/// How many files there are. Half of them stay active as swap files, of which Linux has 23 (MAX_SWAPFILES).
-pub(super) const FILES: usize = 24;
-
-/// The file after those, where the storage loses nothing that it has: it grows after each step, of which the kernel knows
-/// in its own memory only until it commits.
-pub(super) const GROWING: usize = FILES;
-
-/// What is done to one file and the next, in turn. The first of them is a control: nobody makes it durable.
-const PLANS: [&[Step]; 4] = [
-    &[Step::Write],
-    &[Step::Write, Step::Enter],
-    &[Step::Write, Step::Sync, Step::Enter, Step::Agent],
-    &[Step::Write, Step::Sync, Step::Enter, Step::Sync, Step::Leave],
-];
-
-/// The same where a file comes into the state while it is empty; an older f2fs lets it have data.
-const PLANS_OF_PINS: [&[Step]; 4] = [
-    &[Step::Write],
-    &[Step::Write, Step::Enter],
-    &[Step::Enter, Step::Write, Step::Sync, Step::Agent],
-    &[Step::Enter, Step::Write, Step::Sync, Step::Leave],
-];
-
-/// The same where a processor stores into files. The storage of a hole is that which the kernel finds during a store.
-const PLANS_OF_HOLES: [&[Step]; 5] =
-    [PLANS[0], PLANS[1], PLANS[2], PLANS[3], &[Step::Extend, Step::Enter, Step::Agent]];
-
-/// What is done to the files, in turn.
-pub(super) type Plans = &'static [&'static [Step]];
-
-/// What is done to the files of a run.
-pub(super) fn plans(fs: FsKind, mechanism: Mechanism) -> Plans {
-    match mechanism {
-        Mechanism::F2fsPin => &PLANS_OF_PINS,
-        // No other lets a file with holes into the state.
-        Mechanism::ImmutableAttr if fs.is_dax() => &PLANS_OF_HOLES,
-        _ => &PLANS,
-    }
-}
-
 const ROOT: &str = "/mnt/disk";
 
-/// Looks at the disks that there are to look at, and works on the one that there is to work on, which never ends.
-pub(super) fn run(run: &Run, tell: &mut dyn FnMut(&Message) -> Result<(), String>) -> Result<(), String> {
-    let fs = FsKind::from_str(&run.fs, false)?;
-    let mechanism = Mechanism::from_str(&run.mechanism, false)?;
-    std::fs::create_dir_all(ROOT).map_err(|e| format!("{ROOT}: {e}"))?;
+/// Examines the disks that an earlier guest left, and works on the disk for the work, if there is one. The work never
+/// ends.
+pub(crate) fn run(Run { fs, mechanism }: Run, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
+    std::fs::create_dir_all(ROOT).map_err(|e| Error::about(ROOT, e))?;
     let mut tell = |event| tell(&Message::Power(event));
     let (disks, blank) = match fs.is_dax() {
         true => nvdimm::devices()?,
         false => ((0..).map_while(|number| disk(&left(number))).collect(), disk(WORK)),
     };
     for (number, device) in disks.iter().enumerate() {
-        let looked = look(fs, mechanism, device)?;
-        tell(Event::Left(number, looked))?;
+        let found = examine(fs, mechanism, device)?;
+        tell(PowerEvent::Left(number, found))?;
     }
     let Some(device) = blank else { return Ok(()) };
     if fs.is_dax() {
@@ -97,7 +49,7 @@ fn directory(file: usize) -> String {
     format!("file-{file}")
 }
 
-/// What a file is written with, and what the agent writes: of no two files the same.
+/// The data of the write to a file, and those of the agent: no two files have the same.
 fn data(file: usize) -> [Vec<u8>; 2] {
     [100, 170].map(|seed| pattern(seed + file as u8, SIZE))
 }
@@ -106,15 +58,15 @@ fn work(
     mounted: &Mounted,
     fs: FsKind,
     mechanism: Mechanism,
-    tell: &mut dyn FnMut(Event) -> Result<(), String>,
-) -> Result<(), String> {
+    tell: &mut dyn FnMut(PowerEvent) -> Result<()>,
+) -> Result<()> {
     for file in 0..=GROWING {
         let path = Path::new(ROOT).join(directory(file));
-        std::fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        std::fs::create_dir(&path).map_err(at(&path))?;
     }
     let lacks = mounted.lacks(&directory(GROWING), mechanism);
     mounted.sync()?;
-    // They last until the power goes: what ended earlier would clean up.
+    // They last until the power is cut: at their end they would clean up.
     let systems: Vec<_> = (0..=GROWING).map(|file| mounted.system(&directory(file))).collect();
     let contexts: Vec<Context> =
         systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
@@ -122,38 +74,44 @@ fn work(
         true => Some(Growing { context: &contexts[GROWING], file: make(&contexts[GROWING])?, size: 0 }),
         false => None,
     };
-    tell(Event::Working)?;
+    tell(PowerEvent::Working)?;
     let plans = plans(fs, mechanism);
     let carry_out = if fs.is_dax() { store } else { carry_out };
     for (number, context) in contexts[..FILES].iter().enumerate() {
         let file = make(context)?;
-        for step in plans[number % plans.len()] {
-            let done = carry_out(*step, mounted, context, &file, number, &mut || tell(Event::Begun(number, *step)));
+        for action in plans[number % plans.len()] {
+            let done =
+                carry_out(*action, mounted, context, &file, number, &mut || tell(PowerEvent::Begun(number, *action)));
             match done {
                 Ok(()) => {
-                    tell(Event::Returned(number, *step))?;
+                    tell(PowerEvent::Returned(number, *action))?;
                     growing.as_mut().map_or(Ok(()), |growing| growing.grow(tell))?;
                 }
                 Err(trouble) => {
-                    let lacks = lacks.clone().filter(|_| *step == Step::Enter);
-                    tell(Event::Refused(number, *step, lacks.map_or(trouble, Trouble::NotOffered)))?;
+                    let lacks = lacks.clone().filter(|_| *action == Action::Enter);
+                    tell(PowerEvent::Refused(number, *action, lacks.map_or(trouble, Trouble::NotOffered)))?;
                     break;
                 }
             }
         }
     }
-    tell(Event::Worked)?;
+    tell(PowerEvent::Worked)?;
     loop {
         nix::unistd::pause();
     }
 }
 
-fn make<'a>(context: &'a Context<'a>) -> Result<File<'a>, String> {
-    let ready = context.make("file", |_| Ok(())).map_err(|trouble| format!("{trouble:?}"))?;
+/// A failed preparation as an error.
+fn reason(trouble: Trouble) -> Error {
+    trouble.reason().into()
+}
+
+fn make<'a>(context: &'a Context<'a>) -> Result<File<'a>> {
+    let ready = context.make("file", |_| Ok(())).map_err(reason)?;
     Ok(File::from_ready(context, ready))
 }
 
-/// The file that grows.
+/// The file that grows after each action.
 struct Growing<'a> {
     context: &'a Context<'a>,
     file: File<'a>,
@@ -161,32 +119,32 @@ struct Growing<'a> {
 }
 
 impl Growing<'_> {
-    fn grow(&mut self, tell: &mut dyn FnMut(Event) -> Result<(), String>) -> Result<(), String> {
+    fn grow(&mut self, tell: &mut dyn FnMut(PowerEvent) -> Result<()>) -> Result<()> {
         self.size += BLOCK_LEN;
-        tell(Event::Begun(GROWING, Step::Extend))?;
+        tell(PowerEvent::Begun(GROWING, Action::Extend))?;
         let call = Call::Ftruncate { fd: self.file.fd(), size: self.file.at(self.size) };
         let grown = self.context.setup(&call);
-        grown.map_err(|trouble| format!("{trouble:?}"))?;
-        tell(Event::Returned(GROWING, Step::Extend))
+        grown.map_err(reason)?;
+        tell(PowerEvent::Returned(GROWING, Action::Extend))
     }
 }
 
 fn carry_out(
-    step: Step,
+    action: Action,
     mounted: &Mounted,
     t: &Context,
     file: &File,
     number: usize,
-    begin: &mut dyn FnMut() -> Result<(), String>,
-) -> Result<(), Trouble> {
-    let mut begin = || begin().map_err(Trouble::Setup);
+    begin: &mut dyn FnMut() -> Result<()>,
+) -> std::result::Result<(), Trouble> {
+    let mut begin = || begin().map_err(|error| Trouble::Setup(error.to_string()));
     let [written, agents] = data(number);
-    match step {
-        Step::Extend => {
+    match action {
+        Action::Extend => {
             begin()?;
             t.setup(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE) }).map(drop)
         }
-        Step::Write => {
+        Action::Write => {
             let bytes = [t.mechanism().header(), written].concat();
             begin()?;
             if t.mechanism() == Mechanism::F2fsPin {
@@ -196,22 +154,22 @@ fn carry_out(
             }
             t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data: bytes }).map(drop)
         }
-        Step::Sync => {
+        Action::Sync => {
             begin()?;
             t.setup(&Call::Fsync { fd: file.fd() }).map(drop)
         }
-        Step::Enter => {
+        Action::Enter => {
             let call = file.enter_call_uncommitted()?;
             begin()?;
             t.setup(&call).map(drop)
         }
-        Step::Agent => {
+        Action::Agent => {
             let agent = file.agent()?;
             begin()?;
             agent.write(file.at(0), &agents)?;
             mounted.flush_device().map_err(Trouble::Setup)
         }
-        Step::Leave => {
+        Action::Leave => {
             let call = file.leave_call()?;
             begin()?;
             t.setup(&call).map(drop)
@@ -219,57 +177,57 @@ fn carry_out(
     }
 }
 
-/// The same where a processor stores into the file. Without MAP_SYNC nobody promises that the file has its storage yet.
+/// The same where a processor stores into the file. Without MAP_SYNC the file need not have its storage yet.
 fn store(
-    step: Step,
+    action: Action,
     mounted: &Mounted,
     t: &Context,
     file: &File,
     number: usize,
-    begin: &mut dyn FnMut() -> Result<(), String>,
-) -> Result<(), Trouble> {
+    begin: &mut dyn FnMut() -> Result<()>,
+) -> std::result::Result<(), Trouble> {
     let (fd, size, [written, agents]) = (file.fd(), file.at(SIZE), data(number));
     let map = Call::Map { fd, len: size as usize, shared: true, write: true };
-    match step {
-        Step::Write => {
-            begin().map_err(Trouble::Setup)?;
+    match action {
+        Action::Write => {
+            begin().map_err(|error| Trouble::Setup(error.to_string()))?;
             t.setup(&Call::Ftruncate { fd, size })?;
             let map = t.setup_number(&map)? as MapId;
             let data = [t.mechanism().header(), written].concat();
             t.setup(&Call::Store { map, offset: 0, data })?;
             t.setup(&Call::Unmap { map }).map(drop)
         }
-        Step::Agent => {
+        Action::Agent => {
             let map = t.setup_number(&map.via(Route::MapSync))? as MapId;
-            begin().map_err(Trouble::Setup)?;
+            begin().map_err(|error| Trouble::Setup(error.to_string()))?;
             let store = Call::Store { map, offset: file.at(0) as usize, data: agents };
             t.setup(&store.via(Route::Flush)).map(drop)
         }
-        _ => carry_out(step, mounted, t, file, number, begin),
+        _ => carry_out(action, mounted, t, file, number, begin),
     }
 }
 
-/// What is there of each file.
-fn look(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Left, String> {
+/// Examines each file that is there.
+fn examine(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Remains> {
     let mounted = match Mounted::mount(fs, device, Path::new(ROOT)) {
         Ok(mounted) => mounted,
-        Err(why) => return Ok(Err(why)),
+        Err(reason) => return Ok(Remains::Unmountable(reason)),
     };
-    let mut looks = Vec::new();
+    let mut files = Vec::new();
     for number in 0..=GROWING {
         let system = mounted.system(&directory(number));
         let context = Context::new(&*system, mechanism, Trace::default());
         match File::survivor(&context, "file") {
-            Ok(Some(file)) => looks.push((number, look_at(&context, &file, number))),
+            Ok(Some(file)) => files.push((number, examine_file(&context, &file, number))),
             Ok(None) => (),
-            Err(trouble) => looks.push((number, Err(trouble))),
+            Err(trouble) => files.push((number, Err(trouble))),
         }
     }
     mounted.unmount()?;
-    Ok(Ok(looks))
+    Ok(Remains::Files(files))
 }
 
-fn look_at(t: &Context, file: &File, number: usize) -> Look {
+fn examine_file(t: &Context, file: &File, number: usize) -> Examined {
     let size = file.stat()?.size as i64 - file.at(0);
     let [written, agents] = data(number);
     let has = |data: &[u8]| file.holds(0, data).0.iter().all(|seen| seen.faults.is_empty());
@@ -278,7 +236,7 @@ fn look_at(t: &Context, file: &File, number: usize) -> Look {
         () if has(&agents) => Data::Agents,
         () => Data::Other,
     };
-    // They try to cut it, so they come last.
+    // They try to cut the file, so they come last.
     let sealed = is_sealed(t, file);
-    Ok(Found { size, data, sealed, unsealed: can_be_cut(t, file) })
+    Ok(FileState { size, data, sealed, unsealed: can_be_cut(t, file) })
 }

@@ -1,0 +1,58 @@
+//! The document of the lab, and the results of runs that did not end.
+
+use crate::lab::protocol::Run;
+use crate::results::{ClauseResult, Kernel, Results, SCHEMA, Spec};
+use crate::verdict::Verdict;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The document that `lab --format json` writes.
+#[derive(Debug, Serialize)]
+pub struct LabDocument {
+    /// [`SCHEMA`].
+    schema: u32,
+    /// Each kernel with each file system and mechanism.
+    pub runs: Vec<Results>,
+}
+
+impl LabDocument {
+    /// The document of these runs.
+    pub(crate) fn new(runs: Vec<Results>) -> Self {
+        Self { schema: SCHEMA, runs }
+    }
+}
+
+/// The results of a run that failed: each clause has the reason.
+pub(crate) fn failed(run: &Run, release: &str, reason: &str) -> Results {
+    let mut results = untested(run, release);
+    for clause in &mut results.clauses {
+        (clause.verdict, clause.reason) = (Verdict::Error, Some(reason.into()));
+    }
+    results.count_again();
+    results
+}
+
+/// The results of a run in which no clause was tested.
+pub(crate) fn untested(run: &Run, release: &str) -> Results {
+    let clause = |id: &str| ClauseResult {
+        id: id.into(),
+        verdict: Verdict::Untested,
+        expected: None,
+        reason: None,
+        cases: Vec::new(),
+    };
+    let clauses: Vec<ClauseResult> = iomap_clauses::ALL.iter().map(|known| clause(known.id)).collect();
+    Results {
+        schema: SCHEMA,
+        spec: Spec::own(),
+        target: "lab".into(),
+        mechanism: run.mechanism.name().into(),
+        fs: run.fs.name().into(),
+        kernel: Kernel { release: release.into() },
+        started: None,
+        not_offered: None,
+        kernel_log: Vec::new(),
+        totals: BTreeMap::from([(Verdict::Untested, clauses.len())]),
+        clauses,
+    }
+}

@@ -1,0 +1,43 @@
+//! The suite in a guest: one run, as a process of its own.
+
+use crate::cases::{self, Case};
+use crate::expectations::Expectations;
+use crate::guard::{self, Guard, KernelLog};
+use crate::host::{DeviceDax, Host, Sandbox};
+use crate::lab::error::Result;
+use crate::lab::guest::port::say;
+use crate::lab::protocol::{Message, Run};
+use crate::results::Results;
+use crate::run::{self, Event, Progress, Subject};
+use crate::select::Selection;
+use crate::target::Target;
+use std::sync::Arc;
+
+/// The number of cases that run at the same time, as on real hardware: they wait for disks and grace periods.
+const THREADS: usize = 8;
+
+/// The results of a run. The port gets a message for each case that begins or ends.
+pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
+    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel_release())?;
+    let sandbox = Sandbox::enter()?;
+    let target: Arc<dyn Target> = match fs.module() {
+        Some(_) => Arc::new(Host::new(&sandbox, fs, mechanism)?),
+        // A device without a file system.
+        None => Arc::new(DeviceDax::new()?),
+    };
+    let subject = Subject { target: "lab", mechanism, fs: fs.name() };
+    let all: Vec<&Case> = cases::all().collect();
+    let cases = Selection::of(filter).among(&all);
+    let progress: Progress = Arc::new(|event: Event| {
+        let message = match event {
+            Event::Begins(case) => Message::Begins(case.full_name()),
+            Event::Ended(case) => Message::Ended(case.name.clone()),
+        };
+        // Fails if the host has stopped to listen.
+        let _ = say(&mut std::io::stdout(), &message);
+    });
+    // The messages of the kernel before and after the run are on the console.
+    let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
+    let guard = Arc::new(Guard::new(guard::TIMEOUT, log));
+    Ok(run::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))
+}

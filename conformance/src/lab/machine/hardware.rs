@@ -1,0 +1,151 @@
+//! The hardware of a guest besides a processor, memory and the port to the host: a row for each file system.
+
+use crate::host::{self, FsKind};
+use crate::lab::error::Result;
+use crate::lab::machine::kernel::BootKernel;
+use crate::lab::machine::modules;
+use std::path::PathBuf;
+
+/// Some equipment of a guest.
+pub(crate) struct Hardware {
+    /// Modules without which there is no run.
+    modules: &'static [&'static str],
+    /// Modules without which less is offered.
+    helpful: &'static [&'static str],
+    /// Programs for the guest, where this machine has them.
+    programs: &'static [&'static str],
+    /// Commands that the guest carries out before its runs. A failure is printed on the console, and less is offered.
+    commands: &'static [&'static str],
+    /// Words for the command line of the kernel.
+    pub(crate) line: &'static str,
+    /// Arguments of QEMU.
+    pub(crate) arguments: &'static [&'static str],
+    /// Persistent memory, in MiB. It lies above what `--memory` says.
+    pub(crate) pmem: u32,
+}
+
+const NOTHING: Hardware =
+    Hardware { modules: &[], helpful: &[], programs: &[], commands: &[], line: "", arguments: &[], pmem: 0 };
+
+/// The hardware of every guest.
+static COMMON: Hardware = Hardware { modules: &["virtio_pci", "virtio_console", "loop"], ..NOTHING };
+
+/// The module that ext4 and f2fs need for quotas.
+static QUOTAS: Hardware = Hardware { helpful: &["quota_v2"], ..NOTHING };
+
+/// An RDMA adapter in software, on a network of one.
+pub(crate) static RDMA: Hardware = Hardware {
+    // The adapter asks for its checksum by name.
+    helpful: &["dummy", "crc32_generic", "rdma_rxe"],
+    programs: &["ip", "rdma"],
+    commands: &[
+        "ip address add 10.0.0.1/24 dev dummy0",
+        "ip link set dummy0 up",
+        "rdma link add rxe0 type rxe netdev dummy0",
+    ],
+    ..NOTHING
+};
+
+/// Three devices of persistent memory, one for each file system that a run makes. There are gaps between them, because
+/// the kernel would join adjacent ones.
+static PMEM: Hardware = Hardware {
+    modules: &["nd_e820", "nd_pmem"],
+    line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
+    pmem: 1152,
+    ..NOTHING
+};
+
+/// Persistent memory on files of the lab. The arguments of QEMU follow when the files are there.
+static NVDIMM: Hardware = Hardware { modules: &["nfit", "nd_pmem"], ..NOTHING };
+
+/// Persistent memory for a device-dax, and a little more than the device takes.
+static DEVDAX: Hardware =
+    Hardware { modules: &["nd_e820", "dax_pmem", "device_dax"], line: "memmap=16M!4096M", pmem: 64, ..NOTHING };
+
+/// Modules that make zoned devices of memory, one for each file system that a run makes.
+static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
+
+/// The hardware of a guest whose disks are served by the lab (NBD).
+static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
+
+/// The storage that survives a guest whose power is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Survivor {
+    /// A disk of the lab, which loses its write cache.
+    Disk,
+    /// Persistent memory.
+    Memory,
+}
+
+/// The hardware for a file system.
+struct Row {
+    /// For a guest that keeps its power.
+    runs: Vec<&'static Hardware>,
+    /// For a guest whose power is cut, with the storage that survives. Nothing if no storage of the file system can
+    /// lose the data that were not flushed, or all of it ends with the guest.
+    cuts: Option<(Survivor, Vec<&'static Hardware>)>,
+}
+
+/// The table of file systems.
+fn row(fs: FsKind) -> Row {
+    match fs {
+        FsKind::Xfs | FsKind::Btrfs => Row { runs: vec![&COMMON], cuts: Some((Survivor::Disk, vec![&COMMON, &DISKS])) },
+        FsKind::Ext4 | FsKind::F2fs => {
+            Row { runs: vec![&COMMON, &QUOTAS], cuts: Some((Survivor::Disk, vec![&COMMON, &QUOTAS, &DISKS])) }
+        }
+        FsKind::XfsDax => Row { runs: vec![&COMMON, &PMEM], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM])) },
+        FsKind::Ext4Dax => {
+            Row { runs: vec![&COMMON, &PMEM, &QUOTAS], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM, &QUOTAS])) }
+        }
+        FsKind::F2fsLfs => Row { runs: vec![&COMMON, &QUOTAS], cuts: None },
+        FsKind::F2fsZoned => Row { runs: vec![&COMMON, &ZONED, &QUOTAS], cuts: None },
+        FsKind::Devdax => Row { runs: vec![&COMMON, &DEVDAX], cuts: None },
+    }
+}
+
+/// The storage of a file system that survives a guest whose power is cut, if there is some.
+pub(crate) fn survivor(fs: FsKind) -> Option<Survivor> {
+    row(fs).cuts.map(|(survivor, _)| survivor)
+}
+
+/// The hardware of a guest whose runs are on this file system, or of a guest whose power is cut.
+pub(crate) fn of(fs: FsKind, power_cuts: bool) -> Vec<&'static Hardware> {
+    let Row { runs, cuts } = row(fs);
+    match cuts {
+        Some((_, hardware)) if power_cuts => hardware,
+        Some(_) | None => runs,
+    }
+}
+
+/// The program that is missing to set up the RDMA adapter, and the way to get it.
+pub(crate) fn without_programs() -> Option<String> {
+    let missing = RDMA.programs.iter().find(|name| host::program(name).is_none())?;
+    Some(format!("the lab needs {missing}: apt-get install iproute2"))
+}
+
+/// The size of the persistent memory, in MiB.
+pub(crate) fn pmem(hardware: &[&Hardware]) -> u32 {
+    hardware.iter().map(|row| row.pmem).sum()
+}
+
+/// The commands that the guest carries out before its runs.
+pub(crate) fn commands(hardware: &[&Hardware]) -> Vec<String> {
+    hardware.iter().flat_map(|row| row.commands).map(|command| (*command).to_owned()).collect()
+}
+
+/// The files of the modules that a guest needs, in the order in which they are loaded.
+pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -> Result<Vec<PathBuf>> {
+    let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
+    let mut files = modules::resolve(kernel, &needed)?;
+    for name in hardware.iter().flat_map(|row| row.helpful) {
+        let more = modules::resolve(kernel, &[name]).unwrap_or_default();
+        files.extend(more.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
+    }
+    Ok(files)
+}
+
+/// The programs that a guest gets.
+pub(crate) fn programs(hardware: &[&Hardware], fs: FsKind) -> Vec<PathBuf> {
+    let names = hardware.iter().flat_map(|row| row.programs).copied().chain(fs.all_programs());
+    names.filter_map(host::program).collect()
+}

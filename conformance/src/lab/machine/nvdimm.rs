@@ -1,0 +1,50 @@
+//! Persistent memory that outlives a guest: each NVDIMM is a file of the lab that QEMU maps.
+//!
+//! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel
+//! is gone, and with it the uncommitted metadata that say where those data belong.
+
+use crate::host;
+use crate::lab::error::{Error, Result};
+use std::fs;
+use std::os::fd::AsRawFd;
+
+/// The size in MiB: the smallest file system that mkfs.xfs makes, and the part that the kernel keeps for itself.
+const SIZE: u64 = 320;
+
+/// The file of a blank NVDIMM.
+pub(crate) fn blank() -> Result<fs::File> {
+    let place = format!("no memory in {}", std::env::temp_dir().display());
+    host::blank(SIZE << 20).map_err(|errno| Error::about(place, errno))
+}
+
+/// The effect of the stores of a guest on the file, as mmap(2) has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// The stores are in the file.
+    Shared,
+    /// The stores end with QEMU, and the file stays as it is.
+    Private,
+}
+
+/// The path of a file without a name, as long as the lab runs.
+pub(crate) fn path(file: &fs::File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+}
+
+/// The arguments of QEMU for the files with these paths, in a guest with `memory` MiB of other memory.
+pub(crate) fn arguments(memory: u32, modules: &[String], backing: Backing) -> Vec<String> {
+    let count = modules.len();
+    if count == 0 {
+        return Vec::new();
+    }
+    let most = u64::from(memory) + SIZE * count as u64;
+    let mut arguments = vec!["-machine".into(), "pc,nvdimm=on".into()];
+    arguments.extend(["-m".into(), format!("slots={count},maxmem={most}M")]);
+    let share = if backing == Backing::Shared { "on" } else { "off" };
+    for (number, path) in modules.iter().enumerate() {
+        let backend = format!("memory-backend-file,id=memory{number},share={share},mem-path={path},size={SIZE}M");
+        arguments.extend(["-object".into(), backend]);
+        arguments.extend(["-device".into(), format!("nvdimm,id=nvdimm{number},memdev=memory{number}")]);
+    }
+    arguments
+}

@@ -1,0 +1,95 @@
+//! The options of `lab`, and the runs that they mean.
+
+use crate::cases::{self, Case};
+use crate::host::FsKind;
+use crate::lab::machine::hardware;
+use crate::lab::machine::qemu::Accelerator;
+use crate::lab::protocol::Run;
+use crate::lab::scripts::Scenario;
+use crate::mechanism::Mechanism;
+use crate::select::Selection;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The kernels to boot, and the work of their guests.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A package or version of Debian (6.12), a bzImage, or a build tree
+    #[arg(long = "kernel", value_name = "KERNEL", required = true, num_args = 1..)]
+    pub(crate) kernels: Vec<String>,
+    /// The file systems to make [default: all]
+    #[arg(long, value_enum, num_args = 1..)]
+    pub(crate) fs: Vec<FsKind>,
+    /// How a file gets into the state [default: all that mainline has]
+    #[arg(long, value_enum, num_args = 1..)]
+    pub(crate) mechanism: Vec<Mechanism>,
+    /// Only these cases, as `run` takes them, or what happens in a scenario
+    #[arg(long, value_name = "FILTER")]
+    pub case: Option<String>,
+    /// The memory of a guest, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
+    pub(crate) memory: u32,
+    /// How many guests run at the same time [default: as many as there is room for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) guests: Option<u32>,
+    /// How many seconds a guest may say nothing, while it boots or between cases
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) patience: u64,
+    /// Who executes the instructions of the guests
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) accelerator: Accelerator,
+    /// Cut the power of the guests so many times, and look at the clauses about that only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["case", "interactive", "gdb"])]
+    pub(crate) power_cuts: Option<u32>,
+    /// What the moments of the cuts, and what is lost then, follow from [default: another one each time]
+    #[arg(long, value_name = "NUMBER", requires = "power_cuts")]
+    pub(crate) seed: Option<u64>,
+    /// Keep in this directory what a cut left where it violates a clause, and say how to boot a guest with it
+    #[arg(long, value_name = "DIR", requires = "power_cuts")]
+    pub(crate) keep: Option<PathBuf>,
+    /// A shell in one guest, with the suite and what it needs
+    #[arg(long, conflicts_with = "gdb")]
+    pub(crate) interactive: bool,
+    /// Play a server and its client in a guest instead of running the suite, and say what came of each step
+    #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "power_cuts", "interactive", "gdb"])]
+    pub scenario: Option<Scenario>,
+    /// Let one guest wait for a debugger before its first instruction
+    #[arg(long)]
+    pub(crate) gdb: bool,
+}
+
+impl Options {
+    /// Whether a person works in the guest.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// The time that a guest may say nothing.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
+    }
+
+    /// The file systems to make.
+    pub(crate) fn file_systems(&self) -> Vec<FsKind> {
+        let can_be_run = |fs: &FsKind| self.power_cuts.is_none() || hardware::survivor(*fs).is_some();
+        match self.fs.is_empty() {
+            true => FsKind::ALL.into_iter().filter(can_be_run).collect(),
+            false => self.fs.clone(),
+        }
+    }
+
+    /// Whether a chosen case works with the RDMA adapter, which takes a second or two to set up.
+    pub(crate) fn wants_adapter(&self) -> bool {
+        let all: Vec<&Case> = cases::all().collect();
+        let chosen = Selection::of(self.case.as_deref()).among(&all);
+        self.power_cuts.is_none() && chosen.iter().any(|case| case.full_name().contains("rdma"))
+    }
+
+    /// The runs on a file system: each mechanism that mainline has for it.
+    pub(crate) fn runs(&self, fs: FsKind) -> Vec<Run> {
+        let all = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::F2fsPin, Mechanism::DeviceDax];
+        let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
+        let fitting = mechanisms.iter().filter(|mechanism| mechanism.fits(fs));
+        fitting.map(|mechanism| Run { fs, mechanism: *mechanism }).collect()
+    }
+}

@@ -1,0 +1,304 @@
+//! Power cuts: a guest works on files until its disk takes no more requests and QEMU is killed, and the next guest
+//! examines each state in which the disk may be.
+//!
+//! A guest says before each action that it begins, and after it that it has returned. The message has left the guest
+//! before the guest goes on, so the lab knows the actions that had returned at the moment of the cut.
+
+use crate::host::found;
+use crate::lab::board::{Board, Listener, News};
+use crate::lab::cache::Cache;
+use crate::lab::error::{Error, Result};
+use crate::lab::job::Job;
+use crate::lab::machine::hardware::{Survivor, survivor};
+use crate::lab::machine::session::{Session, Silence, attend};
+use crate::lab::machine::{console, nvdimm};
+use crate::lab::options::Options;
+use crate::lab::plans::{FILES, Plans, WORK, left};
+use crate::lab::power::disk::{CrashState, Disk, copy};
+use crate::lab::power::findings::Findings;
+use crate::lab::power::kept::Shelf;
+use crate::lab::power::moment::{Chance, Moment, Pace, is_uncommitted};
+use crate::lab::power::nbd::{Export, Server};
+use crate::lab::power::story::{Story, stories, within};
+use crate::lab::protocol::{Message, PowerEvent, Remains, Run, Work};
+use crate::results::{LogLine, Results};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The messages of one guest.
+#[derive(Default)]
+struct Visit {
+    /// The state in which the guest found the storage of the cut before, by the number of the disk.
+    left: Vec<Option<Remains>>,
+    /// The actions on each file before the cut of this guest.
+    stories: Vec<Story>,
+}
+
+/// A power cut whose storage has not been examined yet.
+struct Wreck {
+    chance: Chance,
+    stories: Vec<Story>,
+    /// The disks for the next guest, one for each state. The guest changes them.
+    disks: Vec<Export>,
+    /// The persistent memory for the next guest, if there is no disk.
+    memory: Option<File>,
+    untouched: Untouched,
+}
+
+/// A copy of the storage after a cut that no guest changes.
+enum Untouched {
+    Disk(Arc<Disk>),
+    Memory(File),
+    /// No copy is wanted.
+    Nothing,
+}
+
+impl Wreck {
+    /// The disks in each state in which the cut may have left this one.
+    fn of_disk(chance: Chance, stories: Vec<Story>, disk: Arc<Disk>) -> Result<Self> {
+        let mut disks = Vec::new();
+        for (number, state) in chance.states.iter().enumerate() {
+            let disk = disk.left(*state).and_then(Disk::durable).map_err(no_disk)?;
+            disks.push((left(number), Arc::new(disk)));
+        }
+        Ok(Self { chance, stories, disks, memory: None, untouched: Untouched::Disk(disk) })
+    }
+}
+
+fn no_disk(error: std::io::Error) -> Error {
+    Error::about(format!("no disk in {}", std::env::temp_dir().display()), error)
+}
+
+/// Cuts the power `cuts` times in each run of a job.
+pub(crate) fn carry_out(
+    job: &Job,
+    options: &Options,
+    cache: &Cache,
+    board: &Board,
+    cuts: u32,
+    seed: u64,
+) -> Vec<Results> {
+    let results = |run: &Run| {
+        let begin = Instant::now();
+        let label = format!("{} {}/{}", job.kernel.release, run.fs.name(), run.mechanism.name());
+        let listener = |news: News| board.tell(&label, begin, news);
+        let mut findings = Findings::new(run.fs, run.mechanism, seed);
+        let explored = Guests::new(job, run, options, cache, &listener).and_then(|guests| match survivor(run.fs) {
+            Some(Survivor::Memory) => guests.explore_memory(cuts, &mut findings),
+            Some(Survivor::Disk) => guests.explore_disks(cuts, &mut findings),
+            None => Err(format!("no storage of {} survives its guest", run.fs.name()).into()),
+        });
+        let trouble = explored.err().map(|reason| reason.to_string());
+        trouble.iter().for_each(|reason| listener(News::Milestone(reason)));
+        board.forget(&label);
+        findings.results(run, &job.kernel.release, trouble, begin.elapsed())
+    };
+    job.runs.iter().map(results).collect()
+}
+
+/// The guests of one run.
+struct Guests<'a> {
+    job: &'a Job,
+    options: &'a Options,
+    initramfs: PathBuf,
+    console: PathBuf,
+    listener: &'a Listener<'a>,
+    shelf: Option<Shelf<'a>>,
+}
+
+/// The cut of a guest: its moment, and the disk that it cuts off. Without a disk only the time counts.
+type Cut<'a> = (Moment, Option<&'a Disk>);
+
+impl<'a> Guests<'a> {
+    fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache, listener: &'a Listener<'a>) -> Result<Self> {
+        let initramfs = job.initramfs(options, Work::Power(*run), cache)?;
+        let console = console::place(cache, &[&job.kernel.release, run.fs.name(), run.mechanism.name()])?;
+        let shelf = Shelf::new(job, run, options, cache)?;
+        Ok(Self { job, options, initramfs, console, listener, shelf })
+    }
+
+    /// Compares the storage as a guest found it with the stories before the cut, and keeps the storage if it has
+    /// faults.
+    fn compare(&self, wreck: &Wreck, found: &[Option<Remains>], findings: &mut Findings) -> Result<()> {
+        let seed = wreck.chance.seed;
+        for (number, state) in wreck.chance.states.iter().enumerate() {
+            match found.get(number).and_then(Option::as_ref) {
+                Some(Remains::Files(files)) => {
+                    let faults = findings.add(seed, *state, &wreck.stories, files);
+                    if !faults.is_empty() {
+                        let of = |(clause, files): (&&str, &Vec<usize>)| {
+                            let files: Vec<String> = files.iter().map(usize::to_string).collect();
+                            format!("{clause} (files {})", files.join(", "))
+                        };
+                        self.keep(wreck, *state, &faults.iter().map(of).collect::<Vec<_>>().join(", "))?;
+                    }
+                }
+                Some(Remains::Unmountable(reason)) => {
+                    self.keep(wreck, *state, reason)?;
+                    return Err(format!("{reason}, after --power-cuts 1 --seed {seed}").into());
+                }
+                None => return Err("the guest did not see its disks".into()),
+            }
+        }
+        findings.end_cut(&wreck.stories);
+        Ok(())
+    }
+
+    /// Keeps the storage of a cut in one state, if a copy is wanted.
+    fn keep(&self, wreck: &Wreck, state: CrashState, reason: &str) -> Result<()> {
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let keep = |left: &File| shelf.keep(wreck.chance.seed, state, left, reason);
+        let said = match &wreck.untouched {
+            Untouched::Disk(disk) => keep(&disk.left(state).map_err(no_disk)?)?,
+            Untouched::Memory(memory) => keep(memory)?,
+            Untouched::Nothing => return Ok(()),
+        };
+        (self.listener)(News::Milestone(&said));
+        Ok(())
+    }
+
+    /// Keeps the storage of a cut in all states, because the guest that examined it did not come to its end.
+    fn keep_all(&self, wreck: Option<&Wreck>, reason: &str) -> Result<()> {
+        wreck
+            .into_iter()
+            .try_for_each(|wreck| wreck.chance.states.iter().try_for_each(|state| self.keep(wreck, *state, reason)))
+    }
+
+    /// Cuts the power of guests with disks. Each guest examines the disks of the one before it, and loses its own
+    /// power. The last guest only examines.
+    fn explore_disks(&self, cuts: u32, findings: &mut Findings) -> Result<()> {
+        let blank = found::image(self.job.fs)?;
+        let mut wreck: Option<Wreck> = None;
+        for number in 0..=cuts {
+            let chance = self.chance(number, findings);
+            let work = (number < cuts).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(no_disk)?;
+            let mut disks = wreck.as_ref().map_or_else(Vec::new, |wreck| wreck.disks.clone());
+            disks.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
+            let cut = work.as_deref().map(|disk| (chance.moment, Some(disk)));
+            let visit = self.boot(disks, &[], cut, wreck.as_ref(), findings)?;
+            let Some(disk) = work else { break };
+            let flushes = disk.flushes();
+            if flushes == 0 {
+                return Err("the guest never had its disk flush".into());
+            }
+            self.tell(number, cuts, &chance, &visit, &visit.stories, &format!(", {flushes} flushes"));
+            wreck = Some(Wreck::of_disk(chance, visit.stories, disk)?);
+        }
+        Ok(())
+    }
+
+    /// Cuts the power of guests with persistent memory. Each guest gets the memory of the one before it.
+    fn explore_memory(&self, cuts: u32, findings: &mut Findings) -> Result<()> {
+        let mut wreck: Option<Wreck> = None;
+        for number in 0..=cuts {
+            let chance = self.chance(number, findings);
+            let work = (number < cuts).then(nvdimm::blank).transpose()?;
+            let modules: Vec<String> =
+                wreck.iter().flat_map(|wreck| &wreck.memory).chain(&work).map(nvdimm::path).collect();
+            let cut = work.as_ref().map(|_| (chance.moment, None));
+            let visit = self.boot(Vec::new(), &modules, cut, wreck.as_ref(), findings)?;
+            let Some(memory) = work else { break };
+            self.tell(number, cuts, &chance, &visit, &visit.stories[..FILES], "");
+            let untouched = match self.shelf {
+                Some(_) => Untouched::Memory(copy(&memory).map_err(no_disk)?),
+                None => Untouched::Nothing,
+            };
+            wreck = Some(Wreck { chance, stories: visit.stories, disks: Vec::new(), memory: Some(memory), untouched });
+        }
+        Ok(())
+    }
+
+    /// Tells people of a cut: its moment, and the work before it.
+    fn tell(&self, number: u32, cuts: u32, chance: &Chance, visit: &Visit, counted: &[Story], more: &str) {
+        let (cut, seed, within) = (number + 1, chance.seed, within(&visit.stories));
+        let files = counted.iter().filter(|story| story.returned > 0).count();
+        let text = format!("cut {cut} of {cuts} (--seed {seed}){within}: {files} files{more} before");
+        (self.listener)(News::Milestone(&text));
+    }
+
+    fn chance(&self, number: u32, findings: &Findings) -> Chance {
+        Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
+    }
+
+    /// Boots a guest. It examines the storage of an earlier cut, if there was one, and works until its own power is
+    /// cut, if there is a cut.
+    fn boot(
+        &self,
+        disks: Vec<Export>,
+        modules: &[String],
+        cut: Option<Cut>,
+        wreck: Option<&Wreck>,
+        findings: &mut Findings,
+    ) -> Result<Visit> {
+        let server = Server::start(disks.clone()).map_err(|e| Error::about("no socket for the disks", e))?;
+        let mut machine = self.job.machine(self.options, &self.initramfs, &self.console);
+        machine.disks = disks.iter().flat_map(|(name, _)| server.arguments(name)).collect();
+        machine.disks.extend(nvdimm::arguments(self.options.memory, modules, nvdimm::Backing::Shared));
+        if findings.cuts == 0 {
+            (self.listener)(News::Starts(&machine.line()));
+        }
+        let plans = findings.plans;
+        let (visit, said) = attend(&machine, self.options.patience(), |session| visit(session, plans, cut));
+        let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
+        findings.alarms.extend(alarms);
+        disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), |trouble| Err(Error::from(trouble)))?;
+        let visit = visit.map_err(|reason| {
+            eprintln!("{}  {}", console::tail(&said), self.console.display());
+            console::end(&said).map_or(reason, Error::from)
+        });
+        if let Err(reason) = &visit {
+            self.keep_all(wreck, &reason.to_string())?;
+        }
+        let visit = visit?;
+        wreck.map_or(Ok(()), |wreck| self.compare(wreck, &visit.left, findings))?;
+        Ok(visit)
+    }
+}
+
+/// Listens to a guest until its power is cut, or to its end if there is no cut.
+fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::Result<Visit, Silence> {
+    let (mut visit, mut pace) = (Visit::default(), Pace::default());
+    let mut events: Vec<(Instant, PowerEvent)> = Vec::new();
+    loop {
+        let (at, event) = match session.hear()? {
+            (_, Message::Failed(_, reason)) => return Err(reason.into()),
+            (_, Message::Done) if cut.is_none() => return Ok(visit),
+            (_, Message::Power(PowerEvent::Left(number, found))) => {
+                visit.left.resize_with(visit.left.len().max(number + 1), || None);
+                visit.left[number] = Some(found);
+                continue;
+            }
+            (at, Message::Power(event)) => (at, event),
+            _ => continue,
+        };
+        let disk = cut.and_then(|(_, disk)| disk);
+        pace.note(plans, at, disk.map_or(0, Disk::requests), &event);
+        events.push((at, event));
+        if let Some((moment, disk)) = cut
+            && moment.is_near(&events)
+        {
+            let (requests, time) = moment.limits(plans, &pace);
+            let at_latest = time.saturating_sub(at.elapsed());
+            let gone = disk.map(|disk| disk.cut(requests, at_latest));
+            let end = Instant::now() + if disk.is_some() { Duration::ZERO } else { at_latest };
+            let rest = || end.saturating_duration_since(Instant::now());
+            while let Ok((at, Message::Power(event))) = session.hear_within(rest()) {
+                events.push((at, event));
+            }
+            // A cut at which all changes are committed would not show that uncommitted changes are lost.
+            while moment.wants_controls() && disk.is_none() && !is_uncommitted(&events) {
+                let (at, Message::Power(event)) = session.hear()? else { break };
+                events.push((at, event));
+            }
+            session.cut_power();
+            while let Ok((at, Message::Power(event))) = session.hear() {
+                events.push((at, event));
+            }
+            // An event that the guest said before QEMU ended has happened: the memory of the guest ended with QEMU.
+            visit.stories = stories(events, gone.unwrap_or_else(Instant::now));
+            return Ok(visit);
+        }
+    }
+}

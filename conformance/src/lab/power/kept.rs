@@ -1,0 +1,64 @@
+//! Storage that a cut left, kept for people: images, and the command of a guest with a shell that needs nothing of the
+//! lab.
+
+use crate::lab::cache::Cache;
+use crate::lab::error::{Result, at};
+use crate::lab::job::Job;
+use crate::lab::machine::nvdimm;
+use crate::lab::machine::qemu::Attendance;
+use crate::lab::options::Options;
+use crate::lab::power::disk::{CrashState, copy_to};
+use crate::lab::protocol::Run;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The directory that `--keep` names, for one run.
+pub(crate) struct Shelf<'a> {
+    job: &'a Job,
+    options: &'a Options,
+    directory: PathBuf,
+    /// The beginning of the names of its images.
+    name: String,
+    /// The initramfs in the cache, where it does not stay for ever.
+    initramfs: PathBuf,
+}
+
+impl<'a> Shelf<'a> {
+    /// The directory, or nothing if nothing is to be kept.
+    pub(crate) fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache) -> Result<Option<Self>> {
+        let Some(directory) = &options.keep else { return Ok(None) };
+        let directory = std::path::absolute(directory).map_err(at(directory))?;
+        // Without a run: it would make a file system on the storage that is kept.
+        let initramfs = job.shell(options, None, cache)?;
+        let name = format!("{}-{}-{}", job.kernel.release, run.fs.name(), run.mechanism.name());
+        Ok(Some(Self { job, options, directory, name, initramfs }))
+    }
+
+    /// Keeps the storage after a cut. Returns its place, and the command of a guest that has it and leaves it as it is.
+    pub(crate) fn keep(&self, seed: u64, state: CrashState, left: &File, reason: &str) -> Result<String> {
+        let place = |name: String| self.directory.join(name);
+        let image = place(format!("{}-{seed}-{}.img", self.name, state.name()));
+        let initramfs = place(format!("{}.initramfs", self.name));
+        File::create(&image).and_then(|to| copy_to(left, &to)).map_err(at(&image))?;
+        std::fs::copy(&self.initramfs, &initramfs).map_err(at(&initramfs))?;
+        let mut machine = self.job.machine(self.options, &initramfs, Path::new("")).attended(Attendance::Terminal);
+        // A comma would end the name.
+        let path = image.display().to_string().replace(',', ",,");
+        let device = match state {
+            CrashState::AllStored => {
+                machine.disks = nvdimm::arguments(self.options.memory, &[path], nvdimm::Backing::Private);
+                "-o dax=always /dev/pmem0"
+            }
+            CrashState::OnlyFlushed | CrashState::SomeKept(_) | CrashState::AllWritten => {
+                machine.disks = vec!["-drive".into(), format!("file={path},if=virtio,format=raw,snapshot=on")];
+                "/dev/vda"
+            }
+        };
+        Ok(format!("kept {}: {reason}\n{}\n`mount {device} /mnt` there", image.display(), machine.line()))
+    }
+}
+
+/// Makes the directory that `--keep` names, if it is not there.
+pub(crate) fn prepare(options: &Options) -> Result<()> {
+    options.keep.as_ref().map_or(Ok(()), |directory| std::fs::create_dir_all(directory).map_err(at(directory)))
+}

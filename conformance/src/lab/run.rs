@@ -1,0 +1,113 @@
+//! The lab from its start to its end: it boots each kernel with each file system, or one guest for a person.
+
+use crate::host::{self, FsKind};
+use crate::lab::board::{Board, News};
+use crate::lab::cache::Cache;
+use crate::lab::document::{LabDocument, failed};
+use crate::lab::error::{Error, Result};
+use crate::lab::job::{Job, jobs};
+use crate::lab::machine::hardware;
+use crate::lab::machine::qemu::{self, Attendance};
+use crate::lab::options::Options;
+use crate::lab::power::{self, kept};
+use crate::lab::suite;
+use crate::matrix;
+use crate::report::terminal::Screen;
+use crate::results::Results;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// The reason in the document for a run whose guest has not ended yet.
+const NOT_ENDED: &str = "the guest has not ended";
+
+/// Boots the kernels and runs the suite there. `write` gets the document at once, with nothing but errors, and again
+/// whenever a guest has ended, so that the results of a lab that is killed are not lost. An error means that no guest
+/// was started.
+pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
+    let cache = prepare(options)?;
+    let jobs = jobs(options, &cache)?;
+    let runs = jobs.iter().flat_map(|job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)));
+    let document = Mutex::new(LabDocument::new(runs.collect()));
+    let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
+    write(&lock())?;
+    let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&job.hardware(options))).max().unwrap_or(0);
+    let guests = options.guests.map_or_else(|| guests_for(memory), |guests| guests as usize).min(jobs.len());
+    let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::new());
+    std::thread::scope(|scope| {
+        for _ in 0..guests {
+            scope.spawn(|| {
+                while let Some(job) = { queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() } {
+                    let results = carry_out(&job, options, &cache, &board);
+                    board.forget(&job.label());
+                    let mut document = lock();
+                    document.runs.splice(job.place..job.place + job.runs.len(), results);
+                    if let Err(reason) = write(&document) {
+                        eprintln!("{reason}");
+                    }
+                }
+            });
+        }
+    });
+    Ok(document.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A shell in a guest, at this terminal.
+pub fn interact(options: &Options) -> Result<()> {
+    let cache = prepare(options)?;
+    let jobs = jobs(options, &cache)?;
+    let job = jobs.first().ok_or("nothing to run")?;
+    let initramfs = job.shell(options, job.runs.first().copied(), &cache)?;
+    let machine = job.machine(options, &initramfs, Path::new("")).attended(Attendance::Terminal);
+    eprintln!("{}\n`exit` ends the guest, Ctrl-A X ends QEMU.", machine.line());
+    machine.command().status().map(drop).map_err(|e| Error::about(qemu::QEMU, e))
+}
+
+/// The table of each kernel, and below them each verdict that is not as expected.
+pub fn human(options: &Options, document: &LabDocument, screen: Screen) -> String {
+    if options.power_cuts.is_some() {
+        return power::human::human(document);
+    }
+    format!("{}\n{}", matrix::human(&document.runs, screen), matrix::trouble(&document.runs)).trim_end().to_owned()
+        + "\n"
+}
+
+/// Looks whether everything is there that the guests need, before the first of them starts.
+fn prepare(options: &Options) -> Result<Cache> {
+    let file_systems = options.file_systems();
+    if options.power_cuts.is_some()
+        && let Some(fs) = file_systems.iter().find(|fs| hardware::survivor(**fs).is_none())
+    {
+        return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()).into());
+    }
+    let without_programs = |fs: FsKind| host::without_programs(fs).map(|missing| format!("the lab needs {missing}"));
+    let adapter = || options.wants_adapter().then(hardware::without_programs).flatten();
+    let missing = qemu::missing().or_else(|| file_systems.into_iter().find_map(without_programs)).or_else(adapter);
+    missing.map_or(Ok(()), |missing| Err(Error::from(missing)))?;
+    kept::prepare(options)?;
+    Cache::open()
+}
+
+/// The number of guests that fit: by processors, and by three quarters of the memory that is free.
+fn guests_for(memory: u32) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let free: usize = free.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+    processors.min(free / 1024 * 3 / 4 / memory.max(1) as usize).max(1)
+}
+
+fn carry_out(job: &Job, options: &Options, cache: &Cache, board: &Board) -> Vec<Results> {
+    if let Some(cuts) = options.power_cuts {
+        let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+        return power::cuts::carry_out(job, options, cache, board, cuts, seed);
+    }
+    let (label, begin) = (job.label(), Instant::now());
+    let listener = |news: News| board.tell(&label, begin, news);
+    suite::carry_out(job, options, cache, &listener).unwrap_or_else(|error| {
+        let reason = error.to_string();
+        listener(News::Milestone(&reason));
+        job.runs.iter().map(|run| failed(run, &job.kernel.release, &reason)).collect()
+    })
+}
