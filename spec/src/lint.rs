@@ -60,9 +60,10 @@ const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
 /// Source lines fit on a terminal and in a patch.
 const LINE: usize = 80;
 
-const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 10] = [
+const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 11] = [
     why_of_clauses,
     level_of_clauses,
+    errnos_of_clauses,
     level_of_prose,
     inner_words,
     section_order,
@@ -86,8 +87,7 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     if let Some(manual) = manual {
         see_also_exists(spec, manual, &mut findings);
     }
-    // The pages first, then what cites them.
-    // The pages first, then what cites them.
+    // The pages come first, then the places that cite them.
     let order = |file: &Path| spec.pages.iter().position(|page| page.source.file == file).unwrap_or(spec.pages.len());
     findings.sort_by_cached_key(|it| (order(&it.file), it.file.clone(), it.line, it.column));
     findings
@@ -150,6 +150,18 @@ fn level_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
             ),
         };
         findings.push(page.source.diagnostic(span, "level-word", message, mend));
+    }
+}
+
+/// A text that is quoted alone says which errors are allowed.
+fn errnos_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
+    for clause in page.clauses() {
+        let named: BTreeSet<&str> = clause.text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        for errno in clause.errnos.iter().filter(|errno| !named.contains(errno.as_str())) {
+            let message = format!("the text of `{}` does not name {errno}, which its marker allows", clause.id);
+            let mend = format!("write **{errno}** in the text, or remove it from the marker");
+            findings.push(page.source.diagnostic(errno_span(page, clause, errno), "errno-unnamed", message, mend));
+        }
     }
 }
 

@@ -252,7 +252,7 @@ fn verdicts_stand_beside_clauses() {
     fine(&project.book(&["--results", "results.json"]));
     let page = read(&project.path("target/book/sampler-page.7.html"));
     let clauses = spec.clauses().count();
-    assert_eq!(page.matches("measured against another wording").count(), clauses);
+    assert_eq!(page.matches("measured against another state of the specification").count(), clauses);
     for (clause, verdict) in spec.clauses().zip(VERDICTS.iter().cycle()) {
         let (_, section) = page.split_once(&format!("data-id=\"{}\"", clause.id)).unwrap();
         let (section, _) = section.split_once("</section>").unwrap();
@@ -408,10 +408,14 @@ impl Shown<'_> {
         let hash = self.spec.clause(id).unwrap().hash.clone();
         let note = format!("document.querySelector('[data-id=\"{id}\"] .clause-note').textContent");
         self.open(&format!("?{hash}#{id}"));
-        assert_eq!(self.eval(&note), format!("Cited as {hash}: this is the current wording."));
+        assert_eq!(self.eval(&note), format!("Cited as {hash}: this is the current state of the clause."));
         self.open(&format!("?0123abcd#{id}"));
-        let changed = format!("Cited as 0123abcd; the wording has changed since. It is now {hash}.");
+        let changed = format!("Cited as 0123abcd; the clause has changed since. It is now {hash}.");
         assert_eq!(self.eval(&note), changed);
+        let former = self.spec.clause(id).unwrap().former_hash();
+        self.open(&format!("?{former}#{id}"));
+        let same = format!("Cited as {former}, by the former scheme of hashes: this is the current text. It is now {hash}.");
+        assert_eq!(self.eval(&note), same);
         // The hash does not follow the reader to another clause.
         self.eval("location.hash = '#description'");
         self.browser.wait("location.search === '' && location.hash === '#description'");

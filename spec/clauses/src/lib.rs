@@ -61,7 +61,7 @@ pub struct Clause {
     pub section: &'static str,
     /// Its text, without markup.
     pub text: &'static str,
-    /// Eight hex digits that change with the wording or the level.
+    /// Eight hex digits that change with the text, the level, the outcomes, or the places of observation.
     pub hash: &'static str,
     /// Who asked for it, or what it is good for.
     pub why: Option<&'static str>,

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 /// Search finds what stands below headings down to the third level; who listens to the page hears the real one.
 pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let Clause { id, hash, .. } = clause;
+    let former_hash = clause.former_hash();
     let former: String = book
         .spec
         .moved
@@ -22,7 +23,8 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     // The words of the name, for those who search for one of them.
     let words = id.replace(['.', '_'], " ");
     format!(
-        "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\">{former}<div class=\"clause-head\">\
+        "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\" \
+         data-former-hash=\"{former_hash}\">{former}<div class=\"clause-head\">\
          <h3 id=\"{id}\" aria-level=\"{level}\">{id}</h3> <span class=\"clause-envelope\">{}</span> \
          <a class=\"clause-permalink\" href=\"#{id}\" aria-label=\"Permalink to {id}\">¶</a>\
          <span class=\"clause-words\" hidden> {words}</span></div>\n",
@@ -81,7 +83,7 @@ fn verdicts(book: &Book<'_>, clause: &Clause) -> String {
             let other = if results.spec.digest == book.digest {
                 ""
             } else {
-                " <strong class=\"other-wording\">measured against another wording</strong>"
+                " <strong class=\"other-wording\">measured against another state of the specification</strong>"
             };
             let cells = [&results.fs, &results.mechanism, &results.target, &results.kernel.release, reason];
             let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();

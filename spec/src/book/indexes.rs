@@ -54,7 +54,7 @@ fn link(book: &Book<'_>, id: &str) -> String {
 
 fn clauses(book: &Book<'_>) -> String {
     let mut out = format!(
-        "# Clause index\n\n{} clauses of version {}. What identifies their wording as a whole is `{}`.\n",
+        "# Clause index\n\n{} clauses of version {}. Their hashes together make `{}`.\n",
         book.clauses.len(),
         book.spec.version,
         book.digest
@@ -171,7 +171,7 @@ fn results(book: &Book<'_>) -> String {
             "this one".into()
         } else {
             format!(
-                "<strong class=\"other-wording\">measured against another wording</strong>: {} of version {}; \
+                "<strong class=\"other-wording\">measured against another state of the specification</strong>: {} of version {}; \
                  these pages are {}",
                 escape(&results.spec.digest),
                 escape(&results.spec.version),

@@ -89,7 +89,8 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         )];
     };
     let hash = &cited["hash"];
-    let is_now = hash == clause.hash;
+    let is_former = hash == clause.former_hash();
+    let is_now = hash == clause.hash || is_former;
     let (title, section) = clause.page.split_once('(').unwrap_or((&clause.page, ""));
     // The hash covers the level: with an older one, an older level is right.
     let level = if is_now { clause.level.as_str() } else { "" };
@@ -111,6 +112,10 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         Some(_) => quotation::below(text, &whole, limit, clause),
         None => quotation::above(text, &whole, clause),
     };
+    if is_former {
+        let message = format!("`{id}` is cited as {hash}, its hash by the former scheme, with the present level and text");
+        findings.push((range("hash"), "former-hash", message, format!("its hash is {} now", clause.hash)));
+    }
     if !is_now {
         let message = format!("`{id}` is cited as {hash}, and is {} in version {} now", clause.hash, spec.version);
         let is_cut = hash.len() != HASH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit());
