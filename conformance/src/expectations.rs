@@ -2,7 +2,8 @@
 //! `holds`.
 
 use crate::host::FsKind;
-use crate::verdict::Verdict;
+use iomap_results::Verdict;
+use iomap_vocabulary::Series;
 use serde::Deserialize;
 
 /// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
@@ -124,15 +125,9 @@ fn is_a(fs: &str, name: &str) -> bool {
 /// Whether a release such as `6.18.44-fc` is in a range; nothing if the range cannot be read.
 fn in_range(range: &str, release: &str) -> Option<bool> {
     let (from, to) = range.split_once("..")?;
-    let release = version(release)?;
-    let reached = from.is_empty() || version(from)? <= release;
-    Some(reached && (to.is_empty() || release < version(to)?))
-}
-
-/// The first two numbers of a version.
-pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let release = Series::of_release(release)?;
+    let reached = from.is_empty() || Series::of_release(from)? <= release;
+    Some(reached && (to.is_empty() || release < Series::of_release(to)?))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::cases::{Case, Lane};
 use crate::programs;
-use crate::results::LogLine;
+use iomap_results::LogLine;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::gettid;

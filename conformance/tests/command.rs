@@ -5,8 +5,8 @@ mod help;
 
 use iomap_conformance::report::kcidb::Submitter;
 use iomap_conformance::report::{self, Format};
-use iomap_conformance::results::{ClauseResult, LogLine, Results};
-use iomap_conformance::verdict::Verdict;
+use iomap_conformance::results::{ClauseResult, Results};
+use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};

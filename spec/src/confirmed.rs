@@ -70,7 +70,10 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
                     Some(hash) if *hash == clause.hash => continue,
                     Some(hash) if *hash == clause.former_hash() => (
                         "former-hash",
-                        format!("{hash} is the hash of `{id}` by the former scheme: same level and text, now {}", clause.hash),
+                        format!(
+                            "{hash} is the hash of `{id}` by the former scheme: same level and text, now {}",
+                            clause.hash
+                        ),
                         "run `iomap-spec confirm`, which replaces it".to_owned(),
                     ),
                     Some(hash) => (

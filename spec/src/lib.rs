@@ -34,10 +34,11 @@ mod spelling;
 pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
+pub use iomap_vocabulary::{Level, Observe};
 pub use lint::lint;
 pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources, load_with};
 pub use manual::Manual;
-pub use model::{Clause, Level, Moved, Observe, Page, Spec};
+pub use model::{Clause, Moved, Page, Spec};
 pub use spelling::nearest;
 
 /// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and

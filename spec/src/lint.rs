@@ -6,8 +6,9 @@ use crate::confirmed;
 use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
 use crate::manual::Manual;
-use crate::model::{Block, Clause, Inline, Level, Page, Section, Spec, plain};
+use crate::model::{Block, Clause, Inline, Page, Section, Spec, plain};
 use crate::spelling;
+use iomap_vocabulary::{Level, family};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -115,8 +116,7 @@ pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
 }
 
 fn levels(inlines: &[Inline]) -> Vec<(Level, Range<usize>)> {
-    let level = |word: &str| Level::ALL.iter().copied().find(|level| level.as_str() == word);
-    words(inlines).into_iter().filter_map(|(word, span)| Some((level(word)?, span))).collect()
+    words(inlines).into_iter().filter_map(|(word, span)| Some((Level::of(word)?, span))).collect()
 }
 
 fn why_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
@@ -420,7 +420,7 @@ fn families(spec: &Spec, findings: &mut Vec<Diagnostic>) {
             let place = format!("{}, {title}", page.reference());
             for block in &section.blocks {
                 let Block::Clause(clause) = block else { continue };
-                let family = clause.id.split('.').next().unwrap_or_default();
+                let family = family(&clause.id);
                 let home = homes.entry(family).or_insert_with(|| place.clone());
                 if *home != place {
                     let message = format!("the clauses `{family}.*` are in {home}, and `{}` is not", clause.id);

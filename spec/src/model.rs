@@ -1,11 +1,12 @@
 //! The pages as data: what the parser makes and every back end walks.
 
 use crate::diagnostic::Source;
+use iomap_vocabulary::{Level, Observe};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fs, io};
 use unicode_width::UnicodeWidthStr;
 
 /// A set of pages that belong together.
@@ -584,63 +585,5 @@ impl Clause {
     pub(crate) fn id_span(&self) -> Range<usize> {
         let start = self.span.start + "r[".len();
         start..start + self.id.len()
-    }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// All of them, in order.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// The word in the source.
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)* }
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
-    /// How strictly a clause is meant.
-    Level {
-        /// Without it there is no conformance.
-        Must = "must",
-        /// Expected; a target that does otherwise says why.
-        Should = "should",
-        /// Allowed.
-        May = "may",
-    }
-}
-
-words! {
-    /// What shows whether a clause holds.
-    Observe {
-        /// The result of the call.
-        Call = "call",
-        /// What is read from the file.
-        Data = "data",
-        /// What an agent sees on the storage.
-        Storage = "storage",
-        /// What is there after a crash.
-        Crash = "crash",
-        /// How long something takes.
-        Time = "time",
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::attributes::{self, is_id};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::model::{
-    Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain,
-};
+use crate::model::{Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain};
 use crate::{MEASURE, dialect, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,

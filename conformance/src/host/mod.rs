@@ -40,6 +40,7 @@ use areas::Areas;
 use device::Medium;
 use image::Image;
 use iomap_reference::{Call, Caller, Reply};
+use iomap_vocabulary::Series;
 use modes::Modes;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -238,8 +239,8 @@ impl FsKind {
 
     /// Whether changes close to each other get different times on this kernel.
     fn has_fine_times(self) -> bool {
-        let this = crate::expectations::version(&crate::kernel_release());
-        self.facts().fine_times.is_some_and(|since| this.is_some_and(|this| this >= since))
+        let this = Series::of_release(&crate::kernel_release());
+        self.facts().fine_times.is_some_and(|(major, minor)| this >= Some(Series(major, minor)))
     }
 
     /// The programs that make it and look into it.

@@ -13,10 +13,11 @@ use crate::host::FsKind;
 use crate::matrix::trouble_of;
 use crate::mechanism::Mechanism;
 use crate::report::human::wrap;
-use crate::results::{CaseResult, ClauseResult, LogLine, Results};
+use crate::results::{CaseResult, ClauseResult, Results};
 use crate::run::not_met;
-use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
+use crate::verdict::{Observation, Observed, Trouble, judge};
 use iomap_clauses::*;
+use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -447,7 +448,7 @@ mod tests {
         let run = Run { fs: "xfs".into(), mechanism: mechanism.name().into() };
         let results = findings.results(&run, "6.12", None, Duration::ZERO);
         let tested = results.clauses.iter().filter(|clause| clause.verdict != Verdict::Untested);
-        tested.filter_map(|row| Some((row.clause()?.id, row.verdict))).collect()
+        tested.filter_map(|row| Some((crate::results::clause(row)?.id, row.verdict))).collect()
     }
 
     fn story(begun: &[Step], returned: usize) -> Story {

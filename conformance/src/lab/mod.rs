@@ -34,16 +34,16 @@ use crate::host::{self, FsKind};
 use crate::matrix;
 use crate::mechanism::Mechanism;
 use crate::report::terminal::Screen;
-use crate::results::{ClauseResult, Results, SCHEMA, Spec};
+use crate::results::{ClauseResult, Results, own_spec};
 use crate::select::Selection;
-use crate::verdict::Verdict;
 use board::{Board, News};
 use boot::boot;
 use cache::Cache;
+use iomap_results::Verdict;
+use iomap_results::{Kernel as Release, SCHEMA};
 use kernel::Kernel;
 use protocol::{Manifest, Run};
 use qemu::{Attendance, Machine};
-use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -96,14 +96,8 @@ pub struct Options {
     gdb: bool,
 }
 
-/// What `lab --format json` writes.
-#[derive(Debug, Serialize)]
-pub struct Document {
-    /// [`SCHEMA`].
-    schema: u32,
-    /// Each kernel with each file system and mechanism.
-    pub runs: Vec<Results>,
-}
+/// The document of `lab --format json`.
+pub type Document = crate::results::Lab;
 
 /// What one guest has to do.
 struct Job {
@@ -369,11 +363,11 @@ fn untested(run: &Run, release: &str) -> Results {
     let clauses: Vec<ClauseResult> = iomap_clauses::ALL.iter().map(|known| clause(known.id)).collect();
     Results {
         schema: SCHEMA,
-        spec: Spec::own(),
+        spec: own_spec(),
         target: "lab".into(),
         mechanism: run.mechanism.clone(),
         fs: run.fs.clone(),
-        kernel: crate::results::Kernel { release: release.into() },
+        kernel: Release { release: release.into() },
         started: None,
         not_offered: None,
         kernel_log: Vec::new(),

@@ -10,7 +10,7 @@ use super::protocol::{Manifest, Message};
 use super::qemu::{self, Attendance, Machine};
 use super::{Options, boot, console, initramfs};
 use crate::host;
-use crate::results::Kernel as Release;
+use iomap_results::Kernel as Release;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;

@@ -13,34 +13,9 @@
 //! assert_eq!(iomap_clauses::TRUNCATE_SIDEWAYS.id, "truncate.sideways");
 //! ```
 
+pub use iomap_vocabulary::{Level, Observe};
 pub use nix::errno::Errno;
 use std::fmt;
-
-/// How strongly a clause binds an implementation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Breaking it is a violation.
-    Must,
-    /// Breaking it needs a reason.
-    Should,
-    /// It permits.
-    May,
-}
-
-/// Where a clause can be observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observe {
-    /// In the result of a call.
-    Call,
-    /// In the data, size, times, names or attributes of a file.
-    Data,
-    /// On the storage, as an agent has it.
-    Storage,
-    /// After a crash.
-    Crash,
-    /// In how long a call takes.
-    Time,
-}
 
 /// One sentence of the specification, with the outcomes that it allows.
 #[derive(Debug)]
@@ -77,7 +52,7 @@ impl Clause {
 
     /// The part of the id before its first dot.
     pub fn family(&self) -> &'static str {
-        self.id.split('.').next().unwrap_or(self.id)
+        iomap_vocabulary::family(self.id)
     }
 
     /// The allowed outcomes in words, such as `ok or ETXTBSY`.

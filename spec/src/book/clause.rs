@@ -3,6 +3,7 @@
 
 use super::Book;
 use super::html::{escape, scrolling};
+use super::results::html;
 use crate::model::Clause;
 use crate::text;
 use std::collections::BTreeSet;
@@ -77,7 +78,7 @@ fn verdicts(book: &Book<'_>, clause: &Clause) -> String {
         .iter()
         .map(|results| {
             let result = results.clause(&clause.id);
-            let verdict = result.map_or("not in the results".into(), |result| result.verdict.html());
+            let verdict = result.map_or("not in the results".into(), |result| html(result.verdict));
             let reason =
                 result.and_then(|it| it.reason.as_deref()).or(results.not_offered.as_deref()).unwrap_or_default();
             let other = if results.spec.digest == book.digest {

@@ -2,7 +2,7 @@
 
 use super::Book;
 use super::html::{breakable, escape, in_markdown, scrolling};
-use super::results::totals;
+use super::results::{html, label, totals};
 use super::terms;
 use crate::model::{Clause, Page};
 use std::collections::BTreeMap;
@@ -183,7 +183,7 @@ fn results(book: &Book<'_>) -> String {
         format!(
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}{unknown}</td><td>{wording}</td></tr>",
             index + 1,
-            escape(&results.label()),
+            escape(&label(results)),
             totals(results.clauses.iter().map(|clause| clause.verdict))
         )
     });
@@ -214,7 +214,7 @@ fn matrix(book: &Book<'_>) -> String {
                 .results
                 .iter()
                 .map(|results| match results.clause(&clause.id) {
-                    Some(result) => format!("<td>{}</td>", result.verdict.html()),
+                    Some(result) => format!("<td>{}</td>", html(result.verdict)),
                     None => "<td>not in the results</td>".into(),
                 })
                 .collect();

@@ -3,6 +3,7 @@
 use crate::mail;
 use crate::quotation::{self, Quotation};
 use iomap_spec::{Clause, Diagnostic, Source, Spec};
+use iomap_vocabulary::family;
 use regex::{Captures, Regex};
 use std::ops::Range;
 
@@ -113,7 +114,8 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         None => quotation::above(text, &whole, clause),
     };
     if is_former {
-        let message = format!("`{id}` is cited as {hash}, its hash by the former scheme, with the present level and text");
+        let message =
+            format!("`{id}` is cited as {hash}, its hash by the former scheme, with the present level and text");
         findings.push((range("hash"), "former-hash", message, format!("its hash is {} now", clause.hash)));
     }
     if !is_now {
@@ -180,7 +182,6 @@ fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> 
 
 /// Whether the id is or was the id of a clause, or begins as ids do.
 fn is_known(spec: &Spec, id: &str) -> bool {
-    let family = |id: &str| id.split('.').next().map(str::to_owned);
     spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))
 }
 
