@@ -12,6 +12,9 @@
 //! ```compile_fail,E0425
 //! assert_eq!(iomap_clauses::TRUNCATE_SIDEWAYS.id, "truncate.sideways");
 //! ```
+//!
+//! The crate reads no pages when a program runs, and does not judge what a call returned: it has only the clauses and
+//! the outcomes that they allow.
 
 pub use iomap_vocabulary::{Level, Observe};
 pub use nix::errno::Errno;
