@@ -4,26 +4,12 @@ use crate::cases;
 use crate::mechanism::Mechanism;
 use crate::run::run_case;
 use crate::target::reference::Reference;
-use crate::verdict::Verdict;
 use iomap_reference::Violation;
-use serde::Serialize;
+use iomap_results::{AuditedViolation, Verdict};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What became of one violation.
-#[derive(Clone, Debug, Serialize)]
-pub struct Audited {
-    /// The violation, such as `truncate.shrink/permitted`.
-    pub id: String,
-    /// The clause that it breaks.
-    pub clause: String,
-    /// `killed` if a case of the clause found the clause violated, else `survived`.
-    pub verdict: &'static str,
-    /// The cases of the clause that did.
-    pub by: Vec<String>,
-}
-
 /// Runs the cases of its clause against each of these violations, on all processors.
-pub fn audit(all: &[&Violation]) -> Vec<Audited> {
+pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -33,7 +19,7 @@ pub fn audit(all: &[&Violation]) -> Vec<Audited> {
         }
         done
     };
-    let mut audited: Vec<(String, Audited)> = std::thread::scope(|scope| {
+    let mut audited: Vec<(String, AuditedViolation)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     });
@@ -42,12 +28,12 @@ pub fn audit(all: &[&Violation]) -> Vec<Audited> {
     audited.into_iter().map(|(_, audited)| audited).collect()
 }
 
-fn one(violation: &Violation) -> Audited {
+fn one(violation: &Violation) -> AuditedViolation {
     let target = Reference::new(Some(violation.clone()));
     let of_clause = cases::all().filter(|case| case.clause == violation.clause);
     let results = of_clause.map(|case| run_case(&target, Mechanism::Seal, case));
     let by: Vec<String> = results.filter(|r| r.verdict == Verdict::Violated).map(|r| r.name).collect();
-    Audited {
+    AuditedViolation {
         id: violation.id.clone(),
         clause: violation.clause.id.into(),
         verdict: if by.is_empty() { "survived" } else { "killed" },

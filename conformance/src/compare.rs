@@ -1,172 +1,23 @@
-//! What changed between two results, clause by clause.
+//! A comparison of results, for people.
 
-use crate::expectations::version;
 use crate::report::human::wrap;
-use crate::results::{ClauseResult, Kernel, Results, Spec, releases};
-use crate::verdict::Verdict;
 use crate::words::count;
-use serde::Serialize;
+use iomap_results::{Change, Comparison, Head, Pair, Unpaired, Verdict};
 use std::fmt::Write as _;
 
-/// Two sides: what can be compared, and what only one of them has.
-#[derive(Debug, Serialize)]
-pub struct Comparison {
-    /// The version of this document.
-    pub schema: u32,
-    /// What both sides have.
-    pub pairs: Vec<Pair>,
-    /// What has no counterpart.
-    pub unpaired: Vec<Unpaired>,
+/// The subject of results in one line.
+fn line(head: &Head) -> String {
+    let Head { spec, target, kernel, .. } = head;
+    format!(
+        "{}, target {target}, Linux {}, specification {} ({})",
+        head.label(),
+        kernel.release,
+        spec.version,
+        spec.digest
+    )
 }
 
-/// Two results and their differences.
-#[derive(Debug, Serialize)]
-pub struct Pair {
-    /// What the first is about.
-    pub a: Head,
-    /// What the second is about.
-    pub b: Head,
-    /// The clauses whose verdicts differ, or that only one has.
-    pub changes: Vec<Change>,
-    /// How many clauses have the same verdict.
-    pub same: usize,
-}
-
-/// What results are about.
-#[derive(Debug, Serialize)]
-pub struct Head {
-    spec: Spec,
-    target: String,
-    mechanism: String,
-    fs: String,
-    kernel: Kernel,
-}
-
-/// One clause that is not as it was.
-#[derive(Debug, Serialize)]
-pub struct Change {
-    /// The clause.
-    pub id: String,
-    /// Its verdict on the first side; nothing if that has no such clause.
-    pub from: Option<Verdict>,
-    /// Its verdict on the second.
-    pub to: Option<Verdict>,
-    /// What the second side observed, or why it observed nothing.
-    pub detail: Option<String>,
-}
-
-/// Results that only one side has.
-#[derive(Debug, Serialize)]
-pub struct Unpaired {
-    /// `a` or `b`.
-    pub side: &'static str,
-    /// What they are about.
-    pub head: Head,
-}
-
-/// Compares. One document on each side is compared whatever it is about; in lists, file system, mechanism and target say
-/// what belongs together. A kernel is compared with those of its series, or, if the sides have no series in common, with
-/// each of the others.
-pub fn compare(a: &[Results], b: &[Results]) -> Comparison {
-    let single = a.len() == 1 && b.len() == 1;
-    let series = |it: &Results| version(&it.kernel.release);
-    let common = a.iter().any(|one| b.iter().any(|other| series(one) == series(other)));
-    // A kernel is a kernel, in a guest or not.
-    let target = |it: &Results| if it.target == "lab" { "host".to_owned() } else { it.target.clone() };
-    let key = |it: &Results| (it.fs.clone(), it.mechanism.clone(), target(it), common.then(|| series(it)));
-    let belong = |one: &Results, other: &Results| single || key(one) == key(other);
-    let pairs = a.iter().flat_map(|one| b.iter().filter(|other| belong(one, other)).map(|other| Pair::of(one, other)));
-    let alone = |side, list: &[Results], others: &[Results]| -> Vec<Unpaired> {
-        list.iter()
-            .filter(|it| !others.iter().any(|other| belong(it, other)))
-            .map(|it| Unpaired { side, head: Head::of(it) })
-            .collect()
-    };
-    Comparison {
-        schema: 1,
-        pairs: pairs.collect(),
-        unpaired: alone("a", a, b).into_iter().chain(alone("b", b, a)).collect(),
-    }
-}
-
-/// Compares the first kernel of some results with each other one. The error is one line for people.
-pub fn kernels(all: &[Results]) -> Result<Comparison, String> {
-    let of = |release: &str| -> Vec<Results> {
-        all.iter().filter(|results| results.kernel.release == release).cloned().collect()
-    };
-    let [first, others @ ..] = &releases(all)[..] else { return Err("no results".into()) };
-    if others.is_empty() {
-        return Err(format!("results of one kernel only, {first}: give those of another one to compare with"));
-    }
-    let mut whole = Comparison { schema: 1, pairs: Vec::new(), unpaired: Vec::new() };
-    for other in others {
-        let Comparison { pairs, unpaired, .. } = compare(&of(first), &of(other));
-        whole.pairs.extend(pairs);
-        whole.unpaired.extend(unpaired);
-    }
-    Ok(whole)
-}
-
-impl Comparison {
-    /// 1 if a clause that held is violated, else 0.
-    pub fn exit_code(&self) -> u8 {
-        u8::from(self.pairs.iter().flat_map(|pair| &pair.changes).any(Change::is_worse))
-    }
-}
-
-impl Head {
-    fn of(results: &Results) -> Self {
-        let Results { spec, target, mechanism, fs, kernel, .. } = results.clone();
-        Self { spec, target, mechanism, fs, kernel }
-    }
-
-    fn label(&self) -> String {
-        format!("{}/{}", self.fs, self.mechanism)
-    }
-
-    fn line(&self) -> String {
-        let Self { spec, target, kernel, .. } = self;
-        format!(
-            "{}, target {target}, Linux {}, specification {} ({})",
-            self.label(),
-            kernel.release,
-            spec.version,
-            spec.digest
-        )
-    }
-}
-
-impl Change {
-    fn is_worse(&self) -> bool {
-        (self.from, self.to) == (Some(Verdict::Holds), Some(Verdict::Violated))
-    }
-}
-
-impl Pair {
-    fn of(a: &Results, b: &Results) -> Self {
-        let find = |list: &[ClauseResult], id: &str| list.iter().find(|it| it.id == id).map(|it| it.verdict);
-        let mut changes = Vec::new();
-        for clause in &b.clauses {
-            let from = find(&a.clauses, &clause.id);
-            if from != Some(clause.verdict) {
-                let detail = detail(clause);
-                changes.push(Change { id: clause.id.clone(), from, to: Some(clause.verdict), detail });
-            }
-        }
-        let same = b.clauses.len() - changes.len();
-        let gone = a.clauses.iter().filter(|clause| find(&b.clauses, &clause.id).is_none());
-        changes.extend(gone.map(|it| Change { id: it.id.clone(), from: Some(it.verdict), to: None, detail: None }));
-        Self { a: Head::of(a), b: Head::of(b), changes, same }
-    }
-}
-
-/// What was observed, or why nothing was: of the first case that gave the clause its verdict.
-pub(crate) fn detail(clause: &ClauseResult) -> Option<String> {
-    let mut deciding = clause.cases.iter().filter(|case| case.verdict == clause.verdict);
-    deciding.find_map(|case| case.detail.clone()).or_else(|| clause.reason.clone())
-}
-
-/// A title, and what stands below it.
+/// A title, and the changes that stand below it.
 type Kind = (&'static str, fn(&Change) -> bool);
 
 /// The kinds of changes, in the order in which they are printed.
@@ -194,7 +45,7 @@ fn verdict(verdict: Option<Verdict>) -> String {
 pub fn human(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {
-        let _ = writeln!(out, "{}\n{}\n", hanging("A: ", &a.line()), hanging("B: ", &b.line()));
+        let _ = writeln!(out, "{}\n{}\n", hanging("A: ", &line(a)), hanging("B: ", &line(b)));
         for (title, list) in by_kind(changes) {
             let _ = writeln!(out, "{title}");
             for change in list {
@@ -217,7 +68,7 @@ pub fn human(comparison: &Comparison) -> String {
 pub fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {
-        let _ = writeln!(out, "- A: {}\n- B: {}\n", a.line(), b.line());
+        let _ = writeln!(out, "- A: {}\n- B: {}\n", line(a), line(b));
         if !changes.is_empty() {
             let _ = writeln!(out, "| clause | A | B | detail of B |\n|---|---|---|---|");
             for change in by_kind(changes).into_iter().flat_map(|(_, list)| list) {

@@ -2,8 +2,8 @@
 //! `holds`.
 
 use crate::filesystem::FsKind;
-pub(crate) use crate::kernel::version;
-use crate::verdict::Verdict;
+use iomap_results::Verdict;
+use iomap_vocabulary::Series;
 use serde::Deserialize;
 
 /// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
@@ -125,9 +125,9 @@ fn is_a(fs: &str, name: &str) -> bool {
 /// Whether a release such as `6.18.44-fc` is in a range; nothing if the range cannot be read.
 fn in_range(range: &str, release: &str) -> Option<bool> {
     let (from, to) = range.split_once("..")?;
-    let release = version(release)?;
-    let reached = from.is_empty() || version(from)? <= release;
-    Some(reached && (to.is_empty() || release < version(to)?))
+    let release = Series::of_release(release)?;
+    let reached = from.is_empty() || Series::of_release(from)? <= release;
+    Some(reached && (to.is_empty() || release < Series::of_release(to)?))
 }
 
 #[cfg(test)]

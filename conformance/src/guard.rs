@@ -2,8 +2,8 @@
 
 use crate::case::definition::Case;
 use crate::programs;
-use crate::results::LogLine;
 use crate::system::Lane;
+use iomap_results::LogLine;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::gettid;

@@ -11,7 +11,7 @@ use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::report::terminal::{self, Screen};
 use iomap_conformance::report::{self, Format, kcidb};
-use iomap_conformance::results::{Results, Sum};
+use iomap_conformance::results::Results;
 use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::select::{Nothing, Selection, nearest};
@@ -21,6 +21,7 @@ use iomap_conformance::update::Update;
 use iomap_conformance::words::count;
 use iomap_conformance::{audit, cases, compare, lab, matrix, programs, reproduce};
 use iomap_reference::{Violation, violations};
+use iomap_results::{Audit, ListedCase, Sum, comparable, compare_kernels};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -567,7 +568,7 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
         Format::Json => {
             let rows: Vec<_> = selected
                 .iter()
-                .map(|c| serde_json::json!({"name": c.full_name(), "clause": c.clause.id, "about": c.about}))
+                .map(|case| ListedCase { name: case.full_name(), clause: case.clause.id, about: case.about })
                 .collect();
             report::json(&rows)
         }
@@ -671,7 +672,7 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
         return output.write(&lines.collect::<String>()).map(|()| 0);
     }
     let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
-    matrix::comparable(&all).map_err(|e| Stop(USAGE, e))?;
+    comparable(&all).map_err(|e| Stop(USAGE, e.to_string()))?;
     let trouble = matrix::trouble(&all);
     output.write(&match args.format {
         TableFormat::Human => format!("{}{}{trouble}", matrix::human(&all, output.screen()), gap(&trouble)),
@@ -714,12 +715,24 @@ fn read(path: &Path) -> Result<Vec<Results>, Stop> {
     Results::parse_all(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
 }
 
+/// The message about results that have no second kernel to compare with.
+fn of_one_kernel(path: &Path, all: &[Results]) -> String {
+    let why = match all.first() {
+        Some(one) => {
+            let release = &one.kernel.release;
+            format!("results of one kernel only, {release}: give those of another one to compare with")
+        }
+        None => "no results".to_owned(),
+    };
+    format!("{}: {why}", path.display())
+}
+
 fn compare(args: &CompareArgs) -> Result<u8, Stop> {
     let mut output = Output::open(args.output.as_ref())?;
     let a = read(&args.a)?;
     let comparison = match &args.b {
-        Some(b) => compare::compare(&a, &read(b)?),
-        None => compare::kernels(&a).map_err(|e| Stop(USAGE, format!("{}: {e}", args.a.display())))?,
+        Some(b) => iomap_results::compare(&a, &read(b)?),
+        None => compare_kernels(&a).ok_or_else(|| Stop(USAGE, of_one_kernel(&args.a, &a)))?,
     };
     output.write(&match args.format {
         ComparisonFormat::Human => compare::human(&comparison),
@@ -792,7 +805,7 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
     let audited = audit::audit(&chosen);
     let survived = audited.iter().filter(|one| one.verdict == "survived").count();
     output.write(&match args.format {
-        ListFormat::Json => report::json(&serde_json::json!({"schema": 1, "violations": audited})),
+        ListFormat::Json => report::json(&Audit { schema: 1, violations: audited }),
         ListFormat::Human => {
             let lines = audited.iter().map(|one| format!("{:<9}{:<34}{}\n", one.verdict, one.id, one.by.join(" ")));
             let total = format!(

@@ -1,11 +1,10 @@
 //! Results side by side: clauses down, file systems and mechanisms across.
 
-use crate::compare;
 use crate::report::human::wrap;
 use crate::report::terminal::{HEADING, Screen, plain, style, styled};
-use crate::results::{ClauseResult, Results, Sum, releases};
-use crate::verdict::Verdict;
+use crate::results::{ClauseResult, Results, clause};
 use crate::words::count;
+use iomap_results::{Sum, Verdict, releases};
 use std::fmt::Write as _;
 
 /// The column of the clauses.
@@ -54,7 +53,7 @@ pub(crate) fn trouble_of(results: &Results) -> String {
     for clause in results.clauses.iter().filter(|clause| clause.is_surprise()) {
         let expected = clause.expected.unwrap_or(Verdict::Untested);
         let line = format!("{}: {}, but expected: {expected}", clause.id, clause.verdict);
-        say(line, &compare::detail(clause).unwrap_or_default());
+        say(line, &clause.detail().unwrap_or_default());
     }
     for errors in results.errors() {
         let names = match errors.first {
@@ -79,8 +78,8 @@ fn table(all: &[&Results], screen: Screen) -> String {
     let (columns, lacking) = split(all);
     let mut out = head(all[0]);
     if !columns.is_empty() {
-        let marks = Verdict::MARKS.iter().filter(|(verdict, _)| *verdict != Verdict::Untested);
-        let legend: Vec<String> = marks.map(|(verdict, _)| format!("{} {verdict}", mark(*verdict))).collect();
+        let marked = Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Untested);
+        let legend: Vec<String> = marked.map(|verdict| format!("{} {verdict}", mark(verdict))).collect();
         let _ = writeln!(out, "{}  blank: untested\n", legend.join("  "));
     }
     let mut rest = &columns[..];
@@ -193,7 +192,7 @@ fn padded(text: &str, width: usize) -> String {
 /// The beginning of the clause, where there is room for it beside the columns.
 fn sentence(clause: &ClauseResult, widths: &[usize], screen: Screen) -> Option<String> {
     let room = screen.width.checked_sub(CLAUSE + widths.iter().sum::<usize>()).filter(|room| *room >= SENTENCE)?;
-    let text = clause.clause()?.text;
+    let text = self::clause(clause)?.text;
     let mut begin = String::new();
     for word in text.split_whitespace() {
         if begin.chars().count() + word.chars().count() + 2 > room {
@@ -223,18 +222,6 @@ fn page(all: &[&Results]) -> String {
         let _ = writeln!(out, "\n{line}");
     }
     out
-}
-
-/// What can be compared: the same clauses in every document.
-pub fn comparable(all: &[Results]) -> Result<(), String> {
-    let Some(first) = all.first() else { return Err("no results".into()) };
-    match all.iter().find(|results| results.spec != first.spec) {
-        Some(other) => Err(format!(
-            "results of different specifications: {} {} and {} {}",
-            first.spec.version, first.spec.digest, other.spec.version, other.spec.digest
-        )),
-        None => Ok(()),
-    }
 }
 
 fn head(first: &Results) -> String {

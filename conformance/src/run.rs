@@ -8,12 +8,11 @@ use crate::expectations::Expectations;
 use crate::guard::Guard;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
-use crate::results::{CaseResult, ClauseResult, Kernel, Results, SCHEMA, Spec};
-use crate::system::Lane;
-use crate::system::Step;
-use crate::system::Target;
-use crate::verdict::{Seen, Trouble, Verdict, judge};
+use crate::results::{CaseResult, ClauseResult, Results, own_spec};
+use crate::system::{Lane, Step, Target};
+use crate::verdict::{Seen, Trouble, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
+use iomap_results::{Kernel, SCHEMA, Verdict};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -263,7 +262,7 @@ fn assemble(
     }
     Results {
         schema: SCHEMA,
-        spec: Spec::own(),
+        spec: own_spec(),
         target: subject.target.into(),
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),

@@ -1,4 +1,6 @@
-//! The JSON Schemas of the documents that the command writes.
+//! The documents whose schemas the command prints.
+
+use iomap_results::Schema;
 
 /// A document that the command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -21,12 +23,25 @@ impl Document {
     /// Its schema, in the dialect 2020-12.
     pub fn schema(self) -> &'static str {
         match self {
-            Self::Results => include_str!("../schema/results.schema.json"),
-            Self::List => include_str!("../schema/list.schema.json"),
-            Self::Audit => include_str!("../schema/audit.schema.json"),
-            Self::Comparison => include_str!("../schema/comparison.schema.json"),
-            Self::Lab => include_str!("../schema/lab.schema.json"),
+            Self::Results => Schema::Results.text(),
+            Self::List => Schema::List.text(),
+            Self::Audit => Schema::Audit.text(),
+            Self::Comparison => Schema::Comparison.text(),
+            Self::Lab => Schema::Lab.text(),
             Self::Scenario => include_str!("../schema/scenario.schema.json"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mechanism::Mechanism;
+    use clap::ValueEnum;
+
+    /// The schema of results lists the mechanisms, and each of them can stand in results.
+    #[test]
+    fn schemas_have_every_mechanism() {
+        let names: Vec<&str> = Mechanism::value_variants().iter().map(|it| it.name()).collect();
+        assert_eq!(names, iomap_results::MECHANISMS);
     }
 }

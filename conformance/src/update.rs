@@ -3,9 +3,9 @@
 //! Rows are only added, as text, so that the rest of the file stays as people wrote it. The first row that names a clause
 //! counts: a new row before an old one takes the clause out of it, from this kernel on.
 
-use crate::expectations::{Expectations, version};
+use crate::expectations::Expectations;
 use crate::results::{ClauseResult, Results};
-use crate::verdict::Verdict;
+use iomap_results::Verdict;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ fn above_comment(lines: &[&str], head: usize) -> usize {
 
 fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
     let release = &results.kernel.release;
-    let (major, minor) = version(release).ok_or_else(|| format!("no release of a kernel: {release}"))?;
+    let series = results.kernel.series().ok_or_else(|| format!("no release of a kernel: {release}"))?;
     let quoted: Vec<String> = row.clauses.iter().map(|id| format!("\"{id}\"")).collect();
     let mut clauses = quoted.join(", ");
     if clauses.len() > 100 {
@@ -119,7 +119,7 @@ fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
     let fs = if results.target == "host" { format!("fs = [\"{}\"]\n", results.fs) } else { String::new() };
     let verdict = row.verdict.to_string().replace(' ', "-");
     Ok(format!(
-        "[[expect]]\nclauses = [{clauses}]\n{fs}kernel = \"{major}.{minor}..\"\nverdict = \"{verdict}\"\n\
+        "[[expect]]\nclauses = [{clauses}]\n{fs}kernel = \"{series}..\"\nverdict = \"{verdict}\"\n\
          reason = \"observed on {release}; to be explained\"\n"
     ))
 }
@@ -127,7 +127,7 @@ fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{Kernel, SCHEMA, Spec};
+    use iomap_results::{Kernel, SCHEMA, Spec};
 
     const FILE: &str = "# About this mechanism.\n\n# Known for long.\n[[expect]]\nclauses = [\"truncate.*\"]\n\
                         verdict = \"violated\" # sic\nreason = \"nobody checks\"\n";

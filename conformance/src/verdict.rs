@@ -3,61 +3,8 @@
 use crate::lack::Lacking;
 use crate::words;
 use iomap_clauses::{Clause, Errno};
+use iomap_results::Verdict;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What was found out about a clause. The order is the order of precedence when cases disagree: the first one wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// An outcome or an effect that the clause excludes was observed.
-    Violated,
-    /// The harness or the environment failed; says nothing about the clause.
-    Error,
-    /// Everything observed is allowed.
-    Holds,
-    /// The transport cannot carry the call.
-    NotReachable,
-    /// The kernel, the file system or the mechanism has no such thing.
-    NotOffered,
-    /// No case ran.
-    Untested,
-}
-
-impl Verdict {
-    /// Every verdict, with the mark that it has in the matrix.
-    pub const MARKS: [(Self, char); 6] = [
-        (Self::Holds, '+'),
-        (Self::Violated, 'x'),
-        (Self::NotOffered, '-'),
-        (Self::NotReachable, '~'),
-        (Self::Untested, ' '),
-        (Self::Error, '!'),
-    ];
-
-    /// The mark that it has in the matrix.
-    pub fn mark(self) -> char {
-        Self::MARKS.iter().find(|(verdict, _)| *verdict == self).map_or('?', |(_, mark)| *mark)
-    }
-
-    /// The verdict on a clause from those of its cases.
-    pub fn of(cases: impl IntoIterator<Item = Self>) -> Self {
-        cases.into_iter().min().unwrap_or(Self::Untested)
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Violated => "violated",
-            Self::Error => "error",
-            Self::Holds => "holds",
-            Self::NotReachable => "not reachable",
-            Self::NotOffered => "not offered",
-            Self::Untested => "untested",
-        })
-    }
-}
 
 /// Why a case could not observe what it wanted to. Never a violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,13 +191,5 @@ mod tests {
     fn an_errno_that_the_clause_wants_is_no_lack() {
         let judged = |errno| judge(&TRUNCATE_SHRINK, &Ok(after(1, Some(errno))), &[lacking(errno)]).0;
         assert_eq!(judged(Errno::ETXTBSY), Verdict::Holds);
-    }
-
-    #[test]
-    fn a_clause_holds_only_if_no_case_says_otherwise() {
-        assert_eq!(Verdict::of([Verdict::Holds, Verdict::Violated, Verdict::Error]), Verdict::Violated);
-        assert_eq!(Verdict::of([Verdict::Holds, Verdict::Error]), Verdict::Error);
-        assert_eq!(Verdict::of([Verdict::NotOffered, Verdict::Holds]), Verdict::Holds);
-        assert_eq!(Verdict::of([]), Verdict::Untested);
     }
 }

@@ -3,7 +3,8 @@
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::cases;
 use iomap_conformance::host::{self, FsKind};
-use iomap_conformance::results::{Outcome, Results};
+use iomap_conformance::results::Results;
+use iomap_results::CaseOutcome;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -222,10 +223,10 @@ fn lava_is_told_of_each_case() {
     for (clause, case) in results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (clause, case)))
     {
         let result = match clause.outcome(case) {
-            Outcome::Passed => "pass",
-            Outcome::Failed => "fail",
-            Outcome::Waived | Outcome::Skipped => "skip",
-            Outcome::Broken => "unknown",
+            CaseOutcome::Passed => "pass",
+            CaseOutcome::Failed => "fail",
+            CaseOutcome::Waived | CaseOutcome::Skipped => "skip",
+            CaseOutcome::Broken => "unknown",
         };
         expected.push((case.name.replace("::", "."), result));
     }

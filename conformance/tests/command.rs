@@ -5,8 +5,8 @@ mod help;
 
 use iomap_conformance::report::kcidb::Submitter;
 use iomap_conformance::report::{self, Format};
-use iomap_conformance::results::{ClauseResult, LogLine, Results};
-use iomap_conformance::verdict::Verdict;
+use iomap_conformance::results::{ClauseResult, Results};
+use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -656,9 +656,12 @@ fn results_that_are_no_text_are_refused_as_damaged() {
 #[test]
 fn results_of_another_schema_are_refused_by_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for (name, contents) in
-        [("other_schema", r#"{"schema": 7}"#), ("no_results", r#"{"schema": 1}"#), ("no_json", "results\n")]
-    {
+    for (name, contents) in [
+        ("other_schema", r#"{"schema": 7}"#),
+        ("former_schema", r#"{"schema": 1}"#),
+        ("no_results", r#"{"schema": 2}"#),
+        ("no_json", "results\n"),
+    ] {
         let path = directory.path().join("results.json");
         std::fs::write(&path, contents).expect("a file in a directory of our own");
         let output = conformance(&["matrix", &path.display().to_string()]);

@@ -3,7 +3,7 @@
 //! Needs /dev/fuse, and root or user namespaces.
 
 use iomap_conformance::results::{ClauseResult, Results};
-use iomap_conformance::verdict::Verdict;
+use iomap_results::Verdict;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};

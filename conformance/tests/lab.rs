@@ -4,7 +4,7 @@
 //! note; nothing needs root or KVM.
 
 use iomap_conformance::results::Results;
-use iomap_conformance::verdict::Verdict;
+use iomap_results::Verdict;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -608,7 +608,7 @@ mod schema {
     /// The schema of the lab's document, with that of results in its place.
     pub(super) fn lab() -> serde_json::Value {
         let mut lab = printed("lab");
-        assert_eq!(lab["properties"]["runs"]["items"]["$ref"], "urn:iomap-conformance:results:1");
+        assert_eq!(lab["properties"]["runs"]["items"]["$ref"], "urn:iomap-conformance:results:2");
         lab["properties"]["runs"]["items"] = printed("results");
         lab
     }

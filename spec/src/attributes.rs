@@ -1,7 +1,7 @@
 //! The marker of a clause: `r[id attribute=value …]`.
 
 use crate::diagnostic::{Diagnostic, Source};
-use crate::model::{Level, Observe};
+use iomap_vocabulary::{Level, Observe};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -233,17 +233,15 @@ impl<'a> Reader<'a> {
     fn assign(&mut self, marker: &mut Marker, name: &'static str, value: Range<usize>) {
         let text = &self.source.text[value.clone()];
         let fits = match name {
-            "level" => {
-                Level::ALL.iter().find(|level| level.as_str() == text).map(|level| marker.level = *level).is_some()
-            }
+            "level" => Level::of(text).map(|level| marker.level = level).is_some(),
             "result" => {
                 marker.ok = text == "ok";
                 marker.ok
             }
             "errno" => return self.errnos(marker, value),
             "observe" => text.split(',').all(|word| {
-                let found = Observe::ALL.iter().find(|it| it.as_str() == word && !marker.observe.contains(it));
-                found.map(|it| marker.observe.push(*it)).is_some()
+                let found = Observe::of(word).filter(|it| !marker.observe.contains(it));
+                found.map(|it| marker.observe.push(it)).is_some()
             }),
             "since" => {
                 marker.since = Some(text.to_owned());

@@ -1,8 +1,8 @@
-//! Which wording of a clause each place that cites it was written for.
+//! The state of a clause for which each place that cites it was written.
 //!
 //! `confirmed.toml` beside the pages names the places (files and directories, relative to the directory above the pages)
 //! and, for each file, the hash that each clause it cites had when somebody last read the two together. A clause that has
-//! another hash now makes the citation *stale*. A citation is the clause's id, or the constant that is made of it.
+//! another hash now makes the citation *stale*, unless the two differ by the scheme of the hash alone. A citation is the clause's id, or the constant that is made of it.
 
 use crate::diagnostic::{Diagnostic, IO, Source};
 use crate::model::{Clause, Spec};
@@ -20,8 +20,8 @@ const RECORD: &str = "confirmed.toml";
 const EXTENSIONS: [&str; 3] = ["md", "rs", "toml"];
 
 const PREAMBLE: &str = "\
-# Which wording (hash) of a clause each place that cites it was written for. `iomap-spec check` reports a place whose
-# clause has another wording now; `iomap-spec confirm ID` records that somebody has read the two together again.
+# The hash that each clause had when a place that cites it was last read beside it. `iomap-spec check` reports a place
+# whose clause has another hash now; `iomap-spec confirm ID` records that the two were read together again.
 ";
 
 /// What the file says.
@@ -68,6 +68,14 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
             for (id, (clause, span)) in place.cited {
                 let (code, message, mend) = match known.and_then(|known| known.get(id)) {
                     Some(hash) if *hash == clause.hash => continue,
+                    Some(hash) if *hash == clause.former_hash() => (
+                        "former-hash",
+                        format!(
+                            "{hash} is the hash of `{id}` by the former scheme: same level and text, now {}",
+                            clause.hash
+                        ),
+                        "run `iomap-spec confirm`, which replaces it".to_owned(),
+                    ),
                     Some(hash) => (
                         "stale",
                         format!(
@@ -78,7 +86,7 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
                     ),
                     None => (
                         "unconfirmed",
-                        format!("there is no record for which wording of `{id}` this was written"),
+                        format!("there is no record for which state of `{id}` this was written"),
                         "run `iomap-spec confirm`".to_owned(),
                     ),
                 };
@@ -88,8 +96,9 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Records for the pages of `dir` that what cites the clauses fits their present wording: what was never confirmed, and
-/// `which`. Places that no longer cite a clause are forgotten. Returns what changed, a line each.
+/// Records for the pages of `dir` that the places which cite clauses fit their present state: citations that were never
+/// confirmed, and `which`. Hashes of the former scheme are replaced, and places that no longer cite a clause are
+/// forgotten. Returns the changes, a line each.
 ///
 /// # Errors
 /// Findings, if there is no record or something cannot be read or written.
@@ -112,7 +121,9 @@ pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>,
     for place in &places {
         let old = record.wording.get(&place.name);
         let hashes = place.cited.iter().map(|(id, (clause, _))| {
-            let kept = old.and_then(|old| old.get(*id)).filter(|_| !which.has(id));
+            // A hash of the former scheme says that somebody has read this text: nobody has to read it again.
+            let is_kept = |hash: &&String| !which.has(id) && **hash != clause.former_hash();
+            let kept = old.and_then(|old| old.get(*id)).filter(is_kept);
             let hash = kept.unwrap_or(&clause.hash).clone();
             if old.and_then(|old| old.get(*id)) != Some(&hash) {
                 changes.push(format!("{}: {id} {hash}", place.name));

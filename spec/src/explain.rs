@@ -25,8 +25,8 @@ right:  r[a.b level=must errno=EIO]",
         "Parts of a citation stand together, such as the id, the level and the page, but something is missing or is
 written in another way, so that the cited wording is unknown. `iomap-spec cite` prints citations to copy.
 
-wrong:  iomap_immutable(7) truncate.shrink (0.1, 6807...)
-right:  iomap_immutable(7) truncate.shrink (0.1, 680766df)",
+wrong:  iomap_immutable(7) truncate.shrink (0.1, 6d26...)
+right:  iomap_immutable(7) truncate.shrink (0.1, 6d26479b)",
     ),
     (
         "duplicate-attribute",
@@ -56,6 +56,15 @@ right:  r[a.b level=may result=ok]
     ),
     ("empty-value", "An attribute of a marker has nothing after its =. Leave it out, or say what it is."),
     (
+        "errno-unnamed",
+        "A clause allows an error that its text does not name. Who reads or quotes the text alone would not learn of it.
+
+wrong:  r[a.b level=must errno=EIO]
+        It must fail.
+right:  r[a.b level=must errno=EIO]
+        It must fail with the error **EIO**.",
+    ),
+    (
         "errors-missing",
         "A clause allows an error that no ERRORS section lists. Programmers look there, so what clauses promise and
 what ERRORS lists is the same, over all pages together.",
@@ -72,6 +81,13 @@ right:  **EINVAL**",
     (
         "errors-unused",
         "ERRORS lists an error that no clause allows. Either nobody can meet it, or a clause does not say so.",
+    ),
+    (
+        "former-hash",
+        "A citation has the hash that its clause had when a hash covered id, level and text only. Level and text are
+the same now. A hash of today also covers the outcomes that the clause allows and where they are observed.
+`iomap-spec confirm` replaces such hashes in confirmed.toml; `iomap-spec cite ID` prints a citation with the
+present hash.",
     ),
     (
         "front-matter",
@@ -138,7 +154,7 @@ would silently be text.",
     ),
     (
         "misquotation",
-        "A text cites a clause with the hash of its present wording, and quotes other words or gives another level or
+        "A text cites a clause with its present hash, and quotes other words or gives another level or
 page. Words can be left out with [...]; `iomap-spec cite ID` prints the citation anew.",
     ),
     ("missing-level", "A marker does not say how strictly its clause is meant: level=must, level=should or level=may."),
@@ -183,17 +199,17 @@ changed, and nothing else.",
     ("spelling", "A word of prose is not in words.txt. Correct it, or add it in its place in the list."),
     (
         "stale",
-        "A place (a case, a rule of the reference, a rationale, another page) cites a clause whose wording or level has
-changed since somebody last confirmed that the two fit. Read the place again; then
+        "A place (a case, a rule of the reference, a rationale, another page) cites a clause whose text, level or
+outcomes have changed since somebody last confirmed that the two fit. Read the place again; then
 
         iomap-spec confirm ID
 
-records that it fits the new wording.",
+records that it fits the clause as it is now.",
     ),
     (
         "stale-citation",
-        "A text cites a clause with a hash that is not that of its present wording. What was meant can be another text
-than what the clause says now.",
+        "A text cites a clause with a hash that is not its present one. Since then its text, its level, the outcomes
+that it allows or the places where they are observed have changed.",
     ),
     (
         "table-cells",
@@ -206,7 +222,7 @@ right:  | `a\\|b` | both |",
     ("unclosed-fence", "Code between fences (```) is never closed, and all that follows would be code."),
     (
         "unconfirmed",
-        "A place cites a clause, and confirmed.toml does not say for which wording. `iomap-spec confirm` records it.",
+        "A place cites a clause, and confirmed.toml does not say for which state of it. `iomap-spec confirm` records it.",
     ),
     ("undefined-reference", "[some.id] refers to a clause that does not exist. Write \\[ if brackets are meant."),
     ("unknown-attribute", "A marker has an attribute that does not exist; the finding lists those that do."),

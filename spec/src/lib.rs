@@ -4,6 +4,18 @@
 //! be understood still does wrong. Both speak in [`Diagnostic`]s: file, line, column, what is wrong, how to mend it.
 //! What a page may contain is the [`model`]; a [`Backend`] turns one page into text. [`compile`] also reads manual
 //! pages in Markdown that are not of the specification, and refuses none of them for its Markdown.
+//!
+//! ```
+//! let page = "---\ntitle: a\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n\n# DESCRIPTION\n\n\
+//!             r[a.b level=must errno=EIO]\nIt must fail with the error **EIO**.\n";
+//! let spec = iomap_spec::load_sources(vec![("a.7.md".into(), page.into())], true).expect("the page can be read");
+//! let clause = spec.clause("a.b").expect("the page has this clause");
+//! assert_eq!(clause.envelope(), "must; EIO");
+//! assert_eq!(clause.text, "It must fail with the error EIO.");
+//! ```
+//!
+//! The library runs no cases and judges nothing: the suite does. It reads no kernel source and no mail; the command
+//! `iomap-spec` does. Without features it is small, because a build script uses it.
 #![forbid(unsafe_code)]
 
 mod attributes;
@@ -34,10 +46,11 @@ mod spelling;
 pub mod text;
 
 pub use diagnostic::{Diagnostic, IO, Source};
+pub use iomap_vocabulary::{Level, Observe};
 pub use lint::lint;
 pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources, load_with};
 pub use manual::Manual;
-pub use model::{Clause, Level, Moved, Observe, Page, Spec};
+pub use model::{Clause, Moved, Page, Spec};
 pub use spelling::nearest;
 
 /// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and

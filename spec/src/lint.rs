@@ -6,8 +6,9 @@ use crate::confirmed;
 use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
 use crate::manual::Manual;
-use crate::model::{Block, Clause, Inline, Level, Page, Section, Spec, plain};
+use crate::model::{Block, Clause, Inline, Page, Section, Spec, plain};
 use crate::spelling;
+use iomap_vocabulary::{Level, family};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -60,9 +61,10 @@ const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
 /// Source lines fit on a terminal and in a patch.
 const LINE: usize = 80;
 
-const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 10] = [
+const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 11] = [
     why_of_clauses,
     level_of_clauses,
+    errnos_of_clauses,
     level_of_prose,
     inner_words,
     section_order,
@@ -86,8 +88,7 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     if let Some(manual) = manual {
         see_also_exists(spec, manual, &mut findings);
     }
-    // The pages first, then what cites them.
-    // The pages first, then what cites them.
+    // The pages come first, then the places that cite them.
     let order = |file: &Path| spec.pages.iter().position(|page| page.source.file == file).unwrap_or(spec.pages.len());
     findings.sort_by_cached_key(|it| (order(&it.file), it.file.clone(), it.line, it.column));
     findings
@@ -115,8 +116,7 @@ pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
 }
 
 fn levels(inlines: &[Inline]) -> Vec<(Level, Range<usize>)> {
-    let level = |word: &str| Level::ALL.iter().copied().find(|level| level.as_str() == word);
-    words(inlines).into_iter().filter_map(|(word, span)| Some((level(word)?, span))).collect()
+    words(inlines).into_iter().filter_map(|(word, span)| Some((Level::of(word)?, span))).collect()
 }
 
 fn why_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
@@ -150,6 +150,18 @@ fn level_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
             ),
         };
         findings.push(page.source.diagnostic(span, "level-word", message, mend));
+    }
+}
+
+/// A text that is quoted alone says which errors are allowed.
+fn errnos_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
+    for clause in page.clauses() {
+        let named: BTreeSet<&str> = clause.text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        for errno in clause.errnos.iter().filter(|errno| !named.contains(errno.as_str())) {
+            let message = format!("the text of `{}` does not name {errno}, which its marker allows", clause.id);
+            let mend = format!("write **{errno}** in the text, or remove it from the marker");
+            findings.push(page.source.diagnostic(errno_span(page, clause, errno), "errno-unnamed", message, mend));
+        }
     }
 }
 
@@ -408,7 +420,7 @@ fn families(spec: &Spec, findings: &mut Vec<Diagnostic>) {
             let place = format!("{}, {title}", page.reference());
             for block in &section.blocks {
                 let Block::Clause(clause) = block else { continue };
-                let family = clause.id.split('.').next().unwrap_or_default();
+                let family = family(&clause.id);
                 let home = homes.entry(family).or_insert_with(|| place.clone());
                 if *home != place {
                     let message = format!("the clauses `{family}.*` are in {home}, and `{}` is not", clause.id);

@@ -1,11 +1,12 @@
 //! The pages as data: what the parser makes and every back end walks.
 
 use crate::diagnostic::Source;
+use iomap_vocabulary::{Level, Observe};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fs, io};
 use unicode_width::UnicodeWidthStr;
 
 /// A set of pages that belong together.
@@ -60,17 +61,20 @@ impl Spec {
         std::iter::successors(Some(id), |id| next(id)).take(self.moved.len() + 1).last().unwrap_or(id)
     }
 
-    /// What the specification says, in 8 hex digits: SHA-256 over the clause hashes in order, one on a line.
+    /// The identity of the specification in 8 hex digits: SHA-256 over the clause hashes in order, one on a line.
     pub fn digest(&self) -> String {
-        short_hash(self.clauses().flat_map(|clause| [clause.hash.as_str(), "\n"]))
+        short_hash(&self.clauses().map(|clause| clause.hash.clone() + "\n").collect::<String>())
     }
 }
 
-/// The first 8 hex digits of SHA-256 over the parts, joined without anything between them.
-pub(crate) fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hasher = Sha256::new();
-    parts.into_iter().for_each(|part| hasher.update(part));
-    hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+/// The first 8 hex digits of SHA-256.
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of parts with a NUL between them, which none of them can contain.
+fn joined_hash(parts: &[&str]) -> String {
+    short_hash(&parts.join("\0"))
 }
 
 /// One manual page.
@@ -528,7 +532,8 @@ pub struct Clause {
     pub inlines: Vec<Inline>,
     /// What it says, without markup.
     pub text: String,
-    /// Changes with the wording: the first 8 hex digits of SHA-256 over id, NUL, level, NUL, text.
+    /// Changes with the text and the envelope: the first 8 hex digits of SHA-256 over id, level, outcomes, the places
+    /// of observation, and text, with a NUL between them. Both lists are sorted, with `, ` between their words.
     pub hash: String,
     /// Its file, as the caller named it.
     pub file: PathBuf,
@@ -559,67 +564,26 @@ impl Clause {
         outcomes.collect::<Vec<_>>().join(", ")
     }
 
+    /// The hash of id, level and text alone: the scheme before hashes covered the outcomes. Mails and patches of that
+    /// time have it.
+    pub fn former_hash(&self) -> String {
+        joined_hash(&[&self.id, self.level.as_str(), &self.text])
+    }
+
+    /// The hash of the present scheme.
+    pub(crate) fn hashed(&self) -> String {
+        let mut errnos = self.errnos.clone();
+        errnos.sort();
+        let outcomes: Vec<&str> = self.ok.then_some("ok").into_iter().chain(errnos.iter().map(|it| &**it)).collect();
+        let mut observe = self.observe.clone();
+        observe.sort();
+        let observe: Vec<&str> = observe.iter().map(|it| it.as_str()).collect();
+        joined_hash(&[&self.id, self.level.as_str(), &outcomes.join(", "), &observe.join(", "), &self.text])
+    }
+
     /// The id in the marker.
     pub(crate) fn id_span(&self) -> Range<usize> {
         let start = self.span.start + "r[".len();
         start..start + self.id.len()
-    }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// All of them, in order.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// The word in the source.
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)* }
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
-    /// How strictly a clause is meant.
-    Level {
-        /// Without it there is no conformance.
-        Must = "must",
-        /// Expected; a target that does otherwise says why.
-        Should = "should",
-        /// Allowed.
-        May = "may",
-    }
-}
-
-words! {
-    /// What shows whether a clause holds.
-    Observe {
-        /// The result of the call.
-        Call = "call",
-        /// What is read from the file.
-        Data = "data",
-        /// What an agent sees on the storage.
-        Storage = "storage",
-        /// What is there after a crash.
-        Crash = "crash",
-        /// How long something takes.
-        Time = "time",
     }
 }

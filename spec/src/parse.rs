@@ -2,9 +2,7 @@
 
 use crate::attributes::{self, is_id};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::model::{
-    Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain, short_hash,
-};
+use crate::model::{Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain};
 use crate::{MEASURE, dialect, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,
@@ -392,8 +390,8 @@ impl<'a> Reader<'a> {
             let mend = "write the sentence on the lines below, without an empty line between";
             self.report(lines.clone(), "empty-clause", format!("`{}` says nothing", marker.id), mend);
         }
-        Some(Clause {
-            hash: short_hash([&marker.id, "\0", marker.level.as_str(), "\0", &text]),
+        let mut clause = Clause {
+            hash: String::new(),
             id: marker.id,
             level: marker.level,
             ok: marker.ok,
@@ -410,7 +408,9 @@ impl<'a> Reader<'a> {
             line: self.line(span.start),
             marker: lines,
             span,
-        })
+        };
+        clause.hash = clause.hashed();
+        Some(clause)
     }
 
     /// The text up to the end of what contains it, its end included.

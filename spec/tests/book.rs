@@ -119,7 +119,7 @@ fn results(spec: &Spec, digest: &str) -> Value {
         })
         .collect();
     json!({
-        "schema": 1, "spec": { "version": "0.1", "digest": digest }, "target": "host", "mechanism": "swapfile",
+        "schema": 2, "spec": { "version": "0.1", "digest": digest }, "target": "host", "mechanism": "swapfile",
         "fs": "xfs", "kernel": { "release": "6.18.0" }, "clauses": clauses, "totals": {},
     })
 }
@@ -223,9 +223,9 @@ fn results_that_are_none() {
         ("{".to_owned(), "not a results document: EOF"),
         ("[]".to_owned(), "a list without any results"),
         ("[3]".to_owned(), "it names no schema"),
-        (with(&|it| it["schema"] = json!(2)), "its schema is 2, this program reads schema 1"),
+        (with(&|it| it["schema"] = json!(1)), "its schema is 1, this program reads schema 2"),
         (with(&|it| it["clauses"][0]["verdict"] = json!("passed")), "unknown variant `passed`"),
-        (with(&|it| drop(it["kernel"].take())), "not a results document of schema 1"),
+        (with(&|it| drop(it["kernel"].take())), "not a results document of schema 2"),
     ];
     for (text, reason) in cases {
         fs::write(project.path("results.json"), text).unwrap();
@@ -247,12 +247,12 @@ fn verdicts_stand_beside_clauses() {
     let project = Project::new();
     let spec = project.spec();
     // As the lab writes them.
-    let both = json!({"schema": 1, "runs": [results(&spec, &spec.digest()), results(&spec, "0badcafe")]});
+    let both = json!({"schema": 2, "runs": [results(&spec, &spec.digest()), results(&spec, "0badcafe")]});
     fs::write(project.path("results.json"), both.to_string()).unwrap();
     fine(&project.book(&["--results", "results.json"]));
     let page = read(&project.path("target/book/sampler-page.7.html"));
     let clauses = spec.clauses().count();
-    assert_eq!(page.matches("measured against another wording").count(), clauses);
+    assert_eq!(page.matches("measured against another state of the specification").count(), clauses);
     for (clause, verdict) in spec.clauses().zip(VERDICTS.iter().cycle()) {
         let (_, section) = page.split_once(&format!("data-id=\"{}\"", clause.id)).unwrap();
         let (section, _) = section.split_once("</section>").unwrap();
@@ -408,10 +408,15 @@ impl Shown<'_> {
         let hash = self.spec.clause(id).unwrap().hash.clone();
         let note = format!("document.querySelector('[data-id=\"{id}\"] .clause-note').textContent");
         self.open(&format!("?{hash}#{id}"));
-        assert_eq!(self.eval(&note), format!("Cited as {hash}: this is the current wording."));
+        assert_eq!(self.eval(&note), format!("Cited as {hash}: this is the current state of the clause."));
         self.open(&format!("?0123abcd#{id}"));
-        let changed = format!("Cited as 0123abcd; the wording has changed since. It is now {hash}.");
+        let changed = format!("Cited as 0123abcd; the clause has changed since. It is now {hash}.");
         assert_eq!(self.eval(&note), changed);
+        let former = self.spec.clause(id).unwrap().former_hash();
+        self.open(&format!("?{former}#{id}"));
+        let same =
+            format!("Cited as {former}, by the former scheme of hashes: this is the current text. It is now {hash}.");
+        assert_eq!(self.eval(&note), same);
         // The hash does not follow the reader to another clause.
         self.eval("location.hash = '#description'");
         self.browser.wait("location.search === '' && location.hash === '#description'");

@@ -18,6 +18,10 @@ const BODIES: &[(&str, &str)] = &[
     ("unterminated quote", "r[a.b level=may result=ok uncased=\"why]\nIt may.\n"),
     ("bad values", "r[a.b level=shall result=fail observe=call,call since=x]\nIt may.\n"),
     ("unknown errno", "r[a.b level=may errno=EFOO,EPERM,EPERM,]\nIt may.\n\n# ERRORS\n\n**EPERM**\n: No.\n"),
+    (
+        "unnamed errno",
+        "r[a.b level=may errno=EPERM,EIO]\nIt may fail with **EIO**.\n\n# ERRORS\n\n**EIO**\n: No.\n\n**EPERM**\n: No.\n",
+    ),
     ("missing level", "r[a.b result=ok]\nIt must.\n"),
     ("missing outcome", "r[a.b level=may]\nIt may.\n"),
     ("bad ids", "r[a-b.c level=may result=ok]\nIt may.\n\nr[ab level=may result=ok]\nIt may.\n\nr[]\nIt may.\n"),

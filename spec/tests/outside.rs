@@ -356,7 +356,7 @@ fn citations_are_judged_by_their_words() {
     let (head, _) = cited.split_once('\n').expect("the test can be set up");
     assert_eq!(fed(here, &["cite", "--check", "-"], format!("{head}\n\nI agree with this one.\n").as_bytes()).0, 0);
     // With an old hash, the words decide which finding is reported.
-    let stale = cited.replacen("6e3b2426", "12345678", 1);
+    let stale = cited.replacen("43e4db90", "12345678", 1);
     let (_, output, _) = fed(here, &["cite", "--check", "-"], stale.as_bytes());
     assert!(output.contains("its words are the present ones") && output.contains("1 finding"), "{output}");
 }
@@ -368,26 +368,26 @@ fn what_looks_like_a_citation_is_told() {
     let like = [
         "refuse.nothing (must) iomap_immutable(7)",
         "refuse.nothing  (must)         iomap_immutable(7) 0.1",
-        "refuse.nothing (must) iomap_immutable(7) 0.1 6e3b24",
-        "refuse.nothing (must) iomap_immutable(7) v0.1 6e3b2426",
-        "refuse.nothing (MUST) iomap_immutable(7) 0.1 6e3b2426",
-        "refuse.nothing (must) 0.1 6e3b2426",
-        "refuse.nothing (must), iomap_immutable(7) 0.1, 6e3b2426",
-        "iomap_immutable(7) refuse.nothing (0.1, 6e3b...)",
-        "iomap_immutable(7) refuse.nothing (0.1 6e3b2426)",
-        "iomap_immutable(7) refuse.nothing [0.1, 6e3b2426]",
+        "refuse.nothing (must) iomap_immutable(7) 0.1 43e4db",
+        "refuse.nothing (must) iomap_immutable(7) v0.1 43e4db90",
+        "refuse.nothing (MUST) iomap_immutable(7) 0.1 43e4db90",
+        "refuse.nothing (must) 0.1 43e4db90",
+        "refuse.nothing (must), iomap_immutable(7) 0.1, 43e4db90",
+        "iomap_immutable(7) refuse.nothing (0.1, 43e4...)",
+        "iomap_immutable(7) refuse.nothing (0.1 43e4db90)",
+        "iomap_immutable(7) refuse.nothing [0.1, 43e4db90]",
         "iomap_immutable(7) refuse.nothing (0.1)",
-        "iomap_immutable(7) refuse.nothing (9.9, 6e3b2426)",
-        "iomap_immutable(7) refuse.nothing (0.1, 6e3b2426x)",
-        "refuse.nothing (0.1, 6e3b2426)",
-        "refuse.nothing (must) 6e3b2426",
-        "refuse-nothing  (must)         iomap_immutable(7) 0.1  6e3b2426",
-        "REFUSE.NOTHING  (must)         iomap_immutable(7) 0.1  6e3b2426",
-        "iomap_immutable(7) refuse_nothing (0.1, 6e3b2426)",
-        "iomap_immutable(7) Refuse.Nothing (0.1, 6e3b2426)",
+        "iomap_immutable(7) refuse.nothing (9.9, 43e4db90)",
+        "iomap_immutable(7) refuse.nothing (0.1, 43e4db90x)",
+        "refuse.nothing (0.1, 43e4db90)",
+        "refuse.nothing (must) 43e4db90",
+        "refuse-nothing  (must)         iomap_immutable(7) 0.1  43e4db90",
+        "REFUSE.NOTHING  (must)         iomap_immutable(7) 0.1  43e4db90",
+        "iomap_immutable(7) refuse_nothing (0.1, 43e4db90)",
+        "iomap_immutable(7) Refuse.Nothing (0.1, 43e4db90)",
         "iomap_immutable(7), refuse.nothing (0.1)",
-        "https://example.org/iomap_immutable.7.html?6e3b2426",
-        "https://example.org/iomap_immutable.7.html?6e3b-2426#refuse.nothing",
+        "https://example.org/iomap_immutable.7.html?43e4db90",
+        "https://example.org/iomap_immutable.7.html?43e4-db90#refuse.nothing",
     ];
     for text in like {
         let mail = format!("Subject: s\nFrom: f\n\nI read this:\n\n> {text}\n\nand wonder.\n");

@@ -146,11 +146,47 @@ fn whatis_knows_every_name() {
     }
 }
 
-/// Hashes are what `printf '%s\0%s\0%s' id level text | sha256sum | cut -c1-8` prints, for ever.
+/// Hashes are what `printf '%s\0%s\0%s\0%s\0%s' id level outcomes observed text | sha256sum | cut -c1-8` prints, for
+/// ever. Those of the former scheme have neither outcomes nor places of observation.
 #[test]
 fn hashes_can_be_recomputed() {
     let spec = sampler();
     let clause = spec.clause("sample.read").unwrap();
     assert_eq!(clause.text, "Reading should work.");
-    assert_eq!((clause.hash.as_str(), spec.digest().as_str()), ("49276478", "e5d750f7"));
+    assert_eq!((clause.hash.as_str(), spec.digest().as_str()), ("9bf71c59", "878641bb"));
+    assert_eq!(clause.former_hash(), "49276478");
+}
+
+/// A change of a clause's text, level, outcomes or places of observation is a change of its hash and of the digest; a
+/// change of their order, of the reason or of the section is none.
+#[test]
+fn a_hash_covers_the_envelope() {
+    let identity = |marker: &str, text: &str| {
+        let page = format!(
+            "---\ntitle: a\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n\n# NOTES\n\nr[a.b {marker}]\n{text}\n"
+        );
+        let spec = iomap_spec::load_sources(vec![("a.7.md".into(), page.into_bytes())], true).unwrap();
+        (spec.clause("a.b").unwrap().hash.clone(), spec.digest())
+    };
+    let marker = "level=must errno=EIO,EPERM observe=call,data";
+    let first = identity(marker, "It must fail.");
+    let others = [
+        ("level=should errno=EIO,EPERM observe=call,data", "It must fail."),
+        ("level=must errno=EIO observe=call,data", "It must fail."),
+        ("level=must errno=EIO,EPERM result=ok observe=call,data", "It must fail."),
+        ("level=must errno=EIO,EPERM observe=call,storage", "It must fail."),
+        ("level=must errno=EIO,EPERM", "It must fail."),
+        (marker, "They must fail."),
+    ];
+    let mut hashes = vec![first.0.clone()];
+    for (marker, text) in others {
+        let (hash, digest) = identity(marker, text);
+        assert!(!hashes.contains(&hash) && digest != first.1, "{marker}: {text}");
+        hashes.push(hash);
+    }
+    for marker in
+        ["level=must errno=EPERM,EIO observe=data,call", "level=must observe=call,data errno=EIO,EPERM why=\"other\""]
+    {
+        assert_eq!(identity(marker, "It *must*\nfail."), first, "{marker}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The document of the lab, and the results of runs that did not end.
 
 use crate::lab::protocol::Run;
-use crate::results::{ClauseResult, Kernel, Results, SCHEMA, Spec};
-use crate::verdict::Verdict;
+use crate::results::{ClauseResult, Results, own_spec};
+use iomap_results::{Kernel, SCHEMA, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub(crate) fn untested(run: &Run, release: &str) -> Results {
     let clauses: Vec<ClauseResult> = iomap_clauses::ALL.iter().map(|known| clause(known.id)).collect();
     Results {
         schema: SCHEMA,
-        spec: Spec::own(),
+        spec: own_spec(),
         target: "lab".into(),
         mechanism: run.mechanism.name().into(),
         fs: run.fs.name().into(),

@@ -14,7 +14,7 @@ use crate::lab::machine::{console, initramfs, modules};
 use crate::lab::options::Options;
 use crate::lab::protocol::{Manifest, Message, ScriptStep, Work};
 use crate::lab::scripts::{STEPS, Scenario, Script, TOOLS};
-use crate::results::Kernel;
+use iomap_results::Kernel;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

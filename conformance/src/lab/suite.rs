@@ -11,7 +11,8 @@ use crate::lab::machine::qemu::{Attendance, Machine};
 use crate::lab::machine::session::{Session, Silence, attend};
 use crate::lab::options::Options;
 use crate::lab::protocol::{Message, Run, Work};
-use crate::results::{LogLine, Results};
+use crate::results::Results;
+use iomap_results::LogLine;
 use std::fmt;
 use std::time::Duration;
 

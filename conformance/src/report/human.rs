@@ -1,10 +1,10 @@
 //! The summary for people, in 80 columns.
 
 use crate::reproduce;
-use crate::results::{CaseResult, ClauseResult, Errors, Results};
+use crate::results::{self, CaseResult, ClauseResult, Errors, Results};
 use crate::system::Step;
-use crate::verdict::Verdict;
 use crate::words::count;
+use iomap_results::Verdict;
 use std::fmt::Write as _;
 
 pub(crate) const WIDTH: usize = 80;
@@ -50,10 +50,10 @@ fn report(results: &Results, whole: bool) -> String {
         let _ = writeln!(out, "the kernel log has:\n{}", wrap(&line.text, 4));
         let _ = writeln!(out, "{}\n", wrap(&format!("while this ran: {}", line.during.join(" ")), 2));
     }
-    let counts: Vec<String> = Verdict::MARKS
-        .iter()
-        .filter(|(verdict, _)| results.count(*verdict) > 0)
-        .map(|(verdict, _)| format!("{} {verdict}", results.count(*verdict)))
+    let counts: Vec<String> = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| results.count(*verdict) > 0)
+        .map(|verdict| format!("{} {verdict}", results.count(verdict)))
         .collect();
     let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
     let (clauses, cases) = (count(results.clauses.len(), "clause"), count(cases, "case"));
@@ -101,7 +101,7 @@ fn by_reason(out: &mut String, results: &Results, verdict: Verdict) {
 
 /// What was observed where something else was expected.
 fn explain(out: &mut String, result: &ClauseResult) {
-    let Some(clause) = result.clause() else { return };
+    let Some(clause) = results::clause(result) else { return };
     let is = if result.verdict == Verdict::Holds { "" } else { "is " };
     let _ = writeln!(out, "{} {is}{}", clause.id, result.verdict);
     if let Some(expected) = result.expected.filter(|expected| *expected != Verdict::Holds) {

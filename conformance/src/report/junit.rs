@@ -4,7 +4,8 @@
 //! (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). No other project's writer satisfies all of them. For
 //! that, `testsuites` and `skipped` have no attributes, and a suite has each attribute that one of the schemas wants.
 
-use crate::results::{CaseResult, ClauseResult, Outcome, Results};
+use crate::results::{self, CaseResult, ClauseResult, Results};
+use iomap_results::CaseOutcome;
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
 use std::io;
@@ -74,21 +75,20 @@ fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
 fn test(clause: &ClauseResult, case: &CaseResult) -> Test {
     let text = clause.remark(case);
     let failed = |outcome| {
-        let (sentence, place) = clause
-            .clause()
+        let (sentence, place) = results::clause(clause)
             .map_or_else(Default::default, |it| (it.text, format!("{}, {} [{}]\n", it.page, it.section, it.hash)));
         let (message, kind) = (format!("{}: {sentence}", clause.id), case.verdict.to_string());
         let text = format!("{text}\n\n{sentence}\n{place}");
         match outcome {
-            Outcome::Broken => Remark::Error { message, kind, text },
+            CaseOutcome::Broken => Remark::Error { message, kind, text },
             _ => Remark::Failure { message, kind, text },
         }
     };
     let remark = match clause.outcome(case) {
-        Outcome::Passed => None,
+        CaseOutcome::Passed => None,
         // JUnit has no expected failures. pytest writes them as skipped too, and readers know it: whoever counts passes
         // must not count a violation among them.
-        Outcome::Waived | Outcome::Skipped => Some(Remark::Skipped(text)),
+        CaseOutcome::Waived | CaseOutcome::Skipped => Some(Remark::Skipped(text)),
         outcome => Some(failed(outcome)),
     };
     Test { name: case.name.clone(), class: clause.id.clone(), seconds: case.duration_ms / 1000.0, remark }

@@ -2,8 +2,8 @@
 //!
 //! The kernel's build belongs to whoever built it, so the submission names its id and does not describe it.
 
-use crate::results::{CaseResult, ClauseResult, Results};
-use crate::verdict::Verdict;
+use crate::results::{self, CaseResult, ClauseResult, Results};
+use iomap_results::Verdict;
 use serde_json::{Value, json};
 
 /// Who submits, and for which build.
@@ -82,7 +82,7 @@ impl<'a> Form<'a> {
             Verdict::NotOffered | Verdict::NotReachable | Verdict::Untested => "SKIP",
             Verdict::Error => "ERROR",
         };
-        let sentence = clause.clause().map(|clause| (clause.text, clause.hash));
+        let sentence = results::clause(clause).map(|clause| (clause.text, clause.hash));
         let mut test = json!({
             "id": format!("{}:{}", self.run, case.name),
             "path": format!("iomap.{}", case.name.replace("::", ".")),
@@ -132,7 +132,7 @@ impl<'a> Form<'a> {
 
     /// The same for every run, until the clause is reworded.
     fn issue_id(&self, clause: &ClauseResult) -> String {
-        let hash = clause.clause().map_or("", |clause| clause.hash);
+        let hash = results::clause(clause).map_or("", |clause| clause.hash);
         format!("{}:iomap:{}:{}:{}:{hash}", self.origin, self.results.fs, self.results.mechanism, clause.id)
     }
 

@@ -1,6 +1,7 @@
 //! KTAP version 1: a subtest for each family, a line for each case. `kunit.py parse` accepts it.
 
-use crate::results::{CaseResult, ClauseResult, Outcome, Results};
+use crate::results::{self, CaseResult, ClauseResult, Results};
+use iomap_results::CaseOutcome;
 use std::fmt::Write as _;
 
 /// Writes results as KTAP.
@@ -31,7 +32,7 @@ pub fn write(results: &Results) -> String {
             let (status, directive) = line(clause, case);
             passed &= status == "ok";
             if status != "ok" {
-                let sentence = clause.clause().map_or("", |it| it.text);
+                let sentence = results::clause(clause).map_or("", |it| it.text);
                 for remark in sentence.lines().chain(clause.remark(case).lines()) {
                     let _ = writeln!(out, "  # {}: {remark}", clause.id);
                 }
@@ -53,11 +54,11 @@ pub fn write(results: &Results) -> String {
 /// `ok` or `not ok`, and the directive.
 fn line(clause: &ClauseResult, case: &CaseResult) -> (&'static str, String) {
     match clause.outcome(case) {
-        Outcome::Passed => ("ok", String::new()),
-        Outcome::Waived => ("ok", format!(" # XFAIL {}", described(clause.reason.as_deref().unwrap_or_default()))),
-        Outcome::Failed => ("not ok", String::new()),
-        Outcome::Broken => ("not ok", " # ERROR".into()),
-        Outcome::Skipped => ("ok", format!(" # SKIP {}", described(&clause.remark(case)))),
+        CaseOutcome::Passed => ("ok", String::new()),
+        CaseOutcome::Waived => ("ok", format!(" # XFAIL {}", described(clause.reason.as_deref().unwrap_or_default()))),
+        CaseOutcome::Failed => ("not ok", String::new()),
+        CaseOutcome::Broken => ("not ok", " # ERROR".into()),
+        CaseOutcome::Skipped => ("ok", format!(" # SKIP {}", described(&clause.remark(case)))),
     }
 }
 

@@ -3,8 +3,8 @@
 //! Reports for people always have styles. The writers to a terminal without colours, or to other places, remove the
 //! styles: anstream does that, and knows NO_COLOR, CLICOLOR_FORCE and TERM.
 
-use crate::verdict::Verdict;
 use anstyle::{AnsiColor, Style};
+use iomap_results::Verdict;
 use std::io::{IsTerminal, stderr, stdout};
 use terminal_size::{Height, Width, terminal_size_of};
 

@@ -12,35 +12,13 @@
 //! ```compile_fail,E0425
 //! assert_eq!(iomap_clauses::TRUNCATE_SIDEWAYS.id, "truncate.sideways");
 //! ```
+//!
+//! The crate reads no pages when a program runs, and does not judge what a call returned: it has only the clauses and
+//! the outcomes that they allow.
 
+pub use iomap_vocabulary::{Level, Observe};
 pub use nix::errno::Errno;
 use std::fmt;
-
-/// How strongly a clause binds an implementation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Breaking it is a violation.
-    Must,
-    /// Breaking it needs a reason.
-    Should,
-    /// It permits.
-    May,
-}
-
-/// Where a clause can be observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observe {
-    /// In the result of a call.
-    Call,
-    /// In the data, size, times, names or attributes of a file.
-    Data,
-    /// On the storage, as an agent has it.
-    Storage,
-    /// After a crash.
-    Crash,
-    /// In how long a call takes.
-    Time,
-}
 
 /// One sentence of the specification, with the outcomes that it allows.
 #[derive(Debug)]
@@ -61,7 +39,7 @@ pub struct Clause {
     pub section: &'static str,
     /// Its text, without markup.
     pub text: &'static str,
-    /// Eight hex digits that change with the wording or the level.
+    /// Eight hex digits that change with the text, the level, the outcomes, or the places of observation.
     pub hash: &'static str,
     /// Who asked for it, or what it is good for.
     pub why: Option<&'static str>,
@@ -77,7 +55,7 @@ impl Clause {
 
     /// The part of the id before its first dot.
     pub fn family(&self) -> &'static str {
-        self.id.split('.').next().unwrap_or(self.id)
+        iomap_vocabulary::family(self.id)
     }
 
     /// The allowed outcomes in words, such as `ok or ETXTBSY`.

@@ -3,6 +3,7 @@
 
 use super::Book;
 use super::html::{escape, scrolling};
+use super::results::html;
 use crate::model::Clause;
 use crate::text;
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 /// Search finds what stands below headings down to the third level; who listens to the page hears the real one.
 pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let Clause { id, hash, .. } = clause;
+    let former_hash = clause.former_hash();
     let former: String = book
         .spec
         .moved
@@ -22,7 +24,8 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     // The words of the name, for those who search for one of them.
     let words = id.replace(['.', '_'], " ");
     format!(
-        "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\">{former}<div class=\"clause-head\">\
+        "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\" \
+         data-former-hash=\"{former_hash}\">{former}<div class=\"clause-head\">\
          <h3 id=\"{id}\" aria-level=\"{level}\">{id}</h3> <span class=\"clause-envelope\">{}</span> \
          <a class=\"clause-permalink\" href=\"#{id}\" aria-label=\"Permalink to {id}\">¶</a>\
          <span class=\"clause-words\" hidden> {words}</span></div>\n",
@@ -75,13 +78,13 @@ fn verdicts(book: &Book<'_>, clause: &Clause) -> String {
         .iter()
         .map(|results| {
             let result = results.clause(&clause.id);
-            let verdict = result.map_or("not in the results".into(), |result| result.verdict.html());
+            let verdict = result.map_or("not in the results".into(), |result| html(result.verdict));
             let reason =
                 result.and_then(|it| it.reason.as_deref()).or(results.not_offered.as_deref()).unwrap_or_default();
             let other = if results.spec.digest == book.digest {
                 ""
             } else {
-                " <strong class=\"other-wording\">measured against another wording</strong>"
+                " <strong class=\"other-wording\">measured against another state of the specification</strong>"
             };
             let cells = [&results.fs, &results.mechanism, &results.target, &results.kernel.release, reason];
             let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();

@@ -19,7 +19,7 @@
         return target && target.closest('.clause');
     }
 
-    // page.html?9f2c41d8#some.clause: the hash of the wording that was cited.
+    // page.html?9f2c41d8#some.clause: the hash of the clause when it was cited.
     const cited = /^\?([0-9a-f]{8})(?:[=&]|$)/.exec(location.search);
     const clause = clauseAtFragment();
     if (cited && clause) {
@@ -27,9 +27,13 @@
         const note = document.createElement('p');
         note.className = 'clause-note';
         note.setAttribute('role', 'status');
-        note.textContent = cited[1] === now
-            ? `Cited as ${cited[1]}: this is the current wording.`
-            : `Cited as ${cited[1]}; the wording has changed since. It is now ${now}.`;
+        const notes = {
+            [clause.dataset.formerHash]: ', by the former scheme of hashes: this is the current text. ' +
+                `It is now ${now}.`,
+            [now]: ': this is the current state of the clause.',
+        };
+        note.textContent = `Cited as ${cited[1]}` +
+            (notes[cited[1]] ?? `; the clause has changed since. It is now ${now}.`);
         clause.querySelector('.clause-head').after(note);
         note.scrollIntoView({ block: 'center' });
     }

@@ -2,7 +2,7 @@
 
 use super::Book;
 use super::html::{breakable, escape, in_markdown, scrolling};
-use super::results::totals;
+use super::results::{html, label, totals};
 use super::terms;
 use crate::model::{Clause, Page};
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ fn link(book: &Book<'_>, id: &str) -> String {
 
 fn clauses(book: &Book<'_>) -> String {
     let mut out = format!(
-        "# Clause index\n\n{} clauses of version {}. What identifies their wording as a whole is `{}`.\n",
+        "# Clause index\n\n{} clauses of version {}. Their hashes together make `{}`.\n",
         book.clauses.len(),
         book.spec.version,
         book.digest
@@ -171,7 +171,7 @@ fn results(book: &Book<'_>) -> String {
             "this one".into()
         } else {
             format!(
-                "<strong class=\"other-wording\">measured against another wording</strong>: {} of version {}; \
+                "<strong class=\"other-wording\">measured against another state of the specification</strong>: {} of version {}; \
                  these pages are {}",
                 escape(&results.spec.digest),
                 escape(&results.spec.version),
@@ -183,7 +183,7 @@ fn results(book: &Book<'_>) -> String {
         format!(
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}{unknown}</td><td>{wording}</td></tr>",
             index + 1,
-            escape(&results.label()),
+            escape(&label(results)),
             totals(results.clauses.iter().map(|clause| clause.verdict))
         )
     });
@@ -214,7 +214,7 @@ fn matrix(book: &Book<'_>) -> String {
                 .results
                 .iter()
                 .map(|results| match results.clause(&clause.id) {
-                    Some(result) => format!("<td>{}</td>", result.verdict.html()),
+                    Some(result) => format!("<td>{}</td>", html(result.verdict)),
                     None => "<td>not in the results</td>".into(),
                 })
                 .collect();

@@ -12,10 +12,11 @@ mod results;
 mod terms;
 
 pub use output::{Built, Trouble, build};
-pub use results::{Results, Verdict};
+pub use results::read_results;
 
 use crate::Backend;
 use crate::model::{Moved, Page, Spec};
+use iomap_results::Results;
 use std::collections::BTreeMap;
 
 /// The back end: what the chapters have to know of each other, and of results.

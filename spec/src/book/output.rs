@@ -1,8 +1,9 @@
 //! The directory of the book: made beside the old one, checked, and put into its place.
 
-use super::{Book, Results, indexes, links, page};
+use super::{Book, indexes, links, page};
 use crate::model::Spec;
 use crate::{Backend, Diagnostic};
+use iomap_results::Results;
 use mdbook_driver::MDBook;
 use mdbook_driver::book::{BookItem, Chapter};
 use mdbook_driver::config::Config;

@@ -11,10 +11,11 @@ use crate::lab::power::disk::CrashState;
 use crate::lab::power::story::Story;
 use crate::lab::protocol::{Action, Data, Examined, FileState, Run};
 use crate::mechanism::Mechanism;
-use crate::results::{CaseResult, ClauseResult, LogLine, Results};
+use crate::results::{CaseResult, ClauseResult, Results};
 use crate::run::not_met;
-use crate::verdict::{Observation, Observed, Trouble, Verdict, judge};
+use crate::verdict::{Observation, Observed, Trouble, judge};
 use iomap_clauses::*;
+use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -310,7 +311,7 @@ mod tests {
         let run = Run { fs: FsKind::Xfs, mechanism };
         let results = findings.results(&run, "6.12", None, Duration::ZERO);
         let tested = results.clauses.iter().filter(|clause| clause.verdict != Verdict::Untested);
-        tested.filter_map(|row| Some((row.clause()?.id, row.verdict))).collect()
+        tested.filter_map(|row| Some((crate::results::clause(row)?.id, row.verdict))).collect()
     }
 
     fn story(begun: &[Action], returned: usize) -> Story {

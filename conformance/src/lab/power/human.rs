@@ -3,7 +3,7 @@
 use crate::lab::document::LabDocument;
 use crate::matrix::trouble_of;
 use crate::report::human::wrap;
-use crate::verdict::Verdict;
+use iomap_results::Verdict;
 use std::fmt::Write as _;
 
 /// The clauses of each run about losses of power, and their verdicts.

@@ -4,7 +4,7 @@ use crate::input::{self, Input};
 use crate::pages::{self, Pages};
 use crate::{Exit, Outcome, Trouble, count, environment};
 use clap::Args;
-use iomap_spec::book::{self, Results};
+use iomap_spec::book;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
     let mut results = vec![];
     for file in &arguments.results {
         let Input { name, bytes } = input::read(file)?;
-        results.extend(Results::read(&name, &bytes).map_err(trouble)?);
+        results.extend(book::read_results(&name, &bytes).map_err(trouble)?);
     }
     // Chapters that are built in are unpacked for as long as the book is made.
     let unpacked = tempfile::tempdir().map_err(|error| environment(&std::env::temp_dir(), &error))?;

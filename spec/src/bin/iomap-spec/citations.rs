@@ -3,6 +3,7 @@
 use crate::mail;
 use crate::quotation::{self, Quotation};
 use iomap_spec::{Clause, Diagnostic, Source, Spec};
+use iomap_vocabulary::family;
 use regex::{Captures, Regex};
 use std::ops::Range;
 
@@ -89,7 +90,8 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         )];
     };
     let hash = &cited["hash"];
-    let is_now = hash == clause.hash;
+    let is_former = hash == clause.former_hash();
+    let is_now = hash == clause.hash || is_former;
     let (title, section) = clause.page.split_once('(').unwrap_or((&clause.page, ""));
     // The hash covers the level: with an older one, an older level is right.
     let level = if is_now { clause.level.as_str() } else { "" };
@@ -111,6 +113,11 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         Some(_) => quotation::below(text, &whole, limit, clause),
         None => quotation::above(text, &whole, clause),
     };
+    if is_former {
+        let message =
+            format!("`{id}` is cited as {hash}, its hash by the former scheme, with the present level and text");
+        findings.push((range("hash"), "former-hash", message, format!("its hash is {} now", clause.hash)));
+    }
     if !is_now {
         let message = format!("`{id}` is cited as {hash}, and is {} in version {} now", clause.hash, spec.version);
         let is_cut = hash.len() != HASH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -175,7 +182,6 @@ fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> 
 
 /// Whether the id is or was the id of a clause, or begins as ids do.
 fn is_known(spec: &Spec, id: &str) -> bool {
-    let family = |id: &str| id.split('.').next().map(str::to_owned);
     spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))
 }
 

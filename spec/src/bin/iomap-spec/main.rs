@@ -104,14 +104,14 @@ Example:
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Print clauses as plain text for mail, with the version and the hash that pin their wording
+    /// Print clauses as plain text for mail, with the version and the hash that pin what they say
     #[command(after_help = "\
 Example:
   iomap-spec cite truncate.shrink
   iomap-spec cite --one-line truncate.shrink write.beyond
   iomap-spec cite --check reply.eml")]
     Cite(cite::Arguments),
-    /// Record that the places that cite a clause were read again and fit its present wording
+    /// Record that the places that cite a clause were read again and fit its present state
     #[command(after_help = "\
 Which files are looked at is in confirmed.toml beside the pages. A citation that
 was never recorded is recorded without being named.

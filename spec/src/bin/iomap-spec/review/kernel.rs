@@ -1,7 +1,8 @@
 //! Whether what the table names is in a kernel's source tree.
 
 use super::patch::{Definition, definition, words};
-use super::table::{Entry, Kind, Table, Version};
+use super::table::{Entry, Kind, Table};
+use iomap_vocabulary::Series;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["include", "fs", "mm", "block", "drivers", "io_uring", "kernel"];
 
 pub(super) struct Checked {
-    pub(super) version: Version,
+    pub(super) version: Series,
     /// What is missing, a line for each.
     pub(super) findings: Vec<String>,
     pub(super) found: usize,
@@ -45,7 +46,7 @@ pub(super) fn check(table: &Table, tree: &Path) -> Result<Checked, String> {
 }
 
 /// VERSION and PATCHLEVEL of the Makefile.
-fn version(tree: &Path) -> Result<Version, String> {
+fn version(tree: &Path) -> Result<Series, String> {
     let file = tree.join("Makefile");
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let value = |name: &str| {
@@ -53,7 +54,7 @@ fn version(tree: &Path) -> Result<Version, String> {
         line.trim().parse().ok()
     };
     match (value("VERSION"), value("PATCHLEVEL")) {
-        (Some(major), Some(minor)) => Ok(Version(major, minor)),
+        (Some(major), Some(minor)) => Ok(Series(major, minor)),
         _ => Err(format!("{} has no VERSION and PATCHLEVEL: name the top of a kernel's source", file.display())),
     }
 }

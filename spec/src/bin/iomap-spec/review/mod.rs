@@ -94,8 +94,7 @@ fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
             text += &format!("{}: {file} calls and the table lacks: {}\n", table.name, names.join(" "));
         }
     }
-    let table::Version(major, minor) = version;
-    text += &format!("Linux {major}.{minor}: {found} found, {missing} missing, {other_version} of other versions\n");
+    text += &format!("Linux {version}: {found} found, {missing} missing, {other_version} of other versions\n");
     crate::deliver(arguments.output.as_deref(), &text)?;
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }

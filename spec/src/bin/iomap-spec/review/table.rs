@@ -2,6 +2,7 @@
 
 use glob::Pattern;
 use iomap_spec::{Diagnostic, Source, Spec};
+use iomap_vocabulary::{Series, family};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,17 +38,6 @@ impl Kind {
     }
 }
 
-/// A version of Linux, such as 6.12.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(pub(super) u32, pub(super) u32);
-
-impl Version {
-    pub(super) fn parse(text: &str) -> Option<Version> {
-        let (major, minor) = text.split_once('.')?;
-        Some(Version(major.parse().ok()?, minor.parse().ok()?))
-    }
-}
-
 /// One line of the table.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -63,9 +53,9 @@ pub(super) struct Entry {
     pub(super) clauses: Vec<String>,
     pub(super) why: String,
     /// The first version that has it.
-    pub(super) since: Option<Version>,
+    pub(super) since: Option<Series>,
     /// The last version that has it.
-    pub(super) until: Option<Version>,
+    pub(super) until: Option<Series>,
     /// Whether the function only tells cases apart.
     pub(super) tells_cases: bool,
     pub(super) line: usize,
@@ -144,11 +134,6 @@ struct Row {
     cases: bool,
 }
 
-/// The family of an id: what stands before its first dot.
-pub(super) fn family(id: &str) -> &str {
-    id.split('.').next().unwrap_or(id)
-}
-
 /// The family that the table means with `family.*`.
 pub(super) fn whole_family(id: &str) -> Option<&str> {
     id.strip_suffix(ALL)
@@ -196,7 +181,7 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
                 report(format!("`{name}` has cases, but is no function"), "remove `cases`");
             }
             let version =
-                |text: &Option<String>| text.as_deref().map(|text| Version::parse(text).ok_or(text.to_owned()));
+                |text: &Option<String>| text.as_deref().map(|text| Series::exact(text).ok_or(text.to_owned()));
             for bad in [version(&since), version(&until)].into_iter().flatten().filter_map(Result::err) {
                 report(format!("`{bad}` is no version"), "write it as in 6.12");
             }

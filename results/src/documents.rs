@@ -1,0 +1,68 @@
+//! The other documents of the suite.
+
+use crate::results::Results;
+use serde::Serialize;
+
+/// The results of guests. A run whose guest ended without results has the verdict `error` for each clause, and the
+/// reason. Members may be added without a new number.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(bound = "")]
+#[cfg_attr(test, schemars(bound = "", rename = "lab", title = "Results of iomap-conformance lab"))]
+pub struct Lab<S = ()> {
+    /// The number of the schema.
+    #[cfg_attr(test, schemars(extend("const" = crate::results::SCHEMA)))]
+    pub schema: u32,
+    /// One for each kernel, file system and mechanism.
+    #[cfg_attr(test, schemars(schema_with = "runs"))]
+    pub runs: Vec<Results<S>>,
+}
+
+#[cfg(test)]
+fn runs(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "array", "items": {"$ref": crate::schema::Schema::Results.id()}})
+}
+
+/// A case, in the document of `--list`, which is a list of them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "listed_case"))]
+pub struct ListedCase<'a> {
+    /// The expectation, in one sentence.
+    pub about: &'a str,
+    /// The clause.
+    #[cfg_attr(test, schemars(regex(pattern = crate::results::CLAUSE_ID)))]
+    pub clause: &'a str,
+    /// Such as `truncate::shrink`.
+    #[cfg_attr(test, schemars(regex(pattern = crate::results::CASE_NAME)))]
+    pub name: String,
+}
+
+/// The violations of the reference, and the cases that noticed them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "audit", title = "Audit of iomap-conformance"))]
+pub struct Audit {
+    /// The number of the schema.
+    #[cfg_attr(test, schemars(extend("const" = 1)))]
+    pub schema: u32,
+    /// Each violation.
+    pub violations: Vec<AuditedViolation>,
+}
+
+/// A violation, and the cases that noticed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "violation"))]
+pub struct AuditedViolation {
+    /// The violation, such as `truncate.shrink/permitted`.
+    pub id: String,
+    /// The clause.
+    #[cfg_attr(test, schemars(regex(pattern = crate::results::CLAUSE_ID)))]
+    pub clause: String,
+    /// `killed` if a case of the clause noticed.
+    #[cfg_attr(test, schemars(extend("enum" = ["killed", "survived"])))]
+    pub verdict: &'static str,
+    /// The cases that noticed.
+    pub by: Vec<String>,
+}
