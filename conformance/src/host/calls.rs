@@ -403,6 +403,17 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
     })
 }
 
+/// Repeats a call that fails with EBUSY. On a busy machine the kernel releases a file some time after close(2).
+pub(crate) fn unless_busy(patience: Duration, mut act: impl FnMut() -> Outcome) -> Outcome {
+    let deadline = Instant::now() + patience;
+    loop {
+        match act() {
+            Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Lets some time pass without giving the processor away, which would take longer.
 pub(crate) fn spin(time: Duration) {
     let begin = Instant::now();

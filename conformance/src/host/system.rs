@@ -2,7 +2,7 @@
 
 use super::activation::activation;
 use super::areas::Places;
-use super::calls::{Calls, Transport, spin};
+use super::calls::{Calls, Transport, spin, unless_busy};
 use super::image::Image;
 use super::modes::Modes;
 use super::pool::{Pool, Retirement, Stocked, deactivate};
@@ -135,6 +135,7 @@ impl System for HostSystem<'_> {
             programs::settle();
         }
         let outcome = match call {
+            Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
             Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),

@@ -7,7 +7,7 @@
 use super::reference::{BLOCKS, Reference};
 use crate::guard::Devices;
 use crate::host::Sandbox;
-use crate::host::calls::{Calls, Transport};
+use crate::host::calls::{Calls, Transport, unless_busy};
 use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
@@ -27,7 +27,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 /// Clauses about what a daemon is not told, each with the reason.
 static UNTOLD: &[(&Clause, &str)] = &[
@@ -165,21 +164,10 @@ impl FuseSystem {
     }
 
     fn unmount(&self) -> Outcome {
-        self.unless_busy(|| umount2(&self.root, MntFlags::empty()).map(|()| Reply::Number(0)))?;
+        unless_busy(self.patience(), || umount2(&self.root, MntFlags::empty()).map(|()| Reply::Number(0)))?;
         // It ends with the mount.
         let _ = self.daemon.take().map(JoinHandle::join);
         Ok(Reply::Number(0))
-    }
-
-    /// On a busy machine the kernel puts away later what was closed before.
-    fn unless_busy(&self, mut act: impl FnMut() -> Outcome) -> Outcome {
-        let deadline = Instant::now() + self.patience();
-        loop {
-            match act() {
-                Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::yield_now(),
-                outcome => return outcome,
-            }
-        }
     }
 
     /// Does something with the daemon's own descriptor of an open file.
@@ -198,7 +186,7 @@ impl FuseSystem {
         Some(match call {
             call if is_administration(call) => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
-            Call::Remount { .. } => self.unless_busy(|| self.calls.call(caller, call)),
+            Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle => {
                 let done = self.unmount().and_then(|_| here(call));
                 done.and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))
