@@ -1,6 +1,6 @@
 //! The conformance suite of the specification of immutable iomap files.
 //!
-//! A [case](cases::Case) checks one clause. It runs on a [target](target::Target) with a
+//! A [case](case::definition::Case) checks one clause. It runs on a [target](system::Target) with a
 //! [mechanism](mechanism::Mechanism), and returns what it observed; [`verdict::judge`] compares that with the clause's
 //! envelope, and [`case::picture::Picture`] with what a call may change. Only the harness gives verdicts.
 
@@ -29,8 +29,3 @@ pub mod target;
 pub mod update;
 pub mod verdict;
 pub mod words;
-
-use case::{context, trace};
-pub use target::fuse;
-
-pub use kernel::release as kernel_release;

@@ -4,10 +4,10 @@ use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::expectations::Expectations;
-use iomap_conformance::fuse::Fuse;
+use iomap_conformance::filesystem::FsKind;
 use iomap_conformance::guard::{self, Guard, KernelLog};
-use iomap_conformance::host::directory::{Directory, Fresh};
-use iomap_conformance::host::{self, FsKind, Host, Sandbox, guardian};
+use iomap_conformance::host::guardian;
+use iomap_conformance::host::sandbox::Sandbox;
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::report::terminal::{self, Screen};
 use iomap_conformance::report::{self, Format, kcidb};
@@ -16,6 +16,10 @@ use iomap_conformance::run::{self, Event, Progress, Subject};
 use iomap_conformance::schema::Document;
 use iomap_conformance::select::{Nothing, Selection, nearest};
 use iomap_conformance::system::Target;
+use iomap_conformance::target;
+use iomap_conformance::target::directory::{Directory, Fresh};
+use iomap_conformance::target::fuse::Fuse;
+use iomap_conformance::target::host::Host;
 use iomap_conformance::target::reference::Reference;
 use iomap_conformance::update::Update;
 use iomap_conformance::words::count;
@@ -608,7 +612,7 @@ fn directory_run(path: &Path, args: &RunArgs, chosen: &Chosen, names: &[&str]) -
 }
 
 fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
-    Expectations::of(names, fs, &iomap_conformance::kernel_release()).map_err(|e| Stop(INTERNAL, e))
+    Expectations::of(names, fs, &iomap_conformance::kernel::release()).map_err(|e| Stop(INTERNAL, e))
 }
 
 /// Said once, however many runs there are.
@@ -639,7 +643,7 @@ fn one_run(
 
 fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
     // All missing programs in one line, so that the user installs packages once.
-    let mut missing: Vec<String> = kinds.iter().filter_map(|kind| host::missing(*kind)).collect();
+    let mut missing: Vec<String> = kinds.iter().filter_map(|kind| target::host::missing(*kind)).collect();
     missing.dedup();
     if !missing.is_empty() {
         return Err(Stop(ENVIRONMENT, missing.join("; ")));

@@ -8,8 +8,8 @@ mod needs;
 mod routes;
 mod xfs_io;
 
-use crate::case::context::pattern;
 use crate::case::definition::Case;
+use crate::case::prepare::pattern;
 use crate::results::{CaseResult, Results};
 use crate::system::Step;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! The results of a run, with the calls of its cases in the form of this program.
 
-use crate::trace::Step;
+use crate::system::Step;
 use iomap_clauses::Clause;
 
 /// The results of one run.

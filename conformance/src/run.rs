@@ -266,7 +266,7 @@ fn assemble(
         target: subject.target.into(),
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),
-        kernel: Kernel { release: crate::kernel_release() },
+        kernel: Kernel { release: crate::kernel::release() },
         started: Some(started),
         not_offered,
         kernel_log: Vec::new(),

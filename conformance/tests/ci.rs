@@ -2,8 +2,9 @@
 
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::cases;
-use iomap_conformance::host::{self, FsKind};
+use iomap_conformance::filesystem::FsKind;
 use iomap_conformance::results::Results;
+use iomap_conformance::target;
 use iomap_results::CaseOutcome;
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,7 +57,7 @@ fn stdout(output: &Output) -> String {
 
 /// Why nothing can be tested on this kernel.
 fn missing() -> Option<String> {
-    let missing = host::missing(FsKind::Xfs)?;
+    let missing = target::host::missing(FsKind::Xfs)?;
     assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "{missing}");
     eprintln!("ignored: {missing}");
     Some(missing)

@@ -17,7 +17,7 @@ fn conformance(arguments: &[&str]) -> Output {
 
 /// Standard output, with what differs from machine to machine replaced.
 fn text(output: &Output) -> String {
-    let release = iomap_conformance::kernel_release();
+    let release = iomap_conformance::kernel::release();
     String::from_utf8_lossy(&output.stdout).replace(&release, "RELEASE").replace(iomap_clauses::SPEC_DIGEST, "DIGEST")
 }
 
@@ -609,7 +609,7 @@ fn several_kernels() {
 /// The documents of two hosts, made by hand around a real one.
 fn documents(directory: &Path) -> Vec<String> {
     let real = String::from_utf8(conformance(&["--format", "json"]).stdout).expect("UTF-8");
-    let release = iomap_conformance::kernel_release();
+    let release = iomap_conformance::kernel::release();
     let write = |name: &str, text: &str| {
         let path = directory.join(name).display().to_string();
         std::fs::write(&path, text).expect("a file in a directory of our own");

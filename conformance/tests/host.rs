@@ -6,13 +6,15 @@ use iomap_clauses::Clause;
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::cases;
 use iomap_conformance::expectations::Expectations;
+use iomap_conformance::filesystem::FsKind;
 use iomap_conformance::guard::Guard;
-use iomap_conformance::host::directory::{Directory, Fresh};
-use iomap_conformance::host::{self, FsKind, guardian};
+use iomap_conformance::host::guardian;
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::results::Results;
 use iomap_conformance::run::{Progress, Subject, run, test_arguments};
 use iomap_conformance::system::{Lane, System, Target};
+use iomap_conformance::target;
+use iomap_conformance::target::directory::{Directory, Fresh};
 use iomap_conformance::verdict::Trouble;
 use iomap_results::Verdict;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -91,7 +93,7 @@ fn main() {
 }
 
 fn privileged(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
-    Trial::ignorable_test(name, move || match FsKind::USUAL.into_iter().find_map(host::missing) {
+    Trial::ignorable_test(name, move || match FsKind::USUAL.into_iter().find_map(target::host::missing) {
         Some(missing) if std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some() => Err(missing.into()),
         Some(missing) => Ok(Completion::ignored_with(missing)),
         None => test(),

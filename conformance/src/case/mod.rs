@@ -2,5 +2,7 @@
 
 pub mod context;
 pub mod definition;
+pub mod file;
 pub mod picture;
+pub(crate) mod prepare;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! Everything about a file that a call could have changed without saying so.
 
-use crate::case::context::File;
+use crate::case::file::File;
 use crate::system::System;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Reply, Stat, Whence};

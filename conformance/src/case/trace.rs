@@ -4,8 +4,7 @@
 
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
-pub use crate::system::{Action, Step};
-use crate::system::{Outcomes, Ready, StorageAgent, System};
+use crate::system::{Action, Outcomes, Ready, Step, StorageAgent, System};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::Errno;

@@ -1,7 +1,10 @@
 use super::meanwhile;
-use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::File;
+use crate::case::prepare::pattern;
 use crate::mechanism::Mechanism;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Mode, Reply, Route};

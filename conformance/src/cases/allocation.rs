@@ -1,6 +1,7 @@
 use super::seal::each;
-use crate::case::context::{BLOCK_LEN, Context, SIZE};
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};

@@ -1,5 +1,5 @@
-use crate::case::context::{BLOCK_LEN, SIZE};
 use crate::case::definition::{Case, case};
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use iomap_clauses::*;
 use iomap_reference::Call;
 use nix::fcntl::OFlag;

@@ -1,8 +1,11 @@
 //! Devices that have a mapping registered, and go on without it.
 
 use super::holds::registered;
-use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::File;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Reply, Route};

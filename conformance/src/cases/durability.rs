@@ -1,5 +1,8 @@
-use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, moment, power};
+use crate::case::file::File;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Outcome, Route};

@@ -1,6 +1,8 @@
 use super::seal::succeeded;
-use crate::case::context::{Context, File, SIZE};
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::File;
+use crate::mechanism::SIZE;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

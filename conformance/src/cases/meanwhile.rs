@@ -2,7 +2,10 @@
 //!
 //! Other clauses say whether the call is refused. If a call breaks the fact, the next calls get another file.
 
-use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::Context;
+use crate::case::file::File;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use iomap_reference::{Call, Mode};
 use nix::fcntl::OFlag;

@@ -1,5 +1,5 @@
-use crate::case::context::Effect;
 use crate::case::definition::{Case, case};
+use crate::case::file::Effect;
 use iomap_clauses::*;
 use iomap_reference::Call;
 

@@ -23,5 +23,4 @@ mod truncate;
 mod unseal;
 mod write;
 
-pub use crate::case::definition::Case;
 pub use list::all;

@@ -1,5 +1,8 @@
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::system::StorageAgent;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;

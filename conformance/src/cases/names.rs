@@ -1,5 +1,7 @@
-use crate::case::context::{BLOCK_LEN, Effect, SIZE, pattern};
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::Effect;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 

@@ -1,7 +1,9 @@
 use super::meanwhile;
 use super::seal::{make_closed, succeeded};
-use crate::case::context::{Context, Effect, File, SIZE};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
+use crate::mechanism::SIZE;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

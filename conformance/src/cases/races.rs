@@ -1,7 +1,10 @@
-use crate::case::context::{BLOCK_LEN, Context, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::File;
+use crate::case::prepare::pattern;
 use crate::case::trace::Trace;
 use crate::mechanism::Mechanism;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::target::reference::BLOCKS;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;

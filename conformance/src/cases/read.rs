@@ -1,6 +1,8 @@
 use super::seal::each;
-use crate::case::context::{BLOCK_LEN, Effect, SIZE, pattern};
 use crate::case::definition::{Case, case};
+use crate::case::file::Effect;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;

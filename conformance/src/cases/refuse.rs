@@ -1,5 +1,6 @@
-use crate::case::context::{BLOCK_LEN, SIZE, pattern};
 use crate::case::definition::{Case, case};
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};

@@ -1,6 +1,9 @@
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
+use crate::case::prepare::pattern;
 use crate::mechanism::{self, Mechanism};
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

@@ -1,6 +1,7 @@
 use super::write::rewritten_in_place;
-use crate::case::context::{BLOCK_LEN, Effect, SIZE};
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::Effect;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use iomap_clauses::*;
 use iomap_reference::Call;
 

@@ -1,7 +1,10 @@
 use super::seal::succeeded;
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::{Effect, File};
+use crate::case::prepare::pattern;
 use crate::mechanism::Mechanism;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};

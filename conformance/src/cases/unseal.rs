@@ -1,8 +1,11 @@
 use super::seal::{each, hole_from, mapped};
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
 use crate::case::picture::Picture;
+use crate::case::prepare::pattern;
 use crate::mechanism;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;

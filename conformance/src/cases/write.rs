@@ -1,7 +1,10 @@
 use super::meanwhile;
 use super::seal::{each, succeeded};
-use crate::case::context::{BLOCK_LEN, Context, Effect, File, SIZE, pattern};
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, limited};
+use crate::case::file::{Effect, File};
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};

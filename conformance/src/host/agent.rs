@@ -2,8 +2,8 @@
 //!
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
+use super::device;
 use super::sys::{self, Aligned, FiemapExtent};
-use super::{device, image};
 use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
 use crate::system::StorageAgent;
@@ -105,7 +105,7 @@ fn io_trouble(error: std::io::Error) -> Trouble {
 /// Where btrfs keeps what, from its chunk tree. The suite's file systems have one device and no redundancy of data.
 fn chunks(root: &Path) -> Result<Vec<Chunk>, Trouble> {
     let device = device_of(root).ok_or_else(|| Trouble::Setup("the device of the mount is unknown".into()))?;
-    let program = image::program("btrfs").ok_or_else(|| Trouble::Setup("the program btrfs is missing".into()))?;
+    let program = programs::find("btrfs").ok_or_else(|| Trouble::Setup("the program btrfs is missing".into()))?;
     let mut command = Command::new(program);
     command.args(["inspect-internal", "dump-tree", "-t", "chunk"]).arg(device);
     let output = programs::within_limit(&mut command).map_err(|failure| Trouble::Setup(failure.into()))?;

@@ -271,7 +271,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
         _ => &[&["quota", "enable"], &["quota", "rescan", "-w"], &["qgroup", "limit", &limit, "0/5"]],
     };
     commands.iter().try_for_each(|command| {
-        let program = program("btrfs").ok_or(Errno::ENOENT)?;
+        let program = programs::find("btrfs").ok_or(Errno::ENOENT)?;
         programs::within_limit(Command::new(program).args(*command).arg(root)).map(drop).map_err(|_| Errno::EIO)
     })
 }
@@ -328,7 +328,7 @@ fn note(devices: &Devices, device: &Path) {
 
 pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
     let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
-    let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
+    let program = programs::find(name).ok_or_else(|| format!("{name} is not installed"))?;
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
     made.map(drop).map_err(|failure| failure.to_string())
 }
@@ -392,18 +392,11 @@ mod exchange {
 
     /// Sets the field, and the checksum with it.
     pub(crate) fn write(device: &Path, value: u32) -> Result<(), Failure> {
-        let Some(program) = super::program("xfs_db") else { return Ok(()) };
+        let Some(program) = programs::find("xfs_db") else { return Ok(()) };
         let set = format!("write -d features_incompat {value:#x}");
         match programs::within_limit(Command::new(program).args(["-x", "-c", "sb 0", "-c", &set]).arg(device)) {
             Err(failure) if failure.is_cut_short() => Err(failure),
             _ => Ok(()),
         }
     }
-}
-
-/// Where a program of the system administrator is.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    directories.map(|directory| directory.join(name)).find(|candidate| candidate.is_file())
 }

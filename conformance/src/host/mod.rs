@@ -17,16 +17,6 @@ pub(crate) mod offer;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod routes;
-pub(crate) mod sandbox;
+pub mod sandbox;
 pub(crate) mod sys;
 pub(crate) mod system;
-
-pub use crate::filesystem::FsKind;
-pub(crate) use crate::target::found;
-pub(crate) use crate::target::host::without_programs;
-pub use crate::target::host::{Host, missing};
-pub use crate::target::{device_dax::DeviceDax, directory};
-pub(crate) use device::{blank, nameless};
-pub(crate) use image::{copy_data, program};
-pub use sandbox::Sandbox;
-pub(crate) use sys::end_with_parent;

@@ -1,6 +1,6 @@
 //! Whether this kernel offers a mechanism on a file system. An ordinary file shows it.
 
-use crate::case::context::make_written;
+use crate::case::prepare::make_written;
 use crate::mechanism::{self, Mechanism, SIZE};
 use crate::system::System;
 use crate::words;

@@ -333,7 +333,7 @@ fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
 
 /// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
 fn program(calls: &Calls, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
-    let program = super::image::program(name).ok_or(Errno::ENOENT)?;
+    let program = programs::find(name).ok_or(Errno::ENOENT)?;
     let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
     match programs::within_limit(Command::new(program).args(arguments).arg(path)) {
         Err(failure) if failure.is_cut_short() => Err(Errno::EIO),

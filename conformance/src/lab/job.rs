@@ -1,6 +1,6 @@
 //! The job of one guest, and the machine and the initramfs for it.
 
-use crate::host::{self, FsKind};
+use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
 use crate::lab::error::Result;
 use crate::lab::machine::hardware::{self, Hardware};
@@ -9,6 +9,7 @@ use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::qemu::{self, Accelerator, Machine};
 use crate::lab::options::Options;
 use crate::lab::protocol::{Manifest, Run, Work};
+use crate::programs;
 use std::path::{Path, PathBuf};
 
 /// The job of one guest: the runs on one kernel with one file system.
@@ -48,7 +49,7 @@ impl Job {
     /// The initramfs for a person at a shell, with a fresh file system for the first of these runs.
     pub(crate) fn shell(&self, options: &Options, run: Option<Run>, cache: &Cache) -> Result<PathBuf> {
         let work = Work::Shell { program: "/bin/bash".into(), run };
-        self.with_programs(options, work, TOOLS.iter().filter_map(|name| host::program(name)).collect(), cache)
+        self.with_programs(options, work, TOOLS.iter().filter_map(|name| programs::find(name)).collect(), cache)
     }
 
     fn with_programs(

@@ -1,7 +1,8 @@
 //! The options of `lab`, and the runs that they mean.
 
-use crate::cases::{self, Case};
-use crate::host::FsKind;
+use crate::case::definition::Case;
+use crate::cases;
+use crate::filesystem::FsKind;
 use crate::lab::machine::hardware;
 use crate::lab::machine::qemu::Accelerator;
 use crate::lab::protocol::Run;

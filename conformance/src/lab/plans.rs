@@ -1,6 +1,6 @@
 //! The work of a guest that loses its power: its files, its disks, and the actions on each file.
 
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use crate::lab::protocol::Action;
 use crate::mechanism::Mechanism;
 

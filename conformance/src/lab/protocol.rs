@@ -1,6 +1,6 @@
 //! The messages between host and guest: a manifest in the initramfs, and lines of JSON through a port.
 
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use crate::mechanism::Mechanism;
 use crate::results::Results;
 use crate::verdict::Trouble;

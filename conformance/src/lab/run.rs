@@ -1,6 +1,6 @@
 //! The lab from its start to its end: it boots each kernel with each file system, or one guest for a person.
 
-use crate::host::{self, FsKind};
+use crate::filesystem::FsKind;
 use crate::lab::board::{Board, News};
 use crate::lab::cache::Cache;
 use crate::lab::document::{LabDocument, failed};
@@ -14,6 +14,7 @@ use crate::lab::suite;
 use crate::matrix;
 use crate::report::terminal::Screen;
 use crate::results::Results;
+use crate::target;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -81,7 +82,8 @@ fn prepare(options: &Options) -> Result<Cache> {
     {
         return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()).into());
     }
-    let without_programs = |fs: FsKind| host::without_programs(fs).map(|missing| format!("the lab needs {missing}"));
+    let without_programs =
+        |fs: FsKind| target::host::without_programs(fs).map(|missing| format!("the lab needs {missing}"));
     let adapter = || options.wants_adapter().then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| file_systems.into_iter().find_map(without_programs)).or_else(adapter);
     missing.map_or(Ok(()), |missing| Err(Error::from(missing)))?;

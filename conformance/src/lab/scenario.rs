@@ -2,7 +2,7 @@
 //!
 //! A scenario is a script. Each line that it prints is a step with its outcome; there are no verdicts.
 
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
 use crate::lab::error::{Error, Result};
 use crate::lab::machine::hardware::{self, Hardware};

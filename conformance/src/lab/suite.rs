@@ -135,7 +135,7 @@ fn listen(session: &Session, runs: &[Run], heard: &mut Heard, listener: &Listene
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::FsKind;
+    use crate::filesystem::FsKind;
     use crate::lab::cache::Cache;
     use crate::lab::machine::qemu::{Accelerator, missing};
     use crate::mechanism::Mechanism;

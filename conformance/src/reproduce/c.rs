@@ -1,7 +1,7 @@
 //! The C program.
 
 use super::{Origin, needs, routes, seed};
-use crate::case::context::BLOCK_LEN;
+use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
 use crate::system::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
@@ -497,7 +497,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::context::pattern;
+    use crate::case::prepare::pattern;
     use iomap_reference::Route;
     use std::process::Command;
 

@@ -3,13 +3,13 @@
 //! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
 //! is at work at a time.
 
-use crate::case::context::DEVICE;
 use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::calls::{Calls, Transport};
 use crate::host::device::{ND, set};
 use crate::host::routes;
 use crate::host::sys::Mapping;
+use crate::mechanism::DEVICE;
 use crate::mechanism::{DEVICE_LEN, Mechanism};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The device of this guest.
-pub struct DeviceDax {
+pub(crate) struct DeviceDax {
     turn: Mutex<()>,
 }
 
@@ -38,7 +38,7 @@ const STEPS: [(&str, &str); 5] = [
 
 impl DeviceDax {
     /// Makes the device, if this guest does not have it yet. The error is one line for people.
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         if !Path::new("/dev").join(DEVICE).exists() {
             STEPS.into_iter().try_for_each(|(file, text)| set(&Path::new(ND).join(file), text))?;
         }

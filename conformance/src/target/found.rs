@@ -5,7 +5,7 @@ use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::areas::Areas;
 use crate::host::device::blank;
-use crate::host::image::{Image, make, program};
+use crate::host::image::{Image, make};
 use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::pool::Retirement;
@@ -72,7 +72,7 @@ impl Mounted {
     pub(crate) fn unmount(self) -> Result<(), String> {
         self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
         if let Some([name, arguments @ ..]) = self.image.kind().facts().forget
-            && let Some(program) = program(name)
+            && let Some(program) = programs::find(name)
         {
             // The program fails if there is nothing to forget.
             let _ = programs::within_limit(Command::new(program).args(arguments));

@@ -6,8 +6,8 @@
 
 use super::reference::{BLOCKS, Reference};
 use crate::guard::Devices;
-use crate::host::Sandbox;
 use crate::host::calls::{Calls, Transport, unless_busy};
+use crate::host::sandbox::Sandbox;
 use crate::host::{routes, sys};
 use crate::mechanism::Mechanism;
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};

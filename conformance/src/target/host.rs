@@ -4,7 +4,7 @@ use crate::filesystem::FsKind;
 use crate::guard::Devices;
 use crate::host::areas::{self, Areas};
 use crate::host::device;
-use crate::host::image::{Image, program};
+use crate::host::image::Image;
 use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::pool::{Pool, Retirement};
@@ -14,6 +14,7 @@ use crate::host::sys;
 use crate::host::system::HostSystem;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
+use crate::programs;
 use crate::system::System;
 use crate::system::{Lane, Target};
 use crate::verdict::Trouble;
@@ -172,6 +173,6 @@ pub fn missing(kind: FsKind) -> Option<String> {
 /// Which program is missing to make a file system, and how to get it.
 pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
     let facts = kind.facts();
-    let missing = kind.programs().find(|name| program(name).is_none())?;
+    let missing = kind.programs().find(|name| programs::find(name).is_none())?;
     Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
 }

@@ -6,6 +6,3 @@ pub(crate) mod found;
 pub mod fuse;
 pub mod host;
 pub mod reference;
-
-pub use crate::system::Target;
-pub use reference::Reference;

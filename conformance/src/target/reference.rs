@@ -1,6 +1,6 @@
 //! Where the calls of a case go.
 
-use crate::case::context::BLOCK_LEN;
+use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;

@@ -1,16 +1,20 @@
 //! The work of a guest that loses its power. It acts on files, and tells the lab before and after each action. The next
 //! guest examines those files.
 
+use crate::case::context::Context;
+use crate::case::file::File;
+use crate::case::prepare::pattern;
+use crate::case::trace::Trace;
 use crate::cases::durability::{can_be_cut, is_sealed};
-use crate::context::{BLOCK_LEN, Context, File, SIZE, pattern};
-use crate::host::FsKind;
-use crate::host::found::{self, Mounted};
+use crate::filesystem::FsKind;
 use crate::lab::error::{Error, Result, at};
 use crate::lab::guest::nvdimm;
 use crate::lab::plans::{FILES, GROWING, WORK, left, plans};
 use crate::lab::protocol::{Action, Data, Examined, FileState, Message, PowerEvent, Remains, Run};
 use crate::mechanism::Mechanism;
-use crate::trace::Trace;
+use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::target::found;
+use crate::target::found::Mounted;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, MapId, Mode, Route};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! A shell in a guest, for a person at the console.
 
-use crate::host::found::Mounted;
 use crate::lab::error::{Error, Result, at};
 use crate::lab::protocol::Run;
+use crate::target::found::Mounted;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -1,16 +1,19 @@
 //! The suite in a guest: one run, as a process of its own.
 
-use crate::cases::{self, Case};
+use crate::case::definition::Case;
+use crate::cases;
 use crate::expectations::Expectations;
 use crate::guard::{self, Guard, KernelLog};
-use crate::host::{DeviceDax, Host, Sandbox};
+use crate::host::sandbox::Sandbox;
 use crate::lab::error::Result;
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::results::Results;
 use crate::run::{self, Event, Progress, Subject};
 use crate::select::Selection;
-use crate::target::Target;
+use crate::system::Target;
+use crate::target::device_dax::DeviceDax;
+use crate::target::host::Host;
 use std::sync::Arc;
 
 /// The number of cases that run at the same time, as on real hardware: they wait for disks and grace periods.
@@ -18,7 +21,7 @@ const THREADS: usize = 8;
 
 /// The results of a run. The port gets a message for each case that begins or ends.
 pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
-    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel_release())?;
+    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())?;
     let sandbox = Sandbox::enter()?;
     let target: Arc<dyn Target> = match fs.module() {
         Some(_) => Arc::new(Host::new(&sandbox, fs, mechanism)?),

@@ -1,9 +1,10 @@
 //! The hardware of a guest besides a processor, memory and the port to the host: a row for each file system.
 
-use crate::host::{self, FsKind};
+use crate::filesystem::FsKind;
 use crate::lab::error::Result;
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::modules;
+use crate::programs;
 use std::path::PathBuf;
 
 /// Some equipment of a guest.
@@ -119,7 +120,7 @@ pub(crate) fn of(fs: FsKind, power_cuts: bool) -> Vec<&'static Hardware> {
 
 /// The program that is missing to set up the RDMA adapter, and the way to get it.
 pub(crate) fn without_programs() -> Option<String> {
-    let missing = RDMA.programs.iter().find(|name| host::program(name).is_none())?;
+    let missing = RDMA.programs.iter().find(|name| programs::find(name).is_none())?;
     Some(format!("the lab needs {missing}: apt-get install iproute2"))
 }
 
@@ -147,5 +148,5 @@ pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -
 /// The programs that a guest gets.
 pub(crate) fn programs(hardware: &[&Hardware], fs: FsKind) -> Vec<PathBuf> {
     let names = hardware.iter().flat_map(|row| row.programs).copied().chain(fs.all_programs());
-    names.filter_map(host::program).collect()
+    names.filter_map(programs::find).collect()
 }

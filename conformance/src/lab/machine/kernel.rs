@@ -1,6 +1,6 @@
 //! Finds a kernel by the name that the user gives: the image that QEMU boots, and its modules.
 
-use crate::host;
+use crate::host::sys;
 use crate::lab::cache::{self, Cache};
 use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::bzimage::BzImage;
@@ -152,7 +152,7 @@ fn unpack(path: &Path, root: &Path) -> Result<()> {
     std::fs::create_dir_all(root).map_err(at(root))?;
     let mut contents = Command::new("dpkg-deb");
     contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    host::end_with_parent(&mut contents);
+    sys::end_with_parent(&mut contents);
     let mut contents = contents.spawn().map_err(|e| Error::about("dpkg-deb", e))?;
     let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let mut tar = Command::new("tar");
@@ -190,7 +190,7 @@ fn depmod(root: &Path, release: &str) -> Result<()> {
 
 /// A program of the administrator: the programs of kmod are not in the PATH of ordinary users.
 pub(crate) fn admin(name: &str) -> PathBuf {
-    host::program(name).unwrap_or_else(|| name.into())
+    programs::find(name).unwrap_or_else(|| name.into())
 }
 
 /// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.

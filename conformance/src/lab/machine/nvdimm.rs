@@ -3,7 +3,7 @@
 //! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel
 //! is gone, and with it the uncommitted metadata that say where those data belong.
 
-use crate::host;
+use crate::host::device;
 use crate::lab::error::{Error, Result};
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -14,7 +14,7 @@ const SIZE: u64 = 320;
 /// The file of a blank NVDIMM.
 pub(crate) fn blank() -> Result<fs::File> {
     let place = format!("no memory in {}", std::env::temp_dir().display());
-    host::blank(SIZE << 20).map_err(|errno| Error::about(place, errno))
+    device::blank(SIZE << 20).map_err(|errno| Error::about(place, errno))
 }
 
 /// The effect of the stores of a guest on the file, as mmap(2) has it.

@@ -1,7 +1,6 @@
 //! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is
 //! installed, so no server is started here, and root is not needed.
 
-use crate::host;
 use crate::lab::cache::{self, Cache};
 use crate::lab::error::{Error, Result, at};
 use crate::programs;
@@ -16,7 +15,7 @@ pub(crate) type Tool = (&'static str, &'static str);
 /// directory, or nothing if all tools are installed.
 pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
     let (names, packages): (Vec<_>, Vec<_>) =
-        tools.iter().copied().filter(|(name, _)| host::program(name).is_none()).unzip();
+        tools.iter().copied().filter(|(name, _)| programs::find(name).is_none()).unzip();
     if names.is_empty() {
         return Ok(None);
     }
@@ -36,7 +35,7 @@ pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
 
 /// A program of this machine, or else of a directory of unpacked packages.
 pub(crate) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
-    host::program(name).or_else(|| {
+    programs::find(name).or_else(|| {
         let places =
             ["usr/bin", "usr/sbin", "bin", "sbin"].iter().map(|place| root.map(|root| root.join(place).join(name)));
         places.flatten().find(|path| path.is_file())

@@ -1,11 +1,12 @@
 //! The command line of QEMU, and the choice of its accelerator.
 
-use crate::host;
+use crate::host::sys;
 use crate::lab::cache::Cache;
 use crate::lab::error::{Error, Result};
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::protocol::{GUEST_COMMAND, INIT, PORT};
+use crate::programs;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -160,7 +161,7 @@ fn common(kernel: &BootKernel, accelerator: Accelerator, memory: u32, console: &
 
 fn bound(arguments: &[String]) -> Command {
     let mut command = Command::new(QEMU);
-    host::end_with_parent(command.args(arguments));
+    sys::end_with_parent(command.args(arguments));
     command
 }
 
@@ -168,7 +169,7 @@ fn bound(arguments: &[String]) -> Command {
 pub(crate) fn missing() -> Option<String> {
     let programs = [(QEMU, "qemu-system-x86"), ("ldd", "libc-bin")];
     let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
-    let missing = programs.into_iter().chain(kmod).find(|(program, _)| host::program(program).is_none());
+    let missing = programs.into_iter().chain(kmod).find(|(program, _)| programs::find(program).is_none());
     missing.map(|(program, package)| format!("the lab needs {program}: apt-get install {package}"))
 }
 
@@ -185,7 +186,7 @@ pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) ->
     if File::options().read(true).write(true).open("/dev/kvm").is_err() {
         return Ok(Accelerator::Tcg);
     }
-    let key = format!("{}-{}", cache.digest(&kernel.image)?, crate::kernel_release());
+    let key = format!("{}-{}", cache.digest(&kernel.image)?, crate::kernel::release());
     let ask = || Ok(if boots(kernel)? { "kvm" } else { "tcg" }.to_owned());
     let answer = cache.answer(&format!("whether KVM boots {key}"), "", ask)?;
     Ok(if answer == "kvm" { Accelerator::Kvm } else { Accelerator::Tcg })

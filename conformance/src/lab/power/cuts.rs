@@ -4,7 +4,6 @@
 //! A guest says before each action that it begins, and after it that it has returned. The message has left the guest
 //! before the guest goes on, so the lab knows the actions that had returned at the moment of the cut.
 
-use crate::host::found;
 use crate::lab::board::{Board, Listener, News};
 use crate::lab::cache::Cache;
 use crate::lab::error::{Error, Result};
@@ -22,6 +21,7 @@ use crate::lab::power::nbd::{Export, Server};
 use crate::lab::power::story::{Story, stories, within};
 use crate::lab::protocol::{Message, PowerEvent, Remains, Run, Work};
 use crate::results::Results;
+use crate::target::found;
 use iomap_results::LogLine;
 use std::fs::File;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! A disk with a volatile write cache: a loss of power takes the data that were not flushed.
 
-use crate::host::{copy_data, nameless};
+use crate::host::device::nameless;
+use crate::host::image::copy_data;
 use std::env::temp_dir;
 use std::fs::File;
 use std::io;

@@ -2,15 +2,15 @@
 //!
 //! The clauses judge. A promise of a call that had returned has to hold in each state in which the disk may be.
 
-use crate::context::{BLOCK_LEN, SIZE};
 use crate::expectations::Expectations;
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use crate::lab::document::untested;
 use crate::lab::plans::{GROWING, Plans, plans};
 use crate::lab::power::disk::CrashState;
 use crate::lab::power::story::Story;
 use crate::lab::protocol::{Action, Data, Examined, FileState, Run};
 use crate::mechanism::Mechanism;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::run::not_met;
 use crate::verdict::{Observation, Observed, Trouble, judge};

@@ -1,7 +1,7 @@
 //! The moment at which the power of a guest is cut, and the states of its disk after that: by a seed, so that a cut can
 //! be repeated.
 
-use crate::host::FsKind;
+use crate::filesystem::FsKind;
 use crate::lab::plans::{FILES, GROWING, Plans};
 use crate::lab::power::disk::CrashState;
 use crate::lab::protocol::{Action, PowerEvent};

@@ -1,0 +1,94 @@
+//! The preparation of files, on any system.
+
+use crate::mechanism::{BLOCK_LEN, Mechanism};
+use crate::system::{Ready, System};
+use crate::verdict::Trouble;
+use crate::words;
+use iomap_clauses::Errno;
+use iomap_reference::{Call, Caller, Fd, Mode, Reply};
+use nix::fcntl::OFlag;
+
+/// Bytes that differ from block to block and from seed to seed.
+pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
+    // Each block has a period of bytes, which is computed once for it: every case makes patterns.
+    const PERIOD: usize = 251;
+    let mut bytes = Vec::with_capacity(len as usize);
+    for block in 0..(len + BLOCK_LEN - 1) / BLOCK_LEN {
+        let first = seed.wrapping_add(block as u8).wrapping_mul(31);
+        let period: [u8; PERIOD] = std::array::from_fn(|at| first.wrapping_add(at as u8));
+        let end = ((block + 1) * BLOCK_LEN).min(len) as usize;
+        while bytes.len() < end {
+            let from = bytes.len() % PERIOD;
+            let take = (PERIOD - from).min(end - bytes.len());
+            bytes.extend_from_slice(&period[from..from + take]);
+        }
+    }
+    bytes
+}
+
+pub(super) fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
+    system.reach(call)?;
+    system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
+        (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
+        _ => Trouble::Setup(format!("{call} = {}", words::failure(errno))),
+    })
+}
+
+pub(super) fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+    match setup(system, &Call::Open { name: name.into(), flags, mode: 0o600 })? {
+        Reply::Number(fd) => Ok(fd as Fd),
+        other => Err(Trouble::Setup(format!("open = {}", words::reply(&other)))),
+    }
+}
+
+/// Makes an empty file, gives it to `prepare`, and opens it in every way that a case could want.
+pub(super) fn make(
+    system: &dyn System,
+    mechanism: Mechanism,
+    name: &str,
+    prepare: impl FnOnce(Fd) -> Result<(), Trouble>,
+) -> Result<Ready, Trouble> {
+    let fd = open(system, name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
+    // A swap file on btrfs has to be marked before the first byte; elsewhere the attribute does not exist.
+    if mechanism == Mechanism::Swapfile {
+        let mark = Call::ChangeFlags { fd, set: iomap_reference::FLAG_NOCOW, clear: 0 };
+        let _ = system.call(Caller::Privileged, &mark);
+    }
+    prepare(fd)?;
+    others(system, name, fd, OFlag::O_RDWR)
+}
+
+/// Opens a file that is open in every other way that a case could want, with the same access.
+pub(super) fn others(system: &dyn System, name: &str, fd: Fd, access: OFlag) -> Result<Ready, Trouble> {
+    Ok(Ready {
+        name: name.into(),
+        fd,
+        append: open(system, name, access | OFlag::O_APPEND)?,
+        direct: open(system, name, access | OFlag::O_DIRECT)?,
+        reader: open(system, name, OFlag::O_RDONLY)?,
+    })
+}
+
+/// Makes a file of `size` bytes after the mechanism's header, all written and on storage.
+pub(crate) fn make_written(system: &dyn System, mechanism: Mechanism, name: &str, size: i64) -> Result<Ready, Trouble> {
+    make(system, mechanism, name, |fd| {
+        let mut data = mechanism.header();
+        data.extend(pattern(1, size));
+        if !data.is_empty() {
+            setup(system, &Call::Pwrite { fd, offset: 0, data })?;
+        }
+        setup(system, &Call::Fsync { fd }).map(|_| ())
+    })
+}
+
+/// Makes a file that was pinned while it was empty, which f2fs wants since Linux 6.9. Its storage comes with
+/// fallocate(2), in whole sections; what is written then stays there.
+pub(super) fn make_pinned(system: &dyn System, name: &str, size: i64) -> Result<Ready, Trouble> {
+    make(system, Mechanism::F2fsPin, name, |fd| {
+        let allocate = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len: size };
+        let write = Call::Pwrite { fd, offset: 0, data: pattern(1, size) };
+        [Call::Pin { fd, on: true }, allocate, write, Call::Fsync { fd }]
+            .iter()
+            .try_for_each(|call| setup(system, call).map(|_| ()))
+    })
+}
