@@ -18,6 +18,9 @@ pub const DEVICE: &str = "dax0.0";
 /// The length of [`DEVICE`], in bytes.
 pub const DEVICE_LEN: usize = 14 << 20;
 
+/// The call that changes the state of an open file of a size.
+type Change = fn(Fd, i64) -> Call;
+
 /// The facts of a mechanism.
 struct Row {
     /// The name on the command line and in results.
@@ -26,7 +29,7 @@ struct Row {
     /// Whether a file system can have the mechanism.
     fits: fn(FsKind) -> bool,
     /// The calls that bring a file of this size into the state and take it out. A device is in the state always.
-    calls: Option<[fn(Fd, i64) -> Call; 2]>,
+    calls: Option<[Change; 2]>,
     state_bit: Option<u32>,
     access: OFlag,
     refusal: Option<Errno>,
@@ -150,7 +153,7 @@ impl Mechanism {
         self.calls().map(|[_, leave]| leave(fd, size))
     }
 
-    fn calls(self) -> Result<[fn(Fd, i64) -> Call; 2], Trouble> {
+    fn calls(self) -> Result<[Change; 2], Trouble> {
         let why = || Trouble::NotOffered("a device is in the state always: no call enters or leaves it".into());
         self.row().calls.ok_or_else(why)
     }

@@ -2,23 +2,23 @@
 //!
 //! One row for each operation and file system that has it. A file system without a row does not offer the operation.
 
-use super::calls::Calls;
+use super::btrfs;
+use super::f2fs::{self, SEGMENT};
+use super::held::Held;
 use super::image::Image;
 use super::sys;
 use super::sys::{Aligned, operations};
 use crate::filesystem::FsKind;
 use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Outcome, Reply};
+use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Outcome, Reply};
 use nix::errno::Errno;
-use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Where an operation takes place.
 pub(crate) struct Place<'a> {
-    pub(crate) calls: &'a Calls,
+    pub(crate) held: &'a Held,
     /// Where the file system is mounted.
     pub(crate) root: &'a Path,
     /// The directory of the case.
@@ -48,7 +48,7 @@ struct Row {
 
 static ROWS: &[Row] = &[
     Row { operation: Operation::Exchange, fs: FsKind::Xfs, run: exchange },
-    Row { operation: Operation::Snapshot, fs: FsKind::Btrfs, run: |place, _| snapshot(place.root) },
+    Row { operation: Operation::Snapshot, fs: FsKind::Btrfs, run: |place, _| btrfs::snapshot(place.root) },
     Row { operation: Operation::Subvolume, fs: FsKind::Btrfs, run: make_subvolume },
     Row { operation: Operation::Defragment, fs: FsKind::Xfs, run: swap_extents },
     Row { operation: Operation::Defragment, fs: FsKind::Ext4, run: move_extents },
@@ -122,7 +122,7 @@ pub(crate) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome>
 /// XFS_IOC_SWAPEXT, which every XFS has; it wants files of one size.
 fn exchange(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
-    place.calls.with(*one, |one| place.calls.with(*other, |other| sys::xfs_swap_extents(one, other)))
+    place.held.with(*one, |one| place.held.with(*other, |other| sys::xfs_swap_extents(one, other)))
 }
 
 /// What xfs_fsr(8) does: copies the file into storage of its own choice, and exchanges the two.
@@ -141,7 +141,7 @@ fn move_extents(place: &Place, call: &Call) -> Result<(), Errno> {
 /// BTRFS_IOC_DEFRAG.
 fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
-    place.calls.with(*fd, sys::btrfs_defragment)
+    place.held.with(*fd, sys::btrfs_defragment)
 }
 
 /// BTRFS_IOC_BALANCE_V2 of everything.
@@ -152,32 +152,16 @@ fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
 /// F2FS_IOC_DEFRAGMENT.
 fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
-    place.calls.with(*fd, operations::f2fs_defragment)
-}
-
-/// How many blocks f2fs allocates one after another.
-const SEGMENT: usize = 512;
-
-/// Has f2fs write small files to another segment from now on.
-pub(crate) fn f2fs_next_segment(directory: &Path) -> std::io::Result<()> {
-    // What is written at once, if it is to go to the same segments as small files (DEF_MIN_HOT_BLOCKS).
-    const LITTLE: usize = 16;
-    let path = directory.join("next-segment");
-    let mut next = File::create_new(&path)?;
-    for _ in 0..2 * SEGMENT / LITTLE {
-        next.write_all(&[1; LITTLE * BLOCK])?;
-        next.sync_data()?;
-    }
-    std::fs::remove_file(&path)
+    place.held.with(*fd, operations::f2fs_defragment)
 }
 
 /// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
 fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
     // The segment that is being written to is not collected: it must not be that of the file.
-    f2fs_next_segment(place.directory).map_err(sys::errno)?;
+    f2fs::next_segment(place.directory).map_err(sys::errno)?;
     let root = File::open(place.root).map_err(sys::errno)?;
     let image = place.image.ok_or(Errno::ENOSYS)?.backing();
-    let (first, segments) = f2fs_main_area(&image).map_err(sys::errno)?;
+    let (first, segments) = f2fs::main_area(&image).map_err(sys::errno)?;
     (first..).step_by(SEGMENT).take(segments).try_for_each(|block| {
         match operations::f2fs_collect(root.as_fd(), block) {
             // Nothing in use, in use at this moment, or something that must not be moved.
@@ -187,42 +171,9 @@ fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
     })
 }
 
-/// `main_blkaddr` and `segment_count_main` of struct f2fs_super_block, which is at 1024 and has them at 92 and 68.
-fn f2fs_main_area(image: &File) -> std::io::Result<(u64, usize)> {
-    let mut block = Aligned::new(BLOCK);
-    std::os::unix::fs::FileExt::read_exact_at(image, block.get_mut(), 0)?;
-    let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| block.get()[1024 + at + byte]));
-    Ok((number(92).into(), number(68) as usize))
-}
-
-/// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
-pub(crate) fn snapshot(root: &Path) -> Result<(), Errno> {
-    let root = File::open(root).map_err(sys::errno)?;
-    sys::btrfs_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;
-    sys::btrfs_destroy(root.as_fd(), c"snapshot")
-}
-
-/// BTRFS_IOC_SUBVOL_CREATE.
-pub(crate) fn subvolume(path: &Path) -> Result<(), Errno> {
-    let (parent, name) = place_of(path)?;
-    sys::btrfs_subvolume(parent.as_fd(), &name)
-}
-
 fn make_subvolume(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Subvolume { name } = call else { return Err(Errno::EINVAL) };
-    subvolume(&place.directory.join(name))
-}
-
-/// BTRFS_IOC_SNAP_DESTROY of the subvolume that a file is in.
-pub(crate) fn destroy_subvolume_of(file: &Path) -> Result<(), Errno> {
-    let (parent, name) = place_of(file.parent().ok_or(Errno::EINVAL)?)?;
-    sys::btrfs_destroy(parent.as_fd(), &name)
-}
-
-/// The directory that contains a path, and the name in it.
-fn place_of(path: &Path) -> Result<(File, CString), Errno> {
-    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
-    Ok((File::open(parent).map_err(sys::errno)?, CString::new(name.as_encoded_bytes()).map_err(|_| Errno::EINVAL)?))
+    btrfs::subvolume(&place.directory.join(name))
 }
 
 /// XFS_IOC_FSGROWFSDATA, which takes away free space at the end of the last allocation group as well.
@@ -264,13 +215,13 @@ fn with_copy(place: &Place, call: &Call, act: impl FnOnce(&File, &File) -> Resul
     let copy = File::options().read(true).write(true).create_new(true).open(&path).map_err(sys::errno)?;
     // The name is of no use any more, whatever happens.
     std::fs::remove_file(&path).map_err(sys::errno)?;
-    place.calls.with(*fd, |file| {
+    place.held.with(*fd, |file| {
         let file = File::from(file.try_clone_to_owned().map_err(sys::errno)?);
         let len = file.metadata().map_err(sys::errno)?.len() as usize;
-        let Reply::Data(data) = place.calls.call(Caller::Privileged, &Call::Pread { fd: *fd, offset: 0, len })? else {
-            return Err(Errno::EIO);
-        };
-        std::os::unix::fs::FileExt::write_all_at(&copy, &data, 0).map_err(sys::errno)?;
+        // Aligned, because the descriptor may be one with O_DIRECT.
+        let mut data = Aligned::new(len);
+        std::os::unix::fs::FileExt::read_exact_at(&file, data.get_mut(), 0).map_err(sys::errno)?;
+        std::os::unix::fs::FileExt::write_all_at(&copy, data.get(), 0).map_err(sys::errno)?;
         copy.sync_all().map_err(sys::errno)?;
         act(&file, &copy)
     })

@@ -1,11 +1,12 @@
 //! System calls, made in a directory.
 
+use super::held::Held;
 use super::modes::Modes;
-use super::sys::{self, Aligned, Mapping, Registration, ring};
-use super::{admin, routes};
-use crate::system::{Outcomes, Ready};
+use super::sys::{self, Aligned, Mapping, ring};
+use super::{btrfs, routes};
+use crate::system::Outcomes;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, Fd, MapId, Outcome, Reply, Stat, Whence, ioctl};
+use iomap_reference::{Call, Caller, Outcome, Reply, Stat, Whence, ioctl};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{Mode as FileMode, UtimensatFlags};
@@ -13,11 +14,10 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio;
 use nix::unistd::{self, UnlinkatFlags, Whence as From};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -30,116 +30,55 @@ pub(crate) enum Transport {
     Fuse,
 }
 
-/// A directory, and what was opened and mapped there.
+/// A place for system calls: a directory, and the things that are open and mapped there.
 pub(crate) struct Calls {
-    directory: PathBuf,
-    /// Where the file system is mounted.
-    root: PathBuf,
+    held: Held,
     transport: Transport,
     modes: Arc<Modes>,
-    open: RefCell<BTreeMap<Fd, OwnedFd>>,
-    maps: RefCell<BTreeMap<MapId, Mapping>>,
-    registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
     /// The memory that was swapped out.
     memory: RefCell<Option<Mapping>>,
     pace: Cell<Pace>,
 }
 
-/// By how much the first side of the next race is held up, or the second if it is below 0, and by how much that was
-/// changed: in microseconds.
+impl Deref for Calls {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
+/// The delay of the next race, in microseconds: a positive delay is one of the first side, a negative one of the second.
 #[derive(Clone, Copy)]
 struct Pace {
     delay: i64,
+    /// The last change of the delay.
     step: i64,
+}
+
+impl Pace {
+    const FIRST: Self = Self { delay: 0, step: 20 };
 }
 
 impl Calls {
     pub(crate) fn new(directory: PathBuf, root: PathBuf, transport: Transport, modes: Arc<Modes>) -> Self {
-        let pace = Cell::new(Pace { delay: 0, step: 20 });
-        let (open, maps, registrations, memory) = Default::default();
-        Self { directory, root, transport, modes, open, maps, registrations, memory, pace }
+        let held = Held::new(directory, root);
+        Self { held, transport, modes, memory: RefCell::default(), pace: Cell::new(Pace::FIRST) }
     }
 
     /// Whether a call may go to the kernel.
     pub(crate) fn pass(&self, call: &Call) -> Result<(), Trouble> {
         match call {
             Call::Fallocate { mode, .. } if self.transport == Transport::Fuse && mode.changes_state() => Ok(()),
-            Call::Fallocate { mode, .. } => self.modes.pass(*mode, &self.directory),
+            Call::Fallocate { mode, .. } => self.modes.pass(*mode, self.directory()),
             _ => Ok(()),
         }
     }
 
-    /// Gives the descriptors of a file away.
-    pub(crate) fn release(&self, file: &Ready) -> Vec<OwnedFd> {
-        let mut open = self.open.borrow_mut();
-        [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
-    }
-
-    /// Whether nothing is open, mapped or registered.
-    pub(crate) fn is_clear(&self) -> bool {
-        self.maps.borrow().is_empty() && self.open.borrow().is_empty() && self.registrations.borrow().is_empty()
-    }
-
     /// Undoes registrations, unmaps and closes everything.
     pub(crate) fn clear(&self) {
-        self.registrations.borrow_mut().clear();
-        self.maps.borrow_mut().clear();
         self.memory.take();
-        self.open.borrow_mut().clear();
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    /// Does something with an open file.
-    pub(crate) fn with<T>(&self, fd: Fd, act: impl FnOnce(BorrowedFd) -> Result<T, Errno>) -> Result<T, Errno> {
-        act(self.open.borrow().get(&fd).ok_or(Errno::EBADF)?.as_fd())
-    }
-
-    /// Takes a descriptor over.
-    pub(crate) fn keep(&self, fd: OwnedFd) -> i64 {
-        let number = fd.as_raw_fd();
-        self.open.borrow_mut().insert(number, fd);
-        number.into()
-    }
-
-    /// Where the file system is mounted.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Takes a mapping over.
-    pub(crate) fn keep_mapping(&self, mapping: Mapping) -> i64 {
-        let mut maps = self.maps.borrow_mut();
-        let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
-        maps.insert(id, mapping);
-        id as i64
-    }
-
-    /// Takes a registration over.
-    pub(crate) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
-        let number = registration.number();
-        self.registrations.borrow_mut().insert(number as MapId, registration);
-        number.into()
-    }
-
-    /// Has a device do something with a registration.
-    fn with_registration<T>(
-        &self,
-        id: MapId,
-        act: impl FnOnce(&mut dyn Registration) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        act(&mut **self.registrations.borrow_mut().get_mut(&id).ok_or(Errno::ENXIO)?)
-    }
-
-    /// Does something with a mapping.
-    pub(crate) fn with_mapping<T>(
-        &self,
-        map: MapId,
-        act: impl FnOnce(&Mapping) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        act(self.maps.borrow().get(&map).ok_or(Errno::EFAULT)?)
+        self.held.clear();
     }
 
     fn number(&self, call: &Call) -> Result<i64, Errno> {
@@ -148,7 +87,7 @@ impl Calls {
                 let mode = FileMode::from_bits_truncate(*mode);
                 nix::fcntl::open(&self.path(name), *flags | OFlag::O_CLOEXEC, mode).map(|fd| self.keep(fd))
             }
-            Call::Close { fd } => self.open.borrow_mut().remove(fd).map(|_| 0).ok_or(Errno::EBADF),
+            Call::Close { fd } => self.close(*fd).map(zero),
             Call::Write { fd, data } => self.with(*fd, |f| unistd::write(f, Aligned::of(data).get())).map(signed),
             Call::Pwrite { fd, offset, data } => {
                 self.with(*fd, |f| uio::pwrite(f, Aligned::of(data).get(), *offset)).map(signed)
@@ -178,7 +117,7 @@ impl Calls {
                 if self.transport == Transport::Fuse && mode.changes_state() {
                     return self.with(*fd, |f| ioctl::fallocate(f, *mode, *offset, *len)).map(zero);
                 }
-                self.with(*fd, |f| self.modes.fallocate(&self.directory, f, *mode, *offset, *len)).map(zero)
+                self.with(*fd, |f| self.modes.fallocate(self.directory(), f, *mode, *offset, *len)).map(zero)
             }
             Call::CopyRange { from, from_offset, to, to_offset, len } => self
                 .with(*from, |from| {
@@ -203,9 +142,7 @@ impl Calls {
                 let buffer = self.with_mapping(*map, ring::Buffer::new)?;
                 Ok(self.keep_registration(Box::new(buffer)))
             }
-            Call::Unregister { registration } => {
-                self.registrations.borrow_mut().remove(registration).map(|_| 0).ok_or(Errno::ENXIO)
-            }
+            Call::Unregister { registration } => self.unregister(*registration).map(zero),
             Call::DeviceStore { registration, offset, data } => {
                 self.with_registration(*registration, |device| device.write(*offset, data)).map(zero)
             }
@@ -216,7 +153,7 @@ impl Calls {
             Call::Store { map, offset, data } => {
                 self.with_mapping(*map, |mapping| mapping.store(*offset, data)).map(zero)
             }
-            Call::Unmap { map } => self.maps.borrow_mut().remove(map).map(|_| 0).ok_or(Errno::EINVAL),
+            Call::Unmap { map } => self.unmap(*map).map(zero),
             Call::Unlink { name } => unistd::unlink(&self.path(name)).map(zero),
             Call::Rename { from, to, exchange } => {
                 let flags = if *exchange { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::empty() };
@@ -267,15 +204,15 @@ impl Calls {
             Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
                 // Some file systems free space behind the caller's back; syncing makes them do it.
-                unistd::syncfs(File::open(&self.root).map_err(|_| Errno::EIO)?)?;
-                let stat = nix::sys::statvfs::statvfs(&self.root)?;
+                unistd::syncfs(File::open(self.root()).map_err(|_| Errno::EIO)?)?;
+                let stat = nix::sys::statvfs::statvfs(self.root())?;
                 Ok((stat.blocks_free() * stat.fragment_size()) as i64)
             }
             Call::Remount { read_only } => {
                 use nix::mount::{MsFlags, mount};
                 let flags = if *read_only { MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY } else { MsFlags::MS_REMOUNT };
                 let none = None::<&str>;
-                mount(none, &self.root, none, flags, none).map(zero)
+                mount(none, self.root(), none, flags, none).map(zero)
             }
             Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f), 0)).map(zero),
             Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
@@ -286,8 +223,8 @@ impl Calls {
                 self.memory.replace(Some(memory));
                 Ok(0)
             }
-            Call::Subvolume { name } => admin::subvolume(&self.path(name)).map(zero),
-            Call::Snapshot => admin::snapshot(&self.root).map(zero),
+            Call::Subvolume { name } => btrfs::subvolume(&self.path(name)).map(zero),
+            Call::Snapshot => btrfs::snapshot(self.root()).map(zero),
             Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
             // `make` handles the first seven; the others are no system calls, or this module does not make them yet:
             // see `reach`.
@@ -339,16 +276,13 @@ impl Calls {
         series: &[Call],
         act: impl FnOnce() -> T,
     ) -> Result<(T, Vec<Outcome>), Trouble> {
-        let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
-        let open: io::Result<BTreeMap<Fd, OwnedFd>> = self.open.borrow().iter().map(again).collect();
-        let open = open.map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
-        let (directory, root, transport) = (self.directory.clone(), self.root.clone(), self.transport);
-        let modes = self.modes.clone();
+        let held = self.held.duplicate().map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
+        let (transport, modes) = (self.transport, self.modes.clone());
         let together = Barrier::new(2);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let calls = Self::new(directory, root, transport, modes);
-                calls.open.replace(open);
+                let held = Held::from(held);
+                let calls = Self { held, transport, modes, memory: RefCell::default(), pace: Cell::new(Pace::FIRST) };
                 together.wait();
                 spin(delay);
                 series.iter().map(|call| calls.make(call)).collect()

@@ -2,7 +2,7 @@
 
 use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
-use super::{admin, guardian, sys};
+use super::{f2fs, guardian, sys};
 use crate::filesystem::{Addition, FsKind, Medium, Quotas};
 use crate::guard::Devices;
 use crate::lack;
@@ -89,7 +89,7 @@ impl Image {
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
-            admin::f2fs_next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
+            f2fs::next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
         }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);

@@ -2,8 +2,8 @@
 //!
 //! One row for each. A row without file systems is for all of them.
 
-use super::admin;
-use super::calls::Calls;
+use super::btrfs;
+use super::held::Held;
 use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
 use crate::filesystem::FsKind;
@@ -24,7 +24,7 @@ use std::process::Command;
 struct Row {
     route: Route,
     fs: &'static [FsKind],
-    make: fn(&Calls, Route, &Call) -> Outcome,
+    make: fn(&Held, Route, &Call) -> Outcome,
 }
 
 const EVERY: &[FsKind] = &[];
@@ -122,7 +122,7 @@ pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
 }
 
 /// Makes a call in another way.
-pub(crate) fn make(calls: &Calls, route: Route, call: &Call) -> Outcome {
+pub(crate) fn make(calls: &Held, route: Route, call: &Call) -> Outcome {
     let row = ROWS.iter().find(|row| row.route == route).ok_or(Errno::ENOSYS)?;
     (row.make)(calls, route, call)
 }
@@ -136,7 +136,7 @@ fn done(result: Result<(), Errno>) -> Outcome {
 }
 
 /// Reads and writes.
-fn transfer(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn transfer(calls: &Held, route: Route, call: &Call) -> Outcome {
     match call {
         Call::Pwrite { fd, offset, data } => {
             let data = Aligned::of(data);
@@ -230,7 +230,7 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
 }
 
 /// Shared writable mappings.
-fn map(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Map { fd, len, shared: true, write: true } = call else { return Err(Errno::EINVAL) };
     let plain = |write| calls.with(*fd, |file| Mapping::new(file, *len, true, write));
     let mapping = match route {
@@ -254,7 +254,7 @@ fn map(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Stores through a mapping.
-fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Store { map, offset, data } = call else { return Err(Errno::EINVAL) };
     let result = calls.with_mapping(*map, |mapping| match route {
         Route::ProcessVm => mapping.store_remotely(*offset, data),
@@ -275,14 +275,14 @@ fn store(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Registers a mapping with another device.
-fn register(calls: &Calls, _: Route, call: &Call) -> Outcome {
+fn register(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::Register { map } = call else { return Err(Errno::EINVAL) };
     let region = calls.with_mapping(*map, rdma::Region::new)?;
     Ok(Reply::Number(calls.keep_registration(Box::new(region))))
 }
 
 /// What file systems have of their own for allocation.
-fn space(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
     let act = match route {
         Route::XfsReserve => operations::xfs_reserve,
@@ -294,13 +294,13 @@ fn space(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// An atomic write in several calls.
-fn atomic(calls: &Calls, _: Route, call: &Call) -> Outcome {
+fn atomic(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
     calls.with(*fd, |file| operations::f2fs_atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
 }
 
 /// Exchanges of storage between two files, as a whole.
-fn exchange(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn exchange(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
     let result = calls.with(*one, |one| {
         let size = nix::sys::stat::fstat(one)?.st_size as u64;
@@ -315,7 +315,7 @@ fn exchange(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Defragmentation of one file.
-fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
     const EXT4_EXTENTS_FL: u32 = 0x8_0000;
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     match route {
@@ -332,7 +332,7 @@ fn defragment(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
-fn program(calls: &Calls, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
+fn program(calls: &Held, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
     let program = programs::find(name).ok_or(Errno::ENOENT)?;
     let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
     match programs::within_limit(Command::new(program).args(arguments).arg(path)) {
@@ -342,7 +342,7 @@ fn program(calls: &Calls, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
 }
 
 /// Attributes besides the flags of [`Call::ChangeFlags`].
-fn attribute(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
     let (Call::ChangeXflags { fd, .. } | Call::ChangeFlags { fd, .. }) = call else { return Err(Errno::EINVAL) };
     const HINT: u32 = 16 * BLOCK as u32;
     let attribute = match route {
@@ -359,7 +359,7 @@ fn attribute(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Names and metadata, by descriptor where the plain call takes a name.
-fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
     let here = nix::fcntl::AT_FDCWD;
     let open = |name: &str| -> Result<(File, PathBuf), Errno> {
         let file = File::open(calls.path(name)).map_err(sys::errno)?;
@@ -371,7 +371,7 @@ fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
             let (_file, path) = open(from)?;
             unistd::linkat(here, &path, here, &calls.path(to), AtFlags::AT_SYMLINK_FOLLOW)
         }
-        (Route::BtrfsDestroy, Call::Unlink { name }) => admin::destroy_subvolume_of(&calls.path(name)),
+        (Route::BtrfsDestroy, Call::Unlink { name }) => btrfs::destroy_subvolume_of(&calls.path(name)),
         (Route::Whiteout, Call::Rename { from, to, .. }) => {
             let flags = RenameFlags::from_bits_retain(libc::RENAME_WHITEOUT);
             nix::fcntl::renameat2(here, &calls.path(from), here, &calls.path(to), flags)
@@ -399,7 +399,7 @@ fn name(calls: &Calls, route: Route, call: &Call) -> Outcome {
 }
 
 /// Activates a swap file.
-fn activate(calls: &Calls, _: Route, call: &Call) -> Outcome {
+fn activate(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::Swapon { fd } = call else { return Err(Errno::EINVAL) };
     done(calls.with(*fd, |file| sys::swapon(&sys::proc_path(&file), sys::PREFERRED)))
 }
@@ -419,7 +419,7 @@ fn access_list(mode: u32) -> Vec<u8> {
 }
 
 /// What happens to the whole file system, or to what is cached of a file.
-fn event(calls: &Calls, route: Route, call: &Call) -> Outcome {
+fn event(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fsync { fd } = call else { return Err(Errno::EINVAL) };
     let root = || File::open(calls.root()).map_err(sys::errno);
     done(match route {

@@ -68,7 +68,7 @@ impl<'a> HostSystem<'a> {
 impl HostSystem<'_> {
     fn administer(&self, call: &Call) -> Option<Outcome> {
         let (root, directory) = (self.image.root(), &*self.directory);
-        let place = admin::Place { calls: &self.calls, root, directory, image: Some(self.image) };
+        let place = admin::Place { held: &self.calls, root, directory, image: Some(self.image) };
         admin::perform(self.image.kind(), &place, call)
     }
 

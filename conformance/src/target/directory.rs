@@ -249,7 +249,7 @@ impl System for DirectorySystem<'_> {
         let Some(kind) = self.target.kind else { return self.calls.call(caller, call) };
         let _turn = activation(kind, call);
         let (root, directory) = (&*self.target.path, &*self.directory);
-        let place = admin::Place { calls: &self.calls, root, directory, image: None };
+        let place = admin::Place { held: &self.calls, root, directory, image: None };
         admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 

@@ -1,0 +1,140 @@
+//! The things that a case has open, mapped and registered in its directory.
+
+use super::sys::{Mapping, Registration};
+use crate::system::Ready;
+use iomap_reference::{Fd, MapId};
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// A directory, and the things that are open, mapped and registered there.
+pub(crate) struct Held {
+    directory: PathBuf,
+    /// The place where the file system is mounted.
+    root: PathBuf,
+    open: RefCell<BTreeMap<Fd, OwnedFd>>,
+    maps: RefCell<BTreeMap<MapId, Mapping>>,
+    registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
+}
+
+/// A place on its way to another thread, with duplicates of the open descriptors.
+pub(crate) struct Duplicate {
+    directory: PathBuf,
+    root: PathBuf,
+    open: BTreeMap<Fd, OwnedFd>,
+}
+
+impl From<Duplicate> for Held {
+    fn from(Duplicate { directory, root, open }: Duplicate) -> Self {
+        Self { open: RefCell::new(open), ..Self::new(directory, root) }
+    }
+}
+
+impl Held {
+    pub(crate) fn new(directory: PathBuf, root: PathBuf) -> Self {
+        let (open, maps, registrations) = Default::default();
+        Self { directory, root, open, maps, registrations }
+    }
+
+    /// The same place for a second thread, which makes it with [`Self::from`]: mappings stay with their thread.
+    pub(crate) fn duplicate(&self) -> io::Result<Duplicate> {
+        let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
+        let open: io::Result<_> = self.open.borrow().iter().map(again).collect();
+        Ok(Duplicate { directory: self.directory.clone(), root: self.root.clone(), open: open? })
+    }
+
+    /// The directory of the case.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Closes a file.
+    pub(crate) fn close(&self, fd: Fd) -> Result<(), Errno> {
+        self.open.borrow_mut().remove(&fd).map(drop).ok_or(Errno::EBADF)
+    }
+
+    /// Unmaps a mapping.
+    pub(crate) fn unmap(&self, map: MapId) -> Result<(), Errno> {
+        self.maps.borrow_mut().remove(&map).map(drop).ok_or(Errno::EINVAL)
+    }
+
+    /// Undoes a registration.
+    pub(crate) fn unregister(&self, registration: MapId) -> Result<(), Errno> {
+        self.registrations.borrow_mut().remove(&registration).map(drop).ok_or(Errno::ENXIO)
+    }
+
+    /// Gives the descriptors of a file away.
+    pub(crate) fn release(&self, file: &Ready) -> Vec<OwnedFd> {
+        let mut open = self.open.borrow_mut();
+        [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
+    }
+
+    /// Whether nothing is open, mapped or registered.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.maps.borrow().is_empty() && self.open.borrow().is_empty() && self.registrations.borrow().is_empty()
+    }
+
+    /// Undoes registrations, unmaps and closes everything.
+    pub(crate) fn clear(&self) {
+        self.registrations.borrow_mut().clear();
+        self.maps.borrow_mut().clear();
+        self.open.borrow_mut().clear();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Does something with an open file.
+    pub(crate) fn with<T>(&self, fd: Fd, act: impl FnOnce(BorrowedFd) -> Result<T, Errno>) -> Result<T, Errno> {
+        act(self.open.borrow().get(&fd).ok_or(Errno::EBADF)?.as_fd())
+    }
+
+    /// Takes a descriptor over.
+    pub(crate) fn keep(&self, fd: OwnedFd) -> i64 {
+        let number = fd.as_raw_fd();
+        self.open.borrow_mut().insert(number, fd);
+        number.into()
+    }
+
+    /// Where the file system is mounted.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes a mapping over.
+    pub(crate) fn keep_mapping(&self, mapping: Mapping) -> i64 {
+        let mut maps = self.maps.borrow_mut();
+        let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
+        maps.insert(id, mapping);
+        id as i64
+    }
+
+    /// Takes a registration over.
+    pub(crate) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
+        let number = registration.number();
+        self.registrations.borrow_mut().insert(number as MapId, registration);
+        number.into()
+    }
+
+    /// Has a device do something with a registration.
+    pub(crate) fn with_registration<T>(
+        &self,
+        id: MapId,
+        act: impl FnOnce(&mut dyn Registration) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        act(&mut **self.registrations.borrow_mut().get_mut(&id).ok_or(Errno::ENXIO)?)
+    }
+
+    /// Does something with a mapping.
+    pub(crate) fn with_mapping<T>(
+        &self,
+        map: MapId,
+        act: impl FnOnce(&Mapping) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        act(self.maps.borrow().get(&map).ok_or(Errno::EFAULT)?)
+    }
+}
