@@ -4,28 +4,21 @@
 //! [mechanism](mechanism::Mechanism), and returns what it observed; [`verdict::judge`] compares that with the clause's
 //! envelope, and [`case::picture::Picture`] with what a call may change. Only the harness gives verdicts.
 
-pub mod audit;
 pub mod case;
 pub mod cases;
-pub mod compare;
-pub mod expectations;
 pub mod filesystem;
-pub mod guard;
 pub mod host;
 pub mod kernel;
+pub mod kernel_log;
 pub mod lab;
 pub mod lack;
-pub mod matrix;
 pub mod mechanism;
 pub mod programs;
 pub mod report;
 pub mod reproduce;
 pub mod results;
 pub mod run;
-pub mod schema;
-pub mod select;
 pub mod system;
 pub mod target;
-pub mod update;
 pub mod verdict;
 pub mod words;

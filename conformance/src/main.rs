@@ -3,27 +3,32 @@
 use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use iomap_conformance::case::definition::Case;
-use iomap_conformance::expectations::Expectations;
 use iomap_conformance::filesystem::FsKind;
-use iomap_conformance::guard::{self, Guard, KernelLog};
 use iomap_conformance::host::guardian;
 use iomap_conformance::host::sandbox::Sandbox;
+use iomap_conformance::kernel_log::KernelLog;
 use iomap_conformance::mechanism::Mechanism;
+use iomap_conformance::report::format::Format;
+use iomap_conformance::report::kcidb;
+use iomap_conformance::report::schema::Document;
 use iomap_conformance::report::terminal::{self, Screen};
-use iomap_conformance::report::{self, Format, kcidb};
+use iomap_conformance::report::{compare, format, human, matrix};
+use iomap_conformance::reproduce::reproducer;
 use iomap_conformance::results::Results;
-use iomap_conformance::run::{self, Event, Progress, Subject};
-use iomap_conformance::schema::Document;
-use iomap_conformance::select::{Nothing, Selection, nearest};
+use iomap_conformance::run::expectations::Expectations;
+use iomap_conformance::run::select::{Nothing, Selection, nearest};
+use iomap_conformance::run::trials::{Event, Progress, Subject};
+use iomap_conformance::run::update::Update;
+use iomap_conformance::run::watchdog::Guard;
+use iomap_conformance::run::{audit, trials};
 use iomap_conformance::system::Target;
 use iomap_conformance::target;
 use iomap_conformance::target::directory::{Directory, Fresh};
 use iomap_conformance::target::fuse::Fuse;
 use iomap_conformance::target::host::Host;
 use iomap_conformance::target::reference::Reference;
-use iomap_conformance::update::Update;
 use iomap_conformance::words::count;
-use iomap_conformance::{audit, cases, compare, lab, matrix, programs, reproduce};
+use iomap_conformance::{cases, lab, programs};
 use iomap_reference::{Violation, violations};
 use iomap_results::{Audit, ListedCase, Sum, comparable, compare_kernels};
 use std::ffi::{OsStr, OsString};
@@ -465,7 +470,7 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
     let reproducers =
-        args.reproducers.as_deref().map(reproduce::Directory::open).transpose().map_err(|e| Stop(ENVIRONMENT, e))?;
+        args.reproducers.as_deref().map(reproducer::Directory::open).transpose().map_err(|e| Stop(ENVIRONMENT, e))?;
     let names = expectation_names(args);
     let mut update = args.update_expectations.then(|| open_expectations(args, &names)).transpose()?;
     let begin = Instant::now();
@@ -510,9 +515,9 @@ fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     let format = if args.libtest.quiet { Format::Terse } else { args.format };
-    output.write(&report::write(&results, format, &submitter))?;
+    output.write(&format::write(&results, format, &submitter))?;
     if args.timings || (format == Format::Human && io::stderr().is_terminal()) {
-        eprint!("{}", report::human::timings(&results, elapsed, ready));
+        eprint!("{}", human::timings(&results, elapsed, ready));
     }
     if let Some(directory) = &reproducers {
         eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e))?);
@@ -574,7 +579,7 @@ fn list(args: &RunArgs) -> Result<u8, Stop> {
                 .iter()
                 .map(|case| ListedCase { name: case.full_name(), clause: case.clause.id, about: case.about })
                 .collect();
-            report::json(&rows)
+            format::json(&rows)
         }
         _ => selected.iter().map(|case| format!("{}: test\n", case.full_name())).collect(),
     };
@@ -636,7 +641,7 @@ fn one_run(
     let guard = Arc::new(Guard::new(chosen.timeout, log));
     let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), chosen.cases.len());
     let cases = (chosen.cases, chosen.threads.unwrap_or(threads));
-    let results = run::run(target, subject, cases, expectations, &guard, &progress);
+    let results = trials::run(target, subject, cases, expectations, &guard, &progress);
     terminal::passing("");
     (results, begin.elapsed())
 }
@@ -664,7 +669,7 @@ fn progress(label: &str, total: usize) -> Progress {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {
             *shown = Instant::now();
-            terminal::passing(&report::human::bar(&label, number, total, &case.name));
+            terminal::passing(&human::bar(&label, number, total, &case.name));
         }
     })
 }
@@ -681,7 +686,7 @@ fn matrix(args: &MatrixArgs) -> Result<u8, Stop> {
     output.write(&match args.format {
         TableFormat::Human => format!("{}{}{trouble}", matrix::human(&all, output.screen()), gap(&trouble)),
         TableFormat::Markdown => matrix::markdown(&all),
-        TableFormat::Json => report::json(&all),
+        TableFormat::Json => format::json(&all),
     })?;
     if args.output.is_some() || args.format != TableFormat::Human {
         // A document is not read to learn the reason of the exit code, so standard error gets the reason.
@@ -702,7 +707,7 @@ fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
 
 fn run_everything() -> Result<Vec<Results>, Stop> {
     let sandbox = sandbox(&FsKind::USUAL)?;
-    let chosen = Chosen { cases: &every_case(), threads: None, timeout: guard::TIMEOUT };
+    let chosen = Chosen { cases: &every_case(), threads: None, timeout: programs::TIMEOUT };
     pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &chosen)?.0)).collect()
 }
 
@@ -741,7 +746,7 @@ fn compare(args: &CompareArgs) -> Result<u8, Stop> {
     output.write(&match args.format {
         ComparisonFormat::Human => compare::human(&comparison),
         ComparisonFormat::Markdown => compare::markdown(&comparison),
-        ComparisonFormat::Json => report::json(&comparison),
+        ComparisonFormat::Json => format::json(&comparison),
     })?;
     Ok(comparison.exit_code())
 }
@@ -754,7 +759,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
         let mut output = Output::open(args.output.as_ref())?;
         let document = lab::play_all(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
         output.write(&match args.format {
-            ListFormat::Json => report::json(&document),
+            ListFormat::Json => format::json(&document),
             ListFormat::Human => lab::played(&document),
         })?;
         return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
@@ -764,7 +769,7 @@ fn lab(args: &LabArgs) -> Result<u8, Stop> {
     }
     let screen = if args.output.is_some() { Screen::default() } else { Screen::of_stdout() };
     let text = |document: &lab::LabDocument| match args.format {
-        ListFormat::Json => report::json(document),
+        ListFormat::Json => format::json(document),
         ListFormat::Human => lab::human(&args.options, document, screen),
     };
     let write = |document: &lab::LabDocument| match &args.output {
@@ -809,7 +814,7 @@ fn audit(args: &AuditArgs) -> Result<u8, Stop> {
     let audited = audit::audit(&chosen);
     let survived = audited.iter().filter(|one| one.verdict == "survived").count();
     output.write(&match args.format {
-        ListFormat::Json => report::json(&Audit { schema: 1, violations: audited }),
+        ListFormat::Json => format::json(&Audit { schema: 1, violations: audited }),
         ListFormat::Human => {
             let lines = audited.iter().map(|one| format!("{:<9}{:<34}{}\n", one.verdict, one.id, one.by.join(" ")));
             let total = format!(

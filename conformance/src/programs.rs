@@ -25,6 +25,9 @@ const DYING: Duration = Duration::from_secs(5);
 const LINES: usize = 4;
 const WIDTH: usize = 500;
 
+/// The time limit of a case and of its programs, unless the user gives another.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
 static LIMIT: OnceLock<Duration> = OnceLock::new();
 
 /// Held while a program starts: until it is executed, it has every descriptor of this process.
@@ -123,7 +126,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
 
 /// The output of a program that has to end within the limit of the run.
 pub(crate) fn within_limit(command: &mut Command) -> Result<Vec<u8>, Failure> {
-    let limit = LIMIT.get().copied().unwrap_or(crate::guard::TIMEOUT);
+    let limit = LIMIT.get().copied().unwrap_or(TIMEOUT);
     let rest = DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()));
     let outcome = run(command, Stdio::null(), Some(rest.map_or(limit, |rest| rest.min(limit))));
     if let Err(failure) = &outcome

@@ -1,6 +1,6 @@
 //! The interface between cases and targets: a place to make calls, and the record of a call.
 
-use crate::guard::Devices;
+use crate::kernel_log::Devices;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;

@@ -2,9 +2,10 @@
 //! a verdict.
 
 use iomap_conformance::cases;
-use iomap_conformance::guard::{Guard, TIMEOUT};
 use iomap_conformance::mechanism::Mechanism;
-use iomap_conformance::run::{test_arguments, trials};
+use iomap_conformance::programs::TIMEOUT;
+use iomap_conformance::run::trials::{test_arguments, trials};
+use iomap_conformance::run::watchdog::Guard;
 use iomap_conformance::system::Target;
 use iomap_conformance::target::reference::Reference;
 use std::sync::Arc;

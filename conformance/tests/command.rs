@@ -3,8 +3,9 @@
 #[path = "../../spec/tests/tools/help.rs"]
 mod help;
 
+use iomap_conformance::report::format;
+use iomap_conformance::report::format::Format;
 use iomap_conformance::report::kcidb::Submitter;
-use iomap_conformance::report::{self, Format};
 use iomap_conformance::results::{ClauseResult, Results};
 use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeSet;
@@ -186,13 +187,13 @@ fn an_error_is_never_hidden() {
     assert_eq!(results.exit_code(), 1);
     let both = "1 clause is not as expected; 1 case could not do its work\n";
     for format in [Format::Human, Format::Terse, Format::Ktap] {
-        let written = report::write(&results, format, &submitter());
+        let written = format::write(&results, format, &submitter());
         assert!(written.ends_with(both), "{written}");
         assert_eq!(written.matches("it does not end").count(), 1, "{written}");
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("results.json").display().to_string();
-    std::fs::write(&path, report::json(&results)).expect("a file");
+    std::fs::write(&path, format::json(&results)).expect("a file");
     let matrix = conformance(&["matrix", &path]);
     assert!(text(&matrix).ends_with(both) && text(&matrix).contains("error: truncate::stuck\n    it does not end"));
     assert_eq!(matrix.status.code(), Some(1));
@@ -202,10 +203,10 @@ fn an_error_is_never_hidden() {
     // Without the unexpected verdict, only the failed case is reported.
     results.clauses.remove(0);
     assert_eq!(results.exit_code(), 3);
-    let written = report::write(&results, Format::Human, &submitter());
+    let written = format::write(&results, Format::Human, &submitter());
     assert!(written.ends_with("\n1 case could not do its work\n"), "{written}");
     // Two runs together can have both.
-    std::fs::write(&path, report::json(&[&results, &Results { fs: "ext4".into(), ..outcomes() }])).expect("a file");
+    std::fs::write(&path, format::json(&[&results, &Results { fs: "ext4".into(), ..outcomes() }])).expect("a file");
     assert_eq!(conformance(&["matrix", &path]).status.code(), Some(1));
 }
 
@@ -288,7 +289,7 @@ fn junit_is_valid_by_every_schema() {
     let log = LogLine { text: "BUG: \x1b[0m\u{1}<odd>".into(), during: vec!["read::any".into()] };
     let lacking = Results { not_offered: Some("no such <mode>".into()), clauses: Vec::new(), ..outcomes() };
     for results in [outcomes(), Results { kernel_log: vec![log], ..outcomes() }, lacking] {
-        let written = report::write(&results, Format::Junit, &submitter());
+        let written = format::write(&results, Format::Junit, &submitter());
         assert_eq!(junit_faults(&written), Vec::<String>::new(), "{written}");
     }
     let real = text(&conformance(&["--format", "junit"]));
@@ -415,7 +416,7 @@ fn a_kernel_in_trouble_is_red() {
     (results.clauses[0].verdict, results.clauses[0].cases) = (Verdict::Holds, Vec::new());
     assert_eq!(results.exit_code(), 3);
     for (name, format) in [("log_human", Format::Human), ("log_ktap", Format::Ktap), ("log_junit", Format::Junit)] {
-        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+        insta::assert_snapshot!(name, format::write(&results, format, &submitter()));
     }
 }
 
@@ -432,7 +433,7 @@ fn every_outcome_in_every_format() {
         ("outcomes_junit", Format::Junit),
         ("outcomes_kcidb", Format::Kcidb),
     ] {
-        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+        insta::assert_snapshot!(name, format::write(&results, format, &submitter()));
     }
 }
 
@@ -442,14 +443,14 @@ fn nothing_offered_in_every_format() {
     for (name, format) in
         [("lacking_ktap", Format::Ktap), ("lacking_junit", Format::Junit), ("lacking_kcidb", Format::Kcidb)]
     {
-        insta::assert_snapshot!(name, report::write(&results, format, &submitter()));
+        insta::assert_snapshot!(name, format::write(&results, format, &submitter()));
     }
     let clause = &outcomes().clauses[0];
     results.clauses = vec![ClauseResult { verdict: Verdict::NotOffered, cases: Vec::new(), ..clause.clone() }];
     assert_eq!(results.exit_code(), 1);
-    assert!(report::write(&results, Format::Ktap, &submitter()).contains("\nnot ok 1 iomap"));
-    assert!(report::write(&results, Format::Junit, &submitter()).contains(r#"failures="1""#));
-    let human = report::write(&results, Format::Human, &submitter());
+    assert!(format::write(&results, Format::Ktap, &submitter()).contains("\nnot ok 1 iomap"));
+    assert!(format::write(&results, Format::Junit, &submitter()).contains(r#"failures="1""#));
+    let human = format::write(&results, Format::Human, &submitter());
     assert!(human.ends_with("not offered: no such <mode>\n1 clause is not as expected\n"), "{human}");
 }
 
@@ -522,7 +523,7 @@ fn comparisons() {
     before.clauses[5].id = "truncate.gone".into();
     let write = |name: &str, results: &[&Results]| {
         let path = directory.path().join(name).display().to_string();
-        let text = if let [one] = results { report::json(one) } else { report::json(&results) };
+        let text = if let [one] = results { format::json(one) } else { format::json(&results) };
         std::fs::write(&path, text).expect("a file in a directory of our own");
         path
     };
@@ -564,7 +565,7 @@ fn a_table_for_eighty_columns() {
         };
         let runs: Vec<Results> = columns.iter().map(run).collect();
         let path = directory.path().join(name).display().to_string();
-        std::fs::write(&path, report::json(&runs)).expect("a file");
+        std::fs::write(&path, format::json(&runs)).expect("a file");
         let table = text(&conformance(&["matrix", &path]));
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         insta::assert_snapshot!(format!("table_{name}"), table);
@@ -585,7 +586,7 @@ fn several_kernels() {
     newer.clauses[0].verdict = Verdict::Holds;
     let write = |name: &str, results: &[Results]| {
         let path = directory.path().join(name).display().to_string();
-        std::fs::write(&path, report::json(&serde_json::json!({"schema": 1, "runs": results}))).expect("a file");
+        std::fs::write(&path, format::json(&serde_json::json!({"schema": 1, "runs": results}))).expect("a file");
         path
     };
     let lab = write("lab.json", &[on("6.1.5", "xfs"), on("6.1.5", "ext4"), newer.clone()]);

@@ -5,13 +5,13 @@
 use iomap_clauses::Clause;
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::cases;
-use iomap_conformance::expectations::Expectations;
 use iomap_conformance::filesystem::FsKind;
-use iomap_conformance::guard::Guard;
 use iomap_conformance::host::guardian;
 use iomap_conformance::mechanism::Mechanism;
 use iomap_conformance::results::Results;
-use iomap_conformance::run::{Progress, Subject, run, test_arguments};
+use iomap_conformance::run::expectations::Expectations;
+use iomap_conformance::run::trials::{Progress, Subject, run, test_arguments};
+use iomap_conformance::run::watchdog::Guard;
 use iomap_conformance::system::{Lane, System, Target};
 use iomap_conformance::target;
 use iomap_conformance::target::directory::{Directory, Fresh};

@@ -4,7 +4,7 @@ use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
 use super::{f2fs, guardian, sys};
 use crate::filesystem::{Addition, FsKind, Medium, Quotas};
-use crate::guard::Devices;
+use crate::kernel_log::Devices;
 use crate::lack;
 use crate::programs::{self, Failure};
 use nix::errno::Errno;

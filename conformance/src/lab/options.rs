@@ -8,7 +8,7 @@ use crate::lab::machine::qemu::Accelerator;
 use crate::lab::protocol::Run;
 use crate::lab::scripts::Scenario;
 use crate::mechanism::Mechanism;
-use crate::select::Selection;
+use crate::run::select::Selection;
 use std::path::PathBuf;
 use std::time::Duration;
 

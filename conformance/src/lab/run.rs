@@ -11,7 +11,7 @@ use crate::lab::machine::qemu::{self, Attendance};
 use crate::lab::options::Options;
 use crate::lab::power::{self, kept};
 use crate::lab::suite;
-use crate::matrix;
+use crate::report::matrix;
 use crate::report::terminal::Screen;
 use crate::results::Results;
 use crate::target;

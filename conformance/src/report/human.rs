@@ -1,6 +1,7 @@
 //! The summary for people, in 80 columns.
 
-use crate::reproduce;
+use crate::reproduce::origin::Origin;
+use crate::reproduce::reproducer;
 use crate::results::{self, CaseResult, ClauseResult, Errors, Results};
 use crate::system::Step;
 use crate::words::count;
@@ -117,7 +118,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
             let _ = writeln!(out, "{}", wrap(line, 4));
         }
         calls(out, case);
-        reproducer(out, clause.id, case);
+        programs(out, clause.id, case);
     }
     out.push('\n');
 }
@@ -147,11 +148,11 @@ fn calls(out: &mut String, case: &CaseResult) {
 }
 
 /// Which programs do it again.
-fn reproducer(out: &mut String, clause: &str, case: &CaseResult) {
+fn programs(out: &mut String, clause: &str, case: &CaseResult) {
     if case.steps.is_empty() {
         return;
     }
-    let made = reproduce::reproducer(&reproduce::Origin::default(), clause, case);
+    let made = reproducer::reproducer(&Origin::default(), clause, case);
     let line = match (&made.c, made.xfs_io.is_some()) {
         (Ok(_), true) => format!("--reproducers DIR writes {0}.c and {0}.xfs_io.sh", made.name),
         (Ok(_), false) => format!("--reproducers DIR writes {}.c", made.name),

@@ -1,8 +1,10 @@
 //! The C program.
 
-use super::{Origin, needs, routes, seed};
 use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
+use crate::reproduce::needs::{self, has_word};
+use crate::reproduce::origin::{Origin, seed};
+use crate::reproduce::routes;
 use crate::system::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
@@ -195,14 +197,6 @@ fn defined(line: &str) -> Option<&str> {
     let rest = if line.starts_with("#define") { rest.split(' ').next()? } else { rest };
     let name = rest.split(['(', '[', ';', '=', '{']).next()?;
     name.trim_end().rsplit([' ', '*']).next()
-}
-
-fn is_word(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || letter == '_'
-}
-
-pub(super) fn has_word(text: &str, word: &str) -> bool {
-    text.split(|letter| !is_word(letter)).any(|it| it == word)
 }
 
 /// Without comments and strings. No string has a quotation mark in it.

@@ -1,6 +1,6 @@
 //! The conditions under which a program can show anything, and the tests of these conditions.
 
-use super::Origin;
+use crate::reproduce::origin::Origin;
 
 /// A condition of a program.
 pub(super) struct Need {
@@ -45,7 +45,7 @@ pub(super) fn of(origin: &Origin, body: &str) -> Vec<Need> {
         what: format!("a directory on {name}"),
         test: format!("on_file_system({magic})"),
     });
-    let rows = CALLS.iter().filter(|(words, ..)| words.iter().any(|word| super::c::has_word(body, word)));
+    let rows = CALLS.iter().filter(|(words, ..)| words.iter().any(|word| has_word(body, word)));
     let calls = rows.map(|(_, what, test)| Need { what: (*what).into(), test: (*test).into() });
     place.into_iter().chain(calls).collect()
 }
@@ -55,4 +55,14 @@ pub(super) fn place(origin: &Origin) -> Option<(&'static str, &'static str, &'st
     // xfs-dax is XFS as well.
     let family = origin.fs.split('-').next().unwrap_or_default();
     FILE_SYSTEMS.iter().find(|(name, ..)| *name == family).copied()
+}
+
+/// Whether a letter can be part of a name in C.
+pub(super) fn is_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+/// Whether a text has a name of C in it.
+pub(super) fn has_word(text: &str, word: &str) -> bool {
+    text.split(|letter| !is_word(letter)).any(|it| it == word)
 }

@@ -1,6 +1,7 @@
 //! The same as lines of xfs_io(8).
 
-use super::{Origin, needs, seed};
+use crate::reproduce::needs;
+use crate::reproduce::origin::{Origin, seed};
 use crate::system::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
 use nix::errno::Errno;

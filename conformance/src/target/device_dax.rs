@@ -4,11 +4,11 @@
 //! is at work at a time.
 
 use crate::filesystem::FsKind;
-use crate::guard::Devices;
 use crate::host::calls::{Calls, Transport};
 use crate::host::device::{ND, set};
 use crate::host::routes;
 use crate::host::sys::Mapping;
+use crate::kernel_log::Devices;
 use crate::mechanism::DEVICE;
 use crate::mechanism::{DEVICE_LEN, Mechanism};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};

@@ -6,7 +6,6 @@
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 
 use crate::filesystem::FsKind;
-use crate::guard::Devices;
 use crate::host::activation::activation;
 use crate::host::areas::{Areas, FEWEST, Places};
 use crate::host::calls::{Calls, Transport};
@@ -16,6 +15,7 @@ use crate::host::offer::lacks;
 use crate::host::pool::deactivate;
 use crate::host::probe::{self, DESCRIPTORS, Machine};
 use crate::host::{admin, routes, sys};
+use crate::kernel_log::Devices;
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
 use crate::verdict::Trouble;

@@ -2,7 +2,6 @@
 //! person at a shell.
 
 use crate::filesystem::FsKind;
-use crate::guard::Devices;
 use crate::host::areas::Areas;
 use crate::host::device::blank;
 use crate::host::image::{Image, make};
@@ -11,6 +10,7 @@ use crate::host::offer::lacks;
 use crate::host::pool::Retirement;
 use crate::host::sys;
 use crate::host::system::HostSystem;
+use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
 use crate::programs;
 use crate::system::System;

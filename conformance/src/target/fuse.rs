@@ -5,10 +5,10 @@
 //! waits for itself, for ever.
 
 use super::reference::{BLOCKS, Reference};
-use crate::guard::Devices;
 use crate::host::calls::{Calls, Transport, unless_busy};
 use crate::host::sandbox::Sandbox;
 use crate::host::{routes, sys};
+use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;

@@ -1,7 +1,6 @@
 //! This kernel, on file systems that the suite makes.
 
 use crate::filesystem::FsKind;
-use crate::guard::Devices;
 use crate::host::areas::{self, Areas};
 use crate::host::device;
 use crate::host::image::Image;
@@ -12,6 +11,7 @@ use crate::host::probe::{self, Machine, needs};
 use crate::host::sandbox::Sandbox;
 use crate::host::sys;
 use crate::host::system::HostSystem;
+use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
 use crate::programs;

@@ -2,15 +2,18 @@
 
 use crate::case::definition::Case;
 use crate::cases;
-use crate::expectations::Expectations;
-use crate::guard::{self, Guard, KernelLog};
 use crate::host::sandbox::Sandbox;
+use crate::kernel_log::KernelLog;
 use crate::lab::error::Result;
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
+use crate::programs;
 use crate::results::Results;
-use crate::run::{self, Event, Progress, Subject};
-use crate::select::Selection;
+use crate::run::expectations::Expectations;
+use crate::run::select::Selection;
+use crate::run::trials;
+use crate::run::trials::{Event, Progress, Subject};
+use crate::run::watchdog::Guard;
 use crate::system::Target;
 use crate::target::device_dax::DeviceDax;
 use crate::target::host::Host;
@@ -41,6 +44,6 @@ pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Resul
     });
     // The messages of the kernel before and after the run are on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
-    let guard = Arc::new(Guard::new(guard::TIMEOUT, log));
-    Ok(run::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))
+    let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
+    Ok(trials::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))
 }

@@ -1,6 +1,6 @@
 //! The console of a guest: its file, and the reasons and alarms in its text.
 
-use crate::guard;
+use crate::kernel_log;
 use crate::lab::cache::Cache;
 use crate::lab::error::Result;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(crate) fn place(cache: &Cache, name: &[&str]) -> Result<PathBuf> {
 
 /// The alarming lines of the kernel, without their times.
 pub(crate) fn alarms(console: &str) -> Vec<String> {
-    lines(console).map(|line| without_time(&line).to_owned()).filter(|line| guard::is_alarming(line)).collect()
+    lines(console).map(|line| without_time(&line).to_owned()).filter(|line| kernel_log::is_alarming(line)).collect()
 }
 
 /// The reason why a guest ended, in one line, if its console tells.

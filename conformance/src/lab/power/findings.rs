@@ -2,7 +2,6 @@
 //!
 //! The clauses judge. A promise of a call that had returned has to hold in each state in which the disk may be.
 
-use crate::expectations::Expectations;
 use crate::filesystem::FsKind;
 use crate::lab::document::untested;
 use crate::lab::plans::{GROWING, Plans, plans};
@@ -12,7 +11,8 @@ use crate::lab::protocol::{Action, Data, Examined, FileState, Run};
 use crate::mechanism::Mechanism;
 use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::results::{CaseResult, ClauseResult, Results};
-use crate::run::not_met;
+use crate::run::expectations::Expectations;
+use crate::run::trials::not_met;
 use crate::verdict::{Observation, Observed, Trouble, judge};
 use iomap_clauses::*;
 use iomap_results::{LogLine, Verdict};

@@ -28,7 +28,7 @@ impl Document {
             Self::Audit => Schema::Audit.text(),
             Self::Comparison => Schema::Comparison.text(),
             Self::Lab => Schema::Lab.text(),
-            Self::Scenario => include_str!("../schema/scenario.schema.json"),
+            Self::Scenario => include_str!("../../schema/scenario.schema.json"),
         }
     }
 }

@@ -1,21 +1,14 @@
-//! Cases that do not end, and what the kernel says while cases run.
+//! The watchdog of a run: it abandons cases that do not end, and collects the alarms of the kernel log.
 
 use crate::case::definition::Case;
+use crate::kernel_log::KernelLog;
 use crate::programs;
 use crate::system::Lane;
 use iomap_results::LogLine;
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::unistd::gettid;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long a case may take unless somebody says otherwise.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The time between the killing of a case's programs and the abandoning of the case: in it the case can still name the
 /// program.
@@ -142,90 +135,17 @@ fn stacks(task: i32) -> String {
         .collect()
 }
 
-/// The devices whose trouble counts, such as `loop0`. Some come about while cases run.
-pub type Devices = Arc<Mutex<Vec<String>>>;
-
-/// The kernel log from now on.
-pub struct KernelLog {
-    file: File,
-    devices: Devices,
-}
-
-/// How lines begin that no kernel should have to write, whatever the cases do.
-const BEGINNINGS: &[&str] = &["BUG:", "WARNING:", "Oops:", "INFO: task ", "INFO: rcu"];
-
-/// What else is in such lines.
-const ALARMS: &[&str] = &[
-    "kernel BUG at",
-    "KASAN:",
-    "UBSAN:",
-    "general protection fault",
-    "unable to handle",
-    "soft lockup",
-    "blocked for more than",
-    "detected stalls",
-    "circular locking dependency",
-    "inconsistent lock state",
-    "suspicious RCU usage",
-    "Kernel panic",
-];
-
-/// What file systems say of damage, on one of our devices.
-const DAMAGE: &[&str] = &["orruption", "Internal error", "EXT4-fs error", "BTRFS critical", "BTRFS error"];
-
-/// What is no damage, although btrfs calls it an error: what it counts when the storage agent of a case has written, which
-/// does not go through the checksums, and why BTRFS_IOC_DEV_REPLACE failed, which its caller gets too.
-const NO_DAMAGE: &[&str] = &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev("];
-
-impl KernelLog {
-    /// Opens it at its end.
-    pub fn open(devices: Devices) -> std::io::Result<Self> {
-        let mut file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open("/dev/kmsg")?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, devices })
-    }
-
-    /// The alarming lines since the last time.
-    fn alarms(&mut self) -> Vec<String> {
-        let (mut lines, mut record) = (Vec::new(), vec![0; 8192]);
-        loop {
-            match self.file.read(&mut record).map_err(|error| error.raw_os_error().map(Errno::from_raw)) {
-                Ok(0) => return lines,
-                Ok(len) => lines.extend(alarm(&String::from_utf8_lossy(&record[..len]), &locked(&self.devices))),
-                // Records that nobody read were overwritten.
-                Err(Some(Errno::EPIPE)) => (),
-                Err(_) => return lines,
-            }
-        }
-    }
-}
-
-/// Whether a line, without its time, is one that no kernel should have to write.
-pub(crate) fn is_alarming(text: &str) -> bool {
-    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || ALARMS.iter().any(|alarm| text.contains(alarm))
-}
-
-/// The text of a record `priority,number,time,flags;text`, if it is alarming.
-fn alarm(record: &str, devices: &[String]) -> Option<String> {
-    let text = record.split_once(';')?.1.lines().next()?;
-    let of_ours = |device: &String| text.contains(&format!("({device})")) || text.contains(&format!("device {device}"));
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let damage = || has(DAMAGE) && !has(NO_DAMAGE);
-    let alarming = is_alarming(text) || damage() && devices.iter().any(of_ours);
-    alarming.then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cases;
-    use std::sync::Barrier;
+    use std::sync::{Arc, Barrier};
 
     /// One case keeps its turn until the second has been told to wait for it, and longer.
     #[test]
     fn waiting_for_a_turn_is_not_the_time_of_a_case() {
         const HELD: Duration = Duration::from_millis(200);
-        let guard = Guard::new(TIMEOUT, None);
+        let guard = Guard::new(programs::TIMEOUT, None);
         let case = cases::all().find(|case| case.lane == Lane::Alone).unwrap();
         let begun = Arc::new(Barrier::new(2));
         let hold = {
@@ -247,28 +167,5 @@ mod tests {
             assert!(took < waited.elapsed() / 2, "{took:?} of {:?}", waited.elapsed());
             assert!(holder.join().unwrap() >= HELD);
         });
-    }
-
-    #[test]
-    fn alarming_lines_of_the_kernel_log() {
-        let devices = ["loop3".to_owned()];
-        let of = |text: &str| alarm(&format!("4,1234,5678,-;{text}\n SUBSYSTEM=block\n"), &devices);
-        for text in [
-            "WARNING: CPU: 1 PID: 77 at fs/xfs/xfs_inode.c:1850 xfs_inactive+0x10/0x20",
-            "BUG: kernel NULL pointer dereference, address: 0000000000000008",
-            "INFO: task fsync:812 blocked for more than 122 seconds.",
-            "XFS (loop3): Metadata corruption detected at xfs_dinode_verify",
-            "EXT4-fs error (device loop3): ext4_lookup:1827: inode #2: comm ls",
-        ] {
-            assert_eq!(of(text).as_deref(), Some(text));
-        }
-        for text in [
-            "XFS (loop4): Metadata corruption detected",
-            "XFS (loop3): Ending clean mount",
-            "BTRFS error (device loop3): bdev /dev/loop3 errs: wr 0, rd 0, flush 0, corrupt 1, gen 0",
-            "BTRFS error (device loop3): btrfs_scrub_dev(/dev/loop3, 1, /dev/loop2) failed -28",
-        ] {
-            assert_eq!(of(text), None);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::run::run_case;
+use crate::run::trials::run_case;
 use crate::target::reference::Reference;
 use iomap_reference::Violation;
 use iomap_results::{AuditedViolation, Verdict};

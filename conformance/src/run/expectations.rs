@@ -9,16 +9,16 @@ use serde::Deserialize;
 /// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
 /// for ordinary users, and of what is out of reach in a directory.
 static FILES: [(&str, &str); 10] = [
-    ("seal", include_str!("../expectations/seal.toml")),
-    ("swapfile", include_str!("../expectations/swapfile.toml")),
-    ("immutable-attr", include_str!("../expectations/immutable-attr.toml")),
-    ("f2fs-pin", include_str!("../expectations/f2fs-pin.toml")),
-    ("device-dax", include_str!("../expectations/device-dax.toml")),
-    ("fuse", include_str!("../expectations/fuse.toml")),
-    ("fuse-user", include_str!("../expectations/fuse-user.toml")),
-    ("dir", include_str!("../expectations/dir.toml")),
-    ("dir-swapfile", include_str!("../expectations/dir-swapfile.toml")),
-    ("dir-immutable-attr", include_str!("../expectations/dir-immutable-attr.toml")),
+    ("seal", include_str!("../../expectations/seal.toml")),
+    ("swapfile", include_str!("../../expectations/swapfile.toml")),
+    ("immutable-attr", include_str!("../../expectations/immutable-attr.toml")),
+    ("f2fs-pin", include_str!("../../expectations/f2fs-pin.toml")),
+    ("device-dax", include_str!("../../expectations/device-dax.toml")),
+    ("fuse", include_str!("../../expectations/fuse.toml")),
+    ("fuse-user", include_str!("../../expectations/fuse-user.toml")),
+    ("dir", include_str!("../../expectations/dir.toml")),
+    ("dir-swapfile", include_str!("../../expectations/dir-swapfile.toml")),
+    ("dir-immutable-attr", include_str!("../../expectations/dir-immutable-attr.toml")),
 ];
 
 /// The file system of the reference.

@@ -3,8 +3,8 @@
 //! Rows are only added, as text, so that the rest of the file stays as people wrote it. The first row that names a clause
 //! counts: a new row before an old one takes the clause out of it, from this kernel on.
 
-use crate::expectations::Expectations;
 use crate::results::{ClauseResult, Results};
+use crate::run::expectations::Expectations;
 use iomap_results::Verdict;
 use std::fs::File;
 use std::io::{Read, Seek, Write};

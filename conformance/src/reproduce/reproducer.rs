@@ -1,15 +1,8 @@
-//! Programs that repeat the calls of a case: in C, and as lines of xfs_io(8) where xfs_io can make the calls.
-//!
-//! Both print each call with its result, and end with 0 if all results are those that the case observed, with 1 if not,
-//! and with 77 if they lack a condition that they need.
-
-mod c;
-mod needs;
-mod routes;
-mod xfs_io;
+//! The programs for the cases of a run, and the directory that gets them.
 
 use crate::case::definition::Case;
-use crate::case::prepare::pattern;
+use crate::reproduce::origin::Origin;
+use crate::reproduce::{c, xfs_io};
 use crate::results::{CaseResult, Results};
 use crate::system::Step;
 use std::fs::File;
@@ -25,22 +18,6 @@ pub struct Reproducer {
     pub c: Result<String, String>,
     /// The script, where xfs_io can say all of it.
     pub xfs_io: Option<String>,
-}
-
-/// The place where a case made the calls that the programs repeat.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// The file system, by its name in results.
-    pub fs: String,
-    /// The release of the kernel.
-    pub kernel: String,
-}
-
-impl Origin {
-    /// The origin of the cases of a run.
-    pub fn of(results: &Results) -> Self {
-        Self { fs: results.fs.clone(), kernel: results.kernel.release.clone() }
-    }
 }
 
 /// The programs for a case that is violated or could not do its work.
@@ -92,11 +69,4 @@ impl Directory {
         let place = self.path.display();
         Ok(format!("{place}: {programs} C programs, {scripts} of them also as scripts of xfs_io{}", without.concat()))
     }
-}
-
-/// The seed, if the data are a pattern.
-fn seed(data: &[u8]) -> Option<u8> {
-    // The first byte is 31 times the seed, and 223 is the inverse of 31 modulo 256.
-    let seed = data.first()?.wrapping_mul(223);
-    (data == pattern(seed, data.len() as i64)).then_some(seed)
 }

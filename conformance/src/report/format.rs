@@ -1,0 +1,40 @@
+//! The formats of results.
+
+use crate::report::{human, junit, kcidb, ktap};
+use crate::results::Results;
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A summary by clause, with reasons
+    #[value(alias = "pretty")]
+    Human,
+    /// A summary of unexpected results only, with the sums
+    Terse,
+    /// One JSON document; `schema` prints its schema
+    Json,
+    /// KTAP version 1, for kselftest and CI systems
+    Ktap,
+    /// JUnit, for CI systems: an expected violation counts as skipped
+    Junit,
+    /// A submission to KCIDB: an expected violation has a known issue
+    Kcidb,
+}
+
+/// Writes results.
+pub fn write(results: &Results, format: Format, submitter: &kcidb::Submitter) -> String {
+    match format {
+        Format::Human => human::write(results),
+        Format::Terse => human::terse(results),
+        Format::Json => json(results),
+        Format::Ktap => ktap::write(results),
+        Format::Junit => junit::write(results),
+        Format::Kcidb => json(&kcidb::write(results, submitter)),
+    }
+}
+
+/// Pretty-printed JSON with a newline at the end.
+pub fn json(value: &impl serde::Serialize) -> String {
+    // Every value here has string keys and no custom serialiser, which is all that could fail.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

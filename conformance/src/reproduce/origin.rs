@@ -1,0 +1,27 @@
+//! The place where a case made its calls, and the data that it wrote.
+
+use crate::case::prepare::pattern;
+use crate::results::Results;
+
+/// The place where a case made the calls that the programs repeat.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file system, by its name in results.
+    pub fs: String,
+    /// The release of the kernel.
+    pub kernel: String,
+}
+
+impl Origin {
+    /// The origin of the cases of a run.
+    pub fn of(results: &Results) -> Self {
+        Self { fs: results.fs.clone(), kernel: results.kernel.release.clone() }
+    }
+}
+
+/// The seed, if the data are a pattern.
+pub(super) fn seed(data: &[u8]) -> Option<u8> {
+    // The first byte is 31 times the seed, and 223 is the inverse of 31 modulo 256.
+    let seed = data.first()?.wrapping_mul(223);
+    (data == pattern(seed, data.len() as i64)).then_some(seed)
+}
