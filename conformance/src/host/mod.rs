@@ -21,5 +21,6 @@ pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod routes;
 pub mod sandbox;
+pub(crate) mod stock;
 pub(crate) mod sys;
 pub(crate) mod system;

@@ -5,7 +5,7 @@ use super::areas::Places;
 use super::calls::{Calls, Transport, spin, unless_busy};
 use super::image::Image;
 use super::modes::Modes;
-use super::pool::{Pool, Retirement, Stocked, deactivate};
+use super::stock::{Retirement, Stock, Stocked, deactivate};
 use super::sys;
 use super::{admin, agent, guardian, routes};
 use crate::filesystem::FsKind;
@@ -32,7 +32,7 @@ pub(crate) struct HostSystem<'a> {
     calls: Calls,
     directory: PathBuf,
     image: &'a Image,
-    pool: Option<&'a Pool>,
+    stock: Option<&'a Stock>,
     retirement: &'a Retirement,
     /// Held while the case has the file system to itself.
     turn: Option<MutexGuard<'a, ()>>,
@@ -49,14 +49,14 @@ impl<'a> HostSystem<'a> {
     pub(crate) fn new(
         directory: PathBuf,
         image: &'a Image,
-        pool: Option<&'a Pool>,
+        stock: Option<&'a Stock>,
         retirement: &'a Retirement,
         turn: Option<MutexGuard<'a, ()>>,
         modes: Arc<Modes>,
     ) -> Self {
         let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
         let (places, losses, resized, filled) = Default::default();
-        Self { calls, directory, image, pool, retirement, turn, places, losses, resized, filled }
+        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, filled }
     }
 
     /// Gives the descriptors of a file away.
@@ -189,8 +189,8 @@ impl System for HostSystem<'_> {
     }
 
     fn ready(&self) -> Option<(Ready, Vec<Step>)> {
-        // If the pool fails, the case makes its own file and so finds out why.
-        let Stocked { file, steps, descriptors, place } = self.pool?.take().ok()?;
+        // If the stock fails, the case makes its own file and so finds out why.
+        let Stocked { file, steps, descriptors, place } = self.stock?.take().ok()?;
         self.places.add(file.fd, place);
         descriptors.into_iter().for_each(|fd| {
             self.calls.keep(fd);

@@ -7,7 +7,7 @@ use crate::host::device::blank;
 use crate::host::image::{Image, make};
 use crate::host::modes::Modes;
 use crate::host::offer::lacks;
-use crate::host::pool::Retirement;
+use crate::host::stock::Retirement;
 use crate::host::sys;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;

@@ -6,9 +6,10 @@ use crate::host::device;
 use crate::host::image::Image;
 use crate::host::modes::Modes;
 use crate::host::offer::lacks;
-use crate::host::pool::{Pool, Retirement};
+use crate::host::pool::Pool;
 use crate::host::probe::{self, Machine, needs};
 use crate::host::sandbox::Sandbox;
+use crate::host::stock::Retirement;
 use crate::host::sys;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
@@ -114,8 +115,8 @@ impl Host {
             let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
         }
-        let pool = if turn.is_none() { self.pool.as_ref() } else { None };
-        Ok(HostSystem::new(directory, image, pool, &self.retirement, turn, self.modes.clone()))
+        let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
+        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, self.modes.clone()))
     }
 }
 

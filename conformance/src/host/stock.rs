@@ -1,0 +1,108 @@
+//! Swap files that are active before a case needs one, and the deactivation of those that cases have used.
+//!
+//! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
+//! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
+
+use super::areas::{Areas, Place};
+use super::sys;
+use crate::system::{Ready, Step};
+use crate::verdict::Trouble;
+use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// The number of threads that deactivate.
+const RETIRING: usize = 12;
+
+/// A file with the descriptors that it owns.
+pub(crate) struct Stocked {
+    pub(crate) file: Ready,
+    /// How it was made.
+    pub(crate) steps: Vec<Step>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) place: Place,
+}
+
+/// Files in the state, ready to be used.
+pub(crate) struct Stock(Mutex<Receiver<Result<Stocked, Trouble>>>);
+
+impl Stock {
+    /// The files that come from here.
+    pub(crate) fn new(files: Receiver<Result<Stocked, Trouble>>) -> Self {
+        Self(Mutex::new(files))
+    }
+
+    /// The next file.
+    pub(crate) fn take(&self) -> Result<Stocked, Trouble> {
+        self.next().unwrap_or_else(|| Err(Trouble::Setup("the pool of swap files has ended".into())))
+    }
+
+    /// The next file, or nothing after the last maker has ended.
+    pub(crate) fn next(&self) -> Option<Result<Stocked, Trouble>> {
+        locked(&self.0).recv().ok()
+    }
+}
+
+/// Takes files out of the state, several at once, and counts those that are in it.
+pub(crate) struct Retirement {
+    areas: Arc<Areas>,
+    queue: Option<Sender<(Vec<OwnedFd>, Place)>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Retirement {
+    /// Starts the threads.
+    pub(crate) fn new(areas: Arc<Areas>) -> io::Result<Self> {
+        let (sender, receiver) = channel::<(Vec<OwnedFd>, Place)>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let thread = |_| {
+            let receiver = receiver.clone();
+            std::thread::Builder::new().spawn(move || {
+                // The lock is held while waiting for a file, not while deactivating it.
+                while let Ok((descriptors, place)) = { locked(&receiver).recv() } {
+                    deactivate(&descriptors);
+                    drop(place);
+                }
+            })
+        };
+        let threads = (0..RETIRING).map(thread).collect::<io::Result<_>>()?;
+        Ok(Self { areas, queue: Some(sender), threads })
+    }
+
+    /// The places for active swap files.
+    pub(crate) fn areas(&self) -> &Arc<Areas> {
+        &self.areas
+    }
+
+    /// Deactivates a file later, and gives its place back.
+    pub(crate) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
+        if let Some(queue) = &self.queue {
+            // The threads live as long as the queue.
+            let _ = queue.send((descriptors, place));
+        }
+    }
+}
+
+impl Drop for Retirement {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// swapoff(2) opens the file for writing, which the attributes forbid: they go first.
+pub(crate) fn deactivate(descriptors: &[OwnedFd]) {
+    if let Some(file) = descriptors.first() {
+        let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        let _ = sys::swapoff(&sys::proc_path(file));
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
