@@ -12,11 +12,12 @@
 
 use super::sys::{self, operations};
 use crate::programs::ending;
-use crate::target::directory::remove_when_free;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
@@ -248,6 +249,37 @@ fn unescape(name: &str) -> PathBuf {
         }
     }
     std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// Waits until no suite works in a directory, and removes it.
+fn remove_when_free(path: &Path) {
+    if let Ok(file) = File::open(path)
+        && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusive)
+    {
+        let _ = remove(path);
+    }
+}
+
+/// Removes a directory of a suite with all that is in it.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    deactivate_all(path);
+    std::fs::remove_dir_all(path).or_else(|_| {
+        clear_attributes(path)?;
+        std::fs::remove_dir_all(path)
+    })
+}
+
+/// Files with these attributes cannot be removed.
+fn clear_attributes(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)?.flatten() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            clear_attributes(&entry.path())?;
+        } else if kind.is_file() {
+            let _ = sys::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Ro
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,39 +80,9 @@ fn remove_abandoned(parent: &Path) {
     for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
         let ours = entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == user);
         if ours && let Some(_lock) = locked(&entry.path()) {
-            let _ = remove(&entry.path());
+            let _ = guardian::remove(&entry.path());
         }
     }
-}
-
-/// Waits until nobody works in a directory any more, and removes it.
-pub(crate) fn remove_when_free(path: &Path) {
-    if let Ok(file) = File::open(path)
-        && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusive)
-    {
-        let _ = remove(path);
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    guardian::deactivate_all(path);
-    std::fs::remove_dir_all(path).or_else(|_| {
-        clear_attributes(path)?;
-        std::fs::remove_dir_all(path)
-    })
-}
-
-/// Files with these attributes cannot be removed.
-fn clear_attributes(directory: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(directory)?.flatten() {
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            clear_attributes(&entry.path())?;
-        } else if kind.is_file() {
-            let _ = sys::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
-        }
-    }
-    Ok(())
 }
 
 /// The file system in which the directory is, with one mechanism.
@@ -299,6 +268,6 @@ impl Drop for DirectorySystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
         // The user's file system need not hold everything until the end.
-        let _ = remove(&self.directory);
+        let _ = guardian::remove(&self.directory);
     }
 }

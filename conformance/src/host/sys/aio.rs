@@ -44,14 +44,14 @@ fn setup() -> Result<libc::c_ulong, Errno> {
 }
 
 /// Writes at an offset. Returns the bytes written.
-pub(in crate::host) fn write(file: BorrowedFd, data: &[u8], offset: i64) -> Result<usize, Errno> {
+pub(crate) fn write(file: BorrowedFd, data: &[u8], offset: i64) -> Result<usize, Errno> {
     const IOCB_CMD_PWRITE: u16 = 1;
     // SAFETY: the kernel reads `data`, which outlives the request.
     unsafe { submit(file, IOCB_CMD_PWRITE, data.as_ptr().addr(), data.len(), offset) }
 }
 
 /// Reads at an offset. Returns the bytes read.
-pub(in crate::host) fn read(file: BorrowedFd, data: &mut [u8], offset: i64) -> Result<usize, Errno> {
+pub(crate) fn read(file: BorrowedFd, data: &mut [u8], offset: i64) -> Result<usize, Errno> {
     const IOCB_CMD_PREAD: u16 = 0;
     // SAFETY: the kernel writes to `data`, which nobody else has and which outlives the request.
     unsafe { submit(file, IOCB_CMD_PREAD, data.as_mut_ptr().expose_provenance(), data.len(), offset) }

@@ -16,13 +16,13 @@ mod ioctls {
 
 impl Mapping {
     /// mmap(2) with MAP_SHARED_VALIDATE and MAP_SYNC, for reading and writing.
-    pub(in crate::host) fn synchronous(file: BorrowedFd, len: usize) -> Result<Self, Errno> {
+    pub(crate) fn synchronous(file: BorrowedFd, len: usize) -> Result<Self, Errno> {
         let flags = MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC;
         Self::with(file, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)
     }
 
     /// Memory that belongs to no file.
-    pub(in crate::host) fn anonymous(len: usize) -> Result<Self, Errno> {
+    pub(crate) fn anonymous(len: usize) -> Result<Self, Errno> {
         let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
@@ -31,32 +31,32 @@ impl Mapping {
     }
 
     /// madvise(2) with MADV_PAGEOUT.
-    pub(in crate::host) fn swap_out(&self) -> Result<(), Errno> {
+    pub(crate) fn swap_out(&self) -> Result<(), Errno> {
         // SAFETY: this advice changes no data.
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_PAGEOUT) }
     }
 
     /// mprotect(2), to reading and writing.
-    pub(in crate::host) fn make_writable(&self) -> Result<(), Errno> {
+    pub(crate) fn make_writable(&self) -> Result<(), Errno> {
         // SAFETY: no Rust reference points into the mapping.
         unsafe { nix::sys::mman::mprotect(self.start, self.len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE) }
     }
 
     /// mlock(2).
-    pub(in crate::host) fn lock(&self) -> Result<(), Errno> {
+    pub(crate) fn lock(&self) -> Result<(), Errno> {
         // SAFETY: locking changes nothing that a program sees.
         unsafe { nix::sys::mman::mlock(self.start, self.len) }
     }
 
     /// madvise(2) with MADV_POPULATE_WRITE: every page is made writable now.
-    pub(in crate::host) fn populate(&self) -> Result<(), Errno> {
+    pub(crate) fn populate(&self) -> Result<(), Errno> {
         // SAFETY: this advice changes no data.
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_POPULATE_WRITE) }
     }
 
     /// Write-protects every page by userfaultfd(2), in the asynchronous mode, in which the kernel itself lets each
     /// first store through (Linux 6.7). It lasts until the descriptor is closed.
-    pub(in crate::host) fn write_protect(&self) -> Result<OwnedFd, Errno> {
+    pub(crate) fn write_protect(&self) -> Result<OwnedFd, Errno> {
         const UFFD_API: u64 = 0xaa;
         const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
         const MODE_WP: u64 = 1 << 1;
@@ -79,7 +79,7 @@ impl Mapping {
     }
 
     /// process_vm_writev(2) to this process. A page that cannot be written is EFAULT.
-    pub(in crate::host) fn store_remotely(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn store_remotely(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         use nix::sys::uio::{RemoteIoVec, process_vm_writev};
         let to = RemoteIoVec { base: self.at(offset, data.len())?.addr(), len: data.len() };
         let count = process_vm_writev(nix::unistd::getpid(), &[IoSlice::new(data)], &[to])?;
@@ -87,7 +87,7 @@ impl Mapping {
     }
 
     /// A write to /proc/self/mem, as debuggers do it.
-    pub(in crate::host) fn store_as_debugger(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn store_as_debugger(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let to = self.at(offset, data.len())?.addr() as u64;
         let memory = File::options().write(true).open("/proc/self/mem").map_err(super::errno)?;
         let count = memory.write_at(data, to).map_err(super::errno)?;
@@ -97,7 +97,7 @@ impl Mapping {
     /// A store that the processor then takes out of its caches: CLFLUSH of each line and SFENCE. Every x86-64 has these;
     /// what newer ones have besides is faster.
     #[cfg(target_arch = "x86_64")]
-    pub(in crate::host) fn store_and_flush(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn store_and_flush(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         const LINE: usize = 64;
         self.store(offset, data)?;
         for at in (offset..offset + data.len()).step_by(LINE).chain(data.len().checked_sub(1).map(|last| offset + last))
@@ -113,12 +113,12 @@ impl Mapping {
 
     /// Not known of other processors.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(in crate::host) fn store_and_flush(&self, _: usize, _: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn store_and_flush(&self, _: usize, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 
     /// pread(2) from a file into the mapping; with O_DIRECT a device writes to the pages.
-    pub(in crate::host) fn store_from(&self, offset: usize, from: BorrowedFd, len: usize) -> Result<(), Errno> {
+    pub(crate) fn store_from(&self, offset: usize, from: BorrowedFd, len: usize) -> Result<(), Errno> {
         let to = self.at(offset, len)?;
         // SAFETY: the kernel writes inside the mapping, to which no Rust reference exists.
         let count = unsafe { libc::pread(from.as_raw_fd(), to, len, 0) };
@@ -127,6 +127,6 @@ impl Mapping {
 }
 
 /// A file in memory with these contents, to send from or to.
-pub(in crate::host) fn anonymous(data: &[u8]) -> Result<File, Errno> {
+pub(crate) fn anonymous(data: &[u8]) -> Result<File, Errno> {
     scratch(data)
 }

@@ -29,7 +29,7 @@ mod ioctls {
 /// `struct xfs_flock64` of <linux/xfs_fs.h>: a range from the beginning of the file.
 #[repr(C)]
 #[derive(Default)]
-pub(in crate::host) struct Space {
+pub(crate) struct Space {
     kind: i16,
     whence: i16,
     start: i64,
@@ -40,26 +40,26 @@ pub(in crate::host) struct Space {
 }
 
 /// XFS_IOC_RESVSP64: allocates, and leaves the size alone.
-pub(in crate::host) fn xfs_reserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+pub(crate) fn xfs_reserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::xfs_reserve(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
 }
 
 /// XFS_IOC_UNRESVSP64: punches a hole.
-pub(in crate::host) fn xfs_unreserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+pub(crate) fn xfs_unreserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     // SAFETY: as in `xfs_reserve`.
     unsafe { ioctls::xfs_unreserve(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
 }
 
 /// XFS_IOC_ZERO_RANGE.
-pub(in crate::host) fn xfs_zero(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+pub(crate) fn xfs_zero(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     // SAFETY: as in `xfs_reserve`.
     unsafe { ioctls::xfs_zero(file.as_raw_fd(), &Space { start, len, ..Space::default() }) }.map(|_| ())
 }
 
 /// `struct xfs_exchange_range` of <linux/xfs_fs.h>.
 #[repr(C)]
-pub(in crate::host) struct ExchangeRange {
+pub(crate) struct ExchangeRange {
     file: i32,
     pad: u32,
     offset: u64,
@@ -69,27 +69,27 @@ pub(in crate::host) struct ExchangeRange {
 }
 
 /// XFS_IOC_EXCHANGE_RANGE of the first `len` bytes of two files.
-pub(in crate::host) fn xfs_exchange_range(one: BorrowedFd, other: BorrowedFd, len: u64) -> Result<(), Errno> {
+pub(crate) fn xfs_exchange_range(one: BorrowedFd, other: BorrowedFd, len: u64) -> Result<(), Errno> {
     let range = ExchangeRange { file: one.as_raw_fd(), pad: 0, offset: 0, other_offset: 0, len, flags: 0 };
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::xfs_exchange_range(other.as_raw_fd(), &range) }.map(|_| ())
 }
 
 /// EXT4_IOC_SWAP_BOOT: exchanges the contents of a file with those of the boot loader's inode.
-pub(in crate::host) fn ext4_swap_boot(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn ext4_swap_boot(file: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: it has no argument.
     unsafe { ioctls::ext4_swap_boot(file.as_raw_fd()) }.map(|_| ())
 }
 
 /// EXT4_IOC_MIGRATE: from a map of blocks to one of extents.
-pub(in crate::host) fn ext4_migrate(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn ext4_migrate(file: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: it has no argument.
     unsafe { ioctls::ext4_migrate(file.as_raw_fd()) }.map(|_| ())
 }
 
 /// `struct btrfs_ioctl_defrag_range_args` of <linux/btrfs.h>.
 #[repr(C)]
-pub(in crate::host) struct DefragmentRange {
+pub(crate) struct DefragmentRange {
     start: u64,
     len: u64,
     flags: u64,
@@ -99,7 +99,7 @@ pub(in crate::host) struct DefragmentRange {
 }
 
 /// BTRFS_IOC_DEFRAG_RANGE of the whole file, with compression.
-pub(in crate::host) fn btrfs_defragment_range(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn btrfs_defragment_range(file: BorrowedFd) -> Result<(), Errno> {
     const COMPRESS_AND_START_IO: u64 = 1 | 2;
     const ZLIB: u32 = 1;
     let range = DefragmentRange {
@@ -116,7 +116,7 @@ pub(in crate::host) fn btrfs_defragment_range(file: BorrowedFd) -> Result<(), Er
 
 /// `struct btrfs_ioctl_scrub_args` of <linux/btrfs.h>.
 #[repr(C)]
-pub(in crate::host) struct Scrub {
+pub(crate) struct Scrub {
     device: u64,
     start: u64,
     end: u64,
@@ -126,7 +126,7 @@ pub(in crate::host) struct Scrub {
 }
 
 /// BTRFS_IOC_SCRUB of the first device.
-pub(in crate::host) fn btrfs_scrub(root: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn btrfs_scrub(root: BorrowedFd) -> Result<(), Errno> {
     let mut scrub = Scrub { device: 1, start: 0, end: u64::MAX, flags: 0, progress: [0; 15], unused: [0; 109] };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::btrfs_scrub(root.as_raw_fd(), &mut scrub) }.map(|_| ())
@@ -134,7 +134,7 @@ pub(in crate::host) fn btrfs_scrub(root: BorrowedFd) -> Result<(), Errno> {
 
 /// `struct f2fs_move_range` of <linux/f2fs.h>.
 #[repr(C)]
-pub(in crate::host) struct MoveRange {
+pub(crate) struct MoveRange {
     to_file: i32,
     from: u64,
     to: u64,
@@ -142,14 +142,14 @@ pub(in crate::host) struct MoveRange {
 }
 
 /// F2FS_IOC_MOVE_RANGE: the first `len` bytes of a file become those of another, and leave a hole.
-pub(in crate::host) fn f2fs_move_range(from: BorrowedFd, to: BorrowedFd, len: u64) -> Result<(), Errno> {
+pub(crate) fn f2fs_move_range(from: BorrowedFd, to: BorrowedFd, len: u64) -> Result<(), Errno> {
     let mut range = MoveRange { to_file: to.as_raw_fd(), from: 0, to: 0, len };
     // SAFETY: the kernel reads and writes a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::f2fs_move_range(from.as_raw_fd(), &mut range) }.map(|_| ())
 }
 
 /// F2FS_IOC_DEFRAGMENT of all blocks.
-pub(in crate::host) fn f2fs_defragment(file: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn f2fs_defragment(file: BorrowedFd) -> Result<(), Errno> {
     let len = (nix::sys::stat::fstat(file)?.st_size as u64).next_multiple_of(BLOCK as u64);
     // SAFETY: the kernel reads and writes a struct f2fs_defragment, which has this layout.
     unsafe { ioctls::f2fs_defragment(file.as_raw_fd(), &mut [0, len]) }.map(|_| ())
@@ -157,28 +157,28 @@ pub(in crate::host) fn f2fs_defragment(file: BorrowedFd) -> Result<(), Errno> {
 
 /// `struct f2fs_gc_range` of <linux/f2fs.h>.
 #[repr(C)]
-pub(in crate::host) struct CollectRange {
+pub(crate) struct CollectRange {
     synchronous: u32,
     start: u64,
     len: u64,
 }
 
 /// F2FS_IOC_GARBAGE_COLLECT_RANGE of the section in which a block is.
-pub(in crate::host) fn f2fs_collect(root: BorrowedFd, block: u64) -> Result<(), Errno> {
+pub(crate) fn f2fs_collect(root: BorrowedFd, block: u64) -> Result<(), Errno> {
     let range = CollectRange { synchronous: 1, start: block, len: 1 };
     // SAFETY: the kernel reads a structure of this layout, whose size is in the number of the call.
     unsafe { ioctls::f2fs_collect_range(root.as_raw_fd(), &range) }.map(|_| ())
 }
 
 /// F2FS_IOC_SEC_TRIM_FILE with F2FS_TRIM_FILE_ZEROOUT: zeros, on storage, in place of some data.
-pub(in crate::host) fn f2fs_erase(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
+pub(crate) fn f2fs_erase(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     const ZEROOUT: i64 = 2;
     // SAFETY: the kernel reads a struct f2fs_sectrim_range, which has this layout.
     unsafe { ioctls::f2fs_erase(file.as_raw_fd(), &[start, len, ZEROOUT]) }.map(|_| ())
 }
 
 /// F2FS_IOC_START_ATOMIC_WRITE, then what `write` does, and F2FS_IOC_COMMIT_ATOMIC_WRITE if it succeeds.
-pub(in crate::host) fn f2fs_atomic<T>(file: BorrowedFd, write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn f2fs_atomic<T>(file: BorrowedFd, write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     // SAFETY: it has no argument.
     unsafe { ioctls::f2fs_start_atomic_write(file.as_raw_fd()) }?;
     let written = write();
@@ -193,19 +193,19 @@ pub(in crate::host) fn f2fs_atomic<T>(file: BorrowedFd, write: impl FnOnce() -> 
 }
 
 /// FIFREEZE. Nothing can be written until [`thaw`].
-pub(in crate::host) fn freeze(root: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn freeze(root: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is not looked at.
     unsafe { ioctls::freeze(root.as_raw_fd(), &0) }.map(|_| ())
 }
 
 /// FITHAW.
-pub(in crate::host) fn thaw(root: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn thaw(root: BorrowedFd) -> Result<(), Errno> {
     // SAFETY: the argument is not looked at.
     unsafe { ioctls::thaw(root.as_raw_fd(), &0) }.map(|_| ())
 }
 
 /// FITRIM of all that is free.
-pub(in crate::host) fn trim(root: BorrowedFd) -> Result<(), Errno> {
+pub(crate) fn trim(root: BorrowedFd) -> Result<(), Errno> {
     let mut range = [0, u64::MAX, 0];
     // SAFETY: the kernel reads and writes a struct fstrim_range, which has this layout.
     unsafe { ioctls::trim(root.as_raw_fd(), &mut range) }.map(|_| ())
@@ -213,7 +213,7 @@ pub(in crate::host) fn trim(root: BorrowedFd) -> Result<(), Errno> {
 
 /// What FS_IOC_FSSETXATTR can change besides flags; sizes in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::host) enum Attribute {
+pub(crate) enum Attribute {
     /// `fsx_projid`.
     Project(u32),
     /// `fsx_extsize`.
@@ -225,7 +225,7 @@ pub(in crate::host) enum Attribute {
 }
 
 /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with one attribute changed.
-pub(in crate::host) fn set_attribute(file: BorrowedFd, attribute: Attribute) -> Result<(), Errno> {
+pub(crate) fn set_attribute(file: BorrowedFd, attribute: Attribute) -> Result<(), Errno> {
     const FS_XFLAG_EXTSIZE: u32 = 0x800;
     const FS_XFLAG_DAX: u32 = 0x8000;
     const FS_XFLAG_COWEXTSIZE: u32 = 0x1_0000;

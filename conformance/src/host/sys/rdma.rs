@@ -40,7 +40,7 @@ fn adapter() -> Option<Adapter> {
 }
 
 /// Whether there is such an adapter.
-pub(in crate::host) fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     adapter().is_some()
 }
 
@@ -91,7 +91,7 @@ impl Queue {
 }
 
 /// A mapping as a memory region, and a queue pair that is connected to itself to reach it.
-pub(in crate::host) struct Region {
+pub(crate) struct Region {
     /// Everything else ends with it.
     device: File,
     _events: OwnedFd,
@@ -131,7 +131,7 @@ fn register(device: &File, domain: u32, mapping: &Mapping) -> Result<(u32, u32),
 }
 
 impl Region {
-    pub(in crate::host) fn new(mapping: &Mapping) -> Result<Self, Errno> {
+    pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
         let adapter = adapter().ok_or(Errno::ENODEV)?;
         let device = File::options().read(true).write(true).open(&adapter.device).map_err(super::errno)?;
         // IB_USER_VERBS_CMD_GET_CONTEXT

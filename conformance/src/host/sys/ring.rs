@@ -12,7 +12,7 @@ fn place(offset: Option<i64>) -> u64 {
 }
 
 /// Writes from a buffer, which is registered before if `fixed` says so. Returns the bytes written.
-pub(in crate::host) fn write(file: BorrowedFd, data: &[u8], offset: Option<i64>, fixed: bool) -> Result<usize, Errno> {
+pub(crate) fn write(file: BorrowedFd, data: &[u8], offset: Option<i64>, fixed: bool) -> Result<usize, Errno> {
     let (fd, start, len) = (types::Fd(file.as_raw_fd()), data.as_ptr(), data.len() as u32);
     let entry = if fixed {
         opcode::WriteFixed::new(fd, start, len, 0).offset(place(offset)).build()
@@ -25,12 +25,7 @@ pub(in crate::host) fn write(file: BorrowedFd, data: &[u8], offset: Option<i64>,
 }
 
 /// Reads into a buffer in the same way. Returns the bytes read.
-pub(in crate::host) fn read(
-    file: BorrowedFd,
-    data: &mut [u8],
-    offset: Option<i64>,
-    fixed: bool,
-) -> Result<usize, Errno> {
+pub(crate) fn read(file: BorrowedFd, data: &mut [u8], offset: Option<i64>, fixed: bool) -> Result<usize, Errno> {
     let (fd, start, len) = (types::Fd(file.as_raw_fd()), data.as_mut_ptr(), data.len() as u32);
     let entry = if fixed {
         opcode::ReadFixed::new(fd, start, len, 0).offset(place(offset)).build()
@@ -63,14 +58,14 @@ unsafe fn complete(ring: &mut IoUring, entry: &squeue::Entry) -> Result<usize, E
 }
 
 /// A mapping as the registered buffer of a ring.
-pub(in crate::host) struct Buffer {
+pub(crate) struct Buffer {
     ring: IoUring,
     start: usize,
     len: usize,
 }
 
 impl Buffer {
-    pub(in crate::host) fn new(mapping: &Mapping) -> Result<Self, Errno> {
+    pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
         let ring = IoUring::new(1).map_err(super::errno)?;
         let buffer = libc::iovec { iov_base: mapping.start.as_ptr(), iov_len: mapping.len };
         // SAFETY: the kernel pins the pages, and asks no more whether they are mapped.
