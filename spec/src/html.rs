@@ -251,7 +251,8 @@ pub(crate) fn decoded(text: &str) -> String {
             None => None,
         };
         let known = ENTITIES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-        let character = number.and_then(char::from_u32).filter(|c| !crate::parse::is_invisible(*c)).map(String::from);
+        let character =
+            number.and_then(char::from_u32).filter(|c| !crate::characters::is_invisible(*c)).map(String::from);
         match known.or(character).filter(|_| rest[name.len()..].starts_with(';')) {
             Some(text) => {
                 decoded += &text;

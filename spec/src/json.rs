@@ -7,7 +7,8 @@
 //! Blocks and inlines are objects with `kind`, the name of the variant in [`crate::model`] in lower case, and `content`,
 //! what the variant holds; those that hold nothing have no `content`.
 
-use crate::{Backend, Page};
+use crate::backend::Backend;
+use crate::model::Page;
 use serde::Serialize;
 
 /// The JSON back end.

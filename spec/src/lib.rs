@@ -19,8 +19,10 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod backend;
 #[cfg(feature = "book")]
 pub mod book;
+mod characters;
 pub mod confirmed;
 mod diagnostic;
 mod dialect;
@@ -44,7 +46,9 @@ mod resolve;
 mod roff;
 mod spelling;
 pub mod text;
+mod words;
 
+pub use backend::{Backend, MEASURE};
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use iomap_vocabulary::{Level, Observe};
 pub use lint::lint;
@@ -52,16 +56,3 @@ pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_pa
 pub use manual::Manual;
 pub use model::{Clause, Moved, Page, Spec};
 pub use spelling::nearest;
-
-/// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and
-/// code in a manual page) is set in it makes the 72 that survive quoting in mail.
-pub const MEASURE: usize = 68;
-
-/// Turns one page into a document.
-pub trait Backend {
-    /// The name of the file that holds the document.
-    fn file_name(&self, page: &Page) -> String;
-
-    /// The document, with a newline at its end.
-    fn page(&self, page: &Page) -> String;
-}

@@ -1,13 +1,14 @@
 //! What a page that can be read still does wrong.
 
-use crate::MEASURE;
 use crate::attributes::is_errno;
+use crate::backend::MEASURE;
 use crate::confirmed;
 use crate::diagnostic::Diagnostic;
 use crate::frontmatter::is_title;
 use crate::manual::Manual;
-use crate::model::{Block, Clause, Inline, Page, Section, Spec, plain};
+use crate::model::{Block, Clause, Inline, Page, Spec, plain};
 use crate::spelling;
+use crate::words::{sections, words};
 use iomap_vocabulary::{Level, family};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -94,27 +95,6 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     findings
 }
 
-/// The words of running text with their places; code is not running text.
-pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
-    let mut words = vec![];
-    for inline in inlines {
-        inline.walk(&mut |inline| {
-            let Inline::Text { text, at } = inline else { return };
-            for word in text.split(|c: char| !c.is_alphanumeric() && !"_'’".contains(c)) {
-                let word = word.trim_matches(['\'', '’']);
-                let word = word.strip_suffix("'s").or(word.strip_suffix("’s")).unwrap_or(word);
-                if word.is_empty() {
-                    continue;
-                }
-                // The word is a part of `text`, so the difference of the addresses is its offset.
-                let start = at + (word.as_ptr() as usize - text.as_ptr() as usize);
-                words.push((word, start..start + word.len()));
-            }
-        });
-    }
-    words
-}
-
 fn levels(inlines: &[Inline]) -> Vec<(Level, Range<usize>)> {
     words(inlines).into_iter().filter_map(|(word, span)| Some((Level::of(word)?, span))).collect()
 }
@@ -187,18 +167,6 @@ fn level_of_prose(page: &Page, findings: &mut Vec<Diagnostic>) {
             });
         }
     }
-}
-
-/// Sections and subsections, each with the title of its section.
-pub(crate) fn sections(page: &Page) -> Vec<(String, &Section)> {
-    let mut title = String::new();
-    let titled = page.sections.iter().map(|section| {
-        if !section.is_subsection {
-            title = section.title();
-        }
-        (title.clone(), section)
-    });
-    titled.collect()
 }
 
 fn inner_words(page: &Page, findings: &mut Vec<Diagnostic>) {

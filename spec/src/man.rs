@@ -8,13 +8,13 @@
 //! word cannot be adjusted and a literal with a hyphen more cannot be copied, and long words get places where they may be
 //! broken (`\:`), which show nothing. Characters that only a terminal has get a substitute for typesetters (`.fchar`).
 
+use crate::backend::{Backend, MEASURE};
 use crate::fill::{self, bold_line_of, line_of};
 use crate::head::DASHES;
 use crate::model::{
     Alignment, BULLET_INSET, Block, Inline, NUMBER_INSET, Page, QUOTE_INSET, TERM_INSET, Table, columns, plain, shown,
 };
 use crate::roff::{Font, broken, ends_sentence, escape, escape_to, guard};
-use crate::{Backend, MEASURE};
 use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthChar;
 

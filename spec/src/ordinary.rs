@@ -13,6 +13,9 @@
 //! - What would be set in further than [`DEEPEST`] columns stands with what it is in, so that neither the text gets too
 //!   narrow nor any recursion deep.
 
+use crate::backend::MEASURE;
+use crate::characters::{expand_tabs, is_invisible};
+use crate::diagnostic::Source;
 use crate::dialect;
 use crate::flow::{Flow, Kind};
 use crate::head::{self, Head};
@@ -21,8 +24,6 @@ use crate::model::{
     Alignment, BULLET_INSET, Block, Definition, Inline, NUMBER_INSET, Ordinary, Page, QUOTE_INSET, Section, TERM_INSET,
     Table, longest_word, plain,
 };
-use crate::parse::{expand_tabs, is_invisible};
-use crate::{MEASURE, Source};
 use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
 use std::borrow::Cow;
 use std::iter::Peekable;

@@ -1,22 +1,20 @@
 //! Markdown to [`Page`]. What the model cannot hold is refused with a position, never dropped.
 
 use crate::attributes::{self, is_id};
+use crate::backend::MEASURE;
+use crate::characters::{expand_tabs, is_invisible};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::{Alignment, Block, Clause, Definition, Inline, Page, Section, Table, longest_word, plain};
-use crate::{MEASURE, dialect, frontmatter, head, ordinary};
+use crate::{dialect, frontmatter, head, ordinary};
 use pulldown_cmark::{
     BrokenLink, CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, OffsetIter, Options, Parser, Tag,
 };
 use std::iter::Peekable;
 use std::ops::Range;
 use std::path::Path;
-use unicode_width::UnicodeWidthStr;
 
 /// What a clause begins with.
 const MARKER: &str = "r[";
-
-/// Tab stops in code.
-const TAB: usize = 8;
 
 /// Reads one page; `None` when there is not enough of one to go on with.
 pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Page> {
@@ -82,12 +80,6 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
         }
         None => Some(source),
     }
-}
-
-/// Control characters, and those that change the direction in which text is read.
-pub(crate) fn is_invisible(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Decides about `[text]` that is no link.
@@ -507,15 +499,4 @@ fn is_inline(event: &Event<'_>) -> bool {
 fn is_url(url: &str) -> bool {
     (url.starts_with("https://") || url.starts_with("http://"))
         && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>^`{|}".contains(&byte))
-}
-
-pub(crate) fn expand_tabs(line: &str) -> String {
-    let mut expanded = String::new();
-    for c in line.chars() {
-        match c {
-            '\t' => expanded.extend(std::iter::repeat_n(' ', TAB - expanded.width() % TAB)),
-            c => expanded.push(c),
-        }
-    }
-    expanded
 }

@@ -1,8 +1,8 @@
 //! Spelling: every word of prose is on the list beside the pages.
 
 use crate::diagnostic::{Diagnostic, IO, Source};
-use crate::lint::{sections, words};
 use crate::model::{Inline, Page, Spec, plain};
+use crate::words::{sections, words};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

@@ -1,9 +1,9 @@
 //! Plain text of 72 columns: what goes into mail.
 
+use crate::backend::{Backend, MEASURE};
 use crate::model::{
     self, Alignment, BULLET_INSET, Block, Clause, Inline, NUMBER_INSET, Page, QUOTE_INSET, Spec, TABLE_GAP, Table,
 };
-use crate::{Backend, MEASURE};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The plain text back end.

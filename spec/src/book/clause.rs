@@ -1,7 +1,7 @@
 //! A clause in HTML: what stands before its text and after it. Each is one line, as HTML in Markdown ends at an empty
 //! one.
 
-use super::Book;
+use super::contents::Book;
 use super::html::{escape, scrolling};
 use super::results::html;
 use crate::model::Clause;

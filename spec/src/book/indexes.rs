@@ -1,6 +1,6 @@
 //! The chapters that are made of the pages: lists of clauses, errors and terms, and the table of results.
 
-use super::Book;
+use super::contents::Book;
 use super::html::{breakable, escape, in_markdown, scrolling};
 use super::results::{html, label, totals};
 use super::terms;

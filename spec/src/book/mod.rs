@@ -3,6 +3,7 @@
 //! [`Book`] makes a chapter of Markdown from a page, [`build`] makes the directory.
 
 mod clause;
+mod contents;
 mod html;
 mod indexes;
 mod links;
@@ -10,57 +11,9 @@ mod output;
 mod page;
 mod results;
 mod terms;
+mod trouble;
 
-pub use output::{Built, Trouble, build};
+pub use contents::Book;
+pub use output::{Built, build};
 pub use results::read_results;
-
-use crate::Backend;
-use crate::model::{Moved, Page, Spec};
-use iomap_results::Results;
-use std::collections::BTreeMap;
-
-/// The back end: what the chapters have to know of each other, and of results.
-pub struct Book<'a> {
-    spec: &'a Spec,
-    results: &'a [Results],
-    digest: String,
-    /// The file of each clause, by id.
-    clauses: BTreeMap<&'a str, String>,
-    /// The file of each page, by name and section: `iomap_immutable(7)`.
-    pages: BTreeMap<String, String>,
-}
-
-impl<'a> Book<'a> {
-    /// For these pages, with these results.
-    pub fn new(spec: &'a Spec, results: &'a [Results]) -> Self {
-        let file = |page: &Page| page.stem() + ".html";
-        let of_page = |page: &'a Page| page.clauses().map(move |clause| (clause.id.as_str(), file(page)));
-        Book {
-            spec,
-            results,
-            digest: spec.digest(),
-            clauses: spec.pages.iter().flat_map(of_page).collect(),
-            pages: spec.pages.iter().map(|page| (page.reference(), file(page))).collect(),
-        }
-    }
-
-    /// Where the clause is: `iomap_immutable.7.html#truncate.shrink`.
-    fn link(&self, id: &str) -> Option<String> {
-        self.clauses.get(id).map(|file| format!("{file}#{id}"))
-    }
-
-    /// The clause that now says what this one said when it was withdrawn, if there is one.
-    fn successor(&self, moved: &'a Moved) -> Option<&'a str> {
-        Some(self.spec.successor(&moved.old)).filter(|id| self.clauses.contains_key(id))
-    }
-}
-
-impl Backend for Book<'_> {
-    fn file_name(&self, page: &Page) -> String {
-        page.stem() + ".md"
-    }
-
-    fn page(&self, page: &Page) -> String {
-        page::chapter(self, page)
-    }
-}
+pub use trouble::Trouble;

@@ -1,15 +1,16 @@
 //! The directory of the book: made beside the old one, checked, and put into its place.
 
-use super::{Book, indexes, links, page};
+use super::contents::Book;
+use super::trouble::Trouble;
+use super::{indexes, links, page};
+use crate::backend::Backend;
 use crate::model::Spec;
-use crate::{Backend, Diagnostic};
 use iomap_results::Results;
 use mdbook_driver::MDBook;
 use mdbook_driver::book::{BookItem, Chapter};
 use mdbook_driver::config::Config;
 use mdbook_driver::errors::Error;
 use serde_json::json;
-use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -24,45 +25,6 @@ pub struct Built {
     pub chapters: usize,
     /// Links that lead nowhere, as `file: target: reason`.
     pub broken: Vec<String>,
-}
-
-/// Why there is no book.
-#[derive(Debug)]
-pub enum Trouble {
-    /// A file or a directory cannot be read or written.
-    Environment(String),
-    /// What the book is made of is wrong.
-    Findings(Vec<String>),
-}
-
-impl Trouble {
-    pub(super) fn io(path: &Path, error: &io::Error) -> Self {
-        Trouble::Environment(format!("{}: {error}", path.display()))
-    }
-
-    /// An error of mdBook's: it is about files if one of its causes is.
-    fn of_mdbook(what: &Path, error: &Error) -> Self {
-        let message = format!("{}: {error:#}", what.display());
-        match error.chain().any(|cause| cause.is::<io::Error>()) {
-            true => Trouble::Environment(message),
-            false => Trouble::Findings(vec![message]),
-        }
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::Environment(message) => f.write_str(message),
-            Trouble::Findings(findings) => f.write_str(&findings.join("\n")),
-        }
-    }
-}
-
-impl From<Diagnostic> for Trouble {
-    fn from(finding: Diagnostic) -> Self {
-        Trouble::Findings(vec![finding.to_string()])
-    }
 }
 
 /// Builds the book of the pages, the results and the chapters below `chapters` (a directory with `book.toml`) into the

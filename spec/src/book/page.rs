@@ -1,7 +1,10 @@
 //! A page as a chapter: its own Markdown, with the front matter, markers and references replaced.
 
+use super::contents::Book;
 use super::html::in_markdown;
-use super::{Book, clause, terms};
+use super::terms::first_position;
+use super::{clause, terms};
+use crate::backend::Backend;
 use crate::model::{Block, Clause, Inline, Page, plain};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
@@ -112,15 +115,6 @@ fn one_term_a_line(terms: &[Vec<Inline>], edits: &mut Edits<'_>) {
     }
 }
 
-/// Where the first characters are that are not markup.
-pub(super) fn first_position(inlines: &[Inline]) -> Option<usize> {
-    inlines.iter().find_map(|inline| match inline {
-        Inline::Text { at, .. } => Some(*at),
-        Inline::Reference { span, .. } => Some(span.start),
-        other => first_position(other.content()),
-    })
-}
-
 fn inlines(book: &Book<'_>, text: &[Inline], edits: &mut Edits<'_>) {
     for (index, inline) in text.iter().enumerate() {
         match inline {
@@ -168,5 +162,15 @@ fn only_text(text: &str, at: usize, edits: &mut Edits<'_>) {
         if !escaped {
             edits.insert(at + offset, "\\".into());
         }
+    }
+}
+
+impl Backend for Book<'_> {
+    fn file_name(&self, page: &Page) -> String {
+        page.stem() + ".md"
+    }
+
+    fn page(&self, page: &Page) -> String {
+        chapter(self, page)
     }
 }

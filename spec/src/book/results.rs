@@ -1,6 +1,6 @@
 //! Results in the book.
 
-use super::output::Trouble;
+use super::trouble::Trouble;
 use iomap_results::{Results, Verdict};
 use std::path::Path;
 

@@ -1,6 +1,5 @@
 //! The words that the pages define.
 
-use super::page::first_position;
 use crate::model::{Block, Inline, Page, Section, plain};
 use std::collections::BTreeSet;
 
@@ -54,4 +53,13 @@ pub(super) fn of_page(page: &Page) -> Vec<Term> {
 
 fn defines(section: &Section) -> bool {
     HEADINGS.contains(&section.title().to_lowercase().as_str())
+}
+
+/// The offset of the first characters that are not markup.
+pub(super) fn first_position(inlines: &[Inline]) -> Option<usize> {
+    inlines.iter().find_map(|inline| match inline {
+        Inline::Text { at, .. } => Some(*at),
+        Inline::Reference { span, .. } => Some(span.start),
+        other => first_position(other.content()),
+    })
 }

@@ -1,8 +1,8 @@
 //! `iomap-spec book`.
 
 use crate::input::{self, Input};
+use crate::outcome::{Exit, Outcome, Trouble, count, environment};
 use crate::pages::{self, Pages};
-use crate::{Exit, Outcome, Trouble, count, environment};
 use clap::Args;
 use iomap_spec::book;
 use std::io::Write;

@@ -1,10 +1,13 @@
 //! `cite`: clauses for mail, and whether those in a mail are right.
 
 use crate::citations::{self, Checked};
+use crate::format::Report;
 use crate::input::{self, Input};
 use crate::mail::{self, Flow};
+use crate::outcome::{Exit, Outcome, Trouble, print};
 use crate::pages::Pages;
-use crate::{Exit, Outcome, Report, Trouble, clauses, print, report, unwrap};
+use crate::show::clauses;
+use crate::{report, unwrap};
 use clap::Args;
 use iomap_spec::{Diagnostic, Source, Spec, text};
 use std::path::{Path, PathBuf};
@@ -83,9 +86,11 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
             let summary = match (citations, findings.len()) {
                 (0, 0) if remarks.is_empty() => "no citations\n".to_owned(),
                 (0, 0) => String::new(),
-                (0, wrong) => format!("no citations, {}\n", crate::count(wrong, "finding")),
-                (all, 0) => format!("{}: no findings\n", crate::count(all, "citation")),
-                (all, wrong) => format!("{}, {}\n", crate::count(all, "citation"), crate::count(wrong, "finding")),
+                (0, wrong) => format!("no citations, {}\n", crate::outcome::count(wrong, "finding")),
+                (all, 0) => format!("{}: no findings\n", crate::outcome::count(all, "citation")),
+                (all, wrong) => {
+                    format!("{}, {}\n", crate::outcome::count(all, "citation"), crate::outcome::count(wrong, "finding"))
+                }
             };
             report::human_in(&findings, report::Stream::Output, &sources) + &summary
         }

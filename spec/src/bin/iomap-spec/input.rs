@@ -1,12 +1,9 @@
 //! The input of the command: files, or standard input in place of a file.
 
-use crate::{Exit, Trouble, environment};
+use crate::outcome::{Exit, STANDARD, Trouble, environment, is_standard};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// The name that means standard input where a file is expected.
-const STANDARD: &str = "-";
 
 /// The name of standard input in messages.
 const STANDARD_NAME: &str = "standard input";
@@ -15,10 +12,6 @@ const STANDARD_NAME: &str = "standard input";
 pub(crate) struct Input {
     pub(crate) name: PathBuf,
     pub(crate) bytes: Vec<u8>,
-}
-
-pub(crate) fn is_standard(file: &Path) -> bool {
-    file == Path::new(STANDARD)
 }
 
 pub(crate) fn read(file: &Path) -> Result<Input, Trouble> {

@@ -2,30 +2,36 @@
 
 #[cfg(feature = "book")]
 mod book;
+mod check;
 mod citations;
 mod cite;
+mod confirm;
 mod diff;
+mod format;
 mod html;
 mod index;
 mod input;
 mod mail;
 mod man;
+mod outcome;
 mod pages;
 mod quotation;
 mod report;
 mod review;
+mod show;
 mod terminal;
 mod unwrap;
 
-use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use iomap_spec::confirmed::{self, Which};
+use crate::format::{Format, Report};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use iomap_spec::confirmed::Which;
 use iomap_spec::text;
-use iomap_spec::{Clause, Diagnostic, IO, Manual, Source, Spec};
+use outcome::{Exit, Outcome, Trouble, deliver, printed_fine};
 use pages::Pages;
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::panic;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{fs, panic};
 
 const AFTER_HELP: &str = "\
 The pages are those of --pages or IOMAP_SPEC_PAGES; else those of the checkout
@@ -136,43 +142,6 @@ Example:
     Book(book::Arguments),
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Human,
-    Json,
-}
-
-/// How findings are reported.
-#[derive(Clone, Copy, ValueEnum)]
-enum Report {
-    Human,
-    Json,
-    Github,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    Fine = 0,
-    Findings = 1,
-    Usage = 2,
-    Environment = 3,
-    Internal = 4,
-}
-
-/// What ends the command early, and what to say about it on standard error.
-struct Trouble {
-    exit: Exit,
-    message: String,
-}
-
-impl From<Vec<Diagnostic>> for Trouble {
-    fn from(findings: Vec<Diagnostic>) -> Self {
-        Trouble { exit: exit_of(&findings), message: report::human(&findings, report::Stream::Error) }
-    }
-}
-
-type Outcome = Result<Exit, Trouble>;
-
 fn main() -> ExitCode {
     let outcome = match arguments() {
         Ok(arguments) => panic::catch_unwind(|| run(arguments)).unwrap_or(Ok(Exit::Internal)),
@@ -202,8 +171,8 @@ fn answer(said: &clap::Error) -> Outcome {
 fn run(Arguments { pages, command }: Arguments) -> Outcome {
     let pages = Pages::choose(pages);
     match command {
-        Command::Check { explain: Some(code), .. } => explain(&code),
-        Command::Check { format, paths, .. } => check(&pages, paths, format),
+        Command::Check { explain: Some(code), .. } => check::explain(&code),
+        Command::Check { format, paths, .. } => check::run(&pages, paths, format),
         Command::Man(arguments) => man::run(arguments, &pages),
         Command::Clauses { format, output } => {
             let spec = pages.load()?;
@@ -213,156 +182,12 @@ fn run(Arguments { pages, command }: Arguments) -> Outcome {
             };
             deliver(output.as_deref(), &list)
         }
-        Command::Show { ids } => clauses(&pages.load()?, &ids, "\n", text::show),
+        Command::Show { ids } => show::clauses(&pages.load()?, &ids, "\n", text::show),
         Command::Cite(arguments) => cite::run(&pages, &arguments),
-        Command::Confirm { all, ids } => confirm(&pages, if all { Which::All } else { Which::Ids(&ids) }),
+        Command::Confirm { all, ids } => confirm::run(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
         Command::Book(arguments) => book::run(&pages, &arguments),
-    }
-}
-
-fn exit_of(findings: &[Diagnostic]) -> Exit {
-    match findings {
-        [] => Exit::Fine,
-        all if all.iter().any(|finding| finding.code == IO) => Exit::Environment,
-        _ => Exit::Findings,
-    }
-}
-
-/// Checks the files and directories, or if there are none, all pages.
-fn check(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
-    if let (Pages::Directory(directory), true) = (pages, paths.is_empty()) {
-        pages.directory()?;
-        paths.push(directory.clone());
-    }
-    let mut findings = vec![];
-    let mut sources = vec![];
-    let loaded = match paths.is_empty() {
-        true => pages::built_in(),
-        false => checked(&paths, &mut findings, &mut sources)?,
-    };
-    let mut summary = String::new();
-    match loaded {
-        Ok(spec) => {
-            let manual = Manual::installed().inspect_err(|reason| {
-                let _ =
-                    writeln!(std::io::stderr(), "iomap-spec: not checked whether pages in SEE ALSO exist: {reason}");
-            });
-            findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
-            let clauses = count(spec.clauses().count(), "clause");
-            let built_in = if paths.is_empty() { ", built in" } else { "" };
-            summary = format!("{}, {clauses}{built_in}: no findings\n", count(spec.pages.len(), "page"));
-            sources.extend(spec.pages.into_iter().map(|page| page.source));
-        }
-        Err(more) => findings.extend(more),
-    }
-    if !findings.is_empty() {
-        summary = count(findings.len(), "finding") + "\n";
-    }
-    print(&match format {
-        Report::Human => report::human_in(&findings, report::Stream::Output, &sources) + &summary,
-        Report::Json => report::json(&findings),
-        Report::Github => report::github(&findings),
-    })?;
-    Ok(exit_of(&findings))
-}
-
-/// Reads the pages to check. Faults of a directory are added to the findings, and the text of standard input to the
-/// sources.
-fn checked(
-    paths: &[PathBuf],
-    findings: &mut Vec<Diagnostic>,
-    sources: &mut Vec<Source>,
-) -> Result<Result<Spec, Vec<Diagnostic>>, Trouble> {
-    let (mut files, mut given) = (vec![], vec![]);
-    for path in paths {
-        if input::is_standard(path) {
-            let input::Input { name, bytes } = input::standard()?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            sources.push(Source { file: name.clone(), text });
-            given.push((name, bytes));
-            continue;
-        }
-        // Files that cannot be opened are named before any finding in other files.
-        fs::metadata(path).map_err(|error| environment(path, &error))?;
-        match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
-            Ok(pages) => files.extend(pages),
-            Err(finding) => findings.extend(finding),
-        }
-    }
-    Ok(iomap_spec::load_with(&files, given))
-}
-
-fn explain(code: &str) -> Outcome {
-    if let Some(text) = iomap_spec::explain::explain(code) {
-        return print(&format!("{code}\n\n{}", text::paragraphs(text)));
-    }
-    let codes: Vec<&str> = iomap_spec::explain::CODES.iter().map(|(code, _)| *code).collect();
-    let message = format!("iomap-spec: no finding has the code `{code}`: the codes are {}", codes.join(", "));
-    Err(Trouble { exit: Exit::Usage, message })
-}
-
-fn confirm(pages: &Pages, which: Which<'_>) -> Outcome {
-    let directory = pages.directory()?;
-    let spec = pages.load()?;
-    if let Which::Ids(ids) = which {
-        let unknown = ids.iter().filter(|id| spec.clause(id).is_none());
-        let unknown: Vec<String> = unknown.map(|id| index::unknown(&spec, id)).collect();
-        if !unknown.is_empty() {
-            return Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") });
-        }
-    }
-    let changes = confirmed::confirm(&spec, directory, which)?;
-    let summary = format!("{} recorded\n", count(changes.len(), "citation"));
-    print(&(changes.iter().map(|change| change.clone() + "\n").collect::<String>() + &summary))
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.
-fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
-    let (mut shown, mut unknown) = (vec![], vec![]);
-    for id in ids {
-        match spec.clause(id) {
-            Some(clause) => shown.push(show(clause)),
-            None => unknown.push(index::unknown(spec, id)),
-        }
-    }
-    print(&shown.join(separator))?;
-    if unknown.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") }) }
-}
-
-fn environment(path: &Path, error: &std::io::Error) -> Trouble {
-    Trouble { exit: Exit::Environment, message: format!("iomap-spec: {}: {error}", path.display()) }
-}
-
-fn write(file: &Path, text: &str) -> Result<(), Trouble> {
-    fs::write(file, text).map_err(|error| environment(file, &error))
-}
-
-/// To the file, or to standard output.
-fn deliver(output: Option<&Path>, text: &str) -> Outcome {
-    match output {
-        Some(file) if !input::is_standard(file) => write(file, text).map(|()| Exit::Fine),
-        _ => print(text),
-    }
-}
-
-fn print(text: &str) -> Outcome {
-    let mut output = io::stdout().lock();
-    printed_fine(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
-}
-
-/// The result of a command that has printed to standard output.
-fn printed_fine(printed: io::Result<()>) -> Outcome {
-    match printed {
-        // The reader, such as head(1), has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Fine),
-        Err(error) => Err(environment(Path::new("standard output"), &error)),
-        Ok(()) => Ok(Exit::Fine),
     }
 }

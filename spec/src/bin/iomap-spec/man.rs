@@ -1,8 +1,8 @@
 //! `iomap-spec man`: pages in, documents out.
 
 use crate::input::{self, Input};
+use crate::outcome::{Exit, Outcome, Trouble, environment, is_standard, print, write};
 use crate::pages::Pages;
-use crate::{Exit, Outcome, Trouble, environment, print, write};
 use clap::{Args, ValueEnum};
 use iomap_spec::json::Json;
 use iomap_spec::man::Man;
@@ -43,7 +43,7 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
         Document::Text => &Text,
         Document::Json => &Json,
     };
-    let is_file = |path: &String| input::is_standard(Path::new(path)) || Path::new(path).exists();
+    let is_file = |path: &String| is_standard(Path::new(path)) || Path::new(path).exists();
     let (paths, names): (Vec<String>, Vec<String>) = page.into_iter().partition(is_file);
     let mut chosen = vec![];
     let mut known = vec![];
@@ -87,7 +87,7 @@ fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
     let day = day()?;
     let (mut files, mut pages) = (vec![], vec![]);
     for path in paths.iter().map(PathBuf::from) {
-        if input::is_standard(&path) {
+        if is_standard(&path) {
             let Input { name, bytes } = input::standard()?;
             pages.extend(iomap_spec::compile_bytes(&name, bytes, &day)?.pages);
         } else if path.is_dir() {

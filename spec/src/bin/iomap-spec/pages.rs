@@ -1,6 +1,6 @@
 //! The place of the pages: a directory, or this program.
 
-use crate::{Exit, Trouble};
+use crate::outcome::{Exit, Trouble};
 use iomap_spec::Spec;
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,9 @@
 mod report;
 mod revision;
 
+use crate::outcome::{Exit, Outcome, Trouble, deliver, is_standard};
 use crate::pages::{self, Pages};
-use crate::{Exit, Outcome, Trouble, input, terminal};
+use crate::{input, terminal};
 use clap::{Args, ValueEnum};
 use iomap_spec::diff::compare;
 use iomap_spec::{Diagnostic, Spec};
@@ -50,7 +51,7 @@ pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Argumen
         Format::Markdown => report::markdown(&sides, &changes),
         Format::Json => report::json(&sides, &changes),
     };
-    crate::deliver(output.as_deref(), &text)?;
+    deliver(output.as_deref(), &text)?;
     Ok(if changes.is_empty() { Exit::Fine } else { Exit::Findings })
 }
 
@@ -60,7 +61,7 @@ const BUILT_IN: &str = "built-in";
 /// Reads the named side: a file or directory that exists, the built-in pages, or a revision.
 fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
     let read = match Path::new(name) {
-        path if input::is_standard(path) => {
+        path if is_standard(path) => {
             let input::Input { name, bytes } = input::standard()?;
             iomap_spec::load_sources(vec![(name, bytes)], true)
         }
@@ -81,7 +82,7 @@ fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
 
 fn unreadable(name: &str, findings: &[Diagnostic]) -> Trouble {
     let mut message: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-    let number = crate::count(findings.len(), "finding");
+    let number = crate::outcome::count(findings.len(), "finding");
     message += &format!("iomap-spec: nothing was compared: {name} has {number}, mend these pages or name others");
     Trouble { exit: Exit::Environment, message }
 }

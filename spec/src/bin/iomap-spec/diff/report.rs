@@ -151,7 +151,7 @@ fn summary(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
     match (&parts[..], same_order) {
         ([], true) => "no clause differs".to_owned(),
         ([], false) => "no clause differs, but their order does".to_owned(),
-        _ => format!("{}: {}", crate::count(changes.len(), "clause"), parts.join(", ")),
+        _ => format!("{}: {}", crate::outcome::count(changes.len(), "clause"), parts.join(", ")),
     }
 }
 

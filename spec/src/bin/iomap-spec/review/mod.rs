@@ -9,10 +9,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::format::Format;
 use crate::input::{self, Input};
 use crate::mail::{self, Flow};
+use crate::outcome::{Exit, Outcome, Trouble, deliver};
 use crate::pages::Pages;
-use crate::{Exit, Format, Outcome, Trouble, unwrap};
+use crate::unwrap;
 use bearing::Lookup;
 use clap::Args;
 use iomap_spec::Spec;
@@ -95,7 +97,7 @@ fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
         }
     }
     text += &format!("Linux {version}: {found} found, {missing} missing, {other_version} of other versions\n");
-    crate::deliver(arguments.output.as_deref(), &text)?;
+    deliver(arguments.output.as_deref(), &text)?;
     Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
 }
 
@@ -163,7 +165,7 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
         let what = kind.map_or(String::new(), |what| format!("{what}; "));
         let message = format!(
             "iomap-spec: {name}: no unified diff in these {}: {what}make one with git format-patch or diff -up",
-            crate::count(bytes.len(), "byte")
+            crate::outcome::count(bytes.len(), "byte")
         );
         notes.push(message);
         return Err(Trouble { exit: Exit::Findings, message: notes.join("\n") });
@@ -172,13 +174,17 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
         Format::Human => report::human(spec, &findings, arguments.full),
         Format::Json => report::json(spec, &findings),
     };
-    crate::deliver(arguments.output.as_deref(), &text)?;
+    deliver(arguments.output.as_deref(), &text)?;
     for note in notes {
         // If standard error is closed, no other stream is left for the note.
         let _ = writeln!(std::io::stderr(), "{note}");
     }
     if bearing == 0 && hunks > 0 {
-        let _ = writeln!(std::io::stderr(), "iomap-spec: {name}: no clause bears on {}", crate::count(hunks, "hunk"));
+        let _ = writeln!(
+            std::io::stderr(),
+            "iomap-spec: {name}: no clause bears on {}",
+            crate::outcome::count(hunks, "hunk")
+        );
     }
     if damage.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: damage.join("\n") }) }
 }

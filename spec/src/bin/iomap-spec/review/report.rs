@@ -119,7 +119,7 @@ impl<'a> Reply<'a> {
             self.out.push('\n');
         }
         if shown < changes.len() {
-            self.out += &format!("> [{} more]\n", crate::count(changes.len() - shown, "changed line"));
+            self.out += &format!("> [{} more]\n", crate::outcome::count(changes.len() - shown, "changed line"));
         }
     }
 

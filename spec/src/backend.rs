@@ -1,0 +1,16 @@
+//! The back ends: one page in, one document out.
+
+use crate::model::Page;
+
+/// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and
+/// code in a manual page) is set in it makes the 72 that survive quoting in mail.
+pub const MEASURE: usize = 68;
+
+/// Turns one page into a document.
+pub trait Backend {
+    /// The name of the file that holds the document.
+    fn file_name(&self, page: &Page) -> String;
+
+    /// The document, with a newline at its end.
+    fn page(&self, page: &Page) -> String;
+}

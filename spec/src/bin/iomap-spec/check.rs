@@ -1,0 +1,85 @@
+//! `iomap-spec check`.
+
+use crate::format::Report;
+use crate::input;
+use crate::outcome::{Exit, Outcome, Trouble, count, environment, exit_of, is_standard, print};
+use crate::pages::{self, Pages};
+use crate::report;
+use iomap_spec::{Diagnostic, Manual, Source, Spec, text};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Checks the files and directories, or if there are none, all pages.
+pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
+    if let (Pages::Directory(directory), true) = (pages, paths.is_empty()) {
+        pages.directory()?;
+        paths.push(directory.clone());
+    }
+    let mut findings = vec![];
+    let mut sources = vec![];
+    let loaded = match paths.is_empty() {
+        true => pages::built_in(),
+        false => checked(&paths, &mut findings, &mut sources)?,
+    };
+    let mut summary = String::new();
+    match loaded {
+        Ok(spec) => {
+            let manual = Manual::installed().inspect_err(|reason| {
+                let _ =
+                    writeln!(std::io::stderr(), "iomap-spec: not checked whether pages in SEE ALSO exist: {reason}");
+            });
+            findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
+            let clauses = count(spec.clauses().count(), "clause");
+            let built_in = if paths.is_empty() { ", built in" } else { "" };
+            summary = format!("{}, {clauses}{built_in}: no findings\n", count(spec.pages.len(), "page"));
+            sources.extend(spec.pages.into_iter().map(|page| page.source));
+        }
+        Err(more) => findings.extend(more),
+    }
+    if !findings.is_empty() {
+        summary = count(findings.len(), "finding") + "\n";
+    }
+    print(&match format {
+        Report::Human => report::human_in(&findings, report::Stream::Output, &sources) + &summary,
+        Report::Json => report::json(&findings),
+        Report::Github => report::github(&findings),
+    })?;
+    Ok(exit_of(&findings))
+}
+
+/// Reads the pages to check. Faults of a directory are added to the findings, and the text of standard input to the
+/// sources.
+fn checked(
+    paths: &[PathBuf],
+    findings: &mut Vec<Diagnostic>,
+    sources: &mut Vec<Source>,
+) -> Result<Result<Spec, Vec<Diagnostic>>, Trouble> {
+    let (mut files, mut given) = (vec![], vec![]);
+    for path in paths {
+        if is_standard(path) {
+            let input::Input { name, bytes } = input::standard()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            sources.push(Source { file: name.clone(), text });
+            given.push((name, bytes));
+            continue;
+        }
+        // Files that cannot be opened are named before any finding in other files.
+        fs::metadata(path).map_err(|error| environment(path, &error))?;
+        match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
+            Ok(pages) => files.extend(pages),
+            Err(finding) => findings.extend(finding),
+        }
+    }
+    Ok(iomap_spec::load_with(&files, given))
+}
+
+/// Explains a code of findings.
+pub(crate) fn explain(code: &str) -> Outcome {
+    if let Some(text) = iomap_spec::explain::explain(code) {
+        return print(&format!("{code}\n\n{}", text::paragraphs(text)));
+    }
+    let codes: Vec<&str> = iomap_spec::explain::CODES.iter().map(|(code, _)| *code).collect();
+    let message = format!("iomap-spec: no finding has the code `{code}`: the codes are {}", codes.join(", "));
+    Err(Trouble { exit: Exit::Usage, message })
+}

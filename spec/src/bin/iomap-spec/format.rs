@@ -1,0 +1,18 @@
+//! The formats of output.
+
+use clap::ValueEnum;
+
+/// For people or for programs.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+}
+
+/// How findings are reported.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Report {
+    Human,
+    Json,
+    Github,
+}

@@ -1,0 +1,18 @@
+//! `iomap-spec show`, and other lists of clauses by id.
+
+use crate::index;
+use crate::outcome::{Exit, Outcome, Trouble, print};
+use iomap_spec::{Clause, Spec};
+
+/// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.
+pub(crate) fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
+    let (mut shown, mut unknown) = (vec![], vec![]);
+    for id in ids {
+        match spec.clause(id) {
+            Some(clause) => shown.push(show(clause)),
+            None => unknown.push(index::unknown(spec, id)),
+        }
+    }
+    print(&shown.join(separator))?;
+    if unknown.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: unknown.join("\n") }) }
+}

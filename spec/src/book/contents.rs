@@ -1,0 +1,41 @@
+//! The contents of the book: the pages, their files, and the results beside their clauses.
+
+use crate::model::{Moved, Page, Spec};
+use iomap_results::Results;
+use std::collections::BTreeMap;
+
+/// The back end: what the chapters have to know of each other, and of results.
+pub struct Book<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) results: &'a [Results],
+    pub(super) digest: String,
+    /// The file of each clause, by id.
+    pub(super) clauses: BTreeMap<&'a str, String>,
+    /// The file of each page, by name and section: `iomap_immutable(7)`.
+    pub(super) pages: BTreeMap<String, String>,
+}
+
+impl<'a> Book<'a> {
+    /// For these pages, with these results.
+    pub fn new(spec: &'a Spec, results: &'a [Results]) -> Self {
+        let file = |page: &Page| page.stem() + ".html";
+        let of_page = |page: &'a Page| page.clauses().map(move |clause| (clause.id.as_str(), file(page)));
+        Book {
+            spec,
+            results,
+            digest: spec.digest(),
+            clauses: spec.pages.iter().flat_map(of_page).collect(),
+            pages: spec.pages.iter().map(|page| (page.reference(), file(page))).collect(),
+        }
+    }
+
+    /// Where the clause is: `iomap_immutable.7.html#truncate.shrink`.
+    pub(super) fn link(&self, id: &str) -> Option<String> {
+        self.clauses.get(id).map(|file| format!("{file}#{id}"))
+    }
+
+    /// The clause that now says what this one said when it was withdrawn, if there is one.
+    pub(super) fn successor(&self, moved: &'a Moved) -> Option<&'a str> {
+        Some(self.spec.successor(&moved.old)).filter(|id| self.clauses.contains_key(id))
+    }
+}
