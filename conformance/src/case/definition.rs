@@ -11,7 +11,7 @@ pub struct Case {
     pub clause: &'static Clause,
     /// The name, unique among the cases of the clause's family.
     pub name: &'static str,
-    /// What is expected, in one sentence.
+    /// The expectation, in one sentence that is printed without others.
     pub about: &'static str,
     /// The file system that the case needs.
     pub lane: Lane,

@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use std::cell::{Cell, RefCell};
 
 pub(super) static CASES: &[Case] = &[
-    case(&AGENT_SEES, "overwrite", "an agent finds what was written later", |t| {
+    case(&AGENT_SEES, "overwrite", "an agent reads data that a later write stored", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         let data = pattern(30, SIZE);
@@ -21,72 +21,82 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         Ok(t.fact("the agent reads what was written", agent.read(file.at(0), SIZE as usize)? == data))
     }),
-    case(&AGENT_SEES, "meanwhile", "an agent finds the next write after any other call, refused or not", |t| {
-        let agent = RefCell::new(None);
-        let enter = |name: &str| {
-            let file = t.sealed_as(name)?;
-            agent.replace(Some(file.agent()?));
-            Ok(file)
-        };
-        let number = Cell::new(100);
-        meanwhile::after_each_call(t, &enter, &|file, when| {
-            number.set(number.get() + 1);
-            // A part that was cut off has no place any more.
-            let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, SIZE) / BLOCK_LEN * BLOCK_LEN;
-            if len == 0 {
-                return Ok(Observed::default());
+    case(
+        &AGENT_SEES,
+        "meanwhile",
+        "an agent reads the data of the next write after any other call, refused or not",
+        |t| {
+            let agent = RefCell::new(None);
+            let enter = |name: &str| {
+                let file = t.sealed_as(name)?;
+                agent.replace(Some(file.agent()?));
+                Ok(file)
+            };
+            let number = Cell::new(100);
+            meanwhile::after_each_call(t, &enter, &|file, when| {
+                number.set(number.get() + 1);
+                // A part that was cut off has no place any more.
+                let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, SIZE) / BLOCK_LEN * BLOCK_LEN;
+                if len == 0 {
+                    return Ok(Observed::default());
+                }
+                let data = pattern(number.get(), len);
+                let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
+                t.given(&write, "no write to look for")?;
+                t.setup(&Call::Fsync { fd: file.fd() })?;
+                let found = match &*agent.borrow() {
+                    Some(agent) => agent.read(file.at(0), len as usize)? == data,
+                    None => false,
+                };
+                Ok(t.fact(&format!("the agent reads the data written {when}"), found))
+            })
+        },
+    ),
+    case(
+        &AGENT_WRITES,
+        "swapped",
+        "memory that is swapped out lies in the storage of the file, and comes back unchanged",
+        |t| {
+            // The number of pages that the header offers.
+            const PAGES: i64 = 64;
+            t.reach(&Call::SwapOut { fd: -1, data: Vec::new() })?;
+            let ready = t.make("file", |fd| {
+                let mut data = [Mechanism::Swapfile.header(), pattern(1, PAGES * BLOCK_LEN)].concat();
+                data[1028..1032].copy_from_slice(&(PAGES as u32).to_ne_bytes());
+                t.setup(&Call::Pwrite { fd, offset: 0, data })?;
+                t.setup(&Call::Fsync { fd }).map(|_| ())
+            })?;
+            let file = File::from_ready(t, ready);
+            if t.mechanism() != Mechanism::Swapfile {
+                t.setup(&file.enter_call()?)?;
             }
-            let data = pattern(number.get(), len);
-            let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
-            t.given(&write, "no write to look for")?;
-            t.setup(&Call::Fsync { fd: file.fd() })?;
-            let found = match &*agent.borrow() {
-                Some(agent) => agent.read(file.at(0), len as usize)? == data,
-                None => false,
-            };
-            Ok(t.fact(&format!("the agent reads the data written {when}"), found))
-        })
-    }),
-    case(&AGENT_WRITES, "swapped", "swapped-out memory is in the storage of the file, and comes back", |t| {
-        // The number of pages that the header offers.
-        const PAGES: i64 = 64;
-        t.reach(&Call::SwapOut { fd: -1, data: Vec::new() })?;
-        let ready = t.make("file", |fd| {
-            let mut data = [Mechanism::Swapfile.header(), pattern(1, PAGES * BLOCK_LEN)].concat();
-            data[1028..1032].copy_from_slice(&(PAGES as u32).to_ne_bytes());
-            t.setup(&Call::Pwrite { fd, offset: 0, data })?;
-            t.setup(&Call::Fsync { fd }).map(|_| ())
-        })?;
-        let file = File::from_ready(t, ready);
-        if t.mechanism() != Mechanism::Swapfile {
-            t.setup(&file.enter_call()?)?;
-        }
-        let fd = file.fd();
-        t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
-        // Each page has other data.
-        let pages: Vec<Vec<u8>> =
-            (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
-        let data = pages.concat();
-        t.given(&Call::SwapOut { fd, data: data.clone() }, "nothing is swapped out")?;
-        // The kernel chooses the place of each page. It writes the pages one after another.
-        let arrived = t.eventually(|| {
-            let (offset, len) = (BLOCK_LEN, (PAGES * BLOCK_LEN) as usize);
-            let Reply::Data(storage) = t.setup(&Call::Pread { fd: file.direct(), offset, len })? else {
-                return Ok(false);
-            };
-            Ok(pages.iter().any(|page| storage.chunks(BLOCK).any(|block| block == page)))
-        })?;
-        if !arrived && t.mechanism() == Mechanism::Swapfile {
-            // For instance zswap.
-            return Err(Trouble::NotOffered("the kernel keeps swapped-out memory in another place".into()));
-        }
-        let back = t.attempt(&Call::SwapIn { fd, len: data.len() })?;
-        let seen = t.fact("read(2) with O_DIRECT returns the memory that was swapped out", arrived);
-        let seen = seen.and(t.fact("the memory has its former contents", back == Ok(Reply::Data(data))));
-        t.setup(&Call::Swapoff { fd })?;
-        Ok(seen)
-    }),
-    case(&AGENT_WRITES, "after_refusal", "what an agent writes is read, also after a refused call", |t| {
+            let fd = file.fd();
+            t.given(&Call::Swapon { fd }.via(Route::Preferred), "no swap")?;
+            // Each page has other data.
+            let pages: Vec<Vec<u8>> =
+                (0..PAGES as u8 / 2).map(|page| [vec![page; 8], pattern(page, BLOCK_LEN - 8)].concat()).collect();
+            let data = pages.concat();
+            t.given(&Call::SwapOut { fd, data: data.clone() }, "nothing is swapped out")?;
+            // The kernel chooses the place of each page. It writes the pages one after another.
+            let arrived = t.eventually(|| {
+                let (offset, len) = (BLOCK_LEN, (PAGES * BLOCK_LEN) as usize);
+                let Reply::Data(storage) = t.setup(&Call::Pread { fd: file.direct(), offset, len })? else {
+                    return Ok(false);
+                };
+                Ok(pages.iter().any(|page| storage.chunks(BLOCK).any(|block| block == page)))
+            })?;
+            if !arrived && t.mechanism() == Mechanism::Swapfile {
+                // For instance zswap.
+                return Err(Trouble::NotOffered("the kernel keeps swapped-out memory in another place".into()));
+            }
+            let back = t.attempt(&Call::SwapIn { fd, len: data.len() })?;
+            let seen = t.fact("read(2) with O_DIRECT returns the memory that was swapped out", arrived);
+            let seen = seen.and(t.fact("the memory has its former contents", back == Ok(Reply::Data(data))));
+            t.setup(&Call::Swapoff { fd })?;
+            Ok(seen)
+        },
+    ),
+    case(&AGENT_WRITES, "after_refusal", "read returns an agent's data, even after a refused call", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         let mode = Mode::ZERO_RANGE | Mode::KEEP_SIZE;
@@ -96,7 +106,7 @@ pub(super) static CASES: &[Case] = &[
         agent.write(file.at(0), &data)?;
         Ok(file.holds(0, &data))
     }),
-    case(&AGENT_WRITES, "after_rename", "what an agent writes is read, also after a rename", |t| {
+    case(&AGENT_WRITES, "after_rename", "read returns an agent's data, even after a rename", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         // Whether it can be renamed is for another clause.
@@ -105,7 +115,7 @@ pub(super) static CASES: &[Case] = &[
         agent.write(file.at(0), &data)?;
         Ok(file.holds(0, &data))
     }),
-    case(&AGENT_NEIGHBOURS, "churn", "what an agent writes does not reach a file made later", |t| {
+    case(&AGENT_NEIGHBOURS, "churn", "an agent's data do not reach a file that is made later", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
@@ -116,7 +126,7 @@ pub(super) static CASES: &[Case] = &[
     case(
         &AGENT_WRITES,
         "writes_in_storm",
-        "what an agent writes is read, whatever is made, shared and freed beside the file",
+        "read returns an agent's data while other files are made, shared and removed",
         |t| {
             let file = t.sealed()?;
             let agent = file.agent()?;
@@ -128,32 +138,42 @@ pub(super) static CASES: &[Case] = &[
             })
         },
     ),
-    case(&AGENT_SEES, "sees_in_storm", "and an agent finds what was written before that", |t| {
-        let file = t.sealed()?;
-        let agent = file.agent()?;
-        (0..STORMS).try_fold(Observed::default(), |seen, number| {
-            let data = pattern(38 + number, SIZE);
-            let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
-            t.given(&write, "no write to look for")?;
-            t.setup(&Call::Fsync { fd: file.fd() })?;
-            storm(t, number)?;
-            let found = agent.read(file.at(0), SIZE as usize)? == data;
-            Ok(seen.and(t.fact("the agent reads what was written", found)))
-        })
-    }),
-    case(&AGENT_NEIGHBOURS, "neighbours_in_storm", "no byte of an agent is in what was made meanwhile", |t| {
-        let file = t.sealed()?;
-        let agent = file.agent()?;
-        (0..STORMS).try_fold(Observed::default(), |seen, number| {
-            let neighbours = storm(t, number)?;
-            agent.write(file.at(0), &pattern(42 + number, SIZE))?;
-            neighbours.into_iter().try_fold(seen, |seen, (name, data)| {
-                let fd = t.open(&name, OFlag::O_RDONLY | OFlag::O_DIRECT)?;
-                let read = t.attempt(&Call::Pread { fd, offset: 0, len: data.len() })?;
-                Ok(seen.and(t.fact("a neighbour has its own data", read == Ok(Reply::Data(data)))))
+    case(
+        &AGENT_SEES,
+        "sees_in_storm",
+        "an agent reads earlier writes while other files are made, shared and removed",
+        |t| {
+            let file = t.sealed()?;
+            let agent = file.agent()?;
+            (0..STORMS).try_fold(Observed::default(), |seen, number| {
+                let data = pattern(38 + number, SIZE);
+                let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
+                t.given(&write, "no write to look for")?;
+                t.setup(&Call::Fsync { fd: file.fd() })?;
+                storm(t, number)?;
+                let found = agent.read(file.at(0), SIZE as usize)? == data;
+                Ok(seen.and(t.fact("the agent reads what was written", found)))
             })
-        })
-    }),
+        },
+    ),
+    case(
+        &AGENT_NEIGHBOURS,
+        "neighbours_in_storm",
+        "files that are made while an agent writes have none of the agent's data",
+        |t| {
+            let file = t.sealed()?;
+            let agent = file.agent()?;
+            (0..STORMS).try_fold(Observed::default(), |seen, number| {
+                let neighbours = storm(t, number)?;
+                agent.write(file.at(0), &pattern(42 + number, SIZE))?;
+                neighbours.into_iter().try_fold(seen, |seen, (name, data)| {
+                    let fd = t.open(&name, OFlag::O_RDONLY | OFlag::O_DIRECT)?;
+                    let read = t.attempt(&Call::Pread { fd, offset: 0, len: data.len() })?;
+                    Ok(seen.and(t.fact("a neighbour has its own data", read == Ok(Reply::Data(data)))))
+                })
+            })
+        },
+    ),
 ];
 
 /// How often files come and go beside the sealed one.

@@ -11,43 +11,56 @@ const RANGES: [(i64, i64); 4] =
     [(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (SIZE, BLOCK_LEN)];
 
 pub(super) static CASES: &[Case] = &[
-    case(&FALLOCATE_ALLOCATE, "allocate", "allocating what is allocated is refused", |t| {
+    case(&FALLOCATE_ALLOCATE, "allocate", "allocating space that a sealed file has already is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE), (BLOCK_LEN, 1)])
     }),
-    case(&FALLOCATE_GROW, "grow", "allocating beyond the size is refused", |t| {
+    case(&FALLOCATE_GROW, "grow", "allocating beyond the size of a sealed file is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
     }),
-    case(&FALLOCATE_KEEP_SIZE, "keep_size", "keeping the size does not help", |t| refused(t, Mode::KEEP_SIZE, &RANGES)),
-    case(&FALLOCATE_PUNCH, "punch", "punching a hole is refused", |t| {
+    case(&FALLOCATE_KEEP_SIZE, "keep_size", "allocating with FALLOC_FL_KEEP_SIZE is refused", |t| {
+        refused(t, Mode::KEEP_SIZE, &RANGES)
+    }),
+    case(&FALLOCATE_PUNCH, "punch", "punching a hole into a sealed file is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
     }),
-    case(&FALLOCATE_ZERO, "zero", "zeroing a range is refused", |t| refused(t, Mode::ZERO_RANGE, &RANGES)),
-    case(&FALLOCATE_ZERO, "zero_keep_size", "also when the size is kept", |t| {
+    case(&FALLOCATE_ZERO, "zero", "zeroing a range of a sealed file is refused", |t| {
+        refused(t, Mode::ZERO_RANGE, &RANGES)
+    }),
+    case(&FALLOCATE_ZERO, "zero_keep_size", "zeroing a range with FALLOC_FL_KEEP_SIZE is refused", |t| {
         refused(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &RANGES)
     }),
-    case(&FALLOCATE_COLLAPSE, "collapse", "collapsing a range is refused", |t| {
+    case(&FALLOCATE_COLLAPSE, "collapse", "collapsing a range of a sealed file is refused", |t| {
         refused(t, Mode::COLLAPSE_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
     }),
-    case(&FALLOCATE_INSERT, "insert", "inserting a range is refused", |t| {
+    case(&FALLOCATE_INSERT, "insert", "inserting a range into a sealed file is refused", |t| {
         refused(t, Mode::INSERT_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
     }),
-    case(&FALLOCATE_UNSHARE, "unshare", "unsharing is refused", |t| refused(t, Mode::UNSHARE_RANGE, &RANGES[..2])),
-    case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "writing zeros by allocation is refused", |t| {
+    case(&FALLOCATE_UNSHARE, "unshare", "unsharing a range of a sealed file is refused", |t| {
+        refused(t, Mode::UNSHARE_RANGE, &RANGES[..2])
+    }),
+    case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "FALLOC_FL_WRITE_ZEROES on a sealed file is refused", |t| {
         refused(t, Mode::WRITE_ZEROES, &RANGES)
     }),
-    case(&FALLOCATE_NO_OP, "punch_beyond", "a hole punched beyond the end is refused", |t| {
+    case(&FALLOCATE_NO_OP, "punch_beyond", "punching a hole beyond the end of a sealed file is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(SIZE, BLOCK_LEN), (10 * SIZE, SIZE)])
     }),
-    case(&FALLOCATE_UNKNOWN, "unknown", "an unknown bit is reported first", |t| made(t, Mode(1 << 20), &[(0, SIZE)])),
-    case(&FALLOCATE_ARGUMENT, "argument", "a bad range is reported first", |t| {
+    case(&FALLOCATE_UNKNOWN, "unknown", "fallocate with an unknown mode bit reports the bit before the seal", |t| {
+        made(t, Mode(1 << 20), &[(0, SIZE)])
+    }),
+    case(&FALLOCATE_ARGUMENT, "argument", "fallocate with a bad range reports the range before the seal", |t| {
         let file = t.sealed()?;
         each(&[(0, 0), (0, -1), (-1 - file.at(0), SIZE)], |(offset, len)| file.fallocate(Mode::ALLOCATE, *offset, *len))
     }),
-    case(&FALLOCATE_READONLY, "readonly", "a descriptor for reading is reported first", |t| {
-        let file = t.sealed()?;
-        let (fd, offset) = (file.reader(), file.at(0));
-        file.refused(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: BLOCK_LEN })
-    }),
+    case(
+        &FALLOCATE_READONLY,
+        "readonly",
+        "fallocate through a descriptor without write access reports that before the seal",
+        |t| {
+            let file = t.sealed()?;
+            let (fd, offset) = (file.reader(), file.at(0));
+            file.refused(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: BLOCK_LEN })
+        },
+    ),
 ];
 
 /// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.

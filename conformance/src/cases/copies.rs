@@ -5,7 +5,7 @@ use iomap_reference::Call;
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
-    case(&COPY_UNSEALED, "copy", "a copy of a sealed file can be cut", |t| {
+    case(&COPY_UNSEALED, "copy", "a copy of a sealed file can be shortened", |t| {
         let file = t.sealed()?;
         let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let len = SIZE as usize;
@@ -13,7 +13,7 @@ pub(super) static CASES: &[Case] = &[
         t.given(&copy, "no copy")?;
         t.observe(&Call::Ftruncate { fd: to, size: BLOCK_LEN })
     }),
-    case(&COPY_INHERIT, "new_file", "a new file beside a sealed one can be written and cut", |t| {
+    case(&COPY_INHERIT, "new_file", "a new file beside a sealed one can be written and shortened", |t| {
         t.sealed()?;
         let fd = t.open("new", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let seen = t.observe(&Call::Pwrite { fd, offset: 0, data: vec![1; 10] })?;

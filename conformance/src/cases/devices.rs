@@ -15,25 +15,25 @@ use std::time::Instant;
 macro_rules! devices {
     ($($by:expr, $id:literal, $name:literal);* $(;)?) => {
         &[$(
-            case(&AGENT_WRITES, concat!("device_writes_", $id), concat!("what a device writes is read: ", $name), |t| {
+            case(&AGENT_WRITES, concat!("device_writes_", $id), concat!("read returns the data of a device: ", $name), |t| {
                 writes(t, $by)
             }),
-            case(&AGENT_SEES, concat!("device_sees_", $id), concat!("a device finds what was written: ", $name), |t| {
+            case(&AGENT_SEES, concat!("device_sees_", $id), concat!("a device reads the data of a write: ", $name), |t| {
                 sees(t, $by)
             }),
             case(
                 &AGENT_NEIGHBOURS,
                 concat!("device_neighbours_", $id),
-                concat!("what a device writes to a file without a name is in no other: ", $name),
+                concat!("data of a device do not reach another file after the name is removed: ", $name),
                 |t| neighbours(t, $by),
             ),
-            case(&WRITE_MAPPED, concat!("device_", $id), concat!("a mapping shows what a device writes: ", $name), |t| {
+            case(&WRITE_MAPPED, concat!("device_", $id), concat!("a mapping shows the data of a device: ", $name), |t| {
                 mapped(t, $by)
             }),
             case(
                 &REFUSE_PROMPT,
                 concat!("registered_", $id),
-                concat!("a refusal does not wait for a device, which goes on: ", $name),
+                concat!("a refusal does not wait for a device, and the device continues: ", $name),
                 |t| refusal(t, $by),
             ),
         )*]
@@ -49,7 +49,7 @@ fn stores(t: &Context, file: &File, registration: MapId, data: &[u8]) -> Result<
     t.setup(&Call::DeviceStore { registration, offset: file.at(0) as usize, data: data.into() }).map(drop)
 }
 
-/// What read(2) has to return now, without and with O_DIRECT.
+/// Whether read(2) returns the data now, without and with O_DIRECT.
 fn reads(t: &Context, file: &File, data: &[u8]) -> Seen {
     let cached = file.read(0, data.len() as i64)? == data;
     Ok(t.fact("read(2) returns what the device wrote", cached).and(file.holds(0, data)))

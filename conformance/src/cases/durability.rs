@@ -13,7 +13,7 @@ const POWER_LOSS: Call = Call::PowerLoss { during: None };
 const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
-    power(&DURABLE_SEAL, "sealed", "a sealed file is sealed after a loss of power", |t| {
+    power(&DURABLE_SEAL, "sealed", "a sealed file stays sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         t.sealed()?;
         t.power_loss(None)?;
@@ -30,7 +30,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
-    power(&DURABLE_DATA, "grown", "sealing makes data durable that were added after the last fsync", |t| {
+    power(&DURABLE_DATA, "grown", "sealing makes data durable that were appended after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
             let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
@@ -57,7 +57,7 @@ pub(super) static CASES: &[Case] = &[
             file.leave_call()
         })
     }),
-    power(&DURABLE_REMOUNT, "remount", "a sealed file is sealed after unmounting and mounting", |t| {
+    power(&DURABLE_REMOUNT, "remount", "a sealed file stays sealed after unmounting and mounting", |t| {
         t.reach(&Call::Cycle)?;
         t.sealed()?.close()?;
         let seen = t.observe(&Call::Cycle)?;
@@ -85,7 +85,7 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?)))
     }),
-    power(&DURABLE_AGENT, "agent", "data that an agent made durable need no fsync", |t| {
+    power(&DURABLE_AGENT, "agent", "data that an agent made durable survive a loss of power without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
         let data = pattern(60, SIZE);
@@ -93,18 +93,23 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),
-    power(&DURABLE_AGENT, "flush", "data that a processor stored with MAP_SYNC and flushed need no fsync", |t| {
-        t.reach(&POWER_LOSS)?;
-        let file = t.sealed()?;
-        let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };
-        let (_, map) = file.map_by(&map.via(Route::MapSync))?;
-        let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping with MAP_SYNC".into()))?;
-        let data = pattern(62, SIZE);
-        let store = Call::Store { map, offset: file.at(0) as usize, data: data.clone() };
-        t.given(&store.via(Route::Flush), "no store to flush")?;
-        t.power_loss(None)?;
-        afterwards(t, "file", |file| Ok(file.holds(0, &data)))
-    }),
+    power(
+        &DURABLE_AGENT,
+        "flush",
+        "data stored through MAP_SYNC and flushed survive a loss of power without fsync",
+        |t| {
+            t.reach(&POWER_LOSS)?;
+            let file = t.sealed()?;
+            let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };
+            let (_, map) = file.map_by(&map.via(Route::MapSync))?;
+            let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping with MAP_SYNC".into()))?;
+            let data = pattern(62, SIZE);
+            let store = Call::Store { map, offset: file.at(0) as usize, data: data.clone() };
+            t.given(&store.via(Route::Flush), "no store to flush")?;
+            t.power_loss(None)?;
+            afterwards(t, "file", |file| Ok(file.holds(0, &data)))
+        },
+    ),
 ];
 
 /// Prepares a file and loses the power during a call, some times.

@@ -13,13 +13,31 @@ pub(super) static CASES: &[Case] = &[
     case(&HOLD_REGISTER, "register", "a mapping of a sealed file can be registered for a device", |t| {
         register(t, None)
     }),
-    case(&HOLD_REGISTER, "register_rdma", "the same with an RDMA adapter", |t| register(t, RDMA)),
-    case(&HOLD_REFUSAL, "refusal", "a refused registration is refused by name", |t| register(t, None)),
-    case(&HOLD_REFUSAL, "refusal_rdma", "the same with an RDMA adapter", |t| register(t, RDMA)),
-    case(&HOLD_REGISTRATION, "unseal", "a registered file stays sealed, also without the mapping", |t| unseal(t, None)),
-    case(&HOLD_REGISTRATION, "unseal_rdma", "the same with an RDMA adapter", |t| unseal(t, RDMA)),
+    case(&HOLD_REGISTER, "register_rdma", "a mapping of a sealed file can be registered with an RDMA adapter", |t| {
+        register(t, RDMA)
+    }),
+    case(&HOLD_REFUSAL, "refusal", "a registration that is refused fails at once with a documented error", |t| {
+        register(t, None)
+    }),
+    case(
+        &HOLD_REFUSAL,
+        "refusal_rdma",
+        "a registration that an RDMA adapter refuses fails at once with a documented error",
+        |t| register(t, RDMA),
+    ),
+    case(&HOLD_REGISTRATION, "unseal", "a registered file stays sealed, even after the mapping is gone", |t| {
+        unseal(t, None)
+    }),
+    case(
+        &HOLD_REGISTRATION,
+        "unseal_rdma",
+        "a file that is registered with an RDMA adapter stays sealed, even after the mapping is gone",
+        |t| unseal(t, RDMA),
+    ),
     case(&HOLD_REGISTRATION, "seal", "a registered file cannot be sealed", |t| seal(t, None)),
-    case(&HOLD_REGISTRATION, "seal_rdma", "the same with an RDMA adapter", |t| seal(t, RDMA)),
+    case(&HOLD_REGISTRATION, "seal_rdma", "a file that is registered with an RDMA adapter cannot be sealed", |t| {
+        seal(t, RDMA)
+    }),
     case(&HOLD_CLOSE, "open_elsewhere", "an open descriptor does not keep a file sealed", |t| {
         let file = t.sealed()?;
         t.open(&file.name(), OFlag::O_RDONLY)?;

@@ -37,6 +37,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn every_clause_has_a_case_or_a_reason() {
@@ -51,10 +52,28 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<String> = all().map(Case::full_name).collect();
-        names.sort();
-        let count = names.len();
-        names.dedup();
-        assert_eq!(names.len(), count);
+        let mut names = HashSet::new();
+        for case in all() {
+            assert!(names.insert(case.full_name()), "two cases are called {}", case.full_name());
+        }
+    }
+
+    /// Lists and reports print a sentence without the sentences around it.
+    #[test]
+    fn sentences_stand_alone() {
+        const LEANING: [&str; 14] =
+            ["so", "and", "nor", "or", "by", "in", "nobody", "also", "as", "but", "it", "neither", "one", "the same"];
+        let mut sentences = HashSet::new();
+        for case in all() {
+            let (name, sentence) = (case.full_name(), case.about);
+            for word in LEANING {
+                assert!(
+                    !sentence.starts_with(&format!("{word} ")),
+                    "{name}: the sentence begins with {word:?}: {sentence}"
+                );
+            }
+            assert!(sentence.split(' ').count() >= 4, "{name}: too short to stand alone: {sentence}");
+            assert!(sentences.insert(sentence), "{name}: another case has the same sentence: {sentence}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.act(&call, Effect::Nothing)?;
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
-    alone(&MOVER_COLLECT, "collect", "garbage collection passes a sealed file over", |t| {
+    alone(&MOVER_COLLECT, "collect", "garbage collection leaves a sealed file in place", |t| {
         t.reach(&Call::Collect)?;
         let file = t.sealed()?;
         let agent = file.agent()?;
@@ -27,7 +27,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = t.observe(&Call::Collect)?;
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
-    alone(&MOVER_SHRINK, "shrink", "a file system does not shrink over a sealed file", |t| {
+    alone(&MOVER_SHRINK, "shrink", "a file system does not shrink over the storage of a sealed file", |t| {
         t.reach(&Call::Shrink { size: i64::MAX })?;
         let mut why = None;
         for number in 0..FILES {
@@ -38,10 +38,12 @@ pub(super) static CASES: &[Case] = &[
         }
         Err(Trouble::NotOffered(why.unwrap_or_default()))
     }),
-    alone(&MOVER_SHRINK, "remove_device", "a device is not taken away from under a sealed file", |t| {
+    alone(&MOVER_SHRINK, "remove_device", "a device that stores a sealed file is not removed", |t| {
         evacuated(t, &Call::RemoveDevice)
     }),
-    alone(&MOVER_SHRINK, "replace_device", "nor is it replaced by another", |t| evacuated(t, &Call::ReplaceDevice)),
+    alone(&MOVER_SHRINK, "replace_device", "a device that stores a sealed file is not replaced by another", |t| {
+        evacuated(t, &Call::ReplaceDevice)
+    }),
     case(&MOVER_ATTRIBUTE, "compress", "a sealed file cannot be marked for compression", |t| {
         let probe = t.file("probe", SIZE)?;
         let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };

@@ -10,7 +10,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         file.act(&Call::Unlink { name: file.name() }, Effect::Change(&|after| after.stat.links -= 1))
     }),
-    case(&NAME_KEPT, "kept", "without a name, the file stays usable, sealed and in place", |t| {
+    case(&NAME_KEPT, "kept", "a file without a name stays usable, sealed and in place", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
         t.given(&Call::Unlink { name: file.name() }, "no way to remove the name")?;
@@ -21,7 +21,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = seen.and(t.fact("the agent finds the next write", agent.read(file.at(0), BLOCK)? == data));
         Ok(seen.and(t.churn_intact(&other)?))
     }),
-    alone(&NAME_FREED, "freed", "with the last reference, the space is free again", |t| {
+    alone(&NAME_FREED, "freed", "the space of a removed file is free after its last reference has gone", |t| {
         let before = t.free_space()?;
         let len = 32 * SIZE;
         let file = t.file("big", len)?;
@@ -31,7 +31,7 @@ pub(super) static CASES: &[Case] = &[
         let freed = t.eventually(|| Ok(before - t.free_space()? < len / 2))?;
         Ok(t.fact("the space of the file is free again", freed))
     }),
-    alone(&NAME_FREED, "freed_later", "also after unmounting and mounting", |t| {
+    alone(&NAME_FREED, "freed_later", "the space of a removed file is free after unmounting and mounting", |t| {
         let (before, len) = (t.free_space()?, 32 * SIZE);
         let file = t.file("big", len)?;
         t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
@@ -54,14 +54,19 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::Rename { from: "other".into(), to: file.name(), exchange: false };
         file.act(&call, Effect::Change(&|after| after.stat.links -= 1))
     }),
-    case(&NAME_EXCHANGE, "exchange", "two names can be exchanged; the state stays with the file", |t| {
-        let file = t.sealed()?;
-        t.file("other", BLOCK_LEN)?;
-        let call = Call::Rename { from: "other".into(), to: file.name(), exchange: true };
-        let seen = file.act(&call, Effect::Times)?;
-        let back = Call::Rename { from: file.name(), to: "other".into(), exchange: true };
-        Ok(seen.and(file.act(&back, Effect::Times)?))
-    }),
+    case(
+        &NAME_EXCHANGE,
+        "exchange",
+        "a sealed file can exchange names with another file, and the state stays with the file",
+        |t| {
+            let file = t.sealed()?;
+            t.file("other", BLOCK_LEN)?;
+            let call = Call::Rename { from: "other".into(), to: file.name(), exchange: true };
+            let seen = file.act(&call, Effect::Times)?;
+            let back = Call::Rename { from: file.name(), to: "other".into(), exchange: true };
+            Ok(seen.and(file.act(&back, Effect::Times)?))
+        },
+    ),
     case(&NAME_LINK, "link", "a sealed file can be given another name", |t| {
         let file = t.sealed()?;
         let call = Call::Link { from: file.name(), to: "second".into() };

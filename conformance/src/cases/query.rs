@@ -47,17 +47,17 @@ pub(super) static CASES: &[Case] = &[
         let fd = t.open("file", OFlag::O_RDONLY)?;
         t.observe(&Call::GetXflags { fd })
     }),
-    case(&QUERY_SET, "set", "setting the bit is refused", |t| {
+    case(&QUERY_SET, "set", "setting the bit with FS_IOC_FSSETXATTR is refused", |t| {
         let bit = t.needs_query()?;
         let file = t.file("file", SIZE)?;
         file.refused(&Call::ChangeXflags { fd: file.fd(), set: bit, clear: 0 })
     }),
-    case(&QUERY_CLEAR, "clear", "clearing the bit is refused", |t| {
+    case(&QUERY_CLEAR, "clear", "clearing the bit with FS_IOC_FSSETXATTR is refused", |t| {
         let bit = t.needs_query()?;
         let file = t.sealed()?;
         file.refused(&Call::ChangeXflags { fd: file.fd(), set: 0, clear: bit })
     }),
-    case(&QUERY_OTHERS, "others", "changing another attribute leaves the state alone", |t| {
+    case(&QUERY_OTHERS, "others", "changing another attribute does not change the state", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
         let before = xflags(t, &file)?;
@@ -73,30 +73,43 @@ pub(super) static CASES: &[Case] = &[
             .and(file.act(&clear, Effect::Times)?)
             .and(t.fact("nothing but it is clear", xflags(t, &file)? == before)))
     }),
-    case(&QUERY_UNSEALED, "after_others", "nor one that was sealed when another attribute was changed", |t| {
-        t.needs_query()?;
-        let file = t.sealed()?;
-        t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
-        t.setup(&file.leave_call()?)?;
-        shows(t, &file, file.fd(), false)
-    }),
-    case(&QUERY_UNSEALED, "other_attribute", "nor one that got another attribute", |t| {
+    case(
+        &QUERY_UNSEALED,
+        "after_others",
+        "a file that was unsealed after a change of attributes is shown as not sealed",
+        |t| {
+            t.needs_query()?;
+            let file = t.sealed()?;
+            t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
+            t.setup(&file.leave_call()?)?;
+            shows(t, &file, file.fd(), false)
+        },
+    ),
+    case(&QUERY_UNSEALED, "other_attribute", "an unsealed file with another attribute is shown as not sealed", |t| {
         t.needs_query()?;
         let file = t.file("file", SIZE)?;
         t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
         shows(t, &file, file.fd(), false)
     }),
-    case(&QUERY_OTHERS, "others_unprivileged", "without privilege too, if it is not one of those that need it", |t| {
-        beside_append_only(t, |fd| Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 })
-    }),
-    case(&QUERY_OTHERS, "flags_unprivileged", "by either call", |t| {
-        t.needs_seal("attribute beside the state")?;
-        let file = t.sealed()?;
-        t.setup(&Call::ChangeFlags { fd: file.fd(), set: FLAG_APPEND, clear: 0 })?;
-        let set = Call::ChangeFlags { fd: file.fd(), set: FLAG_NODUMP, clear: 0 };
-        file.act_as(Caller::Unprivileged, &set, Effect::Times)
-    }),
-    case(&QUERY_OTHERS, "flags", "also one of those of FS_IOC_SETFLAGS", |t| {
+    case(
+        &QUERY_OTHERS,
+        "others_unprivileged",
+        "an unprivileged change of another attribute does not change the state",
+        |t| beside_append_only(t, |fd| Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }),
+    ),
+    case(
+        &QUERY_OTHERS,
+        "flags_unprivileged",
+        "an unprivileged change with FS_IOC_SETFLAGS does not change the state",
+        |t| {
+            t.needs_seal("attribute beside the state")?;
+            let file = t.sealed()?;
+            t.setup(&Call::ChangeFlags { fd: file.fd(), set: FLAG_APPEND, clear: 0 })?;
+            let set = Call::ChangeFlags { fd: file.fd(), set: FLAG_NODUMP, clear: 0 };
+            file.act_as(Caller::Unprivileged, &set, Effect::Times)
+        },
+    ),
+    case(&QUERY_OTHERS, "flags", "changing an attribute with FS_IOC_SETFLAGS does not change the state", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
         let set = Call::ChangeFlags { fd: file.fd(), set: FLAG_NODUMP, clear: 0 };

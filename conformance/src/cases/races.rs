@@ -21,61 +21,75 @@ pub(super) static CASES: &[Case] = &[
         // A grown file has a hole: sealed after that it would have been refused.
         entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(2 * SIZE) }])
     }),
-    case(&RACE_TRUNCATE, "cut_orders", "so is one to a smaller size", |t| {
-        entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) }])
-    }),
-    case(&RACE_TRUNCATE, "cut_by_name_orders", "and one by name", |t| {
-        entering(t, |race| vec![Call::Truncate { name: race.file.name(), size: race.file.at(BLOCK_LEN) }])
-    }),
+    case(
+        &RACE_TRUNCATE,
+        "cut_orders",
+        "a racing truncation to a smaller size comes before the seal or is refused",
+        |t| entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) }]),
+    ),
+    case(
+        &RACE_TRUNCATE,
+        "cut_by_name_orders",
+        "a racing truncation by name comes before the seal or is refused",
+        |t| entering(t, |race| vec![Call::Truncate { name: race.file.name(), size: race.file.at(BLOCK_LEN) }]),
+    ),
     case(&RACE_WRITE, "write", "a racing write beyond the size comes before the seal or is refused", |t| {
         entering(t, |race| vec![race.append(BLOCK_LEN)])
     }),
-    case(&RACE_WRITE, "append_orders", "so is one with O_APPEND", |t| {
+    case(&RACE_WRITE, "append_orders", "a racing write with O_APPEND comes before the seal or is refused", |t| {
         entering(t, |race| vec![Call::Write { fd: race.file.append(), data: pattern(72, 100) }])
     }),
-    case(&RACE_ALLOCATION, "punch_orders", "a racing hole comes before the seal or is refused", |t| {
+    case(&RACE_ALLOCATION, "punch_orders", "a racing punch comes before the seal or is refused", |t| {
         t.needs_seal("race that a hole is sure to lose, on btrfs, each time that somebody looks")?;
         entering(t, |race| vec![race.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE)])
     }),
-    case(&RACE_ALLOCATION, "zero_orders", "so are zeros", |t| {
+    case(&RACE_ALLOCATION, "zero_orders", "a racing zeroing of a range comes before the seal or is refused", |t| {
         t.needs_seal("objection to what was allocated and never written")?;
         entering(t, |race| vec![race.fallocate(Mode::ZERO_RANGE)])
     }),
-    case(&RACE_ALLOCATION, "collapse_orders", "so is a block that is cut out", |t| {
-        entering(t, |race| vec![race.fallocate(Mode::COLLAPSE_RANGE)])
-    }),
-    case(&RACE_ALLOCATION, "insert_orders", "so is one that is put in", |t| {
+    case(
+        &RACE_ALLOCATION,
+        "collapse_orders",
+        "a racing collapse of a range comes before the seal or is refused",
+        |t| entering(t, |race| vec![race.fallocate(Mode::COLLAPSE_RANGE)]),
+    ),
+    case(&RACE_ALLOCATION, "insert_orders", "a racing insertion of a range comes before the seal or is refused", |t| {
         entering(t, |race| vec![race.fallocate(Mode::INSERT_RANGE)])
     }),
-    case(&RACE_MAPPING, "before_seal", "a racing mapping is in the way of sealing, or finds the seal", |t| {
+    case(&RACE_MAPPING, "before_seal", "a racing mapping makes sealing fail, or maps the sealed file", |t| {
         t.needs_seal("objection to mappings")?;
         entering(t, |race| race.mapping())
     }),
-    case(&RACE_MAPPING, "before_unseal", "a racing mapping is in the way of unsealing, or finds no seal", |t| {
+    case(&RACE_MAPPING, "before_unseal", "a racing mapping makes unsealing fail, or maps the unsealed file", |t| {
         t.needs_seal("objection to mappings")?;
         orders(t, true, |race| race.mapping(), |race| vec![race.leave.clone()])
     }),
-    case(&RACE_ORDER, "source_orders", "one order explains what sharing as the source leaves", |t| {
+    case(&RACE_ORDER, "source_orders", "some order of the calls explains the result of a racing clone from the file", |t| {
         entering(t, |race| vec![share(&race.file, &race.neighbour)])
     }),
-    case(&RACE_ORDER, "target_orders", "and as the target", |t| {
+    case(&RACE_ORDER, "target_orders", "some order of the calls explains the result of a racing clone into the file", |t| {
         entering(t, |race| vec![share(&race.neighbour, &race.file)])
     }),
-    case(&RACE_ORDER, "copy_orders", "and what copy_file_range(2) beyond the size leaves", |t| {
-        // Some file systems share where they are to copy, which is in the way of activation.
-        t.needs_seal("range that a copy could make too short")?;
-        entering(t, |race| {
-            let (from, to, len) = (race.neighbour.fd(), race.file.fd(), BLOCK_LEN as usize);
-            vec![Call::CopyRange { from, from_offset: 0, to, to_offset: race.file.at(SIZE), len }]
-        })
-    }),
-    alone(&SHARE_SNAPSHOT, "snapshot_orders", "one order explains the result of a racing snapshot", |t| {
+    case(
+        &RACE_ORDER,
+        "copy_orders",
+        "some order of the calls explains the result of a racing copy_file_range beyond the size",
+        |t| {
+            // Some file systems share where they are to copy, which is in the way of activation.
+            t.needs_seal("range that a copy could make too short")?;
+            entering(t, |race| {
+                let (from, to, len) = (race.neighbour.fd(), race.file.fd(), BLOCK_LEN as usize);
+                vec![Call::CopyRange { from, from_offset: 0, to, to_offset: race.file.at(SIZE), len }]
+            })
+        },
+    ),
+    alone(&SHARE_SNAPSHOT, "snapshot_orders", "some order of the calls explains the result of a racing snapshot", |t| {
         t.reach(&Call::Snapshot)?;
         let seen = entering(t, |_| vec![Call::Snapshot])?;
         // A snapshot that comes first succeeds.
         Ok(Observed(seen.0.into_iter().filter(|one| one.outcome.is_none()).collect()))
     }),
-    case(&RACE_ORDER, "name_orders", "other names and no names are never in the way", |t| {
+    case(&RACE_ORDER, "name_orders", "racing links, renames and unlinks never make sealing fail", |t| {
         t.needs_seal("indifference to names")?;
         entering(t, |race| {
             let [old, new, link] = ["", "-renamed", "-linked"].map(|end| race.file.name() + end);
@@ -83,20 +97,15 @@ pub(super) static CASES: &[Case] = &[
             vec![rename, Call::Link { from: new.clone(), to: link }, Call::Unlink { name: new }]
         })
     }),
-    case(&RACE_ORDER, "unseal_orders", "one order of sealing and unsealing explains the state", |t| {
+    case(&RACE_ORDER, "unseal_orders", "some order of the calls explains the state after racing seals and unseals", |t| {
         t.needs_seal("success where the state is entered twice")?;
         orders(t, true, |race| vec![race.enter.clone()], |race| vec![race.leave.clone(), race.look()])
     }),
-    case(
-        &RACE_ORDER,
-        "again_orders",
-        "a write between unsealing and sealing again keeps the file from the seal",
-        |t| {
-            let again = |race: &Race| vec![race.leave.clone(), race.enter.clone(), race.look()];
-            orders(t, true, |race| vec![race.append(BLOCK_LEN)], again)
-        },
-    ),
-    case(&RACE_ORDER, "series_orders", "one order explains what several calls in a row leave", |t| {
+    case(&RACE_ORDER, "again_orders", "a racing write between unsealing and sealing again is whole or refused", |t| {
+        let again = |race: &Race| vec![race.leave.clone(), race.enter.clone(), race.look()];
+        orders(t, true, |race| vec![race.append(BLOCK_LEN)], again)
+    }),
+    case(&RACE_ORDER, "series_orders", "some order of the calls explains the result of two racing series of calls", |t| {
         entering(t, |race| {
             let cut = Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) };
             let append = Call::Write { fd: race.file.append(), data: pattern(71, 100) };

@@ -10,7 +10,7 @@ use iomap_reference::{BLOCK, Call, Reply, Whence};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
-    case(&READ_ANY, "calls", "pread, with and without O_DIRECT, returns the data", |t| {
+    case(&READ_ANY, "calls", "pread with and without O_DIRECT returns the data of a sealed file", |t| {
         let file = t.sealed()?;
         let buffered = Call::Pread { fd: file.reader(), offset: file.at(0), len: SIZE as usize };
         let direct = Call::Pread { fd: file.direct(), offset: file.at(0), len: SIZE as usize };
@@ -18,7 +18,7 @@ pub(super) static CASES: &[Case] = &[
         let cached = t.setup(&buffered);
         Ok(seen.and(t.fact("the data is what was written", cached == Ok(Reply::Data(pattern(1, SIZE))))))
     }),
-    case(&READ_ANY, "parts", "a part of a block, a part of several, and what reaches beyond the end", |t| {
+    case(&READ_ANY, "parts", "reads of parts of blocks, and across the end, return the data up to the end", |t| {
         let file = t.sealed()?;
         let data = pattern(1, SIZE);
         let parts = [(1, 10), (BLOCK_LEN - 5, 10), (100, 2 * BLOCK_LEN), (SIZE - 5, 10), (SIZE, 10), (2 * SIZE, 10)];
@@ -31,7 +31,7 @@ pub(super) static CASES: &[Case] = &[
             ))
         })
     }),
-    case(&READ_ANY, "sequence", "read(2) goes on where the last one ended", |t| {
+    case(&READ_ANY, "sequence", "read(2) continues at the offset where the last read ended", |t| {
         let file = t.sealed()?;
         let data = pattern(1, SIZE);
         t.setup(&Call::Seek { fd: file.fd(), offset: file.at(10), whence: Whence::Set })?;
@@ -41,7 +41,7 @@ pub(super) static CASES: &[Case] = &[
             == (Ok(Reply::Data(data[10..][..BLOCK].into())), Ok(Reply::Data(data[10 + BLOCK..].into())));
         Ok(t.fact("each has its part, the last one up to the end", both))
     }),
-    case(&READ_ANY, "mapping", "a mapping for reading shows the data", |t| {
+    case(&READ_ANY, "mapping", "a read-only mapping of a sealed file shows the data", |t| {
         let file = t.sealed()?;
         let (seen, map) = file.map(true, false)?;
         let Some(map) = map else { return Ok(seen) };
@@ -50,7 +50,7 @@ pub(super) static CASES: &[Case] = &[
             other => Err(Trouble::Setup(format!("it returns {}", words::reply(&other)))),
         }
     }),
-    case(&READ_ANY, "private", "a private mapping can be stored to, and the file does not change", |t| {
+    case(&READ_ANY, "private", "a store to a private mapping does not change the file", |t| {
         let file = t.sealed()?;
         // A descriptor for reading is enough.
         let call = Call::Map { fd: file.reader(), len: file.at(SIZE) as usize, shared: false, write: true };

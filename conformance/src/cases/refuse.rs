@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 pub(super) static CASES: &[Case] = &[
-    case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for whoever has the file mapped", |t| {
+    case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for a process that has the file mapped", |t| {
         let file = t.sealed()?;
         // Where the file cannot be mapped there is one thing less to wait for.
         let _ = file.map(true, true)?;
@@ -24,7 +24,7 @@ pub(super) static CASES: &[Case] = &[
     case(
         &REFUSE_NOTHING,
         "several_in_a_row",
-        "refused calls of every kind, one after the other, leave no trace",
+        "refused calls of every kind, one after the other, change nothing",
         |t| {
             let file = t.sealed()?;
             let other = t.churn()?;

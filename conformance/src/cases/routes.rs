@@ -1,4 +1,4 @@
-//! What a clause says of a call, on every other way to make it.
+//! The clauses on every other way to make a call.
 //!
 //! Each case makes the same call on an ordinary file first: where that fails, there is no such way.
 
@@ -19,13 +19,13 @@ use nix::fcntl::OFlag;
 macro_rules! writes {
     ($($route:ident $id:literal),* $(,)?) => {
         &[$(
-            case(&WRITE_INSIDE, concat!("inside_", $id), concat!("writing inside the size works: ", $id), |t| {
+            case(&WRITE_INSIDE, concat!("inside_", $id), concat!("a write inside the size works: ", $id), |t| {
                 inside(t, Route::$route)
             }),
-            case(&WRITE_CROSSING, concat!("crossing_", $id), concat!("nothing of a write across the end: ", $id), |t| {
+            case(&WRITE_CROSSING, concat!("crossing_", $id), concat!("a write across the end stores nothing: ", $id), |t| {
                 refused(t, Route::$route, &[(SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (0, SIZE + BLOCK_LEN)])
             }),
-            case(&WRITE_BEYOND, concat!("beyond_", $id), concat!("nothing of a write at the end or later: ", $id), |t| {
+            case(&WRITE_BEYOND, concat!("beyond_", $id), concat!("a write at the end or later stores nothing: ", $id), |t| {
                 refused(t, Route::$route, &[(SIZE, BLOCK_LEN), (4 * SIZE, BLOCK_LEN)])
             }),
         )*]
@@ -50,52 +50,52 @@ pub(super) static CASES: &[&[Case]] = &[
         Dsync "dsync", Uncached "uncached", Aio "aio", Ring "ring", RingFixed "ring_fixed", Splice "splice",
         Sendfile "sendfile", Gift "gift",
     ),
-    cases!(case WRITE_APPEND, "append_", "nothing is appended", appended: Aio "aio", Ring "ring", RingFixed "ring_fixed"),
+    cases!(case WRITE_APPEND, "append_", "a write that appends stores nothing", appended: Aio "aio", Ring "ring", RingFixed "ring_fixed"),
     cases!(
-        case READ_ANY, "read_", "reading works", read:
+        case READ_ANY, "read_", "a read of a sealed file returns the data", read:
         Aio "aio", Ring "ring", RingFixed "ring_fixed", Splice "splice", Sendfile "sendfile",
     ),
     cases!(
-        case WRITE_MAPPED, "mapped_", "stores are data of the file", mapped:
+        case WRITE_MAPPED, "mapped_", "stores through a mapping become data of the file", mapped:
         Mprotect "mprotect", Mlock "mlock", Populate "populate", Userfault "userfault", MapSync "map_sync",
     ),
     cases!(
-        case WRITE_MAPPED, "store_", "what is stored is data of the file", stored:
+        case WRITE_MAPPED, "store_", "bytes put into mapped memory become data of the file", stored:
         ProcessVm "process_vm", ProcMem "proc_mem", DirectInto "direct_into",
     ),
-    cases!(case FALLOCATE_KEEP_SIZE, "", "allocation is refused", allocation: XfsReserve "xfs_resvsp"),
-    cases!(case FALLOCATE_PUNCH, "", "a hole is refused", allocation: XfsUnreserve "xfs_unresvsp"),
-    cases!(case FALLOCATE_ZERO, "", "zeroing is refused", allocation: XfsZero "xfs_zero", F2fsErase "f2fs_sec_trim"),
+    cases!(case FALLOCATE_KEEP_SIZE, "", "allocation for a sealed file is refused", allocation: XfsReserve "xfs_resvsp"),
+    cases!(case FALLOCATE_PUNCH, "", "punching a hole into a sealed file is refused", allocation: XfsUnreserve "xfs_unresvsp"),
+    cases!(case FALLOCATE_ZERO, "", "zeroing a range of a sealed file is refused", allocation: XfsZero "xfs_zero", F2fsErase "f2fs_sec_trim"),
     cases!(
-        case SHARE_EXCHANGE, "exchange_", "the storage is not exchanged", exchange:
+        case SHARE_EXCHANGE, "exchange_", "exchanging the contents of a sealed file is refused", exchange:
         XfsExchange "xfs_exchange", Ext4Move "ext4_move", Ext4Boot "ext4_boot", F2fsMove "f2fs_move",
     ),
     cases!(
-        case SHARE_EXCHANGE_OTHER, "exchange_other_", "in neither role", exchange_other:
+        case SHARE_EXCHANGE_OTHER, "exchange_other_", "exchanging contents with a sealed file as the second file is refused", exchange_other:
         XfsExchange "xfs_exchange", Ext4Move "ext4_move", F2fsMove "f2fs_move",
     ),
-    cases!(case WRITE_ATOMIC, "atomic_", "it stays in place or is refused", atomic: F2fsAtomic "f2fs"),
+    cases!(case WRITE_ATOMIC, "atomic_", "an atomic write stays in place or is refused", atomic: F2fsAtomic "f2fs"),
     cases!(
-        case MOVER_DEFRAGMENT, "defragment_", "the file stays in place", defragment:
+        case MOVER_DEFRAGMENT, "defragment_", "defragmentation leaves a sealed file in place", defragment:
         Ext4Migrate "ext4_migrate", XfsFsr "xfs_fsr", E4defrag "e4defrag", BtrfsDefragRange "btrfs_range",
         F2fsDefragment "f2fs",
     ),
-    cases!(case MOVER_ATTRIBUTE, "", "it is refused", compression: BtrfsProperty "btrfs_property"),
+    cases!(case MOVER_ATTRIBUTE, "", "marking a sealed file for compression is refused", compression: BtrfsProperty "btrfs_property"),
     cases!(
-        case QUERY_OTHERS, "others_", "the state is left alone", attribute:
+        case QUERY_OTHERS, "others_", "changing an attribute does not change the state", attribute:
         ProjectId "project", ExtentSize "extsize", CowExtentSize "cowextsize", Dax "dax",
     ),
-    cases!(case NAME_LINK, "link_", "a name can be added", linked: LinkByDescriptor "descriptor"),
-    cases!(case NAME_UNLINK, "unlink_", "the file can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
-    cases!(case NAME_KEPT, "kept_", "the file stays usable and in place", kept: BtrfsDestroy "btrfs_destroy"),
-    cases!(case SWAP_ON, "swapon_", "the file can be activated", activated: Preferred "preferred"),
-    cases!(case NAME_RENAME, "rename_", "the name can be changed", renamed: Whiteout "whiteout"),
-    cases!(case META_CHMOD, "chmod_", "the mode can be changed", chmod: Acl "acl", Fchmod "fchmod"),
-    cases!(case META_CHOWN, "chown_", "the owner can be changed", chown: Fchown "fchown"),
-    cases!(case META_UTIMES, "utimes_", "the times can be set", utimes: Futimens "futimens"),
-    cases!(case META_XATTR, "xattr_", "an attribute can be set", xattr: Fsetxattr "fsetxattr"),
+    cases!(case NAME_LINK, "link_", "a sealed file can be given another name", linked: LinkByDescriptor "descriptor"),
+    cases!(case NAME_UNLINK, "unlink_", "a sealed file can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
+    cases!(case NAME_KEPT, "kept_", "a removed file stays usable and in place", kept: BtrfsDestroy "btrfs_destroy"),
+    cases!(case SWAP_ON, "swapon_", "a sealed file can be an active swap file", activated: Preferred "preferred"),
+    cases!(case NAME_RENAME, "rename_", "a sealed file can be renamed", renamed: Whiteout "whiteout"),
+    cases!(case META_CHMOD, "chmod_", "the mode of a sealed file can be changed", chmod: Acl "acl", Fchmod "fchmod"),
+    cases!(case META_CHOWN, "chown_", "the owner of a sealed file can be changed", chown: Fchown "fchown"),
+    cases!(case META_UTIMES, "utimes_", "the times of a sealed file can be set", utimes: Futimens "futimens"),
+    cases!(case META_XATTR, "xattr_", "an extended attribute of a sealed file can be set", xattr: Fsetxattr "fsetxattr"),
     cases!(
-        alone AGENT_WRITES, "after_", "what an agent writes afterwards is read", after:
+        alone AGENT_WRITES, "after_", "read returns data that an agent writes after an operation", after:
         Freeze "freeze", Trim "trim", SyncRange "sync_range", Fadvise "fadvise", BtrfsScrub "btrfs_scrub",
     ),
 ];

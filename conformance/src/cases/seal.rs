@@ -26,14 +26,14 @@ pub(super) static CASES: &[Case] = &[
         })?;
         kept_apart(t, &file)
     }),
-    case(&SEAL_SEALED, "allocated_ahead", "so is one whose space was allocated before it was written, and more", |t| {
+    case(&SEAL_SEALED, "allocated_ahead", "a file whose space was allocated before it was written is fit", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: 0, len: lead + 2 * SIZE })?;
             each_block(|offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
         })?;
         kept_apart(t, &file)
     }),
-    case(&SEAL_SEALED, "small_once", "and one that was small and grew", |t| {
+    case(&SEAL_SEALED, "small_once", "a file that was small and grew is fit", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, 10) })?;
             t.setup(&Call::Fsync { fd })?;
@@ -42,13 +42,13 @@ pub(super) static CASES: &[Case] = &[
         })?;
         kept_apart(t, &file)
     }),
-    case(&SEAL_SEALED, "written_zeros", "so is one that was allocated with written zeros", |t| {
+    case(&SEAL_SEALED, "written_zeros", "a file that was allocated with FALLOC_FL_WRITE_ZEROES is fit", |t| {
         let file = prepared(t, |fd, offset| {
             t.given(&Call::Fallocate { fd, mode: Mode::WRITE_ZEROES, offset, len: SIZE }, "no such mode")
         })?;
         file.enter()
     }),
-    case(&SEAL_SEALED, "unshared", "and one that shared storage and was unshared", |t| {
+    case(&SEAL_SEALED, "unshared", "a file that shared storage and was unshared is fit", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
@@ -57,7 +57,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         kept_apart(t, &file)
     }),
-    case(&SEAL_SEALED, "rewritten", "or was written from its first byte to its last", |t| {
+    case(&SEAL_SEALED, "rewritten", "a file that shared storage and was wholly overwritten is fit", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
@@ -66,7 +66,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         kept_apart(t, &file)
     }),
-    case(&SEAL_SEALED, "sharing_ended", "what it shared is its own when the others are cut", |t| {
+    case(&SEAL_SEALED, "sharing_ended", "a file is fit when the files that shared its storage were truncated", |t| {
         t.needs_sharing()?;
         let (file, others) = shared_by_three(t)?;
         others.iter().try_for_each(|fd| t.setup(&Call::Ftruncate { fd: *fd, size: 0 }).map(|_| ()))?;
@@ -90,20 +90,25 @@ pub(super) static CASES: &[Case] = &[
         // page more than it offers.
         each(&[BLOCK_LEN, BLOCK_LEN + 1], |size| t.file(&format!("file-{size}"), *size)?.enter())
     }),
-    alone(&SEAL_SEALED, "sharing_ended_remounted", "also after unmounting and mounting", |t| {
-        let (file, others) = shared_by_three(t)?;
-        t.reach(&Call::Cycle)?;
-        others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
-        file.close()?;
-        t.setup(&Call::Cycle)?;
-        for name in ["second", "third"] {
-            t.setup(&Call::Truncate { name: name.into(), size: 0 })?;
-        }
-        let file = File::reopened(t, "file")?;
-        t.setup(&Call::Fsync { fd: file.fd() })?;
-        file.enter()
-    }),
-    case(&SEAL_SEALED, "attribute_gone", "the attributes that are in the way can be taken away", |t| {
+    alone(
+        &SEAL_SEALED,
+        "sharing_ended_remounted",
+        "a file whose sharing ended is fit after unmounting and mounting",
+        |t| {
+            let (file, others) = shared_by_three(t)?;
+            t.reach(&Call::Cycle)?;
+            others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
+            file.close()?;
+            t.setup(&Call::Cycle)?;
+            for name in ["second", "third"] {
+                t.setup(&Call::Truncate { name: name.into(), size: 0 })?;
+            }
+            let file = File::reopened(t, "file")?;
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            file.enter()
+        },
+    ),
+    case(&SEAL_SEALED, "attribute_gone", "a file is sealed after a forbidding attribute was removed", |t| {
         let file = t.file("file", SIZE)?;
         for flag in [FLAG_APPEND, FLAG_IMMUTABLE] {
             t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
@@ -151,31 +156,31 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_LENGTH, "length", "offsets below 0 and lengths of 0 or less are refused", |t| {
         refused_ranges(t, &[(0, 0), (0, -1), (-1, SIZE), (0, i64::MIN)])
     }),
-    case(&SEAL_LENGTH, "length_readonly", "before it is looked at whether the descriptor is for writing", |t| {
+    case(&SEAL_LENGTH, "length_readonly", "a bad length is reported before a descriptor without write access", |t| {
         t.needs_seal("range")?;
         let file = t.file("file", SIZE)?;
         each(&[(0, 0), (0, -1), (-1, SIZE)], |(offset, len)| {
             file.refused(&Call::Fallocate { fd: file.reader(), mode: Mode::SEAL, offset: *offset, len: *len })
         })
     }),
-    case(&SEAL_OFFSET, "offset", "an offset other than 0 is refused", |t| {
+    case(&SEAL_OFFSET, "offset", "sealing with an offset other than 0 is refused", |t| {
         refused_ranges(t, &[(1, SIZE), (BLOCK_LEN, SIZE), (BLOCK_LEN, 2 * SIZE)])
     }),
-    case(&SEAL_SHORT, "short", "a len smaller than the size is refused", |t| {
+    case(&SEAL_SHORT, "short", "sealing with a len smaller than the size is refused", |t| {
         refused_ranges(t, &[(0, SIZE - 1), (0, BLOCK_LEN), (0, 1)])
     }),
-    case(&SEAL_COMBINED, "combined", "the mode is not combined with another", |t| {
+    case(&SEAL_COMBINED, "combined", "the sealing mode combined with another mode is refused", |t| {
         t.needs_seal("mode")?;
         let file = t.file("file", SIZE)?;
         let others = [Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::UNSHARE_RANGE, Mode::UNSEAL];
         each(&others, |other| seal_with(&file, Mode::SEAL | *other, 0, SIZE, Effect::Nothing))
     }),
-    case(&SEAL_READONLY, "readonly", "a descriptor for reading is refused", |t| {
+    case(&SEAL_READONLY, "readonly", "sealing through a descriptor without write access is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", SIZE)?;
         file.refused(&mechanism::seal(file.reader(), SIZE))
     }),
-    case(&SEAL_DIRECTORY, "directory", "a directory is refused", |t| {
+    case(&SEAL_DIRECTORY, "directory", "sealing a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
         let fd = t.open(".", OFlag::O_RDONLY)?;
         t.observe(&mechanism::seal(fd, SIZE))
@@ -184,35 +189,38 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", SIZE)?;
         file.act_as(Caller::Unprivileged, &file.enter_call()?, Effect::Nothing)
     }),
-    case(&SEAL_PRIVILEGE, "privilege_again", "also when the file is sealed already", |t| {
+    case(&SEAL_PRIVILEGE, "privilege_again", "sealing a sealed file without the capability is refused", |t| {
         t.needs_seal("call that succeeds on a file in the state")?;
         let file = t.sealed()?;
         file.act_as(Caller::Unprivileged, &file.enter_call()?, Effect::Nothing)
     }),
-    case(&SEAL_ORDER, "order", "the access mode is looked at before the capability", |t| {
+    case(&SEAL_ORDER, "order", "a descriptor without write access is reported before a missing capability", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", SIZE)?;
         file.act_as(Caller::Unprivileged, &mechanism::seal(file.reader(), SIZE), Effect::Nothing)
     }),
-    case(&SEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
+    case(&SEAL_APPEND_ONLY, "append_only", "sealing a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
     }),
-    case(&SEAL_APPEND_ONLY, "append_only_xflag", "also one that got it with FS_IOC_FSSETXATTR", |t| {
-        with_xflag(t, XFLAG_APPEND)
-    }),
-    case(&SEAL_IMMUTABLE, "immutable_xflag", "a file that was made immutable with FS_IOC_FSSETXATTR is refused", |t| {
+    case(
+        &SEAL_APPEND_ONLY,
+        "append_only_xflag",
+        "sealing a file that FS_IOC_FSSETXATTR made append-only is refused",
+        |t| with_xflag(t, XFLAG_APPEND),
+    ),
+    case(&SEAL_IMMUTABLE, "immutable_xflag", "sealing a file that FS_IOC_FSSETXATTR made immutable is refused", |t| {
         with_xflag(t, XFLAG_IMMUTABLE)
     }),
-    case(&SEAL_IMMUTABLE, "immutable", "a file with the immutable attribute is refused", |t| {
+    case(&SEAL_IMMUTABLE, "immutable", "sealing a file with the immutable attribute is refused", |t| {
         with_attribute(t, FLAG_IMMUTABLE)
     }),
-    case(&SEAL_FIFO, "fifo", "a FIFO is refused", |t| {
+    case(&SEAL_FIFO, "fifo", "sealing a FIFO is refused", |t| {
         t.needs_seal("descriptor of a FIFO")?;
         t.setup(&Call::Mkfifo { name: "fifo".into() })?;
         let fd = t.open("fifo", OFlag::O_RDWR)?;
         t.observe(&mechanism::seal(fd, SIZE))
     }),
-    case(&SEAL_EMPTY, "empty", "an empty file is refused", |t| {
+    case(&SEAL_EMPTY, "empty", "sealing an empty file is refused", |t| {
         if t.mechanism().lead() > 0 {
             let name = t.mechanism().name();
             return Err(Trouble::NotOffered(format!("{name}: no empty file, its first bytes have to be there")));
@@ -220,7 +228,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", 0)?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_INLINE, "inline", "a file that is kept with its metadata is refused", |t| {
+    case(&SEAL_INLINE, "inline", "sealing a file whose data lie inside its metadata is refused", |t| {
         t.needs_seal("word on small files")?;
         let ready = t.make("file", |fd| {
             t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, 10) })?;
@@ -229,21 +237,21 @@ pub(super) static CASES: &[Case] = &[
         let file = File::from_ready(t, ready);
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_HOLE, "hole", "a file with a hole is refused", |t| {
+    case(&SEAL_HOLE, "hole", "sealing a file with a hole is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;
             t.setup(&Call::Pwrite { fd, offset: lead + SIZE - BLOCK_LEN, data: pattern(1, BLOCK_LEN) }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_HOLE, "hole_at_end", "a hole in the last block counts as well", |t| {
+    case(&SEAL_HOLE, "hole_at_end", "sealing a file with a hole in its last block is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, BLOCK_LEN) })?;
             t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_HOLE, "punched", "and a hole between data, which was punched", |t| {
+    case(&SEAL_HOLE, "punched", "sealing a file with a punched hole between data is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, SIZE) })?;
             let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, lead + BLOCK_LEN);
@@ -251,44 +259,54 @@ pub(super) static CASES: &[Case] = &[
         })?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_UNWRITTEN, "partly_unwritten", "a file whose end was allocated but not written is refused", |t| {
-        let file = prepared(t, |fd, offset| {
-            t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: SIZE })?;
-            t.setup(&Call::Pwrite { fd, offset, data: pattern(1, SIZE - BLOCK_LEN) }).map(|_| ())
-        })?;
-        file.refused(&file.enter_call()?)
-    }),
-    case(&SEAL_UNWRITTEN, "unwritten", "a file that was allocated but not written is refused", |t| {
+    case(
+        &SEAL_UNWRITTEN,
+        "partly_unwritten",
+        "sealing a file whose end was allocated but not written is refused",
+        |t| {
+            let file = prepared(t, |fd, offset| {
+                t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: SIZE })?;
+                t.setup(&Call::Pwrite { fd, offset, data: pattern(1, SIZE - BLOCK_LEN) }).map(|_| ())
+            })?;
+            file.refused(&file.enter_call()?)
+        },
+    ),
+    case(&SEAL_UNWRITTEN, "unwritten", "sealing a file that was allocated but not written is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: lead, len: SIZE }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_SHARED, "shared", "a file that shares storage is refused, and so is the other one", |t| {
+    case(&SEAL_SHARED, "shared", "sealing either of two files that share storage is refused", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         let other =
             File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),
-    alone(&SEAL_SHARED, "remounted", "also after unmounting and mounting", |t| {
-        let (file, others) = shared_by_three(t)?;
-        t.reach(&Call::Cycle)?;
-        others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
-        file.close()?;
-        t.setup(&Call::Cycle)?;
-        t.setup(&Call::Unlink { name: "second".into() })?;
-        let file = File::reopened(t, "file")?;
-        file.refused(&file.enter_call()?)
-    }),
-    case(&SEAL_SHARED, "partly_shared", "one shared block is enough", |t| {
+    alone(
+        &SEAL_SHARED,
+        "remounted",
+        "sealing a file that shares storage is refused after unmounting and mounting",
+        |t| {
+            let (file, others) = shared_by_three(t)?;
+            t.reach(&Call::Cycle)?;
+            others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
+            file.close()?;
+            t.setup(&Call::Cycle)?;
+            t.setup(&Call::Unlink { name: "second".into() })?;
+            let file = File::reopened(t, "file")?;
+            file.refused(&file.enter_call()?)
+        },
+    ),
+    case(&SEAL_SHARED, "partly_shared", "sealing a file that shares one block is refused", |t| {
         t.needs_sharing()?;
         let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);
         let call = Call::Dedupe { from: file.fd(), to: other.fd(), len: BLOCK };
         t.given(&call, "no deduplication")?;
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),
-    case(&SEAL_NEVER, "compressed", "a compressed file is refused", |t| {
+    case(&SEAL_NEVER, "compressed", "sealing a compressed file is refused", |t| {
         t.needs_seal("word on compressed files")?;
         let ready = t.make("file", |fd| {
             t.setup(&Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 })
@@ -299,23 +317,23 @@ pub(super) static CASES: &[Case] = &[
         let file = File::from_ready(t, ready);
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_MAPPED, "mapped_shared", "a file that is mapped shared and writable is refused", |t| {
+    case(&SEAL_MAPPED, "mapped_shared", "sealing a file that is mapped shared and writable is refused", |t| {
         let file = t.file("file", SIZE)?;
         mapped(&file, true, true)?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_MAPPED, "mapped_private", "a file that is mapped privately, for reading, is refused", |t| {
+    case(&SEAL_MAPPED, "mapped_private", "sealing a file that is mapped privately for reading is refused", |t| {
         let file = t.file("file", SIZE)?;
         mapped(&file, false, false)?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_UNFIT, "hole_stays", "a refused sealing does not fill a hole", |t| {
+    case(&SEAL_UNFIT, "hole_stays", "a refused seal does not fill a hole", |t| {
         let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
         let hole = hole_from(t, &file, 0)?;
         let seen = refusal(&file)?;
         Ok(seen.and(t.fact("the hole is where it was", hole_from(t, &file, 0)? == hole)))
     }),
-    alone(&SEAL_UNFIT, "sharing_stays", "a refused sealing does not break sharing, which would take space", |t| {
+    alone(&SEAL_UNFIT, "sharing_stays", "a refused seal does not end sharing, which would take space", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
@@ -324,7 +342,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = refusal(&file)?;
         Ok(seen.and(t.fact("no space was taken", t.free_space()? >= free)))
     }),
-    alone(&SEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to seal", |t| {
+    alone(&SEAL_READONLY_MOUNT, "readonly_mount", "a file on a read-only mount cannot be sealed", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
         make_closed(t, "file")?;
         t.read_only_mount()?;

@@ -13,7 +13,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
     }),
-    case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file is no source of deduplication", |t| {
+    case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
         let twin = t.file("twin", SIZE)?;
@@ -21,7 +21,7 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.act(&Call::Dedupe { from: file.fd(), to: twin.fd(), len }, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
-    case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file is no destination of deduplication", |t| {
+    case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
         let twin = t.file("twin", SIZE)?;
@@ -29,19 +29,24 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.act(&Call::Dedupe { from: twin.fd(), to: file.fd(), len }, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
-    case(&SHARE_EXCHANGE, "exchange", "the storage of a sealed file is not exchanged", |t| {
+    case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = t.sealed()?;
         let other = t.file("other", SIZE)?;
         file.act(&Call::Exchange { one: file.fd(), other: other.fd() }, Effect::Nothing)
     }),
-    case(&SHARE_EXCHANGE_OTHER, "exchange_other", "in neither role", |t| {
-        t.reach(&Call::Exchange { one: 0, other: 0 })?;
-        let file = t.sealed()?;
-        let other = t.file("other", SIZE)?;
-        file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
-    }),
-    alone(&SHARE_SNAPSHOT, "snapshot", "no snapshot is made that shares a sealed file", |t| {
+    case(
+        &SHARE_EXCHANGE_OTHER,
+        "exchange_other",
+        "exchanging contents with a sealed file as the second file is refused",
+        |t| {
+            t.reach(&Call::Exchange { one: 0, other: 0 })?;
+            let file = t.sealed()?;
+            let other = t.file("other", SIZE)?;
+            file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
+        },
+    ),
+    alone(&SHARE_SNAPSHOT, "snapshot", "a snapshot that would share the storage of a sealed file is refused", |t| {
         t.reach(&Call::Snapshot)?;
         let file = t.sealed()?;
         let seen = file.act(&Call::Snapshot, Effect::Nothing)?;

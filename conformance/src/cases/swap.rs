@@ -20,7 +20,7 @@ pub(super) static CASES: &[Case] = &[
         off(t, &file, &seen)?;
         Ok(seen)
     }),
-    case(&SWAP_KEEPS, "in_place", "activation leaves size and placement alone", |t| {
+    case(&SWAP_KEEPS, "in_place", "swapon does not change size and placement of a sealed file", |t| {
         let file = swap_file(t)?;
         t.setup(&file.enter_call()?)?;
         let agent = file.agent()?;
@@ -41,14 +41,14 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Swapoff { fd: file.fd() })?;
         Ok(seen)
     }),
-    case(&SWAP_OFF, "swapoff", "deactivation leaves a sealed file sealed", |t| {
+    case(&SWAP_OFF, "swapoff", "a sealed file stays sealed after swapoff", |t| {
         let file = swap_file(t)?;
         t.setup(&file.enter_call()?)?;
         t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
         let seen = file.act(&Call::Swapoff { fd: file.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the file is sealed", file.state(file.fd())?)))
     }),
-    case(&SWAP_UNSEALED, "does_not_seal", "activation does not seal", |t| {
+    case(&SWAP_UNSEALED, "does_not_seal", "swapon does not seal a file", |t| {
         let file = swap_file(t)?;
         let seen = file.act(&Call::Swapon { fd: file.fd() }, Effect::Nothing)?;
         off(t, &file, &seen)?;

@@ -10,23 +10,23 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         each(&[2 * BLOCK_LEN, SIZE - 1, 1], |size| file.truncate(*size))
     }),
-    case(&TRUNCATE_EMPTY, "empty", "truncating to nothing is refused", |t| t.sealed()?.truncate(0)),
-    case(&TRUNCATE_SAME, "same", "truncating to the same size is refused", |t| t.sealed()?.truncate(SIZE)),
+    case(&TRUNCATE_EMPTY, "empty", "truncating a sealed file to size 0 is refused", |t| t.sealed()?.truncate(0)),
+    case(&TRUNCATE_SAME, "same", "truncating a sealed file to its own size is refused", |t| t.sealed()?.truncate(SIZE)),
     case(&TRUNCATE_GROW, "grow", "growing a sealed file is refused", |t| {
         let file = t.sealed()?;
         each(&[SIZE + 1, 2 * SIZE, 1000 * SIZE], |size| file.truncate(*size))
     }),
-    case(&TRUNCATE_PATH, "by_name", "truncate by name is refused for every size", |t| {
+    case(&TRUNCATE_PATH, "by_name", "truncate by name on a sealed file is refused for every size", |t| {
         let file = t.sealed()?;
         each(&[BLOCK_LEN, SIZE, 2 * SIZE], |size| {
             file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) })
         })
     }),
-    case(&TRUNCATE_OPEN, "o_trunc", "open with O_TRUNC is refused and leaves the data", |t| {
+    case(&TRUNCATE_OPEN, "o_trunc", "open of a sealed file with O_TRUNC is refused and leaves the data", |t| {
         let file = t.sealed()?;
         file.refused(&Call::Open { name: file.name(), flags: OFlag::O_WRONLY | OFlag::O_TRUNC, mode: 0 })
     }),
-    case(&TRUNCATE_ORDER, "order", "a bad length or descriptor is reported first", |t| {
+    case(&TRUNCATE_ORDER, "order", "truncation with a bad length or descriptor reports that before the seal", |t| {
         let file = t.sealed()?;
         let negative = file.refused(&Call::Ftruncate { fd: file.fd(), size: -1 })?;
         Ok(negative.and(file.refused(&Call::Ftruncate { fd: file.reader(), size: file.at(0) })?))

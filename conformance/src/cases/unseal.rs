@@ -16,7 +16,7 @@ use std::ops::Range;
 
 pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_UNSEALED, "unsealed", "a sealed file can be unsealed", |t| t.sealed()?.leave()),
-    case(&UNSEAL_ORDINARY, "ordinary", "after unsealing the file can be cut, grown and punched", |t| {
+    case(&UNSEAL_ORDINARY, "ordinary", "an unsealed file can be shortened, grown and punched", |t| {
         let file = t.sealed()?;
         let seen = file.leave()?;
         let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(2 * BLOCK_LEN) };
@@ -26,49 +26,65 @@ pub(super) static CASES: &[Case] = &[
             .and(t.observe(&grow)?)
             .and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(SIZE))))
     }),
-    case(&UNSEAL_ORDINARY, "punch", "after unsealing a punched range reads as zeros", |t| {
+    case(&UNSEAL_ORDINARY, "punch", "a range that is punched after unsealing reads as zeros", |t| {
         let ranges = [(100, 50), (100, 2 * BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN), (0, SIZE)];
         allocates(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
     }),
-    case(&UNSEAL_ORDINARY, "zero", "so does a zeroed range, which can make the file larger", |t| {
-        let ranges = [(100, 50), (BLOCK_LEN - 100, BLOCK_LEN + 200), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (2 * SIZE, 10)];
-        allocates(t, Mode::ZERO_RANGE, &ranges, |data, range| zeros(data, range, true))
-    }),
-    case(&UNSEAL_ORDINARY, "zero_keep_size", "or leave the size alone", |t| {
-        let ranges = [(BLOCK_LEN, BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN)];
-        allocates(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
-    }),
+    case(
+        &UNSEAL_ORDINARY,
+        "zero",
+        "a range that is zeroed after unsealing reads as zeros and can make the file larger",
+        |t| {
+            let ranges =
+                [(100, 50), (BLOCK_LEN - 100, BLOCK_LEN + 200), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (2 * SIZE, 10)];
+            allocates(t, Mode::ZERO_RANGE, &ranges, |data, range| zeros(data, range, true))
+        },
+    ),
+    case(
+        &UNSEAL_ORDINARY,
+        "zero_keep_size",
+        "zeroing with FALLOC_FL_KEEP_SIZE after unsealing does not change the size",
+        |t| {
+            let ranges = [(BLOCK_LEN, BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN)];
+            allocates(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
+        },
+    ),
     case(
         &UNSEAL_ORDINARY,
         "collapse",
-        "a collapsed range is gone, and what followed it follows what was before",
+        "collapsing a range after unsealing joins the data before and after the range",
         |t| {
             let ranges = [(BLOCK_LEN, BLOCK_LEN), (0, 2 * BLOCK_LEN)];
             allocates(t, Mode::COLLAPSE_RANGE, &ranges, |data, range| drop(data.drain(range)))
         },
     ),
-    case(&UNSEAL_ORDINARY, "insert", "an inserted range is zeros between what was side by side", |t| {
+    case(&UNSEAL_ORDINARY, "insert", "inserting a range after unsealing puts zeros between the data", |t| {
         let ranges = [(BLOCK_LEN, BLOCK_LEN), (0, 2 * BLOCK_LEN)];
         allocates(t, Mode::INSERT_RANGE, &ranges, |data, range| {
             drop(data.splice(range.start..range.start, vec![0; range.len()]));
         })
     }),
-    case(&UNSEAL_ORDINARY, "unaligned", "neither is done with a part of a block, or at the end", |t| {
-        let (collapse, insert) = (Mode::COLLAPSE_RANGE, Mode::INSERT_RANGE);
-        let steps = [
-            (collapse, 100, BLOCK_LEN),
-            (collapse, BLOCK_LEN, 100),
-            (collapse, 2 * BLOCK_LEN, 2 * BLOCK_LEN),
-            (insert, 100, BLOCK_LEN),
-            (insert, BLOCK_LEN, 100),
-            (insert, SIZE, BLOCK_LEN),
-        ];
-        fails(t, &steps, Errno::EINVAL, |file, (mode, offset, len)| {
-            let (offset, len) = (file.at(*offset), *len);
-            Call::Fallocate { fd: file.fd(), mode: *mode, offset, len }
-        })
-    }),
-    case(&UNSEAL_ORDINARY, "holes", "holes are found where they were punched", |t| {
+    case(
+        &UNSEAL_ORDINARY,
+        "unaligned",
+        "collapsing or inserting parts of blocks, or at the end, is refused after unsealing",
+        |t| {
+            let (collapse, insert) = (Mode::COLLAPSE_RANGE, Mode::INSERT_RANGE);
+            let steps = [
+                (collapse, 100, BLOCK_LEN),
+                (collapse, BLOCK_LEN, 100),
+                (collapse, 2 * BLOCK_LEN, 2 * BLOCK_LEN),
+                (insert, 100, BLOCK_LEN),
+                (insert, BLOCK_LEN, 100),
+                (insert, SIZE, BLOCK_LEN),
+            ];
+            fails(t, &steps, Errno::EINVAL, |file, (mode, offset, len)| {
+                let (offset, len) = (file.at(*offset), *len);
+                Call::Fallocate { fd: file.fd(), mode: *mode, offset, len }
+            })
+        },
+    ),
+    case(&UNSEAL_ORDINARY, "holes", "SEEK_HOLE finds holes where they were punched after unsealing", |t| {
         let shape = |file: &File| {
             for offset in [BLOCK_LEN, 3 * BLOCK_LEN] {
                 let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, file.at(offset));
@@ -85,7 +101,7 @@ pub(super) static CASES: &[Case] = &[
         }
         Ok(t.fact("lseek finds the holes", shape(&file)? == expected))
     }),
-    case(&UNSEAL_ORDINARY, "zero_write", "what is zeroed can be written again, beside a hole", |t| {
+    case(&UNSEAL_ORDINARY, "zero_write", "a zeroed range beside a hole can be written again after unsealing", |t| {
         let punch = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
         let steps = [(Some(punch), BLOCK_LEN), (Some(Mode::ZERO_RANGE), 2 * BLOCK_LEN), (None, 2 * BLOCK_LEN)];
         let call = |file: &File, (mode, offset): &(Option<Mode>, i64)| {
@@ -102,7 +118,7 @@ pub(super) static CASES: &[Case] = &[
             data[*offset as usize..][..BLOCK].copy_from_slice(&new);
         })
     }),
-    alone(&UNSEAL_ORDINARY, "full", "what has storage is allocated and zeroed without more of it", |t| {
+    alone(&UNSEAL_ORDINARY, "full", "allocating and zeroing existing storage needs no space after unsealing", |t| {
         let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
         t.fill()?;
         each(&[(Mode::ALLOCATE, BLOCK_LEN, SIZE - BLOCK_LEN), (Mode::ZERO_RANGE, 0, SIZE)], |(mode, offset, len)| {
@@ -111,35 +127,48 @@ pub(super) static CASES: &[Case] = &[
             t.observe(&call(&file))
         })
     }),
-    alone(&UNSEAL_ORDINARY, "zero_reserves", "zeros have storage of their own where it was shared before", |t| {
-        t.needs_sharing()?;
-        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
-        for (from, name) in [(&twin, "one"), (&file, "other")] {
-            let to = t.file(name, BLOCK_LEN)?;
-            t.given(&Call::Clone { from: from.fd(), to: to.fd() }, "no clone of such a file")?;
-            let (mode, offset) = (Mode::ZERO_RANGE, from.at(0));
-            t.given(&Call::Fallocate { fd: from.fd(), mode, offset, len: SIZE }, "no zeros")?;
-        }
-        t.fill()?;
-        let write = |f: &File| Call::Pwrite { fd: f.fd(), offset: f.at(0), data: pattern(90, SIZE) };
-        t.given(&write(&twin), "on no file")?;
-        t.observe(&write(&file))
-    }),
-    case(&UNSEAL_ORDINARY, "allocate", "allocation makes the file larger, by zeros", |t| {
+    alone(
+        &UNSEAL_ORDINARY,
+        "zero_reserves",
+        "zeroing a shared range reserves storage of its own after unsealing",
+        |t| {
+            t.needs_sharing()?;
+            let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+            for (from, name) in [(&twin, "one"), (&file, "other")] {
+                let to = t.file(name, BLOCK_LEN)?;
+                t.given(&Call::Clone { from: from.fd(), to: to.fd() }, "no clone of such a file")?;
+                let (mode, offset) = (Mode::ZERO_RANGE, from.at(0));
+                t.given(&Call::Fallocate { fd: from.fd(), mode, offset, len: SIZE }, "no zeros")?;
+            }
+            t.fill()?;
+            let write = |f: &File| Call::Pwrite { fd: f.fd(), offset: f.at(0), data: pattern(90, SIZE) };
+            t.given(&write(&twin), "on no file")?;
+            t.observe(&write(&file))
+        },
+    ),
+    case(&UNSEAL_ORDINARY, "allocate", "allocation after unsealing makes the file larger, with zeros", |t| {
         let ranges = [(BLOCK_LEN, 10), (SIZE, 10), (2 * SIZE, BLOCK_LEN + 1)];
         allocates(t, Mode::ALLOCATE, &ranges, |data, range| data.resize(data.len().max(range.end), 0))
     }),
-    case(&UNSEAL_ORDINARY, "keep_size", "or leaves the size alone", |t| {
-        allocates(t, Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (SIZE - 1, 2 * BLOCK_LEN)], |_, _| ())
-    }),
-    case(&UNSEAL_ORDINARY, "unshare", "unsharing leaves the data alone", |t| {
+    case(
+        &UNSEAL_ORDINARY,
+        "keep_size",
+        "allocation with FALLOC_FL_KEEP_SIZE after unsealing does not change the size",
+        |t| allocates(t, Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (SIZE - 1, 2 * BLOCK_LEN)], |_, _| ()),
+    ),
+    case(&UNSEAL_ORDINARY, "unshare", "unsharing after unsealing does not change the data", |t| {
         allocates(t, Mode::UNSHARE_RANGE, &[(0, SIZE), (BLOCK_LEN, 10)], |_, _| ())
     }),
-    case(&UNSEAL_ORDINARY, "write_zeroes", "written zeros are zeros, also beyond the size", |t| {
-        let ranges = [(100, 2 * BLOCK_LEN), (SIZE - 10, 2 * BLOCK_LEN)];
-        allocates(t, Mode::WRITE_ZEROES, &ranges, |data, range| zeros(data, range, true))
-    }),
-    case(&UNSEAL_ORDINARY, "truncate", "what a truncation cut off comes back as zeros", |t| {
+    case(
+        &UNSEAL_ORDINARY,
+        "write_zeroes",
+        "FALLOC_FL_WRITE_ZEROES after unsealing makes zeros, even beyond the size",
+        |t| {
+            let ranges = [(100, 2 * BLOCK_LEN), (SIZE - 10, 2 * BLOCK_LEN)];
+            allocates(t, Mode::WRITE_ZEROES, &ranges, |data, range| zeros(data, range, true))
+        },
+    ),
+    case(&UNSEAL_ORDINARY, "truncate", "data that a truncation removed after unsealing come back as zeros", |t| {
         let sizes = [SIZE - 100, SIZE + 10, BLOCK_LEN, BLOCK_LEN, 3 * BLOCK_LEN];
         works(
             t,
@@ -150,7 +179,7 @@ pub(super) static CASES: &[Case] = &[
             },
         )
     }),
-    case(&UNSEAL_ORDINARY, "write", "a write across the end and one beyond it make the file larger", |t| {
+    case(&UNSEAL_ORDINARY, "write", "writes across the end and beyond it make an unsealed file larger", |t| {
         let starts = [SIZE - 10, 2 * SIZE + 10];
         let call = |file: &File, at: &i64| Call::Pwrite { fd: file.fd(), offset: file.at(*at), data: pattern(80, 20) };
         works(t, &starts, call, |data, at| {
@@ -158,81 +187,106 @@ pub(super) static CASES: &[Case] = &[
             data.extend(pattern(80, 20));
         })
     }),
-    case(&UNSEAL_ORDINARY, "append", "a write with O_APPEND goes to the end", |t| {
+    case(&UNSEAL_ORDINARY, "append", "a write with O_APPEND after unsealing goes to the end", |t| {
         let call = |file: &File, data: &Vec<u8>| Call::Write { fd: file.append(), data: data.clone() };
         works(t, &[pattern(81, 10), pattern(82, BLOCK_LEN)], call, |data, more| data.extend(more))
     }),
-    case(&UNSEAL_ORDINARY, "o_trunc", "open with O_TRUNC empties the file", |t| {
+    case(&UNSEAL_ORDINARY, "o_trunc", "open with O_TRUNC empties an unsealed file", |t| {
         let file = unsealed(t)?;
         let open = Call::Open { name: file.name(), flags: OFlag::O_RDWR | OFlag::O_TRUNC, mode: 0 };
         Ok(t.observe(&open)?.and(t.fact("the file is empty", file.stat()?.size == 0)))
     }),
-    case(&UNSEAL_ORDINARY, "clone", "a clone has the data, and each of the two is written to by itself", |t| {
-        t.needs_sharing()?;
-        let file = unsealed(t)?;
-        let copy = t.file("copy", 2 * BLOCK_LEN)?;
-        let seen = file.act(&Call::Clone { from: file.fd(), to: copy.fd() }, Effect::Times)?;
-        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, SIZE) })?;
-        Ok(seen.and(copy.holds(0, &pattern(1, SIZE))).and(file.holds(0, &pattern(83, SIZE))))
-    }),
-    case(&UNSEAL_ORDINARY, "clone_into", "cloned into, the file has the data and the size of the other one", |t| {
-        t.needs_sharing()?;
-        let file = unsealed(t)?;
-        let (size, data) = (SIZE + BLOCK_LEN + 10, pattern(84, SIZE + BLOCK_LEN + 10));
-        let from = t.file("origin", size)?;
-        t.setup(&Call::Pwrite { fd: from.fd(), offset: from.at(0), data: data.clone() })?;
-        let clone = Call::Clone { from: from.fd(), to: file.fd() };
-        let effect = |after: &mut Picture| {
-            after.patch(0, &data);
-            after.hole = file.at(size);
-        };
-        let seen = file.act(&clone, Effect::Change(&effect))?;
-        t.setup(&Call::Ftruncate { fd: from.fd(), size: 0 })?;
-        Ok(seen.and(t.fact("the data stay when the other file is cut", file.read(0, size)? == data)))
-    }),
-    case(&UNSEAL_ORDINARY, "clone_range", "so has a part of it, in another file and in the file itself", |t| {
-        t.needs_sharing()?;
-        let file = unsealed(t)?;
-        let other = t.file("other", 2 * SIZE)?;
-        let clone = |offset, to: &File, there, len| {
-            let (from_offset, to_offset) = (file.at(offset), to.at(there));
-            Call::CloneRange { from: file.fd(), from_offset, to: to.fd(), to_offset, len }
-        };
-        let seen = file.act(&clone(BLOCK_LEN, &other, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Times)?;
-        let mut data = pattern(1, 2 * SIZE);
-        data.copy_within(BLOCK..3 * BLOCK, 3 * BLOCK);
-        let seen = seen.and(other.holds(0, &data));
-        let effect = |after: &mut Picture| {
-            after.patch(3 * BLOCK_LEN, &pattern(1, 2 * BLOCK_LEN));
-            after.hole = file.at(5 * BLOCK_LEN);
-        };
-        let seen = seen.and(file.act(&clone(0, &file, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Change(&effect))?);
-        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(89, SIZE) })?;
-        Ok(seen.and(other.holds(0, &data)).and(file.holds(4 * BLOCK_LEN, &pattern(1, SIZE)[BLOCK..2 * BLOCK])))
-    }),
-    case(&UNSEAL_ORDINARY, "clone_ranges", "parts of blocks, overlaps and what is beyond the end are refused", |t| {
-        t.needs_sharing()?;
-        let steps = [
-            (100, 2 * BLOCK_LEN, BLOCK_LEN),
-            (0, 2 * BLOCK_LEN + 100, BLOCK_LEN),
-            (0, 2 * BLOCK_LEN, 100),
-            (0, BLOCK_LEN, 2 * BLOCK_LEN),
-            (2 * BLOCK_LEN, 0, 3 * BLOCK_LEN),
-        ];
-        fails(t, &steps, Errno::EINVAL, |file, (from, to, len)| {
-            let (from_offset, to_offset, len) = (file.at(*from), file.at(*to), *len);
-            Call::CloneRange { from: file.fd(), from_offset, to: file.fd(), to_offset, len }
-        })
-    }),
-    case(&UNSEAL_ORDINARY, "clone_descriptors", "so are targets that are not open for writing in place", |t| {
-        t.needs_sharing()?;
-        let steps: [fn(&File) -> Fd; 2] = [|file| file.reader(), |file| file.append()];
-        fails(t, &steps, Errno::EBADF, |file, to| Call::Clone { from: file.fd(), to: to(file) })
-    }),
+    case(
+        &UNSEAL_ORDINARY,
+        "clone",
+        "a clone of an unsealed file has the data, and later writes reach one file only",
+        |t| {
+            t.needs_sharing()?;
+            let file = unsealed(t)?;
+            let copy = t.file("copy", 2 * BLOCK_LEN)?;
+            let seen = file.act(&Call::Clone { from: file.fd(), to: copy.fd() }, Effect::Times)?;
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, SIZE) })?;
+            Ok(seen.and(copy.holds(0, &pattern(1, SIZE))).and(file.holds(0, &pattern(83, SIZE))))
+        },
+    ),
+    case(
+        &UNSEAL_ORDINARY,
+        "clone_into",
+        "an unsealed file has the data and size of a file that is cloned into it",
+        |t| {
+            t.needs_sharing()?;
+            let file = unsealed(t)?;
+            let (size, data) = (SIZE + BLOCK_LEN + 10, pattern(84, SIZE + BLOCK_LEN + 10));
+            let from = t.file("origin", size)?;
+            t.setup(&Call::Pwrite { fd: from.fd(), offset: from.at(0), data: data.clone() })?;
+            let clone = Call::Clone { from: from.fd(), to: file.fd() };
+            let effect = |after: &mut Picture| {
+                after.patch(0, &data);
+                after.hole = file.at(size);
+            };
+            let seen = file.act(&clone, Effect::Change(&effect))?;
+            t.setup(&Call::Ftruncate { fd: from.fd(), size: 0 })?;
+            Ok(seen.and(t.fact("the data stay when the other file is cut", file.read(0, size)? == data)))
+        },
+    ),
+    case(
+        &UNSEAL_ORDINARY,
+        "clone_range",
+        "a cloned range of an unsealed file has the data, in another file and in the same file",
+        |t| {
+            t.needs_sharing()?;
+            let file = unsealed(t)?;
+            let other = t.file("other", 2 * SIZE)?;
+            let clone = |offset, to: &File, there, len| {
+                let (from_offset, to_offset) = (file.at(offset), to.at(there));
+                Call::CloneRange { from: file.fd(), from_offset, to: to.fd(), to_offset, len }
+            };
+            let seen = file.act(&clone(BLOCK_LEN, &other, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Times)?;
+            let mut data = pattern(1, 2 * SIZE);
+            data.copy_within(BLOCK..3 * BLOCK, 3 * BLOCK);
+            let seen = seen.and(other.holds(0, &data));
+            let effect = |after: &mut Picture| {
+                after.patch(3 * BLOCK_LEN, &pattern(1, 2 * BLOCK_LEN));
+                after.hole = file.at(5 * BLOCK_LEN);
+            };
+            let seen = seen.and(file.act(&clone(0, &file, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Change(&effect))?);
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(89, SIZE) })?;
+            Ok(seen.and(other.holds(0, &data)).and(file.holds(4 * BLOCK_LEN, &pattern(1, SIZE)[BLOCK..2 * BLOCK])))
+        },
+    ),
+    case(
+        &UNSEAL_ORDINARY,
+        "clone_ranges",
+        "cloning parts of blocks, overlaps and ranges beyond the end is refused after unsealing",
+        |t| {
+            t.needs_sharing()?;
+            let steps = [
+                (100, 2 * BLOCK_LEN, BLOCK_LEN),
+                (0, 2 * BLOCK_LEN + 100, BLOCK_LEN),
+                (0, 2 * BLOCK_LEN, 100),
+                (0, BLOCK_LEN, 2 * BLOCK_LEN),
+                (2 * BLOCK_LEN, 0, 3 * BLOCK_LEN),
+            ];
+            fails(t, &steps, Errno::EINVAL, |file, (from, to, len)| {
+                let (from_offset, to_offset, len) = (file.at(*from), file.at(*to), *len);
+                Call::CloneRange { from: file.fd(), from_offset, to: file.fd(), to_offset, len }
+            })
+        },
+    ),
+    case(
+        &UNSEAL_ORDINARY,
+        "clone_descriptors",
+        "cloning into a descriptor that cannot write in place is refused after unsealing",
+        |t| {
+            t.needs_sharing()?;
+            let steps: [fn(&File) -> Fd; 2] = [|file| file.reader(), |file| file.append()];
+            fails(t, &steps, Errno::EBADF, |file, to| Call::Clone { from: file.fd(), to: to(file) })
+        },
+    ),
     case(
         &UNSEAL_ORDINARY,
         "dedupe_reader",
-        "who may write to the file may deduplicate it without opening it for that",
+        "a user who may write to an unsealed file may deduplicate it through a read-only descriptor",
         |t| {
             t.needs_sharing()?;
             let file = unsealed(t)?;
@@ -243,7 +297,7 @@ pub(super) static CASES: &[Case] = &[
             file.act_as(Caller::Unprivileged, &dedupe, Effect::Times)
         },
     ),
-    case(&UNSEAL_ORDINARY, "dedupe", "what is equal is shared, what is not is told apart", |t| {
+    case(&UNSEAL_ORDINARY, "dedupe", "deduplication after unsealing shares equal data only", |t| {
         t.needs_sharing()?;
         let file = unsealed(t)?;
         let (probe, twin, other) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?, t.file("other", SIZE)?);
@@ -256,7 +310,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(85, SIZE) })?;
         Ok(seen.and(t.fact("files that differ are not shared", unequal.is_err())).and(twin.holds(0, &pattern(1, SIZE))))
     }),
-    case(&UNSEAL_ORDINARY, "exchange", "exchanged with another file, each has the contents of the other", |t| {
+    case(&UNSEAL_ORDINARY, "exchange", "an unsealed file and another file exchange their contents", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = unsealed(t)?;
         let other = t.file("other", SIZE)?;
@@ -266,25 +320,30 @@ pub(super) static CASES: &[Case] = &[
         let effect = |after: &mut Picture| after.data = pattern(86, SIZE);
         Ok(file.act(&call, Effect::Change(&effect))?.and(other.holds(0, &pattern(1, SIZE))))
     }),
-    alone(&UNSEAL_ORDINARY, "snapshot", "a snapshot is made, and the next write goes elsewhere", |t| {
-        t.reach(&Call::Snapshot)?;
-        let file = unsealed(t)?;
-        let agent = file.agent()?;
-        let seen = file.act(&Call::Snapshot, Effect::Times)?;
-        let seen = seen.and(file.write(0, &pattern(87, SIZE))?);
-        t.setup(&Call::Fsync { fd: file.fd() })?;
-        Ok(seen.and(
-            t.fact("the old storage is the snapshot's", agent.read(file.at(0), SIZE as usize)? == pattern(1, SIZE)),
-        ))
-    }),
-    case(&UNSEAL_ORDINARY, "compress", "the file can be marked for compression", |t| {
+    alone(
+        &UNSEAL_ORDINARY,
+        "snapshot",
+        "a snapshot of an unsealed file keeps its data when the file is written again",
+        |t| {
+            t.reach(&Call::Snapshot)?;
+            let file = unsealed(t)?;
+            let agent = file.agent()?;
+            let seen = file.act(&Call::Snapshot, Effect::Times)?;
+            let seen = seen.and(file.write(0, &pattern(87, SIZE))?);
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            Ok(seen.and(
+                t.fact("the old storage is the snapshot's", agent.read(file.at(0), SIZE as usize)? == pattern(1, SIZE)),
+            ))
+        },
+    ),
+    case(&UNSEAL_ORDINARY, "compress", "an unsealed file can be marked for compression", |t| {
         let probe = t.file("probe", SIZE)?;
         let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };
         t.given(&call(probe.fd()), "no compression")?;
         let file = unsealed(t)?;
         file.act(&call(file.fd()), Effect::Times)
     }),
-    case(&UNSEAL_ORDINARY, "zero_clone", "and zeros in one of them are not zeros in the other", |t| {
+    case(&UNSEAL_ORDINARY, "zero_clone", "zeroing a clone after unsealing does not change the other file", |t| {
         t.needs_sharing()?;
         let file = unsealed(t)?;
         let copy = t.file("copy", SIZE)?;
@@ -297,7 +356,7 @@ pub(super) static CASES: &[Case] = &[
         let zeroed = t.fact("the range is zeros", file.read(0, SIZE)? == data);
         Ok(seen.and(untouched).and(zeroed))
     }),
-    alone(&UNSEAL_ORDINARY, "shrink", "a file system that shrinks moves the file out of the way", |t| {
+    alone(&UNSEAL_ORDINARY, "shrink", "a file system that shrinks moves an unsealed file out of the way", |t| {
         t.reach(&Call::Shrink { size: 8 * BLOCK_LEN })?;
         // Something else takes the low addresses, so that the file is in the way.
         t.churn()?;
@@ -313,7 +372,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: other.fd() })?;
         Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
     }),
-    alone(&UNSEAL_ORDINARY, "punch_frees", "what is punched is free space, where it is for any file", |t| {
+    alone(&UNSEAL_ORDINARY, "punch_frees", "space that is punched out of an unsealed file becomes free", |t| {
         let len = 32 * SIZE;
         let frees = |file: &File| {
             let before = t.free_space()?;
@@ -344,7 +403,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", SIZE)?;
         file.act(&file.leave_call()?, Effect::Nothing)
     }),
-    case(&UNSEAL_AGAIN, "again_mapped", "also while it is mapped", |t| {
+    case(&UNSEAL_AGAIN, "again_mapped", "unsealing an unsealed file succeeds while the file is mapped", |t| {
         let file = t.file("file", SIZE)?;
         mapped(&file, true, true)?;
         file.act(&file.leave_call()?, Effect::Nothing)
@@ -367,19 +426,19 @@ pub(super) static CASES: &[Case] = &[
         let ranges = [(0, 0), (0, -1), (-1, SIZE), (BLOCK_LEN, SIZE), (0, SIZE - 1)];
         each(&ranges, |(offset, len)| file.fallocate(Mode::UNSEAL, *offset, *len))
     }),
-    case(&UNSEAL_COMBINED, "combined", "the mode is not combined with another", |t| {
+    case(&UNSEAL_COMBINED, "combined", "the unsealing mode combined with another mode is refused", |t| {
         t.needs_seal("mode")?;
         let file = t.sealed()?;
         each(&[Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::UNSHARE_RANGE], |other| {
             file.fallocate(Mode::UNSEAL | *other, 0, SIZE)
         })
     }),
-    case(&UNSEAL_READONLY, "readonly", "a descriptor for reading is refused", |t| {
+    case(&UNSEAL_READONLY, "readonly", "unsealing through a descriptor without write access is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.sealed()?;
         file.refused(&mechanism::unseal(file.reader(), SIZE))
     }),
-    alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "on a read-only mount there is no way to unseal", |t| {
+    alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "a file on a read-only mount cannot be unsealed", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
         let file = t.sealed()?;
         let name = file.name();

@@ -37,7 +37,7 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::Pwritev { fd: file.fd(), offset: file.at(50), parts, append: false };
         file.write_with(call, 50, &data)
     }),
-    case(&WRITE_INSIDE, "direct", "a write with O_DIRECT works", |t| {
+    case(&WRITE_INSIDE, "direct", "a write with O_DIRECT inside the size works", |t| {
         let file = t.sealed()?;
         let data = pattern(9, 2 * BLOCK_LEN);
         file.write_with(
@@ -46,7 +46,7 @@ pub(super) static CASES: &[Case] = &[
             &data,
         )
     }),
-    alone(&WRITE_INSIDE, "o_sync", "a write with O_SYNC is there after a loss of power", |t| {
+    alone(&WRITE_INSIDE, "o_sync", "data of a write with O_SYNC survive a loss of power", |t| {
         t.reach(&Call::PowerLoss { during: None })?;
         let (file, data) = (t.file("file", SIZE)?, pattern(27, 2 * BLOCK_LEN));
         let fd = t.open("file", OFlag::O_RDWR | OFlag::O_SYNC)?;
@@ -80,7 +80,7 @@ pub(super) static CASES: &[Case] = &[
         )?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
-    case(&WRITE_COPY, "within", "copy_file_range inside one sealed file does as well", |t| {
+    case(&WRITE_COPY, "within", "copy_file_range inside one sealed file leaves the file in place", |t| {
         let file = t.sealed()?;
         let seen = each(&[(0, BLOCK_LEN), (SIZE - BLOCK_LEN - 10, 0)], |(from, to)| {
             let data = file.read(*from, BLOCK_LEN)?;
@@ -118,7 +118,7 @@ pub(super) static CASES: &[Case] = &[
         let later = after.mtime > before.mtime && after.ctime > before.ctime;
         Ok(seen.and(t.fact("modification and status change time are later", later)))
     }),
-    case(&MAP_TAIL, "tail", "a store beyond the size, in the last page, is no data", |t| {
+    case(&MAP_TAIL, "tail", "a store beyond the size in the last page does not become data of the file", |t| {
         let size = SIZE - 100;
         let file = t.file("file", size)?;
         t.setup(&file.enter_call()?)?;
@@ -128,24 +128,29 @@ pub(super) static CASES: &[Case] = &[
         t.given(&call, "no store")?;
         Ok(t.fact("the size is what it was", file.stat()?.size as i64 == file.at(size)))
     }),
-    case(&MAP_TAIL, "tail_meanwhile", "a store beyond the size is no data after any call, refused or not", |t| {
-        let enter = |name: &str| {
-            let file = t.file(name, SIZE - 100)?;
-            t.setup(&file.enter_call()?)?;
-            let (_, map) = file.map(true, true)?;
-            let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
-            let call = Call::Store { map, offset: file.at(SIZE - 100) as usize, data: pattern(25, 50) };
-            t.given(&call, "no store")?;
-            Ok(file)
-        };
-        meanwhile::after_each_call(t, &enter, &|file, when| {
-            let len = (file.stat()?.size as i64 - file.at(SIZE - 100)).clamp(0, 50);
-            let data = if len == 0 { Vec::new() } else { file.read(SIZE - 100, len)? };
-            let stored = data.windows(10).any(|part| part == &pattern(25, 50)[..10]);
-            Ok(t.fact(&format!("bytes stored beyond the size are no data {when}"), !stored))
-        })
-    }),
-    case(&MAP_BEYOND, "beyond", "beyond the last page there is nothing", |t| {
+    case(
+        &MAP_TAIL,
+        "tail_meanwhile",
+        "a store beyond the size does not become data after any call, refused or not",
+        |t| {
+            let enter = |name: &str| {
+                let file = t.file(name, SIZE - 100)?;
+                t.setup(&file.enter_call()?)?;
+                let (_, map) = file.map(true, true)?;
+                let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
+                let call = Call::Store { map, offset: file.at(SIZE - 100) as usize, data: pattern(25, 50) };
+                t.given(&call, "no store")?;
+                Ok(file)
+            };
+            meanwhile::after_each_call(t, &enter, &|file, when| {
+                let len = (file.stat()?.size as i64 - file.at(SIZE - 100)).clamp(0, 50);
+                let data = if len == 0 { Vec::new() } else { file.read(SIZE - 100, len)? };
+                let stored = data.windows(10).any(|part| part == &pattern(25, 50)[..10]);
+                Ok(t.fact(&format!("bytes stored beyond the size are no data {when}"), !stored))
+            })
+        },
+    ),
+    case(&MAP_BEYOND, "beyond", "access to a mapping beyond the last page of the file raises SIGBUS", |t| {
         let file = t.sealed()?;
         let fd = file.reader();
         let len = file.at(2 * SIZE) as usize;
@@ -162,7 +167,7 @@ pub(super) static CASES: &[Case] = &[
         t.fill()?;
         each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
     }),
-    limited(&WRITE_FULL, "quota", "nor does an owner who may have no more", |t| {
+    limited(&WRITE_FULL, "quota", "an exhausted quota does not stop writes inside the size", |t| {
         const OWNER: u32 = 1234;
         t.reach(&Call::SetQuota { uid: OWNER, bytes: 0 })?;
         let ordinary = t.file("ordinary", SIZE)?;
@@ -182,14 +187,14 @@ pub(super) static CASES: &[Case] = &[
             file.act_as(Caller::Unprivileged, &call, Effect::Change(&|after| after.patch(*offset, &data)))
         })
     }),
-    alone(&WRITE_FULL_SYNC, "full_sync", "nor does it make fsync fail afterwards", |t| {
+    alone(&WRITE_FULL_SYNC, "full_sync", "a full file system does not make a later fsync fail", |t| {
         let file = t.sealed()?;
         t.fill()?;
         let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(13, SIZE) };
         t.given(&write, "no write to sync")?;
         file.act(&Call::Fsync { fd: file.fd() }, Effect::Nothing)
     }),
-    case(&WRITE_NO_HOLE, "zeros", "writing zeros does not make a hole", |t| {
+    case(&WRITE_NO_HOLE, "zeros", "writing zeros to a sealed file does not make a hole", |t| {
         let file = t.sealed()?;
         // Where writes are refused, the file as it was made has to do.
         let _ = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; 2 * BLOCK] })?;
@@ -199,7 +204,7 @@ pub(super) static CASES: &[Case] = &[
         let end = Reply::Number(file.at(SIZE));
         Ok(seen.and(t.fact("SEEK_HOLE reports the end", t.setup(&hole) == Ok(end))))
     }),
-    case(&WRITE_NO_HOLE, "offsets", "from each offset on, the first hole is the end", |t| {
+    case(&WRITE_NO_HOLE, "offsets", "SEEK_HOLE from each offset of a sealed file finds the end", |t| {
         let file = t.sealed()?;
         each(&[1, BLOCK_LEN, BLOCK_LEN + 1, SIZE - 1], |offset| {
             let hole = Call::Seek { fd: file.reader(), offset: file.at(*offset), whence: Whence::Hole };
@@ -221,7 +226,7 @@ pub(super) static CASES: &[Case] = &[
             refused_write(&file, *offset, *len)
         })
     }),
-    case(&WRITE_CROSSING, "crossing_write", "a write across the end leaves the file offset alone", |t| {
+    case(&WRITE_CROSSING, "crossing_write", "a refused write across the end does not move the file offset", |t| {
         let file = t.sealed()?;
         t.setup(&Call::Seek { fd: file.fd(), offset: file.at(BLOCK_LEN), whence: Whence::Set })?;
         file.refused(&Call::Write { fd: file.fd(), data: pattern(14, SIZE) })
@@ -250,11 +255,11 @@ pub(super) static CASES: &[Case] = &[
         let data = pattern(17, 2 * BLOCK_LEN);
         file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(SIZE - BLOCK_LEN), data })
     }),
-    case(&WRITE_BEYOND, "beyond", "a write that begins at the end or later is refused", |t| {
+    case(&WRITE_BEYOND, "beyond", "a write that begins at the end of a sealed file, or later, is refused", |t| {
         let file = t.sealed()?;
         each(&[SIZE, SIZE + 1, SIZE + BLOCK_LEN, 100 * SIZE], |offset| refused_write(&file, *offset, 1))
     }),
-    case(&WRITE_BEYOND, "beyond_copy", "so is copy_file_range to there", |t| {
+    case(&WRITE_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
         let file = t.sealed()?;
         let source = t.file("source", SIZE)?;
         let (from, from_offset, len) = (source.fd(), source.at(0), 10);
@@ -262,26 +267,31 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::CopyRange { from, from_offset, to: file.fd(), to_offset: file.at(*to), len })
         })
     }),
-    case(&WRITE_APPEND, "o_append", "a write with O_APPEND is refused", |t| {
+    case(&WRITE_APPEND, "o_append", "a write with O_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;
         file.refused(&Call::Write { fd: file.append(), data: pattern(18, 1) })
     }),
-    case(&WRITE_APPEND, "rwf_append", "RWF_APPEND is no way round", |t| {
+    case(&WRITE_APPEND, "rwf_append", "a write with RWF_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;
         let parts = vec![pattern(19, 1)];
         file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: true })
     }),
-    case(&WRITE_EMPTY, "empty", "a write of 0 bytes returns 0 wherever it is", |t| {
+    case(&WRITE_EMPTY, "empty", "a write of 0 bytes returns 0 at every offset", |t| {
         let file = t.sealed()?;
         let seen = each(&[0, SIZE, 2 * SIZE], |offset| file.write_nothing(*offset))?;
         Ok(seen.and(file.act(&Call::Write { fd: file.append(), data: Vec::new() }, Effect::Nothing)?))
     }),
-    case(&WRITE_READONLY, "readonly", "a descriptor for reading is reported first", |t| {
-        let file = t.sealed()?;
-        each(&[0, SIZE], |offset| {
-            file.refused(&Call::Pwrite { fd: file.reader(), offset: file.at(*offset), data: pattern(20, 10) })
-        })
-    }),
+    case(
+        &WRITE_READONLY,
+        "readonly",
+        "a write through a descriptor without write access reports that before the seal",
+        |t| {
+            let file = t.sealed()?;
+            each(&[0, SIZE], |offset| {
+                file.refused(&Call::Pwrite { fd: file.reader(), offset: file.at(*offset), data: pattern(20, 10) })
+            })
+        },
+    ),
 ];
 
 impl File<'_> {
