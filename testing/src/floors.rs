@@ -4,10 +4,11 @@
 //! file belongs to the room with the longest name that matches. An import may go to a room on a lower floor or on the
 //! same floor, if that makes no circle. Files of one room may import each other.
 
+use crate::files;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 /// The header of the table.
@@ -174,31 +175,20 @@ impl Sources {
         Self { files: owned(files), libraries: owned(libraries) }
     }
 
-    /// All Rust files below a directory, without hidden directories and those in which programs are built.
+    /// All Rust files of the workspace.
     pub fn read(top: &Path) -> std::io::Result<Self> {
         let mut sources = Self::default();
-        let mut open = vec![PathBuf::new()];
-        while let Some(directory) = open.pop() {
-            for entry in std::fs::read_dir(top.join(&directory))? {
-                let entry = entry?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let path = directory.join(&name);
-                if entry.file_type()?.is_dir() {
-                    let is_built = directory.as_os_str().is_empty() && name == "target";
-                    if !name.starts_with('.') && !is_built {
-                        open.push(path);
-                    }
-                } else if name.ends_with(".rs") {
-                    let text = std::fs::read_to_string(top.join(&path))?;
-                    sources.files.insert(path.to_string_lossy().into_owned(), text);
-                } else if name == "Cargo.toml" {
-                    let manifest = std::fs::read_to_string(top.join(&path))?;
-                    let root = directory.join("src/lib.rs");
-                    if let Some(name) = package_name(&manifest)
-                        && top.join(&root).exists()
-                    {
-                        sources.libraries.insert(name.replace('-', "_"), root.to_string_lossy().into_owned());
-                    }
+        for path in files::below(top)? {
+            let name = path.to_string_lossy().into_owned();
+            if name.ends_with(".rs") {
+                sources.files.insert(name, std::fs::read_to_string(top.join(&path))?);
+            } else if path.ends_with("Cargo.toml") {
+                let manifest = std::fs::read_to_string(top.join(&path))?;
+                let root = path.with_file_name("src").join("lib.rs");
+                if let Some(name) = package_name(&manifest)
+                    && top.join(&root).exists()
+                {
+                    sources.libraries.insert(name.replace('-', "_"), root.to_string_lossy().into_owned());
                 }
             }
         }

@@ -64,12 +64,18 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("objection to mappings")?;
         orders(t, true, |race| race.mapping(), |race| vec![race.leave.clone()])
     }),
-    case(&RACE_ORDER, "source_orders", "some order of the calls explains the result of a racing clone from the file", |t| {
-        entering(t, |race| vec![share(&race.file, &race.neighbour)])
-    }),
-    case(&RACE_ORDER, "target_orders", "some order of the calls explains the result of a racing clone into the file", |t| {
-        entering(t, |race| vec![share(&race.neighbour, &race.file)])
-    }),
+    case(
+        &RACE_ORDER,
+        "source_orders",
+        "some order of the calls explains the result of a racing clone from the file",
+        |t| entering(t, |race| vec![share(&race.file, &race.neighbour)]),
+    ),
+    case(
+        &RACE_ORDER,
+        "target_orders",
+        "some order of the calls explains the result of a racing clone into the file",
+        |t| entering(t, |race| vec![share(&race.neighbour, &race.file)]),
+    ),
     case(
         &RACE_ORDER,
         "copy_orders",
@@ -83,12 +89,17 @@ pub(super) static CASES: &[Case] = &[
             })
         },
     ),
-    alone(&SHARE_SNAPSHOT, "snapshot_orders", "some order of the calls explains the result of a racing snapshot", |t| {
-        t.reach(&Call::Snapshot)?;
-        let seen = entering(t, |_| vec![Call::Snapshot])?;
-        // A snapshot that comes first succeeds.
-        Ok(Observed(seen.0.into_iter().filter(|one| one.outcome.is_none()).collect()))
-    }),
+    alone(
+        &SHARE_SNAPSHOT,
+        "snapshot_orders",
+        "some order of the calls explains the result of a racing snapshot",
+        |t| {
+            t.reach(&Call::Snapshot)?;
+            let seen = entering(t, |_| vec![Call::Snapshot])?;
+            // A snapshot that comes first succeeds.
+            Ok(Observed(seen.0.into_iter().filter(|one| one.outcome.is_none()).collect()))
+        },
+    ),
     case(&RACE_ORDER, "name_orders", "racing links, renames and unlinks never make sealing fail", |t| {
         t.needs_seal("indifference to names")?;
         entering(t, |race| {
@@ -97,21 +108,31 @@ pub(super) static CASES: &[Case] = &[
             vec![rename, Call::Link { from: new.clone(), to: link }, Call::Unlink { name: new }]
         })
     }),
-    case(&RACE_ORDER, "unseal_orders", "some order of the calls explains the state after racing seals and unseals", |t| {
-        t.needs_seal("success where the state is entered twice")?;
-        orders(t, true, |race| vec![race.enter.clone()], |race| vec![race.leave.clone(), race.look()])
-    }),
+    case(
+        &RACE_ORDER,
+        "unseal_orders",
+        "some order of the calls explains the state after racing seals and unseals",
+        |t| {
+            t.needs_seal("success where the state is entered twice")?;
+            orders(t, true, |race| vec![race.enter.clone()], |race| vec![race.leave.clone(), race.look()])
+        },
+    ),
     case(&RACE_ORDER, "again_orders", "a racing write between unsealing and sealing again is whole or refused", |t| {
         let again = |race: &Race| vec![race.leave.clone(), race.enter.clone(), race.look()];
         orders(t, true, |race| vec![race.append(BLOCK_LEN)], again)
     }),
-    case(&RACE_ORDER, "series_orders", "some order of the calls explains the result of two racing series of calls", |t| {
-        entering(t, |race| {
-            let cut = Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) };
-            let append = Call::Write { fd: race.file.append(), data: pattern(71, 100) };
-            vec![race.append(2 * BLOCK_LEN), cut, append, race.look()]
-        })
-    }),
+    case(
+        &RACE_ORDER,
+        "series_orders",
+        "some order of the calls explains the result of two racing series of calls",
+        |t| {
+            entering(t, |race| {
+                let cut = Call::Ftruncate { fd: race.file.fd(), size: race.file.at(SIZE / 2) };
+                let append = Call::Write { fd: race.file.append(), data: pattern(71, 100) };
+                vec![race.append(2 * BLOCK_LEN), cut, append, race.look()]
+            })
+        },
+    ),
 ];
 
 /// What takes part in a race.

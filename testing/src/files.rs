@@ -1,0 +1,25 @@
+//! The files of the workspace.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The paths of all files below a directory, from that directory, without hidden directories and those in which programs
+/// are built.
+pub fn below(top: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(top.join(&directory))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = directory.join(&name);
+            if !entry.file_type()?.is_dir() {
+                files.push(path);
+            } else if !name.starts_with('.') && !(directory.as_os_str().is_empty() && name == "target") {
+                open.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
