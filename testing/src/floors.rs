@@ -1,7 +1,7 @@
 //! The floor plan of a workspace, and the imports in its sources.
 //!
-//! The plan is a table in Markdown: a room (a file, or a folder with `/` at its end), its floor, and one line about it. A
-//! file belongs to the room with the longest name that matches. An import may go to a room on a lower floor or on the
+//! The plan is a table in Markdown: a room (a file, or a folder with `/` at its end), its floor, and one line about it.
+//! A file belongs to the room with the longest name that matches. An import may go to a room on a lower floor or on the
 //! same floor, if that makes no circle. Files of one room may import each other.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};

@@ -4,8 +4,8 @@ use super::trouble::Trouble;
 use iomap_results::{Results, Verdict};
 use std::path::Path;
 
-/// Reads one document of `iomap-conformance --format json`, a list of documents, or the output of the lab; `name` is the
-/// source of the text.
+/// Reads one document of `iomap-conformance --format json`, a list of documents, or the output of the lab; `name` is
+/// the source of the text.
 ///
 /// # Errors
 /// The text is not JSON, or not results.
