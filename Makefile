@@ -85,20 +85,20 @@ kcidb-check:
 		done; \
 	fi
 
-# Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap: make
-# install-fstests DESTDIR=xfstests-dev, after the tree was built.
+# Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap:
+# make install-fstests DESTDIR=xfstests-dev, after the tree was built.
 install-fstests:
 	cargo build --release --locked
 	conformance/ci/fstests/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
 
-# Installs it and runs the tests on XFS, ext4 and btrfs on loop devices, and the group swap for comparison: make
-# fstests-check FSTESTS=xfstests-dev. Needs root and the requirements of fstests.
+# Installs it and runs the tests on XFS, ext4 and btrfs on loop devices, and the group swap for comparison:
+# make fstests-check FSTESTS=xfstests-dev. Needs root and the requirements of fstests.
 fstests-check:
 	cargo build --release --locked
 	conformance/ci/fstests/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(FSTESTS)"
 
-# Installs the suite into kselftest: make install-kselftest DESTDIR=linux/tools/testing/selftests, then `make
-# TARGETS=iomap run_tests` there; or DESTDIR=kselftest_install.
+# Installs the suite into kselftest: make install-kselftest DESTDIR=linux/tools/testing/selftests, then
+# `make TARGETS=iomap run_tests` there; or DESTDIR=kselftest_install.
 install-kselftest:
 	cargo build --release --locked
 	conformance/ci/kselftest/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
@@ -153,8 +153,8 @@ fsx:
 	cargo build --release --locked -p iomap-reference
 	FSX=$(FSX) reference-impl/tests/fsx.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
 
-# Each test of pjdfstest that passes on ext4 must pass on the mounted reference. Needs root, and pjdfstest: make
-# pjdfstest PJDFSTEST=PATH, after `cargo install pjdfstest`.
+# Each test of pjdfstest that passes on ext4 must pass on the mounted reference. Needs root, and pjdfstest:
+# make pjdfstest PJDFSTEST=PATH, after `cargo install pjdfstest`.
 pjdfstest:
 	cargo build --release --locked -p iomap-reference
 	PJDFSTEST=$(PJDFSTEST) reference-impl/tests/pjdfstest.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
