@@ -445,7 +445,7 @@ mod tests {
         }
     }
 
-    /// The image has no room, and the file system in it has: what its writes get comes from the loop device.
+    /// The image has no room, but the file system in it has: so the errors of its writes come from the loop device.
     #[test]
     fn no_room_under_a_file_system_that_has_room() {
         let full = Fake { room: FULL, ..Fake::default() };

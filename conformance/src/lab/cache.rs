@@ -277,7 +277,7 @@ mod tests {
         cache.get(kind, "key", 0, make).unwrap()
     }
 
-    /// Whatever damage an entry has, it is made again, once.
+    /// An entry with any kind of damage is made again, once.
     #[test]
     fn damage_is_noticed() {
         let (_directory, cache) = cache();

@@ -226,7 +226,7 @@ unsafe fn mounted<'program>(fd: c_int) -> Option<Mounted<'program>> {
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) }).and_then(Mounted::find)
 }
 
-/// Fills in what FS_IOC_FSGETXATTR returns.
+/// Fills in the result of FS_IOC_FSGETXATTR.
 unsafe fn answer(argument: *mut c_void, xflags: u32) -> Result<i64, Errno> {
     // SAFETY: the pointer is NULL or points to the program's struct fsxattr.
     *unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT)? = FsXattr { xflags, ..FsXattr::default() };

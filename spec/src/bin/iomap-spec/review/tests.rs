@@ -325,7 +325,7 @@ fn each_line(text: &str, to: impl Fn(&str) -> String) -> String {
     text.lines().map(|line| to(line) + "\n").collect()
 }
 
-/// Whatever text is around the patch, the reader finds the same hunks and reports no fault.
+/// The reader finds the same hunks and reports no fault, for any text around the patch.
 #[test]
 fn what_mail_programs_do_to_a_patch() {
     let expected = seen(&patches(SEVERAL.as_bytes()));
