@@ -67,7 +67,7 @@ pub fn format(disk: &mut dyn Disk, options: &Options) -> Result<(), ImageError> 
     make(disk, options).map(drop)
 }
 
-/// Like [`format`], and returns the state that a mount would find.
+/// Like [`format()`], and returns the state that a mount would find.
 pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metadata), ImageError> {
     let superblock = Superblock::new(disk.blocks(), options)?;
     let mut root = Inode::directory(ROOT, 0o755, options.time);
