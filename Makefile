@@ -1,10 +1,10 @@
-# Work that is too long for every run of the tests, and what people do by hand.
+# Work that takes too long for every run of the tests, and tasks that people start by hand.
 
 .PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
 	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings
 
-# The book, in target/book, with the verdicts on the reference, for root on this kernel's file systems, and on those that
-# `lab --format json --output target/lab.json` found.
+# The book, in target/book, with verdicts on the reference, on this kernel's file systems if run as root, and on the
+# kernels of `lab --format json --output target/lab.json`.
 book:
 	mkdir -p target/results
 	rm -f target/results/*.json
@@ -23,9 +23,9 @@ fresh:
 matrix:
 	cargo run --release --locked -- matrix
 
-# The tables of Debian's kernels with every file system and mechanism, in guests, and for root of this kernel, and what
-# changed from each to this one; `make book` shows them. Needs QEMU, kmod and the mkfs programs, and several minutes on
-# two cores without KVM.
+# The tables of Debian's kernels with every file system and mechanism, in guests, and of this kernel if run as root, and
+# the changes from each to this kernel; `make book` shows them. Needs QEMU, kmod and the mkfs programs, and several
+# minutes on two cores without KVM.
 lab:
 	cargo build --release --locked
 	mkdir -p target/results
@@ -38,8 +38,8 @@ lab:
 	$$suite matrix $$tables >target/lab.txt; $$suite compare $$tables >target/lab-changes.txt; \
 	cat target/lab.txt; echo "changes: target/lab-changes.txt"; exit $$code
 
-# How long the lab takes to its first verdict, beside an initramfs made by hand and virtme-ng. Needs busybox-static and
-# cpio, and `vng` for the last.
+# The time of the lab to its first verdict, compared with an initramfs made by hand and with virtme-ng. Needs
+# busybox-static and cpio, and `vng` for virtme-ng.
 lab-bench:
 	cargo build --release --locked
 	conformance/benches/lab.sh
@@ -49,8 +49,8 @@ lab-bench:
 power:
 	cargo run --release --locked -- lab --kernel 6.12 --power-cuts 20
 
-# Whether the suite notices small changes of the reference: its rules, its allocator and its write path, as
-# .cargo/mutants.toml has them. Needs cargo-mutants, and half an hour.
+# Whether the suite detects small changes of the reference: of its rules, its allocator and its write path, as
+# configured in .cargo/mutants.toml. Needs cargo-mutants, and half an hour.
 mutants:
 	mkdir -p target
 	cargo mutants --package iomap-reference --output target
@@ -59,9 +59,9 @@ mutants:
 pages:
 	cargo run --release --locked -p iomap-spec -- man --out target/man
 
-# Whether the kernel's own parser takes the KTAP: make ktap-check KUNIT=linux/tools/testing/kunit/kunit.py. A failure has
-# to be red, and everything else green; for root, with XFS and swap files too. Where nothing is offered, all is skipped,
-# which kunit.py ends with 1, but without errors.
+# Whether the kernel's own parser accepts the KTAP: make ktap-check KUNIT=linux/tools/testing/kunit/kunit.py. A failure
+# must be red, and everything else green; as root, with XFS and swap files, too. If no feature is offered, all tests are
+# skipped, for which kunit.py exits with 1, but without errors.
 ktap-check:
 	cargo build --release --locked
 	target/release/iomap-conformance --format ktap | $(KUNIT) parse
@@ -71,7 +71,7 @@ ktap-check:
 		target/release/iomap-conformance --target host --format ktap | $(KUNIT) parse | grep 'tests: skipped: 1$$'; \
 	fi
 
-# Whether kcidb-io takes the submission: pip install kcidb-io, and PYTHON=python3 of the environment that has it.
+# Whether kcidb-io accepts the submission: pip install kcidb-io, and PYTHON=python3 of the environment that has it.
 PYTHON = python3
 KCIDB = $(PYTHON) -c 'import json, sys; from kcidb_io.schema import LATEST; LATEST.validate(json.load(sys.stdin))'
 kcidb-check:
@@ -84,20 +84,20 @@ kcidb-check:
 		done; \
 	fi
 
-# The suite in a tree of fstests, a test for each family of clauses in the group iomap: make install-fstests
-# DESTDIR=xfstests-dev, after that tree was built.
+# Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap:
+# make install-fstests DESTDIR=xfstests-dev, after the tree was built.
 install-fstests:
 	cargo build --release --locked
 	conformance/ci/fstests/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
 
-# The same, and runs them on XFS, ext4 and btrfs on loop devices, and the group swap for comparison:
-# make fstests-check FSTESTS=xfstests-dev. Needs root and what fstests needs.
+# Installs it and runs the tests on XFS, ext4 and btrfs on loop devices, and the group swap for comparison:
+# make fstests-check FSTESTS=xfstests-dev. Needs root and the requirements of fstests.
 fstests-check:
 	cargo build --release --locked
 	conformance/ci/fstests/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(FSTESTS)"
 
-# The suite in kselftest: make install-kselftest DESTDIR=linux/tools/testing/selftests, then `make TARGETS=iomap
-# run_tests` there; or DESTDIR=kselftest_install.
+# Installs the suite into kselftest: make install-kselftest DESTDIR=linux/tools/testing/selftests, then
+# `make TARGETS=iomap run_tests` there; or DESTDIR=kselftest_install.
 install-kselftest:
 	cargo build --release --locked
 	conformance/ci/kselftest/install.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(DESTDIR)"
@@ -106,14 +106,13 @@ install-kselftest:
 sigkill:
 	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- sigkill::
 
-# Whole runs on this kernel, RUNS of each file system with each mechanism, and what was not as expected in any of them. Needs
-# root.
+# RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500
 soak:
 	cargo build --release --locked
 	conformance/tests/soak.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RUNS)"
 
-# How long the suite takes: the reference, then XFS with swap files, five times each; and beside pjdfstest with
+# The duration of the suite: on the reference, then on XFS with swap files, five times each; compared with pjdfstest by
 # PJDFSTEST=PATH, after `cargo install pjdfstest`. Needs root.
 timings:
 	cargo build --release --locked
@@ -125,11 +124,11 @@ timings:
 		target/release/iomap-conformance --target host --fs xfs --mechanism swapfile --timings 2>&1 >/dev/null | tail -n 1; \
 	done
 
-# What becomes of manual pages that other people wrote: make corpus CORPUS=DIR. Needs mandoc and groff.
+# How well manual pages of other people are converted: make corpus CORPUS=DIR. Needs mandoc and groff.
 corpus:
 	cargo run --release --locked -p iomap-spec --example corpus -- $(CORPUS)
 
-# What the table of entry points lacks of a kernel: make entry-points SOURCE=linux-6.12.
+# The entries of the table of entry points that a kernel lacks: make entry-points SOURCE=linux-6.12.
 entry-points:
 	cargo run --release --locked -p iomap-spec -- review --kernel "$(SOURCE)" --callees
 
@@ -139,8 +138,8 @@ fuzz:
 	cp spec/tests/pages/*.md spec/tests/pages/ordinary/*.md spec/fuzz/corpus/page
 	cd spec && cargo +nightly fuzz run page -- -max_total_time=600
 
-# Ten minutes of damaged and forged images. Needs the same. Any bytes are a recipe. No sanitizer: the library
-# has no `unsafe`, and without one it is more than twice as fast.
+# Ten minutes of damaged and forged images. Needs the same. Any bytes are a valid recipe. The sanitizer is off: the
+# library has no `unsafe`, and it is more than twice as fast without a sanitizer.
 fuzz-image:
 	mkdir -p reference-impl/fuzz/corpus/image
 	for seed in $$(seq 100); do head -c 150 /dev/urandom > reference-impl/fuzz/corpus/image/seed-$$seed; done
@@ -153,7 +152,7 @@ fsx:
 	cargo build --release --locked -p iomap-reference
 	FSX=$(FSX) reference-impl/tests/fsx.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-reference"
 
-# What passes of pjdfstest on ext4 passes on the mounted reference. Needs root, and pjdfstest:
+# Each test of pjdfstest that passes on ext4 must pass on the mounted reference. Needs root, and pjdfstest:
 # make pjdfstest PJDFSTEST=PATH, after `cargo install pjdfstest`.
 pjdfstest:
 	cargo build --release --locked -p iomap-reference

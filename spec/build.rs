@@ -1,17 +1,17 @@
-//! Gives the command the pages and the chapters of the book, so that it needs no checkout.
+//! Builds the pages and the chapters of the book into the command, so that it needs no checkout.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Directories beside this crate, and the feature that needs them.
 const DIRECTORIES: [(&str, &str); 2] = [("man", "CLI"), ("book", "BOOK")];
-/// Files with other extensions, such as licences, are not read.
+/// The extensions of the files to build in; other files, such as licences, are left out.
 const EXTENSIONS: [&str; 5] = ["md", "toml", "txt", "svg", "css"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
-    // The library alone, which other build scripts use, has nothing built in.
+    // The library alone, which other build scripts use, has no built-in pages.
     if !has("CLI") {
         return;
     }
@@ -45,7 +45,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `("man/moved.toml", include_bytes!("…"))`.
+/// Writes the row `("man/moved.toml", include_bytes!("…"))`.
 fn row(table: &mut String, file: &Path) {
     let name = file.strip_prefix("..").unwrap_or(file);
     let absolute = std::path::absolute(file).unwrap_or(file.to_owned());

@@ -1,6 +1,6 @@
 #!/bin/bash
-# From the start of the lab to its first verdict on XFS, beside what somebody gets who makes an initramfs by hand, and
-# beside virtme-ng where it is installed (vng, from PyPI): the same kernel and the same accelerator, one after the other,
+# Measures the time from the start of the lab to its first verdict on XFS. It is compared with an initramfs made by
+# hand, and with virtme-ng if that is installed (vng, from PyPI): with the same kernel and accelerator, in turns, for
 # some rounds. Prints the medians of times and of ratios.
 #
 #     conformance/benches/lab.sh [VERSION [ROUNDS]]
@@ -13,7 +13,7 @@ scratch=$(mktemp -d)
 links=()
 trap 'rm -rf "$scratch" "${links[@]}"' EXIT
 
-# The first run fills the caches and tells which kernel it is.
+# The first run fills the caches, and its output names the kernel.
 "$lab" lab --kernel "$version" --fs xfs --mechanism immutable-attr --case truncate::shrink --accelerator tcg \
 	>"$scratch/table" 2>"$scratch/told"
 image=$(grep -o -- '-kernel [^ ]*' "$scratch/told" | cut -d' ' -f2)
@@ -21,8 +21,7 @@ release=$(sed -n 's/ xfs: qemu-system.*//p' "$scratch/told")
 modules=$(ls -td "${XDG_CACHE_HOME:-$HOME/.cache}"/iomap-conformance/kernels/*/contents/lib/modules/"$release" | head -1)
 root=${modules%/lib/modules/*}
 
-# By hand: busybox, the modules, and a file system that is there already. It is mounted, a file is written, and the guest
-# ends.
+# By hand: busybox, the modules, and an existing file system. The guest mounts it, writes a file, and ends.
 mkdir -p "$scratch/guest"/{bin,modules,dev,mnt}
 cp /bin/busybox "$scratch/guest/bin"
 {
@@ -52,13 +51,13 @@ by_hand() {
 }
 
 the_lab() {
-	# Until the first case has ended; what comes after it is not counted.
+	# Until the first case has ended; the rest does not count.
 	"$lab" lab --kernel "$version" --fs xfs --mechanism immutable-attr --case truncate::shrink --accelerator tcg \
 		2>&1 >/dev/null | sed -nu 's/.*the first case has ended//p' | { read -r _; date +%s%N >"$scratch/end"; cat >/dev/null; }
 }
 
 virtme() {
-	# Without udev it says what the command says only if it is verbose, and ends with 255.
+	# Without udev, vng prints the output of the command only with --verbose, and exits with 255.
 	{ vng -v -r "$root/boot/vmlinuz-$release" --disable-kvm --force-9p --memory 2G -- echo it ran </dev/null 2>&1 || true; } |
 		grep '^it ran' >/dev/null
 }
@@ -66,7 +65,7 @@ virtme() {
 rivals=(the_lab by_hand)
 if command -v vng >/dev/null && [ "$(id -u)" = 0 ]; then
 	rivals+=(virtme)
-	# It looks for the modules where they would be installed.
+	# vng looks for the modules at the place of installed ones.
 	if [ ! -e "/lib/modules/$release" ]; then
 		mkdir -p /lib/modules
 		ln -s "$modules" "/lib/modules/$release"
@@ -86,7 +85,7 @@ done
 
 median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
 for rival in "${rivals[@]}"; do
-	# Rounds are compared each with itself: what else the machine does changes from one to the next.
+	# Compare within a round, because the other load on the machine changes from round to round.
 	ratio=$(paste "$scratch/the_lab" "$scratch/$rival" | awk '{ print $1 / $2 }' | median)
 	printf '%-8s %6d ms   the lab takes %.2f of that\n' "$rival" "$(median <"$scratch/$rival")" "$ratio"
 done

@@ -1,8 +1,9 @@
 #!/bin/sh
-# How many cases a second the suite runs, beside the Rust pjdfstest on a file system of the same kind and size, in turn,
-# some rounds: whole processes, the making of the suite's file systems included. Prints each round and the medians.
+# Measures the cases per second of the suite, compared with the Rust pjdfstest on a file system of the same kind and
+# size, in turns, for some rounds. It measures whole processes, including the mkfs of the suite. Prints each round and
+# the medians.
 #
-# More than nine tenths of the time of pjdfstest is its own sleeping: its rate follows `naptime`, which is 10 ms here.
+# pjdfstest sleeps for more than nine tenths of its time: its rate depends on `naptime`, which is 10 ms here.
 #
 #     PJDFSTEST=PATH rate.sh COMMAND [ROUNDS]
 #
@@ -38,14 +39,14 @@ naptime = 0.01
 entries = [["nobody", "$(id -gn nobody)"], ["daemon", "$(id -gn daemon)"]]
 END
 
-# rate COUNT BEGIN END: the times are in nanoseconds.
+# rate COUNT BEGIN END: prints the rate; the times are in nanoseconds.
 rate() { echo "$1 $2 $3" | awk '{ printf "%.0f\n", $1 * 1e9 / ($3 - $2) }'; }
 middle() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
 for fs in xfs btrfs; do
 	truncate -s 320M "$work/image"
 	PATH=$PATH:/sbin:/usr/sbin "mkfs.$fs" -q -f -K "$work/image"
-	# The loop device goes with the mount.
+	# Unmounting also detaches the loop device.
 	mount -o loop "$work/image" "$work/mount"
 	chmod 755 "$work/mount"
 	: >"$work/ratios"
@@ -54,7 +55,7 @@ for fs in xfs btrfs; do
 		"$suite" --target host --fs "$fs" --mechanism swapfile --format json --output "$work/results" || true
 		ours=$(rate "$(grep -c '"duration_ms"' "$work/results")" "$begin" "$(date +%s%N)")
 		begin=$(date +%s%N)
-		# It fails when a test fails.
+		# pjdfstest exits with a failure if a test fails.
 		NO_COLOR=1 "$rival" -p "$work/mount" -c "$work/settings" >"$work/output" 2>"$work/errors" || true
 		theirs=$(rate "$(grep -cE '^[a-z_0-9:]+::[a-z_0-9:]+ +(ok|FAILED)$' "$work/output")" "$begin" "$(date +%s%N)")
 		ratio=$(echo "$ours $theirs" | awk '{ printf "%.2f\n", $1 / $2 }')

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The devices whose trouble counts, such as `loop0`. Some come about while cases run.
+/// The devices whose faults count, such as `loop0`. Some of them are made while cases run.
 pub type Devices = Arc<Mutex<Vec<String>>>;
 
 /// The kernel log from now on.
@@ -16,10 +16,10 @@ pub struct KernelLog {
     devices: Devices,
 }
 
-/// The beginnings of lines that no kernel should have to write, whatever the cases do.
+/// The beginnings of lines that a correct kernel never writes, whatever the cases do.
 const BEGINNINGS: &[&str] = &["BUG:", "WARNING:", "Oops:", "INFO: task ", "INFO: rcu"];
 
-/// Words that only such lines have.
+/// Words that occur only in such lines.
 const ALARMS: &[&str] = &[
     "kernel BUG at",
     "KASAN:",
@@ -35,15 +35,15 @@ const ALARMS: &[&str] = &[
     "Kernel panic",
 ];
 
-/// Words of file systems about damage, on one of our devices.
+/// Words of file systems about damage; they count for our devices only.
 const DAMAGE: &[&str] = &["orruption", "Internal error", "EXT4-fs error", "BTRFS critical", "BTRFS error"];
 
-/// Lines that are about no damage, although btrfs calls it an error: the count when the storage agent of a case has written, which
-/// does not go through the checksums, and why BTRFS_IOC_DEV_REPLACE failed, which its caller gets too.
+/// Lines that btrfs marks as errors although there is no damage: the error count after the storage agent of a case has
+/// written past the checksums, and the reason why BTRFS_IOC_DEV_REPLACE failed, which its caller gets, too.
 const NO_DAMAGE: &[&str] = &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev("];
 
 impl KernelLog {
-    /// Opens it at its end.
+    /// Opens the log at its end.
     pub fn open(devices: Devices) -> std::io::Result<Self> {
         let mut file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open("/dev/kmsg")?;
         file.seek(SeekFrom::End(0))?;
@@ -60,7 +60,7 @@ impl KernelLog {
                     &String::from_utf8_lossy(&record[..len]),
                     &self.devices.lock().unwrap_or_else(PoisonError::into_inner),
                 )),
-                // Records that nobody read were overwritten.
+                // The kernel has overwritten records before they were read.
                 Err(Some(Errno::EPIPE)) => (),
                 Err(_) => return lines,
             }
@@ -68,7 +68,7 @@ impl KernelLog {
     }
 }
 
-/// Whether a line, without its time, is one that no kernel should have to write.
+/// Whether a correct kernel never writes this line; the line has no time.
 pub(crate) fn is_alarming(text: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || ALARMS.iter().any(|alarm| text.contains(alarm))
 }

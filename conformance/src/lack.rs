@@ -38,14 +38,15 @@ const LINUX_IMMUTABLE: Capability = Capability { bit: 9, name: "CAP_LINUX_IMMUTA
 const DAC_OVERRIDE: Capability = Capability { bit: 1, name: "CAP_DAC_OVERRIDE" };
 const SYS_ADMIN: Capability = Capability { bit: 21, name: "CAP_SYS_ADMIN" };
 
-/// The capabilities that cases need on file systems of the suite's own, and for swap files anywhere.
-/// swapoff(2) opens the file, which a case may have given to another user: without CAP_DAC_OVERRIDE it would stay active.
+/// The capabilities that cases need on file systems of the suite, and for swap files on every file system. swapoff(2)
+/// opens the file, which a case may have given to another user: without CAP_DAC_OVERRIDE the file would stay active.
 pub const ADMINISTRATION: &[Capability] = &[CHOWN, DAC_OVERRIDE, LINUX_IMMUTABLE, SYS_ADMIN];
 
 /// The capabilities for changing the attributes and the owners of files.
 pub const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
 
-/// The sources that show a lack. `None` means that this machine does not have the resource, or that it cannot be asked.
+/// The sources that show a lack. `None` means that this machine does not have the resource, or that it cannot be
+/// queried.
 pub trait Probe {
     /// The descriptors of this process.
     fn descriptors(&self) -> Option<Counter>;
@@ -72,7 +73,7 @@ pub trait Probe {
     fn loop_device(&self) -> Option<String>;
 }
 
-/// The needs of a run. Zero and empty lists mean that the run does without.
+/// The needs of a run. Zero and empty lists mean that the run does not need the resource.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Descriptors of this process.
@@ -444,7 +445,7 @@ mod tests {
         }
     }
 
-    /// The image has no room, and the file system in it has: what its writes get comes from the loop device.
+    /// The image has no room, but the file system in it has: so the errors of its writes come from the loop device.
     #[test]
     fn no_room_under_a_file_system_that_has_room() {
         let full = Fake { room: FULL, ..Fake::default() };

@@ -1,8 +1,8 @@
 //! The conformance suite of the specification of immutable iomap files.
 //!
 //! A [case](case::definition::Case) checks one clause. It runs on a [target](system::Target) with a
-//! [mechanism](mechanism::Mechanism), and returns what it observed; [`verdict::judge`] compares that with the clause's
-//! envelope, and [`case::picture::Picture`] with what a call may change. Only the harness gives verdicts.
+//! [mechanism](mechanism::Mechanism), and returns its observations; [`verdict::judge`] compares these with the clause's
+//! envelope, and [`case::picture::Picture`] with the changes that a call may make. Only the harness gives verdicts.
 
 pub mod case;
 pub mod cases;

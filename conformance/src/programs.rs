@@ -18,7 +18,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time in which a killed program has to be gone. A program that waits in the kernel may stay longer.
+/// The time in which a killed program has to end. A program that waits in the kernel may take longer.
 const DYING: Duration = Duration::from_secs(5);
 
 /// The number of lines of a program's message that are shown, and the number of bytes of each.
@@ -30,10 +30,10 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
 
-/// Held while a program starts: until it is executed, it has every descriptor of this process.
+/// Locked while a program starts: until the exec, the child has every descriptor of this process.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// Waits for programs that are just starting. A file that was closed and removed before is gone then.
+/// Waits until no program is starting. Then no child has a descriptor of a file that was closed and removed before.
 pub(crate) fn settle() {
     drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
 }
@@ -56,8 +56,7 @@ pub(crate) fn set_deadline(limit: Duration) {
     DEADLINE.set(Instant::now().checked_add(limit));
 }
 
-/// The program of this thread that was killed, in words. Whatever its caller concluded, the program did not do its
-/// work.
+/// The program of this thread that was killed, in words. Its work is not done, even if its caller did not notice.
 pub(crate) fn cut_short() -> Option<String> {
     CUT_SHORT.take()
 }
@@ -163,7 +162,8 @@ fn name(command: &Command) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Output goes to memory: a pipe would have to be read meanwhile, and a child that the program left could hold it open.
+/// A file in memory for output. A pipe would have to be read meanwhile, and a child that the program leaves behind
+/// could hold it open.
 fn memory() -> io::Result<File> {
     Ok(File::from(memfd_create("output", MFdFlags::MFD_CLOEXEC)?))
 }
@@ -198,7 +198,7 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
     if status.success() {
         return Ok(output);
     }
-    // Not every mkfs complains on standard error.
+    // Some mkfs programs report errors on standard output.
     let said = String::from_utf8_lossy(if errors.is_empty() { &output } else { &errors }).trim().to_owned();
     Err(Failure::Ended { name, status, said })
 }
@@ -295,7 +295,7 @@ mod tests {
         nix::sys::signal::kill(Pid::from_raw(left), Signal::SIGKILL).unwrap();
     }
 
-    /// A thread that ends ends its programs, too.
+    /// A thread that ends kills its programs, too.
     #[test]
     fn programs_end_with_whoever_started_them() {
         let mut child = std::thread::spawn(|| {

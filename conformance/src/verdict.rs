@@ -1,4 +1,4 @@
-//! Verdicts, and how observations become one.
+//! Verdicts, and the judgement of observations.
 
 use crate::lack::Lacking;
 use crate::words;
@@ -6,10 +6,10 @@ use iomap_clauses::{Clause, Errno};
 use iomap_results::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// Why a case could not observe what it wanted to. Never a violation.
+/// The reason why a case could not make its observation. It is never a violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trouble {
-    /// Preparing failed: `error`.
+    /// A preparation failed: `error`.
     Setup(String),
     /// `not offered`, with the reason.
     NotOffered(String),
@@ -29,17 +29,17 @@ impl Trouble {
 /// One thing that a case observed.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// The call as in C, or the fact that was looked at.
+    /// The call as in C, or a fact about the file.
     pub what: String,
-    /// What the call came to, if it was one: `Some(None)` is success.
+    /// The outcome of the call, if this is about a call: `Some(None)` is success.
     pub outcome: Option<Option<Errno>>,
-    /// What is not as it has to be after it.
+    /// Descriptions of unexpected effects.
     pub faults: Vec<String>,
-    /// The number of calls of the case that had failed by then because of a lack.
+    /// The number of calls of the case that had failed before because of a lack.
     pub lacks: usize,
 }
 
-/// What a case observed.
+/// The observations of a case.
 #[derive(Clone, Debug, Default)]
 pub struct Observed(pub Vec<Observation>);
 
@@ -50,13 +50,13 @@ impl Observed {
         self
     }
 
-    /// Whether something was not as it was.
+    /// Whether any observation has an unexpected effect.
     pub fn has_faults(&self) -> bool {
         self.0.iter().any(|one| !one.faults.is_empty())
     }
 }
 
-/// What a case returns.
+/// The result of a case.
 pub type Seen = Result<Observed, Trouble>;
 
 /// Judges the observations of a case by the envelope of its clause. The second part gives the reason, if there is one.
@@ -64,7 +64,7 @@ pub type Seen = Result<Observed, Trouble>;
 /// Observations before the first call that failed because of a lack stand. Later observations say nothing about the
 /// clause, because they can follow from the failure.
 pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Option<String>) {
-    // An errno that the clause allows is the answer that the case looked for.
+    // An errno that the clause allows is the answer that the case looked for, whatever its cause is.
     let first = lacks.iter().position(|lack| !clause.allows(Some(lack.errno)));
     let lack = first.map(|first| lacks[first].to_string());
     let observed = match (seen, lack) {
@@ -107,7 +107,7 @@ fn once(complaints: &[String]) -> String {
     counted.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The fault, in the manner of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
+/// The fault in the style of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
 fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
     let faults = one.faults.join("; ");
     let Some(outcome) = one.outcome else {
@@ -164,7 +164,7 @@ mod tests {
         Lacking { call: "open(\"file\", O_RDWR)".into(), errno, what: "lacking file descriptors".into() }
     }
 
-    /// The observation after the number `lacks` of calls had failed because of a lack.
+    /// An observation made after `lacks` calls had failed because of a lack.
     fn after(lacks: usize, outcome: Option<Errno>) -> Observed {
         Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults: vec![], lacks }])
     }

@@ -28,7 +28,7 @@ pub fn outcome(outcome: &Outcome) -> String {
     outcome.as_ref().map_or_else(|errno| failure(*errno), reply)
 }
 
-/// A number and what it counts, in the singular or the plural.
+/// A number with a noun, in the singular or the plural.
 pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

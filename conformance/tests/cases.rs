@@ -1,5 +1,5 @@
-//! Every case on the reference, for `cargo test` and nextest. The reference offers everything, so no case may be without
-//! a verdict.
+//! Every case on the reference, for `cargo test` and nextest. The reference offers every feature, so every case must
+//! have a verdict.
 
 use iomap_conformance::cases;
 use iomap_conformance::mechanism::Mechanism;

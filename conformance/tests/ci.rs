@@ -1,4 +1,5 @@
-//! What other people's runners find after `make install-fstests` and `make install-kselftest`, and what LAVA is told.
+//! The tests of other projects' runners after `make install-fstests` and `make install-kselftest`, and the signals to
+//! LAVA.
 
 use iomap_conformance::case::definition::Case;
 use iomap_conformance::cases;
@@ -15,7 +16,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
-/// Violated by the reference where a test wants to see a failure.
+/// The violation of the reference in tests that need a failure.
 const VIOLATION: &str = "truncate.shrink/late";
 const SENTENCE: &str = "Making a sealed file smaller must fail with the error ETXTBSY";
 
@@ -23,7 +24,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ci").join(name)
 }
 
-/// What an `install.sh` makes, where everybody can read it.
+/// The result of an `install.sh`, in a directory that every user can read.
 fn installed(kind: &str) -> TempDir {
     let tree = tempfile::tempdir().expect("a directory");
     fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
@@ -33,14 +34,14 @@ fn installed(kind: &str) -> TempDir {
 }
 
 fn executable(path: &Path, text: &str) {
-    // A shell that was forked meanwhile must not have it open for writing.
+    // Write to another file first: a shell that was forked meanwhile must not have this one open for writing.
     let beside = path.with_extension("new");
     fs::write(&beside, text).expect("write");
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).expect("chmod");
     fs::rename(&beside, path).expect("rename");
 }
 
-/// The suite as a runner calls it, for one file system and mechanism, but on the reference: that can be told to fail.
+/// The suite as a runner calls it for one file system and mechanism, but on the reference, which can be made to fail.
 fn on_the_reference(path: &Path, arguments: &str) {
     executable(
         path,
@@ -55,7 +56,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Why nothing can be tested on this kernel.
+/// The reason why tests are not possible on this kernel.
 fn missing() -> Option<String> {
     let missing = target::host::missing(FsKind::Xfs)?;
     assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "{missing}");
@@ -110,7 +111,7 @@ fn fstests_has_a_test_for_each_family() {
     assert_eq!(selected, all);
 }
 
-/// Runs what the test of a family runs with sealing, and gives what it prints, the reason why it did not run, and `.full`.
+/// Runs the test of a family with sealing. Returns its output, the reason why it did not run, and `.full`.
 fn fstest(suite: impl Fn(&Path), family: &str) -> (String, String, String) {
     let tree = installed("fstests");
     let path = tree.path();
@@ -189,12 +190,12 @@ fn kselftest_fails_with_1() {
     assert!(stdout(&violated).contains("\nnot ok "), "{violated:?}");
     on_the_reference(&suite, "");
     assert_eq!(kselftest(&tree, "xfs-seal.sh", own).status.code(), Some(0));
-    // An internal error of the suite is 4, which is no skip.
+    // Exit code 4 of the suite is an internal error, not a skip.
     executable(&suite, "#!/bin/sh\nexit 4\n");
     assert_eq!(kselftest(&tree, "xfs-seal.sh", own).status.code(), Some(1));
 }
 
-/// What LAVA is told: the names of its own programs and their arguments, or the signals.
+/// The signals to LAVA: the names of its own programs with their arguments, or the printed signals.
 fn lava(suite: &Path, programs: bool) -> Vec<String> {
     let place = tempfile::tempdir().expect("a directory");
     let record = place.path().join("record");
@@ -212,7 +213,7 @@ fn lava(suite: &Path, programs: bool) -> Vec<String> {
 
 #[test]
 fn lava_is_told_of_each_case() {
-    // No race depends on it: the suite runs more than once.
+    // No race depends on this violation, because the suite runs more than once.
     const VIOLATION: &str = "meta.chmod/refused";
     let place = tempfile::tempdir().expect("a directory");
     let suite = place.path().join("suite");

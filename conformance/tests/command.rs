@@ -1,4 +1,4 @@
-//! What the command prints, and how it ends.
+//! The output and the exit codes of the command.
 
 #[path = "../../spec/tests/tools/help.rs"]
 mod help;
@@ -16,7 +16,7 @@ fn conformance(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_iomap-conformance")).args(arguments).output().expect("the command starts")
 }
 
-/// Standard output, with what differs from machine to machine replaced.
+/// Standard output, with the parts that differ between machines replaced.
 fn text(output: &Output) -> String {
     let release = iomap_conformance::kernel::release();
     String::from_utf8_lossy(&output.stdout).replace(&release, "RELEASE").replace(iomap_clauses::SPEC_DIGEST, "DIGEST")
@@ -89,7 +89,7 @@ fn libtest_flags() {
     }
 }
 
-/// The cases that filters choose.
+/// The cases that filters select.
 fn listed(filters: &[&str]) -> Vec<String> {
     let list = text(&conformance(&[&["--list"], filters].concat()));
     list.lines().map(|line| line.trim_end_matches(": test").to_owned()).collect()
@@ -108,7 +108,7 @@ fn a_filter_is_a_family_a_clause_a_case_or_a_part() {
     assert!(listed(&["write", "--skip", "write.crossing"]).len() < listed(&["write"]).len());
 }
 
-/// An empty selection is never taken for a full one.
+/// An empty selection never means all cases.
 #[test]
 fn what_would_run_nothing_is_refused() {
     for (name, arguments) in [
@@ -157,7 +157,7 @@ fn escapes_are_for_terminals_that_have_them() {
     }
     let coloured = on_a_terminal("-u NO_COLOR TERM=xterm", &matrix);
     assert!(coloured.contains("\x1b[32m+\x1b[0m"), "{coloured:?}");
-    // The headings are repeated on each screen, and the sentences of the clauses are beside the columns.
+    // The headings are repeated on each screen, and the texts of the clauses are beside the columns.
     let plain = on_a_terminal("NO_COLOR=1", &matrix);
     let lines: Vec<&str> = plain.lines().collect();
     let headings: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("clause ")).collect();
@@ -173,8 +173,8 @@ fn escapes_are_for_terminals_that_have_them() {
     assert!(!std::fs::read_to_string(&path).expect("the table").contains('\x1b'));
 }
 
-/// An unexpected verdict stands on its own evidence; a case without an answer is reported beside it, and never hidden
-/// by the verdict of another case of its clause.
+/// An unexpected verdict has its own evidence. A case without a verdict is reported as well, and the verdict of another
+/// case of its clause never hides it.
 #[test]
 fn an_error_is_never_hidden() {
     let mut results = outcomes();
@@ -205,12 +205,12 @@ fn an_error_is_never_hidden() {
     assert_eq!(results.exit_code(), 3);
     let written = format::write(&results, Format::Human, &submitter());
     assert!(written.ends_with("\n1 case could not do its work\n"), "{written}");
-    // Two runs together can have both.
+    // Two runs together can have both an unexpected verdict and a failed case.
     std::fs::write(&path, format::json(&[&results, &Results { fs: "ext4".into(), ..outcomes() }])).expect("a file");
     assert_eq!(conformance(&["matrix", &path]).status.code(), Some(1));
 }
 
-/// The children and attributes that all schemas have; an attribute that one of them requires has a `!`.
+/// The children and attributes that all schemas allow; an attribute that one of them requires has a `!`.
 const JUNIT: [(&str, &[&str], &[&str]); 11] = [
     ("testsuites", &["testsuite"], &[]),
     (
@@ -229,8 +229,7 @@ const JUNIT: [(&str, &[&str], &[&str]); 11] = [
     ("", &["testsuites"], &[]),
 ];
 
-/// The faults of a document by the rules of the schemas of Jenkins' xUnit plugin, of JUnit and of Ant, as far as they
-/// agree.
+/// The faults of a document by the common rules of the schemas of Jenkins' xUnit plugin, of JUnit and of Ant.
 fn junit_faults(text: &str) -> Vec<String> {
     use quick_xml::events::{BytesStart, Event};
     let mut reader = quick_xml::Reader::from_str(text);
@@ -240,7 +239,7 @@ fn junit_faults(text: &str) -> Vec<String> {
         let (parent, place) = open.last_mut().expect("the document");
         let children = JUNIT.iter().find(|(known, ..)| known == parent).map_or(&[][..], |(_, children, _)| children);
         match children.iter().position(|child| *child == name) {
-            // A test has one remark, the other children are in order.
+            // A test has at most one remark; other children must be in order.
             Some(at) if at >= *place => *place = if parent == "testcase" { usize::MAX } else { at },
             _ => faults.push(format!("{name} in {parent}")),
         }
@@ -333,7 +332,7 @@ fn the_page_says_what_help_says() {
 #[test]
 fn the_audit_says_which_case_notices() {
     let output = conformance(&["audit"]);
-    // A run may not meet the moment of this race. The other case of the clause notices each time.
+    // A run may miss the moment of this race. The other case of the clause detects the violation each time.
     insta::assert_snapshot!("audit", text(&output).replace(" share::snapshot_orders", ""));
     assert_eq!(output.status.code(), Some(0));
 }
@@ -379,7 +378,7 @@ fn bad_arguments_list_the_good_ones() {
     }
 }
 
-/// One clause with each outcome that there is, and how long everything took is known.
+/// Results with one clause for each possible outcome, and with fixed durations.
 fn outcomes() -> Results {
     let output = conformance(&["--violation", "truncate.shrink/late", "--format", "json", "truncate::"]);
     let mut results = Results::parse(&String::from_utf8_lossy(&output.stdout)).expect("results");
@@ -406,7 +405,7 @@ fn outcomes() -> Results {
     results
 }
 
-/// A run that is fine, but for what the kernel says.
+/// A run without failures, but with alarms in the kernel log.
 #[test]
 fn a_kernel_in_trouble_is_red() {
     let text = "BUG: kernel NULL pointer dereference, address: 0000000000000008".into();
@@ -454,7 +453,7 @@ fn nothing_offered_in_every_format() {
     assert!(human.ends_with("not offered: no such <mode>\n1 clause is not as expected\n"), "{human}");
 }
 
-/// As many cases in one format as in the other.
+/// Every format for programs has the same number of cases.
 #[test]
 fn formats_for_programs_have_every_case() {
     let cases = text(&conformance(&["--list"])).lines().count();
@@ -468,7 +467,7 @@ fn formats_for_programs_have_every_case() {
     assert!(tests.iter().all(|test| test["origin"] == "ours" && test["build_id"] == "theirs:1"));
 }
 
-/// A schema that takes no member but those that it describes.
+/// Makes a schema reject members that it does not describe.
 fn strict(schema: &mut serde_json::Value) {
     if let Some(map) = schema.as_object_mut() {
         if map.contains_key("properties") {
@@ -545,13 +544,13 @@ fn comparisons() {
     let same = conformance(&["compare", &lists[0], &lists[1]]);
     insta::assert_snapshot!("compare_lists", text(&same));
     assert_eq!(same.status.code(), Some(0));
-    // A table of results can be read from the list too.
+    // The matrix can be made from the list, too.
     let listed = conformance(&["matrix", &lists[0]]);
     let apart = conformance(&["matrix", &a, &write("e.json", &[&other])]);
     assert_eq!((listed.status.code(), text(&listed)), (Some(1), text(&apart)));
 }
 
-/// Columns of their own with long names, and more of them than fit.
+/// Separate columns with long names, and too many of them for the width.
 #[test]
 fn a_table_for_eighty_columns() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -572,8 +571,8 @@ fn a_table_for_eighty_columns() {
     }
 }
 
-/// Results of several kernels, as the lab has them: a table for each, each compared with the first, or with its own
-/// series.
+/// Results of several kernels, as from the lab: a table for each kernel. Each kernel is compared with the first one, or
+/// with kernels of its own series.
 #[test]
 fn several_kernels() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -595,7 +594,7 @@ fn several_kernels() {
     insta::assert_snapshot!("kernels_compare", text(&conformance(&["compare", &lab])));
     let later = write("later.json", &[on("6.12.8", "xfs"), on("6.1.6", "ext4")]);
     insta::assert_snapshot!("kernels_by_series", text(&conformance(&["compare", &lab, &later])));
-    // Another series on this machine is compared with every kernel of the lab.
+    // A kernel of another series on this machine is compared with every kernel of the lab.
     let in_guests: Vec<Results> =
         [on("6.1.5", "xfs"), on("6.12.7", "xfs")].map(|it| Results { target: "lab".into(), ..it }).into();
     let here = Results { target: "host".into(), ..on("6.18.2", "xfs") };
@@ -607,7 +606,7 @@ fn several_kernels() {
     assert!(said.contains("one.json: results of one kernel only, 6.12.7: give those of another one"), "{said}");
 }
 
-/// The documents of two hosts, made by hand around a real one.
+/// The documents of two hosts, derived from a real one.
 fn documents(directory: &Path) -> Vec<String> {
     let real = String::from_utf8(conformance(&["--format", "json"]).stdout).expect("UTF-8");
     let release = iomap_conformance::kernel::release();

@@ -1,4 +1,5 @@
-//! The reference behind FUSE gives the verdicts of the reference in process, but for what the kernel keeps from it.
+//! The reference behind FUSE gives the verdicts of the reference in process, except for calls that do not reach a
+//! daemon.
 //!
 //! Needs /dev/fuse, and root or user namespaces.
 
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 
-/// One test at a time: one of them looks for processes of all.
+/// One test at a time, because one of them searches for processes of all.
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
-/// A turn, if mounts can be tried here, or a note.
+/// Waits for the turn of a test; `None`, with a note, if mounts are not possible.
 fn turn() -> Option<MutexGuard<'static, ()>> {
     let missing = match () {
         () if !nix::unistd::geteuid().is_root() => "not root",
@@ -34,7 +35,7 @@ fn results(output: &Output) -> Results {
     Results::parse(&String::from_utf8_lossy(&output.stdout)).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// The list of what a daemon cannot be asked is a snapshot: it does not grow unnoticed.
+/// A snapshot lists the calls that do not reach a daemon, so that the list does not grow unnoticed.
 #[test]
 fn agrees_with_the_reference() {
     let Some(_turn) = turn() else { return };
@@ -54,7 +55,7 @@ fn agrees_with_the_reference() {
     insta::assert_snapshot!("not_reachable", lines.join("\n"));
 }
 
-/// A reference that breaks a clause is caught through the mount as well, in each kind of effect.
+/// The suite detects a violation of the reference through the mount as well, for each kind of effect.
 #[test]
 fn violations_show() {
     let Some(_turn) = turn() else { return };
@@ -67,8 +68,8 @@ fn violations_show() {
     }
 }
 
-/// A wrong errno, damage before a refusal, and what only the data, the storage, a remount, a loss of power, the times or
-/// another file show.
+/// A wrong errno, damage before a refusal, and effects that only the data, the storage, a remount, a loss of power, the
+/// times or another file show.
 const VIOLATIONS: &[&str] = &[
     "truncate.shrink/errno",
     "truncate.grow/late",
@@ -90,7 +91,7 @@ const VIOLATIONS: &[&str] = &[
     "copy.unsealed/inherits",
 ];
 
-/// From nothing, a row for each kind of surprise, and no more the next time.
+/// The update adds a row for each kind of unexpected verdict to an empty file, and nothing the second time.
 #[test]
 fn expectations_are_updated() {
     let Some(_turn) = turn() else { return };
@@ -111,7 +112,7 @@ fn expectations_are_updated() {
     insta::assert_snapshot!("updated", format!("{first}{second}\n{text}"));
 }
 
-/// SIGKILL at moments spread over a run leaves no mount behind, and no process.
+/// SIGKILL at moments spread over a run leaves no mount and no process behind.
 #[test]
 fn killed() {
     let Some(_turn) = turn() else { return };
@@ -119,7 +120,7 @@ fn killed() {
         let quiet = || Stdio::null();
         let child = Command::new(PROGRAM).args(["--target", "fuse"]).stdout(quiet()).stderr(quiet()).spawn();
         let mut child = child.expect("the suite starts");
-        // Not a wait for something: the moment is what is tested.
+        // This sleep does not wait for an event: the test is about this moment.
         std::thread::sleep(Duration::from_millis(10 + 60 * moment));
         child.kill().and_then(|()| child.wait()).expect("it can be killed");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -130,7 +131,7 @@ fn killed() {
     }
 }
 
-/// A process of the suite, with which its namespace and the mounts in it would stay.
+/// A process of the suite that still runs, and would keep its namespace with the mounts.
 fn left_behind() -> Option<String> {
     let processes = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let ours = |exe: &PathBuf| exe == Path::new(PROGRAM);
@@ -144,7 +145,7 @@ fn left_behind() -> Option<String> {
 #[test]
 fn ordinary_user() {
     let Some(_turn) = turn() else { return };
-    // The program may lie where only root can go, and so may the device.
+    // The program and the device may be in a place that only root can access.
     let directory = tempfile::tempdir().expect("a temporary directory");
     let script = "
         chmod 755 . && cp -a /dev/fuse fuse && chmod 666 fuse && mount --bind fuse /dev/fuse

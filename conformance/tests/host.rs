@@ -1,4 +1,4 @@
-//! This kernel: every file system with every mechanism, and nothing left behind.
+//! The suite on this kernel: every file system with every mechanism. No run leaves anything behind.
 //!
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
@@ -27,20 +27,20 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 
-/// Where the suites of these tests have their images, so that nobody else's count.
+/// The directory for the images of these tests, which separates them from images of other runs.
 const TEMPORARY: &str = env!("CARGO_TARGET_TMPDIR");
 
 type Outcome = Result<Completion, Failed>;
 
 fn main() {
-    // A guardian is the program itself, which is this one where a test makes the target.
+    // A guardian is a process of the program itself. If a test makes the target, that program is this test.
     if let [_, command, stage, ..] = std::env::args().collect::<Vec<_>>().as_slice()
         && command == guardian::COMMAND
     {
         return guardian::run(Path::new(stage), true);
     }
     let mut arguments = test_arguments();
-    // Each test looks at the loop devices and swap areas of the whole machine.
+    // Each test counts the loop devices and swap areas of the whole machine, so run one at a time.
     arguments.test_threads = Some(1);
     let mut trials = Vec::new();
     for fs in FsKind::USUAL {
@@ -113,7 +113,7 @@ fn require(condition: bool, otherwise: impl Into<String>) -> Result<(), Failed> 
     if condition { Ok(()) } else { Err(otherwise.into().into()) }
 }
 
-/// The committed expectations are what this kernel does, and no case fails to do its work.
+/// The verdicts on this kernel equal the committed expectations, and no case fails to do its work.
 fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
     let arguments = ["--target", "host", "--fs", fs.name(), "--mechanism", mechanism.name(), "--format", "json"];
     let output = program().args(arguments).output()?;
@@ -147,7 +147,7 @@ fn start(fs: FsKind, filter: Option<&str>) -> Result<Child, Failed> {
     Ok(program().args(arguments).args(filter).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// SIGKILL at moments spread over a run, and over the losses of power in one.
+/// SIGKILL at moments spread over a run, and over the losses of power in it.
 fn killed(fs: FsKind) -> Outcome {
     for (filter, moment) in [None, Some("durable")].into_iter().flat_map(|filter| (0..12).map(move |m| (filter, m))) {
         kill_at(start(fs, filter)?, Duration::from_millis(20 + 35 * moment))?;
@@ -156,14 +156,14 @@ fn killed(fs: FsKind) -> Outcome {
 }
 
 fn kill_at(mut suite: Child, moment: Duration) -> Result<(), Failed> {
-    // Not a wait for something: the moment is what is tested.
+    // This sleep does not wait for an event: the test is about this moment.
     std::thread::sleep(moment);
     suite.kill()?;
     suite.wait()?;
     nothing_left().map_err(|failed| format!("killed after {moment:?}: {}", failed.message().unwrap_or_default()).into())
 }
 
-/// SIGKILL at so many random moments of a run: `make sigkill`.
+/// SIGKILL at `times` random moments of a run: `make sigkill`.
 fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
     let directory = format!("dir={}", place.path().display());
@@ -179,7 +179,7 @@ fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
     let (mut directories, mut ended) = (0, 0);
     for _ in 0..times {
         let mut suite = start()?;
-        // Not a wait for something: the moment is what is tested.
+        // This sleep does not wait for an event: the test is about this moment.
         std::thread::sleep(whole.mul_f64(random.f64()));
         ended += usize::from(suite.try_wait()?.is_some());
         kill_at(suite, Duration::ZERO)?;
@@ -195,7 +195,7 @@ fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// SIGKILL while swap files are active for certain, then Ctrl-C.
+/// SIGKILL while swap files are certainly active, then Ctrl-C.
 fn interrupted() -> Outcome {
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let mut suite = start(FsKind::Xfs, None)?;
@@ -210,8 +210,8 @@ fn interrupted() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// Sends the same signal to every process of a run, as a service manager does that stops a control group: to each
-/// process by its number, in both orders, and to each group, early in the run and while swap files are active.
+/// Sends the same signal to every process of a run, like a service manager that stops a control group: to each process
+/// by its number, in both orders, and to each group, early in the run and while swap files are active.
 fn signals_to_all() -> Outcome {
     for (number, signal) in
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().cycle().take(16).enumerate()
@@ -229,20 +229,20 @@ fn signals_to_all() -> Outcome {
             all.reverse();
         }
         for pid in &all {
-            // Some processes have ended by then.
+            // Some of the processes may have ended already.
             let _ = kill(Pid::from_raw(*pid), signal);
         }
         for pid in all.iter().skip(1) {
             let _ = nix::sys::signal::killpg(Pid::from_raw(*pid), signal);
         }
         suite.wait()?;
-        // An active swap file would keep its loop device.
+        // An active swap file would keep its loop device, so check after each run.
         nothing_left()?;
     }
     Ok(Completion::Completed)
 }
 
-/// A guardian that is killed while the suite continues has a successor, which does its work.
+/// If a guardian is killed while the suite continues, a successor does its work.
 fn guardian_killed() -> Outcome {
     let arguments = ["--target", "host", "--fs", "xfs", "--mechanism", "swapfile"];
     let mut suite = program().args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
@@ -275,7 +275,7 @@ fn guardian_killed() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A directory with a program that replaces a real one, and a suite that finds it first.
+/// A directory with a program that replaces a real one, and a command of the suite that finds it first.
 fn with_program(name: &str, script: &str, arguments: &[&str]) -> Result<(tempfile::TempDir, Command), Failed> {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir()?;
@@ -289,7 +289,7 @@ fn with_program(name: &str, script: &str, arguments: &[&str]) -> Result<(tempfil
     Ok((directory, suite))
 }
 
-/// Programs that hang, fail, are killed or do nothing are named, and their children are gone.
+/// Programs that hang, fail, are killed or do nothing are named in the message, and their children have ended.
 fn programs_that_prepare_nothing() -> Outcome {
     for (name, script, why) in [
         ("mkfs.xfs", HANGS, "mkfs.xfs did not end within 2 s"),
@@ -311,7 +311,7 @@ fn programs_that_prepare_nothing() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A program that waits for its children, which sleep for a time that no other process sleeps.
+/// A program that waits for its children. They sleep for a duration that no other process uses.
 const HANGS: &str = "sleep 54321 & sleep 54321; wait";
 
 fn sleepers() -> Vec<String> {
@@ -320,7 +320,7 @@ fn sleepers() -> Vec<String> {
     entries.filter(|it| command(it).contains("54321")).map(|it| format!("sleep {}", it.file_name().display())).collect()
 }
 
-/// SIGKILL, and a signal to all, while mkfs hangs: the guardian ends the children of mkfs.
+/// SIGKILL, and a signal to all processes, while mkfs hangs: the guardian ends the children of mkfs.
 fn killed_while_a_program_hangs() -> Outcome {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let (_directory, mut suite) = with_program("mkfs.xfs", HANGS, &[])?;
@@ -337,7 +337,7 @@ fn killed_while_a_program_hangs() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A program that hangs in a case makes the case an error with the name of the program, and is gone after that.
+/// If a program hangs in a case, the verdict is an error with the program's name, and the program is killed.
 fn program_that_hangs_in_a_case() -> Outcome {
     let (_directory, mut suite) = with_program("xfs_fsr", HANGS, &["--timeout", "2", "--format", "json", "mover::"])?;
     let output = suite.output()?;
@@ -352,7 +352,7 @@ fn program_that_hangs_in_a_case() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A place that is full, or is not the device of its name, is reported, in a mount namespace that has such a place.
+/// A directory without space, or a wrong /dev/loop-control, is reported; tested in a mount namespace.
 fn places_that_do_not_do() -> Outcome {
     let directory = tempfile::tempdir()?;
     let at = directory.path().display();
@@ -375,7 +375,7 @@ fn places_that_do_not_do() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A file system of ours for a directory of the user's, until it is dropped. It has a name: users' file systems do.
+/// A file system for a directory of the user, mounted until it is dropped. Its image has a name, as users' images do.
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
@@ -383,7 +383,7 @@ impl Mounted {
         Self::prepared(fs, "true")
     }
 
-    /// On an image to which something is done after mkfs, by a shell that has its name in `$image`.
+    /// A file system on an image that a shell changes after mkfs; the shell has the image's name in `$image`.
     fn prepared(fs: FsKind, prepare: &str) -> Result<Self, Failed> {
         let place = Self(tempfile::tempdir()?);
         let (image, at) = (place.0.path().join("image"), place.path());
@@ -403,7 +403,7 @@ impl Mounted {
         self.0.path().join("at")
     }
 
-    /// What is there beside what mkfs makes.
+    /// The names in the directory, without those that mkfs makes.
     fn entries(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).into_iter().flatten().flatten();
         entries.map(|it| it.file_name().to_string_lossy().into_owned()).filter(|it| it != "lost+found").collect()
@@ -412,7 +412,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // A test that failed may have left a swap file.
+        // A failed test may have left an active swap file.
         for path in guardian::active_below(&self.path()) {
             let _ = Command::new("swapoff").arg(path).status();
         }
@@ -438,7 +438,8 @@ fn in_a_directory(fs: FsKind, mechanism: Mechanism) -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// SIGKILL of the suite leaves nothing, and of the guardian as well one directory, which the next suite removes.
+/// SIGKILL of the suite leaves nothing. SIGKILL of its guardian as well leaves one directory, which the next suite
+/// removes.
 fn killed_in_a_directory() -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
     let start = |mechanism: &str| {
@@ -448,12 +449,12 @@ fn killed_in_a_directory() -> Outcome {
     };
     for moment in 0..12 {
         let mut suite = start(if moment % 2 == 0 { "swapfile" } else { "immutable-attr" })?;
-        // Not a wait for something: the moment is what is tested.
+        // This sleep does not wait for an event: the test is about this moment.
         std::thread::sleep(Duration::from_millis(10 + 40 * moment));
         suite.kill()?;
         suite.wait()?;
         nothing_left()?;
-        // Before its guardian is there.
+        // The suite may have been killed before its guardian started.
         let early = place.entries().len() == 1;
         require(place.entries().is_empty() || early, format!("left behind: {:?}", place.entries()))?;
     }
@@ -469,7 +470,7 @@ fn killed_in_a_directory() -> Outcome {
         while !in_use() && suite.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        // Stopped first, so that it has no time to do anything after the guardian.
+        // Stop the suite first, so that it cannot act after the guardian's end.
         kill(Pid::from_raw(suite.id().cast_signed()), Signal::SIGSTOP)?;
         for guardian in guardians_of(suite.id())? {
             kill(Pid::from_raw(guardian), Signal::SIGKILL)?;
@@ -488,8 +489,8 @@ fn killed_in_a_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// The violated cases that no program does again, by the reason that the suite gives. Which of them are violated is for
-/// the kernel and the file system, and for shrinking btrfs by where the file came to lie.
+/// The violated cases that no program can repeat, by the reason that the suite gives. Which of them are violated
+/// depends on the kernel and the file system, and for shrinking btrfs on the place of the file.
 #[rustfmt::skip] // A family, a line.
 const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
     ("the power was lost", &["durable::grown", "durable::sealed", "durable::unsealed", "durable::without_fsync"]),
@@ -510,13 +511,13 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
     ]),
 ];
 
-/// The superblock as an mkfs.xfs that does not know XFS_IOC_EXCHANGE_RANGE makes it.
+/// Makes the superblock that an mkfs.xfs without XFS_IOC_EXCHANGE_RANGE would make.
 const EXCHANGE_OFF: &str = r#"bits=$(xfs_db -c 'sb 0' -c 'print features_incompat' $image | sed 's/.* //') &&
     xfs_db -x -c 'sb 0' -c "write -d features_incompat $(printf %#x $((bits & ~64)))" $image"#;
 
-/// Each program makes the calls of its case, and sees again what the case saw; each script is understood by xfs_io.
+/// Each program makes the calls of its case and gets the same results; xfs_io accepts each script.
 fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
-    // The bit for XFS_IOC_EXCHANGE_RANGE, as the suite's own images have it.
+    // The bit for XFS_IOC_EXCHANGE_RANGE, as in the suite's own images.
     const EXCHANGE: &str = r#"bits=$(xfs_db -c 'sb 0' -c 'print features_incompat' $image | sed 's/.* //') &&
         xfs_db -x -c 'sb 0' -c "write -d features_incompat $(printf %#x $((bits | 64)))" $image"#;
     let prepare = if fs == FsKind::Xfs { EXCHANGE } else { "true" };
@@ -545,7 +546,7 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
         for source in sources {
             compile(source)?;
             let (code, said) = again(source, &at)?;
-            // The scheduler decides which call of a race comes first.
+            // The scheduler decides which call of a race comes first, so the program may not get the result.
             let race = source.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"race-"));
             require(code == Some(0) || race && code == Some(1), format!("{}: {code:?} {said}", source.display()))?;
         }
@@ -560,7 +561,7 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
         let output = Command::new("sh").arg(script).arg(&at).output()?;
         require(output.status.code() == Some(0), format!("{}: {output:?}", script.display()))?;
     }
-    // With another outcome, or with other times, the same programs end with 1.
+    // With a changed outcome, or changed times, the same programs exit with 1.
     for (name, is, other) in [
         ("name-unlink.c", ", 0);", ", -ENOSPC);"),
         ("seal-again.c", ", OTHER_CTIME);", ", 0);"),
@@ -595,10 +596,10 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A program that is stopped while its swap file is active leaves nothing behind.
+/// A program that is killed while its swap file is active leaves nothing behind.
 fn stopped(source: &Path, place: &Mounted) -> Result<(), Failed> {
     let text = std::fs::read_to_string(source).unwrap_or_else(|_| String::new());
-    // The changed program waits for a size that is never observed, until it is stopped.
+    // The changed program waits for a size that never occurs, until it is killed.
     let Some((before, after)) = text.rsplit_once("CALL(file_size(") else { return Ok(()) };
     std::fs::write(source, format!("{before}CALL(1 + file_size({after}"))?;
     compile(source)?;
@@ -618,7 +619,7 @@ fn stopped(source: &Path, place: &Mounted) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A condition that a program lacks has a line and an exit code of its own.
+/// A missing condition of a program has a line of output and an exit code of its own.
 fn cannot_show(programs: &Path, fs: FsKind) -> Result<(), Failed> {
     let elsewhere = tempfile::tempdir_in("/dev/shm")?;
     let says = |command: &mut Command, what: &str| -> Result<(), Failed> {
@@ -654,10 +655,10 @@ fn compile(source: &Path) -> Result<(), Failed> {
     require(output.status.success(), format!("{}: {}", source.display(), String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Runs the program of a source: its exit code, and what it printed.
+/// Runs the program of a source. Returns its exit code and its output.
 fn again(source: &Path, place: &Path) -> Result<(Option<i32>, String), Failed> {
     let mut program = Command::new(source.with_extension(""));
-    // An exit code that has no other meaning.
+    // An exit code without another meaning.
     for sanitizer in ["ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"] {
         program.env(sanitizer, "exitcode=99");
     }
@@ -665,10 +666,10 @@ fn again(source: &Path, place: &Path) -> Result<(Option<i32>, String), Failed> {
     Ok((ran.status.code(), format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))))
 }
 
-/// On a file system that a user named, the kernel gets no mode of fallocate(2) to which it may give another meaning
-/// later, and it gets sealing only after it said that it knows sealing.
+/// On a file system of the user, the suite passes no mode of fallocate(2) that a future kernel may define otherwise. It
+/// passes the mode for sealing only after the kernel has shown that it knows sealing.
 fn modes_in_a_directory() -> Outcome {
-    // The modes that Linux has, but not FALLOC_FL_WRITE_ZEROES.
+    // The modes of Linux, without FALLOC_FL_WRITE_ZEROES.
     const KNOWN: u32 = 0x7b;
     const SEAL: u32 = 0x100;
     let place = Mounted::new(FsKind::Xfs)?;
@@ -695,7 +696,7 @@ fn modes_in_a_directory() -> Outcome {
         require(others == asked, format!("{}: {others:x?}", mechanism.name()))?;
         require(mechanism == Mechanism::Seal || made.len() > 20, format!("{} calls", made.len()))?;
     }
-    // A kernel that gives the mode another meaning, and a kernel that seems to know sealing.
+    // A kernel that gives the mode another meaning, and a kernel that only seems to know sealing.
     let other = calls("seal", &["-e", "inject=fallocate:retval=0:when=1"])?;
     require(other == [(SEAL, true)], format!("{other:x?}"))?;
     let knows = calls("seal", &["-e", "inject=fallocate:error=EINVAL:when=1"])?;
@@ -703,7 +704,7 @@ fn modes_in_a_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A target whose file system is frozen while one case runs: whoever writes there waits.
+/// A target whose file system is frozen while one case runs, so that writes wait.
 struct Freezing {
     inner: Directory,
     root: std::path::PathBuf,
@@ -727,7 +728,7 @@ impl Target for Freezing {
     }
 }
 
-/// A case that the kernel holds is an error that says where it waits, and the others have their verdicts.
+/// A case that hangs in the kernel is an error with its place in the kernel, and the other cases have verdicts.
 fn abandoned() -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
     let fresh = Fresh::new(&place.path())?;
@@ -739,7 +740,7 @@ fn abandoned() -> Outcome {
     let family: Vec<&Case> = cases::all().filter(|case| case.clause.family() == "truncate").collect();
     let quiet: Progress = Arc::new(|_| ());
     let results = run(&target, &subject, (&family, 1), &Expectations::all_hold(), &guard, &quiet);
-    // What was abandoned ends now, and lets the file system go.
+    // The abandoned case ends now, and releases the file system.
     drop(target);
     let deadline = Instant::now() + Duration::from_secs(20);
     while weak.strong_count() > 0 && Instant::now() < deadline {
@@ -761,7 +762,7 @@ fn abandoned() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// What the kernel says of our device while a case runs is in the results, and of another device it is not.
+/// Messages of the kernel about our device during a case are in the results; messages about other devices are not.
 fn kernel_log() -> Outcome {
     let place = Mounted::new(FsKind::Ext4)?;
     let source = Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(place.path()).output()?;
@@ -814,7 +815,7 @@ fn swap_areas() -> usize {
     guardian::active_below(Path::new("/")).len()
 }
 
-/// Waits until no process or loop device of the suite is there any more.
+/// Waits until there is no process and no loop device of the suite.
 fn nothing_left() -> Result<(), Failed> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -829,14 +830,14 @@ fn nothing_left() -> Result<(), Failed> {
     }
 }
 
-/// Loop devices over our files. An active swap file keeps its device.
+/// The loop devices with our images. An active swap file keeps its device.
 fn loop_devices() -> Vec<String> {
     let Ok(devices) = std::fs::read_dir("/sys/block") else { return Vec::new() };
     let backing = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("loop/backing_file")).ok();
     devices.flatten().filter_map(backing).filter(|file| file.starts_with(TEMPORARY)).collect()
 }
 
-/// Suites, and guardians, which have another name and the same program.
+/// The processes of suites and of guardians, which have another name but the same program.
 fn processes() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let ours = |entry: &std::fs::DirEntry| {
@@ -845,14 +846,14 @@ fn processes() -> Vec<String> {
     entries.flatten().filter(ours).map(|entry| format!("process {}", entry.file_name().to_string_lossy())).collect()
 }
 
-/// Runs the suite through a shell, which has the program in `$suite`. Returns the exit code and the output.
+/// Runs the suite from a shell script, which has the program in `$suite`. Returns the exit code and the output.
 fn by_shell(script: &str) -> Result<(Option<i32>, String), Failed> {
     let output = program_of(Command::new("sh")).args(["-c", script]).env("suite", PROGRAM).output()?;
     let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     Ok((output.status.code(), said))
 }
 
-/// The lack is named, and it is no verdict.
+/// Checks that the report names the lack, and that the lack is not a verdict.
 fn named(script: &str, name: &str) -> Result<(), Failed> {
     let (code, said) = by_shell(script)?;
     require(code == Some(3) && said.contains(name), format!("{script}: {code:?}: {said}"))
@@ -883,7 +884,7 @@ fn without_rights() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// A directory for temporary files that is full from the beginning, or fills while cases run.
+/// A directory for temporary files that is full at the start, or becomes full while cases run.
 fn without_room() -> Outcome {
     let attribute = [("xfs", 8), ("ext4", 8), ("xfs", 100), ("xfs", 130), ("ext4", 60), ("btrfs", 60)];
     let swap = [("xfs", 130), ("xfs", 160), ("xfs", 200)];
@@ -907,7 +908,7 @@ fn without_room() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// Swap areas of other processes.
+/// Other processes use all swap areas.
 fn without_swap_areas() -> Outcome {
     let place = Mounted::new(FsKind::Ext4)?;
     let run = ["--target", "host", "--mechanism", "swapfile"];
@@ -930,7 +931,7 @@ fn without_swap_areas() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// Runs at the same time wait for each other.
+/// Concurrent runs wait for each other.
 fn two_runs() -> Outcome {
     let mut runs = Vec::new();
     for fs in [FsKind::Xfs, FsKind::Ext4, FsKind::Xfs] {
@@ -940,7 +941,7 @@ fn two_runs() -> Outcome {
         let status = run.wait()?;
         require(status.success(), format!("{status}"))?;
     }
-    // A killed run leaves its turn to the next one.
+    // If a run is killed, the next one gets its turn.
     let mut first = start(FsKind::Xfs, None)?;
     let mut second = start(FsKind::Xfs, Some("truncate"))?;
     first.kill()?;
@@ -951,7 +952,7 @@ fn two_runs() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// File systems that the expectations do not know: a missing mechanism is one line, and no verdict is unexpected.
+/// File systems without expectations: a missing mechanism is one line, and no verdict is unexpected.
 fn in_a_strange_directory() -> Outcome {
     let scripts = [
         ("tmpfs", "mount -t tmpfs strange $at"),
@@ -979,7 +980,7 @@ fn in_a_strange_directory() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// File systems that lack features that the expectations require.
+/// File systems without features that the expectations assume.
 fn without_features() -> Outcome {
     for (mkfs, mechanism) in ["mkfs.xfs -q -f -m reflink=0 $image", "mkfs.ext4 -q -F -O ^has_journal $image"]
         .into_iter()
@@ -995,10 +996,10 @@ fn without_features() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// What an ordinary user gets, and is told.
+/// The results and messages for an ordinary user.
 fn without_root() -> Outcome {
     use std::os::unix::process::CommandExt;
-    // The program may lie where only root can go.
+    // The program may be in a place that only root can access.
     let directory = tempfile::tempdir()?;
     let copy = directory.path().join("iomap-conformance");
     std::fs::copy(PROGRAM, &copy)?;
@@ -1035,7 +1036,7 @@ fn without_root() -> Outcome {
     let last = out.lines().last().unwrap_or_default();
     let lacking = "not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP";
     require(code == Some(0) && last == lacking, format!("{code:?} {out} {error}"))?;
-    // Whether ordinary users may read it is for the administrator to say.
+    // The administrator decides whether ordinary users may read the kernel log.
     let unwatched = "iomap-conformance: the kernel log is not watched: /dev/kmsg: ";
     require(error.is_empty() || error.starts_with(unwatched) && error.lines().count() == 1, error)?;
     let (code, out, _) = suite(&[])?;
@@ -1043,7 +1044,7 @@ fn without_root() -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// In a namespace in which the system administrator has no programs.
+/// A namespace without the programs of the system administrator.
 fn without_mkfs() -> Outcome {
     let script = format!("mount -t tmpfs none /usr/sbin && PATH=/nowhere {PROGRAM} --target host --fs btrfs");
     let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output()?;

@@ -1,7 +1,7 @@
-//! A kernel of Debian in a guest, and what is said when there is none to be had or it does not do what it should.
+//! A Debian kernel in a guest, and the messages if there is no kernel or if the kernel is unsuitable.
 //!
-//! The kernel is Debian's 6.1, which apt downloads once. Where QEMU or apt is missing, what needs them is left out with a
-//! note; nothing needs root or KVM.
+//! The kernel is Debian's 6.1, which apt downloads once. If QEMU or apt is missing, the tests that need it are skipped
+//! with a note. No test needs root or KVM.
 
 use iomap_conformance::results::Results;
 use iomap_results::Verdict;
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
 const KERNEL: &str = "6.1";
 
-/// A cut late in the work, while the last file comes into the state: what else has to be there was acknowledged.
+/// The seed of a cut late in the work, while the last file enters the state: all other files were acknowledged before.
 const SEED: &str = "16";
 
-/// One guest at a time: they are slow without KVM, and one of them is timed out on purpose.
+/// One guest at a time: guests are slow without KVM, and one of them exceeds its time limit on purpose.
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
 fn turn() -> Option<MutexGuard<'static, ()>> {
@@ -69,7 +69,7 @@ fn boots_a_kernel() {
     assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
 }
 
-/// A loss of power: what was flushed is there, what nobody made durable is not.
+/// A loss of power: flushed data are kept, data that were never made durable are lost.
 #[test]
 fn cuts_the_power() {
     let Some(_turn) = turn() else { return };
@@ -89,14 +89,14 @@ fn cuts_the_power() {
     assert!(looked_at.iter().all(|clause| clause.family() == "durable"), "{looked_at:?}");
     let agent = looked_at.iter().find(|clause| clause.id == "durable.agent").expect("the clause");
     let detail = agent.cases[0].detail.as_deref().expect("figures");
-    // On a busy machine the moment of the call may be missed.
+    // On a busy machine the cut may miss the moment of the call.
     let met = u32::from(verdict("durable.either") == Some(Verdict::Holds));
     let cuts = format!("times after 1 cuts, {met} of them while a state changed (--seed {SEED}); lost were ");
     assert!(detail.contains(&cuts), "{detail}");
     assert!(!detail.contains("lost were 0 of"), "{detail}");
 }
 
-/// The same on persistent memory. What was stored there is there, and what the kernel had only in its own memory is lost.
+/// The same on persistent memory: stored data are kept, changes in the kernel's own memory are lost.
 #[test]
 fn cuts_the_power_of_persistent_memory() {
     let Some(_turn) = turn() else { return };
@@ -113,8 +113,8 @@ fn cuts_the_power_of_persistent_memory() {
     assert!(detail.contains("lost were ") && !detail.contains("lost were 0 of"), "{detail}");
 }
 
-/// What a cut left is kept where it violates a clause, and the line that is printed boots a guest that mounts it, without
-/// the lab and without a change of it.
+/// The storage after a cut that violates a clause is kept. The printed command boots a guest that mounts the storage,
+/// without the lab and without changing it.
 #[test]
 fn keeps_what_a_cut_left() {
     let Some(_turn) = turn() else { return };
@@ -145,9 +145,9 @@ fn keeps_what_a_cut_left() {
     assert!(before == std::fs::read(&image).expect("the image"), "the guest has changed it");
 }
 
-/// Types something into the shell of a guest that this line starts, and returns what was on its console.
+/// Types commands into the shell of a guest that this command line starts, and returns the text of its console.
 fn in_a_shell(line: &str, commands: &str) -> String {
-    // Whoever waits for a prompt that does not come gets what there was.
+    // If the prompt does not come, return the text so far.
     let mut guest = Command::new("timeout");
     guest.args(["180", "sh", "-c", &format!("exec {line}")]);
     let mut guest = guest.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the line");
@@ -161,8 +161,8 @@ fn in_a_shell(line: &str, commands: &str) -> String {
     String::from_utf8_lossy(&seen).into_owned()
 }
 
-/// Memory that the guest takes for persistent: a file system there, and a device, which nothing here has. A store through
-/// MAP_SYNC holds on both, and on no other storage.
+/// Memory that the guest treats as persistent: a file system on it, and a device, which this machine does not have.
+/// Stores through MAP_SYNC are durable on both, and on no other storage.
 #[test]
 fn persistent_memory() {
     let Some(_turn) = turn() else { return };
@@ -178,7 +178,7 @@ fn persistent_memory() {
     }
 }
 
-/// A shell has the file system mounted, and the suite.
+/// The shell has the suite, and a mounted file system.
 #[test]
 fn a_shell_in_a_guest() {
     let Some(_turn) = turn() else { return };
@@ -188,7 +188,7 @@ fn a_shell_in_a_guest() {
     assert!(seen.contains("lost+found") && seen.contains("1 case: 1 holds"), "{seen}");
 }
 
-/// What happens in a scenario from an event at the server on, until the file is another one: step, outcome and traffic.
+/// The steps of a scenario from an event at the server until the next file: step, outcome and traffic.
 fn from<'a>(play: &'a serde_json::Value, event: &str) -> Vec<[&'a str; 3]> {
     let steps = play["steps"].as_array().expect("steps").iter();
     let all = steps.map(|step| ["step", "outcome", "traffic"].map(|member| step[member].as_str().expect("text")));
@@ -200,8 +200,8 @@ fn from<'a>(play: &'a serde_json::Value, event: &str) -> Vec<[&'a str; 3]> {
     steps
 }
 
-/// Plays a scenario on kernels that have what it takes, with programs that need not be installed. Truncation and
-/// activation as swap are all that happens.
+/// Plays a scenario on suitable kernels, with programs that need not be installed. The only events are truncation and
+/// activation as swap.
 fn play(scenario: &str, kernels: &[&str]) -> Vec<serde_json::Value> {
     let arguments = ["--scenario", scenario, "--case", "(2)", "--format", "json", "--kernel"];
     let output = lab(&[&arguments[..], kernels].concat());
@@ -211,8 +211,8 @@ fn play(scenario: &str, kernels: &[&str]) -> Vec<serde_json::Value> {
     document["kernels"].as_array().expect("kernels").clone()
 }
 
-/// Truncation takes the layout from a client. An active swap file does not, and the client writes to its storage. SCSI
-/// layouts and block layouts do not differ in that.
+/// Truncation revokes the layout of a client. Activation as swap does not, and the client still writes to its storage.
+/// SCSI layouts and block layouts behave alike.
 #[test]
 fn plays_a_server_of_layouts() {
     let Some(_turn) = turn() else { return };
@@ -232,8 +232,8 @@ fn plays_a_server_of_layouts() {
     assert_eq!(plays.len(), 2);
 }
 
-/// Neither truncation nor activation as swap takes its lease from a client of ksmbd: it reads what it remembers, and learns
-/// of the swap file when it writes. A client of Samba loses its oplock to both.
+/// Neither truncation nor activation as swap breaks the lease of a client of ksmbd: it reads cached data, and its write
+/// fails on the swap file. A client of Samba loses its oplock in both cases.
 #[test]
 fn plays_servers_of_leases() {
     let Some(_turn) = turn() else { return };
@@ -253,7 +253,7 @@ fn plays_servers_of_leases() {
     }
 }
 
-/// Whoever has neither the programs of a scenario nor apt learns what to install.
+/// Without the programs of a scenario and without apt, the message says which packages to install.
 #[test]
 fn without_the_programs_of_a_scenario() {
     let Some(_turn) = turn() else { return };
@@ -271,7 +271,7 @@ fn without_the_programs_of_a_scenario() {
     assert!(said.ends_with(" (and fetching them failed: apt-get is not installed)\n"), "{said}");
 }
 
-/// The results are errors from the start; the guest is killed, and nothing is left.
+/// The results are errors from the start; the silent guest is killed, and nothing is left behind.
 #[test]
 fn a_guest_that_says_nothing() {
     let Some(_turn) = turn() else { return };
@@ -324,7 +324,7 @@ fn killed_with_its_guest() {
     }
 }
 
-/// A killed QEMU is reported as killed, with the signal, and with the cases that were running.
+/// A killed QEMU is reported with the signal and with the running cases.
 #[test]
 fn a_guest_that_is_killed() {
     let Some(_turn) = turn() else { return };
@@ -352,7 +352,7 @@ fn running(console: &str) -> bool {
     process(console).is_some()
 }
 
-/// The number of the QEMU that writes to this console.
+/// The process number of the QEMU that writes to this console.
 fn process(console: &str) -> Option<String> {
     let mut processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let line = |entry: &std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
@@ -360,7 +360,7 @@ fn process(console: &str) -> Option<String> {
     processes.find(|entry| ours(line(entry))).map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-/// A cache of its own, and replacements of apt's programs that run a script; `$package` is a name that they know.
+/// A separate cache, and replacements of apt's programs that run a script, which has the package's name in `$package`.
 struct Apt(tempfile::TempDir);
 
 impl Apt {
@@ -384,7 +384,7 @@ impl Apt {
         lab
     }
 
-    /// The output, and the files below the directory with packages after that.
+    /// The output of the lab, and afterwards the files below the directory of packages.
     fn said(&self) -> (String, Vec<String>) {
         let output = self.lab().output().expect("the lab starts");
         assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -398,7 +398,7 @@ impl Apt {
     }
 }
 
-/// A file that apt leaves after a failed download is never taken for a package, in this run or in the next.
+/// A file that apt leaves after a failed download is never used as a package, neither in this run nor in the next.
 #[test]
 fn a_download_that_fails() {
     let Some(_turn) = turn() else { return };
@@ -410,11 +410,11 @@ fn a_download_that_fails() {
         assert!(said.ends_with("iomap-conformance: apt-get failed: E: no network\n"), "{said}");
         assert_eq!(left, [""; 0]);
     }
-    // apt-get claims that the file is complete, but the file is no package.
+    // apt-get claims success, but the file is not a package.
     apt.program("apt-get", &format!("echo half > {deb}"));
     let (said, _) = apt.said();
     assert!(said.contains("the package is damaged: dpkg-deb failed: "), "{said}");
-    // Files that are made from a package are made again when its download is another one.
+    // If a package is downloaded again and differs, the files made from it are made again.
     let cached = apt.0.path().join("iomap-conformance/packages/linux-image-6.1.0-1-amd64.deb");
     std::fs::write(cached.join("contents"), "").expect("an entry");
     let (said, left) = apt.said();
@@ -422,7 +422,7 @@ fn a_download_that_fails() {
     assert_eq!(left, ["linux-image-6.1.0-1-amd64.deb"]);
 }
 
-/// A package that ends too early, after the part with its name and version.
+/// A package that is cut off after the part with its name and version.
 #[test]
 fn a_package_that_is_not_whole() {
     let Some(_turn) = turn() else { return };
@@ -448,7 +448,7 @@ fn a_package_that_is_not_whole() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// A download ends with the lab that started it, and the next lab removes its unfinished file.
+/// A download ends with the lab that started it, and the next lab removes the unfinished file.
 #[test]
 fn killed_with_its_download() {
     let Some(_turn) = turn() else { return };
@@ -487,7 +487,7 @@ fn killed_with_its_download() {
 #[test]
 fn an_image_without_modules() {
     let Some(_turn) = turn() else { return };
-    // The run that this test needs anyway puts the kernel into the lab's cache.
+    // This run puts the kernel into the lab's cache.
     let output = lab(&["--kernel", KERNEL, "--fs", "ext4", "--mechanism", "seal", "--case", "truncate::grow"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let cache = std::env::var("XDG_CACHE_HOME")
@@ -536,7 +536,7 @@ fn without_qemu() {
     assert_eq!(output.status.code(), Some(3));
 }
 
-/// The head of a bzImage for 64 bits that says it has so many paragraphs.
+/// The head of a 64-bit bzImage that states this number of paragraphs.
 fn image(paragraphs: u32) -> Vec<u8> {
     let mut image = vec![0; 4096];
     image[0x1f1] = 4;
@@ -595,7 +595,7 @@ fn what_is_no_package_of_a_kernel() {
     }
 }
 
-/// Schemas as the command prints them.
+/// The schemas that the command prints.
 mod schema {
     use super::PROGRAM;
     use std::process::Command;
@@ -605,7 +605,7 @@ mod schema {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// The schema of the lab's document, with that of results in its place.
+    /// The schema of the lab's document, with the schema of results inserted.
     pub(super) fn lab() -> serde_json::Value {
         let mut lab = printed("lab");
         assert_eq!(lab["properties"]["runs"]["items"]["$ref"], "urn:iomap-conformance:results:2");
@@ -613,7 +613,7 @@ mod schema {
         lab
     }
 
-    /// A document has to be as the schema says, which does not take just anything.
+    /// Checks a document by its schema, and that the schema does not accept everything.
     pub(super) fn check(schema: &serde_json::Value, document: &serde_json::Value) {
         let validator = jsonschema::draft202012::new(schema).expect("a schema");
         let errors: Vec<_> = validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Repeats whole runs on this kernel: soak.sh SUITE RUNS [FILTER]. Prints the end of the report of each run that
-# does not exit with 0, and counts. Needs root.
+# Repeats whole runs on this kernel: soak.sh SUITE RUNS [FILTER]. Prints the end of the report of each run that does not
+# exit with 0, and the number of such runs. Needs root.
 suite=$1 runs=$2
 shift 2
 said=$(mktemp)

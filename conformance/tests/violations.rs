@@ -1,4 +1,4 @@
-//! No clause can be broken in the reference without a case of that clause noticing.
+//! For every violation of the reference, a case of the violated clause detects it.
 
 use iomap_clauses::ALL;
 use iomap_conformance::run::audit::audit;

@@ -1,11 +1,11 @@
-//! The mounted reference beside others that serve files through FUSE: fuse2fs, and `simple`, an example of the crate
-//! fuser. They work in turns, on the same file system, and the ratios of the rates are printed. Exits with 1 if the
-//! daemon takes more memory than its cache allows.
+//! Compares the mounted reference with other programs that serve files through FUSE: fuse2fs, and `simple`, an example
+//! of the crate fuser. They alternate on the same file system, and the ratios of the rates are printed. Exits with 1 if
+//! the daemon uses more memory than its cache allows.
 //!
 //!     FUSER_SIMPLE=PATH ROUNDS=5 cargo bench -p iomap-reference --bench mount
 //!
-//! All of them have to have everything on storage in the end: what a server does not sync when it is asked to, as
-//! `simple`, is synced for it, and the time for that counts.
+//! Every server must have all data on storage in the end. If a server ignores a sync, as `simple` does, the benchmark
+//! syncs its files, and that time counts.
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs::{self, File};
@@ -20,22 +20,23 @@ const REFERENCE: &str = env!("CARGO_BIN_EXE_iomap-reference");
 const MIB: usize = 1 << 20;
 /// The size of each image.
 const IMAGE: u64 = 1 << 30;
-/// How much is written and read from one end to the other, and how much in each call.
+/// The size of the file that is written and read sequentially, and the size of each call.
 const SEQUENTIAL: usize = 256 * MIB;
 const CALL: usize = MIB;
-/// The file that is written here and there, and how much in each call.
+/// The size of the file that is written at random places, and the size of each call.
 const RANDOM: usize = 64 * MIB;
 const BLOCK: usize = 4096;
-/// The number of files that are made in a directory and removed. `simple` writes the whole directory each time, which
-/// takes it minutes: it makes fewer, and that is in its favour.
+/// The number of files that are made in a directory and removed. `simple` writes the whole directory for each file,
+/// which would take minutes, so it makes fewer files; that is to its advantage.
 const FILES: usize = 10_000;
 const FEW: usize = 100;
-/// The cache of the reference for [`memory`], what goes through it, and what the daemon may take altogether.
+/// The cache of the reference for [`memory`], the amount of data that goes through it, and the memory limit of the
+/// daemon.
 const CACHE: usize = 16 * MIB;
 const THROUGH: usize = 512 * MIB;
 const MEMORY: usize = CACHE + 16 * MIB;
 
-/// A measurement: its name, the unit of its result, per second, and how to take it.
+/// A measurement: its name, the unit of its result per second, and the function that takes it.
 type Work = (&'static str, &'static str, fn(&Server) -> io::Result<f64>);
 
 const WORKS: &[Work] = &[
@@ -61,14 +62,14 @@ struct Server {
     point: PathBuf,
 }
 
-/// A server at work.
+/// A running server.
 struct Running<'a> {
     server: &'a Server,
     child: Child,
 }
 
 impl Server {
-    /// Makes its image in a directory.
+    /// Makes the image of the server in a directory.
     fn new(name: &'static str, kind: Kind, dir: &Path) -> io::Result<Self> {
         let (store, point) = (dir.join(format!("{name}.store")), dir.join(format!("{name}.mount")));
         fs::create_dir(&point)?;
@@ -118,7 +119,7 @@ impl Server {
         Ok(running)
     }
 
-    /// The files that it keeps data in.
+    /// The files in which the server keeps data.
     fn files(&self) -> io::Result<Vec<PathBuf>> {
         match self.kind {
             Kind::Simple(_) => fs::read_dir(self.store.join("contents"))?.map(|entry| Ok(entry?.path())).collect(),
@@ -126,12 +127,12 @@ impl Server {
         }
     }
 
-    /// Puts everything on storage that the server was told to put there.
+    /// Syncs all files of the server to storage.
     fn settle(&self) -> io::Result<()> {
         self.files()?.iter().try_for_each(|path| File::open(path)?.sync_all())
     }
 
-    /// Nothing of its data is in the page cache any more.
+    /// Removes the server's data from the page cache.
     fn cool(&self) -> io::Result<()> {
         self.settle()?;
         for path in self.files()? {
@@ -146,7 +147,7 @@ impl Server {
 }
 
 impl Running<'_> {
-    /// The most memory it ever had, in bytes.
+    /// The peak memory of the server, in bytes.
     fn peak(&self) -> io::Result<usize> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -154,7 +155,7 @@ impl Running<'_> {
         kib.map(|kib| kib << 10).ok_or_else(|| io::Error::other("no VmHWM in /proc/PID/status"))
     }
 
-    /// Unmounts it and waits for its end: then it has written everything.
+    /// Unmounts the server and waits for its end, so that everything is written.
     fn end(mut self) -> io::Result<()> {
         within(Duration::from_secs(20), || Ok(unmount(&self.server.point, false).is_ok()))?;
         within(Duration::from_secs(120), || Ok(self.child.try_wait()?.is_some()))
@@ -164,7 +165,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            // A step failed: later failures say nothing.
+            // A step failed, so later failures do not matter.
             let _ = unmount(&self.server.point, true);
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -193,7 +194,7 @@ fn ran(command: &mut Command) -> io::Result<()> {
     output.status.success().then_some(()).ok_or_else(failed)
 }
 
-/// Asks until the answer is yes.
+/// Repeats the check until it succeeds, or until the time is over.
 fn within(time: Duration, mut so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let start = Instant::now();
     while !so()? {
@@ -208,7 +209,7 @@ fn within(time: Duration, mut so: impl FnMut() -> io::Result<bool>) -> io::Resul
 fn fill(file: &mut File, len: usize) -> io::Result<()> {
     let mut data = vec![0; CALL];
     for call in 0..len / CALL {
-        // No two blocks are the same, and none is zeros.
+        // All blocks differ, and none is zeros.
         data.chunks_mut(8)
             .enumerate()
             .for_each(|(at, word)| word[..4].copy_from_slice(&((call + at) as u32).to_ne_bytes()));
@@ -217,7 +218,7 @@ fn fill(file: &mut File, len: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file, which [`read`] reads.
+/// Writes a file sequentially; [`read`] reads it.
 fn write(on: &Server) -> io::Result<f64> {
     let running = on.mount()?;
     let mut file = File::create(on.file())?;
@@ -231,7 +232,7 @@ fn write(on: &Server) -> io::Result<f64> {
     Ok(SEQUENTIAL as f64 / MIB as f64 / time.as_secs_f64())
 }
 
-/// Reads the file of [`write`], from storage.
+/// Reads the file of [`write`] from storage.
 fn read(on: &Server) -> io::Result<f64> {
     on.cool()?;
     let running = on.mount()?;
@@ -262,7 +263,7 @@ fn overwrite(on: &Server) -> io::Result<f64> {
     Ok(RANDOM as f64 / MIB as f64 / time.as_secs_f64())
 }
 
-/// Writes blocks here and there in the first `len` bytes.
+/// Writes blocks at random places in the first `len` bytes.
 fn scatter(file: &File, len: usize, times: usize) -> io::Result<()> {
     let (data, mut random) = ([7; BLOCK], 1_u64);
     for _ in 0..times {
@@ -291,7 +292,7 @@ fn create_unlink(on: &Server) -> io::Result<f64> {
     Ok(files as f64 / time.as_secs_f64())
 }
 
-/// The memory of the daemon while much goes through a small cache, in bytes.
+/// The peak memory of the daemon while much data goes through a small cache, in bytes.
 fn memory(dir: &Path) -> io::Result<usize> {
     let server = Server::new("small-cache", Kind::Reference { cache: Some(CACHE) }, dir)?;
     let running = server.mount()?;
@@ -310,10 +311,10 @@ fn memory(dir: &Path) -> io::Result<usize> {
     Ok(peak)
 }
 
-/// The servers that this machine has, with a note on each that it lacks.
+/// The servers that are installed on this machine; a note names each missing one.
 fn servers(dir: &Path) -> io::Result<Vec<Server>> {
     let mut servers = vec![Server::new("reference", Kind::Reference { cache: None }, dir)?];
-    // fuse2fs without arguments fails, but it runs.
+    // fuse2fs without arguments fails, which still shows that it is installed.
     match Command::new("fuse2fs").stdout(Stdio::null()).stderr(Stdio::null()).status() {
         Ok(_) => servers.push(Server::new("fuse2fs", Kind::Fuse2fs, dir)?),
         Err(error) => println!("without fuse2fs, of the package of that name: {error}"),
@@ -373,7 +374,7 @@ fn run() -> io::Result<bool> {
     for round in 0..rounds {
         for ((name, _, work), by_server) in WORKS.iter().zip(&mut measured) {
             for turn in 0..servers.len() {
-                // Each is the first now and then.
+                // Each server is the first one in some rounds.
                 let index = (turn + round) % servers.len();
                 let failed = |error| io::Error::other(format!("{name}, {}: {error}", servers[index].name));
                 by_server[index].push(work(&servers[index]).map_err(failed)?);

@@ -1,6 +1,6 @@
-//! The reference beside a plain model of files, a map from names to vectors of bytes: what rules, placement,
-//! permissions and times cost. Both do the same operations in turns. The ratios say how many times as much processor
-//! time the reference takes.
+//! Compares the reference with a plain model of files, a map from names to vectors of bytes, to measure the cost of
+//! rules, placement, permissions and times. Both do the same operations in turns. The ratio is the processor time of
+//! the reference divided by that of the plain model.
 //!
 //!     cargo bench -p iomap-reference --bench operations
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 const FILES: usize = 300;
 /// The length of each file, in blocks.
 const LENGTH: usize = 8;
-/// Operations in a run, and runs of each kind.
+/// The number of operations in a run, and of runs of each kind.
 const OPERATIONS: usize = 200_000;
 const RUNS: usize = 7;
 
@@ -26,12 +26,12 @@ trait Files {
     fn open_close(&mut self, file: usize);
     fn lookup(&mut self, file: usize);
     fn create_unlink(&mut self);
-    /// Makes a block zeros, and a hole where there are holes, or allocates it.
+    /// Punches a hole at a block, or zeros it if there are no holes; or allocates the block.
     fn allocate(&mut self, file: usize, block: usize, punch: bool);
     fn truncate(&mut self, file: usize, blocks: usize);
 }
 
-/// A kind of operation: its name, its part of the mix, and how many calls it counts as.
+/// A kind of operation: its name, its share of the mix, and its number of calls.
 type Kind = (&'static str, usize, usize, fn(&mut dyn Files, &mut Random));
 
 const KINDS: &[Kind] = &[
@@ -45,7 +45,7 @@ const KINDS: &[Kind] = &[
     ("ftruncate", 5, 1, |on, random| on.truncate(random.below(FILES), LENGTH - random.below(2))),
 ];
 
-/// Numbers that are the same in every run: xorshift64.
+/// Random numbers that are the same in every run: xorshift64.
 struct Random(u64);
 
 impl Random {
@@ -65,7 +65,7 @@ struct Reference {
     fs: Fs,
     names: Vec<String>,
     fds: Vec<i32>,
-    /// Blocks to write: the caller's buffer, as with a system call.
+    /// The caller's buffer for writes, as in a system call.
     block: Vec<u8>,
 }
 
@@ -150,7 +150,7 @@ impl Files for Reference {
     }
 }
 
-/// Files as vectors of bytes, with a table of descriptors, and no more.
+/// Files as vectors of bytes, with a table of descriptors.
 struct Plain {
     names: HashMap<String, usize>,
     files: Vec<Vec<u8>>,
@@ -227,12 +227,12 @@ impl Files for Plain {
     }
 }
 
-/// The processor time of this thread: others that want the core too do not count.
+/// The processor time of this thread, so that other threads on the core do not count.
 fn used() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-/// Calls per second of one run.
+/// The calls per second of one run.
 fn rate(on: &mut dyn Files, next: impl Fn(&mut dyn Files, &mut Random) -> usize) -> f64 {
     let (mut random, mut done) = (Random(1), 0);
     let start = used();
@@ -248,7 +248,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// Runs both in turns, and prints their median rates and the ratios of the runs.
+/// Runs both in turns, and prints their median rates and the ratios.
 fn compare(name: &str, next: impl Fn(&mut dyn Files, &mut Random) -> usize) {
     let (mut reference, mut plain) = (Reference::new(), Plain::new());
     let rates: Vec<(f64, f64)> = (0..RUNS).map(|_| (rate(&mut reference, &next), rate(&mut plain, &next))).collect();

@@ -34,10 +34,10 @@
 //!
 //! # Limits
 //!
-//! The file system is made to be read and to be compared with others, not to keep data. All metadata of an image are in
-//! memory. Data have no checksums, and [`check()`] repairs nothing. Calls follow one another: one lock is for the whole
-//! file system. There are no file locks, no access control lists, no `mmap(2)` of memory that a process can use (a
-//! mapping is loads and stores by [`Call`]), and quotas and snapshots cannot be read back. Its on-disk format can
+//! The file system is made to be read and to be compared with other file systems, not to keep data. All metadata of an
+//! image are in memory. Data have no checksums, and [`check()`] repairs nothing. Calls run one after the other: one
+//! lock is for the whole file system. There are no file locks and no access control lists. A mapping is not memory of
+//! the process, but loads and stores by [`Call`]. Quotas and snapshots cannot be read back. The on-disk format can
 //! change with any version.
 
 mod call;

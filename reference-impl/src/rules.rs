@@ -1,8 +1,8 @@
 //! The rules of the sealed state, to be read beside the page.
 //!
-//! One row is one clause: when it applies, and what the answer is. Rows are looked at from top to bottom and the first
-//! that applies decides, so their order is the order of checks. A request to which no row applies works as on any other
-//! file.
+//! Each row is one clause: the requests to which it applies, and the answer. Rows are checked from top to bottom, and
+//! the first that applies decides, so their order is the order of checks. A request to which no row applies works as on
+//! any other file.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
@@ -61,23 +61,23 @@ pub(crate) enum Op {
     SetXflags { old: u32, new: u32 },
 }
 
-/// The file system, as far as a rule can look at it.
+/// The parts of the file system that a rule can read.
 pub(crate) trait View {
-    /// More than one file has the block.
+    /// Whether more than one file has the block.
     fn is_shared(&self, at: Address) -> bool;
-    /// There is no space left, for all users or for this one.
+    /// Whether no space is left, for all users or for this user.
     fn is_full(&self, uid: u32) -> bool;
-    /// The mount is read-only.
+    /// Whether the mount is read-only.
     fn is_read_only(&self) -> bool;
 }
 
-/// All that a rule can look at.
+/// The input of a rule.
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
     pub(crate) file: &'a Inode,
     pub(crate) fs: &'a dyn View,
     pub(crate) who: &'a Credentials,
-    /// The descriptor is open for writing, or the call takes a name.
+    /// Whether the descriptor is open for writing, or the call takes a name.
     pub(crate) writable: bool,
 }
 
@@ -90,7 +90,7 @@ impl Request<'_> {
         self.who.has(Capabilities::LINUX_IMMUTABLE)
     }
 
-    /// The file shares storage with another one.
+    /// Whether the file shares storage with another file.
     fn shared(&self) -> bool {
         self.file.map.addresses().any(|at| self.fs.is_shared(at))
     }
@@ -99,7 +99,7 @@ impl Request<'_> {
         self.fs.is_full(self.file.uid)
     }
 
-    /// The range of a write, by any call: offset and length.
+    /// The range that a call writes: offset and length.
     fn written(&self) -> Option<(u64, u64)> {
         match self.op {
             Op::Write { offset, len, .. } | Op::WriteAtomic { offset, len } | Op::CopyInto { offset, len } => {
@@ -137,11 +137,11 @@ impl Request<'_> {
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It is carried out.
+    /// The request is carried out.
     Proceed,
-    /// It succeeds at once and changes nothing.
+    /// The request succeeds at once and changes nothing.
     Done,
-    /// It fails and changes nothing.
+    /// The request fails and changes nothing.
     Refuse(Errno),
 }
 
@@ -150,7 +150,7 @@ pub(crate) struct Rule {
     pub(crate) clause: &'static Clause,
     pub(crate) applies: fn(&Request) -> bool,
     pub(crate) answer: Answer,
-    /// The row is about which error comes first: the request could not be carried out anyway.
+    /// Whether the row only decides which error comes first: the request could not be carried out anyway.
     pub(crate) precedence: bool,
 }
 
@@ -170,7 +170,7 @@ const fn grant(clause: &'static Clause, applies: fn(&Request) -> bool) -> Rule {
     Rule { clause, applies, answer: Answer::Proceed, precedence: false }
 }
 
-/// Rows about the same requests: the others are not looked at.
+/// Rows about the same requests: only this section is searched for them.
 struct Section {
     about: fn(Op) -> bool,
     rules: &'static [Rule],
@@ -184,7 +184,7 @@ use Errno::{EBADF, EBUSY, EINVAL, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
 
 /// The rules, in the order of the checks.
 static SECTIONS: &[Section] = &[
-    // Becoming sealed.
+    // Sealing.
     section(
         |op| matches!(op, Op::Seal(_)),
         &[
@@ -214,7 +214,7 @@ static SECTIONS: &[Section] = &[
             grant(&SEAL_SEALED, |r| r.sealing(|_| true)),
         ],
     ),
-    // Ceasing to be sealed.
+    // Unsealing.
     section(
         |op| matches!(op, Op::Unseal(_)),
         &[
@@ -332,7 +332,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SHARE_SNAPSHOT, ETXTBSY, |r| r.is(Op::Snapshot)),
         ],
     ),
-    // Moving by the system.
+    // Moves by the file system.
     section(
         |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. }),
         &[
@@ -366,7 +366,7 @@ static SECTIONS: &[Section] = &[
     ),
     // Swap.
     section(|op| matches!(op, Op::Swapon), &[grant(&SWAP_ON, |r| r.is(Op::Swapon))]),
-    // Asking for the state.
+    // Queries of the state.
     section(
         |op| matches!(op, Op::Query),
         &[
@@ -396,8 +396,8 @@ static SECTIONS: &[Section] = &[
     ),
 ];
 
-/// Clauses that hold because of what the whole file system does, not because of one row.
-/// Each has a violation in `violation.rs` all the same.
+/// Clauses that hold because of the design of the whole file system, not because of one row. Each has a violation in
+/// `violation.rs`, too.
 pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&REFUSE_PROMPT, "the rules come before anything that could wait"),
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
@@ -476,7 +476,7 @@ pub(crate) fn rule_for(request: &Request) -> Option<&'static Rule> {
 mod tests {
     use super::*;
 
-    /// The page and the table agree: every clause is a row or holds by construction, and each answer is allowed.
+    /// Every clause of the page has a row or holds by construction, and the clause of each row allows its answer.
     #[test]
     fn table_follows_the_page() {
         for rule in rows() {

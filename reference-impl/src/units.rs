@@ -6,13 +6,13 @@ pub const BLOCK: usize = 4096;
 /// The place of a block: its number on the storage.
 pub type Address = usize;
 
-/// The number of an inode. It is never used again.
+/// The number of an inode. Numbers are never reused.
 pub type Ino = u64;
 
 /// The root directory.
 pub(crate) const ROOT: Ino = 1;
 
-/// The largest size of a file: the offsets of the calls are signed.
+/// The largest size of a file, because offsets of calls are signed.
 pub(crate) const LARGEST: u64 = i64::MAX as u64;
 
 /// The longest name, in bytes.

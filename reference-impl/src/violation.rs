@@ -1,4 +1,4 @@
-//! Ways to break one clause each, so that the suite can show that it notices.
+//! Ways to break single clauses, so that the suite can show that it detects each of them.
 
 use crate::call::route::Route;
 use crate::rules::{self, Answer};
@@ -9,20 +9,20 @@ use iomap_clauses::*;
 pub struct Violation {
     /// The clause and the manner, such as `truncate.shrink/permitted`.
     pub id: String,
-    /// The clause that it breaks.
+    /// The broken clause.
     pub clause: &'static Clause,
     pub(crate) how: How,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// Requests to which the row applies get another answer.
+    /// Requests to which the row applies get this answer.
     Answer(Answer),
-    /// The request is carried out and then fails with the right error.
+    /// The request is carried out, and then fails with the right error.
     Late(Errno),
-    /// The same, for calls that are made in one way only.
+    /// Requests by one route only get this answer.
     Way(Route, Answer),
-    /// The file system does something that no row speaks of.
+    /// The file system misbehaves outside the table of rules.
     Quirk(Quirk),
 }
 
@@ -156,7 +156,7 @@ static QUIRKS: &[(Quirk, &Clause, &str)] = &[
     (Quirk::RaceBusy, &RACE_ORDER, "busy"),
 ];
 
-/// Every violation there is, in the order of the rules.
+/// All violations, in the order of the rules.
 pub fn violations() -> Vec<Violation> {
     let rows = rules::rows().flat_map(|rule| {
         let Answer::Refuse(errno) = rule.answer else {
@@ -183,13 +183,13 @@ pub fn violations() -> Vec<Violation> {
     all
 }
 
-/// The opposite of the clause, on one way only: a request that it allows is refused, or the other way round.
+/// The opposite of the clause, for one route only: an allowed request is refused, or a refused request is allowed.
 fn way(route: Route, clause: &Clause) -> How {
     let refusing = !clause.allows(None) || clause == &MOVER_DEFRAGMENT;
     How::Way(route, if refusing { Answer::Proceed } else { Answer::Refuse(other(clause)) })
 }
 
-/// An error that the clause does not allow, and that an implementation could well return in its place.
+/// An error that the clause does not allow, but that an implementation might return instead.
 fn other(clause: &Clause) -> Errno {
     let candidates = [Errno::ETXTBSY, Errno::EPERM];
     candidates.into_iter().find(|errno| !clause.allows(Some(*errno))).unwrap_or(Errno::EIO)

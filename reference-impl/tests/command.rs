@@ -1,4 +1,4 @@
-//! The output of the command, and that its page says the same.
+//! The output of the command, and its agreement with the manual page.
 
 #[path = "../../spec/tests/tools/help.rs"]
 mod help;
@@ -27,7 +27,7 @@ fn exit_codes() {
     assert_eq!(reference(&["walls"]).status.code(), Some(2));
 }
 
-/// Which files mkfs overwrites, and the report of fsck.
+/// The files that mkfs refuses to overwrite, and the report of fsck.
 #[test]
 fn images() {
     let directory = tempfile::tempdir().expect("a temporary directory");

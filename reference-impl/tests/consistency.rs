@@ -1,7 +1,6 @@
-//! Metadata that contradict themselves, with checksums that are right: fsck names each contradiction, and no mount
-//! works on it.
+//! Contradictory metadata with correct checksums: fsck names each contradiction, and no mount accepts it.
 //!
-//! The types here are the format of a snapshot once more, so that a change of the format without another version fails.
+//! The types here repeat the format of a snapshot, so that a test fails if the format changes without a new version.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -52,7 +51,7 @@ struct Inode {
     linkable: bool,
 }
 
-/// A file with its names, if it is a directory.
+/// A file, and the names in it if it is a directory.
 type File = (Inode, Vec<(u64, Vec<u8>, u64)>);
 type Files = BTreeMap<u64, File>;
 
@@ -87,8 +86,8 @@ fn directory(parent: u64, links: u64, names: &[(&str, u64)]) -> File {
     (Inode { links, parent, last: 2 + names.len() as u64, ..inode(Kind::Directory) }, names)
 }
 
-/// The root with directories one in the other, a file with two names, a symbolic link, a device, a file without a name
-/// and a removed directory.
+/// The root with nested directories, a file with two names, a symbolic link, a device, a file without a name and a
+/// removed directory.
 fn sound() -> Files {
     let one = |inode| (inode, Vec::new());
     BTreeMap::from([
@@ -112,7 +111,7 @@ fn image(files: &Files) -> Vec<u8> {
     image_of(40, 8, entries)
 }
 
-/// An image with these blocks for data, these blocks in each area, and these entries.
+/// An image with `data` blocks for data, `area` blocks in each area, and these entries.
 fn image_of(data: u64, area: u64, entries: impl Iterator<Item = Entry>) -> Vec<u8> {
     let mut disk = MemoryDisk::new(2 + 2 * area + data);
     format(&mut disk, &Options { area_blocks: Some(area), ..Options::default() }).unwrap();
@@ -153,7 +152,7 @@ fn what_is_sound_is_mounted() {
         Ok((0x103, -1, (1 << 64) - 1))
     );
     assert_eq!(fs.xattr(root, 5, b"user.k"), Ok(vec![0, 255]));
-    // Files without a name are gone.
+    // The mount has removed the files without a name.
     assert_eq!((fs.attributes(8), fs.attributes(9)), (Err(nix::errno::Errno::ENOENT), Err(nix::errno::Errno::ENOENT)));
 }
 
@@ -174,7 +173,7 @@ fn forget(files: &mut Files, ino: u64) {
     files.get_mut(&ino).unwrap().1.clear();
 }
 
-/// Takes `a` from the root, which leaves it and what is in it alone.
+/// Removes the name `a` from the root, so that its inode and those below it have no way to the root.
 fn cut_off(files: &mut Files) {
     files.get_mut(&1).unwrap().1.remove(0);
     change(files, 1, |root| root.links = 2);
@@ -199,7 +198,7 @@ const CASES: &[Case] = &[
     ),
     (
         |files| {
-            // A directory below a circle is not in it.
+            // A directory below a circle is not part of the circle.
             cut_off(files);
             name(files, 3, b"a", 3);
             change(files, 3, |a| (a.links, a.parent) = (4, 3));
@@ -307,12 +306,12 @@ fn each_contradiction_is_named() {
         let found = findings(&files);
         let missing: Vec<_> = expected.iter().filter(|text| !found.iter().any(|found| found == *text)).collect();
         assert!(missing.is_empty(), "case {index}: {missing:?} is missing in {found:#?}");
-        // Without a root, everything else is wrong as well.
+        // Without a root, there are further findings.
         assert!(found.len() == expected.len() || index == 0, "case {index}: {found:#?}");
     }
 }
 
-/// Names that no directory can have are an error of the log, which names the block.
+/// Names that a directory cannot have are an error of the log, which names the block.
 #[test]
 fn lines_that_no_directory_has() {
     let refused = |act: fn(&mut Files), what: &str| {
@@ -327,7 +326,7 @@ fn lines_that_no_directory_has() {
     refused(|files| files.get_mut(&5).unwrap().1.push((3, b"x".to_vec(), 1)), "a name at 3, outside of 2 to 0");
 }
 
-/// A file whose blocks would be in its map twice, once from the one side of the gap and once from the other.
+/// A change whose end is before its start: the blocks would be in the map twice, once from either side of the gap.
 #[test]
 fn a_change_that_ends_before_it_begins() {
     let entry = |(from, to), runs| {
@@ -343,7 +342,7 @@ fn a_change_that_ends_before_it_begins() {
     assert!(Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 1 << 16, false).is_err());
 }
 
-/// A finding for every name of a directory, whose own name is as long as all of them, does not take much more
+/// A finding for every name of a directory whose own name is as long as all of them together does not take much more
 /// memory than the image.
 #[test]
 fn a_report_is_not_much_longer_than_the_image() {
@@ -359,8 +358,8 @@ fn a_report_is_not_much_longer_than_the_image() {
     assert!(len < 4 * bytes.len(), "{len} bytes about an image of {}", bytes.len());
 }
 
-/// Files without a name, all of which have all blocks: the mount that ends them does not go through all blocks for
-/// each.
+/// Many files without a name, each of which has all blocks: the mount that removes them does not visit all blocks for
+/// each file.
 #[test]
 fn files_without_a_name_end_together() {
     const DATA: u64 = 100_000;

@@ -1,8 +1,8 @@
-//! Loss of power at every write boundary of short workloads, with what a volatile cache permits: any of the writes
-//! since the last flush, in any order, torn at sectors.
+//! A loss of power at every write boundary of short workloads, with the results that a volatile cache permits: any
+//! subset of the writes since the last flush, in any order, torn at sectors.
 //!
-//! A twin in memory makes the same calls and is looked at after each. The state that a mount finds after the loss has
-//! to be a state of the twin, at the earliest that of the last fsync(2) or sealing that had returned; data that were
+//! A twin in memory makes the same calls, and its state is recorded after each. The state that a mount finds after the
+//! loss has to be one of these states, not older than the last fsync(2) or sealing that had returned. Data that were
 //! overwritten in place since then can be old or new, byte by byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -15,25 +15,25 @@ use std::sync::{Arc, Mutex};
 
 const DATA: u64 = 48;
 const AREA: u64 = 5;
-/// Samples at each boundary of a kind of survival that is a matter of chance.
+/// The number of samples at each boundary, for each random kind of survival.
 const SAMPLES: usize = 6;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Look {
     ino: Ino,
     kind: Kind,
-    /// The directory that `..` is, of a directory.
+    /// The inode of `..`, for a directory.
     parent: Option<Ino>,
     stat: Stat,
     xflags: u32,
-    /// The target, of a symbolic link.
+    /// The data; for a symbolic link, the target.
     data: Vec<u8>,
 }
 
-/// By path.
+/// The files by path.
 type Looks = BTreeMap<String, Look>;
 
-/// The mode that a file is made with is its own, so that it can be told from others under the same name.
+/// Every file gets a mode of its own, which distinguishes it from other files of the same name.
 fn identity(look: &Look) -> u32 {
     look.stat.mode
 }
@@ -91,7 +91,7 @@ fn look_into(fs: &Fs, ino: Ino, name: &str) -> Look {
     Look { ino, kind: Kind::Regular, parent: None, stat: *stat, xflags: xflags as u32, data }
 }
 
-/// The state of the twin after a call, and the number of requests to the disk by then.
+/// The state of the twin after a call, and the number of requests to the disk until then.
 struct Step {
     call: String,
     looks: Looks,
@@ -99,7 +99,7 @@ struct Step {
     durable: bool,
 }
 
-/// A fact that has to be found once the disk has done so much.
+/// Data that must be found after this number of requests to the disk.
 struct Fact {
     events: usize,
     identity: u32,
@@ -114,7 +114,7 @@ struct Bench {
     twin: Fs,
     steps: Vec<Step>,
     facts: Vec<Fact>,
-    /// Where a file was when it was sealed: the step, the file, its blocks.
+    /// The places of a file when it was sealed: the step, the file, its blocks.
     places: Vec<(usize, u32, Vec<Address>)>,
     files: u32,
     random: fastrand::Rng,
@@ -127,7 +127,7 @@ impl Bench {
         format(&mut disk, &options).unwrap();
         let base = disk.bytes();
         let disk = Arc::new(Mutex::new(VolatileDisk::recording(disk)));
-        // A small cache, so that data are written before a sync asks for it.
+        // A small cache, so that data are written to the disk before a sync.
         let fs = Fs::mount(Box::new(disk.clone()), 8 * BLOCK, false).unwrap();
         let twin = Fs::new(DATA as usize);
         let start = Step { call: "mkfs".into(), looks: look(&twin), events: 0, durable: true };
@@ -163,7 +163,7 @@ impl Bench {
         outcome
     }
 
-    /// A call that takes an inode, on both.
+    /// Makes a call by inode, on both file systems.
     fn act<T: PartialEq + std::fmt::Debug>(&mut self, call: &str, act: impl Fn(&Fs) -> T) -> T {
         let outcome = act(&self.fs);
         assert_eq!(outcome, act(&self.twin), "{call}");
@@ -222,7 +222,7 @@ impl Bench {
         self.facts.push(Fact { events, identity, offset, data });
     }
 
-    /// Cuts the power at every boundary. Returns how many states were looked at.
+    /// Cuts the power at every boundary. Returns the number of states that were checked.
     fn cut(self) -> usize {
         let log = self.disk.lock().unwrap().log().to_vec();
         let mut random = fastrand::Rng::with_seed(9);
@@ -240,14 +240,14 @@ impl Bench {
         states
     }
 
-    /// The conditions after a cut at this request of the disk.
+    /// Checks the state after a cut at this request of the disk.
     fn verify(&self, mut disk: MemoryDisk, done: usize, survivors: Survivors) {
         let place = || format!("after {done} events ({survivors:?} survive)");
         let report = check(&mut disk).unwrap_or_else(|error| panic!("{}: {error}", place()));
         assert_eq!(report.findings, [], "{}", place());
         let fs = Fs::mount(Box::new(disk), 8 * BLOCK, false).unwrap_or_else(|error| panic!("{}: {error}", place()));
         let found = look(&fs);
-        // The call that is under way had not returned: it comes after all that are over.
+        // A call during the cut had not returned: it comes after all finished calls.
         let over = self.steps.iter().rposition(|step| step.events <= done).unwrap();
         let first = self.steps[..=over].iter().rposition(|step| step.durable).unwrap();
         let last = (over + 1).min(self.steps.len() - 1);
@@ -265,7 +265,7 @@ impl Bench {
                 .flat_map(|step| step.looks.values().find(|other| identity(other) == identity(look)))
                 .collect();
             for (at, byte) in look.data.iter().enumerate() {
-                // Bytes that a truncation cuts off can be zeros already when the size is still the old one.
+                // Bytes that a truncation cuts off may be zeros already while the size is still the old one.
                 let known = versions.iter().any(|other| other.data.get(at).copied().unwrap_or_default() == *byte);
                 assert!(known, "{}: byte {at} of {name:?} was never {byte} in: {}", place(), calls());
             }
@@ -284,7 +284,7 @@ impl Bench {
         }
         for fact in self.facts.iter().filter(|fact| fact.events <= done) {
             if let Some(look) = found.values().find(|look| identity(look) == fact.identity) {
-                // The file can be shorter by now, which is checked above.
+                // The file may be shorter now; the check of the size is above.
                 let there = look.data.get(fact.offset..fact.offset + fact.data.len());
                 assert!(there.is_none_or(|there| there == fact.data), "{}: what the agent wrote is lost", place());
             }
@@ -334,7 +334,7 @@ fn directories(t: &mut Bench) {
     let a = t.create("d/e/f/a");
     t.write(a, 0, 5000);
     t.fsync(a);
-    // From one parent to another, alone and over an empty one, and over a file.
+    // Renames from one parent to another: alone, over an empty directory, and over a file.
     rename(t, "d/e/f", "f", false);
     t.ok(Call::Symlink { target: "d/e".into(), name: "f/link".into() });
     mkdir(t, "g");
@@ -350,7 +350,7 @@ fn directories(t: &mut Bench) {
     rename(t, "f", "d", true);
     rename(t, "g", "d/g", false);
     t.ok(Call::Close { fd: a });
-    // A file that never had a name gets one.
+    // A file that never had a name gets a name.
     t.files += 1;
     let mode = 0o400 + t.files;
     let temporary = |fs: &Fs| fs.temporary(root(), Fs::ROOT, OFlag::O_RDWR, mode).map(|(made, fd)| (made.ino, fd));
@@ -360,7 +360,7 @@ fn directories(t: &mut Bench) {
     let parent = t.act("lookup", |fs| fs.resolve(root(), b"d/g", true)).unwrap();
     t.act("linkat", |fs| fs.link(root(), ino, (parent, b"named")).map(|made| made.links)).unwrap();
     t.fsync(fd);
-    // One that is removed while it is open.
+    // A directory that is removed while it is open.
     mkdir(t, "gone");
     let gone = t.ok(Call::Open { name: "gone".into(), flags: OFlag::O_RDONLY, mode: 0 }) as Fd;
     t.fsync(fd);
@@ -428,7 +428,7 @@ fn sharing(t: &mut Bench) {
     t.write(b, block(1), BLOCK);
     t.fsync(b);
     t.write(a, block(2), 2 * BLOCK);
-    // The blocks are now of `b` alone, but not if the power goes.
+    // The blocks now belong to `b` alone, but not after a loss of power.
     t.write(b, block(2), 2 * BLOCK);
     t.ok(Call::Ftruncate { fd: a, size: 0 });
     t.write(b, 0, 6 * BLOCK);
@@ -449,14 +449,14 @@ fn sharing(t: &mut Bench) {
     t.fsync(c);
 }
 
-/// More transactions than an area holds, several times over.
+/// More transactions than an area holds, several times.
 fn wrapping(t: &mut Bench) {
     let fd = t.create("a");
     t.write(fd, 0, 3 * BLOCK);
     for round in 0..14 {
         t.write(fd, block(round % 5), BLOCK);
         let name = ["b", "c", "d"][round as usize % 3];
-        // The first time there is none.
+        // In the first round the file does not exist.
         let _ = t.call(Call::Unlink { name: name.into() });
         let other = t.create(name);
         t.write(other, 0, 2 * BLOCK);
@@ -467,7 +467,7 @@ fn wrapping(t: &mut Bench) {
     t.fsync(fd);
 }
 
-/// Writes that are long enough to go past the cache: into holes, over allocated, shared and own blocks.
+/// Writes that are long enough to go past the cache: into holes, and over allocated, shared and own blocks.
 fn long(t: &mut Bench) {
     let (a, b) = (t.create("a"), t.create("b"));
     t.write(a, block(3), BLOCK);
@@ -489,7 +489,7 @@ fn long(t: &mut Bench) {
     t.fsync(b);
 }
 
-/// Space that was given up is used again, and there is no other.
+/// Space that was given up is reused when no other space is left.
 fn full(t: &mut Bench) {
     let a = t.create("a");
     t.write(a, 0, 30 * BLOCK);
@@ -503,7 +503,7 @@ fn full(t: &mut Bench) {
     t.seal(b);
     t.write(b, 5, 4 * BLOCK);
     t.ok(Call::Ftruncate { fd: a, size: block(4) });
-    // Its data leave the inode when nothing is free before a commit.
+    // The data leave the inode while no block is free before a commit.
     t.write(d, 20, 2000);
     let c = t.create("c");
     t.write(c, 0, 25 * BLOCK);
@@ -514,7 +514,7 @@ fn full(t: &mut Bench) {
     t.fsync(a);
 }
 
-/// Anything after anything.
+/// Random calls in random order.
 fn chance(t: &mut Bench) {
     let fds = [t.create("a"), t.create("b"), t.create("c")];
     for _ in 0..60 {
@@ -543,7 +543,7 @@ fn chance(t: &mut Bench) {
     }
 }
 
-/// Runs a workload, cuts it everywhere, and says how much that was.
+/// Runs a workload, cuts it at every boundary, and prints the number of cuts.
 fn every_boundary(workload: impl Fn(&mut Bench), seed: u64) {
     let mut bench = Bench::new(seed);
     workload(&mut bench);

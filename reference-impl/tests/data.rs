@@ -1,4 +1,4 @@
-//! Data: holes, allocation, sharing, and what the flags of open(2) ask for.
+//! Data: holes, allocation, sharing, and the flags of open(2).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -55,7 +55,7 @@ fn data_and_holes_are_found() {
 #[test]
 fn each_mode_of_fallocate_does_its_part() {
     let keep = Mode::KEEP_SIZE;
-    // The mode, what comes of four blocks at the second and third, and how many blocks are free of ten.
+    // The mode, four blocks after a call on the second and third, and the number of free blocks out of ten.
     for (mode, expected, free) in [
         (Mode::PUNCH_HOLE | keep, vec![1, 0, 0, 4], 8),
         (Mode::ZERO_RANGE, vec![1, 0, 0, 4], 6),
@@ -109,7 +109,7 @@ fn ranges_are_shared_and_written_apart() {
     }
 }
 
-/// A long read takes pieces of all lengths from the cache, from storage and from holes.
+/// A long read combines pieces of all lengths from the cache, from storage and from holes.
 #[test]
 fn any_part_of_a_file_in_pieces_is_read() {
     const SIZE: usize = 40 * BLOCK;
@@ -122,7 +122,7 @@ fn any_part_of_a_file_in_pieces_is_read() {
     for step in 0..400 {
         let file = random.usize(..2);
         let (a, b) = (random.usize(..SIZE), random.usize(..SIZE));
-        // Whole blocks are as frequent as others.
+        // Half of the ranges consist of whole blocks.
         let unit = [1, BLOCK][random.usize(..2)];
         let (from, to) = (a.min(b) / unit * unit, a.max(b) / unit * unit);
         match random.u8(..4) {
@@ -184,7 +184,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(fs.write(root(), fd, 2 * LEN, &[7; 3 * BLOCK]), Err(Errno::ENOSPC));
     assert_eq!((blocks(&fs, fd), fs.space().free), (vec![1, 2, 3], 1));
     assert_eq!(fs.write(root(), fd, i64::MAX, b"x"), Err(Errno::EFBIG));
-    // A file can be as large as its offsets reach, and be read there.
+    // A file can be as large as the largest offset, and be read there.
     fs.call(Caller::Privileged, &Call::Ftruncate { fd, size: i64::MAX }).unwrap();
     assert_eq!(fs.read(root(), fd, i64::MAX - 2, 8), Ok(vec![0; 2]));
     assert_eq!(fs.seek(root(), fd, 0, Whence::Hole), Ok(3 * LEN));

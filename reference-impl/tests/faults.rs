@@ -1,4 +1,4 @@
-//! A disk that fails: the error is reported, and what was acknowledged before is there afterwards.
+//! A disk that fails: the error is reported, and acknowledged data are there afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -15,12 +15,12 @@ enum Kind {
     Flush,
 }
 
-/// A disk whose n-th operation of a kind fails, with an error of one's own.
+/// A disk whose n-th operation of a kind fails with a chosen error.
 #[derive(Debug)]
 struct Failing {
     disk: MemoryDisk,
     kind: Kind,
-    /// The number of operations that still succeed; None if all do.
+    /// The number of operations that still succeed; `None` if all succeed.
     left: Option<usize>,
     error: i32,
     failed: bool,
@@ -76,7 +76,7 @@ fn contents(round: usize) -> Vec<u8> {
     (0..LEN).map(|at| (round * 37 + at / 512 + 1) as u8).collect()
 }
 
-/// Writes files one after the other. Returns how many were acknowledged, and the errors.
+/// Writes files one after the other. Returns the number of acknowledged files, and the errors.
 fn work(fs: &Fs) -> (usize, Vec<(String, Errno)>) {
     let (mut acknowledged, mut errors) = (0, Vec::new());
     for round in 0..FILES {
@@ -88,7 +88,7 @@ fn work(fs: &Fs) -> (usize, Vec<(String, Errno)>) {
             let flags = OFlag::O_RDWR | OFlag::O_CREAT;
             let fd = make(Call::Open { name: format!("f{round}"), flags, mode: 0o600 })? as Fd;
             make(Call::Pwrite { fd, offset: 0, data: contents(round) })?;
-            // One way to have it durable, or the other.
+            // Make the file durable, by one of two calls.
             make(if round % 2 == 0 {
                 Call::Fsync { fd }
             } else {
@@ -116,7 +116,7 @@ fn intact(fs: &Fs, round: usize) {
     assert_eq!(flags & XFLAG_SEALED != 0, round % 2 == 1, "file {round}");
 }
 
-/// Every operation of the workload fails once, each in a run of its own.
+/// Each operation of the workload fails once, each in a run of its own.
 fn every_operation(kind: Kind, error: Errno, reported: Errno) {
     let (mut runs, mut frozen) = (0, 0);
     for operation in 0.. {
@@ -137,7 +137,7 @@ fn every_operation(kind: Kind, error: Errno, reported: Errno) {
         for (call, errno) in &errors {
             assert_eq!(*errno, reported, "{call}, operation {operation} of {kind:?}");
         }
-        // After a flush of data that failed the contents of the disk are unknown. A snapshot is written again.
+        // After a failed flush of data, the contents of the disk are unknown. A snapshot is written again.
         if kind == Kind::Flush && !errors.is_empty() {
             match fs.call(Caller::Privileged, &Call::Fsync { fd: 3 }) {
                 Ok(_) => acknowledged += usize::from(acknowledged % 2 == 0),
@@ -173,7 +173,7 @@ fn flushes_that_fail() {
     every_operation(Kind::Flush, Errno::EIO, Errno::EIO);
 }
 
-/// Reading fails once, and the file is whole the next time.
+/// A read fails once, and the file is complete the next time.
 #[test]
 fn reads_that_fail() {
     let mut disk = MemoryDisk::new(90);
@@ -190,7 +190,7 @@ fn reads_that_fail() {
     (0..FILES).for_each(|round| intact(&fs, round));
 }
 
-/// A write that fails is tried again by the next fsync(2): nothing was forgotten.
+/// The next fsync(2) repeats a failed write, because its data were kept.
 #[test]
 fn the_next_fsync_writes_what_the_last_one_could_not() {
     let mut disk = MemoryDisk::new(90);
@@ -209,7 +209,7 @@ fn the_next_fsync_writes_what_the_last_one_could_not() {
     intact(&Fs::mount(Box::new(MemoryDisk::from_bytes(&bytes)), 64 * BLOCK, false).unwrap(), 0);
 }
 
-/// A write that is long enough to go past the cache stays in it if the disk does not take it.
+/// A long write, which goes past the cache, stays in the cache if the disk refuses it.
 #[test]
 fn long_writes_that_fail_are_kept_for_the_next_fsync() {
     const LONG: usize = 20;

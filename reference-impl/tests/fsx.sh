@@ -1,18 +1,18 @@
 #!/bin/sh
-# fsx on the mounted reference: random reads, overwrites, truncations, mappings, holes and copies, two files at a time,
-# through a cache that is smaller than either file. Needs root, or fusermount3.
+# Runs fsx on the mounted reference: random reads, overwrites, truncations, mappings, holes and copies, on two files at
+# a time, through a cache that is smaller than each file. Needs root, or fusermount3.
 #
 #     FSX=PATH fsx.sh COMMAND
 #
-# PATH is an fsx, `cargo install fsx`; COMMAND is a built iomap-reference. DURATION in the environment is how long it
-# goes on, in seconds, and SEED where the seeds begin. After each pair of seeds the image is checked and mounted again.
+# PATH is an fsx, `cargo install fsx`; COMMAND is a built iomap-reference. In the environment, DURATION is the duration
+# in seconds, and SEED the first seed. After each pair of seeds the image is checked and mounted again.
 set -eu
 
 command=${1:?the path of iomap-reference}
 fsx=${FSX:?the path of fsx, which cargo install fsx builds}
 duration=${DURATION:-3600}
 first=${SEED:-1}
-# Of each seed. About a minute.
+# The number of operations for each seed; they take about a minute.
 operations=${OPERATIONS:-20000}
 
 work=$(mktemp -d)
@@ -25,10 +25,10 @@ unmounted() {
 end() {
 	status=$?
 	trap - EXIT
-	# They are in the way of unmounting.
+	# Running programs would prevent unmounting.
 	for process in ${one:-} ${other:-}; do kill "$process" 2>"$work/kill" || true; done
 	! mountpoint -q "$work/mount" || unmounted || unmounted -l
-	# What a failure leaves is for whoever looks into it.
+	# Keep the files of a failure for examination.
 	if [ "$status" = 0 ]; then rm -rf "$work"; else echo "the image and what fsx said are in $work" >&2; fi
 	exit "$status"
 }
@@ -69,7 +69,7 @@ while now=$(date +%s); [ $((now - begin)) -lt "$duration" ]; do
 	wait "$other" || { echo "seed $((seed + 1)) failed:"; tail -n 60 "$work/other"; exit 1; }
 	one='' other=''
 	unmounted
-	# The daemon is done when the image can be locked.
+	# When the image can be locked, the daemon has ended.
 	flock -w 60 "$work/image" true
 	"$command" fsck "$work/image" >"$work/fsck" || { cat "$work/fsck"; exit 1; }
 	seed=$((seed + 2))

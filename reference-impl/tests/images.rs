@@ -1,4 +1,4 @@
-//! Images that are damaged or forged: each is opened or refused, and what can be opened can be worked with.
+//! Damaged and forged images: each is opened or refused, and an opened image must be usable.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,14 +10,14 @@ use nix::fcntl::OFlag;
 use tools::forge::*;
 use tools::{Choices, survival::survives};
 
-/// Opens an image or is refused, and makes a few calls, which are the same for all images.
+/// Opens an image and makes a few calls, which are the same for all images. Returns false if the image is refused.
 fn opened(bytes: &[u8]) -> bool {
     let mut random = fastrand::Rng::with_seed(3);
     let calls: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(24).collect();
     survives(bytes.to_vec(), &mut Choices::new(&calls))
 }
 
-/// The area that is current in the image of these tests.
+/// The current area in the image of these tests.
 const FIRST: usize = 2 * BLOCK;
 
 #[test]
@@ -28,7 +28,7 @@ fn the_image_itself() {
     assert!(records(&bytes, FIRST).len() >= 3);
 }
 
-/// One bit of the metadata is noticed wherever it is used, and never matters where it is not.
+/// Each flipped bit of the metadata is noticed if the bit is used, and has no effect otherwise.
 #[test]
 fn flipped_bits() {
     let bytes = image();
@@ -40,7 +40,7 @@ fn flipped_bits() {
         refused += usize::from(!opened(&damaged));
     }
     assert!(refused > 0);
-    // Every byte of a transaction but the last, which could be one that never became whole.
+    // Every byte of each transaction except the last one, which could be an incomplete transaction.
     for record in &records(&bytes, FIRST)[..2] {
         for at in record.clone() {
             let mut damaged = bytes.clone();
@@ -63,7 +63,7 @@ fn truncated() {
     }
 }
 
-/// Transactions and snapshots with other contents, and checksums that are right.
+/// Transactions and snapshots with changed contents and correct checksums.
 #[test]
 fn forged() {
     let bytes = image();
@@ -92,17 +92,17 @@ fn forged() {
     assert!(count.iter().all(|count| *count > 100), "{count:?} refused and opened");
 }
 
-/// Transactions that are left out, repeated, or longer than they can be.
+/// Transactions that are left out, repeated, or too long.
 #[test]
 fn spliced() {
     let bytes = image();
     let records = records(&bytes, FIRST);
     let span = |record: &std::ops::Range<usize>| record.start..record.end.next_multiple_of(BLOCK);
-    // Left out.
+    // Leave a transaction out.
     let mut spliced = bytes.clone();
     spliced.copy_within(span(&records[1]), records[0].start);
     assert!(!opened(&spliced));
-    // Repeated, with its own number and with the next.
+    // Repeat a transaction, with its own sequence number and with the next one.
     let mut spliced = bytes.clone();
     let last = records.last().unwrap();
     let after = span(last).end;
@@ -119,7 +119,7 @@ fn spliced() {
     }
 }
 
-/// The same for recipes of every kind, of which the fuzzer tries more.
+/// Recipes of every kind; the fuzzer tries more of them.
 #[test]
 fn recipes() {
     let mut random = fastrand::Rng::with_seed(4);
@@ -137,7 +137,7 @@ fn mounted(bytes: Vec<u8>) -> (Fs, std::sync::Arc<std::sync::Mutex<MemoryDisk>>)
     (Fs::mount(Box::new(disk.clone()), 1 << 16, false).unwrap(), disk)
 }
 
-/// Numbers from which nothing can count on.
+/// Numbers so large that counting on would overflow.
 #[test]
 fn numbers_at_their_ends() {
     let bytes = empty();
@@ -152,7 +152,7 @@ fn numbers_at_their_ends() {
         put_field(&mut forged, FIRST, GENERATION, generation);
         assert!(!opened(&forged), "generation {generation}");
     }
-    // A snapshot begins with the next inode, here a byte, and with the time.
+    // A snapshot begins with the next inode number, here one byte, and the time.
     let snapshot = &bytes[FIRST + BLOCK..][..field(&bytes, FIRST + SNAPSHOT_LEN) as usize];
     for time in [u128::MAX, u128::MAX - 1] {
         let (mut forged, mut snapshot) = (bytes.clone(), snapshot.to_vec());
@@ -162,7 +162,7 @@ fn numbers_at_their_ends() {
     }
 }
 
-/// The result of each call on a file, or on the storage, can be mounted again.
+/// After each call with extreme numbers, the image can still be mounted.
 #[test]
 fn as_large_as_can_be() {
     let number = |fs: &Fs, call| match fs.call(Caller::Privileged, &call) {
@@ -182,7 +182,7 @@ fn as_large_as_can_be() {
         number(&fs, Call::Fsync { fd });
         clean(&disk);
     }
-    // Blocks beyond the size can only be moved as far as blocks go.
+    // Blocks beyond the size can be moved only up to the highest block number.
     let (fs, disk) = mounted(empty());
     let fd = number(&fs, create()) as Fd;
     number(&fs, Call::Ftruncate { fd, size: block });
@@ -197,7 +197,7 @@ fn as_large_as_can_be() {
     }
 }
 
-/// Requests that a kernel would not let through leave an image that can be mounted again.
+/// After requests that a kernel would refuse, the image can still be mounted.
 #[test]
 fn what_no_file_has() {
     let (fs, disk) = mounted(empty());
@@ -216,7 +216,7 @@ fn what_no_file_has() {
     assert_eq!(check(&mut MemoryDisk::from_bytes(&bytes)).unwrap().findings, []);
 }
 
-/// After the storage was shrunk the log has nothing from before, when it reached farther.
+/// After shrinking, the log has no entries from before, when the storage was larger.
 #[test]
 fn shrunk() {
     let (fs, disk) = mounted(empty());

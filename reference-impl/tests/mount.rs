@@ -1,13 +1,13 @@
-//! Images behind FUSE, by the command: what people type, and what becomes of it.
+//! Images behind FUSE, used by the command: a session of a user, and its output.
 //!
-//! Needs /dev/fuse and root, which makes the mounts in a namespace that ends with the test.
+//! Needs /dev/fuse and root. The mounts are in a namespace that ends with the test.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-reference");
 
-/// Why a mount cannot be tried here.
+/// The reason why mounts cannot be tested here.
 fn missing() -> Option<&'static str> {
     match () {
         () if !nix::unistd::geteuid().is_root() => Some("not root"),
@@ -17,8 +17,8 @@ fn missing() -> Option<&'static str> {
     }
 }
 
-/// The output of a shell script, errors included, in a directory and a mount namespace of its own. `$R` is the command.
-/// Nothing comes back, with a note, where mounts cannot be tried.
+/// The output of a shell script, errors included, in a new directory and mount namespace. `$R` is the command. `None`,
+/// with a note, if mounts cannot be tested.
 fn transcript(script: &str) -> Option<String> {
     if let Some(missing) = missing() {
         assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
@@ -26,7 +26,7 @@ fn transcript(script: &str) -> Option<String> {
         return None;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
-    // Ordinary users go there as well, and have to be able to run it.
+    // Ordinary users must be able to run the command from there.
     let command = directory.path().join("iomap-reference");
     std::fs::copy(PROGRAM, &command).expect("the command can be copied");
     let prelude = "chmod 755 . && R=$PWD/iomap-reference && trap 'umount -l m 2>/dev/null; wait' EXIT && mkdir m\n";
@@ -71,7 +71,7 @@ umount m"
     }
 }
 
-/// The state and the sealed data are on storage when sealing returns, even if the daemon is killed.
+/// The state and the sealed data are on storage when sealing returns, even if the daemon is killed then.
 #[test]
 fn a_daemon_that_is_killed() {
     let script = "
@@ -142,7 +142,7 @@ PATH=/nowhere try $R mount disk m";
     }
 }
 
-/// A file that is not sealed moves; a sealed file stays, and an agent finds it in its place.
+/// An unsealed file moves; a sealed file stays, and an agent finds its data in place.
 #[test]
 fn a_mover() {
     let script = "
@@ -163,7 +163,7 @@ umount m";
     }
 }
 
-/// Through fusermount3, on an image and a directory of one's own.
+/// An ordinary user mounts an own image on an own directory, through fusermount3.
 #[test]
 fn an_ordinary_user() {
     let script = "

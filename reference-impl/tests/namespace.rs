@@ -1,4 +1,4 @@
-//! The interface of a daemon: names, listings, what is remembered and open, limits.
+//! The interface of a daemon: names, listings, remembered and open inodes, limits.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -57,7 +57,7 @@ fn a_listing_goes_on_where_it_was() {
         before.iter().map(|(name, _)| name.as_slice()).collect::<Vec<_>>(),
         [&b"."[..], b"..", b"a", b"b", b"c", b"d"]
     );
-    // A name that was listed goes, one that was not listed changes its file, and a new one comes.
+    // Remove a name that was listed, replace a name that was not listed, and add a new name.
     fs.unlink(root(), (ROOT, b"a")).unwrap();
     fs.rename(root(), (ROOT, b"d"), (ROOT, b"c"), 0).unwrap();
     file(&fs, b"e");
@@ -111,7 +111,7 @@ fn a_rename_can_leave_a_whiteout() {
     assert_eq!(fs.rename(root(), (ROOT, b"from"), (ROOT, b"to"), both), Err(Errno::EINVAL));
 }
 
-/// A call that fails has changed nothing, also when what it fails for comes last.
+/// A failing call changes nothing, even if the cause of the failure comes last.
 #[test]
 fn a_whiteout_without_room_leaves_the_names() {
     let fs = Fs::new(16);
@@ -186,7 +186,7 @@ fn a_quota_limits_blocks_and_inodes_of_one_user() {
     let (made, fd) = fs.create(&user, (ROOT, b"one"), OFlag::O_RDWR, 0o600).unwrap();
     assert_eq!(fs.write(&user, fd, 0, &[1; 4 * BLOCK]), Err(Errno::EDQUOT));
     assert_eq!(fs.write(&user, fd, 0, &[1; 3 * BLOCK]), Ok(3 * BLOCK));
-    // Its blocks can be overwritten.
+    // The file's blocks can be overwritten.
     assert_eq!(fs.write(&user, fd, 0, &[2; 3 * BLOCK]), Ok(3 * BLOCK));
     let range = fs.fallocate(&user, fd, Mode::KEEP_SIZE, 3 * BLOCK as i64, 1);
     assert_eq!(range, Err(Errno::EDQUOT));
@@ -200,7 +200,7 @@ fn a_quota_limits_blocks_and_inodes_of_one_user() {
     assert_eq!(fs.attributes(made.ino).unwrap().blocks, 3 * BLOCK as u64 / 512);
 }
 
-/// A directory that was removed outlives the one that it was in, while it is open or remembered.
+/// A removed directory outlives its parent while it is open or remembered.
 #[test]
 fn a_removed_directory_has_no_parent() {
     let fs = Fs::new(16);

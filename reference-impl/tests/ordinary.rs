@@ -1,7 +1,7 @@
-//! The model against a directory of this machine: the same calls, by the same users, come to the same.
+//! Compares the model with a directory of this machine: the same calls by the same users must have the same outcomes.
 //!
-//! `ORDINARY_STEPS` and `ORDINARY_SEED` take the random walk further by hand. Differences that are a file system's own
-//! choice are in [`own_choice`].
+//! `ORDINARY_STEPS` and `ORDINARY_SEED` lengthen the random walk by hand. [`own_choice`] lists the differences that a
+//! file system may choose.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -32,7 +32,7 @@ enum Step {
     Rmdir {
         path: String,
     },
-    /// Opens, writes if the flags let it, reads, and closes.
+    /// Opens, writes if the flags permit it, reads, and closes.
     Open {
         path: String,
         flags: OFlag,
@@ -100,7 +100,7 @@ type User = (u32, u32);
 
 const USERS: [User; 3] = [(0, 0), (1000, 1000), (1001, 1000)];
 
-/// The outcome of a step, as far as both sides have to agree.
+/// The outcome of a step, without details in which both sides may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Came {
     Nothing,
@@ -109,7 +109,7 @@ enum Came {
     Stat(Shown),
 }
 
-/// The fields of struct stat that a file system does not choose. The size of a directory is its own affair.
+/// The fields of struct stat that a file system cannot choose. It can choose the size of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shown {
     mode: u32,
@@ -121,7 +121,7 @@ struct Shown {
 
 type Outcome = Result<Came, Errno>;
 
-/// A walk is a sequence of numbers: the same seed gives the same steps.
+/// A random sequence: the same seed gives the same steps.
 struct Random(u64);
 
 impl Random {
@@ -136,7 +136,7 @@ impl Random {
         items[self.below(items.len() as u64) as usize].clone()
     }
 
-    /// Few names, so that they meet; some with what only paths have.
+    /// A path of few names, so that steps meet the same files; some paths contain `.`, `..` or slashes.
     fn path(&mut self) -> String {
         let depth = self.of(&[1, 1, 2, 2, 3]);
         let mut path = (0..depth).map(|_| self.of(&["a", "b", "c", "d"])).collect::<Vec<_>>().join("/");
@@ -181,7 +181,7 @@ impl Random {
                     // Without O_CREAT its effect is undefined.
                     flags -= OFlag::O_EXCL;
                 }
-                // A fifo must not make the walk wait.
+                // Opening a FIFO must not block the walk.
                 flags |= OFlag::O_NONBLOCK;
                 let (offset, len) = (self.below(10_000) as i64, self.below(6_000) as usize);
                 Step::Open { path, flags, mode: self.mode(), offset, len }
@@ -212,24 +212,24 @@ impl Random {
     }
 }
 
-/// The bytes that a step writes: they tell where it wrote them.
+/// The bytes that a step writes; they show the offset at which they were written.
 fn written(offset: i64, len: usize) -> Vec<u8> {
     (0..len).map(|at| (offset as usize + at) as u8 | 1).collect()
 }
 
-/// The most that a step reads.
+/// The maximum number of bytes that a step reads.
 const ALL: usize = 1 << 20;
 
-/// The model, with the walk in a directory of it.
+/// The model, with the walk in one of its directories.
 struct Model {
     fs: Fs,
-    /// The image that it is on, if it is on one.
+    /// The disk of the image, if the model is on an image.
     disk: Option<Arc<Mutex<MemoryDisk>>>,
 }
 
-/// A cache that holds much less than the walk writes.
+/// A cache that is much smaller than the data of the walk.
 const CACHE: usize = 16 * BLOCK;
-/// The number of steps that an image is mounted for.
+/// The number of steps for which an image stays mounted.
 const MOUNTED: usize = 50;
 
 fn credentials((uid, gid): User) -> Credentials {
@@ -237,7 +237,7 @@ fn credentials((uid, gid): User) -> Credentials {
     Credentials { uid, gid, groups: Vec::new(), capabilities }
 }
 
-/// The path of the directory that the walk is in, in the model.
+/// The path of the walk's directory in the model.
 fn inside(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("inside/{path}") }
 }
@@ -262,7 +262,7 @@ impl Model {
         self
     }
 
-    /// The image is consistent and has each file.
+    /// Checks that the image is consistent and has every file, and mounts it again.
     fn remounted(self) -> Self {
         let Some(disk) = self.disk else { return self };
         self.fs.unmount().unwrap();
@@ -338,7 +338,7 @@ impl Model {
     }
 }
 
-/// Writing and reading a file that was opened, as one outcome.
+/// Combines the outcomes of a write and a read of an opened file.
 fn came(wrote: Result<usize, Errno>, read: Result<Vec<u8>, Errno>) -> Outcome {
     match (wrote, read) {
         (Err(Errno::ESPIPE), _) | (_, Err(Errno::ESPIPE)) => Ok(Came::Nothing),
@@ -362,15 +362,15 @@ fn shown(stat: &Attributes) -> Shown {
     Shown { mode: kind | stat.mode, links: stat.links, uid: stat.uid, gid: stat.gid, size }
 }
 
-/// A directory of this machine, which is the root for this thread: no step leads out of it.
+/// A directory of this machine. It is the root directory of this thread, so no step leads out of it.
 struct Machine;
 
-/// Acts as another user until it is dropped: only this thread, and only towards file systems.
+/// Acts as another user until it is dropped: only in this thread, and only for file systems.
 struct Acting;
 
 impl Acting {
     fn new((uid, gid): User) -> Self {
-        // The user last: it takes the capabilities that setting the group needs.
+        // Set the user last, because that drops the capabilities which setting the group needs.
         unistd::setfsgid(Gid::from_raw(gid));
         unistd::setfsuid(Uid::from_raw(uid));
         Self
@@ -386,8 +386,8 @@ impl Drop for Acting {
 
 impl Machine {
     fn new(root: &Path) -> Self {
-        // Root directory and umask become this thread's own. The modes are the steps', for every user who runs the
-        // test.
+        // The thread gets a root directory and umask of its own. No umask, so that every user of the test gets the same
+        // modes.
         nix::sched::unshare(CloneFlags::CLONE_FS).unwrap();
         unistd::chroot(root).unwrap();
         unistd::chdir("/").unwrap();
@@ -440,7 +440,7 @@ impl Machine {
             }
             Step::Open { path, flags, mode: bits, offset, len } => {
                 let file = match nix::fcntl::open(inside(path).as_str(), *flags, mode(bits)) {
-                    // A pipe without a reader: pipes are the kernel's, not the file system's.
+                    // A FIFO without a reader; the kernel handles it, not the file system.
                     Err(Errno::ENXIO) => return Ok(Came::Nothing),
                     file => file?,
                 };
@@ -459,15 +459,16 @@ fn stat(stat: FileStat) -> Came {
     Came::Stat(Shown { mode: stat.st_mode, links: stat.st_nlink, uid: stat.st_uid, gid: stat.st_gid, size })
 }
 
-/// Steps that Linux answers in its own way before a file system sees them, some as the administrator set it below
+/// Whether Linux answers the step before a file system sees it, partly depending on the administrator's settings below
 /// `/proc/sys/fs`.
 fn own_choice((uid, _): User, step: &Step) -> bool {
     match step {
-        // protected_hardlinks: only the owner gives names to a file, even if others may write to the directory.
+        // protected_hardlinks: only the owner may link a file, even if others may write to the directory.
         Step::Link { .. } => uid != 0,
-        // In a sticky directory, Linux refuses what is neither a file nor a fifo before it finds that it is a link.
+        // In a sticky directory, Linux refuses every type except files and FIFOs before it finds that the path is a
+        // link.
         Step::Open { flags, .. } => uid != 0 && flags.contains(OFlag::O_CREAT | OFlag::O_NOFOLLOW),
-        // protected_symlinks, _regular and _fifos: what others made in a sticky directory is not followed or opened.
+        // protected_symlinks, _regular and _fifos: in a sticky directory, links and files of other users are refused.
         Step::Mkdir { mode, .. } | Step::Chmod { mode, .. } => mode & 0o1002 == 0o1002 && *PROTECTS,
         _ => false,
     }
@@ -479,10 +480,10 @@ static PROTECTS: LazyLock<bool> = LazyLock::new(|| {
     ["symlinks", "regular", "fifos"].into_iter().any(set)
 });
 
-/// The steps that were taken, and what the last one came to on the model and on this machine.
+/// The steps so far, and the outcomes of the last one on the model and on this machine.
 type Difference = (Vec<(User, Step)>, Outcome, Outcome);
 
-/// Walks these steps on both, or to the first difference.
+/// Walks these steps on both, up to the first difference.
 fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), Difference> {
     let machine = Machine::new(root);
     let mut random = Random(seed);
@@ -491,7 +492,7 @@ fn walk(mut model: Model, root: &Path, seed: u64, steps: usize) -> Result<(), Di
         if number.is_multiple_of(MOUNTED) {
             model = model.remounted();
         }
-        // Mostly root, who is refused least, so that something comes about.
+        // Prefer root, which is refused least, so that many steps succeed.
         let user = if random.below(2) == 0 { USERS[0] } else { random.of(&USERS) };
         let step = random.step();
         if own_choice(user, &step) {
@@ -522,11 +523,11 @@ fn walks(model: fn() -> Model) {
         eprintln!("not root: nobody else can act as several users");
         return;
     }
-    // From here on, because /proc is not there for the walk.
+    // Read these settings now, because /proc is not visible during the walk.
     LazyLock::force(&PROTECTS);
     let number = |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let (first, steps) = (number("ORDINARY_SEED", 1_u64), number("ORDINARY_STEPS", 6_000_u64));
-    // Short walks: a long one ends in a thicket where nothing new succeeds.
+    // Short walks: in a long one, hardly any new kind of step succeeds towards the end.
     let length = 1_000;
     for seed in first..first + steps.div_ceil(length) {
         let scratch = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
 #!/bin/sh
-# pjdfstest on ext4 and on the mounted reference: what passes on ext4 passes on the reference, but for the differences
-# that pjdfstest.txt explains. Needs root.
+# Runs pjdfstest on ext4 and on the mounted reference: each test that passes on ext4 must pass on the reference, except
+# for the differences that pjdfstest.txt explains. Needs root.
 #
 #     PJDFSTEST=PATH pjdfstest.sh COMMAND
 #
-# PATH is a pjdfstest, `cargo install pjdfstest`; COMMAND is a built iomap-reference. PATTERN in the environment runs
-# only the tests whose names contain it.
+# PATH is a pjdfstest, `cargo install pjdfstest`; COMMAND is a built iomap-reference. With PATTERN in the environment,
+# only tests whose names contain it run.
 set -eu
 
 command=${1:?the path of iomap-reference}
@@ -14,7 +14,7 @@ explained=$(dirname "$0")/pjdfstest.txt
 [ "$(id -u)" = 0 ] || { echo "pjdfstest mounts file systems and becomes other users: it takes root" >&2; exit 2; }
 
 work=$(mktemp -d)
-# Other users have to get through.
+# Other users need access to the directory.
 chmod 755 "$work"
 
 end() {
@@ -32,18 +32,18 @@ trap 'exit 130' INT TERM HUP
 mkdir "$work/ext4" "$work/reference" "$work/other"
 truncate -s 256M "$work/ext4.image"
 mkfs.ext4 -q "$work/ext4.image"
-# The loop device goes with the mount.
+# Unmounting also detaches the loop device.
 mount -o loop,nodev,nosuid "$work/ext4.image" "$work/ext4"
 "$command" mkfs --size 256M "$work/reference.image" >"$work/mkfs"
 "$command" mount --allow-other "$work/reference.image" "$work/reference"
 mount -t tmpfs -o size=16M none "$work/other"
 
-# The tests remount by mount(8), which would ask mount.fuse(8) to, which cannot: the file system is no program.
+# The tests remount by mount(8), which would call mount.fuse(8). That fails, because the file system is not a program.
 mkdir "$work/bin"
 printf '#!/bin/sh\nexec %s -i "$@"\n' "$(command -v mount)" >"$work/bin/mount"
 chmod 755 "$work/bin/mount"
 
-# The same for both. The second user is one that every system has.
+# The same configuration for both. The second user exists on every system.
 for remount in false true; do
 	cat >"$work/remount-$remount" <<END
 [features]
@@ -61,11 +61,11 @@ entries = [["nobody", "$(id -gn nobody)"], ["daemon", "$(id -gn daemon)"]]
 END
 done
 
-# The results of a run, a line for each test.
+# The results of a run, one line for each test.
 results() {
 	target=$1
 	shift
-	# It fails when a test fails, and what that means is for the comparison.
+	# pjdfstest exits with a failure if a test fails; the comparison decides about that.
 	PATH=$work/bin:$PATH NO_COLOR=1 "$suite" -p "$work/$target" "$@" >"$work/output" 2>"$work/errors" || true
 	grep -q '^Summary' "$work/output" || { cat "$work/output" "$work/errors" >&2; touch "$work/broken"; }
 	cat "$work/output" >>"$work/$target.output"
@@ -74,7 +74,7 @@ results() {
 
 for target in ext4 reference; do
 	chmod 755 "$work/$target"
-	# Some tests leave files open, which are in the way of remounting: what remounts has a process of its own.
+	# Some tests leave files open, which prevents remounting, so tests that remount run in a process of their own.
 	results "$target" -c "$work/remount-false" ${PATTERN:+"$PATTERN"} | sed '/::erofs_/d' >"$work/ordinary"
 	results "$target" -c "$work/remount-true" "${PATTERN:-::erofs_}" | sed -n '/::erofs_/p' >"$work/remounting"
 	[ ! -e "$work/broken" ] || exit 1
@@ -94,7 +94,7 @@ while read -r name ext4 reference; do
 	echo "$name: $ext4 on ext4, $reference on the reference${reason:+; $reason}"
 	if [ "$ext4" = ok ] && [ -z "$reason" ]; then
 		worse=1
-		# What the test says of it.
+		# The message of the test.
 		grep -A1 "^$name .*$reference" "$work/reference.output" | tail -n 1
 	fi
 done <"$work/both"

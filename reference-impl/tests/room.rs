@@ -1,4 +1,4 @@
-//! Room for metadata: what a call adds can always be committed, and a commit writes what changed.
+//! Space for metadata: the additions of a call can always be committed, and a commit writes only changes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -27,7 +27,7 @@ fn file(fs: &Fs, name: &str) -> (Ino, Fd) {
     fs.create(root(), (Fs::ROOT, name.as_bytes()), OFlag::O_RDWR, 0o600).map(|(made, fd)| (made.ino, fd)).unwrap()
 }
 
-/// The number of blocks that the disk was asked to write since `from` events.
+/// The number of blocks written to the disk since `from` events.
 fn written(disk: &Disks, from: usize) -> usize {
     let bytes = |event: &Event| if let Event::Write { data, .. } = event { data.len() } else { 0 };
     disk.lock().unwrap().log()[from..].iter().map(bytes).sum::<usize>() / BLOCK
@@ -41,7 +41,7 @@ fn one_name_of_many_is_one_block_of_log() {
     for number in 0..10_000 {
         fs.link(root(), ino, (dir, format!("a name of some length {number}").as_bytes())).unwrap();
     }
-    // With this many names at once the bound is far above the truth: the next change ends in a snapshot.
+    // With so many names at once the bound is far too high, and the next change ends in a snapshot.
     for name in [&b"first"[..], b"second"] {
         fs.sync(root(), fd).unwrap();
         fs.link(root(), ino, (dir, name)).unwrap();
@@ -70,7 +70,7 @@ fn one_name_of_many_is_one_block_of_log() {
     assert_eq!(names, 2 + 10_002);
 }
 
-/// Opening, looking and closing are no changes.
+/// Opening, reading attributes and closing are not changes.
 #[test]
 fn what_refers_to_a_file_is_not_stored() {
     let (disk, fs) = image(8);
@@ -87,7 +87,7 @@ fn what_refers_to_a_file_is_not_stored() {
     assert_eq!(written(&disk, before), 0);
 }
 
-/// Every way to add metadata ends with ENOSPC, at the latest when the area is full, and what was made is there.
+/// Every way to add metadata ends with ENOSPC, at the latest when the area is full, and no created file is lost.
 #[test]
 fn calls_end_before_commits_do() {
     type Way = fn(&Fs, Ino, usize) -> Result<(), Errno>;
@@ -116,7 +116,7 @@ fn calls_end_before_commits_do() {
         assert_eq!(errno, Errno::ENOSPC, "{what}");
         assert!(made > 4, "{what}: {made}");
         fs.sync(root(), fd).unwrap();
-        // Old files can still go, and make room.
+        // Old files can still be removed, which frees space.
         fs.unlink(root(), (Fs::ROOT, b"file")).unwrap();
         fs.sync(root(), fd).unwrap();
         let links = fs.attributes(dir).unwrap().links;

@@ -80,15 +80,16 @@ pub struct Unpaired {
     pub head: Head,
 }
 
-/// Compares. One document on each side is compared with the other whatever its subject is; in lists, file system,
-/// mechanism and target say which results belong together. A kernel is compared with those of its series, or, if the
-/// sides have no series in common, with each of the others.
+/// Compares two sides. If each side has one document, these two are compared, whatever their subjects are. In lists,
+/// documents with the same file system, mechanism and target are compared. A kernel is compared with kernels of its
+/// series, or, if the sides have no series in common, with every other kernel.
 pub fn compare<S>(a: &[Results<S>], b: &[Results<S>]) -> Comparison {
     let single = a.len() == 1 && b.len() == 1;
     Comparison::of(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), single)
 }
 
-/// Compares the first kernel of some results with each other one; `None` if they are of fewer than two kernels.
+/// Compares the first kernel of some results with each other kernel; `None` if the results are of fewer than two
+/// kernels.
 pub fn compare_kernels<S>(all: &[Results<S>]) -> Option<Comparison> {
     let of = |release: &str| -> Vec<&Results<S>> { all.iter().filter(|it| it.kernel.release == release).collect() };
     let kernels = releases(all);
@@ -107,7 +108,7 @@ impl Comparison {
     fn of<S>(a: &[&Results<S>], b: &[&Results<S>], single: bool) -> Self {
         let series = |it: &Results<S>| it.kernel.series();
         let common = a.iter().any(|one| b.iter().any(|other| series(one) == series(other)));
-        // A kernel is a kernel, in a guest or not.
+        // A kernel in a guest of the lab is compared with the same kernel on a host.
         let target = |it: &Results<S>| if it.target == "lab" { "host".to_owned() } else { it.target.clone() };
         let key = |it: &Results<S>| (it.fs.clone(), it.mechanism.clone(), target(it), common.then(|| series(it)));
         let belong = |one: &Results<S>, other: &Results<S>| single || key(one) == key(other);
@@ -150,7 +151,7 @@ impl Head {
 }
 
 impl Change {
-    /// Whether the clause held, and is violated now.
+    /// Whether the clause held before and is violated now.
     pub fn is_worse(&self) -> bool {
         (self.from, self.to) == (Some(Verdict::Holds), Some(Verdict::Violated))
     }

@@ -1,8 +1,8 @@
 //! The documents that the conformance suite writes and reads, as types.
 //!
-//! [`Results`] is the document of one run: a [`Verdict`] for each clause, and for each case. [`Results::parse_all`]
-//! gets documents from JSON, [`compare`] says what differs between two sides, and [`Sum`] makes an exit code of them. [`Schema`] has
-//! the JSON Schema of each document; the tests derive it from the types.
+//! [`Results`] is the document of one run: a [`Verdict`] for each clause and for each case. [`Results::parse_all`] gets
+//! documents from JSON, [`compare`] returns the differences between two sides, and [`Sum`] computes an exit code.
+//! [`Schema`] has the JSON Schema of each document; the tests derive it from the types.
 //!
 //! ```
 //! let text = r#"{
@@ -17,8 +17,8 @@
 //! # Ok::<(), iomap_results::ReadError>(())
 //! ```
 //!
-//! The crate makes no verdicts and prints no reports. It does not know the clauses either: a result names its clause,
-//! and `iomap-clauses` has the text.
+//! The crate makes no verdicts and prints no reports. It has no clause texts: a result names its clause, and
+//! `iomap-clauses` has the text.
 
 #![forbid(unsafe_code)]
 

@@ -5,16 +5,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
-/// The reason why a text is no document that this program reads.
+/// The reason why a text is not a document that this program reads.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The text is no JSON.
+    /// The text is not JSON.
     Json(serde_json::Error),
-    /// The document names no schema, or `runs` is no list.
+    /// The document names no schema, or `runs` is not a list.
     Form(&'static str),
-    /// The document is of another schema.
+    /// The document has another schema number.
     Schema(u64),
-    /// The document is not as its schema says.
+    /// The document does not match its schema.
     Members(serde_json::Error),
 }
 
@@ -44,10 +44,10 @@ impl std::error::Error for ReadError {
 }
 
 impl<S> Results<S> {
-    /// Reads a results document, a list of them as `matrix` writes it, or the document of `lab`, which has such a list.
+    /// Reads a results document, a list of results documents (the output of `matrix`), or a document of `lab`.
     ///
     /// # Errors
-    /// The text has another form, or another schema.
+    /// The text has another form or another schema.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, ReadError> {
         let document: Value = serde_json::from_str(text).map_err(ReadError::Json)?;
         match document {
@@ -63,7 +63,7 @@ impl<S> Results<S> {
     /// Reads one results document.
     ///
     /// # Errors
-    /// The text has another form, or another schema.
+    /// The text has another form or another schema.
     pub fn parse(text: &str) -> Result<Self, ReadError> {
         Self::of_document(serde_json::from_str(text).map_err(ReadError::Json)?)
     }

@@ -109,7 +109,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The series that it is of.
+    /// The series of the kernel, such as 6.18.
     pub fn series(&self) -> Option<Series> {
         Series::of_release(&self.release)
     }
@@ -163,15 +163,15 @@ pub struct CaseResult<S = ()> {
 /// The outcome of a case, as a report of single cases says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaseOutcome {
-    /// It held, as expected.
+    /// The clause held, as expected.
     Passed,
-    /// It gave its clause an unexpected verdict, an unexpected pass included.
+    /// The case gave its clause an unexpected verdict; an unexpected pass counts too.
     Failed,
-    /// It found the violation that is expected.
+    /// The case found the violation that is expected.
     Waived,
-    /// It could not look.
+    /// The case could not make its observation.
     Skipped,
-    /// It could not do its work.
+    /// The case could not do its work.
     Broken,
 }
 
@@ -181,8 +181,8 @@ impl<S> ClauseResult<S> {
         self.expected.is_some_and(|expected| expected != self.verdict) && self.verdict != Verdict::Error
     }
 
-    /// The outcome of one of its cases for a report. Where the clause is a surprise, the cases that made it one failed, so that
-    /// every run that ends with exit code 1 has something red.
+    /// The outcome of one case of this clause, for a report. If the clause is a surprise, the cases that caused the
+    /// surprise failed, so that every run that ends with exit code 1 shows a failed case.
     pub fn outcome(&self, case: &CaseResult<S>) -> CaseOutcome {
         match case.verdict {
             Verdict::Error => CaseOutcome::Broken,
@@ -194,7 +194,7 @@ impl<S> ClauseResult<S> {
         }
     }
 
-    /// The remark on a case that does not simply pass: its observation, and the expectation that it did not meet.
+    /// The remark on a case that does not simply pass: its observation, and the expectation that it contradicts.
     pub fn remark(&self, case: &CaseResult<S>) -> String {
         let reason = self.reason.as_deref().unwrap_or_default();
         let detail = case.detail.as_deref().unwrap_or_default();
@@ -213,7 +213,7 @@ impl<S> ClauseResult<S> {
         remark.trim_end().to_owned()
     }
 
-    /// The observation, or the reason why there was none: of the first case that gave the clause its verdict.
+    /// The observation, or the reason why there was none, of the first case that gave the clause its verdict.
     pub fn detail(&self) -> Option<String> {
         let mut deciding = self.cases.iter().filter(|case| case.verdict == self.verdict);
         deciding.find_map(|case| case.detail.clone()).or_else(|| self.reason.clone())
@@ -236,7 +236,7 @@ impl<S> Results<S> {
         self.clauses.iter().find(|clause| clause.id == id)
     }
 
-    /// The clauses by family, each family where its first clause is.
+    /// The clauses by family. The families are in the order of their first clauses.
     pub fn families(&self) -> Vec<(&str, Vec<&ClauseResult<S>>)> {
         let mut families: Vec<(&str, Vec<&ClauseResult<S>>)> = Vec::new();
         for clause in &self.clauses {
@@ -249,7 +249,7 @@ impl<S> Results<S> {
         families
     }
 
-    /// Whether it is a surprise that the target lacks the mechanism: then there is no case to show it.
+    /// Whether the target lacks the mechanism although verdicts were expected. No case ran, so no case can show it.
     pub fn lacks_unexpectedly(&self) -> bool {
         self.not_offered.is_some() && self.clauses.iter().any(ClauseResult::is_surprise)
     }
@@ -267,25 +267,24 @@ impl<S> Results<S> {
         self.totals.get(&verdict).copied().unwrap_or(0)
     }
 
-    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work, or the kernel is in
-    /// trouble: then nobody knows what the verdicts are worth.
+    /// The exit code: 0 if all is as expected; 1 if a clause is violated (or holds) unexpectedly; 3 if a case could not
+    /// do its work, or if the kernel reported a fault of its own: the verdicts are then unreliable.
     pub fn exit_code(&self) -> u8 {
         self.sum().exit_code()
     }
 
-    /// The numbers of results that are out of order.
+    /// The counts of unexpected verdicts, errors and kernel faults.
     pub fn sum(&self) -> Sum {
         Sum::of_one(self)
     }
 
-    /// The cases that could not do their work, in their order; those with the same reason are together. For a clause
-    /// without cases, the clause is named.
+    /// The cases that could not do their work, in order, grouped by reason. A clause without cases is named itself.
     pub fn errors(&self) -> Vec<Errors<'_, S>> {
         Errors::of(self)
     }
 }
 
-/// The kernels that results are of, in the order in which they come.
+/// The kernel releases of the results, in the order of the results.
 pub fn releases<S>(all: &[Results<S>]) -> Vec<&str> {
     let mut releases: Vec<&str> = Vec::new();
     for results in all {
@@ -299,9 +298,9 @@ pub fn releases<S>(all: &[Results<S>]) -> Vec<&str> {
 /// The reason why results do not fit into one table.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incomparable {
-    /// There are none.
+    /// There are no results.
     NoResults,
-    /// They are of different specifications: a clause may allow other outcomes in the other one.
+    /// The results are of different specifications, in which one clause may allow different outcomes.
     Specifications(Spec, Spec),
 }
 
@@ -320,7 +319,7 @@ impl fmt::Display for Incomparable {
 
 impl std::error::Error for Incomparable {}
 
-/// Whether results fit into one table: all are of one specification.
+/// Whether results fit into one table: all must be of one specification.
 ///
 /// # Errors
 /// There are no results, or two specifications.

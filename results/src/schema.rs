@@ -49,7 +49,8 @@ mod tests {
 
     /// The schema that follows from the types.
     fn derived<T: JsonSchema>(schema: Schema) -> String {
-        // Formats such as `uint32` are schemars' own, and a description is one line, however wide its comment is.
+        // Formats such as `uint32` are schemars' own; drop them. A description must be one line, so join the comment's
+        // lines.
         let plain = RecursiveTransform(|schema: &mut schemars::Schema| {
             if let Some(description) = schema.get_mut("description") {
                 *description = description.as_str().unwrap_or_default().replace('\n', " ").into();

@@ -1,4 +1,4 @@
-//! The numbers of results that are out of order, and the exit code that they make.
+//! The counts of results that are not as they should be, and the exit code that follows from them.
 
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::verdict::Verdict;
@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Errors<'a, S = ()> {
     /// The reason.
     pub reason: &'a str,
-    /// The names of the cases, or of clauses that have none.
+    /// The names of the cases, or of the clauses that have no cases.
     pub names: Vec<&'a str>,
     /// The first of the cases, with its calls.
     pub first: Option<&'a CaseResult<S>>,
@@ -38,7 +38,7 @@ impl<'a, S> Errors<'a, S> {
     }
 }
 
-/// The numbers of results that are out of order, which decide the exit code.
+/// The counts of results that are not as they should be. They decide the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// Clauses with another verdict than the expected one.
@@ -82,7 +82,8 @@ impl Sum {
         }
     }
 
-    /// 1 if a verdict is unexpected: it has evidence of its own. Otherwise 3 if a case or clause has no answer.
+    /// 1 if a verdict is unexpected, because that verdict has its own evidence. Otherwise 3 if a case or clause has no
+    /// verdict.
     pub fn exit_code(self) -> u8 {
         match self {
             Self { surprises: 1.., .. } => 1,

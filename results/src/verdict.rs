@@ -28,7 +28,7 @@ impl Verdict {
     pub const ALL: [Self; 6] =
         [Self::Holds, Self::Violated, Self::NotOffered, Self::NotReachable, Self::Untested, Self::Error];
 
-    /// Its word in documents.
+    /// The word of the verdict in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Violated => "violated",
@@ -40,7 +40,7 @@ impl Verdict {
         }
     }
 
-    /// The mark that it has in the matrix.
+    /// The mark of the verdict in the matrix.
     pub const fn mark(self) -> char {
         match self {
             Self::Violated => 'x',
@@ -52,13 +52,13 @@ impl Verdict {
         }
     }
 
-    /// The verdict on a clause from those of its cases.
+    /// The verdict on a clause, from the verdicts of its cases.
     pub fn of(cases: impl IntoIterator<Item = Self>) -> Self {
         cases.into_iter().min().unwrap_or(Self::Untested)
     }
 }
 
-/// The words for people: `not reachable`.
+/// The words of the verdict for people: `not reachable`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.as_str().replace('-', " "))

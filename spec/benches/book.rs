@@ -1,7 +1,7 @@
-//! What the book costs beside what mdBook alone takes for the same chapters: processor time, user and system.
+//! Compares the processor time (user and system) that the book costs with that of mdBook alone for the same chapters.
 //!
-//! Both make a book with search of our pages and of others: the `*.md` of the directory that IOMAP_CORPUS names, or our
-//! own pages again and again. Each book is made by a process of its own, and the two take turns.
+//! Both make a book with search of our pages and of others: the `*.md` of the directory in IOMAP_CORPUS, or copies of
+//! our own pages. A separate process makes each book, and the two kinds alternate.
 #![allow(clippy::unwrap_used, reason = "nobody but who runs the benchmark would be told more politely")]
 
 use mdbook_driver::MDBook;
@@ -13,16 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// How many books of each kind.
+/// The number of books of each kind.
 const RUNS: usize = 9;
 
-/// What the book may take, of what mdBook takes.
+/// The limit of our time, as a multiple of mdBook's time.
 const ALLOWED: f64 = 1.2;
 
-/// How many chapters there are besides our pages, if there is no corpus.
+/// The number of chapters besides our pages, if there is no corpus.
 const OTHERS: usize = 251;
 
-/// Says to the process that it is to make a book, and in which directory its chapters are.
+/// This variable tells a process to make a book, and names the directory of its chapters.
 const MAKE: &str = "IOMAP_BENCH_BOOK";
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             times.push(cpu_ms(&directory.path().join(kind)));
         }
     }
-    // The least, because what else the machine does can only add to it.
+    // Take the minimum, because other load on the machine can only add time.
     let [ours, plain] = times.map(|times| times.into_iter().fold(f64::INFINITY, f64::min));
     let ratio = ours / plain;
     println!(
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     if ratio <= ALLOWED { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Makes one book, of the kind that the directory is called.
+/// Makes one book, of the kind that the name of the directory states.
 fn make(top: &Path, directory: &Path) {
     let out = directory.join("out");
     if directory.file_name() == Some(OsStr::new("plain")) {
@@ -67,12 +67,12 @@ fn make(top: &Path, directory: &Path) {
         book.build().unwrap();
     } else {
         let spec = iomap_spec::load(&top.join("man")).unwrap();
-        // Links between pages that are not here are none of ours.
+        // Ignore broken links: pages that others' pages link to are not here.
         iomap_spec::book::build(&spec, &[], directory, &out).unwrap();
     }
 }
 
-/// Processor time of a process that makes the book of this directory.
+/// The processor time of a process that makes the book of this directory.
 fn cpu_ms(directory: &Path) -> f64 {
     let used = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
@@ -84,7 +84,7 @@ fn cpu_ms(directory: &Path) -> f64 {
     (used() - before) as f64 / 1000.0
 }
 
-/// Name and text of chapters that are none of ours.
+/// The names and texts of chapters that are not ours.
 fn others(pages: &[(String, String)]) -> Vec<(String, String)> {
     match std::env::var_os("IOMAP_CORPUS") {
         Some(corpus) => iomap_spec::files(&PathBuf::from(corpus))
@@ -108,7 +108,7 @@ fn without_front(file: &Path) -> String {
     text.splitn(3, "---\n").nth(2).unwrap().to_owned()
 }
 
-/// A directory as mdBook wants it.
+/// Writes a directory in the layout of mdBook.
 fn chapters(directory: &Path, chapters: &[(String, String)]) {
     let source = directory.join("src");
     fs::create_dir_all(&source).unwrap();
@@ -118,7 +118,7 @@ fn chapters(directory: &Path, chapters: &[(String, String)]) {
         fs::write(source.join(name), text).unwrap();
         writeln!(summary, "- [{name}]({name})").unwrap();
     }
-    // Named by our chapter of results.
+    // Our chapter of results names this file.
     fs::write(source.join("verdicts.md"), "# Verdicts\n").unwrap();
     fs::write(source.join("SUMMARY.md"), summary + "- [Verdicts](verdicts.md)\n").unwrap();
 }

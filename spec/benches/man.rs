@@ -1,13 +1,13 @@
-//! How long `iomap-spec man` and go-md2man take for the same page of 2 MB, in processor time.
+//! Compares the processor time of `iomap-spec man` and go-md2man for the same page of 2 MB.
 //!
 //! ```sh
 //! IOMAP_CORPUS=DIRECTORY cargo bench -p iomap-spec --bench man
 //! ```
 //!
-//! The page is all `*.md` of the directory one after the other or, without one, the ordinary pages of the tests again and
-//! again. The programs take turns, so that what else the machine does is shared by both. Prints the least and the median
-//! of user and system time, and their ratio. Exits with 1 if the least of ours is above a third of go-md2man's or above
-//! 70 ms, with 3 if go-md2man is missing.
+//! The page is all `*.md` of the directory one after the other or, without a directory, copies of the ordinary pages of
+//! the tests. The programs alternate, so that other load on the machine affects both. Prints the minimum and the median
+//! of user and system time, and their ratio. Exits with 1 if our minimum is above a third of go-md2man's or above 70
+//! ms, with 3 if go-md2man is missing.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(our_least * 3 > their_least || our_least > MOST_MICROSECONDS))
 }
 
-/// All pages of a directory as one, in the order of their names.
+/// All pages of a directory as one page, in the order of their names.
 fn pages(directory: &Path) -> String {
     let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -65,7 +65,7 @@ fn pages(directory: &Path) -> String {
     pages.collect::<Vec<_>>().join("\n")
 }
 
-/// Microseconds that the command computed.
+/// The processor time of the command in microseconds.
 fn processor_time(command: &mut Command) -> i64 {
     let before = children();
     let status = command.status().expect("it could be run before");
@@ -73,7 +73,7 @@ fn processor_time(command: &mut Command) -> i64 {
     children() - before
 }
 
-/// Microseconds of all children that have ended.
+/// The processor time of all children that have ended, in microseconds.
 fn children() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("a process can ask for its own usage");
     usage.user_time().num_microseconds() + usage.system_time().num_microseconds()

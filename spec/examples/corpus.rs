@@ -1,4 +1,4 @@
-//! Measures what becomes of manual pages that other people wrote.
+//! Measures how well the compiler converts manual pages of other people.
 //!
 //! ```sh
 //! cargo run --release -p iomap-spec --example corpus -- DIRECTORY...
@@ -8,17 +8,18 @@
 //! Compiles every `*.md` below the directories, or each example of the CommonMark specification as a page of its own,
 //! and counts for each:
 //!
-//! - what `mandoc -Tlint -Wwarning` and `groff -man -t -ww -z`, for a typesetter and for a terminal, say about the page;
-//! - the words and the addresses of the web that are in the Markdown and not on the page as mandoc and groff show it on a
+//! - the messages of `mandoc -Tlint -Wwarning` and of `groff -man -t -ww -z` (typesetter and terminal) about the page;
+//! - the words and web addresses that are in the Markdown but not on the page, when mandoc and groff show it on a
 //!   terminal so wide that no word is broken.
 //!
-//! The words are taken from pulldown-cmark's events by a plain loop here, not from the model that the pages are made
-//! of. A word is a run of letters and digits; any other visible character is a word of its own. The page must have each
-//! word at least as often as the source. Signs that formatters print in another shape (hyphens, quotation marks) count
-//! as one. Relative links, tags of HTML that are markup, and signs of other dialects that are markup (`:::`, `{#id}`,
-//! the bar of a line block, the colon of a term in ronn's lists) are not counted.
+//! A plain loop in this program takes the words from pulldown-cmark's events, not from the model of the pages. A word
+//! is a run of letters and digits; any other visible character is a word of its own. The page must have each word at
+//! least as often as the source. Characters that formatters print in another shape (hyphens, quotation marks) count as
+//! equal. Relative links, HTML tags that are markup, and signs of other dialects that are markup (`:::`, `{#id}`, the
+//! bar of a line block, the colon of a term in ronn's lists) are not counted.
 //!
-//! Prints a line for each page that fails and a table of totals. Exits with 1 if anything is lost or said.
+//! Prints a line for each page that fails, and a table of totals. Exits with 1 if any word is lost or any message
+//! printed.
 
 #[path = "../tests/tools/words.rs"]
 mod words;
@@ -41,7 +42,7 @@ struct Totals {
     lost_words: usize,
     links: usize,
     lost_links: usize,
-    /// Lines of roff above 80 bytes.
+    /// The number of lines of roff above 80 bytes.
     long_lines: usize,
 }
 
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(bad > 0 || totals.pages == 0))
 }
 
-/// All `*.md` of a directory and those below it, sorted.
+/// All `*.md` files of a directory and the directories below it, sorted.
 fn markdown(path: &Path, files: &mut Vec<PathBuf>) {
     if path.is_file() {
         return files.push(path.to_owned());
@@ -163,7 +164,7 @@ fn measure(file: &Path, work: &Path, totals: &Mutex<Totals>) {
     totals.long_lines += roff.lines().filter(|line| line.len() > 80).count();
 }
 
-/// What the command prints on both streams.
+/// The output of the command on both streams.
 fn output(program: &str, arguments: &[&str], file: &Path) -> String {
     let output = Command::new(program).args(arguments).arg(file).env("LC_ALL", "C.UTF-8").output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));

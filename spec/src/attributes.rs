@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// The longest id: it has to fit, with its envelope, on a line of a manual page.
 const ID_BYTES: usize = 32;
 
-/// Every attribute and what may stand after its `=`.
+/// Every attribute, and the values that it can have.
 const ATTRIBUTES: [(&str, &str); 7] = [
     ("level", "one of must, should, may"),
     ("result", "ok"),
@@ -43,12 +43,12 @@ fn is_id_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')
 }
 
-/// Numbers with dots between them.
+/// Whether the text is numbers with dots between them.
 pub(crate) fn is_version(text: &str) -> bool {
     text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// What a marker says.
+/// The contents of a marker.
 pub(crate) struct Marker {
     pub(crate) id: String,
     pub(crate) level: Level,
@@ -60,8 +60,8 @@ pub(crate) struct Marker {
     pub(crate) uncased: Option<String>,
 }
 
-/// The length of the marker that `text` begins with, its `]` included. If it has no end: the quotation mark that is not
-/// closed on its line, if there is one.
+/// The length of the marker at the beginning of `text`, its `]` included. If the marker has no end, the error is the
+/// position of the quotation mark that is not closed on its line, if there is one.
 pub(crate) fn length(text: &str) -> Result<usize, Option<usize>> {
     let mut quote = None;
     for (at, c) in text.char_indices() {
@@ -76,8 +76,8 @@ pub(crate) fn length(text: &str) -> Result<usize, Option<usize>> {
     Err(quote)
 }
 
-/// Reads the marker at the beginning of the paragraph `span`. What is wrong goes to `findings`; there is a marker
-/// as soon as there is an id, so that references to a clause with a bad attribute are no second finding.
+/// Reads the marker at the beginning of the paragraph `span`, and adds faults to `findings`. Returns a marker if there
+/// is an id, even if an attribute is faulty, so that references to the clause are not reported as well.
 pub(crate) fn marker(source: &Source, span: Range<usize>, findings: &mut Vec<Diagnostic>) -> Option<Marker> {
     let mut reader = Reader { source, findings };
     let words = reader.words(span.clone())?;
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
         Some(words)
     }
 
-    /// Splits `name=value`; `None` when there is nothing that could be assigned.
+    /// Splits `name=value`; `None` if the text has no `=` or no name.
     fn attribute(
         &mut self,
         span: Range<usize>,

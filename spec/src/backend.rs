@@ -2,8 +2,8 @@
 
 use crate::model::Page;
 
-/// Columns for code and tables, counted from the text's left margin: with the four columns by which plain text (and
-/// code in a manual page) is set in it makes the 72 that survive quoting in mail.
+/// Columns for code and tables, counted from the text's left margin. Plain text, and code in a manual page, is indented
+/// by four columns; together these are the 72 columns that survive quoting in mail.
 pub const MEASURE: usize = 68;
 
 /// Turns one page into a document.

@@ -1,17 +1,17 @@
-//! Characters that are not shown as they are.
+//! Characters without a visible form of their own.
 
 use unicode_width::UnicodeWidthStr;
 
 /// Tab stops in code.
 const TAB: usize = 8;
 
-/// Control characters, and those that change the direction in which text is read.
+/// Whether the character is a control character or changes the direction of text.
 pub(crate) fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A line with spaces in place of its tabs.
+/// The line with spaces in place of its tabs.
 pub(crate) fn expand_tabs(line: &str) -> String {
     let mut expanded = String::new();
     for c in line.chars() {

@@ -1,8 +1,9 @@
-//! The state of a clause for which each place that cites it was written.
+//! The record of the clause texts for which each citing place was written.
 //!
-//! `confirmed.toml` beside the pages names the places (files and directories, relative to the directory above the pages)
-//! and, for each file, the hash that each clause it cites had when somebody last read the two together. A clause that has
-//! another hash now makes the citation *stale*, unless the two differ by the scheme of the hash alone. A citation is the clause's id, or the constant that is made of it.
+//! `confirmed.toml` beside the pages names the places (files and directories, relative to the directory above the
+//! pages). For each file it has the hash of each cited clause at the time when a person last compared the two. If the
+//! clause has another hash now, the citation is *stale*, unless only the hash scheme differs. A citation is the
+//! clause's id, or the constant made of the id.
 
 use crate::diagnostic::{Diagnostic, IO, Source};
 use crate::model::{Clause, Spec};
@@ -24,7 +25,7 @@ const PREAMBLE: &str = "\
 # whose clause has another hash now; `iomap-spec confirm ID` records that the two were read together again.
 ";
 
-/// What the file says.
+/// The contents of the record.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -34,19 +35,20 @@ struct Record {
     wording: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One file that cites clauses: its path as the record has it, its text, and where it first cites each.
+/// One file that cites clauses: its path in the record, its text, and the position of its first citation of each
+/// clause.
 struct Place<'a> {
     name: String,
     source: Source,
     cited: BTreeMap<&'a str, (&'a Clause, Range<usize>)>,
 }
 
-/// Which clauses to confirm, beside those that were never confirmed.
+/// The clauses to confirm, besides those that were never confirmed.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
-    /// All that are cited.
+    /// All cited clauses.
     All,
-    /// These.
+    /// These clauses.
     Ids(&'a [String]),
 }
 
@@ -96,12 +98,12 @@ pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Records for the pages of `dir` that the places which cite clauses fit their present state: citations that were never
-/// confirmed, and `which`. Hashes of the former scheme are replaced, and places that no longer cite a clause are
-/// forgotten. Returns the changes, a line each.
+/// Records that the citing places agree with the present clauses of the pages in `dir`: for citations that were never
+/// confirmed, and for `which`. Replaces hashes of the former scheme, and drops places that no longer cite a clause.
+/// Returns one line for each change.
 ///
 /// # Errors
-/// Findings, if there is no record or something cannot be read or written.
+/// Findings, if there is no record, or if a file cannot be read or written.
 pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>, Vec<Diagnostic>> {
     let path = dir.join(RECORD);
     let mut findings = vec![];
@@ -121,7 +123,7 @@ pub fn confirm(spec: &Spec, dir: &Path, which: Which<'_>) -> Result<Vec<String>,
     for place in &places {
         let old = record.wording.get(&place.name);
         let hashes = place.cited.iter().map(|(id, (clause, _))| {
-            // A hash of the former scheme says that somebody has read this text: nobody has to read it again.
+            // A hash of the former scheme covers the same text, so this text needs no new reading.
             let is_kept = |hash: &&String| !which.has(id) && **hash != clause.former_hash();
             let kept = old.and_then(|old| old.get(*id)).filter(is_kept);
             let hash = kept.unwrap_or(&clause.hash).clone();
@@ -166,16 +168,16 @@ fn read(spec: &Spec, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Reco
 /// The files of the record that cite clauses of `spec`, sorted, each once.
 fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<Diagnostic>) -> Vec<Place<'a>> {
     let directory = record.parent().unwrap_or(Path::new(""));
-    // Of a link, the directory above is where it leads.
+    // The pages may be reached by a symbolic link: use the directory above the link's target.
     let real = if spec.beside.is_none() && directory.is_symlink() { directory.canonicalize().ok() } else { None };
     let directory = real.as_deref().unwrap_or(directory);
-    // Above `man` is the empty path, above `/x/man` it is `/x`; `.` and `..` have a name above them only on disk.
+    // The directory above `man` is the empty path, above `/x/man` it is `/x`. Only the disk can resolve `.` and `..`.
     let above = directory.join("..");
     let top = directory.file_name().and_then(|_| directory.parent()).unwrap_or(&above);
     let mut names = BTreeSet::new();
     for place in &named.places {
         if spec.beside.is_some() {
-            // Pages that were not read from a disk have no files beside them, so only the pages themselves are
+            // Pages that do not come from a disk have no other files beside them, so only the pages themselves are
             // examined.
             let files = spec.pages.iter().filter_map(|page| page.source.file.strip_prefix(top).ok());
             names.extend(files.filter(|it| it.starts_with(place)).map(|it| it.to_string_lossy().into_owned()));
@@ -210,7 +212,7 @@ fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<
     places
 }
 
-/// The file `name` below `top`, or those in the directory of that name.
+/// Collects the file `name` below `top`, or the files in the directory of that name.
 fn collect(top: &Path, name: &str, names: &mut BTreeSet<String>) -> std::io::Result<()> {
     let path = top.join(name);
     if !path.is_dir() {
@@ -229,7 +231,7 @@ fn collect(top: &Path, name: &str, names: &mut BTreeSet<String>) -> std::io::Res
     Ok(())
 }
 
-/// Every word that could be an id or a constant; the marker of a clause does not cite it.
+/// Every word that could be an id or a constant. The marker of a clause is not a citation of it.
 fn citations(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
     words.filter_map(move |word| {

@@ -1,10 +1,10 @@
-//! What is wrong with a page, where, and how to mend it.
+//! A fault in a page: its place, and how to mend it.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The code of a finding that is about the machine (a file that cannot be read), not about a page.
+/// The code of findings about the machine (such as a file that cannot be read), not about a page.
 pub const IO: &str = "io";
 
 /// One finding in one page.
@@ -12,17 +12,17 @@ pub const IO: &str = "io";
 pub struct Diagnostic {
     /// The file, as the caller named it.
     pub file: PathBuf,
-    /// Line, from 1; 0 when the finding is about the file as a whole.
+    /// The line, from 1; 0 if the finding is about the file as a whole.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// Length in characters, at least 1, on that line.
+    /// The length in characters on that line, at least 1.
     pub length: usize,
     /// A short stable name, such as `duplicate-id`.
     pub code: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What to do about it.
+    /// How to mend it.
     pub mend: String,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The text of one page and where it came from.
+/// The text of a page and the file that it is from.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The file, as the caller named it.
@@ -67,14 +67,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// Line and column, both from 1, the column in characters.
+    /// The line and column of an offset, both from 1; the column counts characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// A finding about `span` of this text; what lies beyond the first line of the span is not underlined.
+    /// A finding about `span` of this text. Only the first line of the span is underlined.
     pub(crate) fn diagnostic(
         &self,
         span: Range<usize>,

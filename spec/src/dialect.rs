@@ -1,4 +1,4 @@
-//! Rewrites syntax of other dialects, which pulldown-cmark does not know, as Markdown that it knows.
+//! Rewrites syntax of other dialects, which pulldown-cmark cannot parse, as Markdown that it can parse.
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ enum Line {
     Other,
     Opens,
     Closes,
-    /// The line looks like a fence, but no other fence belongs to it.
+    /// The line looks like a fence, but has no partner.
     Alone,
 }
 

@@ -1,25 +1,25 @@
-//! What differs between two states of the specification, clause by clause.
+//! The differences between two states of the specification, clause by clause.
 
 use crate::model::{Clause, Moved, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// In what a clause differs.
+/// The kind of a difference between two states of a clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Level or envelope: what conforms is no longer the same.
+    /// The level or the envelope: other behavior conforms now.
     Meaning,
-    /// There is no such clause any more.
+    /// The clause is not in the new state.
     Removed,
-    /// There was no such clause.
+    /// The clause is not in the old state.
     Added,
-    /// The text.
+    /// The text differs.
     Wording,
-    /// The page, the section, or the id.
+    /// The page, the section or the id differs.
     Moved,
 }
 
 impl Kind {
-    /// The word for it.
+    /// The word for the kind.
     pub const fn as_str(self) -> &'static str {
         match self {
             Kind::Meaning => "meaning",
@@ -31,16 +31,16 @@ impl Kind {
     }
 }
 
-/// A clause that is not the same on both sides.
+/// A clause that differs between the two states.
 #[derive(Debug)]
 pub struct Change<'a> {
-    /// The clause as it was.
+    /// The clause in the old state.
     pub old: Option<&'a Clause>,
-    /// The clause as it is.
+    /// The clause in the new state.
     pub new: Option<&'a Clause>,
-    /// In what they differ, the gravest first; never empty.
+    /// The kinds of differences, the gravest first; never empty.
     pub kinds: Vec<Kind>,
-    /// What `moved.toml` says of the old id.
+    /// The record of `moved.toml` for the old id.
     pub record: Option<&'a Moved>,
 }
 
@@ -50,7 +50,7 @@ impl Change<'_> {
         self.kinds.first().copied().unwrap_or(Kind::Moved)
     }
 
-    /// The id that it has, or last had.
+    /// The id in the new state, or in the old one if the clause was removed.
     pub fn id(&self) -> &str {
         self.new.or(self.old).map_or("", |clause| &clause.id)
     }
@@ -85,7 +85,7 @@ pub fn compare<'a>(old: &'a Spec, new: &'a Spec) -> Vec<Change<'a>> {
     changes
 }
 
-/// Old ids and the ones that took their place, each of them once.
+/// Pairs of an old id and the id that replaced it, each pair once.
 fn renamed<'a>(
     old: &'a Spec,
     new: &'a Spec,
@@ -103,7 +103,7 @@ fn renamed<'a>(
     for moved in &new.moved {
         pair(&moved.old, new.successor(&moved.old));
     }
-    // Backwards, when the old side is the later one.
+    // The old side may be the later one: then follow its renamings backwards.
     for moved in &old.moved {
         pair(old.successor(&moved.old), &moved.old);
     }

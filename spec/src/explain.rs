@@ -1,8 +1,8 @@
-//! What each finding means, at more length than a finding has room for.
+//! A longer explanation of each finding than the finding itself has room for.
 
 use crate::diagnostic::IO;
 
-/// Every code of a finding, sorted, with what it means: what is wrong, why that matters, and an example of each.
+/// Every code of a finding, sorted, with its explanation: the fault, why it matters, and an example.
 pub const CODES: &[(&str, &str)] = &[
     (
         "bad-id",
@@ -254,7 +254,7 @@ right:  r[a.b level=must errno=EBUSY why=\"a mapping would outlive it\"]",
     ("word-list", "words.txt has one word on each line, in lower case, sorted with `LC_ALL=C sort -u`."),
 ];
 
-/// What a finding with this code means.
+/// The explanation of findings with this code.
 pub fn explain(code: &str) -> Option<&'static str> {
     CODES.iter().find(|(known, _)| *known == code).map(|(_, text)| *text)
 }

@@ -1,4 +1,4 @@
-//! Running text as lines of roff: as they stand in the source, but broken when too long, and fonts by macros.
+//! Writes running text as lines of roff. Lines break as in the source, and where they are too long; fonts are macros.
 
 use crate::model::{Inline, STRIKE, Target, target};
 use crate::roff::{
@@ -8,7 +8,7 @@ use crate::roff::{
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// mandoc's style check allows 80 bytes; this leaves room for quoting in mail.
+/// mandoc's style check allows 80 bytes; the rest is for quoting in mail.
 const LINE: usize = 74;
 
 /// A part of running text.
@@ -17,7 +17,7 @@ enum Piece<'a> {
     Text(Font, &'a str),
     /// Characters without white space among them.
     Run(Font, &'a str),
-    /// An address that has no other text.
+    /// An address that is its own text.
     Address(Font, &'a str),
     Space,
     Newline,
@@ -26,7 +26,7 @@ enum Piece<'a> {
     CloseLink,
 }
 
-/// Hands the parts of running text to `out`, in order. A link inside another one, which is an image, is no link.
+/// Hands the parts of running text to `out`, in order. An image inside a link is not a link of its own.
 fn pieces<'a>(inlines: &'a [Inline], font: Font, in_link: bool, out: &mut dyn FnMut(Piece<'a>)) {
     for inline in inlines {
         match inline {
@@ -41,7 +41,7 @@ fn pieces<'a>(inlines: &'a [Inline], font: Font, in_link: bool, out: &mut dyn Fn
             }
             Inline::Reference { id, .. } => out(Piece::Run(Font::Bold, id)),
             Inline::Link { url, content } | Inline::Image { url, content } => match target(url, content) {
-                // mandoc complains of a link without a text of its own.
+                // mandoc warns of a link that has no text besides its address.
                 Target::Alone => out(Piece::Address(font, url)),
                 Target::Named => pieces(content, font, in_link, out),
                 Target::Beside if in_link => {
@@ -78,11 +78,11 @@ fn words(text: &str, font: Font, out: &mut impl FnMut(Piece<'_>)) {
     }
 }
 
-/// Characters in the fonts that they are set in.
+/// Characters, each with its font.
 #[derive(Default)]
 struct Word {
     text: String,
-    /// Fonts and where in the text each begins.
+    /// Each font, and where its characters begin in the text.
     runs: Vec<(Font, usize)>,
 }
 
@@ -96,7 +96,7 @@ impl Word {
     fn push(&mut self, font: Font, text: &str, begins_word: bool) {
         self.font(font);
         match text.strip_prefix('-') {
-            // An option: no hyphens.
+            // An option: its dashes are not hyphens.
             Some(rest) if begins_word && rest.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic()) => {
                 escape_dashes(&mut self.text, text, font);
             }
@@ -137,7 +137,7 @@ impl Word {
         text
     }
 
-    /// The macro that prints these runs, if they take turns between two fonts.
+    /// The macro that prints these runs, if they alternate between two fonts.
     fn alternating(&self) -> Option<[char; 2]> {
         let [(one, _), (other, _), ..] = self.runs[..] else { return None };
         let two_fonts =
@@ -145,7 +145,7 @@ impl Word {
         Some([one.letter()?, other.letter()?]).filter(|_| two_fonts)
     }
 
-    /// Replaces the hyphens of a name by hyphens that can be typed.
+    /// Replaces the hyphens in a name by hyphen-minus, which can be copied and typed.
     fn typed(&mut self) {
         // Only the whole word shows whether it is a name; in a part of it, font escapes look like letters.
         if let Cow::Owned(_) = typed_hyphens(&self.text) {
@@ -158,7 +158,7 @@ impl Word {
         }
     }
 
-    /// Gives a long word places to break.
+    /// Inserts places to break into a long word.
     fn break_up(&mut self, room: usize) {
         let least = room.min(LONG);
         if self.text.len() > least && columns(&self.text) > least {
@@ -177,12 +177,12 @@ impl Word {
     }
 }
 
-/// The bytes at the beginning that are a word or a part of one without anything that has to be looked at.
+/// The number of bytes at the beginning of the text that need no escape or check: a word or a part of it.
 fn simple_length(text: &str) -> usize {
     text.bytes().position(|byte| !is_plain(byte) || byte == b'@' || byte == b' ').unwrap_or(text.len())
 }
 
-/// Escapes the text, its hyphens as those that can be typed.
+/// Escapes the text; its hyphens become hyphen-minus, which can be typed.
 fn escape_dashes(out: &mut String, text: &str, font: Font) {
     for (index, part) in text.split('-').enumerate() {
         if index > 0 {
@@ -192,7 +192,7 @@ fn escape_dashes(out: &mut String, text: &str, font: Font) {
     }
 }
 
-/// All of it on one line with font escapes, for where no macro can stand.
+/// All of the text on one line with font escapes, for places that allow no macro.
 pub(crate) fn line_of(inlines: &[Inline]) -> String {
     let mut word = Word::default();
     let mut urls = vec![];
@@ -239,7 +239,7 @@ pub(crate) fn bold_line_of(inlines: &[Inline]) -> Option<String> {
     Some(word.text).filter(|text| is_bold && !text.is_empty() && !text.ends_with(' '))
 }
 
-/// Writes running text; words get places to break if there is no `room` for them.
+/// Writes running text. If `room` is too narrow for a word, the word gets places to break.
 pub(crate) fn fill(out: &mut String, inlines: &[Inline], room: Option<usize>) {
     let mut lines = Lines {
         out,
@@ -256,7 +256,7 @@ pub(crate) fn fill(out: &mut String, inlines: &[Inline], room: Option<usize>) {
     lines.end_line(true);
 }
 
-/// What the line under construction is.
+/// The kind of the line under construction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Text, to which words can be added.
@@ -274,15 +274,15 @@ struct Lines<'a> {
     word: Word,
     /// The word under construction is the punctuation after a link.
     link: bool,
-    /// Whether there is a text that a forced end of line could end, and whether there is one to be ended.
+    /// Whether there is text before a forced end of line, and whether such an end is still to be written.
     started: bool,
     ends: bool,
-    /// Columns for a word, if that matters.
+    /// The columns that a word has, if that matters.
     room: Option<usize>,
 }
 
 impl Lines<'_> {
-    /// Adds text; a word in it that is nothing but a word goes straight to its line.
+    /// Adds text. A plain word goes straight to its line.
     fn text(&mut self, font: Font, text: &str) {
         let longest = self.room.map_or(LINE, |room| room.min(LONG));
         let mut rest = text;
@@ -342,7 +342,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Writes what ends the line before, now that there is another one.
+    /// Writes the forced end of the last line, now that another line follows.
     fn forced_end(&mut self) {
         if std::mem::take(&mut self.ends) {
             *self.out += ".br\n";
@@ -367,15 +367,15 @@ impl Lines<'_> {
         } else {
             self.finished(&mut word);
         }
-        // Its memory is for the next one.
+        // Keep the buffer for the next word.
         word.clear();
         self.word = word;
     }
 
     fn finished(&mut self, word: &mut Word) {
         word.typed();
-        // A literal or an address that is hyphenated cannot be told from one that has a hyphen. Inside a word `\%` would
-        // allow what it forbids at the beginning.
+        // Reading a hyphenated literal or address, one could not tell the added hyphen from a real one, so `\%` forbids
+        // hyphenation. It does so only at the beginning of a word; inside, it would permit it.
         if word.runs.iter().any(|(font, _)| *font == Font::Bold) || word.text.contains('@') {
             word.text.insert_str(0, "\\%");
             word.runs.iter_mut().skip(1).for_each(|(_, start)| *start += "\\%".len());
@@ -415,7 +415,7 @@ impl Lines<'_> {
         self.line += word;
     }
 
-    /// Writes the line. A full stop at the end of one that goes on in the source ends no sentence.
+    /// Writes the line. A full stop at its end must not end a sentence if the source line goes on.
     fn end_line(&mut self, in_source: bool) {
         if self.line.is_empty() {
             return;

@@ -1,5 +1,5 @@
-//! Blocks of an ordinary page under construction: Markdown and HTML can contain each other, and authors close HTML at
-//! any place, or never.
+//! The blocks of an ordinary page under construction. Markdown and HTML can contain each other, and authors close HTML
+//! elements anywhere, or never.
 
 use crate::model::{Alignment, BULLET_INSET, Block, Definition, Inline, NUMBER_INSET, QUOTE_INSET, TERM_INSET, Table};
 
@@ -29,7 +29,7 @@ enum Child {
 
 struct Open {
     kind: Kind,
-    /// The author did not write this element: another element has to be in one.
+    /// Whether this element was not written by the author, but is required around another element.
     implied: bool,
     children: Vec<Child>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Flow {
     open: Vec<Open>,
 }
 
-/// The limit of elements inside each other.
+/// The maximum depth of nested elements.
 const DEEPEST: usize = 24;
 
 impl Kind {
@@ -49,7 +49,7 @@ impl Kind {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// The indentation of its content.
+    /// The indentation of the element's content.
     fn inset(self) -> usize {
         match self {
             Kind::Item => BULLET_INSET.max(NUMBER_INSET),
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// The kind of element that has to contain it, and the kinds that end the search for that.
+    /// The kind of element that has to contain this kind, and the kinds that end the search for it.
     fn place(self) -> Option<(Kind, &'static [Kind])> {
         match self {
             Kind::Item => Some((Kind::List(None), &[Kind::Body, Kind::Cell, Kind::Quote])),
@@ -85,14 +85,14 @@ impl Flow {
         match (self.open.last_mut(), child) {
             (Some(open), child) => open.children.push(child),
             (None, Child::Block(block)) => self.blocks.push(block),
-            // The element that has to contain it is always opened first.
+            // Items, terms and cells are never outside of their container: it is always opened first.
             (None, Child::Item(blocks) | Child::Body(blocks)) => self.blocks.extend(blocks),
             (None, Child::Term(text) | Child::Cell(text)) => self.blocks.push(Block::Paragraph(text)),
             (None, Child::Row(cells)) => self.blocks.extend(cells.into_iter().map(Block::Paragraph)),
         }
     }
 
-    /// Begins an element, after the one that has to contain it; `room` is the further indentation that is left.
+    /// Begins an element, after the element that has to contain it; `room` is the indentation still allowed.
     pub(crate) fn open(&mut self, kind: Kind, room: usize) {
         if let Some((place, barriers)) = kind.place() {
             let top = self
@@ -102,7 +102,7 @@ impl Flow {
             match top.filter(|top| self.open[*top].kind.is(place)) {
                 Some(top) => self.close_to(top + 1),
                 None => {
-                    // Open elements inside the barrier end here.
+                    // Close the open elements inside the barrier.
                     self.close_to(top.map_or(0, |top| top + 1));
                     self.open(place, room);
                     if let Some(open) = self.open.last_mut() {
@@ -169,7 +169,7 @@ impl Flow {
         }
     }
 
-    /// All blocks; elements that are still open end here.
+    /// All blocks; closes the elements that are still open.
     pub(crate) fn finish(mut self) -> Vec<Block> {
         self.close_to(0);
         self.blocks
@@ -209,7 +209,7 @@ fn definitions(children: Vec<Child>) -> Vec<Definition> {
     list
 }
 
-/// The rows, of which the first is the header, and other blocks among them, such as a caption.
+/// The rows, the first of which is the header, and the other blocks among them, such as a caption.
 fn table(children: Vec<Child>) -> (Option<Table>, Vec<Block>) {
     let (mut rows, mut others) = (vec![], vec![]);
     for child in children {
@@ -243,6 +243,6 @@ pub(crate) fn flat(blocks: &[Block]) -> Vec<Inline> {
             }
         });
     }
-    // A separator before the first text separates nothing.
+    // Drop the separator before the first text.
     text.into_iter().skip(1).collect()
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 const CODE: &str = "front-matter";
 const EXAMPLE: &str = "begin the page with\n---\ntitle: name\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---";
 
-/// A key, what makes a value good, and how to say so.
+/// A key, the check of its value, and the description of a good value.
 type Key = (&'static str, fn(&str) -> bool, &'static str);
 
 const KEYS: [Key; 4] = [
@@ -17,7 +17,7 @@ const KEYS: [Key; 4] = [
     ("version", is_version, "the version of the specification, such as 0.1"),
 ];
 
-/// The title becomes a file name, so nothing that could leave a directory is let through.
+/// Whether the text can be a title. The title becomes a file name, so it must not lead to another directory.
 pub(crate) fn is_title(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
@@ -44,7 +44,7 @@ pub(crate) fn is_date(text: &str) -> bool {
     }
 }
 
-/// What the front matter says, and where the page begins after it.
+/// The fields of the front matter, and the offset where the page begins after it.
 pub(crate) struct FrontMatter {
     pub(crate) title: String,
     pub(crate) section: String,
@@ -53,7 +53,7 @@ pub(crate) struct FrontMatter {
     pub(crate) end: usize,
 }
 
-/// Reads it; `None` after a finding.
+/// Reads the front matter; `None` after a finding.
 pub(crate) fn read(source: &Source, findings: &mut Vec<Diagnostic>) -> Option<FrontMatter> {
     let mut report = |span: Range<usize>, message: String, mend: &str| {
         findings.push(source.diagnostic(span, CODE, message, mend));

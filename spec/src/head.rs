@@ -1,22 +1,22 @@
-//! What an ordinary page says about itself, in the dialects of those who write manual pages in Markdown.
+//! The title lines of an ordinary page, in the dialects of manual pages in Markdown.
 //!
 //! - pandoc and go-md2man: up to three lines at the top that begin with `%`, the title, the authors and the date;
 //! - pandoc, curl, PMDK: YAML between `---` and `---` or `...` with the keys of [`Head::key`];
 //! - mmark and Hugo: TOML with these keys, between `%%%` and `%%%` or `+++` and `+++`;
 //! - ronn, cargo, go-md2man: the first heading, as `name(1) -- text`, `name(1)` or `name 1 "date" "source" "manual"`;
 //! - Core Lightning: `name -- text`;
-//! - where nothing is said, the name of the file: `podman-run.1.md`.
+//! - if the page has none of these, the name of the file: `podman-run.1.md`.
 //!
-//! Authors and the pages to see become sections at the end, if the page has none; other keys are for other programs.
+//! Authors and the pages to see become sections at the end, if the page has no such sections; other keys are ignored.
 
 use crate::frontmatter::is_date;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The section of pages that do not say theirs: the miscellaneous.
+/// The section of pages that do not state one: miscellaneous.
 const SECTION: &str = "7";
 
-/// Everything that is known about a page before its text.
+/// The facts about a page that are stated before its text.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     pub(crate) title: Option<String>,
@@ -24,27 +24,27 @@ pub(crate) struct Head {
     pub(crate) date: Option<String>,
     pub(crate) origin: String,
     pub(crate) manual: String,
-    /// What the page is about, if its heading says so.
+    /// The description of the page, if its heading has one.
     pub(crate) about: Option<String>,
-    /// Headings and lines for the end of the page, for those headings that it does not have itself.
+    /// Headings and lines to add at the end of the page, unless the page has these headings.
     pub(crate) more: Vec<(&'static str, Vec<String>)>,
 }
 
-/// What is at the top of the text and how many bytes of it that is.
+/// The head of the text, and its length in bytes.
 pub(crate) fn read(text: &str) -> (Head, usize) {
     let mut head = Head::default();
     let end = head.toml(text).or_else(|| head.percent(text)).or_else(|| head.yaml(text)).unwrap_or(0);
     (head, end)
 }
 
-/// Whether the page has `version:` among the lines of its front matter, as those of the specification do.
+/// Whether the page has `version:` in its front matter, as pages of the specification do.
 pub(crate) fn is_specification(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim_end);
     lines.next() == Some("---") && lines.take_while(|line| *line != "---").any(|line| line.starts_with("version:"))
 }
 
 impl Head {
-    /// The block of lines with `%`; a line that begins with a space goes on with the one before.
+    /// Reads the block of lines with `%`; a line that begins with a space continues the line before.
     fn percent(&mut self, text: &str) -> Option<usize> {
         let mut end = 0;
         let mut fields: Vec<String> = vec![];
@@ -70,7 +70,7 @@ impl Head {
         Some(end)
     }
 
-    /// Keys and values; a list has an item on each line, after `-`.
+    /// Reads keys and values; a list has each item on a line of its own, after `-`.
     fn yaml(&mut self, text: &str) -> Option<usize> {
         let mut lines = text.split_inclusive('\n');
         let mut end = lines.next().filter(|line| line.trim_end() == "---")?.len();
@@ -94,7 +94,7 @@ impl Head {
             }
         }
         for (key, values) in entries {
-            // `- name: Ada` and `[one, two]`.
+            // Items such as `- name: Ada` and `[one, two]`.
             let values: Vec<&str> = values
                 .into_iter()
                 .flat_map(|value| match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
@@ -108,7 +108,7 @@ impl Head {
         Some(end)
     }
 
-    /// Front matter in TOML. Lines that cannot be parsed are text.
+    /// Reads front matter in TOML. Lines that cannot be parsed are text.
     fn toml(&mut self, text: &str) -> Option<usize> {
         let fence = text.lines().next().map(str::trim_end).filter(|line| matches!(*line, "%%%" | "+++"))?;
         let start = text.find('\n')? + 1;
@@ -129,8 +129,8 @@ impl Head {
         None
     }
 
-    /// Takes the value of a key of the front matter; `area` and `workgroup` are mmark's words for the foot and the
-    /// head.
+    /// Takes the value of a key of the front matter. mmark calls the text of the foot `area` and that of the head
+    /// `workgroup`.
     fn key(&mut self, key: &str, values: &[&str]) {
         let value = values.join(" ");
         match key.to_ascii_lowercase().as_str() {
@@ -146,8 +146,8 @@ impl Head {
         }
     }
 
-    /// A heading without a section: `name -- text`. A single hyphen between them can be part of any heading, unless the
-    /// name is that of the `file`. Returns false, and changes nothing, if it is no such heading.
+    /// Takes a heading without a section: `name -- text`. A single hyphen counts only if the name is that of the
+    /// `file`, as it can be part of any heading. Returns false, and changes nothing, for another heading.
     pub(crate) fn named(&mut self, text: &str, file: &str) -> bool {
         let parts = DASHES.iter().find_map(|dash| {
             let (name, about) = text.split_once(dash)?;
@@ -162,9 +162,9 @@ impl Head {
         true
     }
 
-    /// A title line or a heading. False, and nothing is changed, if it is none.
+    /// Takes a title line or a heading. Returns false, and changes nothing, for other text.
     pub(crate) fn line(&mut self, text: &str) -> bool {
-        // PMDK's macro.
+        // PMDK's macro for titles.
         if let Some((title, section)) = text
             .strip_prefix("_MP(")
             .and_then(|rest| rest.strip_suffix(')')?.split_once(','))
@@ -215,7 +215,7 @@ impl Head {
         }
     }
 
-    /// A date that formatters can read, or else something to be kept.
+    /// Takes a date that formatters can read; other text is kept for the foot of the page.
     fn dated(&mut self, text: &str) {
         match day(text) {
             Some(date) => self.date = Some(date),
@@ -230,7 +230,7 @@ impl Head {
         self.origin += text;
     }
 
-    /// An empty text keeps the manual that another line named.
+    /// Takes the name of the manual; an empty text does not replace a name from another line.
     fn manual(&mut self, text: &str) {
         if !text.is_empty() {
             text.clone_into(&mut self.manual);
@@ -244,8 +244,8 @@ impl Head {
         }
     }
 
-    /// Title and section: as the page says, or from the name of its file. A title of several words is the title of a
-    /// web page, if the file has the name of a manual page, and is shown at the foot.
+    /// The title and section: from the page, or from the name of its file. If the file has the name of a manual page, a
+    /// title of several words is that of a web page, and is shown at the foot.
     pub(crate) fn name(&mut self, file: &Path) -> (String, String) {
         let (title, section) = of_file(file);
         if self.section.is_none()
@@ -258,7 +258,7 @@ impl Head {
     }
 }
 
-/// `podman-run` and `1` of `podman-run.1.md`.
+/// The title and section in a file name: `podman-run` and `1` of `podman-run.1.md`.
 pub(crate) fn of_file(file: &Path) -> (String, Option<String>) {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match stem.rsplit_once('.') {
@@ -269,7 +269,7 @@ pub(crate) fn of_file(file: &Path) -> (String, Option<String>) {
     }
 }
 
-/// A digit and what follows it, as in `3ssl`, or one of the letters for local, new and Tcl's pages.
+/// Whether the text is a section: a digit and a suffix, as in `3ssl`, or a letter for local, new or Tcl's pages.
 fn is_section(text: &str) -> bool {
     let digit = text.starts_with(|c: char| c.is_ascii_digit()) && text.len() <= 12;
     (digit && text.bytes().all(|byte| byte.is_ascii_alphanumeric())) || ["n", "l", "o"].contains(&text)
@@ -279,7 +279,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.split(' ').count() <= 4 && !text.starts_with(|c: char| c.is_whitespace())
 }
 
-/// Words, of which those in quotation marks can hold spaces.
+/// Splits into words; a word in quotation marks can contain spaces.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![];
     let mut rest = text.trim_start();
@@ -292,10 +292,10 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The separators between a name and its description. The longest is first: each contains the end of the next.
+/// The separators between a name and its description. The longest is first, because each contains the next.
 pub(crate) const DASHES: [&str; 5] = [" --- ", " -- ", " — ", " – ", " - "];
 
-/// The strings in a value, those in tables by the keys that mmark has for people.
+/// The strings in a value. In tables, the values of the keys that mmark uses for people.
 fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -307,10 +307,10 @@ fn strings(value: &Value) -> Vec<String> {
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// `YYYY-MM-DD` for a date in that form or with the name of a month; a month without a day means its first.
+/// `YYYY-MM-DD` for a date in that form or with the name of a month. A month without a day means its first day.
 fn day(text: &str) -> Option<String> {
     let text = text.trim();
-    // A time of day is not of interest.
+    // Drop the time of day.
     let date = text.split(['T', ' ']).next().unwrap_or(text);
     if is_date(date) && (date == text || text[date.len() + 1..].starts_with(|c: char| c.is_ascii_digit())) {
         return Some(date.to_owned());
@@ -331,7 +331,7 @@ fn day(text: &str) -> Option<String> {
     is_date(&date).then_some(date)
 }
 
-/// A value of YAML without its quotation marks.
+/// The value of YAML without its quotation marks.
 fn unquoted(value: &str) -> &str {
     let value = value.trim();
     let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));

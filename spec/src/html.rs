@@ -6,7 +6,7 @@
 use crate::flow::Kind;
 use crate::model::Inline;
 
-/// What a tag does to the text.
+/// The effect of a tag on the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Strong,
@@ -15,7 +15,7 @@ pub(crate) enum Effect {
     Link,
     Image,
     Break,
-    /// A block: what is inside stands on lines of its own.
+    /// A block whose content has lines of its own.
     Lines,
     /// A block that contains other blocks.
     Holds(Kind),
@@ -115,7 +115,7 @@ impl Effect {
 /// A part of HTML.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// What is to be read, entities and all.
+    /// Text with its entities undecoded.
     Text(&'a str),
     Open {
         name: &'static str,
@@ -130,7 +130,7 @@ pub(crate) enum Piece<'a> {
     },
 }
 
-/// The parts in order; comments are not among them.
+/// The parts in order, without comments.
 pub(crate) fn pieces(html: &str) -> Vec<Piece<'_>> {
     let mut pieces = vec![];
     let mut text = 0;
@@ -224,7 +224,7 @@ pub(crate) fn attribute(attributes: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The entities that people write in raw HTML; pulldown-cmark decodes all others.
+/// The entities that authors use in raw HTML; pulldown-cmark decodes all others.
 const ENTITIES: [(&str, &str); 9] = [
     ("lt", "<"),
     ("gt", ">"),
@@ -237,7 +237,7 @@ const ENTITIES: [(&str, &str); 9] = [
     ("ndash", "–"),
 ];
 
-/// The text with its entities as the characters they stand for; others stay as they are.
+/// The text with these entities decoded; other entities stay as they are.
 pub(crate) fn decoded(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;

@@ -4,8 +4,8 @@
 //! {"schema": 1, "page": {"title": …, "section": …, "sections": [{"is_subsection": …, "heading": […], "blocks": […]}]}}
 //! ```
 //!
-//! Blocks and inlines are objects with `kind`, the name of the variant in [`crate::model`] in lower case, and `content`,
-//! what the variant holds; those that hold nothing have no `content`.
+//! Blocks and inlines are objects with `kind`, the lower-case name of the variant in [`crate::model`], and `content`,
+//! the value of the variant. Variants without a value have no `content`.
 
 use crate::backend::Backend;
 use crate::model::Page;
@@ -26,7 +26,7 @@ impl Backend for Json {
     }
 
     fn page(&self, page: &Page) -> String {
-        // Strings, numbers, lists and records: nothing that JSON could not hold.
+        // Strings, numbers, lists and records: JSON can hold all of them.
         serde_json::to_string_pretty(&Document { schema: 1, page }).expect("plain data is JSON") + "\n"
     }
 }

@@ -1,9 +1,9 @@
 //! The specification as data: Markdown man pages in, clauses and manual pages out.
 //!
-//! [`load`] reads the pages of a directory and refuses what cannot be understood; [`lint`] says what a page that can
-//! be understood still does wrong. Both speak in [`Diagnostic`]s: file, line, column, what is wrong, how to mend it.
-//! What a page may contain is the [`model`]; a [`Backend`] turns one page into text. [`compile`] also reads manual
-//! pages in Markdown that are not of the specification, and refuses none of them for its Markdown.
+//! [`load`] reads the pages of a directory and refuses pages that it cannot parse; [`lint`] reports faults of pages
+//! that can be parsed. Both return [`Diagnostic`]s: file, line, column, fault, mend. [`model`] defines the contents of
+//! a page; a [`Backend`] turns one page into text. [`compile`] also reads manual pages in Markdown that are not of the
+//! specification, and refuses none of them for its Markdown.
 //!
 //! ```
 //! let page = "---\ntitle: a\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n\n# DESCRIPTION\n\n\
@@ -14,8 +14,8 @@
 //! assert_eq!(clause.text, "It must fail with the error EIO.");
 //! ```
 //!
-//! The library runs no cases and judges nothing: the suite does. It reads no kernel source and no mail; the command
-//! `iomap-spec` does. Without features it is small, because a build script uses it.
+//! The library runs no cases and gives no verdicts: the suite does. The library reads no kernel source and no mail: the
+//! command `iomap-spec` does. Without features it is small, because a build script uses it.
 #![forbid(unsafe_code)]
 
 mod attributes;

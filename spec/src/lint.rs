@@ -1,4 +1,4 @@
-//! What a page that can be read still does wrong.
+//! Checks of style and consistency for pages that could be parsed.
 
 use crate::attributes::is_errno;
 use crate::backend::MEASURE;
@@ -43,23 +43,23 @@ const SECTIONS: [&str; 24] = [
     "SEE ALSO",
 ];
 
-/// What to write where a level word would sound like a promise that has no clause.
+/// How to rewrite a sentence in which a level word would promise something without a clause.
 const FACTS: [(Level, &str); 3] = [
     (Level::Must, "say \"has to\" or \"is to\", or state the fact"),
     (Level::Should, "say \"ought to\" or \"is expected to\", or state the fact"),
     (Level::May, "say \"can\" or \"might\", or state the fact"),
 ];
 
-/// How a file system does it is no business of the specification.
+/// Words for the internals of a file system, about which the specification makes no statement.
 const INNER_WORDS: [&str; 4] = ["block", "blocks", "extent", "extents"];
 
-/// What ends with a full stop and no sentence. A single letter does as well.
+/// Abbreviations, whose full stop does not end a sentence. A single letter is an abbreviation, too.
 const ABBREVIATIONS: [&str; 5] = ["al", "cf", "etc", "resp", "vs"];
 
-/// What can stand between a full stop and the end of its sentence.
+/// Characters that can follow the full stop of a sentence.
 const CLOSERS: [char; 4] = ['"', '\'', ')', '”'];
 
-/// Source lines fit on a terminal and in a patch.
+/// The longest source line, so that it fits on a terminal and in a patch.
 const LINE: usize = 80;
 
 const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 11] = [
@@ -78,8 +78,8 @@ const PAGE_LINTS: [fn(&Page, &mut Vec<Diagnostic>); 11] = [
 
 const SPEC_LINTS: [fn(&Spec, &mut Vec<Diagnostic>); 4] = [errors_closure, families, spelling::check, confirmed::check];
 
-/// Every finding about pages that could be read, in their order. Whether the pages of others that SEE ALSO names exist
-/// can only be said with a `manual`.
+/// Every finding about pages that could be parsed, in their order. With a `manual`, SEE ALSO is checked against the
+/// pages of others, too.
 pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     let mut findings = vec![];
     for page in &spec.pages {
@@ -89,7 +89,7 @@ pub fn lint(spec: &Spec, manual: Option<&Manual>) -> Vec<Diagnostic> {
     if let Some(manual) = manual {
         see_also_exists(spec, manual, &mut findings);
     }
-    // The pages come first, then the places that cite them.
+    // Order: the pages first, then the places that cite them.
     let order = |file: &Path| spec.pages.iter().position(|page| page.source.file == file).unwrap_or(spec.pages.len());
     findings.sort_by_cached_key(|it| (order(&it.file), it.file.clone(), it.line, it.column));
     findings
@@ -133,7 +133,7 @@ fn level_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A text that is quoted alone says which errors are allowed.
+/// A clause's text is quoted alone, so it must name the allowed errors.
 fn errnos_of_clauses(page: &Page, findings: &mut Vec<Diagnostic>) {
     for clause in page.clauses() {
         let named: BTreeSet<&str> = clause.text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
@@ -212,7 +212,7 @@ fn section_order(page: &Page, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// whatis(1) and apropos(1) read this line.
+/// The NAME section: whatis(1) and apropos(1) read its line.
 fn name(page: &Page, findings: &mut Vec<Diagnostic>) {
     let Some(section) = page.sections.iter().find(|section| section.title() == "NAME") else { return };
     let fits = match &section.blocks[..] {
@@ -241,7 +241,7 @@ fn errors(page: &Page) -> Vec<Vec<&[Inline]>> {
     terms.collect()
 }
 
-/// Where running text is in the source.
+/// The span of running text in the source.
 fn span(inlines: &[Inline]) -> Range<usize> {
     let all = words(inlines);
     match (all.first(), all.last()) {
@@ -268,7 +268,7 @@ fn errors_order(page: &Page, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What clauses promise and what ERRORS sections list is the same.
+/// The clauses and the ERRORS sections must have the same errors.
 fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     let listed: BTreeSet<String> =
         spec.pages.iter().flat_map(|page| errors(page).into_iter().flatten()).map(plain).collect();
@@ -306,7 +306,7 @@ fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The name of the error in the clause's marker.
+/// The place of the error's name in the clause's marker.
 fn errno_span(page: &Page, clause: &Clause, errno: &str) -> Range<usize> {
     let text = &page.source.text[clause.marker.clone()];
     let start =
@@ -345,7 +345,7 @@ fn references(shown: &str) -> Vec<(&str, &str)> {
     entries.collect()
 }
 
-/// A page exists if it is one of these, or its source is beside them, or the manual has it.
+/// A page exists if it is one of these pages, if its source is beside them, or if the manual has it.
 fn see_also_exists(spec: &Spec, manual: &Manual, findings: &mut Vec<Diagnostic>) {
     for page in &spec.pages {
         let see_also = sections(page).into_iter().filter(|(title, _)| title == "SEE ALSO");
@@ -366,7 +366,7 @@ fn see_also_exists(spec: &Spec, manual: &Manual, findings: &mut Vec<Diagnostic>)
     }
 }
 
-/// The name in `**name**(section)`, somewhere in a part of the source.
+/// The place of the name in `**name**(section)`, in a part of the source.
 fn reference_span(page: &Page, part: Range<usize>, name: &str, section: &str) -> Range<usize> {
     let text = &page.source.text[part.start..];
     let suffix = format!("({section})");
@@ -380,7 +380,7 @@ fn reference_span(page: &Page, part: Range<usize>, name: &str, section: &str) ->
     }
 }
 
-/// A family's clauses stand together, so that a reader finds the others where one is.
+/// The clauses of a family stand together, so that a reader who finds one finds all.
 fn families(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     let mut homes: BTreeMap<&str, String> = BTreeMap::new();
     for page in &spec.pages {
@@ -400,7 +400,7 @@ fn families(spec: &Spec, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Lines end where sentences do (man-pages(7)), so that a patch shows which sentence it changes.
+/// A line ends where its sentence ends (man-pages(7)), so that a patch shows which sentence it changes.
 fn semantic_newlines(page: &Page, findings: &mut Vec<Diagnostic>) {
     for block in page.sections.iter().flat_map(|section| &section.blocks) {
         block.walk(0, &mut |block, _| {
@@ -416,7 +416,7 @@ fn semantic_newlines(page: &Page, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The source lines of running text without markup: each character and where it comes from. Code and ids are one
+/// The source lines of running text without markup: each character and its position. Code and ids count as one
 /// character.
 fn lines(inlines: &[Inline]) -> Vec<Vec<(char, usize)>> {
     let mut lines = vec![vec![]];
@@ -440,7 +440,7 @@ fn lines(inlines: &[Inline]) -> Vec<Vec<(char, usize)>> {
     lines
 }
 
-/// Where in the source sentences begin that are not the first on their line.
+/// The positions of sentences that do not begin a line.
 fn sentence_starts(line: &[(char, usize)]) -> Vec<usize> {
     let words: Vec<_> = line.split(|(c, _)| c.is_whitespace()).filter(|word| !word.is_empty()).collect();
     let ends_sentence = |word: &[(char, usize)]| {

@@ -1,4 +1,4 @@
-//! Pages from files, from directories, or from wherever their bytes are.
+//! Reads pages from files, directories or memory.
 
 use crate::diagnostic::{Diagnostic, IO, Source};
 use crate::model::{Page, Spec};
@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files as they were read, or as git has them: names for messages, and contents.
+/// Files as read from a disk or from git: their names for messages, and their contents.
 pub type Sources = Vec<(PathBuf, Vec<u8>)>;
 
-/// All `*.md` of a directory, sorted by name.
+/// All `*.md` files of a directory, sorted by name.
 ///
 /// # Errors
 /// One finding, if the directory cannot be read or holds no pages.
@@ -31,20 +31,20 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
 /// Reads all pages of a directory, and its `moved.toml` if there is one.
 ///
 /// # Errors
-/// Everything that is wrong with any of the pages, in their order.
+/// All faults of the pages, in order.
 pub fn load(dir: &Path) -> Result<Spec, Vec<Diagnostic>> {
     load_files(&files(dir)?)
 }
 
-/// Reads the named pages, which must refer to no clause of any other, and the `moved.toml` beside them.
+/// Reads the named pages and the `moved.toml` beside them. The pages must not refer to clauses of other pages.
 ///
 /// # Errors
-/// Everything that is wrong with any of the pages, in their order.
+/// All faults of the pages, in order.
 pub fn load_files(paths: &[PathBuf]) -> Result<Spec, Vec<Diagnostic>> {
     load_with(paths, vec![])
 }
 
-/// As [`load_files`], together with pages that were read before.
+/// Like [`load_files`], together with pages that the caller has read.
 ///
 /// # Errors
 /// The errors of [`load_files`].
@@ -55,11 +55,11 @@ pub fn load_with(paths: &[PathBuf], given: Sources) -> Result<Spec, Vec<Diagnost
     assemble(sources, findings, false, &parse::page)
 }
 
-/// Takes pages that were read before, and perhaps the files beside them: then no other file is read from a disk, not by
-/// [`crate::lint`] either. A page that stands `alone` may refer to clauses of others.
+/// Takes pages, and perhaps the files beside them, that the caller has read. Then neither this function nor
+/// [`crate::lint`] reads other files. A page that stands `alone` may refer to clauses of other pages.
 ///
 /// # Errors
-/// Everything that is wrong with any of the pages, in their order.
+/// All faults of the pages, in order.
 pub fn load_sources(sources: Sources, alone: bool) -> Result<Spec, Vec<Diagnostic>> {
     let is_page = |(path, _): &(PathBuf, Vec<u8>)| {
         path.extension().is_some_and(|it| it == "md") || path.file_name().is_some_and(|it| it == resolve::MOVED)
@@ -73,7 +73,7 @@ pub fn load_sources(sources: Sources, alone: bool) -> Result<Spec, Vec<Diagnosti
 /// Reads a directory of pages, or one page that stands alone.
 ///
 /// # Errors
-/// Everything that is wrong with any of the pages, in their order.
+/// All faults of the pages, in order.
 pub fn load_path(path: &Path) -> Result<Spec, Vec<Diagnostic>> {
     if path.is_dir() {
         return load(path);
@@ -83,19 +83,19 @@ pub fn load_path(path: &Path) -> Result<Spec, Vec<Diagnostic>> {
     assemble(sources, findings, true, &parse::page)
 }
 
-/// Reads manual pages in Markdown. Those with `version:` in their front matter are of the specification and are read as
-/// by [`load_files`]; any other is understood whatever it holds. `date` is the date of pages that do not say theirs,
-/// `YYYY-MM-DD`.
+/// Reads manual pages in Markdown. Pages with `version:` in their front matter belong to the specification and are read
+/// as by [`load_files`]; every other page is accepted, whatever it contains. Pages without a date get `date`, in the
+/// form `YYYY-MM-DD`.
 ///
 /// # Errors
-/// Everything that is wrong with a page of the specification; of the others, what cannot be read or is not UTF-8.
+/// All faults of pages of the specification; other pages that cannot be read or are not UTF-8.
 pub fn compile(paths: &[PathBuf], date: &str) -> Result<Spec, Vec<Diagnostic>> {
     let mut findings = vec![];
     let sources = read(paths, &mut findings);
     assemble(sources, findings, false, &|name, bytes, findings| parse::any(name, bytes, date, findings))
 }
 
-/// The same for one page that is no file.
+/// Like [`compile`], for one page in memory.
 ///
 /// # Errors
 /// As [`compile`].
@@ -104,7 +104,7 @@ pub fn compile_bytes(name: &Path, bytes: Vec<u8>, date: &str) -> Result<Spec, Ve
     assemble(sources, vec![], false, &|name, bytes, findings| parse::any(name, bytes, date, findings))
 }
 
-/// The files, and the `moved.toml` beside them.
+/// Reads the files, and the `moved.toml` beside them.
 fn read(paths: &[PathBuf], findings: &mut Vec<Diagnostic>) -> Sources {
     let moved: BTreeSet<PathBuf> = paths.iter().map(|path| path.with_file_name(resolve::MOVED)).collect();
     let mut sources = vec![];
@@ -120,7 +120,7 @@ fn read(paths: &[PathBuf], findings: &mut Vec<Diagnostic>) -> Sources {
     sources
 }
 
-/// Reads one page, if there is enough of it to go on with.
+/// Parses one page; `None` if it is too faulty to go on.
 type Reader<'a> = &'a dyn Fn(&Path, Vec<u8>, &mut Vec<Diagnostic>) -> Option<Page>;
 
 fn assemble(

@@ -1,17 +1,18 @@
-//! The manual pages of this machine, for what SEE ALSO names.
+//! The manual pages of this machine, to check SEE ALSO.
 
 use std::path::PathBuf;
 
-/// Where manual pages are, unless MANPATH says otherwise.
+/// The directory of manual pages, unless MANPATH is set.
 const DIRECTORY: &str = "/usr/share/man";
 
-/// A page of each Debian package (manpages, manpages-dev) without which a page that is missing proves nothing.
+/// One page of each Debian package (manpages, manpages-dev) that must be installed before a missing page proves
+/// anything.
 const WITNESSES: [(&str, &str); 2] = [("man-pages", "7"), ("open", "2")];
 
-/// How pages are compressed.
+/// The file name suffixes of compressed pages.
 const SUFFIXES: [&str; 5] = ["", ".gz", ".xz", ".bz2", ".zst"];
 
-/// The manual pages of Linux as they are installed.
+/// The installed manual pages of Linux.
 #[derive(Debug, Clone)]
 pub struct Manual {
     directories: Vec<PathBuf>,
@@ -21,10 +22,10 @@ impl Manual {
     /// The manual, if the pages of system calls and conventions are installed.
     ///
     /// # Errors
-    /// Why it cannot be relied on.
+    /// The reason why the installed manual is not complete enough.
     pub fn installed() -> Result<Manual, String> {
         let path = std::env::var("MANPATH").unwrap_or_default();
-        // As in manpath(1), an empty element stands for the usual place.
+        // As in manpath(1), an empty element stands for the default directories.
         let directories = path.split(':').map(|it| PathBuf::from(if it.is_empty() { DIRECTORY } else { it }));
         let manual = Manual { directories: directories.collect() };
         match WITNESSES.into_iter().find(|(name, section)| !manual.has(name, section)) {
@@ -35,7 +36,7 @@ impl Manual {
         }
     }
 
-    /// Whether there is such a page; that of section `2const` is in man2 or in man2const.
+    /// Whether the manual has this page; a page of section `2const` is in man2 or in man2const.
     pub(crate) fn has(&self, name: &str, section: &str) -> bool {
         let chapter = section.get(..1).unwrap_or(section);
         let places = self.directories.iter().flat_map(|directory| {

@@ -1,4 +1,4 @@
-//! The pages as data: what the parser makes and every back end walks.
+//! The pages as data: the parser makes them, and every back end reads them.
 
 use crate::diagnostic::Source;
 use iomap_vocabulary::{Level, Observe};
@@ -18,7 +18,7 @@ pub struct Spec {
     pub pages: Vec<Page>,
     /// The ids that are no longer in use.
     pub moved: Vec<Moved>,
-    /// The files beside the pages (records, lists of words), if they were not read from a disk.
+    /// The files beside the pages (records, lists of words), if they do not come from a disk.
     pub(crate) beside: Option<Vec<Source>>,
 }
 
@@ -26,18 +26,18 @@ pub struct Spec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moved {
-    /// The id.
+    /// The old id.
     pub old: String,
-    /// The id that the clause has now, if it was renamed.
+    /// The present id of the clause, if it was renamed.
     pub new: Option<String>,
-    /// Why there is no such clause any more, if it was withdrawn.
+    /// The reason why the clause was withdrawn.
     pub reason: Option<String>,
-    /// The first version without it.
+    /// The first version without the old id.
     pub since: String,
 }
 
 impl Spec {
-    /// The text of a file beside the pages: read from the disk, if the pages are from the disk.
+    /// The text of a file beside the pages. It is read from the disk if the pages were.
     pub(crate) fn read_beside(&self, path: &Path) -> io::Result<String> {
         let Some(beside) = &self.beside else { return fs::read_to_string(path) };
         let source = beside.iter().find(|source| source.file == path);
@@ -57,7 +57,7 @@ impl Spec {
     /// The id at the end of a chain of renamings: `id` itself if it was not renamed.
     pub fn successor<'a>(&'a self, id: &'a str) -> &'a str {
         let next = |id: &str| self.moved.iter().find(|moved| moved.old == id).and_then(|moved| moved.new.as_deref());
-        // As many steps as there are entries, because nothing keeps entries from forming a circle.
+        // The number of steps is limited, because entries can form a circle.
         std::iter::successors(Some(id), |id| next(id)).take(self.moved.len() + 1).last().unwrap_or(id)
     }
 
@@ -72,7 +72,7 @@ fn short_hash(text: &str) -> String {
     Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The hash of parts with a NUL between them, which none of them can contain.
+/// The hash of the parts with a NUL between them; no part can contain a NUL.
 fn joined_hash(parts: &[&str]) -> String {
     short_hash(&parts.join("\0"))
 }
@@ -80,43 +80,43 @@ fn joined_hash(parts: &[&str]) -> String {
 /// One manual page.
 #[derive(Debug, Clone, Serialize)]
 pub struct Page {
-    /// Its name, such as `iomap_immutable`.
+    /// The name of the page, such as `iomap_immutable`.
     pub title: String,
     /// The section of the manual, such as `7` or `2const`.
     pub section: String,
-    /// Date of the last change, `YYYY-MM-DD`.
+    /// The date of the last change, `YYYY-MM-DD`.
     pub date: String,
-    /// The version of the specification that it is part of; empty for an ordinary page.
+    /// The version of the specification; empty for an ordinary page.
     pub version: String,
-    /// What an ordinary page says about itself; a page of the specification has none.
+    /// The head and foot of an ordinary page; `None` for a page of the specification.
     pub ordinary: Option<Ordinary>,
-    /// The sections of the page and their subsections, one after the other.
+    /// The sections of the page and their subsections, in order.
     pub sections: Vec<Section>,
-    /// The Markdown.
+    /// The Markdown source.
     #[serde(skip)]
     pub source: Source,
-    /// Where the Markdown begins, after the front matter.
+    /// The offset of the Markdown after the front matter.
     #[serde(skip)]
     pub(crate) body: usize,
 }
 
-/// What stands at the foot and the head of a page that is not of the specification; both can be empty.
+/// The foot and the head of an ordinary page; both can be empty.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Ordinary {
-    /// Where it comes from, such as `libcurl`.
+    /// The origin of the page, such as `libcurl`; at the foot.
     pub origin: String,
-    /// The manual that it belongs to, such as `User Commands`.
+    /// The manual of the page, such as `User Commands`; at the head.
     pub manual: String,
 }
 
 impl Page {
-    /// How other pages refer to it: `iomap_immutable(7)`.
+    /// The name by which other pages refer to this page: `iomap_immutable(7)`.
     pub fn reference(&self) -> String {
         format!("{}({})", self.title, self.section)
     }
 
-    /// The name of the file that holds it as a manual page: `iomap_immutable.7`. That of an ordinary page follows the
-    /// name of its source, if it has a section, and never leads to another directory.
+    /// The file name of the manual page: `iomap_immutable.7`. For an ordinary page it follows the name of the source
+    /// file, if that has a section. It never leads to another directory.
     pub fn stem(&self) -> String {
         if self.ordinary.is_none() {
             return format!("{}.{}", self.title, self.section);
@@ -130,7 +130,7 @@ impl Page {
         if name.starts_with('.') { format!("_{name}") } else { name }
     }
 
-    /// Its clauses, in order.
+    /// The clauses of the page, in order.
     pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.sections.iter().flat_map(|section| &section.blocks).filter_map(|block| match block {
             Block::Clause(clause) => Some(clause.as_ref()),
@@ -139,14 +139,14 @@ impl Page {
     }
 }
 
-/// A heading and what follows it, up to the next heading.
+/// A heading and its content up to the next heading.
 #[derive(Debug, Clone, Serialize)]
 pub struct Section {
-    /// A subsection belongs to the section before it.
+    /// Whether this is a subsection of the section before it.
     pub is_subsection: bool,
     /// The heading.
     pub heading: Vec<Inline>,
-    /// What stands below it.
+    /// The content.
     pub blocks: Vec<Block>,
     #[serde(skip)]
     pub(crate) span: Range<usize>,
@@ -159,54 +159,54 @@ impl Section {
     }
 }
 
-/// Something that stands on lines of its own.
+/// A block: an element with lines of its own.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", content = "content", rename_all = "lowercase")]
 pub enum Block {
     /// Running text.
     Paragraph(Vec<Inline>),
-    /// A numbered promise; only ever directly below a heading.
+    /// A clause; always directly below a heading.
     Clause(Box<Clause>),
-    /// Bullets, or numbers from `start`.
+    /// A list with bullets, or with numbers from `start`.
     List {
-        /// The first number; bullets have none.
+        /// The first number; `None` for bullets.
         start: Option<u64>,
         /// The items.
         items: Vec<Vec<Block>>,
     },
-    /// Terms and what they mean.
+    /// Terms and their explanations.
     Definitions(Vec<Definition>),
-    /// Text to be shown as it is.
+    /// Preformatted text.
     Code {
-        /// The lines, without a newline at the end, tabs expanded.
+        /// The lines, with tabs expanded and without the last newline.
         text: String,
-        /// What stands after the fence, such as `c`.
+        /// The word after the fence, such as `c`.
         language: String,
-        /// All of it, fences included.
+        /// The position of the block, fences included.
         #[serde(skip)]
         span: Range<usize>,
     },
-    /// Rows and columns; in a page of the specification only ever directly below a heading.
+    /// A table; in a page of the specification always directly below a heading.
     Table(Table),
-    /// A heading below those of subsections. From here on: in ordinary pages only.
+    /// A heading below the level of subsections. This variant and the following are in ordinary pages only.
     Heading(Vec<Inline>),
-    /// What somebody else said.
+    /// A quotation.
     Quote(Vec<Block>),
     /// A rule across the page.
     Rule,
 }
 
-/// How far the body of a bullet is set in, in columns.
+/// The indentation of a bullet's body, in columns.
 pub(crate) const BULLET_INSET: usize = 3;
-/// The same for a numbered item.
+/// The indentation of a numbered item.
 pub(crate) const NUMBER_INSET: usize = 4;
-/// The same for a definition or a clause: man(7)'s own default.
+/// The indentation of a definition or a clause: the default of man(7).
 pub(crate) const TERM_INSET: usize = 7;
-/// The same for a quotation.
+/// The indentation of a quotation.
 pub(crate) const QUOTE_INSET: usize = 4;
 
 impl Block {
-    /// Shows `visit` this block and those inside it, outermost first, with the number of columns each is set in.
+    /// Calls `visit` with this block and the blocks inside it, outermost first, and with the indentation of each.
     pub(crate) fn walk<'a>(&'a self, inset: usize, visit: &mut dyn FnMut(&'a Block, usize)) {
         visit(self, inset);
         match self {
@@ -227,7 +227,7 @@ impl Block {
         }
     }
 
-    /// The text that stands in this block itself, not in a block inside it.
+    /// The text of this block itself, without the blocks inside it.
     pub(crate) fn inlines(&self) -> Vec<&[Inline]> {
         match self {
             Block::Paragraph(text) | Block::Heading(text) => vec![text],
@@ -239,7 +239,7 @@ impl Block {
     }
 }
 
-/// One or more terms and what is said about them.
+/// One or more terms with one explanation.
 #[derive(Debug, Clone, Serialize)]
 pub struct Definition {
     /// The terms, one on each source line.
@@ -248,35 +248,35 @@ pub struct Definition {
     pub body: Vec<Block>,
 }
 
-/// A table: a header row and the others, all of the same length.
+/// A table: a header row and other rows, all with the same number of cells.
 #[derive(Debug, Clone, Serialize)]
 pub struct Table {
-    /// How each column is set.
+    /// The alignment of each column.
     pub alignment: Vec<Alignment>,
     /// The header.
     pub header: Vec<Vec<Inline>>,
     /// The other rows.
     pub body: Vec<Vec<Vec<Inline>>>,
-    /// Width of each column; a cell that is wider is wrapped. Empty if the table does not fit: then its rows are shown
-    /// one below the other.
+    /// The width of each column; a wider cell is wrapped. Empty if the table does not fit: then its rows are shown one
+    /// below the other.
     #[serde(skip)]
     pub widths: Vec<usize>,
-    /// All of it.
+    /// The position of the whole table.
     #[serde(skip)]
     pub span: Range<usize>,
 }
 
-/// Columns between two columns of a table: tbl(1)'s default.
+/// The space between two columns of a table: the default of tbl(1).
 pub(crate) const TABLE_GAP: usize = 3;
 
 impl Table {
-    /// Header and body.
+    /// The rows, header included.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Vec<Vec<Inline>>> {
         std::iter::once(&self.header).chain(&self.body)
     }
 
-    /// Column widths with which the table is at most `measure` wide, if there are any; `longest` is the width of what
-    /// cannot be broken in a cell.
+    /// Column widths with which the table is at most `measure` wide, if there are any; `longest` returns the width of
+    /// the longest part of a cell that cannot be broken.
     pub(crate) fn fit(&self, measure: usize, longest: fn(&str) -> usize) -> Option<Vec<usize>> {
         let columns = 0..self.alignment.len();
         let measure = measure.checked_sub(TABLE_GAP * columns.len().saturating_sub(1))?;
@@ -288,7 +288,7 @@ impl Table {
                 widths[at] = widths[at].max(self::columns(&cell));
             }
         }
-        // No column needs more than the measure; after that, the widest gives way until all have room.
+        // No column needs more than the measure. After that, the widest column shrinks until the table fits.
         widths.iter_mut().zip(&least).for_each(|(width, least)| *width = (*width).min(measure).max(*least));
         while widths.iter().sum::<usize>() > measure {
             let at = columns.clone().filter(|&at| widths[at] > least[at]).max_by_key(|&at| widths[at])?;
@@ -297,8 +297,8 @@ impl Table {
         Some(widths)
     }
 
-    /// The rows for where the columns have no room side by side: the first cell of each is the term, every cell has
-    /// its column's header before it.
+    /// The rows as definitions, for a table that is too wide: the first cell of a row is the term, and every cell has
+    /// the header of its column before it.
     pub(crate) fn as_definitions(&self) -> Vec<Definition> {
         let space = || Inline::Text { text: ": ".to_owned(), at: 0 };
         let labelled = |(header, cell): (&Vec<Inline>, &Vec<Inline>)| match (header.is_empty(), cell.is_empty()) {
@@ -317,7 +317,7 @@ impl Table {
     }
 }
 
-/// What the text takes on a terminal.
+/// The width of the text on a terminal.
 pub(crate) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
@@ -326,7 +326,7 @@ pub(crate) fn longest_word(text: &str) -> usize {
     text.split(' ').map(columns).max().unwrap_or_default()
 }
 
-/// How a column is set.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Alignment {
@@ -342,52 +342,52 @@ pub enum Alignment {
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", content = "content", rename_all = "lowercase")]
 pub enum Inline {
-    /// Characters as they are read.
+    /// Characters of the text.
     Text {
         /// The characters, without a newline.
         text: String,
-        /// Where in the source they begin.
+        /// The position in the source.
         #[serde(skip)]
         at: usize,
     },
-    /// To be typed as it is.
+    /// Text to be typed literally.
     Code(String),
-    /// Bold in a manual page: what is typed as it is, by man(7)'s custom.
+    /// Strong text, bold in a manual page: by the custom of man(7), text to be typed literally.
     Strong(Vec<Inline>),
-    /// Italic or underlined in a manual page: what stands for something else.
+    /// Emphasized text, italic or underlined in a manual page: a placeholder.
     Emphasis(Vec<Inline>),
-    /// No longer true. In ordinary pages only.
+    /// Struck text. In ordinary pages only.
     Strike(Vec<Inline>),
-    /// A link to the web; in ordinary pages to anything.
+    /// A link to the web; in ordinary pages to any target.
     Link {
-        /// Where to.
+        /// The target.
         url: String,
-        /// What is read.
+        /// The text of the link.
         content: Vec<Inline>,
     },
     /// A picture, which a terminal cannot show. In ordinary pages only.
     Image {
-        /// Where it is.
+        /// The address of the picture.
         url: String,
-        /// What is read instead.
+        /// The text shown instead of it.
         content: Vec<Inline>,
     },
-    /// `[some.clause]`.
+    /// A reference: `[some.clause]`.
     Reference {
         /// The id of the clause.
         id: String,
-        /// Where in the source.
+        /// The position in the source.
         #[serde(skip)]
         span: Range<usize>,
     },
-    /// The end of a source line: white space that the author chose as the place to break.
+    /// The end of a source line: white space, and the author's choice of a place to break.
     Newline,
     /// A forced end of line.
     Break,
 }
 
 impl Inline {
-    /// What stands inside it.
+    /// The pieces inside this piece.
     pub(crate) fn content(&self) -> &[Inline] {
         match self {
             Inline::Strong(content)
@@ -399,7 +399,7 @@ impl Inline {
         }
     }
 
-    /// Shows `visit` this piece and those inside it.
+    /// Calls `visit` with this piece and the pieces inside it.
     pub(crate) fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Inline)) {
         visit(self);
         self.content().iter().for_each(|inline| inline.walk(visit));
@@ -434,14 +434,14 @@ fn single_spaced(text: String) -> String {
     }
 }
 
-/// The text as a reader of plain text sees it, with where its links lead and with one space between words.
+/// The text as plain text shows it, with the targets of its links and with one space between words.
 pub(crate) fn shown(inlines: &[Inline]) -> String {
     let mut text = String::new();
     show(inlines, " ", &mut text);
     single_spaced(text)
 }
 
-/// The same with its white space as it is and `end` for a forced end of line.
+/// Like [`shown`], but keeps white space, and writes `end` for a forced end of line.
 pub(crate) fn show(inlines: &[Inline], end: &str, text: &mut String) {
     for inline in inlines {
         match inline {
@@ -466,22 +466,22 @@ pub(crate) fn show(inlines: &[Inline], end: &str, text: &mut String) {
     }
 }
 
-/// Stands around what is struck out, because terminals cannot strike it out.
+/// The mark around struck text, because terminals cannot strike text out.
 pub(crate) const STRIKE: &str = "~~";
 
-/// What a reader is to see of where a link leads.
+/// How a reader sees the target of a link.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Nothing but that: the text is the address, or there is none.
+    /// The target without a text: the text is the address, or the link has none.
     Alone,
-    /// Nothing: the text names it.
+    /// Only the text: it names the target.
     Named,
-    /// The text, and that after it.
+    /// The text, then the target.
     Beside,
 }
 
-/// An address of the web is always shown. Another manual page or a place in this one is not if the text names it, as in
-/// `[podman-run(1)](podman-run.1.md)` and `[Exit status](#exit-status)`.
+/// Addresses of the web are always shown. The target is not shown if it is another manual page or a place in this page,
+/// and the text names it, as in `[podman-run(1)](podman-run.1.md)` and `[Exit status](#exit-status)`.
 pub(crate) fn target(url: &str, content: &[Inline]) -> Target {
     let text = plain(content);
     if url.is_empty() {
@@ -508,64 +508,63 @@ pub(crate) fn target(url: &str, content: &[Inline]) -> Target {
 /// A sentence that can be cited, tested and violated.
 #[derive(Debug, Clone, Serialize)]
 pub struct Clause {
-    /// Its name for ever.
+    /// The permanent name.
     pub id: String,
-    /// How strictly it is meant.
+    /// The level: must, should or may.
     pub level: Level,
     /// Whether the call may succeed.
     pub ok: bool,
     /// The errors with which it may fail.
     pub errnos: Vec<String>,
-    /// Where it can be observed.
+    /// The places of observation.
     pub observe: Vec<Observe>,
     /// The version of the specification that introduced it.
     pub since: String,
-    /// Who asked for it, or what it is good for.
+    /// The reason for the clause.
     pub why: Option<String>,
-    /// Why no case cites it, where none does.
+    /// The reason why no case cites the clause, if none does.
     pub uncased: Option<String>,
-    /// Its page: `iomap_immutable(7)`.
+    /// The page of the clause: `iomap_immutable(7)`.
     pub page: String,
-    /// The nearest heading above it.
+    /// The nearest heading above the clause.
     pub section: String,
-    /// What it says.
+    /// The text, with markup.
     pub inlines: Vec<Inline>,
-    /// What it says, without markup.
+    /// The text, without markup.
     pub text: String,
-    /// Changes with the text and the envelope: the first 8 hex digits of SHA-256 over id, level, outcomes, the places
-    /// of observation, and text, with a NUL between them. Both lists are sorted, with `, ` between their words.
+    /// The first 8 hex digits of SHA-256 over id, level, outcomes, places of observation, and text, with a NUL between
+    /// them. Both lists are sorted, with `, ` between their words. The hash changes with each of these.
     pub hash: String,
-    /// Its file, as the caller named it.
+    /// The file of the clause, as the caller named it.
     pub file: PathBuf,
-    /// The line of its marker.
+    /// The line of the marker.
     pub line: usize,
-    /// The lines of the marker in the source.
+    /// The position of the marker in the source.
     #[serde(skip)]
     pub(crate) marker: Range<usize>,
-    /// Marker and text in the source.
+    /// The position of marker and text in the source.
     #[serde(skip)]
     pub(crate) span: Range<usize>,
 }
 
 impl Clause {
-    /// The constant of `iomap-clauses` that cites it: `TRUNCATE_SHRINK`.
+    /// The constant of the clause in `iomap-clauses`: `TRUNCATE_SHRINK`.
     pub fn constant(&self) -> String {
         self.id.replace('.', "_").to_uppercase()
     }
 
-    /// Level and outcomes for people: `must; ok, ETXTBSY`.
+    /// The level and the outcomes for people: `must; ok, ETXTBSY`.
     pub fn envelope(&self) -> String {
         format!("{}; {}", self.level, self.outcomes())
     }
 
-    /// What a caller may observe: `ok, ETXTBSY`.
+    /// The allowed outcomes: `ok, ETXTBSY`.
     pub fn outcomes(&self) -> String {
         let outcomes = self.ok.then_some("ok").into_iter().chain(self.errnos.iter().map(|it| &**it));
         outcomes.collect::<Vec<_>>().join(", ")
     }
 
-    /// The hash of id, level and text alone: the scheme before hashes covered the outcomes. Mails and patches of that
-    /// time have it.
+    /// The hash of the former scheme: id, level and text, without the outcomes. Old mails and patches cite it.
     pub fn former_hash(&self) -> String {
         joined_hash(&[&self.id, self.level.as_str(), &self.text])
     }
@@ -581,7 +580,7 @@ impl Clause {
         joined_hash(&[&self.id, self.level.as_str(), &outcomes.join(", "), &observe.join(", "), &self.text])
     }
 
-    /// The id in the marker.
+    /// The position of the id in the marker.
     pub(crate) fn id_span(&self) -> Range<usize> {
         let start = self.span.start + "r[".len();
         start..start + self.id.len()

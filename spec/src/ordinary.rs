@@ -1,17 +1,17 @@
-//! Ordinary manual pages in Markdown: whatever people write is understood, nothing is refused.
+//! Ordinary manual pages in Markdown: every text is accepted.
 //!
-//! What has no place in a manual page is kept as text:
+//! Text for which manual pages have no construct is kept as plain text:
 //!
-//! - A heading below those of subsections that names an option becomes the term of a definition, with what follows as
-//!   its body; any other stands in bold.
-//! - Text before the first heading stands under DESCRIPTION.
-//! - Where a link leads is shown, unless its text names the other page or the place in this one ([`crate::model`]).
-//! - Control characters, and others without a visible form, are shown as U+FFFD. Marks of direction and places to
-//!   hyphenate are left out: the reader sees all characters of the file in the order in which they are written.
-//! - Labels of quotations and divs stand in bold; markup that only a typesetter can show (`~sub~`, `^super^`) stands as
-//!   it is written.
-//! - What would be set in further than [`DEEPEST`] columns stands with what it is in, so that neither the text gets too
-//!   narrow nor any recursion deep.
+//! - A heading below the level of subsections that names an option becomes the term of a definition, with the text
+//!   below it as the body; any other such heading becomes bold text.
+//! - Text before the first heading goes to DESCRIPTION.
+//! - The target of a link is shown, unless the text of the link names the page or the place ([`crate::model`]).
+//! - Control characters, and other characters without a visible form, are shown as U+FFFD. Marks of direction and soft
+//!   hyphens are left out: the reader sees all characters of the file in the order in which they are written.
+//! - Labels of quotations and divs become bold text. Markup that only a typesetter can show (`~sub~`, `^super^`) stays
+//!   as written.
+//! - Content that would be indented by more than [`DEEPEST`] columns is placed beside its container, so that the text
+//!   never gets too narrow and no recursion too deep.
 
 use crate::backend::MEASURE;
 use crate::characters::{expand_tabs, is_invisible};
@@ -30,16 +30,17 @@ use std::iter::Peekable;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-/// Columns that a block can be set in.
+/// The largest indentation of a block, in columns.
 const DEEPEST: usize = 28;
 
-/// Spans around a piece of text.
+/// The maximum number of spans around a piece of text.
 const DEEPEST_SPAN: usize = 8;
 
-/// How far up an HTML tag is looked for that another one closes.
+/// The maximum number of open elements that are searched for the tag that a closing tag belongs to.
 const FARTHEST_TAG: usize = 16;
 
-/// The syntax that is understood besides CommonMark. Without the option for subscripts a single tilde would strike out.
+/// The extensions of CommonMark that are parsed. Without the option for subscripts, a single tilde would strike text
+/// out.
 const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_DEFINITION_LIST)
     .union(Options::ENABLE_FOOTNOTES)
@@ -48,7 +49,7 @@ const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_GFM);
 
-/// Reads the page; `date` is for a page without a date of its own, empty if there is none.
+/// Reads the page; `date` is the date of a page that states none, and can be empty.
 pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -81,8 +82,7 @@ pub(crate) fn page(file: &Path, mut text: String, date: &str) -> Page {
     Page { title, section, date, version: String::new(), ordinary, sections, source, body }
 }
 
-/// The text with a sign for each character that cannot be seen, and without characters that only control how others
-/// look.
+/// The text with U+FFFD for each invisible character, and without characters that only control the display of others.
 fn visible(text: &str) -> Cow<'_, str> {
     let sign = |c: char| match c {
         c if is_mark(c) => None,
@@ -93,27 +93,27 @@ fn visible(text: &str) -> Cow<'_, str> {
     if has_hidden(text) { Cow::Owned(text.chars().filter_map(sign).collect()) } else { Cow::Borrowed(text) }
 }
 
-/// Marks of direction, the soft hyphen and the word joiner.
+/// Whether the character is a mark of direction, the soft hyphen or the word joiner.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}')
         || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}')
 }
 
-/// Decodes only pieces that are not all ASCII that can be seen, which few are.
+/// Whether a text has hidden characters. It decodes only pieces that are not visible ASCII, which are few.
 fn has_hidden(text: &str) -> bool {
     const PIECE: usize = 64;
     let is_suspect = |byte: u8| (byte < b' ') & (byte != b'\n') & (byte != b'\t') | (byte > b'~');
     text.as_bytes().chunks(PIECE).enumerate().any(|(number, piece)| {
         let suspect = piece.iter().fold(false, |found, byte| found | is_suspect(*byte));
-        // A character that the piece before began is not looked at again.
+        // Skip a character that began in the piece before.
         let start = (number * PIECE..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
         let end = number * PIECE + piece.len();
         suspect && text[start..].char_indices().take_while(|(at, _)| start + at < end).any(|(_, c)| is_hidden(c))
     })
 }
 
-/// Besides those that no page of the specification can have: marks of direction, separators, tags and fillers.
-/// Joiners, variation selectors and places to break stay, because words and pictures need them.
+/// Whether the character is hidden: invisible in a page of the specification, or a mark of direction, separator, tag or
+/// filler. Joiners, variation selectors and places to break stay, because words and pictures need them.
 fn is_hidden(c: char) -> bool {
     is_invisible(c)
         || is_mark(c)
@@ -126,7 +126,7 @@ fn named(heading: &str, blocks: Vec<Block>) -> Section {
     Section { is_subsection: false, heading, blocks, span: 0..0 }
 }
 
-/// Lines with commas between them.
+/// The lines as running text, with commas between them.
 fn listed(lines: &[String]) -> Vec<Inline> {
     let mut inlines = vec![];
     for (number, line) in lines.iter().enumerate() {
@@ -136,17 +136,17 @@ fn listed(lines: &[String]) -> Vec<Inline> {
     inlines
 }
 
-/// A heading, if there is one, and the blocks up to the next.
+/// A heading, if there is one, and the blocks below it, up to the next heading.
 struct Part {
     level: usize,
     heading: Vec<Inline>,
     blocks: Vec<Block>,
 }
 
-/// Makes sections of the parts: the highest level that is used gives sections, the next subsections. A first heading
-/// that is the title of the page goes into `head`.
+/// Makes sections of the parts: the highest level in use becomes sections, the next one subsections. If the first
+/// heading is the title of the page, it goes into `head`.
 fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> {
-    // Nobody wrote the first heading, which is there for text that has none.
+    // The first part has no heading of the author: it is the text before the first heading.
     let highest = parts.iter().skip(1).map(|part| part.level).min().unwrap_or(1);
     match parts.first_mut() {
         Some(first) if first.blocks.is_empty() => drop(parts.remove(0)),
@@ -160,7 +160,7 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
         let text = plain(&first.heading);
         if is_text(&first.heading) && is_title(&text, alone, head, file) {
             let title = parts.remove(0);
-            // Otherwise the text would be shown twice.
+            // Without this check, the text would be shown twice.
             let said = head.about.as_deref().is_some_and(|about| says(&parts, about));
             let mut blocks = title.blocks;
             let has_name = parts.iter().any(|part| plain(&part.heading).eq_ignore_ascii_case("name"));
@@ -215,7 +215,7 @@ fn structure(mut parts: Vec<Part>, head: &mut Head, file: &str) -> Vec<Section> 
     sections
 }
 
-/// Whether the first heading is the title of the page; `alone` says whether no other heading has its level. The parts
+/// Whether the first heading is the title of the page; `alone` tells whether no other heading has its level. The parts
 /// of the title go into `head`.
 fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
     let mut said = Head::default();
@@ -237,7 +237,7 @@ fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
         }
         None => {
             let more = std::mem::take(&mut head.more);
-            // The lines at the top come before the heading.
+            // Date, origin and manual come from the lines at the top of the page first, then from the heading.
             *head = Head {
                 section: said.section.or(head.section.take()),
                 date: head.date.take().or(said.date),
@@ -251,7 +251,7 @@ fn is_title(text: &str, alone: bool, head: &mut Head, file: &str) -> bool {
     }
 }
 
-/// Whether the section NAME has this text already.
+/// Whether the NAME section already has this text.
 fn says(parts: &[Part], about: &str) -> bool {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let about = letters(about);
@@ -267,7 +267,7 @@ fn is_text(inlines: &[Inline]) -> bool {
     inlines.iter().all(|it| matches!(it, Inline::Text { .. } | Inline::Newline | Inline::Code(_) | Inline::Strong(_)))
 }
 
-/// Gives tables the widths that they have room for.
+/// Sets the column widths of tables.
 fn fit(blocks: &mut [Block], inset: usize) {
     for block in blocks {
         match block {
@@ -287,7 +287,7 @@ fn fit(blocks: &mut [Block], inset: usize) {
     }
 }
 
-/// Where a long word may be broken: after these.
+/// A long word may be broken after these characters.
 pub(crate) const BREAK_AFTER: &[u8] = b"/.,=&?:-_";
 
 fn longest_part(text: &str) -> usize {
@@ -297,14 +297,14 @@ fn longest_part(text: &str) -> usize {
 
 struct Reader<'a> {
     events: Peekable<OffsetIter<'a>>,
-    /// The text that the events are about.
+    /// The text from which the events were parsed.
     source: &'a str,
-    /// Where the text begins that the events are about.
+    /// The offset of that text in the source.
     body: usize,
 }
 
 impl Reader<'_> {
-    /// The page; the first part has what stands before the first heading.
+    /// The parts of the page; the first part has the text before the first heading.
     fn parts(&mut self) -> Vec<Part> {
         let heading = vec![Inline::Text { text: "DESCRIPTION".to_owned(), at: 0 }];
         let mut parts = vec![Part { level: 1, heading, blocks: vec![] }];
@@ -319,7 +319,7 @@ impl Reader<'_> {
                 self.events.next_if(|(event, _)| matches!(event, Event::Start(Tag::Heading { .. })))
             {
                 let heading = without_attributes(self.leaf());
-                // A heading without a text is none.
+                // Ignore a heading without text.
                 if !plain(&heading).is_empty() {
                     finish(&mut flow, &mut parts);
                     parts.push(Part { level: number(level), heading, blocks: vec![] });
@@ -332,7 +332,7 @@ impl Reader<'_> {
         parts
     }
 
-    /// The blocks up to the end of what contains them, its end included. What is too deep stands among the others.
+    /// The blocks up to the end of their container; consumes that end. Blocks that are too deep become its siblings.
     fn blocks(&mut self, inset: usize) -> Vec<Block> {
         let mut flow = Flow::default();
         let mut open = 1;
@@ -346,10 +346,10 @@ impl Reader<'_> {
         flow.finish()
     }
 
-    /// Adds the next block to `flow`, which is indented by `margin`. Returns true if the block has only begun, because
-    /// it is too deep: its contents are the next blocks.
+    /// Adds the next block to `flow`, which is indented by `margin`. Returns true if the block is too deep and has only
+    /// begun: its contents are the next blocks.
     fn block(&mut self, margin: usize, flow: &mut Flow) -> bool {
-        // Tight lists have their text without a paragraph around it.
+        // The text of a tight list has no paragraph around it.
         let text = self.inlines();
         if !text.is_empty() {
             flow.push(Block::Paragraph(text));
@@ -435,7 +435,7 @@ impl Reader<'_> {
         Block::Definitions(definitions)
     }
 
-    /// The text of events up to the next end, that included.
+    /// The text of the events up to the next end event; consumes that, too.
     fn raw(&mut self) -> String {
         let mut text = String::new();
         for (event, _) in self.events.by_ref() {
@@ -456,8 +456,8 @@ impl Reader<'_> {
         code(&self.raw(), language)
     }
 
-    /// A block of HTML: adds its visible text. An element that it opens and does not close contains the blocks that
-    /// follow.
+    /// Adds the visible text of a block of HTML. An element that the block opens and does not close contains the blocks
+    /// that follow.
     fn html(&mut self, margin: usize, flow: &mut Flow) {
         let source = self.raw();
         let begins = |name: &str| source.trim_start().get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
@@ -534,20 +534,20 @@ impl Reader<'_> {
         Block::Table(Table { alignment, header, body, widths: vec![], span: 0..0 })
     }
 
-    /// The text of a block that holds nothing else, its end included.
+    /// The text of a block that contains only text; consumes its end.
     fn leaf(&mut self) -> Vec<Inline> {
         let text = self.inlines();
         self.events.next();
         text
     }
 
-    /// Text up to what is none.
+    /// The text up to the next event that is not text.
     fn inlines(&mut self) -> Vec<Inline> {
         let mut content = Content::default();
         while let Some((event, span)) = self.events.next_if(|(event, _)| is_inline(event)) {
             let at = self.body + span.start;
             match event {
-                // What stands in the source is visible; entities can stand for anything.
+                // Text that equals its source is visible; the text of an entity can be any character.
                 Event::Text(text) if self.source.get(span) == Some(&*text) => content.visible(&text, at),
                 Event::Text(text) => content.text(&text, at),
                 Event::Code(text) => content.push(Inline::Code(visible(&text).into_owned())),
@@ -560,7 +560,7 @@ impl Reader<'_> {
                         content.tag(piece, false);
                     }
                 }
-                // Shown as the author wrote it.
+                // Subscripts are shown as the author wrote them.
                 Event::Start(Tag::Subscript) | Event::End(TagEnd::Subscript) => content.visible("~", at),
                 Event::Start(tag) => content.open(Span::from(tag)),
                 Event::End(_) => content.close(),
@@ -581,7 +581,7 @@ impl From<pulldown_cmark::Alignment> for Alignment {
     }
 }
 
-/// The label in the spelling of GitHub's authors.
+/// The label as authors on GitHub write it.
 fn alert(kind: BlockQuoteKind) -> &'static str {
     match kind {
         BlockQuoteKind::Note => "NOTE",
@@ -737,14 +737,14 @@ fn is_inline(event: &Event<'_>) -> bool {
     }
 }
 
-/// What is open around a piece of text.
+/// The markup around a piece of text.
 enum Span {
     Strong,
     Emphasis,
     Strike,
     Link(String),
     Image(String),
-    /// Nothing that could be seen.
+    /// Markup without a visible effect.
     Plain,
 }
 
@@ -761,14 +761,14 @@ impl From<Tag<'_>> for Span {
     }
 }
 
-/// White space in an address would end it.
+/// Escapes white space, which would end an address.
 fn address(url: &str) -> String {
     visible(url).split_whitespace().collect::<Vec<_>>().join("%20")
 }
 
 struct Frame {
     span: Span,
-    /// The HTML tag that opened it: its name and how it is written.
+    /// The HTML tag that opened the frame: its name and its source.
     tag: Option<(&'static str, String)>,
     content: Vec<Inline>,
 }
@@ -810,7 +810,7 @@ impl Content {
         }
     }
 
-    /// Closes what Markdown opened last.
+    /// Closes the last span that Markdown opened.
     fn close(&mut self) {
         match self.deeper.pop() {
             Some(Span::Link(url) | Span::Image(url)) if !url.is_empty() => self.text(&format!(" <{url}>"), 0),
@@ -819,7 +819,7 @@ impl Content {
         }
     }
 
-    /// Closes the last frame and says whether a tag had opened it. One that a tag opened and none closed is text.
+    /// Closes the last frame, and returns whether a tag opened it. If no tag closes such a frame, the tag becomes text.
     fn pop(&mut self) -> Option<bool> {
         let Frame { span, tag, content } = self.frames.pop()?;
         match tag {
@@ -835,7 +835,7 @@ impl Content {
         }
     }
 
-    /// Adds what had been in a frame.
+    /// Adds the content of a closed frame.
     fn again(&mut self, inline: Inline) {
         match inline {
             Inline::Text { text, at } => self.text(&text, at),
@@ -856,7 +856,7 @@ impl Content {
         self.push(inline);
     }
 
-    /// Takes a part of HTML. In a block of it (`raw`) a tag needs no other one to be markup.
+    /// Takes a part of HTML. In a block of HTML (`raw`), a tag without a partner is still markup.
     fn tag(&mut self, piece: Piece<'_>, raw: bool) {
         match piece {
             Piece::Text(text) => self.text(&html::decoded(text), 0),

@@ -1,4 +1,4 @@
-//! Markdown to [`Page`]. What the model cannot hold is refused with a position, never dropped.
+//! Markdown to [`Page`]. Markdown that the model cannot hold is refused with its position, never dropped.
 
 use crate::attributes::{self, is_id};
 use crate::backend::MEASURE;
@@ -13,10 +13,10 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::path::Path;
 
-/// What a clause begins with.
+/// The beginning of a clause's marker.
 const MARKER: &str = "r[";
 
-/// Reads one page; `None` when there is not enough of one to go on with.
+/// Reads one page; `None` if it is too faulty to go on.
 pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Page> {
     let source = decode(file, bytes, findings)?;
     let front = frontmatter::read(&source, findings)?;
@@ -42,7 +42,7 @@ pub(crate) fn page(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) 
     Some(Page { title, section, date, version, ordinary: None, sections, source, body: end })
 }
 
-/// Reads one page, of the specification or not; `date` is for those that have none.
+/// Reads one page, of the specification or ordinary; `date` is for ordinary pages without a date.
 pub(crate) fn any(file: &Path, bytes: Vec<u8>, date: &str, findings: &mut Vec<Diagnostic>) -> Option<Page> {
     if std::str::from_utf8(&bytes).is_ok_and(head::is_specification) {
         return page(file, bytes, findings);
@@ -68,7 +68,7 @@ fn utf8(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<S
     Some(source)
 }
 
-/// The text, if it is UTF-8 and holds nothing that cannot be seen.
+/// The text, if it is UTF-8 and has no invisible characters.
 fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option<Source> {
     let source = utf8(file, bytes, findings)?;
     match source.text.char_indices().find(|(_, c)| is_invisible(*c)) {
@@ -82,7 +82,7 @@ fn decode(file: &Path, bytes: Vec<u8>, findings: &mut Vec<Diagnostic>) -> Option
     }
 }
 
-/// Decides about `[text]` that is no link.
+/// Decides whether `[text]`, which is not a link, is a reference.
 type Brackets<'a> = fn(BrokenLink<'a>) -> Option<(CowStr<'a>, CowStr<'a>)>;
 
 type Events<'a> = Peekable<OffsetIter<'a, Brackets<'a>>>;
@@ -92,13 +92,13 @@ fn events<'a>(text: &'a str, brackets: Brackets<'a>) -> Events<'a> {
     Parser::new_with_broken_link_callback(text, options, Some(brackets)).into_offset_iter().peekable()
 }
 
-/// `[some.clause]` is a reference; whether there is such a clause is known when all pages are read.
+/// Makes `[some.clause]` a reference. Whether the clause exists is checked after all pages are read.
 fn clause_reference<'a>(link: BrokenLink<'a>) -> Option<(CowStr<'a>, CowStr<'a>)> {
     (link.link_type == LinkType::Shortcut && is_id(&link.reference)).then_some((link.reference, "".into()))
 }
 
-/// The source with the front matter blank and the lines of each marker replaced by as many letters, so that nothing inside a
-/// marker is taken for Markdown and every offset stays what it was.
+/// The source with blanks for the front matter, and with letters for the lines of each marker. The lengths are the
+/// same, so the contents of a marker are not parsed as Markdown, and every offset stays valid.
 fn mask_markers(source: &Source, body: usize) -> String {
     let blank = |text: &str, with: &str| -> String {
         text.chars().map(|c| if c == '\n' { "\n".into() } else { with.repeat(c.len_utf8()) }).collect()
@@ -117,20 +117,20 @@ fn mask_markers(source: &Source, body: usize) -> String {
     masked
 }
 
-/// The lines of the marker that a paragraph begins with; of one without an end, the first.
+/// The lines of the marker at the beginning of a paragraph; if the marker has no end, its first line.
 fn marker_lines(text: &str, paragraph: Range<usize>) -> Range<usize> {
     let length = attributes::length(&text[paragraph.clone()]).unwrap_or(0);
     paragraph.start..line_at(text, paragraph.start + length).end
 }
 
-/// From `start` to the end of its line.
+/// The range from `start` to the end of its line.
 pub(crate) fn line_at(text: &str, start: usize) -> Range<usize> {
     start..text[start..].find('\n').map_or(text.len(), |length| start + length)
 }
 
-/// A marker that begins no paragraph would silently be text.
+/// Reports markers that do not begin a paragraph, because they would become text without a warning.
 fn misplaced_markers(source: &Source, body: usize, handled: &[Range<usize>], findings: &mut Vec<Diagnostic>) {
-    // They are in the order of the page, and none is inside another.
+    // The spans are in the order of the page, and do not overlap.
     let is_handled = |at: usize| {
         let next = handled.partition_point(|span| span.end <= at);
         handled.get(next).is_some_and(|span| span.contains(&at))
@@ -148,7 +148,7 @@ fn misplaced_markers(source: &Source, body: usize, handled: &[Range<usize>], fin
     }
 }
 
-/// Deeper nesting is unreadable in 80 columns, and recursion has to end somewhere.
+/// The maximum depth of nested lists: deeper lists are unreadable in 80 columns, and recursion needs a limit.
 const DEEPEST: usize = 4;
 
 struct Reader<'a> {
@@ -157,15 +157,15 @@ struct Reader<'a> {
     version: &'a str,
     findings: &'a mut Vec<Diagnostic>,
     events: Events<'a>,
-    /// Where `r[` needs no second look: code, and the markers that were read.
+    /// Spans in which `r[` needs no check: code, and the markers that were read.
     handled: Vec<Range<usize>>,
-    /// How many lists are around the current block.
+    /// The number of lists around the current block.
     depth: usize,
-    /// How many spans are around the current text.
+    /// The number of spans around the current text.
     inline_depth: usize,
     /// Whether the current text has to fit on one line of roff.
     one_line: bool,
-    /// A place in the source and its line.
+    /// A position in the source, and the number of its line.
     counted: (usize, usize),
 }
 
@@ -174,7 +174,8 @@ impl<'a> Reader<'a> {
         self.findings.push(self.source.diagnostic(span, code, message, mend));
     }
 
-    /// The number of the line, from 1, of a place behind the one that was last asked for: each line is counted once.
+    /// The line number, from 1, of a position. Positions must ascend from call to call, so that each line is counted
+    /// once.
     fn line(&mut self, at: usize) -> usize {
         let (from, line) = self.counted;
         let line = line + self.source.text[from..at].matches('\n').count();
@@ -187,7 +188,7 @@ impl<'a> Reader<'a> {
         self.report(span, "unsupported", format!("a page cannot hold {what}"), mend);
     }
 
-    /// Consumes the rest of what was begun, its end included.
+    /// Consumes the events up to the end of the open element, that end included.
     fn skip(&mut self) {
         let mut open = 1;
         while open > 0 {
@@ -230,7 +231,7 @@ impl<'a> Reader<'a> {
         Section { is_subsection: level > HeadingLevel::H1, heading, blocks: vec![], span }
     }
 
-    /// The blocks up to the end of what contains them, its end included.
+    /// The blocks up to the end of their container; consumes that end.
     fn blocks(&mut self) -> Vec<Block> {
         let mut blocks = vec![];
         while let Some((event, _)) = self.events.peek() {
@@ -243,9 +244,9 @@ impl<'a> Reader<'a> {
         blocks
     }
 
-    /// The next block; `None` if it was refused. `heading` is the one above a block that can be a clause.
+    /// The next block; `None` if it was refused. A block directly below a `heading` can be a clause.
     fn block(&mut self, heading: Option<&str>) -> Option<Block> {
-        // Tight lists have their text without a paragraph around it.
+        // The text of a tight list has no paragraph around it.
         let text = self.inlines();
         if !text.is_empty() {
             return Some(Block::Paragraph(text));
@@ -321,7 +322,7 @@ impl<'a> Reader<'a> {
             text += &part;
             end = range.end;
         }
-        // After the last line of the text there is the closing fence or nothing.
+        // After the last line of the text comes the closing fence, or the end of the block.
         if self.source.text.get(end..span.end).is_none_or(|rest| rest.trim().is_empty()) {
             let opening = line_at(&self.source.text, span.start);
             self.report(
@@ -372,7 +373,7 @@ impl<'a> Reader<'a> {
         let lines = marker_lines(&self.source.text, span.clone());
         self.handled.push(lines.clone());
         let marker = attributes::marker(self.source, span.clone(), self.findings)?;
-        // The masked marker is all there is on its lines.
+        // The masked marker fills its lines completely.
         let count = self.source.text[lines.clone()].matches('\n').count();
         let mut newlines = text.iter().enumerate().filter(|(_, inline)| matches!(inline, Inline::Newline));
         let end = newlines.nth(count).map_or(text.len(), |(at, _)| at + 1);
@@ -405,7 +406,7 @@ impl<'a> Reader<'a> {
         Some(clause)
     }
 
-    /// The text up to the end of what contains it, its end included.
+    /// The text up to the end of its container; consumes that end.
     fn content(&mut self) -> Vec<Inline> {
         let mut content = self.inlines();
         while let Some((event, span)) = self.events.next() {
@@ -420,7 +421,7 @@ impl<'a> Reader<'a> {
         content
     }
 
-    /// The same where roff has room for one line only, which no link fits on.
+    /// Like [`Self::content`], for places where roff allows one line only; no link fits there.
     fn line_content(&mut self) -> Vec<Inline> {
         self.one_line = true;
         let content = self.content();
@@ -428,7 +429,7 @@ impl<'a> Reader<'a> {
         content
     }
 
-    /// Text up to what is none.
+    /// The text up to the next event that is not text.
     fn inlines(&mut self) -> Vec<Inline> {
         let mut inlines = vec![];
         while let Some((event, span)) = self.events.next_if(|(event, _)| is_inline(event)) {
@@ -495,7 +496,7 @@ fn is_inline(event: &Event<'_>) -> bool {
     }
 }
 
-/// Only what can stand in roff and HTML as it is.
+/// Whether the text is a URL that can stand in roff and HTML without escapes.
 fn is_url(url: &str) -> bool {
     (url.starts_with("https://") || url.starts_with("http://"))
         && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>^`{|}".contains(&byte))

@@ -1,4 +1,4 @@
-//! What only the whole set of pages can show: ids and references that fit together.
+//! Checks that need the whole set of pages: ids and references must agree.
 
 use crate::diagnostic::Diagnostic;
 use crate::model::{Clause, Inline, Moved, Page};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The file beside the pages that remembers the ids no longer in use.
+/// The file beside the pages that records the ids that are out of use.
 pub(crate) const MOVED: &str = "moved.toml";
 
 #[derive(Deserialize)]
@@ -16,7 +16,7 @@ struct MovedIds {
     moved: Vec<Moved>,
 }
 
-/// What an entry has.
+/// The form of an entry.
 const FORM: &str = "[[moved]] with old, since, and either new or reason";
 
 /// Reads `moved.toml`.
@@ -35,7 +35,7 @@ pub(crate) fn moved(path: &Path, bytes: &[u8], findings: &mut Vec<Diagnostic>) -
     entries
 }
 
-/// Checks ids and references. A page that stands `alone` may refer to clauses of others.
+/// Checks ids and references. A page that stands `alone` may refer to clauses of other pages.
 pub(crate) fn check(pages: &[&Page], moved: &[Moved], alone: bool, findings: &mut Vec<Diagnostic>) {
     let mut clauses: BTreeMap<&str, &Clause> = BTreeMap::new();
     let mut titles: BTreeMap<String, &Path> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Text as roff(7) input: fonts, characters, and where a long word may be broken.
+//! Text as roff(7) input: fonts, characters, and places where a long word may be broken.
 
 use crate::ordinary::BREAK_AFTER;
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ impl Font {
         }
     }
 
-    /// Its letter in the names of the font macros, which know no bold italic.
+    /// The letter of the font in the names of the font macros, which have no bold italic.
     pub(crate) fn letter(self) -> Option<char> {
         match self {
             Font::Roman => Some('R'),
@@ -45,7 +45,7 @@ impl Font {
     }
 }
 
-/// Characters that roff would take for something else or cannot print from Latin-1 input.
+/// Characters that roff interprets, or cannot print from Latin-1 input, and their escapes.
 const GLYPHS: [(char, &str); 18] = [
     ('\\', "\\e"),
     ('"', "\\(dq"),
@@ -67,7 +67,7 @@ const GLYPHS: [(char, &str); 18] = [
     ('≥', "\\(>="),
 ];
 
-/// Bytes that stand for themselves wherever they are.
+/// Bytes that need no escape in any place.
 static PLAIN: [bool; 256] = plain_bytes();
 
 const fn plain_bytes() -> [bool; 256] {
@@ -84,7 +84,8 @@ pub(crate) fn is_plain(byte: u8) -> bool {
     PLAIN[usize::from(byte)]
 }
 
-/// Adds the text. Bold is literal: there `-` and `'` are what a shell or a compiler would have to see.
+/// Adds the escaped text. Bold text is literal: its `-` and `'` must be the characters that a shell or a compiler
+/// reads.
 pub(crate) fn escape_to(out: &mut String, text: &str, font: Font) {
     let mut rest = text;
     loop {
@@ -116,8 +117,8 @@ pub(crate) fn escape(text: &str, font: Font) -> String {
     escaped
 }
 
-/// The word, which is roff, with hyphens that can be typed if it is a name: of a file, an option, a page or the like.
-/// In any other word a hyphen is punctuation, which formatters may show as another character.
+/// Replaces the hyphens of the word, which is roff, by hyphen-minus if the word is a name: of a file, an option, a page
+/// or similar. In any other word a hyphen is punctuation, which formatters may print as another character.
 pub(crate) fn typed_hyphens(word: &str) -> Cow<'_, str> {
     let is_hyphen = |(at, _): &(usize, &str)| !word[..*at].ends_with('\\');
     if !word.match_indices('-').any(|hyphen| is_hyphen(&hyphen)) || !is_name(&seen(word)) {
@@ -128,14 +129,14 @@ pub(crate) fn typed_hyphens(word: &str) -> Cow<'_, str> {
     Cow::Owned(typed)
 }
 
-/// Adds roff, each hyphen in the form that can be typed.
+/// Adds roff, with each hyphen as hyphen-minus.
 pub(crate) fn escape_hyphens(out: &mut String, roff: &str) {
     for (glyph, _) in glyphs(roff) {
         out.push_str(if glyph == "-" { "\\-" } else { glyph });
     }
 }
 
-/// The text of roff as a reader sees it: each escape for a character outside ASCII becomes one sign.
+/// The text of roff as a reader sees it: each escape for a character outside ASCII becomes one character.
 fn seen(roff: &str) -> String {
     let escapes = [("\\-", "-"), ("\\e", "\\"), ("\\(ti", "~"), ("\\(ha", "^"), ("\\(aq", "'"), ("\\(dq", "\"")];
     let shown = glyphs(roff).filter(|(_, width)| *width > 0).map(|(glyph, _)| {
@@ -145,7 +146,7 @@ fn seen(roff: &str) -> String {
     shown.collect()
 }
 
-/// Whether a word with a hyphen has to stay typable: English words have none of these signs.
+/// Whether a word with a hyphen has to stay typable: English words have none of these characters.
 fn is_name(word: &str) -> bool {
     let outside = |c: char| !c.is_alphanumeric() && !"-/~$_*%@\\.".contains(c);
     let word = word.trim_start_matches(outside);
@@ -160,7 +161,7 @@ fn is_name(word: &str) -> bool {
     let word = word.trim_end_matches(|c: char| outside(c) || c == '.');
     let bytes = word.as_bytes();
     let signed = |pair: &[u8]| match *pair {
-        // An option, or one of several: `-x|--long`.
+        // An option, or alternatives of an option: `-x|--long`.
         [before, b'-'] if !before.is_ascii_alphanumeric() && before.is_ascii() => true,
         // A version, a date, an encoding: `2026-01-31`, `UTF-8`.
         [b'-', after] => after.is_ascii_digit() || b"-*_$./~".contains(&after),
@@ -182,15 +183,15 @@ pub(crate) fn escape_url(url: &str) -> String {
     escape(scheme, Font::Bold) + &escape(rest, Font::Bold).replace('/', "/\\:")
 }
 
-/// What keeps a line of text from being a request.
+/// The escape that keeps a line of text from being a request.
 pub(crate) fn guard(line: &str) -> &'static str {
     if line.starts_with(['.', '\'']) { "\\&" } else { "" }
 }
 
-/// What may stand between a full stop and the end of its sentence.
+/// Strings that may stand between a full stop and the end of its sentence.
 const CLOSERS: [&str; 8] = [")", "]", "'", "*", "\\fR", "\\(dq", "\\(rq", "\\(cq"];
 
-/// Whether roff would put the space that separates sentences after this line.
+/// Whether roff would add the space between sentences after this line.
 pub(crate) fn ends_sentence(mut line: &str) -> bool {
     while let Some(shorter) = CLOSERS.iter().find_map(|closer| line.strip_suffix(closer)) {
         line = shorter;
@@ -198,8 +199,8 @@ pub(crate) fn ends_sentence(mut line: &str) -> bool {
     line.ends_with(['.', '?', '!'])
 }
 
-/// `line`, which is roff, with places to break in each word that is longer than `room` columns; nothing is done where
-/// none are needed.
+/// `line`, which is roff, with places to break in each word that is longer than `room` columns. Other lines are
+/// returned unchanged.
 pub(crate) fn broken(line: &str, room: Option<usize>) -> Cow<'_, str> {
     let Some(room) = room else { return Cow::Borrowed(line) };
     let least = room.min(LONG);
@@ -211,9 +212,9 @@ pub(crate) fn broken(line: &str, room: Option<usize>) -> Cow<'_, str> {
     Cow::Owned(words.collect::<Vec<_>>().join(" "))
 }
 
-/// The word with places to break after punctuation, and where it has none for `room` columns, anywhere.
+/// The word with places to break after punctuation, and inside parts that are still longer than `room` columns.
 pub(crate) fn broken_word(word: &str, room: usize) -> String {
-    /// Shorter pieces help nobody.
+    /// Shorter pieces would not make the text more readable.
     const LEAST: usize = 4;
     let mut broken = String::with_capacity(word.len() * 2);
     let mut used = 0;
@@ -241,11 +242,11 @@ fn is_punctuation(glyph: &str) -> bool {
 }
 
 pub(crate) fn columns(word: &str) -> usize {
-    // Each escape is longer than what it shows.
+    // An escape is longer than its output, so a short source needs no exact width.
     if word.len() < LONG / 4 { word.len() } else { glyphs(word).map(|(_, width)| width).sum() }
 }
 
-/// Characters and escape sequences with the columns that they take.
+/// Characters and escape sequences, and the columns of each.
 pub(crate) fn glyphs(text: &str) -> impl Iterator<Item = (&str, usize)> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -9,13 +9,13 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The list: lower case, one word a line, sorted. Pages that have none beside them are not checked.
+/// The list: lower case, one word a line, sorted. Pages without a list beside them are not checked.
 const LIST: &str = "words.txt";
 
-/// A word that is longer or shorter by more than this is not what was meant.
+/// The maximum difference in length between a misspelled word and a proposal.
 const SLIP: usize = 2;
 
-/// How many words to propose.
+/// The maximum number of proposals.
 const PROPOSALS: usize = 3;
 
 pub(crate) fn check(spec: &Spec, findings: &mut Vec<Diagnostic>) {
@@ -82,16 +82,16 @@ fn unknown(page: &Page, known: &BTreeSet<String>, list: &Path, findings: &mut Ve
     }
 }
 
-/// Whether the word is a part of something like `man/moved.toml`.
+/// Whether the word is a part of a path such as `man/moved.toml`.
 fn is_path(text: &str, word: &Range<usize>) -> bool {
-    // An entity can be longer than its source.
+    // An entity can be longer than its source, so the position may be outside the text.
     let after = text.get(word.end..).unwrap_or_default();
     text.get(..word.start).is_some_and(|before| before.ends_with(['/', '.']))
         || after.starts_with('/')
         || after.strip_prefix('.').is_some_and(|rest| rest.starts_with(char::is_alphanumeric))
 }
 
-/// The words of prose: what is bold is the name of something, and a link that is shown is no text.
+/// The words of prose: without bold text, which is a name, and without links whose address is their text.
 fn prose<'a>(inlines: &'a [Inline], found: &mut Vec<(&'a str, Range<usize>)>) {
     for inline in inlines {
         match inline {
@@ -103,7 +103,7 @@ fn prose<'a>(inlines: &'a [Inline], found: &mut Vec<(&'a str, Range<usize>)>) {
     }
 }
 
-/// What could have been meant by `wanted`, the most likely first.
+/// The names nearest to `wanted`, the most likely first.
 pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<(usize, &str)> =
         known.map(|name| (likeness(wanted, name), name)).filter(|(likeness, _)| likeness * 2 >= wanted.len()).collect();
@@ -111,7 +111,7 @@ pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'
     near.into_iter().take(PROPOSALS).map(|(_, name)| name).collect()
 }
 
-/// How many characters the two have in common at both ends, or all of `wanted` if it is a part of `name`.
+/// The number of characters that both have in common at both ends, or all of `wanted` if `name` contains it.
 fn likeness(wanted: &str, name: &str) -> usize {
     if name.contains(wanted) {
         return wanted.len();

@@ -1,4 +1,4 @@
-//! Plain text of 72 columns: what goes into mail.
+//! Plain text of 72 columns, for mail.
 
 use crate::backend::{Backend, MEASURE};
 use crate::model::{
@@ -9,11 +9,11 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// The plain text back end.
 pub struct Text;
 
-/// How far text is set in from its heading.
+/// The indentation of text below its heading.
 const INDENT: usize = 4;
-/// Columns for the name of a fact about a clause.
+/// The columns for the name of a fact about a clause.
 const FACT: usize = 10;
-/// The whole line.
+/// The columns of a whole line.
 const WIDTH: usize = INDENT + MEASURE;
 
 impl Backend for Text {
@@ -42,13 +42,13 @@ impl Backend for Text {
     }
 }
 
-/// Where the book has the clause; its pages compare the hash with the wording that they show.
+/// The address of the clause in the book, with its hash: the book compares the hash with the text that it shows.
 pub fn permalink(base: &str, clause: &Clause) -> String {
     let page = clause.page.replace('(', ".").replace(')', "");
     format!("{}/{page}.html?{}#{}", base.trim_end_matches('/'), clause.hash, clause.id)
 }
 
-/// The clause for mail, with where it can be read if the book is published at `base`.
+/// The clause for mail, with its address if the book is published at `base`.
 pub fn cite(spec: &Spec, clause: &Clause, base: Option<&str>) -> String {
     let mut out = spread(
         &format!("{}  ({})", clause.id, clause.level),
@@ -73,7 +73,8 @@ pub fn cite_as_trailer(clause: &Clause, base: &str) -> String {
     format!("Link: {} # {}", permalink(base, clause), clause.id)
 }
 
-/// The clause for a forge: a quotation, and below it the citation, which is a link if the book is published at `base`.
+/// The clause for a code forge: a quotation, and the citation below it, which is a link if the book is published at
+/// `base`.
 pub fn cite_in_markdown(spec: &Spec, clause: &Clause, base: Option<&str>) -> String {
     let cited = cite_on_one_line(spec, clause);
     let cited = base.map_or(cited.clone(), |base| format!("[{cited}]({})", permalink(base, clause)));
@@ -82,7 +83,7 @@ pub fn cite_in_markdown(spec: &Spec, clause: &Clause, base: Option<&str>) -> Str
     format!("> {}\n>\n> \u{2014} {cited}\n", source.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Everything about the clause that a reader may want to know.
+/// All facts about the clause.
 pub fn show(clause: &Clause) -> String {
     let observe: Vec<&str> = clause.observe.iter().map(|it| it.as_str()).collect();
     let mut out = format!("{} ({})  {}, {}\n\n", clause.id, clause.envelope(), clause.page, clause.section);
@@ -106,7 +107,7 @@ pub fn show(clause: &Clause) -> String {
     out
 }
 
-/// Paragraphs, filled; what is set in, or says what is wrong and right, stays as it is.
+/// Fills paragraphs. Indented paragraphs and examples of wrong and right stay as they are.
 pub fn paragraphs(text: &str) -> String {
     let filled = text.split("\n\n").map(|paragraph| {
         let mut out = String::new();
@@ -124,7 +125,7 @@ fn line(out: &mut String, indent: usize, text: &str) {
     out.push('\n');
 }
 
-/// One text at each end of a line, or of two lines if there is no room.
+/// One text at each end of a line, or on two lines if one is too short.
 fn spread(left: &str, right: &str) -> String {
     if right.is_empty() {
         return format!("{left}\n");
@@ -136,7 +137,8 @@ fn spread(left: &str, right: &str) -> String {
     }
 }
 
-/// Lines of at most `first` and then `rest` columns; a longer word stays whole, unless its script has no spaces.
+/// Lines of at most `first` columns for the first line and `rest` for the others. A longer word stays whole, unless its
+/// script has no spaces.
 fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     let mut used = 0;
@@ -161,17 +163,17 @@ fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-/// An invisible place to break.
+/// An invisible character at which a line may end.
 const BREAK: char = '\u{200b}';
 
-/// The words, after which a line may end; a space that allows no break is part of a word.
+/// Splits into words, after which a line may end; a no-break space is part of a word.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_place = |c: char| c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}');
     text.split(is_place).filter(|word| !word.is_empty())
 }
 
-/// The parts of a word between which a line may end: beside each wide character, as in Chinese, but with the
-/// punctuation, marks and joiners that belong to it.
+/// The parts of a word between which a line may end: next to each wide character, as in Chinese. Punctuation, marks and
+/// joiners stay with the character that they belong to.
 fn parts(word: &str) -> Vec<&str> {
     const JOINER: char = '\u{200d}';
     if word.is_ascii() {
@@ -204,7 +206,7 @@ fn parts(word: &str) -> Vec<&str> {
     parts
 }
 
-/// Whether the last character that is no mark is wide.
+/// Whether the last character that has a width is wide.
 fn last_wide(text: &str) -> bool {
     text.chars().rev().find(|c| c.width() != Some(0)).is_some_and(|c| c.width() == Some(2))
 }
@@ -213,7 +215,7 @@ fn fill(out: &mut String, indent: usize, text: &str) {
     hang(out, indent, indent, text);
 }
 
-/// Lines of 72 columns, the first one set in by `first` and the others by `rest`.
+/// Writes lines of 72 columns; the first line is indented by `first`, the others by `rest`.
 pub fn hang(out: &mut String, first: usize, rest: usize, text: &str) {
     let lines = wrap(text, WIDTH.saturating_sub(first), WIDTH.saturating_sub(rest));
     for (number, text) in lines.iter().enumerate() {
@@ -221,7 +223,7 @@ pub fn hang(out: &mut String, first: usize, rest: usize, text: &str) {
     }
 }
 
-/// The text with where its links lead; forced ends of lines are newlines.
+/// The text with the targets of its links; forced ends of lines are newlines.
 fn shown(inlines: &[Inline]) -> String {
     let mut text = String::new();
     model::show(inlines, "\n", &mut text);
@@ -248,7 +250,7 @@ fn block(out: &mut String, block: &Block, indent: usize) {
                     out.push('\n');
                 }
                 let body = blocks(item, indent + inset);
-                // The tag takes the place of the first line's indent.
+                // The tag replaces the indentation of the first line.
                 *out += &format!("{:indent$}{tag:<inset$}{}", "", body.trim_start());
             }
         }

@@ -3,7 +3,7 @@
 use crate::model::{Inline, Page, Section};
 use std::ops::Range;
 
-/// The words of running text with their places; code is not running text.
+/// The words of running text and their positions, without code.
 pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
     let mut words = vec![];
     for inline in inlines {
@@ -24,7 +24,7 @@ pub(crate) fn words(inlines: &[Inline]) -> Vec<(&str, Range<usize>)> {
     words
 }
 
-/// Sections and subsections, each with the title of its section.
+/// Sections and subsections; each has the title of the section around it.
 pub(crate) fn sections(page: &Page) -> Vec<(String, &Section)> {
     let mut title = String::new();
     let titled = page.sections.iter().map(|section| {

@@ -1,4 +1,4 @@
-//! The book: what the command makes of pages, chapters and results, and how it behaves in a browser.
+//! The book: the output of the command for pages, chapters and results, and its behavior in a browser.
 #![allow(clippy::unwrap_used, reason = "this is a test, in functions beside the tests too")]
 
 mod browser;
@@ -19,7 +19,7 @@ struct Project {
     directory: tempfile::TempDir,
 }
 
-/// What mdBook would take for more than text, and a page must not.
+/// Text that mdBook would take for markup, but that is plain text in a page.
 const ODD: &str = r#"
 # ODD {#odd}
 
@@ -97,7 +97,7 @@ fn book(directory: &Path, arguments: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
-/// Exit code and standard error; nothing is ever on standard output.
+/// The exit code and standard error; standard output must be empty.
 fn outcome(output: &Output) -> (Option<i32>, String) {
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -108,7 +108,7 @@ fn fine(output: &Output) {
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// What the suite would write about these pages: every verdict in turn.
+/// Results of the suite for these pages: each verdict in turn.
 fn results(spec: &Spec, digest: &str) -> Value {
     let clauses: Vec<Value> = spec
         .clauses()
@@ -162,7 +162,7 @@ fn two_books_are_the_same_to_the_byte() {
     for (name, bytes) in &one {
         assert!(two[name] == *bytes, "{} differs", name.display());
     }
-    // And nothing was written where it is made from.
+    // The build must not write into the directories of its input.
     assert!(tree(&project.path("man")) == man && tree(&project.path("book")) == chapters);
 }
 
@@ -178,13 +178,13 @@ fn what_is_not_a_book_is_kept() {
     assert_eq!(outcome(&project.book(&["--out", "mine/thesis"])).0, Some(3));
     assert_eq!(read(&project.path("mine/thesis")), "years of work");
 
-    // One that was made before is replaced, with nothing of it left.
+    // An older book is replaced completely.
     fs::create_dir(project.path("public")).unwrap();
     fine(&project.book(&["--out", "public"]));
     fs::write(project.path("public/stale.html"), "").unwrap();
     fine(&project.book(&["--out", "public"]));
     assert!(!project.path("public/stale.html").exists());
-    // A book that cannot be made leaves the old one.
+    // A failed build leaves the old book unchanged.
     let before = tree(&project.path("public"));
     fs::write(project.path("book/src/SUMMARY.md"), "- [Gone](gone.md)\n").unwrap();
     let (code, said) = outcome(&project.book(&["--out", "public"]));
@@ -246,7 +246,7 @@ fn results_that_are_none() {
 fn verdicts_stand_beside_clauses() {
     let project = Project::new();
     let spec = project.spec();
-    // As the lab writes them.
+    // A document of the lab.
     let both = json!({"schema": 2, "runs": [results(&spec, &spec.digest()), results(&spec, "0badcafe")]});
     fs::write(project.path("results.json"), both.to_string()).unwrap();
     fine(&project.book(&["--results", "results.json"]));
@@ -283,7 +283,7 @@ fn indexes_lead_to_clauses_and_terms() {
     for clause in project.spec().clauses() {
         assert!(clauses.contains(&format!("href=\"sampler-page.7.html#{}\"", clause.id)), "{}", clause.id);
     }
-    // Names out of use: on the index, and where their successor is.
+    // Ids out of use have an anchor in the index, and a link to their successor.
     for old in ["odd.first", "odd.second", "odd.gone"] {
         assert!(clauses.contains(&format!("<li id=\"{old}\"")), "{clauses}");
         assert_eq!(page.contains(&format!("<span id=\"{old}\"")), old != "odd.gone");
@@ -295,19 +295,19 @@ fn indexes_lead_to_clauses_and_terms() {
     let terms = out("terms.html");
     assert!(terms.contains("href=\"sampler-page.7.html#term:frobnicator\">frobnicator</a>"), "{terms}");
     assert!(terms.contains("href=\"sampler-page.7.html#term:frobs\">frobs</a>"), "{terms}");
-    // In the chapters, names in code lead there.
+    // In the chapters, ids in code become links.
     let first = out("first.html");
     assert!(first.contains("<a href=\"sampler-page.7.html#odd.reference\"><code>odd.reference</code></a>"), "{first}");
     assert!(first.contains("<a href=\"sampler-page.7.html\"><code>sampler-page(7)</code></a>"), "{first}");
     assert!(first.contains(" <code>odd.none</code>"), "{first}");
     assert!(first.contains("<a href=\"last.html\"><code>odd.text</code></a>"), "{first}");
-    // The pages stand between the numbered chapters and those that close the book.
+    // The pages come after the numbered chapters and before the closing chapters.
     let contents = out("toc.html");
     let at = |text: &str| contents.find(text).unwrap_or_else(|| panic!("{text} is missing: {contents}"));
     assert!(at("verdicts.html") < at("sampler-page.7.html") && at("results.html") < at("last.html"), "{contents}");
 }
 
-/// The guide shows what the command prints.
+/// The guide shows the real output of the command.
 #[test]
 fn the_guide_to_citing_is_true() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -321,7 +321,7 @@ fn the_guide_to_citing_is_true() {
     assert!(guide.contains(&format!("?{}#truncate.shrink", clause.hash)));
 }
 
-/// The tests below share one browser: to start it takes longer than to use it.
+/// The tests below share one browser, because starting it takes longer than using it.
 #[test]
 fn in_a_browser() {
     let Some(mut browser) = Browser::start() else { return };
@@ -417,7 +417,7 @@ impl Shown<'_> {
         let same =
             format!("Cited as {former}, by the former scheme of hashes: this is the current text. It is now {hash}.");
         assert_eq!(self.eval(&note), same);
-        // The hash does not follow the reader to another clause.
+        // The hash in the address is dropped when the reader goes to another clause.
         self.eval("location.hash = '#description'");
         self.browser.wait("location.search === '' && location.hash === '#description'");
     }
@@ -440,7 +440,7 @@ impl Shown<'_> {
         self.browser.wait(&format!("{details}.open"));
         self.browser.press("Tab", false);
         self.is(&format!("({focus}).className === 'clause-citation'"));
-        // mdBook turns the page with this key.
+        // This key turns the page in mdBook.
         self.browser.press("ArrowRight", false);
         self.browser.press("Tab", false);
         self.is(&format!("({focus}).className === 'clause-copy'"));
@@ -479,7 +479,7 @@ impl Shown<'_> {
         self.browser.wait(&format!("!{details}.open"));
     }
 
-    /// Where the clipboard cannot be written in the new way, it is in the old one.
+    /// If the clipboard API is not available, the older method copies the text.
     fn citation_is_copied(&mut self, id: &str) {
         self.open(&format!("#{id}"));
         let details = format!("document.querySelector('[data-id=\"{id}\"] details')");
@@ -519,18 +519,19 @@ impl Shown<'_> {
         self.eval("localStorage.removeItem('mdbook-theme')");
     }
 
-    /// No page is wider than a small screen, whatever is open on it.
+    /// No page is wider than a small screen, even with everything on it opened.
     fn fits_on_a_phone(&mut self) {
         self.browser.window(360, 640);
         let directory = self.page.parent().unwrap().to_owned();
         let mut pages = 0;
         for entry in fs::read_dir(&directory).unwrap() {
             let file = entry.unwrap().path();
-            // Who opens the page for printing is asked for a printer.
+            // The page for printing opens a print dialog.
             if file.extension().is_some_and(|it| it == "html") && !file.ends_with("print.html") {
                 self.browser.open(&file, "");
                 self.eval("document.querySelectorAll('.clause-details').forEach(it => { it.open = true; })");
-                // What holds the text scrolls up and down only; tables and code may scroll inside themselves.
+                // The containers of the text scroll vertically only; tables and code may scroll sideways inside their
+                // boxes.
                 let width = self.eval(
                     "Math.max(...[...document.querySelectorAll('html, .page, #mdbook-content')].map(it => it.scrollWidth))",
                 );
@@ -549,14 +550,14 @@ impl Shown<'_> {
         let visible = |what: &str| format!("document.querySelector('[data-id=\"{id}\"] {what}').checkVisibility()");
         self.is(&format!("{} && {}", visible("h3"), visible("p")));
         self.is(&format!("!({} || {})", visible("details"), visible(".clause-permalink")));
-        // Not in the colours of a dark screen.
+        // Printed text does not have the colors of a dark theme.
         self.is("getComputedStyle(document.querySelector('.clause > p')).color === 'rgb(0, 0, 0)'");
         self.browser.call("Emulation.setEmulatedMedia", json!({ "media": "" }));
         self.eval("localStorage.removeItem('mdbook-theme')");
     }
 }
 
-/// The elements with text of their own whose contrast is below 4.5 to 1, with what it is.
+/// The elements with text of their own whose contrast is below 4.5 to 1, and the contrast.
 const CONTRAST: &str = r"root => {
     const rgba = colour => {
         const canvas = new OffscreenCanvas(1, 1).getContext('2d');

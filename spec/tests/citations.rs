@@ -1,4 +1,4 @@
-//! Citations: whether those in a mail are right, and whether what cites a clause was written for its present wording.
+//! Citations: the check of citations in a mail, and the record of the clause texts for which places were written.
 
 mod tools;
 
@@ -19,14 +19,14 @@ fn run(directory: &Path, arguments: &[&str]) -> String {
     tools::transcript(&format!("iomap-spec {}", arguments.join(" ")), &mut command(directory, arguments))
 }
 
-/// What it prints if it succeeds.
+/// The standard output of a command that succeeds.
 fn printed(directory: &Path, arguments: &[&str]) -> String {
     let output = command(directory, arguments).output().expect("the command can be run");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whatever `cite` prints, filled and quoted as mail does it, `cite --check` finds right.
+/// Every citation that `cite` prints passes `cite --check`, filled and quoted as in mail.
 #[test]
 fn what_cite_prints_is_right() {
     let directory = with_sampler();
@@ -112,7 +112,7 @@ fn check_a_mail() {
     insta::assert_snapshot!(commands.map(|command| run(directory.path(), command) + "\n").concat());
 }
 
-/// A citation is stale from the rewording of its clause until somebody confirms it.
+/// A citation is stale from the change of its clause until a person confirms it.
 #[test]
 fn stale_until_confirmed() {
     let directory = with_sampler();
@@ -146,14 +146,14 @@ fn stale_until_confirmed() {
     insta::assert_snapshot!(report);
 }
 
-/// The book's chapters cite clauses as they are.
+/// The book's chapters cite clauses correctly.
 #[test]
 fn own_citations_are_right() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let Ok(chapters) = fs::read_dir(top.join("book/src")) else {
         return eprintln!("not tested, {} is missing", top.join("book").display());
     };
-    // Nothing is written into the checkout.
+    // The test must not write into the checkout.
     let elsewhere = tempfile::tempdir().unwrap();
     let pages = top.join("man");
     let mut citations = 0;
@@ -168,7 +168,7 @@ fn own_citations_are_right() {
     assert!(citations > 0);
 }
 
-/// Hashes of the scheme that left the outcomes out are replaced, unless the text is another one now.
+/// Hashes of the former scheme, which left the outcomes out, are replaced unless the text has changed.
 #[test]
 fn former_hashes_are_replaced() {
     let directory = with_sampler();
@@ -179,7 +179,7 @@ fn former_hashes_are_replaced() {
     fs::write(&record, former).unwrap();
     let mut report = [&["check"][..], &["confirm"], &["check"]].map(|command| run(directory.path(), command)).concat();
     report += &fs::read_to_string(&record).unwrap();
-    // The next change of the outcomes alone makes citations stale.
+    // A later change of the outcomes alone makes citations stale.
     let page = directory.path().join("man/sampler.7.md");
     let changed = fs::read_to_string(&page).unwrap().replace("observe=call,storage", "observe=call,data");
     fs::write(&page, changed).unwrap();
@@ -190,7 +190,7 @@ fn former_hashes_are_replaced() {
     insta::assert_snapshot!(report);
 }
 
-/// Every finding that the tests provoke is explained, and every explanation is of a finding that the tests provoke.
+/// Every finding that the tests provoke has an explanation, and every explanation belongs to such a finding.
 #[test]
 fn every_finding_is_explained() {
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");

@@ -1,4 +1,4 @@
-//! The command line: what it prints, where, and how it exits.
+//! The command line: output, streams and exit codes.
 
 mod tools;
 
@@ -22,7 +22,7 @@ fn in_directory(directory: &TempDir, arguments: &[&str]) -> Command {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
-    // The width of --help is no business of the terminal that the tests run in.
+    // The width of --help must not depend on the terminal of the tests.
     command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("IOMAP_SPEC_URL");
     command.env("IOMAP_SPEC_PAGES", "man");
     command
@@ -86,7 +86,7 @@ fn check() {
     insta::assert_snapshot!(commands.map(transcript).concat());
 }
 
-/// Without the manual there is no telling whether a page exists.
+/// Without an installed manual, the existence of a page is unknown.
 #[test]
 fn without_a_manual() {
     let directory = with_sampler();
@@ -144,7 +144,7 @@ fn output_goes_to_a_file_or_to_standard_output() {
     assert_eq!(document["clauses"].as_array().unwrap().len(), 3);
 }
 
-/// `iomap-spec man | head` ends as quietly as cat(1) would.
+/// `iomap-spec man | head` ends without a message, like cat(1).
 #[test]
 fn a_reader_that_leaves_is_no_trouble() {
     let directory = with_sampler();

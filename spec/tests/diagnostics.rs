@@ -1,4 +1,4 @@
-//! Pages that are wrong, and what `check` says about each: a snapshot to be read by people.
+//! Faulty pages, and the findings of `check` about each: a snapshot for people to read.
 
 mod tools;
 
@@ -9,7 +9,7 @@ use std::process::Command;
 const FRONT: &str =
     "---\ntitle: bad\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n\n# NAME\n\nbad - a page\n\n# DESCRIPTION\n\n";
 
-/// What is wrong, and the page after [`FRONT`].
+/// The name of a fault, and a page with it, without [`FRONT`].
 const BODIES: &[(&str, &str)] = &[
     ("duplicate id", "r[a.b level=may result=ok]\nIt may.\n\nr[a.b level=may result=ok]\nThis may.\n"),
     ("unknown attribute", "r[a.b level=may result=ok color=red]\nIt may.\n"),
@@ -81,7 +81,7 @@ const BODIES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is wrong, and all of the page.
+/// The name of a fault, and a complete page with it.
 const PAGES: &[(&str, &[u8])] = &[
     ("empty file", b""),
     ("no front matter", b"# NAME\n\nbad - a page\n"),
@@ -99,10 +99,10 @@ const PAGES: &[(&str, &[u8])] = &[
     ("NAME", b"---\ntitle: bad\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n# NAME\n\ngood - another page\n"),
 ];
 
-/// Names and contents.
+/// The names and contents of files.
 type Files<'a> = &'a [(&'a str, &'a [u8])];
 
-/// What `check` prints in a directory with these files, and its exit code.
+/// The output and the exit code of `check` in a directory with these files.
 fn check(files: Files<'_>) -> String {
     let directory = tempfile::tempdir().expect("the test can be set up");
     fs::create_dir(directory.path().join("man")).expect("the test can be set up");

@@ -16,7 +16,7 @@ fn clause(id: &str, attributes: &str, text: &str) -> String {
     format!("r[{id} {attributes} why=\"x\"]\n{text}\n\n")
 }
 
-/// The sections of the first page, then and now; the second page and what moved.toml says of the ids.
+/// The sections of the first page, the second page, and `moved.toml`, in the old and in the new state.
 fn states() -> [(String, String, &'static str); 2] {
     let old = [
         "# DESCRIPTION\n\n".to_owned(),
@@ -61,7 +61,7 @@ fn states() -> [(String, String, &'static str); 2] {
     ]
 }
 
-/// A directory with `old` and `new` in it.
+/// A directory with both states, `old` and `new`.
 fn directories() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("the test can be set up");
     for ((name, version), (sections, other, moved)) in [("old", "0.1"), ("new", "0.2")].into_iter().zip(states()) {
@@ -96,7 +96,7 @@ fn for_people() {
     insta::assert_snapshot!(transcript(directories().path(), &["old", "new"]));
 }
 
-/// From the later state to the earlier one, what was renamed is renamed back.
+/// From the later state to the earlier one, renamed clauses are paired as well.
 #[test]
 fn backwards() {
     insta::assert_snapshot!(transcript(directories().path(), &["new", "old"]));
@@ -119,7 +119,7 @@ fn for_programs() {
     assert_eq!(document["changes"].as_array().unwrap().len(), 11);
 }
 
-/// A page alone may refer to clauses of others, and only its own clauses are compared.
+/// A single page may refer to clauses of other pages, and only its own clauses are compared.
 #[test]
 fn single_pages() {
     let directory = directories();
@@ -130,7 +130,7 @@ fn single_pages() {
 #[test]
 fn nothing_differs() {
     let directory = directories();
-    // The words, the reasons and the order are other ones; the clauses are not.
+    // The other text, the reasons and the order differ; the clauses do not.
     let other = directory.path().join("other");
     let (sections, page, moved) = &states()[0];
     let (first, rest) = sections.split_once("r[a.level").unwrap();
@@ -211,7 +211,7 @@ fn revisions() {
         &["--pages", "nowhere", "v0.1", "v0.2"],
     ];
     insta::assert_snapshot!(transcripts.map(|arguments| transcript(directory.path(), arguments)).concat());
-    // The findings of an old page are told with its revision.
+    // A finding in an old page names the revision.
     fs::write(directory.path().join("spec/man/b.7.md"), "no page\n").unwrap();
     git(directory.path(), &["commit", "--quiet", "--all", "--message", "bad"]).unwrap();
     let bad = diff(directory.path(), &["--pages", "spec/man", "v0.1", "HEAD"]);

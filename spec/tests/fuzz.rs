@@ -1,4 +1,4 @@
-//! Thousands of damaged pages: each is refused or understood, none brings the parser down or writes roff of its own.
+//! Thousands of damaged pages: each is refused or accepted; none makes the parser panic or writes requests of its own.
 
 mod tools;
 
@@ -9,14 +9,14 @@ use std::fs;
 use std::path::Path;
 use tools::damage::damage;
 
-/// All that the emitter begins a line with; the sampler's text has requests that are not among them.
+/// All requests that the emitter writes; the sampler's text has other requests.
 const MACROS: &[&str] = &[
     "'\\\" t", ".\\\"", ".TH", ".SH", ".SS", ".PP", ".IP", ".TP", ".TQ", ".RS", ".RE", ".B", ".I", ".BR", ".RB", ".IR",
     ".RI", ".BI", ".IB", ".UR", ".UE", ".in", ".sp", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh",
     ".ad",
 ];
 
-/// Pieces that are likely to mean something to some part of the parser.
+/// Strings that have a meaning to some part of the parser.
 const TOKENS: &[&str] = &[
     "\n",
     "\n\n",
@@ -98,17 +98,18 @@ fn damaged_pages() {
         understood += 1;
         let _ = lint(&spec, None);
         let roff = render(&spec.pages[0], &page);
-        // A few of them, because each is four processes.
+        // Only one page in a hundred, because each check starts four processes.
         if understood % 100 == 0 {
             let complaints = tools::complaints(&roff);
             assert!(!complaints.contains("ERROR") && !complaints.contains("invalid"), "round {round}: {complaints}");
         }
     }
-    // Not all are so damaged that only the first check sees them.
+    // Enough pages must get past the first check.
     assert!(understood > 400, "only {understood} pages were understood");
 }
 
-/// The page in every format. Each line of the roff that looks like a request is one that the emitter writes.
+/// Renders the page in every format. Each line of the roff that looks like a request must be one that the emitter
+/// writes.
 fn render(page: &Page, source: &[u8]) -> String {
     let _ = Text.page(page);
     let roff = Man.page(page);
@@ -124,7 +125,7 @@ fn render(page: &Page, source: &[u8]) -> String {
     roff
 }
 
-/// Ordinary pages are never refused but for what is no text at all.
+/// Ordinary pages are never refused, unless they are not text.
 #[test]
 fn damaged_ordinary_pages() {
     let originals: Vec<Vec<u8>> = tools::ordinary().iter().map(|file| fs::read(file).unwrap()).collect();
@@ -132,7 +133,7 @@ fn damaged_ordinary_pages() {
     for round in 0..4000 {
         let mut page = originals[round % originals.len()].clone();
         damage(&mut page, TOKENS, &mut random);
-        // Bytes that are not UTF-8 are a finding; the rest of the page is worth a try.
+        // Bytes that are not UTF-8 are a finding; the rest of the page is tested without them.
         let page = String::from_utf8_lossy(&page).into_owned();
         let Ok(spec) = compile_bytes(Path::new("page.md"), page.clone().into_bytes(), "2026-01-31") else {
             assert!(page.contains("version:"), "refused: {page}");
@@ -145,7 +146,7 @@ fn damaged_ordinary_pages() {
     }
 }
 
-/// Text that looks like roff is text in every position that there is.
+/// Text that looks like roff stays text in every position.
 #[test]
 fn roff_in_every_position() {
     const FORMS: [&str; 16] = [
@@ -194,7 +195,7 @@ fn roff_in_every_position() {
     }
 }
 
-/// Depth costs the parser no stack.
+/// Deep nesting must not exhaust the parser's stack.
 #[test]
 fn deep_nesting() {
     let directory = tempfile::tempdir().unwrap();

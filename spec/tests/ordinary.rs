@@ -1,4 +1,4 @@
-//! Manual pages in the dialects of other people: what becomes of them, and that nothing of them is lost.
+//! Manual pages in the dialects of other people: their conversion, and that no text is lost.
 
 mod tools;
 #[path = "tools/words.rs"]
@@ -64,7 +64,7 @@ fn heads() {
     }
 }
 
-/// A title in one line, in the forms that people write.
+/// Titles in one line, in the usual forms.
 #[test]
 fn titles() {
     let titles = [
@@ -93,7 +93,7 @@ fn titles() {
     }
 }
 
-/// With every formatter that people use, each word is shown as often as it was written.
+/// With every common formatter, each word is shown as often as in the source.
 #[test]
 fn no_word_is_lost() {
     for page in pages() {
@@ -111,7 +111,7 @@ fn no_word_is_lost() {
     }
 }
 
-/// mandoc(1) made a line of each blank at the beginning of a line.
+/// mandoc(1) made a line of its own for each blank at the beginning of a line.
 #[test]
 fn code_in_html_is_as_it_was_written() {
     let Some(html) = tools::html(&Man.page(&page("BOLT"))) else { return };
@@ -123,7 +123,7 @@ fn code_in_html_is_as_it_was_written() {
     assert!(!html.contains("<br/>"), "{html}");
 }
 
-/// groff(1) on a terminal of the C locale prints other hyphens as another character.
+/// groff(1) on a terminal of the C locale prints other hyphens as a different character.
 #[test]
 fn hyphens_of_names_can_be_typed() {
     let roff = Man.page(&page("BOLT"));
@@ -161,7 +161,7 @@ fn no_date_is_invented() {
     }
 }
 
-/// The whole structure, and where it came from is no part of it.
+/// The whole structure as JSON, without the source file.
 #[test]
 fn as_json() {
     let document: serde_json::Value = serde_json::from_str(&Json.page(&page("pack-box"))).unwrap();
@@ -177,7 +177,7 @@ fn formatters_are_silent() {
     }
 }
 
-/// Each of these is in a page, and each would be easy to lose.
+/// Each of these texts is in a page, and each would be easy to lose.
 #[test]
 fn nothing_is_lost() {
     let kept = [
@@ -214,7 +214,8 @@ fn nothing_is_lost() {
     ];
     for (title, texts) in kept {
         for shown in tools::terminal(&Man.page(&page(title))) {
-            // Lines are filled and long words broken, and the formatters have their own brackets and apostrophes.
+            // Ignore white space, because lines are filled and long words broken. Formatters have their own brackets
+            // and apostrophes.
             let without_space = |text: &str| text.split_whitespace().collect::<String>();
             let shown = without_space(&shown).replace('⟨', "<").replace('⟩', ">").replace('’', "'").replace('‐', "-");
             for text in texts {
@@ -224,13 +225,13 @@ fn nothing_is_lost() {
     }
 }
 
-/// But for code, with groff; mandoc does not use places to break.
+/// No line is wider than a terminal, except code, with groff; mandoc does not use places to break.
 #[test]
 fn no_line_is_wider_than_a_terminal() {
     for page in pages() {
         for shown in tools::terminal(&Man.page(&page)).iter().skip(1) {
             for line in shown.lines().filter(|line| !line.contains("A line of code that is longer")) {
-                // groff does not know characters that take two columns.
+                // groff does not support characters that are two columns wide.
                 assert!(line.width() <= 80 || page.title == "world", "{}: {line}", page.reference());
             }
         }
@@ -241,7 +242,7 @@ fn no_line_is_wider_than_a_terminal() {
     }
 }
 
-/// Copied text is what was written: places to break show nothing.
+/// Copied text equals the source: places to break print nothing.
 #[test]
 fn long_words_are_whole() {
     let roff = Man.page(&page("plank"));

@@ -1,4 +1,4 @@
-//! The command as users have it without the rest of this project: in a directory of their own.
+//! The command without the rest of this project, in a directory of the user.
 
 mod tools;
 
@@ -24,7 +24,7 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Exit code and both streams.
+/// The exit code and both streams.
 type Said = (i32, String, String);
 
 fn said(output: Output) -> Said {
@@ -36,7 +36,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Said {
     said(command(directory, arguments).output().expect("the command can be run"))
 }
 
-/// As `run`, with this text on standard input.
+/// Like `run`, with this text on standard input.
 fn fed(directory: &Path, arguments: &[&str], input: &[u8]) -> Said {
     let mut file = tempfile::tempfile().expect("temporary files can be made");
     let rewound = file.write_all(input).and_then(|()| std::io::Seek::rewind(&mut file));
@@ -79,13 +79,13 @@ fn every_command_works_in_an_empty_directory() {
     let (code, output, errors) = fed(here, &["review"], PATCH.as_bytes());
     assert_eq!((code, &*errors), (0, ""));
     assert!(output.contains("do_truncate, changed"), "{output}");
-    // The pages are built in, and cannot be changed.
+    // Built-in pages cannot be changed.
     let (code, _, errors) = run(here, &["confirm"]);
     assert_eq!(code, 3);
     assert!(errors.contains("--pages DIR"), "{errors}");
 }
 
-/// In a checkout the command takes its pages, from any directory in it, and never those of another project.
+/// In any directory of a checkout the command uses the pages of the checkout, and never those of another project.
 #[test]
 fn which_pages_are_taken() {
     let directory = empty();
@@ -108,7 +108,7 @@ fn which_pages_are_taken() {
         ("checkout", &["clauses"], None, true),
         ("checkout/man", &["clauses"], None, true),
         ("checkout/spec/src", &["clauses"], None, true),
-        // Another repository in the checkout is another project.
+        // Another repository inside the checkout is another project.
         ("checkout/linux/fs", &["clauses"], None, false),
         ("other", &["clauses"], None, false),
         ("other/man", &["clauses"], None, false),
@@ -150,7 +150,7 @@ fn standard_input_is_read_wherever_a_file_is() {
     }
 }
 
-/// The message is about the named file, not about possible places of pages.
+/// The message is about the named file, not about possible directories of pages.
 #[test]
 fn what_is_missing_is_named() {
     let directory = empty();
@@ -192,7 +192,7 @@ fn git(directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     }
 }
 
-/// The example of `iomap-spec review --help`, in the place where people will try it.
+/// The example of `iomap-spec review --help`, in a repository of another project, where users will try it.
 #[test]
 fn in_the_repository_of_another_project() {
     let directory = empty();
@@ -350,7 +350,7 @@ fn citations_are_judged_by_their_words() {
         let (code, output, _) = fed(here, &["cite", "--check", "-"], &wrong);
         assert!(code == 1 && output.contains("error[misquotation]: this is not what"), "{what}: {output}");
     }
-    // Added text is no part of the clause, and text elsewhere is no quotation.
+    // Added text is not part of the clause, and text in another place is not a quotation.
     let added = cited.trim_end().to_owned() + " Root may do it.\n";
     assert_eq!(fed(here, &["cite", "--check", "-"], added.as_bytes()).0, 1);
     let (head, _) = cited.split_once('\n').expect("the test can be set up");

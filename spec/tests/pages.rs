@@ -1,4 +1,4 @@
-//! Pages that are right: what becomes of them, and that mandoc(1) and groff(1) have nothing to say about it.
+//! Correct pages: their output, without any warning of mandoc(1) and groff(1).
 
 mod tools;
 
@@ -12,7 +12,7 @@ fn sampler() -> Spec {
     load_files(&[tools::sampler()]).expect("the sampler is right")
 }
 
-/// The project's own pages, which are not there when this crate is built on its own.
+/// The project's own pages; `None` if the crate is built on its own, without them.
 fn own() -> Option<Spec> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man");
     if !pages.is_dir() {
@@ -107,12 +107,12 @@ fn no_line_is_wider_than_a_terminal() {
     }
 }
 
-/// Nothing of the text is lost on its way: what is written like a request is read like text.
+/// No text is lost: text that looks like a request is shown as text.
 #[test]
 fn text_that_looks_like_roff_is_text() {
     let shown = tools::terminal(&Man.page(&sampler().pages[0]));
     for shown in &shown {
-        // Adjusted lines have spaces where the formatter likes.
+        // In adjusted lines the formatter adds spaces.
         let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(shown.matches(".so /etc/passwd").count(), 7, "{shown}");
         assert_eq!(shown.matches("'so /etc/passwd").count() + shown.matches("’so /etc/passwd").count(), 2, "{shown}");
@@ -122,7 +122,7 @@ fn text_that_looks_like_roff_is_text() {
     }
 }
 
-/// The line below NAME is what whatis(1) finds, by each of the names on it.
+/// whatis(1) finds the line below NAME by each name on it.
 #[test]
 fn whatis_knows_every_name() {
     for spec in all() {
@@ -138,7 +138,7 @@ fn whatis_knows_every_name() {
             for name in names.split(", ") {
                 let Some(found) = tools::whatis(directory.path(), name) else { return };
                 let found = found.split_whitespace().collect::<Vec<_>>().join(" ");
-                // A second name leads to the first one.
+                // The other names lead to the page of the first name.
                 let expected = names.split(", ").map(|name| format!("{name} ({}) - {what}", page.section));
                 assert!(expected.collect::<Vec<_>>().contains(&found), "{name}: {found}");
             }
@@ -146,8 +146,8 @@ fn whatis_knows_every_name() {
     }
 }
 
-/// Hashes are what `printf '%s\0%s\0%s\0%s\0%s' id level outcomes observed text | sha256sum | cut -c1-8` prints, for
-/// ever. Those of the former scheme have neither outcomes nor places of observation.
+/// The stable hash is the output of `printf '%s\0%s\0%s\0%s\0%s' id level outcomes observed text | sha256sum | cut
+/// -c1-8`. The former scheme has neither outcomes nor places of observation.
 #[test]
 fn hashes_can_be_recomputed() {
     let spec = sampler();
@@ -157,8 +157,8 @@ fn hashes_can_be_recomputed() {
     assert_eq!(clause.former_hash(), "49276478");
 }
 
-/// A change of a clause's text, level, outcomes or places of observation is a change of its hash and of the digest; a
-/// change of their order, of the reason or of the section is none.
+/// A change of a clause's text, level, outcomes or places of observation changes its hash and the digest; a change of
+/// the reason, the section, or the order of the lists does not.
 #[test]
 fn a_hash_covers_the_envelope() {
     let identity = |marker: &str, text: &str| {

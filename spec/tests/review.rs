@@ -1,4 +1,4 @@
-//! `iomap-spec review`: what it makes of patches in the style of kernel patches, with the table and the pages of the
+//! `iomap-spec review`: its output for patches in the style of kernel patches, with the table and the pages of the
 //! repository.
 
 mod tools;
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Whether the pages are there; a package has none.
+/// Whether this is a repository with the pages; a package has none.
 fn is_repository() -> bool {
     let is_there = root().join("man").is_dir();
     if !is_there {
@@ -21,7 +21,7 @@ fn is_repository() -> bool {
     is_there
 }
 
-/// The command where the patches are, so that their names are short.
+/// The command, run in the directory of the patches so that their names are short.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
     let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patches");
@@ -38,7 +38,7 @@ fn transcript(arguments: &[&str]) -> String {
     tools::transcript(&format!("iomap-spec review {}", arguments.join(" ")), &mut command(arguments))
 }
 
-/// What standard input brings.
+/// The output of the command for this standard input.
 fn piped(input: &[u8], arguments: &[&str]) -> Output {
     let mut child = command(arguments)
         .stdin(Stdio::piped())
@@ -133,7 +133,7 @@ fn another_table() {
     assert!(message.contains("no clause has the id `copy.unseald`") && message.contains("copy.unsealed"), "{message}");
 }
 
-/// A tree that has some of what a small table names, in the forms that a kernel has.
+/// A tree with some of the names of a small table, in the forms that a kernel uses.
 #[test]
 fn kernel_trees() {
     if !is_repository() {
@@ -178,7 +178,7 @@ fn kernel_trees() {
         "\"fs/a.c\" = \"passes\"",
         "[unreached]",
     ];
-    // The other families have no entry here.
+    // The other families have no entry in this table.
     let table = fs::read_to_string(root().join("man/iomap_immutable.7.md")).unwrap();
     let ids = table.lines().filter_map(|line| line.strip_prefix("r[")?.split([' ', ']']).next());
     let mut families: Vec<&str> =
@@ -194,8 +194,8 @@ fn kernel_trees() {
     assert_eq!(output.status.code(), Some(1));
     let plain = String::from_utf8_lossy(&output.stdout).into_owned();
     insta::assert_snapshot!(plain);
-    // The functions that `xfs_style` calls in its file, that can refuse something, and that are neither listed nor
-    // passed.
+    // The functions that `xfs_style` calls in the same file, that can refuse something, and that are neither in the
+    // table nor passed.
     let output = command.arg("--callees").output().unwrap();
     let callees = "table.toml: fs/a.c calls and the table lacks: refuses\n";
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,7 +1,7 @@
 //! The floor plan of a workspace, and the imports in its sources.
 //!
-//! The plan is a table in Markdown: a room (a file, or a folder with `/` at its end), its floor, and one line about it. A
-//! file belongs to the room with the longest name that matches. An import may go to a room on a lower floor or on the
+//! The plan is a table in Markdown: a room (a file, or a folder with `/` at its end), its floor, and one line about it.
+//! A file belongs to the room with the longest name that matches. An import may go to a room on a lower floor or on the
 //! same floor, if that makes no circle. Files of one room may import each other.
 
 use crate::files;
@@ -38,7 +38,7 @@ pub struct Finding {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The disagreement.
+    /// How the place disagrees with the plan.
     pub message: String,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Finding {
 }
 
 impl Plan {
-    /// Reads the table of a page. The error names the line that is no row, or says that there is no table.
+    /// Reads the table of a page. The error names the line that is not a row, or says that there is no table.
     pub fn parse(page: &str) -> Result<Self, Finding> {
         let finding = |line, message: &str| Finding { file: "ARCHITECTURE.md".into(), line, message: message.into() };
         let cells = |line: &str| -> Vec<String> {
@@ -91,7 +91,7 @@ impl Plan {
         rooms.max_by_key(|(_, room)| room.path.len()).map(|(at, _)| at)
     }
 
-    /// Everything in which a workspace does not agree with the plan.
+    /// Every place where the workspace disagrees with the plan.
     pub fn check(&self, sources: &Sources) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut found = BTreeSet::new();
@@ -162,7 +162,7 @@ pub struct Import {
 /// The sources of a workspace.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// By path from the top.
+    /// The text of each file, by its path from the top.
     files: BTreeMap<String, String>,
     /// The roots of the libraries, by the name of the crate.
     libraries: BTreeMap<String, String>,
@@ -230,7 +230,7 @@ impl Sources {
             }
             [name, rest @ ..] => match self.libraries.get(*name) {
                 Some(root) => (root.clone(), rest.to_vec()),
-                // A child of this module, in an import.
+                // A path that begins with a child of this module; only an import can have one here.
                 None if path.is_import => {
                     let child = [&here[..], &segments].concat();
                     let found = self.file_of(&place.root, &child)?;
@@ -243,7 +243,7 @@ impl Sources {
         self.file_of(&root, &absolute).map(|(file, _)| file)
     }
 
-    /// The file of the longest module that a path from a crate's root begins with, and the length of that module's path.
+    /// The file of the longest module that begins the path from a crate's root, and the length of that module's path.
     fn file_of(&self, root: &str, path: &[&str]) -> Option<(String, usize)> {
         let directory = root.rsplit_once('/').map_or("", |(directory, _)| directory);
         for len in (1..=path.len()).rev() {
@@ -257,7 +257,7 @@ impl Sources {
     }
 }
 
-/// The name in the section `package` of a manifest.
+/// The name in the `package` section of a manifest.
 fn package_name(manifest: &str) -> Option<String> {
     let package = manifest.split("\n[").find(|section| section.trim_start_matches('[').starts_with("package]"))?;
     let name = package.lines().find_map(|line| line.strip_prefix("name = \""))?;
@@ -304,9 +304,9 @@ impl Place {
 struct Named {
     segments: Vec<String>,
     line: usize,
-    /// The inline modules around it.
+    /// The inline modules around the path.
     inside: Vec<String>,
-    /// It stands after `use`.
+    /// Whether the path stands after `use`.
     is_import: bool,
 }
 
@@ -351,7 +351,7 @@ fn collect(tokens: TokenStream, inside: &mut Vec<String>, paths: &mut Vec<Named>
     }
 }
 
-/// Reads one path from its first word, and the paths of the group at its end. Returns the place behind it.
+/// Reads one path from its first word, and the paths of the group at its end. Returns the position after it.
 fn path(
     tokens: &[TokenTree],
     mut at: usize,

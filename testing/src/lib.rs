@@ -8,7 +8,7 @@
 //! assert!(plan.is_ok());
 //! ```
 //!
-//! It reads Rust by its tokens and not by its types: a name that a macro puts together is not seen.
+//! The check reads tokens of Rust, not types: it does not see a name that a macro puts together.
 
 pub mod files;
 pub mod floors;

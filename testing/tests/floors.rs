@@ -26,7 +26,7 @@ text
 | `b/` | 3 | the user |
 ";
 
-/// The findings about two packages in which only these files have imports.
+/// The findings about two packages whose only imports are in these files.
 fn findings(files: &[(&str, &str)]) -> Vec<String> {
     let plan = Plan::parse(TABLE).expect("the table is right");
     let mut all = vec![("a/src/lib.rs", ""), ("a/src/low.rs", ""), ("a/src/side.rs", ""), ("b/src/lib.rs", "")];

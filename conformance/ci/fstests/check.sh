@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs the suite into a built tree of fstests and runs it there on XFS, ext4 and btrfs, beside fstests' own tests of
-# swap files: check.sh IOMAP-CONFORMANCE FSTESTS. Needs root, the mkfs programs and 2 GiB in TMPDIR.
+# Installs the suite into a built tree of fstests and runs it on XFS, ext4 and btrfs, together with fstests' own tests
+# of swap files: check.sh IOMAP-CONFORMANCE FSTESTS. Needs root, the mkfs programs and 2 GiB in TMPDIR.
 set -euo pipefail
 
 if [ -z "${IOMAP_NAMESPACE:-}" ]; then
@@ -14,8 +14,8 @@ trap 'cd /; umount --quiet --lazy "$place" || :; rmdir "$place"' EXIT
 mount -t tmpfs none "$place"
 mkdir "$place/test" "$place/scratch"
 
-# A loop device that detaches itself when its last user is gone, however this ends: `device` is its name, and the
-# descriptor keeps it. Nor has its file a name.
+# Makes a loop device that detaches itself after its last use, however this script ends: `device` is its name, and the
+# descriptor keeps it. Its file has no name.
 attach() {
     local image
     image=$(mktemp)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts the suite into a tree of fstests, with a test for each family of clauses: install.sh IOMAP-CONFORMANCE FSTESTS.
-# In a tree that is built, `./check -g iomap` runs them all.
+# Installs the suite into a tree of fstests, with a test for each family of clauses: install.sh IOMAP-CONFORMANCE
+# FSTESTS. In a built tree, `./check -g iomap` runs all of them.
 set -euo pipefail
 
 suite=$(realpath "${1:?usage: $0 IOMAP-CONFORMANCE FSTESTS}")
@@ -13,7 +13,8 @@ install -D -m 644 "$here/iomap" "$tree/common/iomap"
 mkdir -p "$tests"
 rm -f "$tests"/9[0-9][0-9]-iomap-*
 
-# `check` looks for groups in generic and in the directory of the file system only. Its numbers are unique there.
+# `check` looks for groups only in generic and in the directory of the file system. The numbers of tests are unique
+# there.
 number=900
 families=$("$suite" --list | awk -F :: '!seen[$1]++ { print $1 }')
 for family in $families; do
@@ -24,7 +25,7 @@ for family in $families; do
     number=$((number + 1))
 done
 
-# A tree of fstests and not a directory to make a package from: groups have to be documented before they are listed.
+# If this is a tree of fstests, and not the directory of a package: a group must be documented before it is listed.
 if [ -x "$tree/check" ]; then
     groups=$tree/doc/group-names.txt
     grep -q '^iomap[[:space:]]' "$groups" ||

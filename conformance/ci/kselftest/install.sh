@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts the suite into kselftest, a test for each file system and mechanism: install.sh IOMAP-CONFORMANCE DIR. DIR is
-# tools/testing/selftests of a kernel's source, or what `make kselftest-install` made of it.
+# Installs the suite into kselftest, with a test for each file system and mechanism: install.sh IOMAP-CONFORMANCE DIR.
+# DIR is tools/testing/selftests of a kernel's source, or the result of `make kselftest-install`.
 set -euo pipefail
 
 suite=$(realpath "${1:?usage: $0 IOMAP-CONFORMANCE DIR}")

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Runs the suite on every file system with every mechanism, a test set for each, and signals each case to LAVA:
-# run.sh [IOMAP-CONFORMANCE]. Without LAVA's own programs it prints what they would print.
+# Runs the suite on every file system with every mechanism, with a test set for each, and signals each case to LAVA:
+# run.sh [IOMAP-CONFORMANCE]. Without LAVA's own programs it prints the signals that these would print.
 #
-# A violation that is expected, as everything that was not looked at, is `skip`: it is no news, and nobody is to count
-# it as passed. What holds unexpectedly is `fail`. Where the suite could not do its work, the result is `unknown`.
+# An expected violation is `skip`, like every case without an observation: it is not news, and must not count as passed.
+# A clause that holds unexpectedly is `fail`. If the suite could not do its work, the result is `unknown`.
 suite=${1:-iomap-conformance}
 if ! pairs=$("$suite" matrix --list); then
     echo "usage: $0 [IOMAP-CONFORMANCE]" >&2
@@ -29,7 +29,7 @@ echo "$pairs" | while read -r fs mechanism; do
     "$suite" --target host --fs "$fs" --mechanism "$mechanism" --format ktap > "$ktap" < /dev/null
     code=$?
     cat "$ktap"
-    # `  ok 1 CLAUSE FAMILY::CASE # DIRECTIVE`, or `ok 1 iomap # SKIP …` where nothing is offered.
+    # `  ok 1 CLAUSE FAMILY::CASE # DIRECTIVE`, or `ok 1 iomap # SKIP …` if the mechanism is not offered.
     awk '/^  (not )?ok / || /^(not )?ok 1 iomap #/ {
         result = /# (SKIP|XFAIL)/ ? "skip" : /# ERROR/ ? "unknown" : /^ *not/ ? "fail" : "pass"
         sub(/^ *(not )?ok [0-9]+ /, "")
@@ -39,7 +39,7 @@ echo "$pairs" | while read -r fs mechanism; do
     }' "$ktap" | while read -r name result; do
         result "$name" "$result"
     done
-    # Where there is no report, it said why on standard error; 3 is what the machine lacks.
+    # If there is no report, the reason is on standard error; exit code 3 means that the machine lacks a requirement.
     case $code,$(head -c 1 "$ktap") in
     3,) result iomap skip ;;
     *,) result iomap unknown ;;

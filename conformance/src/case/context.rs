@@ -1,4 +1,4 @@
-//! The hands of a case: the calls that it makes, and the files that it works with until it ends.
+//! The context of a case: the calls that it makes, and the files that it uses until it ends.
 
 use crate::case::file::File;
 use crate::case::prepare::{make, make_pinned, make_written, open, pattern, setup};
@@ -20,7 +20,7 @@ pub struct Context<'a> {
     pub(super) cleanup: RefCell<Vec<Undo>>,
 }
 
-/// A thing to undo when the case ends.
+/// An action to undo when the case ends.
 pub(super) enum Undo {
     Unmap(MapId),
     Retire(Ready),
@@ -31,12 +31,13 @@ pub(super) enum Undo {
 }
 
 impl<'a> Context<'a> {
-    /// A run on a system, with a mechanism, whose calls go to `trace`.
+    /// A run of a case on a system with a mechanism. `trace` records its calls.
     pub fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
         Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default() }
     }
 
-    /// For clauses that speak of the specified call only. `reason` completes "seal has …, the mechanism has not".
+    /// Ends the case unless the mechanism is the specified call. `reason` completes "seal has …, the mechanism has
+    /// not".
     pub fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
         match self.mechanism {
             Mechanism::Seal => Ok(()),
@@ -44,18 +45,18 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// For clauses about the query.
+    /// Ends the case unless the mechanism has a query for the state. Returns the bit that the query shows.
     pub fn needs_query(&self) -> Result<u32, Trouble> {
         let why = || Trouble::NotOffered(format!("{}: no call asks a file for the state", self.mechanism.name()));
         self.mechanism.state_bit().ok_or_else(why)
     }
 
-    /// A call that has to succeed for the case to make sense.
+    /// Makes a call that has to succeed; a failure ends the case with an error.
     pub fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
         setup(&self.system, call)
     }
 
-    /// The same where it has to give a number.
+    /// Like [`Self::setup`], for a call that returns a number.
     pub fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
         match self.setup(call)? {
             Reply::Number(number) => Ok(number),
@@ -77,18 +78,18 @@ impl<'a> Context<'a> {
         Ok(fd)
     }
 
-    /// A file of `size` bytes, all written and on storage, and not in the state.
+    /// A file of `size` bytes outside of the state, all written and on storage.
     pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
         Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))
     }
 
-    /// Looks after a file until the case ends.
+    /// Takes care of a file: it is taken out of the state and closed when the case ends.
     pub(super) fn holding(&'a self, ready: Ready) -> File<'a> {
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
         File { context: self, ready }
     }
 
-    /// An empty file with its descriptors, after `prepare` has had it.
+    /// An empty file with its descriptors, after `prepare` has changed it.
     pub fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
@@ -106,7 +107,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same with a name, which a device does not get.
+    /// Like [`Self::sealed`], with a name; a device has no other name.
     pub fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
         if self.mechanism == Mechanism::F2fsPin {
             return Ok(self.holding(make_pinned(&self.system, name, SIZE)?));
@@ -116,10 +117,10 @@ impl<'a> Context<'a> {
         Ok(file)
     }
 
-    /// The device, which is in the state, with the contents of a new file.
+    /// The device, which is always in the state, with the contents of a new file.
     fn device(&'a self) -> Result<File<'a>, Trouble> {
         let open = |flags| open(&self.system, DEVICE, flags);
-        // No device is opened with O_DIRECT: EINVAL.
+        // A device cannot be opened with O_DIRECT: EINVAL.
         let [fd, direct] = [open(OFlag::O_RDWR)?, open(OFlag::O_RDWR)?];
         let (append, reader) = (open(OFlag::O_RDWR | OFlag::O_APPEND)?, open(OFlag::O_RDONLY)?);
         let file = self.holding(Ready { name: DEVICE.into(), fd, append, direct, reader });
@@ -130,7 +131,7 @@ impl<'a> Context<'a> {
         Ok(file)
     }
 
-    /// Writes to another file, so that storage that was freed is used again.
+    /// Writes to another file, so that freed storage is used again. Returns the data.
     pub fn churn(&self) -> Result<Vec<u8>, Trouble> {
         let data = pattern(77, 16 * BLOCK_LEN);
         let fd = self.open("churn", OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -139,19 +140,19 @@ impl<'a> Context<'a> {
         Ok(data)
     }
 
-    /// The file that [`Self::churn`] wrote still has its contents on storage.
+    /// Checks that the file of [`Self::churn`] still has its contents on storage.
     pub fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
         let fd = self.open("churn", OFlag::O_RDONLY | OFlag::O_DIRECT)?;
         let read = self.system.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
         Ok(self.fact("a file written in between has its own data", read == Ok(Reply::Data(data.into()))))
     }
 
-    /// Uses up the free space, to the last block.
+    /// Allocates all free space, to the last block.
     pub fn fill(&self) -> Result<(), Trouble> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        // What is kept back for root and for metadata comes on top.
+        // The limit includes the space reserved for root and for metadata.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
-        // A write can find a block where an allocation wants more than that: it comes last.
+        // Write last: a write can find a block even if an allocation, which needs more, fails.
         for (writes, len) in
             [(false, 64 << 20), (false, 1 << 20), (false, 64 << 10), (false, BLOCK_LEN), (true, BLOCK_LEN)]
         {
@@ -173,7 +174,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Access to the storage of an open file as it is now.
+    /// Access to the present storage of an open file.
     pub fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         self.system.agent(fd)
     }
@@ -183,7 +184,7 @@ impl<'a> Context<'a> {
         self.setup_number(&Call::FreeSpace)
     }
 
-    /// Waits until something is so. Not everything that a call brings about has happened when it returns.
+    /// Waits until a condition is true, because some effects come after the return of a call.
     pub fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
         let deadline = Instant::now() + self.system.patience();
         while !is_so()? {
@@ -195,18 +196,18 @@ impl<'a> Context<'a> {
         Ok(true)
     }
 
-    /// Waits until what changes now gets later times than these.
+    /// Waits until a change would get later times than these.
     pub fn tick(&self, since: &Stat) {
         self.system.tick(since.mtime.max(since.ctime));
     }
 
-    /// A call after which the case goes on, with what it came to.
+    /// Makes a call, and returns its outcome to the case.
     pub fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
         self.reach(call)?;
         Ok(self.system.call(Caller::Privileged, call))
     }
 
-    /// Two series of calls at the same time. What the first maps is mapped until the case ends.
+    /// Makes two series of calls at the same time. Mappings of the first series last until the case ends.
     pub fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         one.iter().chain(other).try_for_each(|call| self.reach(call))?;
         let outcomes = self.system.race(one, other)?;
@@ -218,14 +219,14 @@ impl<'a> Context<'a> {
         Ok(outcomes)
     }
 
-    /// A loss of power, perhaps during a call. Nothing is open afterwards.
+    /// A loss of power, perhaps during a call. No file is open afterwards.
     pub fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
         let call = Call::PowerLoss { during: during.map(Box::new) };
         self.reach(&call)?;
         self.setup(&call).map(|_| ())
     }
 
-    /// Whether the file system can make two files share storage.
+    /// Ends the case unless the file system can make two files share storage.
     pub fn needs_sharing(&self) -> Result<(), Trouble> {
         let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -246,8 +247,8 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Limits what the files of a user may come to until the case ends, in bytes. There has to be nothing left: `more`
-    /// is a call that takes some space for that user.
+    /// Limits the space for the files of a user, in bytes, until the case ends. The limit has to be reached already:
+    /// `more` is a call that takes more space for that user, and must fail.
     pub fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
         self.setup(&Call::SetQuota { uid, bytes })?;
         self.cleanup.borrow_mut().push(Undo::Limit(uid));
@@ -257,12 +258,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A call without a file of its own to look at.
+    /// Makes a call, and observes its outcome only, not a file.
     pub fn observe(&self, call: &Call) -> Seen {
         self.observe_as(Caller::Privileged, call)
     }
 
-    /// The same, as some caller.
+    /// Like [`Self::observe`], as this caller.
     pub fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
         self.reach(call)?;
         let outcome = self.system.call(caller, call);
@@ -272,31 +273,31 @@ impl<'a> Context<'a> {
         Ok(self.one(call.to_string(), Some(outcome.err()), Vec::new()))
     }
 
-    /// A call that the clause takes for granted. Where it fails there is nothing to observe; `without` says what is
-    /// missing then.
+    /// Makes a call whose success the clause assumes. If it fails, the case cannot observe anything; `without` names
+    /// the missing feature.
     pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
         self.reach(call)?;
         let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
-    /// An observation that was made just now.
+    /// An observation made at this moment.
     pub fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
         Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
     }
 
-    /// Something that has to be so, whatever the envelope says.
+    /// Observes a fact that must be true, whatever the envelope says.
     pub fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
         self.one(what.into(), None, faults)
     }
 
-    /// For cases that make no sense without a call, before they prepare anything.
+    /// Ends a case that needs a call which the target cannot make, before it prepares anything.
     pub fn reach(&self, call: &Call) -> Result<(), Trouble> {
         self.system.reach(call)
     }
 
-    /// Which mechanism is in use.
+    /// The mechanism in use.
     pub fn mechanism(&self) -> Mechanism {
         self.mechanism
     }
@@ -304,7 +305,7 @@ impl<'a> Context<'a> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        // Last in, first out; the state goes before the descriptors, and nothing here can be reported any more.
+        // Undo in reverse order: the state before the descriptors. Failures cannot be reported here.
         for undo in self.cleanup.take().into_iter().rev() {
             let call = match undo {
                 Undo::Unmap(map) => Call::Unmap { map },

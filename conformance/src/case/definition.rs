@@ -7,7 +7,7 @@ use iomap_clauses::Clause;
 
 /// One check of one clause.
 pub struct Case {
-    /// The clause whose envelope judges what is observed.
+    /// The clause whose envelope judges the observations.
     pub clause: &'static Clause,
     /// The name, unique among the cases of the clause's family.
     pub name: &'static str,
@@ -15,12 +15,12 @@ pub struct Case {
     pub about: &'static str,
     /// The file system that the case needs.
     pub lane: Lane,
-    /// What it does.
+    /// The function that makes the observations.
     pub run: fn(&Context) -> Seen,
 }
 
 impl Case {
-    /// `truncate::shrink`.
+    /// The full name: `truncate::shrink`.
     pub fn full_name(&self) -> String {
         format!("{}::{}", self.clause.family(), self.name)
     }
@@ -35,7 +35,7 @@ pub(crate) const fn case(
     Case { clause, name, about, lane: Lane::Shared, run }
 }
 
-/// A case that needs a file system to itself.
+/// A case that needs a file system for itself.
 pub(crate) const fn alone(
     clause: &'static Clause,
     name: &'static str,
@@ -65,7 +65,7 @@ pub(crate) const fn moment(
     Case { clause, name, about, lane: Lane::Moment, run }
 }
 
-/// One that needs a file system with limits for users.
+/// A case that needs a file system with quotas for users.
 pub(crate) const fn limited(
     clause: &'static Clause,
     name: &'static str,

@@ -10,17 +10,17 @@ use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Route, Stat, Whence};
 
-/// What a successful call may change.
+/// The changes that a successful call may make.
 pub enum Effect<'a> {
-    /// Nothing, times included.
+    /// No changes, not even of times.
     Nothing,
     /// The times of the file.
     Times,
-    /// The times, and what this does to the picture from before the call.
+    /// Changes of the times, and this change of the picture from before the call.
     Change(&'a dyn Fn(&mut Picture)),
 }
 
-/// The call that registers a mapping: with io_uring, or in another way.
+/// The call that registers a mapping: with io_uring, or by another route.
 fn registration(map: MapId, by: Option<Route>) -> Call {
     let call = Call::Register { map };
     match by {
@@ -29,14 +29,14 @@ fn registration(map: MapId, by: Option<Route>) -> Call {
     }
 }
 
-/// A file of a case. Offsets and sizes count from the end of the mechanism's lead.
+/// A file of a case. Offsets and sizes of the case do not count the mechanism's header.
 pub struct File<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) ready: Ready,
 }
 
 impl File<'_> {
-    /// A file around descriptors that the case prepared itself.
+    /// A file with descriptors that the case prepared itself.
     pub fn from_ready<'a>(context: &'a Context<'a>, ready: Ready) -> File<'a> {
         File { context, ready }
     }
@@ -56,7 +56,7 @@ impl File<'_> {
         self.ready.reader
     }
 
-    /// Where an offset of the case lies in the file.
+    /// The offset in the file for an offset of the case.
     pub fn at(&self, offset: i64) -> i64 {
         self.context.mechanism.lead() as i64 + offset
     }
@@ -73,15 +73,15 @@ impl File<'_> {
         }
     }
 
-    /// The call that would bring the file into the state. Where the mechanism wants that, everything about the file is
-    /// committed first: attributes, names and owners, too.
+    /// The call that would bring the file into the state. If the mechanism needs it, all changes of the file are
+    /// committed first, including attributes, names and owners.
     pub fn enter_call(&self) -> Result<Call, Trouble> {
         let call = self.enter_call_uncommitted()?;
         self.commit()?;
         Ok(call)
     }
 
-    /// Commits the changes of the file where the mechanism wants that.
+    /// Commits the changes of the file, if the mechanism needs that.
     fn commit(&self) -> Result<(), Trouble> {
         match self.context.mechanism.wants_committed() {
             true => self.context.setup(&Call::Fsync { fd: self.ready.fd }).map(|_| ()),
@@ -89,13 +89,12 @@ impl File<'_> {
         }
     }
 
-    /// As [`Self::enter_call`], but nothing is committed first: for clauses about the changes that the call itself
-    /// commits.
+    /// Like [`Self::enter_call`], without the commit: for clauses about the changes that the call itself commits.
     pub fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
         self.context.mechanism.enter(self.ready.fd, self.size()?)
     }
 
-    /// The call that would take it out.
+    /// The call that would take the file out of the state.
     pub fn leave_call(&self) -> Result<Call, Trouble> {
         self.context.mechanism.leave(self.ready.fd, self.size()?)
     }
@@ -105,30 +104,30 @@ impl File<'_> {
         self.act(&self.enter_call_uncommitted()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
     }
 
-    /// Takes it out again: only the times may change.
+    /// Takes the file out of the state: only the times may change.
     pub fn leave(&self) -> Seen {
         self.act(&self.leave_call()?, Effect::Change(&|after| after.state = after.state.map(|_| false)))
     }
 
-    /// Whether the state is shown, through some descriptor.
+    /// Whether a query through this descriptor shows the state.
     pub fn state(&self, fd: Fd) -> Result<bool, Trouble> {
         let bit = self.context.needs_query()?;
         Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32 & bit != 0)
     }
 
-    /// Makes a call and checks everything about the file around it: a call that fails leaves all as it was, a call
-    /// that succeeds changes what `effect` says and nothing else.
+    /// Makes a call and compares the whole file before and after it. A call that fails must change nothing; a call that
+    /// succeeds may make only the changes of `effect`.
     pub fn act(&self, call: &Call, effect: Effect) -> Seen {
         self.act_as(Caller::Privileged, call, effect)
     }
 
-    /// The same, as some caller.
+    /// Like [`Self::act`], as this caller.
     pub fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
         self.context.reach(call)?;
         let before = Picture::take(self)?;
         self.context.tick(&before.stat);
         if matches!(call, Call::Swapon { .. }) {
-            // The picture has read the file, which changes its access time.
+            // Taking the picture has read the file, which changes its access time, so commit.
             self.commit()?;
         }
         let outcome = self.context.system.call(caller, call);
@@ -145,7 +144,7 @@ impl File<'_> {
         Ok(self.context.one(call.to_string(), Some(outcome.err()), faults))
     }
 
-    /// Makes a call of which nothing may come, whether it is refused or not.
+    /// Makes a call that must not change the file, whether it succeeds or fails.
     pub fn refused(&self, call: &Call) -> Seen {
         self.act(call, Effect::Nothing)
     }
@@ -160,17 +159,17 @@ impl File<'_> {
         self.act(&call, Effect::Change(&|after| after.patch(offset, data)))
     }
 
-    /// fallocate(2) at an offset of the case: nothing may come of it.
+    /// fallocate(2) at an offset of the case, which must not change the file.
     pub fn fallocate(&self, mode: Mode, offset: i64, len: i64) -> Seen {
         self.refused(&Call::Fallocate { fd: self.ready.fd, mode, offset: self.at(offset), len })
     }
 
-    /// ftruncate(2) to a size of the case: nothing may come of it.
+    /// ftruncate(2) to a size of the case, which must not change the file.
     pub fn truncate(&self, size: i64) -> Seen {
         self.refused(&Call::Ftruncate { fd: self.ready.fd, size: self.at(size) })
     }
 
-    /// Reads through the page cache. A device is not read but mapped.
+    /// Reads through the page cache; a device is mapped instead.
     pub fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
         if self.context.mechanism == Mechanism::DeviceDax {
             let call = Call::Map { fd: self.ready.reader, len: self.size()? as usize, shared: true, write: false };
@@ -184,7 +183,7 @@ impl File<'_> {
         self.context.setup_data(&call)
     }
 
-    /// What storage has at an offset of the case, read with O_DIRECT, against what it has to have.
+    /// Compares the storage at an offset of the case, read with O_DIRECT, with the expected data.
     pub fn holds(&self, offset: i64, data: &[u8]) -> Observed {
         let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: data.len() };
         let faults = match self.context.system.call(Caller::Privileged, &call) {
@@ -195,13 +194,13 @@ impl File<'_> {
         self.context.one(format!("{call} with O_DIRECT returns the expected data"), None, faults)
     }
 
-    /// The file of this name, opened again after nothing was open any more.
+    /// Opens the file of this name again, after all its descriptors were closed.
     pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
         Self::survivor(context, name)?.ok_or_else(|| Trouble::Setup(format!("{name} is not there any more")))
     }
 
-    /// The same after a loss of power, if the file is there. It is open for writing only where the mechanism lets a file
-    /// in the state be opened for that.
+    /// Like [`Self::reopened`], after a loss of power, which may have removed the file. It is open for writing only if
+    /// the mechanism permits that for a file in the state.
     pub fn survivor<'a>(context: &'a Context<'a>, name: &str) -> Result<Option<File<'a>>, Trouble> {
         let access = context.mechanism.access();
         let call = Call::Open { name: name.into(), flags: access, mode: 0 };
@@ -212,7 +211,7 @@ impl File<'_> {
         }
     }
 
-    /// Registers the whole file for a device, by way of a mapping that is gone afterwards.
+    /// Registers the whole file for a device, through a mapping that ends at once.
     pub fn register(&self, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
         self.context.reach(&registration(0, by))?;
         let (_, map) = self.map(true, true)?;
@@ -242,18 +241,18 @@ impl File<'_> {
         [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
     }
 
-    /// Takes the file out of the state, perhaps later, and closes its descriptors. Its result is not reported.
+    /// Takes the file out of the state, perhaps later, and closes its descriptors. A failure is not reported.
     pub fn retire(self) {
         self.context.system.retire(self.context.mechanism, self.ready);
     }
 
-    /// Maps the whole file until the case ends, or says what came of it.
+    /// Maps the whole file until the case ends. If the mapping fails, only the observation is returned.
     pub fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
         let fd = if write { self.ready.fd } else { self.ready.reader };
         self.map_by(&Call::Map { fd, len: self.size()? as usize, shared, write })
     }
 
-    /// Makes a call that maps the file, until the case ends.
+    /// Makes a call that maps the file until the case ends.
     pub fn map_by(&self, call: &Call) -> Result<(Observed, Option<MapId>), Trouble> {
         let outcome = self.context.attempt(call)?;
         let map = match &outcome {
@@ -266,7 +265,7 @@ impl File<'_> {
         Ok((self.context.one(call.to_string(), Some(outcome.err()), Vec::new()), map))
     }
 
-    /// Access to the storage of the file as it is now.
+    /// Access to the present storage of the file.
     pub fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
         self.context.agent(self.ready.fd)
     }

@@ -1,4 +1,4 @@
-//! What a case works with.
+//! The definition and the context of a case.
 
 pub mod context;
 pub mod definition;

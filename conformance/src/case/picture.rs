@@ -1,4 +1,4 @@
-//! Everything about a file that a call could have changed without saying so.
+//! The picture of a file: all properties that a call could change silently.
 
 use crate::case::file::File;
 use crate::system::System;
@@ -10,19 +10,19 @@ use iomap_reference::{Call, Caller, Reply, Stat, Whence};
 pub struct Picture {
     /// fstat(2) and the extended attributes.
     pub stat: Stat,
-    /// The contents after the mechanism's lead.
+    /// The contents after the mechanism's header.
     pub data: Vec<u8>,
     /// The first hole, or the size.
     pub hole: i64,
     /// The offset of the read-write descriptor.
     pub position: i64,
-    /// Whether the state is shown, where the mechanism shows it.
+    /// Whether a query shows the state; `None` if the mechanism has no query.
     pub state: Option<bool>,
     lead: usize,
 }
 
 impl Picture {
-    /// Looks at a file.
+    /// Takes a picture of a file.
     pub(crate) fn take(file: &File) -> Result<Self, Trouble> {
         file.context.system.looking(|| Self::look(file))
     }
@@ -34,18 +34,19 @@ impl Picture {
         let len = (stat.size as usize).saturating_sub(lead);
         let data = file.read(0, len as i64)?;
         let position = file.position()?;
-        // lseek(2) with SEEK_HOLE moves the offset; the descriptor for reading is not looked at otherwise.
+        // lseek(2) with SEEK_HOLE moves the offset, so use the descriptor for reading, whose offset is not in the
+        // picture.
         let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
         let hole = match context.system.call(Caller::Privileged, &hole) {
             Ok(Reply::Number(at)) => at,
-            // An empty file has no byte to start from.
+            // The call fails for an empty file, whose first hole is at 0.
             _ => 0,
         };
         let state = context.mechanism().state_bit().map(|_| file.state(file.fd())).transpose()?;
         Ok(Self { stat, data, hole, position, state, lead })
     }
 
-    /// Writes into the picture, at an offset of the case.
+    /// Changes the data of the picture, at an offset of the case.
     pub fn patch(&mut self, offset: i64, data: &[u8]) {
         let end = offset as usize + data.len();
         if self.data.len() < end {
@@ -55,7 +56,7 @@ impl Picture {
         self.data[offset as usize..end].copy_from_slice(data);
     }
 
-    /// What is different in a later picture, in words.
+    /// The differences of a later picture, in words.
     pub fn differences(&self, later: &Self, times: bool) -> Vec<String> {
         let (a, b) = (&self.stat, &later.stat);
         let rows: [(&str, String, String, bool); 11] = [
@@ -81,7 +82,7 @@ impl Picture {
     }
 }
 
-/// Attributes as getfattr(1) prints them; bytes that are no text are numbers.
+/// Attributes as getfattr(1) prints them; values that are not text are numbers.
 fn attributes(all: &[(String, Vec<u8>)]) -> String {
     let value = |value: &[u8]| match std::str::from_utf8(value) {
         Ok(text) => text.escape_debug().to_string(),

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 
 /// Bytes that differ from block to block and from seed to seed.
 pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
-    // Each block has a period of bytes, which is computed once for it: every case makes patterns.
+    // The bytes of a block repeat a period, which is computed once for each block, because every case makes patterns.
     const PERIOD: usize = 251;
     let mut bytes = Vec::with_capacity(len as usize);
     for block in 0..(len + BLOCK_LEN - 1) / BLOCK_LEN {
@@ -41,7 +41,7 @@ pub(super) fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, 
     }
 }
 
-/// Makes an empty file, gives it to `prepare`, and opens it in every way that a case could want.
+/// Makes an empty file, passes it to `prepare`, and opens all descriptors that cases use.
 pub(super) fn make(
     system: &dyn System,
     mechanism: Mechanism,
@@ -49,7 +49,7 @@ pub(super) fn make(
     prepare: impl FnOnce(Fd) -> Result<(), Trouble>,
 ) -> Result<Ready, Trouble> {
     let fd = open(system, name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
-    // A swap file on btrfs has to be marked before the first byte; elsewhere the attribute does not exist.
+    // btrfs needs this mark on a swap file before its first byte; other file systems do not have the attribute.
     if mechanism == Mechanism::Swapfile {
         let mark = Call::ChangeFlags { fd, set: iomap_reference::FLAG_NOCOW, clear: 0 };
         let _ = system.call(Caller::Privileged, &mark);
@@ -58,7 +58,7 @@ pub(super) fn make(
     others(system, name, fd, OFlag::O_RDWR)
 }
 
-/// Opens a file that is open in every other way that a case could want, with the same access.
+/// Opens the other descriptors that cases use, with the same access.
 pub(super) fn others(system: &dyn System, name: &str, fd: Fd, access: OFlag) -> Result<Ready, Trouble> {
     Ok(Ready {
         name: name.into(),
@@ -81,8 +81,8 @@ pub(crate) fn make_written(system: &dyn System, mechanism: Mechanism, name: &str
     })
 }
 
-/// Makes a file that was pinned while it was empty, which f2fs wants since Linux 6.9. Its storage comes with
-/// fallocate(2), in whole sections; what is written then stays there.
+/// Makes a file that was pinned while empty, as f2fs requires since Linux 6.9. fallocate(2) allocates its storage in
+/// whole sections, and later writes stay there.
 pub(super) fn make_pinned(system: &dyn System, name: &str, size: i64) -> Result<Ready, Trouble> {
     make(system, Mechanism::F2fsPin, name, |fd| {
         let allocate = Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len: size };

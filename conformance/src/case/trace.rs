@@ -1,6 +1,6 @@
-//! The calls of a case, in the order in which they were made, with what came of each.
+//! The calls of a case, in order, with their outcomes.
 //!
-//! Every case is recorded; the record of one that holds is thrown away.
+//! Every case is recorded; the record of a case that holds is dropped.
 
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
@@ -14,7 +14,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// More steps than this are counted and not kept: a case that waits for something asks for it again and again.
+/// The maximum number of steps that are kept; further steps are only counted, because a case that waits repeats its
+/// calls.
 const KEPT: usize = 1000;
 
 /// The record of one case. Its clones are the same record, so that it can be read while the case runs.
@@ -25,7 +26,7 @@ pub struct Trace(Arc<Mutex<Kept>>);
 struct Kept {
     steps: Vec<Step>,
     left_out: usize,
-    /// The next step begins a round.
+    /// Whether the next step begins a round.
     round: bool,
     lacks: Vec<Lacking>,
 }
@@ -35,7 +36,7 @@ impl Trace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was recorded until now, and how many steps were not kept.
+    /// The steps so far, and the number of steps that were not kept.
     pub fn steps(&self) -> (Vec<Step>, usize) {
         let kept = self.kept();
         (kept.steps.clone(), kept.left_out)
@@ -46,7 +47,7 @@ impl Trace {
         self.kept().lacks.clone()
     }
 
-    /// Records what is about to be done, and returns its place if it is kept.
+    /// Records an action that is about to begin. Returns its place, if it is kept.
     fn begin(&self, action: Action, look: bool) -> Option<usize> {
         let mut kept = self.kept();
         if kept.steps.len() == KEPT {
@@ -77,7 +78,7 @@ fn recorded(outcome: &Outcome) -> Result<Reply, String> {
     outcome.clone().map_err(words::name)
 }
 
-/// A system whose calls are recorded.
+/// A system that records its calls.
 pub struct Recorder<'a> {
     system: &'a dyn System,
     trace: Trace,
@@ -90,17 +91,17 @@ impl<'a> Recorder<'a> {
         Self { system, trace, looking: Cell::new(false) }
     }
 
-    /// A new round of a race begins: the calls from now on do not need the calls before.
+    /// Begins a new round of a race: the following calls do not need the calls before them.
     pub(crate) fn round(&self) {
         self.trace.kept().round = true;
     }
 
-    /// The number of calls that failed until now because of a lack.
+    /// The number of calls so far that failed because of a lack.
     pub(crate) fn lacks(&self) -> usize {
         self.trace.kept().lacks.len()
     }
 
-    /// Asks for the lack behind a failure while the lack can still be seen.
+    /// Asks for the lack behind a failure while the lack is still visible.
     fn ask(&self, caller: Caller, call: &Call, outcome: &Outcome) {
         if let Err(errno) = outcome
             && let Some(lack) = self.system.lacking(caller, call, *errno)
@@ -109,7 +110,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// What is done in here is the harness's own.
+    /// Marks the calls in `look` as calls of the harness, not of the case.
     pub(crate) fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
         let before = self.looking.replace(true);
         let seen = look();

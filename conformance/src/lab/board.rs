@@ -1,5 +1,5 @@
-//! The progress of guests, for people: a line for each milestone, and on a terminal one more line below them with the
-//! place of each guest.
+//! The progress of guests, for people: a line for each milestone. A terminal has one more line below, with the progress
+//! of each guest.
 
 use crate::report::human::WIDTH;
 use std::collections::BTreeMap;
@@ -7,24 +7,24 @@ use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// News of a guest.
+/// News from a guest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum News<'a> {
     /// The guest is started, by this command.
     Starts(&'a str),
-    /// A milestone: there are a few in a run.
+    /// A milestone: a run has only a few.
     Milestone(&'a str),
     /// A case has ended: the number of cases that have ended so far, and its name.
     Case(usize, &'a str),
 }
 
-/// The listener to the news of a guest.
+/// A function that is told the news of a guest.
 pub(crate) type Listener<'a> = dyn Fn(News) + Sync + 'a;
 
-/// Standard error, for all guests.
+/// The progress of all guests, on standard error.
 pub(crate) struct Board {
     terminal: bool,
-    /// The place of each guest, by its label.
+    /// The progress of each guest, by its label.
     guests: Mutex<BTreeMap<String, String>>,
 }
 
@@ -37,7 +37,7 @@ impl Board {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the news of a guest that was started at `begin`.
+    /// Prints the news of a guest that was started at `begin`.
     pub(crate) fn tell(&self, label: &str, begin: Instant, news: News) {
         let mut guests = self.guests();
         let (line, place) = match news {
@@ -74,7 +74,8 @@ impl Board {
     }
 }
 
-/// The places of all guests as one line: a line that wraps could not be erased. Each guest gets the same room.
+/// The progress of all guests in one line, because a line that wraps could not be erased. Each guest gets the same
+/// width.
 fn status(guests: &BTreeMap<String, String>) -> String {
     let room = (WIDTH - 1) / guests.len().max(1);
     let part = |(label, place): (&String, &String)| {

@@ -1,7 +1,7 @@
 //! Files that the lab keeps from one run to the next: kernels, initramfs images, console logs.
 //!
-//! An entry is a directory that comes to its place in one step, with a record of its contents. An entry that does not
-//! agree with its record any more, because of a full disk, a loss of power or an edit by hand, is made again.
+//! An entry is a directory that is moved to its place in one step, with a record of its contents. An entry that does
+//! not agree with its record, because of a full disk, a loss of power or an edit by hand, is made again.
 
 use crate::lab::error::{Error, Result, at};
 use nix::fcntl::{Flock, FlockArg};
@@ -34,8 +34,8 @@ impl Cache {
         Ok(directory)
     }
 
-    /// The file or directory with this key. If it is missing or damaged, `make` makes it beside its place, so that no
-    /// other process ever sees half of it. `room` is about the number of bytes that it takes, for the message about a
+    /// The file or directory with this key. If it is missing or damaged, `make` makes it next to its place, so that
+    /// other processes never see an incomplete entry. `room` is the approximate size in bytes, for the message about a
     /// full disk.
     pub(crate) fn get(
         &self,
@@ -46,7 +46,7 @@ impl Cache {
     ) -> Result<PathBuf> {
         let place = self.directory(kind)?.join(key);
         if self.is_whole(&place) {
-            // An entry in use must not be the oldest: other labs delete the oldest.
+            // Update the time, because other labs delete the oldest entries.
             let _ = File::open(place.join(WHOLE)).and_then(|record| record.set_modified(SystemTime::now()));
             return Ok(place.join(CONTENTS));
         }
@@ -78,12 +78,12 @@ impl Cache {
         if contents.is_dir() {
             return tree(&contents).is_ok_and(|state| state == record);
         }
-        // The length costs nothing to check, and the rest is read only once as long as the file does not change.
+        // The length is quick to check. The contents are read only once, as long as the file does not change.
         let same_len = contents.metadata().is_ok_and(|file| record.starts_with(&format!("{} ", file.len())));
         same_len && self.digest(&contents).is_ok_and(|digest| record.ends_with(&format!(" {digest}")))
     }
 
-    /// The answer to the same question in the same state that is remembered, or that of `ask`.
+    /// The remembered answer to the same question in the same state, or else that of `ask`.
     pub(crate) fn answer(&self, question: &str, state: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
         let path = self.directory("answers")?.join(digest_of(question.as_bytes()));
         let head = format!("{question}\n{state}\n");
@@ -103,8 +103,8 @@ impl Cache {
         Ok(answer)
     }
 
-    /// The digest of the contents of a file. The file is read once, as long as it stays the same file of the same size
-    /// and time.
+    /// The digest of a file's contents. The file is read only once, as long as its identity, size and time do not
+    /// change.
     pub(crate) fn digest(&self, path: &Path) -> Result<String> {
         let path = path.canonicalize().map_err(at(path))?;
         let data = path.metadata().map_err(at(&path))?;
@@ -130,7 +130,7 @@ impl Cache {
         let entries = kinds.filter_map(|kind| std::fs::read_dir(kind.path()).ok()).flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
             let Some(maker) = maker_of(&path) else { continue };
-            // A process that is not visible here may be in another container; then it holds a lock on its directory.
+            // A process that is not visible here may run in another container; then it holds a lock on its directory.
             if !Path::new("/proc").join(maker.to_string()).exists() && locked(&path).is_some() {
                 remove(&path);
             }
@@ -138,21 +138,21 @@ impl Cache {
     }
 }
 
-/// Makes a directory beside its place, and puts it there in one step. An old directory is removed, unless `keep` says
-/// that it is as good.
+/// Makes a directory next to its place, and moves it there in one step. An old directory is removed, unless `keep`
+/// returns that it is equally good.
 pub(crate) fn put(place: &Path, make: impl FnOnce(&Path) -> Result<()>, keep: impl FnOnce() -> bool) -> Result<()> {
     let failed = at(place);
     let (partial, _lock) = loop {
         let partial = unfinished(place);
         std::fs::create_dir_all(&partial).map_err(&failed)?;
-        // Before the lock is taken, another lab may remove the directory as abandoned.
+        // Another lab may take the directory for abandoned and remove it before the lock is taken; then try again.
         if let Some(lock) = locked(&partial) {
             break (partial, lock);
         }
     };
     let old = unfinished(place);
     let made = make(&partial).and_then(|()| {
-        // The place may be taken: by a damaged entry, or by an entry that another lab made meanwhile and uses.
+        // The place may be occupied by a damaged entry, or by an entry that another lab has just made and uses.
         if std::fs::rename(&partial, place).is_ok() || keep() {
             return Ok(());
         }
@@ -200,7 +200,7 @@ fn remove(path: &Path) {
     let _ = std::fs::remove_dir_all(path).or_else(|_| std::fs::remove_file(path));
 }
 
-/// The number of free bytes where an entry is going to be.
+/// The number of free bytes at the place of an entry.
 fn free(place: &Path) -> Option<u64> {
     let fs = nix::sys::statvfs::statvfs(place.parent()?).ok()?;
     Some(fs.blocks_available() * fs.fragment_size())
@@ -215,7 +215,7 @@ fn state(path: &Path) -> io::Result<String> {
     Ok(format!("{} {}", data.len(), file_digest(path)?))
 }
 
-/// The names below a directory, with the length and the time of each file: to read all files each time would take long.
+/// The names below a directory, with the length and the time of each file, because reading all files would take long.
 fn tree(root: &Path) -> io::Result<String> {
     let (mut lines, mut directories) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(directory) = directories.pop() {
@@ -277,7 +277,7 @@ mod tests {
         cache.get(kind, "key", 0, make).unwrap()
     }
 
-    /// Whatever damage an entry has, it is made again, once.
+    /// An entry with any kind of damage is made again, once.
     #[test]
     fn damage_is_noticed() {
         let (_directory, cache) = cache();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct LabDocument {
     /// [`SCHEMA`].
     schema: u32,
-    /// Each kernel with each file system and mechanism.
+    /// The results for each kernel, file system and mechanism.
     pub runs: Vec<Results>,
 }
 
@@ -22,7 +22,7 @@ impl LabDocument {
     }
 }
 
-/// The results of a run that failed: each clause has the reason.
+/// The results of a run that failed: each clause has this reason.
 pub(crate) fn failed(run: &Run, release: &str, reason: &str) -> Results {
     let mut results = untested(run, release);
     for clause in &mut results.clauses {

@@ -1,4 +1,4 @@
-//! The job of one guest, and the machine and the initramfs for it.
+//! The job of one guest, with its machine and its initramfs.
 
 use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
@@ -18,11 +18,11 @@ pub(crate) struct Job {
     pub(crate) accelerator: Accelerator,
     pub(crate) fs: FsKind,
     pub(crate) runs: Vec<Run>,
-    /// The place of the first of these runs in the document.
+    /// The place of its first run in the document.
     pub(crate) place: usize,
 }
 
-/// The programs for a person in a guest, as far as this machine has them.
+/// The programs for a person in a guest, if they are installed on this machine.
 const TOOLS: [&str; 32] = [
     "bash", "cat", "chattr", "cp", "dd", "df", "dmesg", "filefrag", "grep", "head", "hexdump", "ln", "losetup", "ls",
     "lsattr", "mkdir", "mkswap", "mount", "ps", "rm", "setsid", "sleep", "stat", "strace", "swapoff", "swapon", "sync",
@@ -46,7 +46,7 @@ impl Job {
         self.with_programs(options, work, Vec::new(), cache)
     }
 
-    /// The initramfs for a person at a shell, with a fresh file system for the first of these runs.
+    /// The initramfs for a person at a shell, with a fresh file system for the first run.
     pub(crate) fn shell(&self, options: &Options, run: Option<Run>, cache: &Cache) -> Result<PathBuf> {
         let work = Work::Shell { program: "/bin/bash".into(), run };
         self.with_programs(options, work, TOOLS.iter().filter_map(|name| programs::find(name)).collect(), cache)
@@ -66,14 +66,14 @@ impl Job {
         initramfs::get(cache, &modules, &programs, None, manifest)
     }
 
-    /// The machine without a person and without disks.
+    /// The machine for work without a person and without disks.
     pub(crate) fn machine<'a>(&'a self, options: &Options, initramfs: &'a Path, console: &'a Path) -> Machine<'a> {
         let hardware = self.hardware(options);
         Machine::new(&self.kernel, self.accelerator, options.memory, initramfs, console, hardware)
     }
 }
 
-/// The jobs that the options mean, one for each kernel with each file system.
+/// The jobs that the options describe, one for each kernel with each file system.
 pub(crate) fn jobs(options: &Options, cache: &Cache) -> Result<Vec<Job>> {
     let (mut jobs, mut place) = (Vec::new(), 0);
     for name in &options.kernels {

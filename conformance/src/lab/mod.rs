@@ -1,8 +1,8 @@
-//! Kernels that are not running: booted in QEMU, with the suite inside.
+//! Kernels other than the running one: booted in QEMU, with the suite inside.
 //!
-//! A guest is a kernel and an initramfs: the running program as the first process, the programs and modules that it
-//! needs, and a manifest that says its work. Results come through a virtio port while the guest runs, and the log of
-//! the kernel comes through a serial console. Each kernel with each file system is a guest of its own.
+//! A guest is a kernel and an initramfs. The initramfs has this program as the first process, the programs and modules
+//! that it needs, and a manifest with the guest's work. Results arrive through a virtio port while the guest runs, and
+//! the kernel log through a serial console. Each kernel with each file system is a separate guest.
 
 mod board;
 mod cache;

@@ -1,4 +1,4 @@
-//! The options of `lab`, and the runs that they mean.
+//! The options of `lab`, and the runs that they describe.
 
 use crate::case::definition::Case;
 use crate::cases;
@@ -65,7 +65,7 @@ impl Options {
         self.interactive
     }
 
-    /// The time that a guest may say nothing.
+    /// The maximum time without a message of the guest.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
     }
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Whether a chosen case works with the RDMA adapter, which takes a second or two to set up.
+    /// Whether a selected case uses the RDMA adapter, which takes a second or two to set up.
     pub(crate) fn wants_adapter(&self) -> bool {
         let all: Vec<&Case> = cases::all().collect();
         let chosen = Selection::of(self.case.as_deref()).among(&all);

@@ -56,7 +56,7 @@ pub(crate) enum Work {
     },
 }
 
-/// One file system with one mechanism. In JSON both have their names on the command line.
+/// A file system with a mechanism. In JSON both have their names on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(String, String)", try_from = "(String, String)")]
 pub(crate) struct Run {
@@ -82,7 +82,7 @@ impl TryFrom<(String, String)> for Run {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Message {
-    /// The guest is prepared, and begins its work.
+    /// The guest is prepared and begins its work.
     Ready,
     /// A case begins: its name.
     Begins(String),
@@ -90,7 +90,7 @@ pub(crate) enum Message {
     Ended(String),
     /// A run has ended.
     Results(Box<Results>),
-    /// A run could not take place or did not end: its number, and the reason.
+    /// A run could not start or did not end: its number, and the reason.
     Failed(usize, String),
     /// A guest that loses its power has made progress.
     Power(PowerEvent),
@@ -104,15 +104,15 @@ pub(crate) enum Message {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PowerEvent {
-    /// The files on the disk of this number.
+    /// The files on the disk with this number.
     Left(usize, Remains),
-    /// The work begins. Everything before it is on storage.
+    /// The work begins. All earlier changes are on storage.
     Working,
     /// An action on a file begins.
     Begun(usize, Action),
     /// An action on a file has returned.
     Returned(usize, Action),
-    /// An action on a file could not be done, so the file is left alone.
+    /// An action on a file failed, so the guest leaves the file alone.
     Refused(usize, Action, Trouble),
     /// The work has ended.
     Worked,
@@ -122,7 +122,7 @@ pub(crate) enum PowerEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Action {
-    /// ftruncate(2) to the size of the file: all of it is a hole.
+    /// ftruncate(2) to the size of the file, which becomes one hole.
     Extend,
     /// pwrite(2) of all data. With DAX: ftruncate(2), and stores through a plain shared mapping.
     Write,
@@ -130,8 +130,8 @@ pub(crate) enum Action {
     Sync,
     /// The call that brings the file into the state.
     Enter,
-    /// An agent writes other data to the storage of the file, and has the disk flush. With DAX: stores through a
-    /// mapping with MAP_SYNC, which the processor flushes.
+    /// An agent writes other data to the storage of the file, and flushes the disk. With DAX: stores through a mapping
+    /// with MAP_SYNC, which the processor flushes.
     Agent,
     /// The call that takes the file out of the state.
     Leave,
@@ -141,7 +141,7 @@ pub(crate) enum Action {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Remains {
-    /// The files that are there.
+    /// The existing files.
     Files(Vec<(usize, Examined)>),
     /// The file system cannot be mounted: the reason.
     Unmountable(String),
@@ -153,16 +153,16 @@ pub(crate) type Examined = Result<FileState, Trouble>;
 /// The state of a file after a power cut.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FileState {
-    /// In bytes, without the header that the mechanism wants.
+    /// The size in bytes, without the mechanism's header.
     pub(crate) size: i64,
     pub(crate) data: Data,
-    /// Whether the file behaves as one in the state.
+    /// Whether the file behaves like a file in the state.
     pub(crate) sealed: Result<bool, Trouble>,
-    /// Whether the file behaves as one out of the state.
+    /// Whether the file behaves like a file out of the state.
     pub(crate) unsealed: Result<bool, Trouble>,
 }
 
-/// The data of a file where it was written.
+/// The data of a file, in the written range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Data {
@@ -177,7 +177,7 @@ pub(crate) enum Data {
 /// One step of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ScriptStep {
-    /// The action or the question. The name of a step that belongs to the step before it is indented.
+    /// The action or the question. The name is indented if the step belongs to the step before it.
     pub(crate) step: String,
     /// `ok`, an error, or the answer.
     pub(crate) outcome: String,

@@ -23,9 +23,9 @@ use std::time::Instant;
 /// The reason in the document for a run whose guest has not ended yet.
 const NOT_ENDED: &str = "the guest has not ended";
 
-/// Boots the kernels and runs the suite there. `write` gets the document at once, with nothing but errors, and again
-/// whenever a guest has ended, so that the results of a lab that is killed are not lost. An error means that no guest
-/// was started.
+/// Boots the kernels and runs the suite there. `write` gets the document at the start, with errors only, and again
+/// after the end of each guest, so that a lab that is killed loses no results. An error means that no guest was
+/// started.
 pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;
@@ -54,7 +54,7 @@ pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync
     Ok(document.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A shell in a guest, at this terminal.
+/// Runs a shell in a guest, at this terminal.
 pub fn interact(options: &Options) -> Result<()> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;
@@ -65,7 +65,7 @@ pub fn interact(options: &Options) -> Result<()> {
     machine.command().status().map(drop).map_err(|e| Error::about(qemu::QEMU, e))
 }
 
-/// The table of each kernel, and below them each verdict that is not as expected.
+/// The table for each kernel, and below it each unexpected verdict.
 pub fn human(options: &Options, document: &LabDocument, screen: Screen) -> String {
     if options.power_cuts.is_some() {
         return power::human::human(document);
@@ -74,7 +74,7 @@ pub fn human(options: &Options, document: &LabDocument, screen: Screen) -> Strin
         + "\n"
 }
 
-/// Looks whether everything is there that the guests need, before the first of them starts.
+/// Checks that everything that the guests need is installed, before the first guest starts.
 fn prepare(options: &Options) -> Result<Cache> {
     let file_systems = options.file_systems();
     if options.power_cuts.is_some()
@@ -91,7 +91,7 @@ fn prepare(options: &Options) -> Result<Cache> {
     Cache::open()
 }
 
-/// The number of guests that fit: by processors, and by three quarters of the memory that is free.
+/// The number of guests that fit, by processors and by three quarters of the free memory.
 fn guests_for(memory: u32) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Scenarios: servers and clients of other projects work with files that have to stay where they are, in one guest.
+//! Scenarios: servers and clients of other projects use files that must not move, in one guest.
 //!
 //! A scenario is a script. Each line that it prints is a step with its outcome; there are no verdicts.
 
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct ScenarioDocument {
     schema: u32,
     scenario: Scenario,
-    /// Each kernel, in the order of the command line.
+    /// The scenario on each kernel, in the order of the command line.
     pub kernels: Vec<Play>,
 }
 
@@ -32,18 +32,18 @@ pub struct ScenarioDocument {
 pub struct Play {
     kernel: Kernel,
     steps: Vec<ScriptStep>,
-    /// The reason why the script ended early, if it did.
+    /// The reason why the script ended early, or `None`.
     pub trouble: Option<String>,
 }
 
-/// The programs of this machine and of unpacked packages for a script.
+/// The programs for a script, installed on this machine or unpacked from packages.
 struct Programs {
     files: Vec<PathBuf>,
-    /// The directory of the unpacked packages, if there are some.
+    /// The directory of the unpacked packages, or `None`.
     root: Option<PathBuf>,
 }
 
-/// Plays a scenario on each of the kernels. An error means that no guest was started.
+/// Plays a scenario on each kernel. An error means that no guest was started.
 pub fn play_all(scenario: Scenario, options: &Options) -> Result<ScenarioDocument> {
     let script = scenario.script();
     qemu::missing().map_or(Ok(()), |missing| Err(Error::from(missing)))?;
@@ -86,18 +86,18 @@ fn play(
     let reason = match ended {
         Ok(None) => return Ok(()),
         Ok(Some(reason)) => reason,
-        // The console knows better why no message came any more.
+        // The console has a better reason for the end of the messages.
         Err(reason) => console::end(&said).unwrap_or_else(|| reason.to_string()),
     };
     Err(with_console(&reason, &said, &console).into())
 }
 
-/// A reason, with the last lines of the console and its place.
+/// A reason, with the last lines of the console and the path of its file.
 fn with_console(reason: &str, said: &str, console: &Path) -> String {
     format!("{reason}\n{}  {}", console::tail(said), console.display())
 }
 
-/// Takes down the steps of a script until it ends. Returns the reason if it failed.
+/// Collects the steps of a script until it ends. Returns the reason if the script failed.
 fn listen(
     session: &Session,
     kernel: &BootKernel,
@@ -122,7 +122,7 @@ fn plain(ScriptStep { step, outcome, traffic }: &ScriptStep) -> String {
     line.trim_end().to_owned()
 }
 
-/// The steps on each kernel, a line for each.
+/// The steps on each kernel, one line each.
 pub fn played(document: &ScenarioDocument) -> String {
     let plays = document.kernels.iter().map(|play| {
         let steps: String = play.steps.iter().map(|step| plain(step) + "\n").collect();

@@ -1,4 +1,4 @@
-//! The table of scenarios: the script of each, and the modules and programs that it needs.
+//! The table of scenarios: their scripts, and the modules and programs that these need.
 
 use crate::lab::machine::packages::Tool;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub enum Scenario {
     Samba,
 }
 
-/// The programs that every script calls, and the package of each.
+/// The programs that every script uses, and their packages.
 pub(crate) static TOOLS: [Tool; 26] = [
     ("bash", "bash"),
     ("cmp", "diffutils"),
@@ -45,15 +45,14 @@ pub(crate) static TOOLS: [Tool; 26] = [
     ("wc", "coreutils"),
 ];
 
-/// A script, and its needs.
+/// A script, and the modules and programs that it needs.
 pub(crate) struct Script {
     pub(crate) text: &'static str,
     pub(crate) modules: &'static [&'static str],
     pub(crate) tools: &'static [Tool],
 }
 
-/// The modules of the kernel's SMB server and client. In a guest nothing loads ciphers by their names, so they are
-/// here.
+/// The modules of the kernel's SMB server and client. Ciphers are included, because a guest does not load them by name.
 const SMB: &[&str] = &[
     "xfs",
     "sha512_generic",
@@ -69,7 +68,7 @@ const SMB: &[&str] = &[
     "cifs",
 ];
 
-/// The functions that every script begins with.
+/// The functions at the beginning of every script.
 pub(crate) const STEPS: &str = include_str!("scenarios/steps.sh");
 
 impl Scenario {

@@ -1,4 +1,4 @@
-//! A guest with the suite: its cases, their results, and the reason where there are none.
+//! A guest with the suite: its cases, their results, and the reasons for missing results.
 
 use crate::lab::board::{Listener, News};
 use crate::lab::cache::Cache;
@@ -16,7 +16,7 @@ use iomap_results::LogLine;
 use std::fmt;
 use std::time::Duration;
 
-/// The time that a guest with a debugger may say nothing.
+/// The maximum time without a message, for a guest with a debugger.
 const PATIENCE_OF_DEBUGGERS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Boots a guest for a job, and returns the results of its runs. An error means that the guest was not started.
@@ -48,15 +48,15 @@ struct Ended {
     trouble: Option<(String, String)>,
 }
 
-/// The messages of a guest, as far as they have come.
+/// The messages of a guest so far.
 struct Heard {
     /// The results of each run that has ended.
     found: Vec<Option<Results>>,
-    /// The reason of each run that failed.
+    /// The reason for each run that failed.
     reasons: Vec<Option<String>>,
     /// The number of cases that have ended.
     cases: usize,
-    /// The cases that have begun and not ended.
+    /// The cases that have begun but not ended.
     running: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener
     let (found, reasons) = (vec![None; runs.len()], vec![None; runs.len()]);
     let mut heard = Heard { found, reasons, cases: 0, running: Vec::new() };
     let (ended, said) = attend(machine, patience, |session| listen(session, runs, &mut heard, listener));
-    // The console knows better than a process why it was killed, or why no message came any more.
+    // The console has a better reason than the process for its end, or for the end of the messages.
     let whole = ended.err().map(|reason| format!("{reason}, {heard}"));
     let end = console::end(&said).map(|reason| reason + &without_modules(machine.kernel));
     let Heard { found, reasons, .. } = heard;
@@ -82,7 +82,7 @@ fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener
     let results = runs.iter().zip(found).zip(&reasons).map(|((run, found), reason)| {
         let reason = end.as_deref().or(reason.as_deref()).or(whole.as_deref()).unwrap_or("no results");
         let mut results = found.unwrap_or_else(|| failed(run, &machine.kernel.release, reason));
-        // The suite in the guest has seen the alarms that came while its cases ran.
+        // The suite in the guest has already reported the alarms during its cases.
         let more = alarms.iter().filter(|text| results.kernel_log.iter().all(|line| line.text != **text));
         let more: Vec<LogLine> = more.map(|text| LogLine { text: text.clone(), during: Vec::new() }).collect();
         results.kernel_log.extend(more);
@@ -91,7 +91,7 @@ fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener
     Ended { results: results.collect(), trouble }
 }
 
-/// An addition to the reason why a guest ended, if its kernel had no modules: it may have needed some.
+/// A remark on the end of a guest whose kernel had no modules: it may have needed some.
 fn without_modules(kernel: &BootKernel) -> String {
     match kernel.modules {
         Some(_) => String::new(),
@@ -102,7 +102,7 @@ fn without_modules(kernel: &BootKernel) -> String {
     }
 }
 
-/// Takes down the messages of a guest until the last one.
+/// Collects the messages of a guest until the last one.
 fn listen(session: &Session, runs: &[Run], heard: &mut Heard, listener: &Listener) -> std::result::Result<(), Silence> {
     loop {
         match session.hear()?.1 {
@@ -140,7 +140,7 @@ mod tests {
     use crate::lab::machine::qemu::{Accelerator, missing};
     use crate::mechanism::Mechanism;
 
-    /// A kernel that finds nothing to start panics, and the console says so.
+    /// A kernel that finds no program to start panics, and the console shows that.
     #[test]
     fn a_panic() {
         if let Some(missing) = missing() {

@@ -17,7 +17,7 @@ fn line(head: &Head) -> String {
     )
 }
 
-/// A title, and the changes that stand below it.
+/// A title, and the test for the changes below it.
 type Kind = (&'static str, fn(&Change) -> bool);
 
 /// The kinds of changes, in the order in which they are printed.
@@ -29,7 +29,7 @@ const KINDS: [Kind; 5] = [
     ("only in A", |it| it.to.is_none()),
 ];
 
-/// The changes of each kind that has any. Each change is of the first kind that fits.
+/// The kinds that have changes, with these. A change belongs to the first kind that fits.
 fn by_kind(changes: &[Change]) -> Vec<(&'static str, Vec<&Change>)> {
     let kind = |change: &Change| KINDS.iter().position(|(_, fits)| fits(change));
     let of = |at: usize| changes.iter().filter(|change| kind(change) == Some(at)).collect::<Vec<_>>();
@@ -41,7 +41,7 @@ fn verdict(verdict: Option<Verdict>) -> String {
     verdict.map_or("no such clause".into(), |it| it.to_string())
 }
 
-/// For a terminal of 80 columns.
+/// The comparison for a terminal of 80 columns.
 pub fn human(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {
@@ -64,7 +64,7 @@ pub fn human(comparison: &Comparison) -> String {
     out.trim_end().to_owned() + "\n"
 }
 
-/// For a page.
+/// The comparison in Markdown.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {

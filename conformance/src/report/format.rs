@@ -35,6 +35,6 @@ pub fn write(results: &Results, format: Format, submitter: &kcidb::Submitter) ->
 
 /// Pretty-printed JSON with a newline at the end.
 pub fn json(value: &impl serde::Serialize) -> String {
-    // Every value here has string keys and no custom serialiser, which is all that could fail.
+    // Serialising fails only for keys that are not strings or for custom serialisers, which no value here has.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -16,7 +16,7 @@ pub fn write(results: &Results) -> String {
     report(results, true)
 }
 
-/// Writes the unexpected results of the summary, and the sums.
+/// Writes only the unexpected results of the summary, and the sums.
 pub fn terse(results: &Results) -> String {
     report(results, false)
 }
@@ -100,7 +100,7 @@ fn by_reason(out: &mut String, results: &Results, verdict: Verdict) {
     out.push('\n');
 }
 
-/// What was observed where something else was expected.
+/// Writes an unexpected verdict on a clause: the expectation, the text, and the observations.
 fn explain(out: &mut String, result: &ClauseResult) {
     let Some(clause) = results::clause(result) else { return };
     let is = if result.verdict == Verdict::Holds { "" } else { "is " };
@@ -111,7 +111,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
     }
     let _ = writeln!(out, "{}", wrap(clause.text, 4));
     let _ = writeln!(out, "    {}, {} [{}]", clause.page, clause.section, clause.hash);
-    // Cases in error are reported once, in a list of their own, whatever the verdict of the clause is.
+    // Cases in error are listed once, in a list of their own, for every verdict of their clause.
     for case in result.cases.iter().filter(|case| !matches!(case.verdict, Verdict::Holds | Verdict::Error)) {
         let _ = writeln!(out, "  {} ({})", case.name, case.verdict);
         for line in case.detail.iter().flat_map(|detail| detail.lines()) {
@@ -123,7 +123,7 @@ fn explain(out: &mut String, result: &ClauseResult) {
     out.push('\n');
 }
 
-/// The cases that could not do their work for one reason, and the calls of the first.
+/// Writes the cases that could not do their work for one reason, and the calls of the first of them.
 fn could_not(out: &mut String, errors: &Errors) {
     let _ = writeln!(out, "error\n{}", wrap(&errors.names.join(" "), 2));
     for line in errors.reason.lines() {
@@ -135,7 +135,7 @@ fn could_not(out: &mut String, errors: &Errors) {
     out.push('\n');
 }
 
-/// The calls of a case, without those by which the harness looks at a file before and after each.
+/// Writes the calls of a case, without the calls of the harness that compare a file before and after.
 fn calls(out: &mut String, case: &CaseResult) {
     let made: Vec<&Step> = case.steps.iter().filter(|step| !step.look).collect();
     if !made.is_empty() {
@@ -147,7 +147,7 @@ fn calls(out: &mut String, case: &CaseResult) {
     }
 }
 
-/// Which programs do it again.
+/// Writes how to get the programs that repeat the calls.
 fn programs(out: &mut String, clause: &str, case: &CaseResult) {
     if case.steps.is_empty() {
         return;
@@ -161,7 +161,7 @@ fn programs(out: &mut String, clause: &str, case: &CaseResult) {
     let _ = writeln!(out, "{}", wrap(&line, 4));
 }
 
-/// Lines of at most 80 columns, all of them set in.
+/// Wraps text into lines of at most 80 columns, all of them indented.
 pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let mut lines = vec![" ".repeat(indent)];
     for word in text.split_whitespace() {
@@ -178,7 +178,7 @@ pub(crate) fn wrap(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
-/// Where a run is, in one line of a terminal.
+/// The progress of a run, in one line of a terminal.
 pub fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
     const BAR: usize = 20;
     let full = done.min(total) * BAR / total.max(1);
@@ -187,7 +187,7 @@ pub fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
     line.chars().take(WIDTH - 1).collect()
 }
 
-/// How long each family took, and the rate: for `--timings`.
+/// The duration of each family, and the rate: for `--timings`.
 pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
     let mut out = String::from("family      cases   ms in cases\n");
     let mut total = 0;

@@ -1,8 +1,9 @@
 //! JUnit, which CI systems read: a suite for each family, a test for each case.
 //!
 //! There are three schemas: that of Jenkins' xUnit plugin (junit-10.xsd), that of JUnit's own tests
-//! (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). No other project's writer satisfies all of them. For
-//! that, `testsuites` and `skipped` have no attributes, and a suite has each attribute that one of the schemas wants.
+//! (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). The writers of other projects do not satisfy all of
+//! them. To do so, `testsuites` and `skipped` have no attributes here, and a suite has every attribute that a schema
+//! requires.
 
 use crate::results::{self, CaseResult, ClauseResult, Results};
 use iomap_results::CaseOutcome;
@@ -36,7 +37,7 @@ pub fn write(results: &Results) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
 }
 
-/// The tests by suite: the families, and the complaints of the kernel.
+/// The tests by suite: the families, and the alarms of the kernel log.
 fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
     let mut suites = Vec::new();
     if let Some(reason) = &results.not_offered {
@@ -86,8 +87,8 @@ fn test(clause: &ClauseResult, case: &CaseResult) -> Test {
     };
     let remark = match clause.outcome(case) {
         CaseOutcome::Passed => None,
-        // JUnit has no expected failures. pytest writes them as skipped too, and readers know it: whoever counts passes
-        // must not count a violation among them.
+        // JUnit has no expected failures. Write them as skipped, as pytest does: a violation must not count as a passed
+        // test.
         CaseOutcome::Waived | CaseOutcome::Skipped => Some(Remark::Skipped(text)),
         outcome => Some(failed(outcome)),
     };
@@ -100,7 +101,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
         ("package", "iomap".to_owned()),
         ("id", id.to_string()),
         ("name", name.to_owned()),
-        // Of the machine, a report names only the kernel, which is a property.
+        // A report names no machine, only the kernel, which is a property.
         ("hostname", "localhost".into()),
         ("tests", tests.len().to_string()),
         ("failures", number(|it| matches!(it, Remark::Failure { .. })).to_string()),
@@ -108,7 +109,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
         ("skipped", number(|it| matches!(it, Remark::Skipped(_))).to_string()),
         ("time", seconds(tests.iter().map(|test| test.seconds).sum())),
     ];
-    // A time in UTC, without its fraction and its zone, which one of the schemas forbids.
+    // The time in UTC, without fraction and zone, because one of the schemas forbids them.
     attributes
         .extend(results.started.as_ref().and_then(|time| time.get(..19)).map(|time| ("timestamp", time.to_owned())));
     let element = writer.create_element("testsuite");
@@ -162,12 +163,12 @@ fn seconds(seconds: f64) -> String {
     format!("{seconds:.3}")
 }
 
-/// Text without the characters that no document can have: XML has no other control characters, not even escaped.
+/// Text without the control characters that XML forbids, even in escaped form.
 fn characters(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
-/// The value of an attribute: such text on one line.
+/// Text on one line, for the value of an attribute.
 fn attribute(text: &str) -> String {
     characters(text).replace('\n', " ")
 }

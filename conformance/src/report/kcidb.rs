@@ -1,21 +1,22 @@
 //! A submission to KCIDB, the database of kernel test results: schema 5 of kcidb-io.
 //!
-//! The kernel's build belongs to whoever built it, so the submission names its id and does not describe it.
+//! The submission names the id of the kernel's build and does not describe it: that is the task of the CI system that
+//! built it.
 
 use crate::results::{self, CaseResult, ClauseResult, Results};
 use iomap_results::Verdict;
 use serde_json::{Value, json};
 
-/// Who submits, and for which build.
+/// The submitting CI system, and the build.
 #[derive(Clone, Debug)]
 pub struct Submitter {
     /// The name of the CI system.
     pub origin: String,
-    /// The id of the build; nothing stands for `ORIGIN:RELEASE`.
+    /// The id of the build; `None` means `ORIGIN:RELEASE`.
     pub build: Option<String>,
 }
 
-/// What kcidb-io takes for the name of a CI system.
+/// Checks the name of a CI system by the rules of kcidb-io.
 pub fn origin(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match !text.is_empty() && text.chars().all(allowed) {
@@ -24,7 +25,7 @@ pub fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// What kcidb-io takes for the id of a build.
+/// Checks the id of a build by the rules of kcidb-io.
 pub fn build(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((before, _)) if origin(before).is_ok() => Ok(text.into()),
@@ -38,8 +39,8 @@ pub fn write(results: &Results, submitter: &Submitter) -> Value {
     let cases = || results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (clause, case)));
     let mut tests: Vec<Value> = cases().map(|(clause, case)| form.test(clause, case)).collect();
     tests.extend(results.not_offered.as_deref().map(|reason| form.whole(reason)));
-    // A violation that is expected is FAIL, with an issue that everybody knows: schema 5 has no `waived`, and tells
-    // regressions by what no issue explains. A case of such a clause that passes has the issue too, as absent.
+    // An expected violation is FAIL with a known issue: schema 5 has no `waived`, and a FAIL without an issue counts as
+    // a regression. A passing case of such a clause has the issue, too, marked as absent.
     let known = |clause: &ClauseResult| clause.expected == Some(Verdict::Violated);
     let issues = results.clauses.iter().filter(|c| known(c) && !c.cases.is_empty()).map(|clause| form.issue(clause));
     let looked = |case: &CaseResult| matches!(case.verdict, Verdict::Violated | Verdict::Holds);
@@ -52,12 +53,12 @@ pub fn write(results: &Results, submitter: &Submitter) -> Value {
     })
 }
 
-/// What all objects of a submission share.
+/// The parts that all objects of a submission share.
 struct Form<'a> {
     results: &'a Results,
     origin: &'a str,
     build: String,
-    /// What is unique to the run.
+    /// The unique part of the run's ids.
     run: String,
 }
 
@@ -75,7 +76,7 @@ impl<'a> Form<'a> {
     }
 
     fn test(&self, clause: &ClauseResult, case: &CaseResult) -> Value {
-        // By the verdict alone: a clause that holds where nobody expected it is no fault of the kernel.
+        // The status depends on the verdict alone: a clause that holds unexpectedly is not a fault of the kernel.
         let status = match case.verdict {
             Verdict::Holds => "PASS",
             Verdict::Violated => "FAIL",
@@ -99,13 +100,13 @@ impl<'a> Form<'a> {
         });
         let remark = clause.remark(case);
         if !remark.is_empty() {
-            // The schema's limit.
+            // The schema limits the length.
             test["log_excerpt"] = remark.chars().filter(|c| *c != '\0').take(16384).collect::<String>().into();
         }
         self.on_build(test)
     }
 
-    /// The one test of a run that could test nothing.
+    /// The only test of a run that could not test anything.
     fn whole(&self, reason: &str) -> Value {
         self.on_build(json!({
             "id": self.run,
@@ -119,7 +120,7 @@ impl<'a> Form<'a> {
         let Results { spec, target, fs, mechanism, kernel, .. } = self.results;
         test["origin"] = self.origin.into();
         test["build_id"] = self.build.as_str().into();
-        // Of a case only the duration is known; the whole run takes seconds.
+        // The start times of cases are not known, only their durations; the whole run takes seconds, so take its start.
         if let Some(started) = &self.results.started {
             test["start_time"] = started.as_str().into();
         }
@@ -130,7 +131,7 @@ impl<'a> Form<'a> {
         test
     }
 
-    /// The same for every run, until the clause is reworded.
+    /// The id of the issue. It is the same for every run, until the text of the clause changes.
     fn issue_id(&self, clause: &ClauseResult) -> String {
         let hash = results::clause(clause).map_or("", |clause| clause.hash);
         format!("{}:iomap:{}:{}:{}:{hash}", self.origin, self.results.fs, self.results.mechanism, clause.id)

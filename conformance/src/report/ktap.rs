@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 pub fn write(results: &Results) -> String {
     let mut out = String::from("KTAP version 1\n");
     if let Some(reason) = &results.not_offered {
-        // A plan of 0 tests is an error for kunit.py, so there is one test, which was skipped.
+        // kunit.py rejects a plan of 0 tests, so write a plan of one test.
         let status = if results.lacks_unexpectedly() { "not ok 1 iomap #" } else { "ok 1 iomap # SKIP" };
         let _ = writeln!(out, "1..1\n{status} not offered: {}", described(reason));
         return out;
     }
     let families: Vec<_> =
         results.families().into_iter().filter(|(_, clauses)| clauses.iter().any(|c| !c.cases.is_empty())).collect();
-    // Below the plan, parsers take it for a word on the first family.
+    // Write this above the plan: below it, parsers would take it for a remark on the first family.
     let _ = writeln!(
         out,
         "# specification {} ({}), {} on {} of Linux {}",
@@ -62,7 +62,7 @@ fn line(clause: &ClauseResult, case: &CaseResult) -> (&'static str, String) {
     }
 }
 
-/// A `#` cannot stand in a description, nor a second line.
+/// A description without `#` and newlines, which have a meaning in KTAP.
 fn described(text: &str) -> String {
     text.replace(['#', '\n'], " ")
 }

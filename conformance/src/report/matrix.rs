@@ -1,4 +1,4 @@
-//! Results side by side: clauses down, file systems and mechanisms across.
+//! A table of several results: a row for each clause, a column for each file system and mechanism.
 
 use crate::report::human::wrap;
 use crate::report::terminal::{HEADING, Screen, plain, style, styled};
@@ -7,27 +7,27 @@ use crate::words::count;
 use iomap_results::{Sum, Verdict, releases};
 use std::fmt::Write as _;
 
-/// The column of the clauses.
+/// The width of the column with the clauses.
 const CLAUSE: usize = 26;
 
-/// How wide a column is where there is room, and where there is not.
+/// The width of a result's column on a wide screen, and on a narrow one.
 const WIDTHS: [usize; 2] = [8, 6];
 
 /// The narrowest useful column for the sentences of the clauses.
 const SENTENCE: usize = 30;
 
-/// A table for each kernel, in parts where it has too many columns for the screen. A target that lacks the mechanism
+/// A table for each kernel, split into parts if its columns do not fit on the screen. A target that lacks the mechanism
 /// gets a line, not a column.
 pub fn human(all: &[Results], screen: Screen) -> String {
     by_kernel(all, |all| table(all, screen))
 }
 
-/// The same for a page.
+/// The same in Markdown.
 pub fn markdown(all: &[Results]) -> String {
     by_kernel(all, page)
 }
 
-/// The unexpected results and the failures, each with its reason, and their numbers: the meaning of the exit code in
+/// The unexpected results and the errors, each with its reason, and their numbers: the meaning of the exit code in
 /// words. Empty if all results are as expected.
 pub fn trouble(all: &[Results]) -> String {
     let sum = Sum::of(all);
@@ -37,7 +37,7 @@ pub fn trouble(all: &[Results]) -> String {
     all.iter().map(trouble_of).chain([format!("{sum}\n")]).collect()
 }
 
-/// The trouble of one run, without the sum.
+/// The unexpected results and the errors of one run, without the sum.
 pub(crate) fn trouble_of(results: &Results) -> String {
     let label = format!("{} {}", results.kernel.release, results.label());
     let mut out = String::new();
@@ -98,7 +98,7 @@ fn mark(verdict: Verdict) -> String {
     styled(style(verdict), &verdict.mark().to_string())
 }
 
-/// As many columns as there is room for, and how wide each of them is.
+/// The first columns that fit into `room`, and their widths.
 fn part<'a, 'b>(columns: &'b [&'a Results], room: usize) -> (&'b [&'a Results], Vec<usize>) {
     let fits = |count: &usize, width: usize| {
         Some(widths(&columns[..*count], width)).filter(|w| w.iter().sum::<usize>() <= room)
@@ -108,7 +108,7 @@ fn part<'a, 'b>(columns: &'b [&'a Results], room: usize) -> (&'b [&'a Results], 
     (&columns[..count], widths)
 }
 
-/// The columns of a mechanism are together at least as wide as its name.
+/// The widths of columns. The columns of a mechanism are together at least as wide as its name.
 fn widths(columns: &[&Results], width: usize) -> Vec<usize> {
     let group = |(start, len): (usize, usize)| {
         let name = (columns[start].mechanism.len() + 2).div_ceil(len);
@@ -117,7 +117,7 @@ fn widths(columns: &[&Results], width: usize) -> Vec<usize> {
     groups(columns).into_iter().flat_map(group).collect()
 }
 
-/// One table: families are apart, and the headings are repeated at the top of each screen where a family ends.
+/// One table: empty lines separate families, and the headings are repeated at the top of each screen.
 fn lines(columns: &[&Results], widths: &[usize], screen: Screen) -> String {
     let headings = headings(columns, widths);
     let room = screen.height.map_or(usize::MAX, |height| height - 1);
@@ -152,7 +152,7 @@ fn lines(columns: &[&Results], widths: &[usize], screen: Screen) -> String {
     out + "\n" + &line(columns, widths, "holds, of those tested", sum, None) + "\n"
 }
 
-/// The mechanisms, the file systems, and the place or mode of those that have one.
+/// The headings: the mechanisms, the file systems, and their places or modes.
 fn headings(columns: &[&Results], widths: &[usize]) -> Vec<String> {
     let mut mechanisms = String::new();
     for (start, len) in groups(columns) {
@@ -183,13 +183,13 @@ fn line(
     cells.trim_end().to_owned() + "\n"
 }
 
-/// Text with blanks up to a width, to which styles do not count.
+/// Text padded with blanks to a width; styles do not count.
 fn padded(text: &str, width: usize) -> String {
     let blanks = width.saturating_sub(plain(text).chars().count());
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// The beginning of the clause, where there is room for it beside the columns.
+/// The beginning of the clause's text, if there is room beside the columns.
 fn sentence(clause: &ClauseResult, widths: &[usize], screen: Screen) -> Option<String> {
     let room = screen.width.checked_sub(CLAUSE + widths.iter().sum::<usize>()).filter(|room| *room >= SENTENCE)?;
     let text = self::clause(clause)?.text;
@@ -230,7 +230,7 @@ fn head(first: &Results) -> String {
 
 fn split<'a>(all: &[&'a Results]) -> (Vec<&'a Results>, Vec<String>) {
     let mut columns: Vec<&Results> = all.iter().copied().filter(|r| r.not_offered.is_none()).collect();
-    // A mechanism has its columns side by side, where its first one is.
+    // Put the columns of a mechanism together, at the place of the first one.
     columns.sort_by_key(|column| all.iter().position(|first| first.mechanism == column.mechanism));
     let mut lacking: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for results in all {
@@ -246,7 +246,7 @@ fn split<'a>(all: &[&'a Results]) -> (Vec<&'a Results>, Vec<String>) {
     (columns, lacking.iter().map(line).collect())
 }
 
-/// Runs of columns with the same mechanism: first column and length.
+/// Groups of columns with the same mechanism: the first column, and the number of columns.
 fn groups(columns: &[&Results]) -> Vec<(usize, usize)> {
     let mut groups: Vec<(usize, usize)> = Vec::new();
     for (index, column) in columns.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Results, for people and for machines.
+//! Reports of results, for people and for programs.
 
 pub mod compare;
 pub mod format;

@@ -1,4 +1,4 @@
-//! The documents whose schemas the command prints.
+//! The documents whose schemas the command can print.
 
 use iomap_results::Schema;
 
@@ -20,7 +20,7 @@ pub enum Document {
 }
 
 impl Document {
-    /// Its schema, in the dialect 2020-12.
+    /// The schema of the document, in the dialect 2020-12.
     pub fn schema(self) -> &'static str {
         match self {
             Self::Results => Schema::Results.text(),
@@ -38,7 +38,7 @@ mod tests {
     use crate::mechanism::Mechanism;
     use clap::ValueEnum;
 
-    /// The schema of results lists the mechanisms, and each of them can stand in results.
+    /// The schema of results lists all mechanisms that can be in results.
     #[test]
     fn schemas_have_every_mechanism() {
         let names: Vec<&str> = Mechanism::value_variants().iter().map(|it| it.name()).collect();

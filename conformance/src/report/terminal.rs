@@ -1,7 +1,7 @@
-//! The terminal that a report goes to, if it goes to one.
+//! The terminal of a report, if the report goes to a terminal.
 //!
-//! Reports for people always have styles. The writers to a terminal without colours, or to other places, remove the
-//! styles: anstream does that, and knows NO_COLOR, CLICOLOR_FORCE and TERM.
+//! Reports for people always have styles. anstream removes them if the output is not a terminal, or a terminal without
+//! colors; it reads NO_COLOR, CLICOLOR_FORCE and TERM.
 
 use anstyle::{AnsiColor, Style};
 use iomap_results::Verdict;
@@ -13,7 +13,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 pub struct Screen {
     /// The width in columns.
     pub width: usize,
-    /// The height in lines; `None` where no line scrolls away.
+    /// The height in lines; `None` if lines do not scroll away.
     pub height: Option<usize>,
 }
 
@@ -24,7 +24,7 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// The screen of standard output. An output that is no terminal is a page of 80 columns.
+    /// The screen of standard output. Other output is a page of 80 columns.
     pub fn of_stdout() -> Self {
         match stdout().is_terminal().then(|| terminal_size_of(stdout())).flatten() {
             Some((Width(width @ 1..), Height(height @ 1..))) => {
@@ -35,12 +35,13 @@ impl Screen {
     }
 }
 
-/// Whether the terminal says that it understands only text.
+/// Whether TERM says that the terminal shows only plain text.
 pub fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Prints a line that the next one replaces, on standard error. It needs no escape: blanks cover the old line.
+/// Prints a line that the next such line replaces, on standard error. It uses blanks, not an escape, to cover the old
+/// line.
 pub fn passing(line: &str) {
     if can_pass() {
         let width = terminal_size_of(stderr()).map_or(80, |(Width(width), _)| usize::from(width)).saturating_sub(1);

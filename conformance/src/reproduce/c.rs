@@ -1,4 +1,4 @@
-//! The C program.
+//! Writes the C program.
 
 use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Of these a program gets what it uses.
+/// The helper functions; a program gets only those that it uses.
 const HELPERS: &str = include_str!("helpers.c");
 
 const HOW_TO: &str = "\
@@ -26,16 +26,16 @@ const HOW_TO: &str = "\
 #define _GNU_SOURCE
 ";
 
-/// What a number in the trace is called in the program: the system uses descriptors again.
+/// The names in the program for numbers in the trace, because the system reuses descriptors.
 #[derive(Default)]
 struct Names {
     descriptors: BTreeMap<Fd, usize>,
-    /// With the length.
+    /// The number and the length of each mapping.
     maps: BTreeMap<MapId, (usize, usize)>,
     made: usize,
-    /// The calls race: if two calls are repeated, the order in which they change the times is unknown.
+    /// Whether the calls race. If two calls are repeated, the order of their times is unknown.
     race: bool,
-    /// The times that a descriptor showed last.
+    /// The last times that a descriptor showed.
     times: BTreeMap<usize, (i128, i128)>,
 }
 
@@ -49,7 +49,7 @@ impl Names {
         known.ok_or_else(|| "a mapping that is not there".into())
     }
 
-    /// What a call that succeeded made.
+    /// Records the file or mapping that a successful call made.
     fn learn(&mut self, call: &Call, number: i64) {
         match call {
             Call::Via { call, .. } => return self.learn(call, number),
@@ -68,7 +68,7 @@ impl Names {
         self.made += 1;
     }
 
-    /// fstat(2), whose times are compared with those of the last one of this descriptor.
+    /// An fstat(2) that compares the times with those of the last one on this descriptor.
     fn look(&mut self, fd: Fd, stat: &Stat) -> Result<String, String> {
         let number = *self.descriptors.get(&fd).ok_or("a descriptor that is not there")?;
         if self.race {
@@ -86,18 +86,18 @@ impl Names {
     }
 }
 
-/// The program, or why there is none.
+/// The program, or the reason why there is none.
 pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<String, String> {
     if steps.iter().any(|step| matches!(step.action, Action::AgentRead(..) | Action::AgentWrite(..))) {
         return Err("the storage agent took part".into());
     }
-    // In a race only the last round shows the result. The program repeats it until it does.
+    // In a race only the last round shows the result. The program repeats it until it gets that result.
     let begin = steps.iter().rposition(|step| step.round);
     let race = begin.is_some();
     let steps = &steps[begin.unwrap_or(0)..];
     let mut names = Names { race, ..Names::default() };
     let (mut beside, mut body) = (String::new(), String::new());
-    // A picture after one call is the picture before the next.
+    // The picture after one call is also the picture before the next one, so leave one out.
     let mut looks: Vec<&Step> = Vec::new();
     let mut rest = steps.iter().peekable();
     while let Some(step) = rest.next() {
@@ -109,7 +109,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
         let (call, unprivileged) = match &step.action {
             Action::Call(caller, call) => (call, *caller == Caller::Unprivileged),
             Action::Racing(call) => {
-                // All calls of both sides.
+                // Collect all calls of both sides.
                 let mut ones = vec![statement(call, step, &mut names)?];
                 while let Some(next) = rest.next_if(|next| matches!(next.action, Action::Racing(_))) {
                     let Action::Racing(call) = &next.action else { continue };
@@ -133,7 +133,7 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
             }
             _ => return Err("a second call without a first one".into()),
         };
-        // What is not mapped is known to the suite alone: in a process the address may be somebody else's.
+        // Skip a mapping that only the suite knows: in the program its address may belong to another mapping.
         if matches!(call, Call::Unmap { map } if !names.maps.contains_key(map)) {
             continue;
         }
@@ -156,12 +156,12 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
     let head = head.replace("*/", "* /");
     let needs: String = needs.iter().map(|need| format!(" *\t- {}\n", need.what)).collect();
     let how_to = HOW_TO.replace("{needs}", &needs);
-    // A call that failed, and so made no file, has a place as well.
+    // A failed call, which made no file, has an element of the array as well.
     let files = names.made + 1;
     Ok(format!("/* {head} */\n{how_to}#define FILES {files}\n{}\n{main}", helpers(&main)))
 }
 
-/// The pieces of [`HELPERS`] that a text needs. Each comes after those that it needs itself.
+/// The pieces of [`HELPERS`] that a text needs. Each piece comes after those that it uses.
 fn helpers(text: &str) -> String {
     let (includes, rest) = HELPERS.split_once("\n\n").unwrap_or_default();
     let mut pieces: Vec<String> = Vec::new();
@@ -180,7 +180,7 @@ fn helpers(text: &str) -> String {
             chosen.push(format!("\n{piece}\n"));
         }
     }
-    // The comment behind a header says what it is for.
+    // The comment after a header lists the names that need it.
     let include = |line: &str| match line.split_once(" /* ") {
         None => Some(format!("{line}\n")),
         Some((header, names)) => {
@@ -191,7 +191,7 @@ fn helpers(text: &str) -> String {
     includes.lines().filter_map(include).chain(chosen.into_iter().rev()).collect()
 }
 
-/// What a line at the left margin defines.
+/// The name that an unindented line defines.
 fn defined(line: &str) -> Option<&str> {
     let rest = ["static ", "#define ", "struct "].iter().find_map(|start| line.strip_prefix(start))?;
     let rest = if line.starts_with("#define") { rest.split(' ').next()? } else { rest };
@@ -199,13 +199,13 @@ fn defined(line: &str) -> Option<&str> {
     name.trim_end().rsplit([' ', '*']).next()
 }
 
-/// Without comments and strings. No string has a quotation mark in it.
+/// The text without comments and strings. No string contains a quotation mark.
 fn code(text: &str) -> String {
     let code: String = text.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect();
     code.split('"').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
-/// The checksum of what was read, as the programs compute it: FNV-1a.
+/// The checksum of data that were read, as in the programs: FNV-1a.
 fn checksum(data: &[u8]) -> u32 {
     data.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -226,7 +226,7 @@ fn statement(call: &Call, step: &Step, names: &mut Names) -> Result<String, Stri
     })
 }
 
-/// What a call came to, for the macro CALL.
+/// The outcome of a call, as arguments of the macro CALL.
 fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
     let plain = if let Call::Via { call, .. } = call { call } else { call };
     match outcome {
@@ -240,19 +240,19 @@ fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
     }
 }
 
-/// A file of another case lies beside the directory of this one; the programs have one directory.
+/// A name as a string of C. A file of another case is in a neighbour directory, but the programs have one directory.
 fn flat(name: &str) -> String {
     format!("{:?}", name.strip_prefix("../").map_or_else(|| name.to_owned(), |other| other.replace('/', "-")))
 }
 
-/// The bytes as an expression of C: most of what cases write is a pattern, or one byte again and again.
+/// The bytes as an expression of C: most data of cases are a pattern, or one repeated byte.
 fn bytes(data: &[u8]) -> String {
     const LEAD: usize = 2 * BLOCK_LEN as usize;
     let len = data.len();
     if let Some(seed) = seed(data) {
         return format!("pattern({seed}, {len})");
     }
-    // A header, and perhaps a pattern behind it.
+    // The header of a swap file, perhaps followed by a pattern.
     if data.len() >= LEAD && data[..LEAD] == Mechanism::Swapfile.header()[..] {
         match &data[LEAD..] {
             [] => return "swap_file(0, 0)".into(),
@@ -285,14 +285,14 @@ fn open_flags(flags: OFlag) -> String {
         _ => "O_RDONLY",
     };
     let rest = (flags - OFlag::O_ACCMODE).iter_names().map(|(name, _)| name).collect::<Vec<_>>();
-    // The kernel's own flag for large files is no name of the library.
+    // The kernel adds O_LARGEFILE itself; the library has no such name.
     std::iter::once(access)
         .chain(rest.into_iter().filter(|name| *name != "O_LARGEFILE"))
         .collect::<Vec<_>>()
         .join(" | ")
 }
 
-/// The flags of FS_IOC_SETFLAGS by their names.
+/// The names of the flags of FS_IOC_SETFLAGS.
 fn inode_flags(flags: u32) -> String {
     const NAMES: [(u32, &str); 5] = [
         (0, "0"),
@@ -341,7 +341,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
             return Err("FALLOC_FL_WRITE_ZEROES wipes data where it works".into());
         }
-        // No header has the names of these.
+        // These bits have no names in any header.
         Call::Fallocate { mode, .. } if !mode.has_name() => {
             return Err("a kernel may come to know the mode of fallocate(2)".into());
         }
@@ -359,7 +359,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
             format!("ioctl({}, FICLONERANGE, &(struct file_clone_range){range})", fd(to))
         }
         Call::Dedupe { from, to, len } => format!("dedupe({}, {}, {len})", fd(from), fd(to)),
-        // Of all file systems XFS alone has the plain call.
+        // Only XFS has the plain call.
         Call::Exchange { one, other } => format!("swap_extents({}, {})", fd(one), fd(other)),
         Call::Map { .. } => format!("map[{made}] = {}", mapping(call, names)),
         Call::Register { map } => {
@@ -439,14 +439,14 @@ fn mapping(call: &Call, names: &Names) -> String {
     format!("mmap(NULL, {len}, {protection}, {kind}, {}, 0)", names.fd(*fd))
 }
 
-/// The arguments of a call by the names that [`routes`] have for them.
+/// The arguments of a call, by the names that [`routes`] uses.
 fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, String> {
     let file = |fd: &Fd| ("fd", names.fd(*fd));
     let data = |bytes_: &[u8]| [("data", bytes(bytes_)), ("len", bytes_.len().to_string())];
     Ok(match call {
         Call::Write { fd, data: it } => {
             let [data, len] = data(it);
-            // -1 is the file offset.
+            // -1 stands for the file offset.
             vec![file(fd), data, len, ("offset", "0".into()), ("place", "-1".into())]
         }
         Call::Pwrite { fd, offset, data: it } => {
@@ -520,7 +520,7 @@ mod tests {
         assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Also those that no kernel violates anything by.
+    /// Every route compiles, also those that no kernel violates a clause by.
     #[test]
     fn every_route_compiles() {
         let (fd, map, offset, data) = (3, 0, 0, pattern(1, 512));
@@ -547,7 +547,7 @@ mod tests {
         };
         let mut steps = vec![open(OFlag::O_RDWR)];
         steps.push(call(Call::Map { fd, len: 4096, shared: true, write: true }, Ok(0)));
-        // A program would need a library for what the suite does with an RDMA adapter.
+        // Routes with RDMA would need a library, so the programs do not have them.
         let all = Route::all().filter(|route| *route != Route::Rdma);
         steps.extend(all.map(|route| call(plain(route).via(route), Err("EPERM"))));
         let reads = [Route::Aio, Route::Ring, Route::RingFixed, Route::Splice, Route::Sendfile];
@@ -567,7 +567,7 @@ mod tests {
         let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
         for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
             let steps = [
-                // This call is of another round.
+                // This call belongs to an earlier round.
                 call(Call::Unlink { name: "nowhere".into() }, Ok(0)),
                 Step { round: true, ..open(OFlag::O_RDWR | OFlag::O_CREAT) },
                 step(Action::Racing(Call::Chmod { name: "file".into(), mode: 0o640 }), Ok(0)),

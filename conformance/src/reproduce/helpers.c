@@ -36,10 +36,10 @@ static int differs;
 
 static FILE *out;
 
-/* The first call of this thread that a group of racing calls has, and whether it failed. */
+/* The number of this thread's calls in a race, and whether the first one failed. */
 static _Thread_local long calls, failed;
 
-/* Observed: the call succeeded. */
+/* Any success was observed. */
 #define ANY LONG_MIN
 
 static void done(const char *call, long came, long observed)
@@ -57,7 +57,7 @@ static void done(const char *call, long came, long observed)
 		differs = 1;
 }
 
-/* A call, and what it came to: a negative number is an errno. */
+/* Makes a call and compares its result with the observed one: a negative number is an errno. */
 #define CALL(call, observed) done(#call, (long)(call), observed)
 
 /* A call to the kernel or another interface that returns its errno as a negative number. */
@@ -69,12 +69,12 @@ static long checked(long value)
 	return -1;
 }
 
-/* Each begins with the one before. */
+/* A list: each buffer begins with a pointer to the last one. */
 static void *all_buffers;
 
 static _Thread_local char *last_buffer;
 
-/* Zeros that begin on a boundary, as O_DIRECT wants it. */
+/* Aligned zeros, as O_DIRECT needs them. */
 static char *buffer(size_t len)
 {
 	void **made = aligned_alloc(4096, 4096 + (len | 4095) + 1);
@@ -104,7 +104,7 @@ static void had(long len, unsigned int observed)
 	differs = 1;
 }
 
-/* A call that fills a buffer, and the checksum of what it read. */
+/* A call that fills a buffer, and the checksum of the data that it read. */
 #define READ(call, observed, sum) (CALL(call, observed), had(observed, sum))
 
 static char *pattern(unsigned char seed, size_t len)
@@ -145,7 +145,7 @@ static char *self(int file)
 	return name;
 }
 
-/* Through the kernel, so that a page that cannot be touched is EFAULT and no SIGBUS. */
+/* Stores through the kernel, so that an inaccessible page causes EFAULT, not SIGBUS. */
 static int store(char *to, char *data, size_t len)
 {
 	int scratch = memfd_create("scratch", 0);
@@ -180,7 +180,7 @@ static int store_to_proc_mem(char *to, char *data, size_t len)
 	return pwrite(open("/proc/self/mem", O_WRONLY), data, len, (off_t)to) == (long)len ? 0 : -1;
 }
 
-/* The store is durable then, if the mapping has MAP_SYNC. */
+/* The store is durable afterwards, if the mapping has MAP_SYNC. */
 static int store_and_flush(char *to, char *data, size_t len)
 {
 	if (store(to, data, len))
@@ -192,7 +192,7 @@ static int store_and_flush(char *to, char *data, size_t len)
 	return 0;
 }
 
-/* A read into the pages of a mapping, by a device. */
+/* A device writes to the pages of a mapping: a direct read. */
 static int store_by_direct_read(char *to, char *data, size_t len)
 {
 	int device = open("device", O_RDWR | O_CREAT | O_DIRECT, 0600);
@@ -203,12 +203,12 @@ static int store_by_direct_read(char *to, char *data, size_t len)
 	return pread(device, to, len, 0) == (long)len ? 0 : -1;
 }
 
-/* Of Linux 6.7. */
+/* Since Linux 6.7. */
 #ifndef UFFD_FEATURE_WP_ASYNC
 #define UFFD_FEATURE_WP_ASYNC (1 << 15)
 #endif
 
-/* The kernel itself lets the first store to each page through. */
+/* The kernel itself resolves the fault of the first store to each page. */
 static int write_protect(char *start, size_t len)
 {
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -291,7 +291,7 @@ static long splice_in(int file, char *data, size_t len, off_t offset)
 	return moved < 0 ? moved : read(ends[0], data, moved);
 }
 
-/* It writes at the file offset, which is put back. */
+/* It writes at the file offset, so the offset is restored. */
 static long send_out(int file, char *data, size_t len, off_t offset)
 {
 	int error, scratch = memfd_create("scratch", 0);
@@ -315,7 +315,7 @@ static long send_in(int file, char *data, size_t len, off_t offset)
 	return sent < 0 ? sent : pread(scratch, data, sent, 0);
 }
 
-/* Of Linux 6.11 and 6.14. */
+/* Since Linux 6.11 and 6.14. */
 #ifndef RWF_ATOMIC
 #define RWF_ATOMIC 0x40
 #endif
@@ -493,7 +493,7 @@ static char *acl(unsigned int mode)
 	return (char *)&list;
 }
 
-/* Without CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN, and with them again. */
+/* Drops CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN, or takes them back. */
 static void privileges(int on)
 {
 	uint32_t header[2] = { 0x20080522, 0 }, data[6];
@@ -509,7 +509,7 @@ static void privileges(int on)
 #define OTHER_MTIME 1
 #define OTHER_CTIME 2
 
-/* fstat(2): of the times, which are others than when this descriptor was looked at before. */
+/* fstat(2); `changed` tells which times differ from the last ones of this descriptor. */
 static void looks(int number, mode_t mode, uid_t uid, gid_t gid, nlink_t links, off_t size, int changed)
 {
 	static struct stat before[FILES];
@@ -528,7 +528,7 @@ static void looks(int number, mode_t mode, uid_t uid, gid_t gid, nlink_t links, 
 	       times & OTHER_CTIME ? ", other st_ctim" : "", same ? "" : " <- not what was observed");
 	differs |= !same;
 	*old = st;
-	/* Before Linux 6.13 what follows within the same tick has the same time. */
+	/* Before Linux 6.13, changes within the same tick have the same time, so wait for the next tick. */
 	do
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	while (now.tv_sec == st.st_ctim.tv_sec && now.tv_nsec <= st.st_ctim.tv_nsec);
@@ -539,8 +539,8 @@ static pthread_barrier_t together;
 static pthread_t second;
 
 /*
- * By how many microseconds the first thread of the next race is held up, or the second if that is below 0, and by how
- * much it was changed: who won a race begins the next one later, so that the moment in between comes.
+ * The delay of the next race in microseconds: a positive delay is for the first thread, a negative one for the second.
+ * `step` is the last change of the delay. The winner of a race is delayed in the next one, so that the two get closer.
  */
 static long delay, step = 20;
 
@@ -586,7 +586,7 @@ static void join(void)
 /* The program's own directory. */
 static char place[PATH_MAX];
 
-/* The process that removes it, and the pipe that tells it when. */
+/* The process that removes the directory, and the pipe that tells it when. */
 static pid_t cleaner;
 
 static int working[2];
@@ -597,7 +597,7 @@ static int remove_one(const char *name, const struct stat *st, int type, struct 
 
 	(void)type;
 	(void)where;
-	/* An immutable file cannot be removed, an active swap file not either. */
+	/* Immutable files and active swap files cannot be removed, so end these states first. */
 	if (file != -1) {
 		if (!ioctl(file, FS_IOC_GETFLAGS, &flags) && flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)) {
 			flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
@@ -616,7 +616,7 @@ static void remove_all(const char *directory)
 	nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The cleaner begins when this process has no file of that directory open any more. */
+/* Closes all files in the directory, and waits for the cleaner. */
 static void leave_it_to_the_cleaner(void)
 {
 	fflush(stdout);
@@ -627,7 +627,7 @@ static void leave_it_to_the_cleaner(void)
 	waitpid(cleaner, NULL, 0);
 }
 
-/* Another process cleans up, so that it is done whatever becomes of this one. */
+/* Another process cleans up, so that this is done even if this process is killed. */
 static void start(int argc, char **argv)
 {
 	char end;
@@ -760,7 +760,7 @@ static int can_write_protect(void)
 	return !failed;
 }
 
-/* With an empty file that has no name any more: whatever the kernel takes the mode for, it has nothing to lose. */
+/* Uses an empty file without a name: if the kernel gives the mode another meaning, no data are lost. */
 static int can_seal(void)
 {
 	int file = open("needed", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -785,7 +785,7 @@ static int end(void)
 	return differs;
 }
 
-/* A round in a directory of its own, which is removed before the next one. */
+/* Runs a round in a new directory, which is removed before the next round. */
 static void in_a_directory(void (*once)(void))
 {
 	void *next;
@@ -808,7 +808,7 @@ static void in_a_directory(void (*once)(void))
 	}
 }
 
-/* Which call comes first is up to the scheduler: rounds, until one of them comes to what was observed. */
+/* The scheduler decides which call comes first, so repeat rounds until one has the observed results. */
 static int until_it_shows(void (*once)(void))
 {
 	time_t begin = time(NULL);

@@ -1,16 +1,16 @@
-//! The conditions under which a program can show anything, and the tests of these conditions.
+//! The conditions that a program requires, and the tests for them.
 
 use crate::reproduce::origin::Origin;
 
 /// A condition of a program.
 pub(super) struct Need {
-    /// The condition, for people.
+    /// The condition in words.
     pub(super) what: String,
-    /// An expression of C that is true where the condition is met.
+    /// An expression of C that is true if the condition is met.
     pub(super) test: String,
 }
 
-/// The conditions of calls that have one of these words in them.
+/// The conditions of calls that contain one of these words.
 #[rustfmt::skip] // One need, one line.
 static CALLS: &[(&[&str], &str, &str)] = &[
     (&["swapon", "swapoff"], "a kernel with CONFIG_SWAP", "!access(\"/proc/swaps\", F_OK)"),
@@ -31,7 +31,8 @@ static CALLS: &[(&[&str], &str, &str)] = &[
     (&["e4defrag"], "the program e4defrag", "there_is(\"e4defrag\")"),
 ];
 
-/// The file systems whose answers say nothing about others: `f_type` of statfs(2), and the name that stat(1) prints.
+/// File systems whose answers say nothing about other file systems: `f_type` of statfs(2), and the name that stat(1)
+/// prints.
 const FILE_SYSTEMS: &[(&str, &str, &str)] = &[
     ("xfs", "0x58465342", "xfs"),
     ("ext4", "0xef53", "ext2/ext3"),
@@ -62,7 +63,7 @@ pub(super) fn is_word(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// Whether a text has a name of C in it.
+/// Whether a text contains this name of C.
 pub(super) fn has_word(text: &str, word: &str) -> bool {
     text.split(|letter| !is_word(letter)).any(|it| it == word)
 }

@@ -1,9 +1,9 @@
-//! The place where a case made its calls, and the data that it wrote.
+//! The place where a case made its calls, and the patterns in its data.
 
 use crate::case::prepare::pattern;
 use crate::results::Results;
 
-/// The place where a case made the calls that the programs repeat.
+/// The place where the case made the calls that a program repeats.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// The file system, by its name in results.
@@ -19,7 +19,7 @@ impl Origin {
     }
 }
 
-/// The seed, if the data are a pattern.
+/// The seed of the data, if they are a pattern.
 pub(super) fn seed(data: &[u8]) -> Option<u8> {
     // The first byte is 31 times the seed, and 223 is the inverse of 31 modulo 256.
     let seed = data.first()?.wrapping_mul(223);

@@ -1,4 +1,4 @@
-//! The programs for the cases of a run, and the directory that gets them.
+//! The programs for the cases of a run, and the directory for them.
 
 use crate::case::definition::Case;
 use crate::reproduce::origin::Origin;
@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 /// The programs for one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reproducer {
-    /// The case, such as `truncate-shrink`.
+    /// The name of the case, such as `truncate-shrink`.
     pub name: String,
-    /// The C program, or why there can be none.
+    /// The C program, or the reason why there is none.
     pub c: Result<String, String>,
-    /// The script, where xfs_io can say all of it.
+    /// The script, if xfs_io can make all calls.
     pub xfs_io: Option<String>,
 }
 
@@ -30,21 +30,21 @@ pub fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproduce
     Reproducer { name, c: c::program(&head, origin, &made), xfs_io: xfs_io::script(&head, origin, &made) }
 }
 
-/// Where the programs go. It is opened before the run, which may hide it.
+/// The directory for the programs. It is opened before the run, because the run may hide it.
 pub struct Directory {
     path: PathBuf,
     open: File,
 }
 
 impl Directory {
-    /// Makes it if need be. The error is one line for people.
+    /// Makes the directory if it is missing, and opens it. The error is one line for people.
     pub fn open(path: &Path) -> Result<Self, String> {
         let opened = std::fs::create_dir_all(path).and_then(|()| File::open(path));
         opened.map(|open| Self { path: path.into(), open }).map_err(|e| format!("{}: {e}", path.display()))
     }
 
-    /// Writes the programs for every case that is violated or could not do its work, and says what it wrote. The error
-    /// is one line for people.
+    /// Writes the programs for every case that is violated or could not do its work, and returns a line about them. The
+    /// error is one line for people.
     pub fn write(&self, results: &Results) -> Result<String, String> {
         let (mut programs, mut scripts, mut without) = (0, 0, Vec::new());
         for (clause, case) in results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |it| (clause, it)))

@@ -2,7 +2,7 @@
 
 use iomap_reference::Route;
 
-/// A word in braces is an argument of the plain call.
+/// The expression for each route. A word in braces stands for an argument of the plain call.
 #[rustfmt::skip] // One route, one line.
 static ROUTES: &[(Route, &str)] = &[
     (Route::Dsync, "pwritev2({fd}, &(struct iovec){ {data}, {len} }, 1, {offset}, RWF_DSYNC)"),
@@ -57,7 +57,7 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 
-/// The routes that read, where the plain call reads.
+/// The expressions for routes of reads, if the plain call reads.
 #[rustfmt::skip]
 static READS: &[(Route, &str)] = &[
     (Route::Aio, "aio(IOCB_CMD_PREAD, {fd}, {data}, {len}, {offset})"),
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn every_route_has_an_expression() {
-        // A program would need a library for what the suite does with an RDMA adapter.
+        // Routes with RDMA would need a library, so the programs do not have them.
         let all = Route::all().filter(|route| *route != Route::Rdma);
         let without: Vec<_> = all.filter(|route| expression(*route, false, &[]).is_none()).collect();
         assert!(without.is_empty(), "{without:?}");

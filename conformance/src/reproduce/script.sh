@@ -1,9 +1,9 @@
 #!/bin/sh
 # {head}
 #
-# Works in a directory of its own below the one that it is given, and removes that again, however it ends. It ends with
-# 0 if all is as it was observed, with 1 if something is not, with 77 if it cannot be shown here, and with 2 if it cannot
-# work. What was observed:
+# Works in a new directory below the given one, and removes it at the end, even after a signal. Exits with 0 if all
+# results are as observed, with 1 if a result differs, with 77 if a required condition is missing, and with 2 if it
+# cannot work. The observation:
 {observed}
 place=$(mktemp -d "$1/again.XXXXXX") || { echo "usage: $0 DIRECTORY, one that can be written to" >&2; exit 2; }
 clean() {
@@ -35,7 +35,7 @@ fi
 
 cat >expected <<'EOF'
 {errors}{seen}EOF
-# Before Linux 6.13 what follows within the same tick has the same time.
+# Before Linux 6.13, changes within the same tick have the same time.
 if grep -q "other" expected; then
 	what="Linux 6.13, for the times of files" need sh -c '
 		version=$(uname -r | sed "s/[^0-9.].*//")

@@ -1,4 +1,4 @@
-//! The same as lines of xfs_io(8).
+//! Writes the script of xfs_io(8).
 
 use crate::reproduce::needs;
 use crate::reproduce::origin::{Origin, seed};
@@ -9,12 +9,12 @@ use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// The part that all scripts share. xfs_io prints the error of each call that fails, on standard error and in order;
-/// the results of looks are on standard output.
+/// The common part of all scripts. xfs_io prints the error of each failed call on standard error, in order, and the
+/// results of queries on standard output.
 const SCRIPT: &str = include_str!("script.sh");
 
-/// A script that runs xfs_io with the files open as the case had them, or `None` if xfs_io cannot make or show all
-/// calls of the case.
+/// A script that runs xfs_io with the files opened as in the case; `None` if xfs_io cannot make all calls of the case
+/// or cannot show their results.
 pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<String> {
     let mut files: BTreeMap<Fd, (usize, String)> = BTreeMap::new();
     let (mut current, mut current_fd, mut opened, mut maps) = (None, None, 0, 0);
@@ -22,7 +22,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
     let mut observed = String::new();
     // The files whose attributes were changed.
     let mut immutable: BTreeSet<String> = BTreeSet::new();
-    // By name: the times, and the last look, which is not repeated until the next call.
+    // By file name: the last times. Then: the last query, which is not repeated before the next call.
     let mut times: BTreeMap<String, (i128, i128)> = BTreeMap::new();
     let mut looked: Option<&Step> = None;
     for step in steps {
@@ -68,7 +68,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
             }
             Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
-            // A copy_range that fails ends xfs_io.
+            // xfs_io exits after a failed copy_range.
             Call::CopyRange { from, from_offset, to, to_offset, len } if step.outcome.as_ref()?.is_ok() => {
                 (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))
             }
@@ -76,11 +76,11 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 immutable.insert(name(fd)?.to_owned());
                 (fd, attributes(*set, *clear)?)
             }
-            // xfs_io opens the other file for writing.
+            // xfs_io opens the second file for writing, which fails for immutable files.
             Call::Exchange { one, other } if !immutable.contains(name(other)?) => {
                 (one, format!("swapext {}", name(other)?))
             }
-            // xfs_io maps as MAP_SHARED, has one current mapping, and ends if it touches what is not there.
+            // xfs_io maps with MAP_SHARED, has one current mapping, and crashes on access to a missing page.
             Call::Map { fd, len, shared: true, write } if maps == 0 && step.outcome.as_ref()?.is_ok() => {
                 maps += 1;
                 (fd, format!("mmap -r{} 0 {len}", if *write { "w" } else { "" }))
@@ -146,7 +146,7 @@ fn open_options(flags: OFlag) -> Option<String> {
     known.contains(flags).then(|| options.chain(read_only.then_some("-r ")).collect())
 }
 
-/// One byte again and again is all that xfs_io can write without a file: another one for each pattern.
+/// xfs_io can only write one repeated byte; a pattern becomes a byte of its own.
 fn pwrite(offset: i64, data: &[u8]) -> Option<String> {
     Some(format!("pwrite -q -S {} {offset} {}", byte(data)?, data.len()))
 }
@@ -155,7 +155,7 @@ fn byte(data: &[u8]) -> Option<String> {
     Some(format!("{:#04x}", seed(data).unwrap_or(*data.first()?)))
 }
 
-/// The routes that have a command.
+/// The commands of xfs_io for routes.
 fn route_command(route: Route, call: &Call) -> Option<(&Fd, String)> {
     match (route, call) {
         (Route::XfsReserve, Call::Fallocate { fd, offset, len, .. }) => Some((fd, format!("resvsp {offset} {len}"))),
@@ -186,7 +186,7 @@ fn fallocate(mode: Mode) -> Option<&'static str> {
     MODES.iter().find(|(bits, _)| *bits == mode.0).map(|(_, command)| *command)
 }
 
-/// chattr(1) of xfs_io knows these.
+/// The letters of chattr(1) that xfs_io supports.
 fn attributes(set: u32, clear: u32) -> Option<String> {
     let letters = |flags: u32| match flags {
         0 => Some(""),

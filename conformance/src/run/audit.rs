@@ -1,4 +1,4 @@
-//! Whether the suite notices: every violation of the reference against the cases of its clause.
+//! The audit: runs the cases of a clause against each violation of that clause, to show that they detect it.
 
 use crate::cases;
 use crate::mechanism::Mechanism;
@@ -8,7 +8,7 @@ use iomap_reference::Violation;
 use iomap_results::{AuditedViolation, Verdict};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Runs the cases of its clause against each of these violations, on all processors.
+/// Runs, for each of these violations, the cases of its clause; uses all processors.
 pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

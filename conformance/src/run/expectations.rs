@@ -1,13 +1,13 @@
-//! What is expected of mainline kernels, and of the reference behind FUSE, with the reason for each verdict other than
-//! `holds`.
+//! The expectations for mainline kernels, and for the reference behind FUSE, with the reason for each verdict other
+//! than `holds`.
 
 use crate::filesystem::FsKind;
 use iomap_results::Verdict;
 use iomap_vocabulary::Series;
 use serde::Deserialize;
 
-/// The committed expectations: of each mechanism on a kernel, of the target `fuse`, of what else is out of reach there
-/// for ordinary users, and of what is out of reach in a directory.
+/// The committed expectations: for each mechanism on a kernel, for the target `fuse`, for further limits of ordinary
+/// users there, and for limits in a directory.
 static FILES: [(&str, &str); 10] = [
     ("seal", include_str!("../../expectations/seal.toml")),
     ("swapfile", include_str!("../../expectations/swapfile.toml")),
@@ -32,34 +32,35 @@ struct Document {
     expect: Vec<Expectation>,
 }
 
-/// One verdict for some clauses.
+/// One verdict, for some clauses.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expectation {
-    /// Clause ids; `*` means all, `write.*` a family.
+    /// Clause ids; `*` stands for all, `write.*` for a family.
     clauses: Vec<String>,
-    /// File systems, each with those that are the same in another place or mode (`xfs-dax`); all if it is left out.
+    /// File systems; a name includes its variants in another place or mode (`xfs-dax`). Without this, all file systems.
     fs: Option<Vec<String>>,
-    /// A range of kernels such as `5.4..`, `..6.13` or `6.1..6.13`, the end not included; all if it is left out.
+    /// A range of kernels such as `5.4..`, `..6.13` or `6.1..6.13`, without its end. Without this, all kernels.
     kernel: Option<String>,
     verdict: Verdict,
     reason: String,
-    /// Whether the violation shows at moments only that a run may not meet. Then it is no surprise if the clause holds.
+    /// Whether the violation shows only at moments that a run may miss. Then it is no surprise if the clause holds.
     #[serde(default)]
     by_chance: bool,
 }
 
-/// What is expected of a mechanism on a file system of a kernel.
+/// The expectations for a mechanism on a file system of a kernel.
 pub struct Expectations {
-    /// With their places in their file.
+    /// The rows that apply, with their places in the file.
     rows: Vec<(usize, Expectation)>,
-    /// The file system is unknown: only rows that name it, or that are about all clauses, say what to expect.
+    /// Whether the file system is unknown. Then only rows that name it, or that are about all clauses, give an
+    /// expectation.
     strange: bool,
 }
 
 impl Expectations {
-    /// The committed expectations of these names that apply: mechanisms, or `fuse`. The first row that names a clause
-    /// counts.
+    /// The committed expectations under these names (mechanisms, or `fuse`) that apply. The first row that names a
+    /// clause counts.
     pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, String> {
         let mut rows = Vec::new();
         for (name, text) in names.iter().filter_map(|name| FILES.iter().find(|(file, _)| file == name)) {
@@ -70,7 +71,7 @@ impl Expectations {
         Ok(Self { rows, strange })
     }
 
-    /// Those of the text of a file that apply.
+    /// The expectations in the text of a file that apply.
     pub(crate) fn parse(text: &str, fs: &str, release: &str) -> Result<Self, String> {
         let document: Document = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut rows = Vec::new();
@@ -84,28 +85,28 @@ impl Expectations {
         Ok(Self { rows, strange: false })
     }
 
-    /// Everything holds: what is expected of the reference.
+    /// The expectation that every clause holds, for the reference.
     pub fn all_hold() -> Self {
         Self { rows: Vec::new(), strange: false }
     }
 
-    /// The verdict that is expected for a clause, and why if it is not `holds`.
+    /// The expected verdict for a clause, and the reason if it is not `holds`.
     pub fn expected(&self, clause: &str) -> (Verdict, Option<&str>) {
         self.find(clause).map_or((Verdict::Holds, None), |(_, row)| (row.verdict, Some(row.reason.as_str())))
     }
 
-    /// Whether the rows say anything about a clause. A clause that no row names is expected to hold only on the file
+    /// Whether there is an expectation for a clause. A clause without a row is expected to hold, but only on the file
     /// systems that the rows are about.
     pub(crate) fn know(&self, clause: &str) -> bool {
         !self.strange || self.find(clause).is_some()
     }
 
-    /// Whether this verdict only says that a run did not meet the moments at which a violation would show.
+    /// Whether this verdict may only mean that the run missed the moments at which a violation would show.
     pub(crate) fn missed(&self, clause: &str, verdict: Verdict) -> bool {
         verdict == Verdict::Holds && self.find(clause).is_some_and(|(_, row)| row.by_chance)
     }
 
-    /// The place in its file of the row that counts for a clause.
+    /// The place, in its file, of the row that counts for a clause.
     pub(crate) fn row(&self, clause: &str) -> Option<usize> {
         self.find(clause).map(|(place, _)| *place)
     }
@@ -117,12 +118,12 @@ impl Expectations {
     }
 }
 
-/// Whether a file system is this one, or this one in another place or mode.
+/// Whether `fs` is the file system `name`, or a variant of it in another place or mode.
 fn is_a(fs: &str, name: &str) -> bool {
     fs.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// Whether a release such as `6.18.44-fc` is in a range; nothing if the range cannot be read.
+/// Whether a release such as `6.18.44-fc` is in a range; `None` if the range cannot be read.
 fn in_range(range: &str, release: &str) -> Option<bool> {
     let (from, to) = range.split_once("..")?;
     let release = Series::of_release(release)?;
@@ -162,7 +163,7 @@ mod tests {
         assert!(!missed("by_chance = true", Verdict::NotOffered) && !missed("", Verdict::Holds));
     }
 
-    /// Every row names clauses that exist, gives a reason, and is not shadowed whole.
+    /// Every row names existing clauses, gives a reason, and is not completely shadowed.
     #[test]
     fn the_committed_files_are_sound() {
         for (mechanism, text) in FILES {

@@ -1,4 +1,4 @@
-//! Running cases, and the expectations that a run is measured against.
+//! Runs of cases, and the expectations to which their verdicts are compared.
 
 pub mod audit;
 pub mod expectations;

@@ -48,27 +48,27 @@ impl Choice for Violation {
 /// Filters, as the user typed them.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Items that any of these filters match are taken; all items are taken if there is no filter.
+    /// An item is taken if one of these filters matches it, or if there is no filter.
     pub filters: Vec<String>,
-    /// Items that any of these filters match are left out.
+    /// An item is left out if one of these filters matches it.
     pub skip: Vec<String>,
-    /// A filter is the whole name of a clause, or of an item.
+    /// Whether a filter must be the whole name of a clause or of an item.
     pub exact: bool,
 }
 
-/// The reason why a selection cannot be what the user meant.
+/// The reason why a selection is probably a mistake of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Nothing {
     /// A filter matches no name.
     Unknown {
         /// The filter.
         filter: String,
-        /// The filter would match names without `--exact`.
+        /// Whether the filter would match names without `--exact`.
         inexact: bool,
-        /// The names that are most like it.
+        /// The most similar names.
         nearest: Vec<String>,
     },
-    /// All items that were taken were left out again.
+    /// All items that were taken were then left out.
     AllSkipped,
 }
 
@@ -93,7 +93,7 @@ impl Selection {
         Self { filters: filter.map(str::to_owned).into_iter().collect(), ..Self::default() }
     }
 
-    /// The chosen items; the list can be empty.
+    /// The selected items; the list can be empty.
     pub fn among<'a, T: Choice>(&self, all: &[&'a T]) -> Vec<&'a T> {
         let [taken, left_out] = [&self.filters, &self.skip]
             .map(|filters| filters.iter().map(|filter| Meaning::of(filter, self.exact, all)).collect::<Vec<_>>());
@@ -102,7 +102,7 @@ impl Selection {
         all.iter().filter(chosen).copied().collect()
     }
 
-    /// The chosen items, unless the list is empty, or a filter matches no name.
+    /// The selected items; an error if the list is empty, or if a filter matches no name.
     pub fn some_of<'a, T: Choice>(&self, all: &[&'a T]) -> Result<Vec<&'a T>, Nothing> {
         for filter in self.filters.iter().chain(&self.skip) {
             if Meaning::of(filter, self.exact, all).is_none() {
@@ -124,7 +124,7 @@ enum Meaning<'a> {
 }
 
 impl<'a> Meaning<'a> {
-    /// The first of these kinds that matches a name.
+    /// The first kind that matches any name.
     fn of<T: Choice>(filter: &'a str, exact: bool, all: &[&T]) -> Option<Self> {
         let means = |meaning: &Self| all.iter().any(|one| meaning.has(*one));
         if exact {
@@ -144,7 +144,7 @@ impl<'a> Meaning<'a> {
     }
 }
 
-/// Whether a name is like a pattern, in which each `*` stands for any characters.
+/// Whether a name matches a pattern, in which each `*` stands for any characters.
 fn fits(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(before) else { return false };
@@ -154,7 +154,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 /// The number of names that are suggested for a name that does not exist.
 const OFFERED: usize = 5;
 
-/// The names that are most like one that does not exist, the most similar first.
+/// The existing names that are most similar to a mistyped one, the most similar first.
 pub fn nearest(typed: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     let likeness = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase());
     let mut near: Vec<(f64, String)> = names.into_iter().map(|name| (likeness(&name), name)).collect();
@@ -186,7 +186,7 @@ mod tests {
         let clause = of(|case| case.clause.id == "truncate.shrink");
         assert_eq!(names(&["truncate.shrink"], &[], false).unwrap(), clause);
         assert_eq!(names(&["truncate.shrink"], &[], true).unwrap(), clause);
-        // A part of the family `unseal`, and of many cases.
+        // The filter is a family; it is also a part of the family `unseal`, and of many cases.
         assert_eq!(names(&["seal"], &[], false).unwrap(), of(|case| case.clause.family() == "seal"));
         let two = of(|case| ["truncate", "seal"].contains(&case.clause.family()));
         assert_eq!(names(&["truncate", "seal"], &[], false).unwrap(), two);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(unknown("Seal", false).0[0], "seal");
         assert!(unknown("seal", true).1 && !unknown("saels", true).1);
         assert!(unknown("qqqqqq", false).0.is_empty());
-        // A filter with a match does not help a filter without one.
+        // A filter without a match is an error, even if another filter has one.
         assert!(names(&["truncate", "qqqqqq"], &[], false).is_err());
         assert!(names(&[], &["qqqqqq"], false).is_err());
         assert_eq!(names(&["seal"], &["seal.*"], false), Err(Nothing::AllSkipped));

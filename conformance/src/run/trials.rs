@@ -1,4 +1,4 @@
-//! Runs cases and collects what they found.
+//! Runs cases and collects their results.
 
 use crate::case::context::Context;
 use crate::case::definition::Case;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-/// What a run is about, for the head of its results.
+/// The subject of a run, for the head of its results.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// `reference`, `fuse`, `host` or `dir`.
@@ -31,26 +31,26 @@ pub struct Subject<'a> {
     pub fs: &'a str,
 }
 
-/// What becomes of a case.
+/// The progress of a case.
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// It begins.
+    /// The case begins.
     Begins(&'a Case),
-    /// It has ended.
+    /// The case has ended.
     Ended(&'a CaseResult),
 }
 
-/// Told about each case.
+/// A function that is told of the progress of each case.
 pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Runs one case, for as long as it takes.
+/// Runs one case without a time limit.
 pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
     let (start, trace) = (Instant::now(), Trace::default());
     let (seen, lacks) = observe(target, mechanism, case, &trace);
     result(case, start.elapsed(), &seen, &lacks, &trace)
 }
 
-/// The observations of a case, and the lacks that it met. The removal of its files is no part of the case any more.
+/// The observations of a case, and the lacks that it met. Removing its files afterwards is not part of the case.
 fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case.clause, case.lane) {
         Ok(system) => {
@@ -81,7 +81,7 @@ fn result(case: &Case, took: Duration, seen: &Seen, lacks: &[Lacking], trace: &T
     CaseResult { name: case.full_name(), verdict, duration_ms, detail, trace: lines(&steps.0, steps.1), steps: steps.0 }
 }
 
-/// Runs one case, and goes on without it if it does not end.
+/// Runs one case, and abandons it if it does not end in time.
 fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, case: &'static Case, guard: &Guard) -> CaseResult {
     let trace = Trace::default();
     let work = {
@@ -99,7 +99,7 @@ fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
     steps.iter().map(Step::to_string).chain(more).collect()
 }
 
-/// Cases as trials of libtest-mimic. Each trial sends its result, and tells the runner in the runner's own words.
+/// Cases as trials of libtest-mimic. Each trial sends its result, and returns the runner's form of it.
 pub fn trials(
     cases: impl IntoIterator<Item = &'static Case>,
     target: &Arc<dyn Target>,
@@ -119,7 +119,7 @@ pub fn trials(
             tell(Event::Ended(&result));
             let completion = completion(case, &result);
             if let Some(results) = results {
-                // The receiver lives until every trial has ended.
+                // The receiver lives until every trial has ended, so sending cannot fail.
                 let _ = results.send((case, result));
             }
             completion
@@ -141,7 +141,8 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
     }
 }
 
-/// The command line of a test program of libtest-mimic, which waits for ever if it may run 0 tests at a time.
+/// The command line of a test program of libtest-mimic. It refuses 0 threads, with which libtest-mimic would wait for
+/// ever.
 pub fn test_arguments() -> Arguments {
     let arguments = Arguments::from_args();
     if arguments.test_threads == Some(0) {
@@ -151,9 +152,9 @@ pub fn test_arguments() -> Arguments {
     arguments
 }
 
-/// Runs these cases, `threads` at a time. The cases that have a file system to themselves run beside the others, one of
-/// each lane, so that no other case waits for them; but not if `threads` is 1. The output of libtest-mimic is dropped:
-/// the caller reports.
+/// Runs these cases on `threads` threads. Cases that need a file system for themselves run beside the others, one of
+/// each lane at a time, so that no other case waits for them; but not if `threads` is 1. The output of libtest-mimic is
+/// dropped, because the caller reports.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
@@ -171,7 +172,7 @@ pub fn run(
             let trials = trials(cases, target, subject.mechanism, "", guard, Some(&sender), Some(progress));
             let quiet =
                 Arguments { logfile: Some("/dev/null".into()), test_threads: Some(threads), ..Arguments::default() };
-            // Its conclusion counts passes and failures; the results have the verdicts.
+            // The conclusion is not needed: the results have the verdicts.
             let _ = libtest_mimic::run(&quiet, trials);
         };
         if threads == 1 {
@@ -179,7 +180,7 @@ pub fn run(
         } else {
             let of = |lane: Lane| cases.iter().copied().filter(move |case| case.lane == lane).collect::<Vec<_>>();
             let mut shared = of(Lane::Shared);
-            // Each race has many rounds: the longest cases begin first.
+            // Races have many rounds, so start the longest cases first.
             shared.sort_by_key(|case| case.clause.family() != "race");
             std::thread::scope(|scope| {
                 for cases in Lane::IN_TURN.map(of).into_iter().filter(|cases| !cases.is_empty()) {
@@ -195,28 +196,27 @@ pub fn run(
     Results { kernel_log: guard.alarms(), ..results }
 }
 
-/// Why nothing is expected of a clause that holds, although its violation would be no surprise.
+/// The reason given when a `by_chance` violation did not occur in this run.
 pub(crate) fn not_met(reason: Option<&str>) -> String {
     format!("a violation is expected, and this run did not meet its moment: {}", reason.unwrap_or_default())
 }
 
-/// The reason why an unexpected verdict is no surprise in a directory: its file system lacks a feature that the
-/// expectation requires, as an ordinary file there has shown. File systems that the suite makes have all these
-/// features.
+/// The reason why an unexpected verdict is no surprise in a directory of the user: its file system lacks a feature that
+/// the expectation assumes, as the result of a case shows. File systems that the suite makes have all these features.
 fn lacking_there(subject: &Subject<'_>, expected: Verdict, verdict: Verdict, cases: &[CaseResult]) -> Option<String> {
     let is = |wanted: &[Verdict]| cases.iter().find(|case| wanted.contains(&case.verdict));
     let case = match (expected, verdict) {
         _ if subject.target != "dir" => None,
         (Verdict::NotOffered, _) => None,
         (_, Verdict::NotOffered | Verdict::NotReachable) => is(&[Verdict::NotOffered]),
-        // The case that would show the violation is one of those that could not run.
+        // The case that would show the violation may be one that could not run.
         (Verdict::Violated, Verdict::Holds) => is(&[Verdict::NotOffered, Verdict::NotReachable]),
         _ => None,
     }?;
     Some(format!("{expected} is expected where all of it is offered: {}", case.detail.as_deref().unwrap_or_default()))
 }
 
-/// The reason why a missing mechanism is no surprise there.
+/// Whether a missing mechanism is no surprise in a directory of the user.
 fn is_lacking_there(subject: &Subject<'_>, not_offered: &Option<String>, expected: Verdict) -> bool {
     subject.target == "dir" && not_offered.is_some() && expected != Verdict::NotOffered
 }
@@ -251,7 +251,7 @@ fn assemble(
             let known = known && missed.is_none() && !is_lacking_there(subject, &not_offered, expected);
             let expected = known.then_some(expected);
             let reason = reason.filter(|_| expected.is_some()).or(not_offered.as_deref()).or(clause.uncased);
-            // A clause that holds has one if another verdict was expected.
+            // A clause that holds gets a reason only if another verdict was expected.
             let reason = reason.filter(|_| verdict != Verdict::Holds || expected != Some(verdict)).map(str::to_owned);
             ClauseResult { id: clause.id.into(), verdict, expected, reason: missed.or(reason), cases: ran }
         })

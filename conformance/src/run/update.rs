@@ -1,7 +1,7 @@
-//! Writes what was observed into a file of expectations, for review.
+//! Adds observed verdicts to a file of expectations, for review.
 //!
-//! Rows are only added, as text, so that the rest of the file stays as people wrote it. The first row that names a clause
-//! counts: a new row before an old one takes the clause out of it, from this kernel on.
+//! Rows are only added, as text, so that the rest of the file stays unchanged. The first row that names a clause
+//! counts: so a new row before an old one replaces it for this clause, from this kernel on.
 
 use crate::results::{ClauseResult, Results};
 use crate::run::expectations::Expectations;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// A file of expectations that is going to be updated. It is opened before the run, which may hide its directory.
+/// A file of expectations to update. It is opened before the run, because the run may hide its directory.
 #[derive(Debug)]
 pub struct Update {
     path: PathBuf,
@@ -33,7 +33,7 @@ impl Update {
         Ok(Self { path, file, text })
     }
 
-    /// Adds rows, and says how many.
+    /// Adds the rows, and returns a line with their number.
     pub fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, String> {
         let path = self.path.display();
         let (text, rows) = updated(&self.text, results, others).map_err(|e| format!("{path}: {e}"))?;
@@ -50,16 +50,16 @@ impl Update {
     }
 }
 
-/// Clauses that get one row.
+/// The clauses of one new row.
 struct Row<'a> {
-    /// Before which row of the file; its number of rows for the end.
+    /// The row of the file before which the new row goes; the number of rows for the end.
     before: usize,
     verdict: Verdict,
     clauses: Vec<&'a str>,
 }
 
-/// The text with a row for each verdict that it does not expect, and the number of those. `others` are the expectations
-/// that count where the file says nothing.
+/// The text with a new row for each unexpected verdict, and the number of new rows. `others` are the expectations that
+/// count for clauses without a row in the file.
 fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(String, usize), String> {
     if let Some(reason) = &results.not_offered {
         return Err(format!("nothing was observed: {reason}"));
@@ -71,7 +71,7 @@ fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(Stri
         Some(_) => expectations.expected(id).0,
         None => others.expected(id).0,
     };
-    // A filter left cases of the other clauses out, or they could not do their work.
+    // The other clauses had cases that a filter left out, or that could not do their work.
     let observed = |it: &&ClauseResult| it.expected.is_some() && it.verdict != Verdict::Error;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let heads: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].trim() == "[[expect]]").collect();
@@ -94,7 +94,7 @@ fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(Stri
         out.push_str(&if at == lines.len() { format!("\n{block}") } else { format!("{block}\n") });
     }
     out.extend(lines[copied..].iter().copied());
-    // Whatever the file looks like, it is written only if it says what was observed.
+    // Check the new text, whatever the file looks like: it must expect the observed verdicts.
     let after = parse(&out)?;
     match results.clauses.iter().filter(observed).find(|it| expected(&after, &it.id) != it.verdict) {
         Some(clause) => Err(format!("no place for a row on {}", clause.id)),
@@ -102,7 +102,7 @@ fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(Stri
     }
 }
 
-/// The first line of the comment that belongs to the row whose head is in this line.
+/// The first line of the comment above the row whose head is at line `head`.
 fn above_comment(lines: &[&str], head: usize) -> usize {
     lines[..head].iter().rposition(|line| !line.starts_with('#')).map_or(0, |at| at + 1)
 }
@@ -115,7 +115,7 @@ fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
     if clauses.len() > 100 {
         clauses = format!("\n{}", quoted.iter().map(|id| format!("    {id},\n")).collect::<String>());
     }
-    // The reference has no file systems to tell apart.
+    // The reference has only one file system.
     let fs = if results.target == "host" { format!("fs = [\"{}\"]\n", results.fs) } else { String::new() };
     let verdict = row.verdict.to_string().replace(' ', "-");
     Ok(format!(

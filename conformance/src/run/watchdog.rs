@@ -10,17 +10,18 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time between the killing of a case's programs and the abandoning of the case: in it the case can still name the
+/// The time between killing a case's programs and abandoning the case. In this time the case can still name the killed
 /// program.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// After so many cases that did not end no more are started: the next ones would only wait, one timeout each.
+/// The number of abandoned cases after which no more are started: each further case would probably wait for its
+/// timeout.
 const ABANDONED: usize = 8;
 
-/// Watches over the cases of a run.
+/// The watchdog of a run.
 pub struct Guard {
     timeout: Duration,
-    /// A turn for each lane of [`Lane::IN_TURN`]. The name is that of the case that has the turn and does not end.
+    /// A lock for each lane of [`Lane::IN_TURN`]. It contains the name of a case that has the lane and does not end.
     turns: [Mutex<Option<String>>; Lane::IN_TURN.len()],
     state: Mutex<State>,
 }
@@ -38,19 +39,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Guard {
-    /// A guard that gives each case so much time, and reads the kernel log if there is one to read.
+    /// A watchdog that gives each case this time, and reads the kernel log if there is one.
     pub fn new(timeout: Duration, log: Option<KernelLog>) -> Self {
         Self { timeout, turns: Default::default(), state: Mutex::new(State { log, ..State::default() }) }
     }
 
-    /// Does the work of a case on a thread of its own, and measures its time. Work that does not end is abandoned, with
-    /// the reason.
+    /// Runs a case on a thread of its own, and measures its time. A case that does not end is abandoned, with the
+    /// reason.
     pub(crate) fn watch<T: Send + 'static>(
         &self,
         case: &Case,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> (Result<T, String>, Duration) {
-        // Waiting for others is not the case's own time.
+        // The time of waiting for other cases does not count.
         let lane = Lane::IN_TURN.iter().position(|lane| *lane == case.lane);
         let mut turn = lane.map(|lane| locked(&self.turns[lane]));
         if let Some(holder) = turn.as_ref().and_then(|holder| holder.as_ref()) {
@@ -70,7 +71,7 @@ impl Guard {
             let _ = about.send(gettid().as_raw());
             programs::set_deadline(timeout);
             let done = work();
-            // Whatever the case concluded, a program that was killed did not do its work.
+            // If a program was killed, the case did not do its work, whatever it returned.
             let _ = sender.send(programs::cut_short().map_or(Ok(done), Err));
         });
         let outcome = match thread {
@@ -107,20 +108,20 @@ impl Guard {
         }
     }
 
-    /// What the kernel said that it should not have to, with the cases that ran.
+    /// The alarming lines of the kernel log, with the cases that ran at that time.
     pub fn alarms(&self) -> Vec<LogLine> {
         self.ended("");
         std::mem::take(&mut locked(&self.state).alarms)
     }
 }
 
-/// Where a thread is in the kernel, and those that it started.
+/// The kernel stacks of a thread and of the threads that it started.
 fn stacks(task: i32) -> String {
     let read = |task: &str, file: &str| {
         let text = std::fs::read_to_string(format!("/proc/self/task/{task}/{file}"));
         text.map_or_else(|error| format!("({error})"), |text| text.trim_end().to_owned())
     };
-    // A thread inherits the name.
+    // A new thread inherits the name of its parent.
     let name = read(&task.to_string(), "comm");
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let tasks = tasks.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -141,7 +142,7 @@ mod tests {
     use crate::cases;
     use std::sync::{Arc, Barrier};
 
-    /// One case keeps its turn until the second has been told to wait for it, and longer.
+    /// One case keeps the lane until the second case waits for it, and longer.
     #[test]
     fn waiting_for_a_turn_is_not_the_time_of_a_case() {
         const HELD: Duration = Duration::from_millis(200);

@@ -1,5 +1,5 @@
-//! Any image: it is refused with what is wrong, or it can be worked with and stays consistent. Neither takes much more
-//! memory than the image has bytes. The input is a recipe, for of random bytes no checksum is right.
+//! Any image must be refused with an error, or be usable and stay consistent. Neither may take much more memory than
+//! the image has bytes. The input is a recipe for an image, because random bytes never have correct checksums.
 #![no_main]
 
 #[path = "../../tests/tools/mod.rs"]
@@ -10,31 +10,31 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tools::{Choices, forge::recipe, survival::survives};
 
-/// Counts, because libFuzzer's limits are for one allocation, or for the process with all that the fuzzer has.
+/// Counts allocated memory. The limits of libFuzzer are for one allocation, or for the process including the fuzzer.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// The memory that an image may take, for each of its bytes and besides. Besides, serde allocates for data that claim
-/// to be long, before it looks at how much there is.
+/// The allowed memory for each byte of an image, and the allowed additional memory. The latter is for serde, which
+/// allocates for the stated length of data before it checks their real length.
 const TIMES: usize = 16;
 const BESIDES: usize = 8 << 20;
 
-// SAFETY: the system's allocator does the work.
+// SAFETY: the allocator of the system does the work.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
         if live > LIMIT.load(Relaxed) && !std::thread::panicking() {
             panic!("{} bytes more, and {live} are in use", layout.size());
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(at, layout) }
     }
 }

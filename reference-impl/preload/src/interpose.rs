@@ -17,7 +17,7 @@ const FS_IOC_FSGETXATTR: c_ulong = ioctl::FS_IOC_FSGETXATTR as c_ulong;
 const FS_IOC_FSSETXATTR: c_ulong = ioctl::FS_IOC_FSSETXATTR as c_ulong;
 const FICLONE: c_ulong = 0x4004_9409;
 
-/// Defines each function under each of its names. The expression says what the model answers, or `None` to go on to
+/// Defines each function under each of its names. The expression returns the answer of the model, or `None` to call
 /// libc. off_t and off64_t are the same, and so are the structs and functions with and without 64.
 macro_rules! interpose {
     ($([$($name:ident),+] $arguments:tt -> $result:ty = $answer:expr;)+) => {
@@ -32,7 +32,7 @@ macro_rules! interpose {
                 unsafe { libc_function(concat!(stringify!($name), "\0")) }
             });
             #[allow(unused_unsafe, reason = "some functions take no pointers")]
-            // SAFETY: the program vouches for its pointers here as it does to libc.
+            // SAFETY: the program guarantees its pointers for this call as for libc.
             let answer: Option<Result<i64, Errno>> = unsafe { $answer };
             match answer {
                 Some(Ok(value)) => value as $result,
@@ -47,7 +47,7 @@ macro_rules! interpose {
     };
 }
 
-// open, openat and ioctl are variadic in C. On Linux the one argument that they look for is where a named one would be.
+// open, openat and ioctl are variadic in C. On Linux their variadic argument is in the same place as a named one.
 interpose! {
     [open, open64](path: *const c_char, flags: c_int, mode: mode_t) -> c_int =
         named(path).map(|name| shim().open(name, flags, mode));
@@ -117,21 +117,22 @@ interpose! {
         is_mapped(&range(address, len)).then(|| shim().store());
 }
 
-/// The function of libc that this library replaces, by its terminated name. `F` is a pointer to a function of its type.
+/// The libc function that this library replaces, by its NUL-terminated name. `F` is a pointer to a function of its
+/// type.
 unsafe fn libc_function<F>(name: &str) -> F {
-    // SAFETY: the name is terminated.
+    // SAFETY: the name is NUL-terminated.
     let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast()) };
     assert!(!found.is_null(), "libc has no {name}");
     // SAFETY: the caller vouches for the type, and a pointer to a function has the size of any pointer.
     unsafe { std::mem::transmute_copy(&found) }
 }
 
-/// After success in the model libc has its part to do: what the kernel holds is released too.
+/// After success in the model, libc is called too, so that the kernel releases its resources.
 fn then_libc(answer: Option<Result<i64, Errno>>) -> Option<Result<i64, Errno>> {
     answer.filter(Result::is_err)
 }
 
-/// Calls with two files: both are the model's, or neither.
+/// Calls with two files: both must belong to the model, or neither.
 fn both<T>(
     one: Option<T>,
     other: Option<T>,
@@ -144,7 +145,7 @@ fn both<T>(
     }
 }
 
-/// The pages of a mapping.
+/// The range of the pages of a mapping.
 fn range(start: *mut c_void, len: size_t) -> Range<usize> {
     start as usize..(start as usize).saturating_add(len).next_multiple_of(BLOCK)
 }
@@ -153,7 +154,7 @@ unsafe fn named(path: *const c_char) -> Option<String> {
     if path.is_null() {
         return None;
     }
-    // SAFETY: the program gave a terminated string.
+    // SAFETY: the program passed a NUL-terminated string.
     name(unsafe { CStr::from_ptr(path) })
 }
 
@@ -225,16 +226,16 @@ unsafe fn mounted<'program>(fd: c_int) -> Option<Mounted<'program>> {
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) }).and_then(Mounted::find)
 }
 
-/// Fills in what FS_IOC_FSGETXATTR returns.
+/// Fills in the result of FS_IOC_FSGETXATTR.
 unsafe fn answer(argument: *mut c_void, xflags: u32) -> Result<i64, Errno> {
-    // SAFETY: the program's struct fsxattr is there, or nothing.
+    // SAFETY: the pointer is NULL or points to the program's struct fsxattr.
     *unsafe { argument.cast::<FsXattr>().as_mut() }.ok_or(Errno::EFAULT)? = FsXattr { xflags, ..FsXattr::default() };
     Ok(0)
 }
 
-/// The flags that FS_IOC_FSSETXATTR is to set.
+/// The flags that FS_IOC_FSSETXATTR sets.
 unsafe fn asked(argument: *mut c_void) -> Result<u32, Errno> {
-    // SAFETY: the program's struct fsxattr is there, or nothing.
+    // SAFETY: the pointer is NULL or points to the program's struct fsxattr.
     unsafe { argument.cast::<FsXattr>().as_ref() }.map(|attributes| attributes.xflags).ok_or(Errno::EFAULT)
 }
 

@@ -4,9 +4,9 @@
 //!
 //!     LD_PRELOAD=libiomap_preload.so ./program /mnt/file
 //!
-//! Calls that the kernel keeps from the daemon reach it by [`iomap_reference::ioctl`]: fallocate(2) with a mode that
-//! seals or unseals, and FS_IOC_FSGETXATTR and FS_IOC_FSSETXATTR with every flag. Calls on other files go on to libc as
-//! they are.
+//! Calls that the kernel does not pass to the daemon reach it by [`iomap_reference::ioctl`]: fallocate(2) with a mode
+//! that seals or unseals, and FS_IOC_FSGETXATTR and FS_IOC_FSSETXATTR with every flag. Calls on other files go to libc
+//! unchanged.
 //!
 //! Without a mount, for one process:
 //!
@@ -18,30 +18,30 @@
 //!
 //! Limits:
 //!
-//! - It replaces functions of glibc, on 64-bit targets. Static programs, direct system calls and what libc does inside
-//!   (stdio, mkstemp) pass it by, and so do calls that are not in the table of `interpose.rs`.
+//! - It replaces functions of glibc, on 64-bit targets. It does not see static programs, direct system calls, calls
+//!   inside of libc (stdio, mkstemp), and functions that are not in the table of `interpose.rs`.
 //!
 //! On a mount:
 //!
-//! - A daemon is not told who has a file mapped. The library tells it of the mappings that are in /proc/self/maps, so
-//!   EBUSY comes where the page has it, but only for those of the process that calls. One that is made during the call
-//!   can be missed.
-//! - FICLONE ends in the kernel, with EOPNOTSUPP, as on every FUSE file system; FIDEDUPERANGE ends there too.
-//! - Sealing writes back what is in the kernel's cache first, as fsync(2) does, also when it is refused then.
-//! - A FIFO answers ioctl(2) itself: sealing one fails with EOPNOTSUPP instead of ESPIPE.
+//! - A daemon does not know which processes have a file mapped. The library tells it of the mappings in
+//!   /proc/self/maps. So EBUSY occurs as on the page, but only for mappings of the calling process. A mapping that is
+//!   made during the call can be missed.
+//! - The kernel itself answers FICLONE, with EOPNOTSUPP, as on every FUSE file system, and FIDEDUPERANGE.
+//! - Sealing first writes back the data in the kernel's cache, as fsync(2) does, even if the sealing is then refused.
+//! - The kernel answers ioctl(2) on a FIFO: sealing one fails with EOPNOTSUPP instead of ESPIPE.
 //!
 //! In the process:
 //!
-//! - The files live and die with the process: no other process sees them, and a child of fork(2) has a copy.
-//! - Calls that are not in the table fail with EBADF on one of its descriptors: underneath it is an O_PATH descriptor,
-//!   which holds the number and nothing else.
+//! - The files exist only in the process: no other process sees them, and a child of fork(2) has a copy.
+//! - On a descriptor of the model, calls that are not in the table fail with EBADF: to the kernel it is an O_PATH
+//!   descriptor, which only reserves the number.
 //! - Names are absolute, and there are no directories. fstat(2) has no inode number.
-//! - A mapping is memory of its own. A store reaches the file at msync(2), at munmap(2), and before the next call on
-//!   any file of the model; what a call wrote is in the mapping when it returns. Until then two mappings of a file
-//!   differ. A store into a hole for which there is no space is reported by msync(2), or lost, where a kernel sends
-//!   SIGBUS.
-//! - A mapping is unmapped as a whole, or munmap(2) fails with EINVAL; mremap(2), mprotect(2) and MAP_FIXED over a
-//!   mapping go unnoticed.
+//! - A mapping is separate memory. A store reaches the file at msync(2), at munmap(2), and before the next call on any
+//!   file of the model. Data of a call are in the mapping when the call returns. In between, two mappings of a file can
+//!   differ. If there is no space for a store into a hole, msync(2) reports it, or the store is lost; a kernel would
+//!   send SIGBUS.
+//! - A mapping is unmapped as a whole, or munmap(2) fails with EINVAL; the library does not notice mremap(2),
+//!   mprotect(2) and MAP_FIXED over a mapping.
 
 mod interpose;
 mod mounted;

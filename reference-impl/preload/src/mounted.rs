@@ -1,4 +1,4 @@
-//! Files on a mounted reference: what the kernel keeps from the daemon goes there by ioctl(2).
+//! Files on a mounted reference: calls that the kernel does not pass to the daemon reach it by ioctl(2).
 
 use iomap_reference::{Mode, ioctl};
 use nix::errno::Errno;
@@ -12,14 +12,14 @@ pub(crate) struct Mounted<'fd> {
 }
 
 impl<'fd> Mounted<'fd> {
-    /// Nothing else answers to this number, and of others nothing but this question is asked.
+    /// Finds out whether the file is on a mounted reference, by an ioctl that only the reference answers.
     pub(crate) fn find(file: BorrowedFd<'fd>) -> Option<Self> {
         ioctl::xflags(file).ok().map(|xflags| Self { file, xflags })
     }
 
     /// fallocate(2) with a mode that seals or unseals.
     pub(crate) fn change(&self, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
-        // Stores through mappings are still in the kernel, and may fill a hole.
+        // Stores through mappings are still in the kernel's cache, and may fill a hole, so write them back first.
         nix::unistd::fsync(self.file)?;
         if self.is_mapped() {
             ioctl::fallocate_mapped(self.file, mode, offset, len)
@@ -32,12 +32,12 @@ impl<'fd> Mounted<'fd> {
         ioctl::set_xflags(self.file, xflags)
     }
 
-    /// Whether this process has the file mapped: no, if there is no /proc.
+    /// Whether this process has the file mapped; false if there is no /proc.
     fn is_mapped(&self) -> bool {
         let Ok(stat) = fstat(self.file) else { return false };
         let device = format!("{:02x}:{:02x}", major(stat.st_dev), minor(stat.st_dev));
         let inode = stat.st_ino.to_string();
-        // Names need not be UTF-8, but they come last.
+        // Names need not be UTF-8. They are at the end of a line, so the replacement does not matter.
         let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
         String::from_utf8_lossy(&maps).lines().any(|line| {
             let mut fields = line.split_ascii_whitespace().skip(3);

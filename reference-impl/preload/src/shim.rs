@@ -1,4 +1,4 @@
-//! The model, and what of this process belongs to it: descriptors and mappings.
+//! The model, and the descriptors and mappings of this process that belong to it.
 
 use iomap_reference::{BLOCK, Call, Caller, Fd, Fs, MapId, Outcome, Reply, Stat, Whence};
 use nix::errno::Errno;
@@ -16,8 +16,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 /// 64 MiB of storage.
 const BLOCKS: usize = 16 * 1024;
 
-/// The model's descriptor for each descriptor of the process, 0 for those that are not the model's. Outside the lock,
-/// because the shim makes calls on ordinary descriptors while it holds the lock.
+/// The model's descriptor for each descriptor of the process; 0 for descriptors that are not the model's. The table is
+/// outside of the lock, because the shim makes calls on ordinary descriptors while it holds the lock.
 static DESCRIPTORS: [AtomicI32; 1024] = [const { AtomicI32::new(0) }; 1024];
 
 /// The number of mappings: without any, munmap(2) needs no lock.
@@ -62,9 +62,9 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    /// Makes a call, with the stores of all mappings before it and its effect in all mappings after it.
+    /// Makes a call. Stores of all mappings reach their files before it, and its effect reaches all mappings after it.
     fn call(&mut self, call: &Call) -> Outcome {
-        // The caller may not be the one who stored; msync(2) reports a failure.
+        // Ignore a failure, because another thread may have stored the data; msync(2) reports it.
         let _ = self.store();
         let outcome = self.fs.call(self.caller, call);
         for mapping in &mut self.mappings {
@@ -106,7 +106,7 @@ impl Shim {
         Ok(reserved.into_raw_fd().into())
     }
 
-    /// Closes the model's descriptor. The number is still reserved.
+    /// Closes the model's descriptor. The number stays reserved.
     pub(crate) fn close(&mut self, fd: Fd) -> Result<i64, Errno> {
         let entry = DESCRIPTORS.iter().find(|entry| entry.load(SeqCst) == fd).ok_or(Errno::EBADF)?;
         entry.store(0, SeqCst);
@@ -124,7 +124,7 @@ impl Shim {
         self.number(&Call::Seek { fd, offset, whence })
     }
 
-    /// Copies between positions; those that are not given are the descriptors' own, which move on.
+    /// Copies between positions. Without a position, the descriptor's own position is used and advanced.
     pub(crate) fn copy_range(
         &mut self,
         (from, from_offset): (Fd, Option<&mut i64>),
@@ -152,8 +152,8 @@ impl Shim {
         Ok(count)
     }
 
-    /// Maps the first `len` bytes of a file; `place` puts the memory, given by a descriptor, where the program wants
-    /// it.
+    /// Maps the first `len` bytes of a file. `place` maps the memory, given as a descriptor, at the address that the
+    /// program wants.
     pub(crate) fn map(
         &mut self,
         fd: Fd,
@@ -161,7 +161,7 @@ impl Shim {
         (shared, write): (bool, bool),
         place: impl FnOnce(RawFd) -> Result<Range<usize>, Errno>,
     ) -> Result<i64, Errno> {
-        // A mapping consists of pages.
+        // A mapping consists of whole pages.
         let len = len.checked_next_multiple_of(BLOCK).ok_or(Errno::ENOMEM)?;
         let id = self.number(&Call::Map { fd, len, shared, write })? as MapId;
         let placed = memfd_create("mapping", MFdFlags::MFD_CLOEXEC).and_then(|memory| {
@@ -184,7 +184,7 @@ impl Shim {
         }
     }
 
-    /// Ends the mapping in the model. The memory is still there.
+    /// Ends the mapping in the model. Its memory stays mapped.
     pub(crate) fn unmap(&mut self, range: &Range<usize>) -> Result<i64, Errno> {
         let index = self.mappings.iter().position(|mapping| mapping.range == *range).ok_or(Errno::EINVAL)?;
         let _ = self.store();
@@ -193,18 +193,19 @@ impl Shim {
         self.number(&Call::Unmap { map: mapping.id })
     }
 
-    /// Brings the stores of all mappings to their files.
+    /// Writes the stores of all mappings to their files.
     pub(crate) fn store(&mut self) -> Result<i64, Errno> {
         self.mappings.iter_mut().try_for_each(|mapping| mapping.store(&self.fs, self.caller)).map(|()| 0)
     }
 }
 
-/// A mapping: the memory of a memfd, so that protection, private copies and SIGBUS beyond the end are the kernel's.
+/// A mapping. Its memory is a memfd, so that the kernel implements protection, private copies and SIGBUS beyond the
+/// end.
 struct Mapping {
     id: MapId,
     range: Range<usize>,
     memory: File,
-    /// The contents that memory and file had in common last.
+    /// The last contents that memory and file had in common.
     known: Vec<u8>,
 }
 
@@ -213,7 +214,8 @@ impl Mapping {
         self.range.start < range.end && range.start < self.range.end
     }
 
-    /// Brings what was stored into the file, byte by byte: the bytes between can be another mapping's.
+    /// Writes changed bytes to the file, and only these: bytes between them may have been changed through another
+    /// mapping.
     fn store(&mut self, fs: &Fs, caller: Caller) -> Result<(), Errno> {
         let mut memory = vec![0; self.known.len()];
         self.memory.read_exact_at(&mut memory, 0).map_err(|_| Errno::EIO)?;
@@ -226,7 +228,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Brings the file into the memory, if it has changed: page by page, up to where the model says that it ends.
+    /// Copies changed pages of the file into the memory, up to the end of the file in the model.
     fn load(&mut self, fs: &Fs, caller: Caller) -> Result<(), Errno> {
         let page = |index| fs.call(caller, &Call::Load { map: self.id, offset: index * BLOCK, len: BLOCK });
         let pages = (0..).map_while(|index| match page(index) {

@@ -1,6 +1,6 @@
 /*
- * What only files of the reference answer, and refusals where they meet other
- * files: takes a name of the reference and one of the kernel.
+ * Makes calls that only files of the reference support, and calls with a file
+ * of each kind, which are refused. Takes a name of each.
  */
 #define _GNU_SOURCE
 #include <errno.h>

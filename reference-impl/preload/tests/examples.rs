@@ -1,4 +1,4 @@
-//! The C programs of the pages compile, and print what the pages show.
+//! The C programs of the pages must compile, and print the output in the pages.
 
 mod programs;
 
@@ -17,7 +17,7 @@ fn examples_print_what_the_page_shows() {
     }
 }
 
-/// A command of the page that names no file of the reference prints the same without the library.
+/// A command of a page that uses no file of the reference prints the same without the library.
 #[test]
 fn commands_on_kernel_files_need_no_library() {
     let is_of_kernel = |line: &&str| line.starts_with("$ ") && !line.contains(PREFIX);
@@ -44,7 +44,7 @@ fn detection_without_privilege() {
     assert!(success);
 }
 
-/// Files that are not sealed are like the kernel's, and the kernel's are untouched by the library.
+/// Unsealed files behave like files of the kernel, and the library does not affect files of the kernel.
 #[test]
 fn ordinary_files_are_all_alike() {
     let Some(dir) = compile("ordinary", include_str!("ordinary.c")) else { return };

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 /// 64 MiB, as in the process.
 const BLOCKS: usize = 16 * 1024;
 
-/// A new file system, mounted, which everybody can use. It is unmounted however the test ends.
+/// A new file system, mounted so that every user can use it. It is unmounted when dropped, even if the test fails.
 ///
-/// Only other processes make calls on it: a process that waits for an answer must not have /dev/fuse open.
+/// Only other processes make calls on it, because a process that waits for an answer must not have /dev/fuse open.
 struct Mount {
     unmount: Box<dyn FnMut() -> io::Result<()>>,
     daemon: Option<JoinHandle<io::Result<()>>>,
@@ -35,7 +35,7 @@ enum Sealers {
 impl Drop for Mount {
     fn drop(&mut self) {
         match (self.unmount)() {
-            // It ends with the mount.
+            // The daemon ends with the mount.
             Ok(()) => drop(self.daemon.take().map(JoinHandle::join)),
             Err(error) => eprintln!("{} stays mounted: {error}", self.name()),
         }
@@ -43,7 +43,7 @@ impl Drop for Mount {
 }
 
 impl Mount {
-    /// `None`, with a note, where mounts are not possible.
+    /// Mounts a new file system; `None`, with a note, if mounts are not possible.
     fn new(sealers: Sealers) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let owner_seals = sealers == Sealers::Everybody && !is_root();
@@ -69,7 +69,8 @@ impl Mount {
         self.dir.path().display().to_string()
     }
 
-    /// Runs a command line of a page here instead of below the prefix, and shows what it prints as the page would.
+    /// Runs a command line of a page on this mount instead of the prefix, and returns its output in the form of the
+    /// page.
     fn run(&self, dir: &TempDir, line: &str) -> (String, bool) {
         let (output, success) = run(dir, &line.replace(PREFIX, &self.name()), Files::Mounted);
         (output.replace(&self.name(), PREFIX), success)
@@ -97,7 +98,7 @@ agent: clone: Operation not supported
 fn examples_print_what_the_page_shows() {
     for Example { name, source, console } in examples() {
         let Some(dir) = compile(&name, &source) else { return };
-        // Each command begins with an empty file system.
+        // Each command starts with an empty file system.
         let Some(_) = Mount::new(Sealers::Everybody) else { return };
         let run = |line: &str| match Mount::new(Sealers::Everybody) {
             Some(mount) => mount.run(&dir, line),
@@ -110,7 +111,7 @@ fn examples_print_what_the_page_shows() {
     }
 }
 
-/// The steps of the agent after the call that FUSE does not have.
+/// The steps of the agent example after the call that FUSE does not support.
 #[test]
 fn agents_but_for_the_clone() {
     let Example { name, source, console } = example("agent");
@@ -120,7 +121,7 @@ fn agents_but_for_the_clone() {
     assert_eq!(transcript(&console, |line| mount.run(&dir, line)), console.replace("clone: ETXTBSY\n", ""));
 }
 
-/// Another process sees the state, and one without the library is refused as well.
+/// Another process sees the state, and a process without the library is refused as well.
 #[test]
 fn the_state_is_the_files() {
     let Example { name, source, .. } = example("prepare");
@@ -163,7 +164,7 @@ fn detection_without_privilege() {
     assert_eq!(mount.run(&dir, line), (expected.into(), true));
 }
 
-/// The order of errors, the flags, and stores that are on the way: the same on a mount as in the process.
+/// The order of errors, the flags, and pending stores: the same on a mount as in the process.
 #[test]
 fn the_state_changes_alike() {
     let Some(dir) = compile("state", include_str!("state.c")) else { return };
@@ -206,7 +207,7 @@ ftruncate(fd, PAGE): ETXTBSY
     assert_eq!(mount.run(&dir, "./state /iomap"), (expected.into(), true));
 }
 
-/// Files that are not the reference's get the answers that they get without the library, refusals and success alike.
+/// Files of other file systems get the same answers with and without the library, for refusals and for success.
 #[test]
 fn other_files_are_the_kernels() {
     let Some(dir) = compile("state", include_str!("state.c")) else { return };
@@ -219,7 +220,7 @@ fn other_files_are_the_kernels() {
     assert_eq!(run(Files::Mounted), kernel);
 }
 
-/// Files that are not sealed are like the kernel's on a mount too.
+/// Unsealed files on a mount behave like files of the kernel, too.
 #[test]
 fn ordinary_files_are_all_alike() {
     let (Some(dir), Some(mount)) = (compile("ordinary", include_str!("ordinary.c")), Mount::new(Sealers::Everybody))

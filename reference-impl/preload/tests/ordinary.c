@@ -1,6 +1,6 @@
 /*
- * Makes each call that the library replaces on ordinary files in the directory
- * that is named, and prints what came of it.
+ * Makes each call that the library replaces, on ordinary files in the given
+ * directory, and prints the results.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,7 @@ static void show(const char *call, long result)
 		printf("%s: %ld\n", call, result);
 }
 
-/* The number of a descriptor is of no interest. */
+/* The number of a descriptor does not matter. */
 static int opened(int fd)
 {
 	printf("open: %s\n", fd == -1 ? strerrorname_np(errno) : "done");
@@ -87,7 +87,7 @@ int main(int argc, char *argv[])
 	SHOW(fstat(other, &st));
 	SHOW(st.st_size);
 
-	/* A shared mapping is the file, before and after. */
+	/* A shared mapping has the contents of the file, before and after a call. */
 	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	private = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
 		       PAGE);

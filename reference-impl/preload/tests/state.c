@@ -1,7 +1,6 @@
 /*
- * Changes the state of new files in the directory that is named, and asks for
- * it, and prints what came of it: above all, which error comes first while a
- * file is mapped.
+ * Changes and queries the state of new files in the given directory, and prints
+ * the results: above all, which error comes first while a file is mapped.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,7 +42,7 @@ int main(int argc, char *argv[])
 	if (fd == -1 || readonly == -1 || write(fd, data, PAGE) != PAGE)
 		return 1;
 
-	/* The mapping of another file is in nobody's way. */
+	/* The mapping of another file does not matter. */
 	snprintf(name, sizeof(name), "%s/other", argv[1]);
 	other = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (other == -1 || write(other, data, PAGE) != PAGE)
@@ -74,7 +73,7 @@ int main(int argc, char *argv[])
 	SHOW(fallocate(fd, UNSEAL, 0, PAGE - 1));
 	SHOW(fallocate(fd, UNSEAL, 0, PAGE));
 
-	/* Also through a descriptor that is open for reading only. */
+	/* The same through a descriptor that is open for reading only. */
 	memset(&attr, 0xff, sizeof(attr));
 	SHOW(ioctl(readonly, FS_IOC_FSGETXATTR, &attr));
 	SHOW(attr.fsx_xflags == SEALED);
@@ -93,7 +92,7 @@ int main(int argc, char *argv[])
 	SHOW(ftruncate(fd, 2 * PAGE));
 	SHOW(fallocate(fd, SEAL, 0, 2 * PAGE));
 
-	/* A store fills the hole, though nobody called fsync(2). */
+	/* A store fills the hole, even without fsync(2). */
 	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return 1;

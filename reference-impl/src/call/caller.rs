@@ -5,9 +5,9 @@
 pub struct Capabilities(pub u64);
 
 impl Capabilities {
-    /// None at all.
+    /// No capabilities.
     pub const NONE: Self = Self(0);
-    /// Every one there is.
+    /// All capabilities.
     pub const ALL: Self = Self(u64::MAX);
     /// CAP_CHOWN.
     pub const CHOWN: Self = Self(1);
@@ -30,13 +30,13 @@ impl Capabilities {
 /// The credentials of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user that files are made and accessed as.
+    /// The user that creates and accesses files.
     pub uid: u32,
-    /// Its group.
+    /// The primary group.
     pub gid: u32,
-    /// Its other groups.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
-    /// Its capabilities.
+    /// The capabilities.
     pub capabilities: Capabilities,
 }
 
@@ -45,7 +45,7 @@ pub struct Credentials {
 pub enum Caller {
     /// A process with CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN.
     Privileged,
-    /// The same process without those two.
+    /// The same process without these two capabilities.
     Unprivileged,
 }
 
@@ -66,11 +66,11 @@ impl Caller {
     }
 }
 
-/// Wants to read, of access(2).
+/// Permission to read, as in access(2).
 pub const READ: u32 = 4;
-/// Wants to write.
+/// Permission to write.
 pub const WRITE: u32 = 2;
-/// Wants to execute, or to search a directory.
+/// Permission to execute, or to search a directory.
 pub const EXECUTE: u32 = 1;
 
 impl Credentials {

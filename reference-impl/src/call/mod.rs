@@ -1,4 +1,4 @@
-//! The calls of the system, as data: the words that the model, the kernel and the reports share.
+//! System calls as data: the vocabulary that the model, the kernel and the reports share.
 
 pub(crate) mod caller;
 pub(crate) mod flags;

@@ -21,8 +21,8 @@ impl Mode {
     pub const INSERT_RANGE: Self = Self(1 << 5);
     /// FALLOC_FL_UNSHARE_RANGE.
     pub const UNSHARE_RANGE: Self = Self(1 << 6);
-    /// FALLOC_FL_WRITE_ZEROES, since Linux 6.17. The number that the patches of 2017 used for sealing: a kernel that
-    /// knows it wipes the range, so the suite never passes it to one.
+    /// FALLOC_FL_WRITE_ZEROES, since Linux 6.17. The patches of 2017 used this number for sealing: a kernel that has
+    /// this mode wipes the range, so the suite never passes it to a kernel.
     pub const WRITE_ZEROES: Self = Self(1 << 7);
     /// FALLOC_FL_SEAL_BLOCK_MAP: provisional, see the page.
     pub const SEAL: Self = Self(1 << 8);

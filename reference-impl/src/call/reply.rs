@@ -1,4 +1,4 @@
-//! Replies: what a call returns.
+//! Replies: the results of calls.
 
 use nix::errno::Errno;
 

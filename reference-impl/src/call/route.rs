@@ -1,9 +1,9 @@
-//! Other ways to make a call: what the specification says of a call it says of each of them.
+//! Other ways to make a call. Statements of the specification about a call hold for each of these ways.
 
 use iomap_clauses::*;
 use std::fmt;
 
-/// A way round the plain system call. `Call::Via` has the call that it amounts to.
+/// Another way to make a system call. `Call::Via` has the equivalent plain call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the table below says what each is")]
 pub enum Route {
@@ -65,9 +65,9 @@ struct Row {
     route: Route,
     /// The name in cases and violations.
     id: &'static str,
-    /// The call that is made instead, for people.
+    /// The actual call, for people.
     text: &'static str,
-    /// The clauses that have to hold on it too.
+    /// The clauses that must hold for this way, too.
     clauses: &'static [&'static Clause],
 }
 
@@ -140,7 +140,7 @@ impl Route {
     }
 
     fn row(self) -> &'static Row {
-        // The table has a row for each: `every_route_has_a_row`.
+        // Every route has a row, as the test `every_route_has_a_row` shows.
         ROWS.iter().find(|row| row.route == self).unwrap_or(&ROWS[0])
     }
 
@@ -149,7 +149,7 @@ impl Route {
         self.row().id
     }
 
-    /// The clauses that have to hold on it too.
+    /// The clauses that must hold for this way, too.
     pub fn clauses(self) -> &'static [&'static Clause] {
         self.row().clauses
     }
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_route_has_a_row() {
-        // The last of the enumeration is the last of the table, and no row comes twice.
+        // The last variant is in the last row, and every row is at the place of its variant.
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.route as usize, place, "{:?}", row.route);
         }

@@ -1,17 +1,17 @@
-//! The calls of the system, as data.
+//! The system calls, as data.
 //!
-//! One vocabulary serves the model, the kernel and the reports: a program with a [`Call`] can make it, print it and
-//! make it again elsewhere.
+//! The model, the kernel and the reports share this vocabulary: a program can make a [`Call`], print it, and make it
+//! again on another system.
 
 use crate::call::mode::Mode;
 use crate::call::route::Route;
 use nix::fcntl::OFlag;
 use std::fmt;
 
-/// An open file descriptor, as the system numbers it.
+/// An open file descriptor, numbered by the system under test.
 pub type Fd = i32;
 
-/// A mapping of a file, as the system numbers it.
+/// A mapping of a file, numbered by the system under test.
 pub type MapId = u64;
 
 /// An offset in an open file, in bytes.
@@ -45,33 +45,33 @@ pub enum Call {
     CopyRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
     /// pwritev2(2) with RWF_ATOMIC.
     PwriteAtomic { fd: Fd, offset: i64, data: Vec<u8> },
-    /// FICLONE: the whole of `from` becomes the contents of `to`.
+    /// FICLONE: `to` shares all contents of `from`.
     Clone { from: Fd, to: Fd },
     /// FICLONERANGE.
     CloneRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: i64 },
     /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
     Dedupe { from: Fd, to: Fd, len: usize },
-    /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: both files as a whole.
+    /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: exchanges the contents of both files completely.
     Exchange { one: Fd, other: Fd },
     /// BTRFS_IOC_SNAP_CREATE of the whole file system.
     Snapshot,
-    /// BTRFS_IOC_DEFRAG, and what xfs_fsr(8) and e4defrag(8) do.
+    /// BTRFS_IOC_DEFRAG, or the calls of xfs_fsr(8) and e4defrag(8).
     Defragment { fd: Fd },
-    /// Lets garbage collection or balancing move what it likes.
+    /// Garbage collection or balancing, which may move any unsealed file.
     Collect,
     /// Shrinks the file system to `size` bytes.
     Shrink { size: i64 },
-    /// Gives the file system another device and takes the one it has: BTRFS_IOC_RM_DEV.
+    /// BTRFS_IOC_RM_DEV: adds another device to the file system and removes its present one.
     RemoveDevice,
-    /// Puts another device in place of the one it has: BTRFS_IOC_DEV_REPLACE.
+    /// BTRFS_IOC_DEV_REPLACE: replaces the present device by another one.
     ReplaceDevice,
     Map { fd: Fd, len: usize, shared: bool, write: bool },
     /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
     Register { map: MapId },
     Unregister { registration: MapId },
-    /// The device writes to what is registered: IORING_OP_READ_FIXED, or RDMA WRITE by a peer.
+    /// The device writes to the registered memory: IORING_OP_READ_FIXED, or RDMA WRITE by a peer.
     DeviceStore { registration: MapId, offset: usize, data: Vec<u8> },
-    /// The device reads from it: IORING_OP_WRITE_FIXED, or RDMA READ.
+    /// The device reads from the registered memory: IORING_OP_WRITE_FIXED, or RDMA READ.
     DeviceLoad { registration: MapId, offset: usize, len: usize },
     Load { map: MapId, offset: usize, len: usize },
     Store { map: MapId, offset: usize, data: Vec<u8> },
@@ -83,7 +83,7 @@ pub enum Call {
     Link { from: String, to: String },
     Symlink { target: String, name: String },
     Mkdir { name: String, mode: u32 },
-    /// BTRFS_IOC_SUBVOL_CREATE: a directory that is the root of a file system of its own inside the one that it is in.
+    /// BTRFS_IOC_SUBVOL_CREATE: makes a directory that is the root of a nested file system.
     Subvolume { name: String },
     Rmdir { name: String },
     Mkfifo { name: String },
@@ -96,30 +96,31 @@ pub enum Call {
     Stat { fd: Fd },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
     GetXflags { fd: Fd },
-    /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added to `fsx_xflags` and `clear` taken out.
+    /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with the bits of `set` added to `fsx_xflags` and those of `clear`
+    /// removed.
     ChangeXflags { fd: Fd, set: u32, clear: u32 },
-    /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS in the same manner.
+    /// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS with the flags changed in the same way.
     ChangeFlags { fd: Fd, set: u32, clear: u32 },
     /// statfs(2): the reply is the free space in bytes.
     FreeSpace,
     Remount { read_only: bool },
-    /// quotactl(2) with Q_SETQUOTA: what the data of a user's files may come to; 0 is no limit. On btrfs the limit is
-    /// everybody's.
+    /// quotactl(2) with Q_SETQUOTA: limits the data of a user's files; 0 means no limit. On btrfs the limit is for all
+    /// users.
     SetQuota { uid: u32, bytes: u64 },
-    /// umount(2), then mount(2). Nothing may be open.
+    /// umount(2), then mount(2). No file may be open.
     Cycle,
-    /// The power goes, perhaps while a call is under way, and comes back. Nothing is open afterwards.
+    /// A loss of power, perhaps during a call, and a restart. No file is open afterwards.
     PowerLoss { during: Option<Box<Call>> },
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
-    /// Swaps out memory with these data to the active swap file behind a descriptor: MADV_PAGEOUT.
+    /// Swaps memory with these data out to the active swap file behind a descriptor: MADV_PAGEOUT.
     SwapOut { fd: Fd, data: Vec<u8> },
     /// Reads the first bytes of that memory, which the kernel swaps in again.
     SwapIn { fd: Fd, len: usize },
     /// F2FS_IOC_SET_PIN_FILE with 1, or with 0.
     Pin { fd: Fd, on: bool },
-    /// The same as a call, made in another way.
+    /// The call, made in another way.
     Via { route: Route, call: Box<Call> },
 }
 
@@ -131,7 +132,7 @@ impl Call {
     }
 }
 
-/// lseek(2) from where.
+/// The origin of an offset of lseek(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "SEEK_SET and its like")]
 pub enum Whence {
@@ -141,7 +142,7 @@ pub enum Whence {
     Data,
 }
 
-/// As the call would be written in C, with data given by its length.
+/// The call as in C, with the length of its data in place of the data.
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

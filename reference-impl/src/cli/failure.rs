@@ -5,11 +5,11 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// fsck found something, or a file cannot be sealed, unsealed or asked.
+/// The exit code for findings of fsck, and for files that cannot be sealed, unsealed or queried.
 pub(crate) const FOUND: u8 = 1;
-/// The command line asks for something that it cannot have.
+/// The exit code for a request that is not possible.
 const USAGE: u8 = 2;
-/// An image or a file cannot be read, written or mounted.
+/// The exit code for an image or a file that cannot be read, written or mounted.
 const ENVIRONMENT: u8 = 3;
 
 /// A failure: the exit code, a message, and the error behind it. It is shown in one line.
@@ -25,7 +25,7 @@ impl Failure {
         Self { code: USAGE, message: message.into(), source: None }
     }
 
-    /// The system does not let us; the message is about the file or the step that failed.
+    /// A failure of the system; the message names the file or the step that failed.
     pub(crate) fn environment(message: impl Into<String>, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { code: ENVIRONMENT, message: message.into(), source: Some(error.into()) }
     }

@@ -19,14 +19,14 @@ pub(crate) struct Fsck {
     output: Option<PathBuf>,
 }
 
-/// Writes a line for each finding, or a document. The exit code says whether there are any.
+/// Writes a line for each finding, or a document. The exit code tells whether there are findings.
 pub(crate) fn run(args: &Fsck) -> Result<ExitCode, Failure> {
     let path = args.image.display();
     let mut disk = FileDisk::open(&args.image, true).map_err(|error| Failure::of(&args.image, error))?;
     let report = match check(&mut disk) {
         Ok(report) => report,
         Err(error @ ImageError::Io { .. }) => return Err(Failure::of(&args.image, error)),
-        // Nothing that could be a file system of this format.
+        // The disk has no file system of this format.
         Err(error) => Report::empty(disk.blocks(), Finding::from(&error)),
     };
     let text = match args.format {

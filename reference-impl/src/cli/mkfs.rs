@@ -1,4 +1,4 @@
-//! `iomap-reference mkfs`: makes an image, unless something is there already.
+//! `iomap-reference mkfs`: makes an image; refuses to overwrite a file with other contents.
 
 use crate::cli::failure::Failure;
 use crate::cli::output::write;
@@ -86,7 +86,7 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     if mkfs.size.unwrap_or(len) < LEAST {
         return usage("smaller than 1M, the least an image has; --size makes it larger");
     }
-    // The lock comes first: what another process has mounted stays as it is.
+    // Take the lock first: an image that another process has mounted must not change.
     let resized = file.try_clone().map_err(failed)?;
     drop(FileDisk::locked(file.try_clone().map_err(failed)?, false).map_err(failed)?);
     if let Some(size) = mkfs.size {
@@ -106,7 +106,7 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     write(None, &format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))
 }
 
-/// A word for the contents of a file, unless it is zeros from end to end.
+/// A word for the contents of a file; `None` if it has only zeros.
 fn contents(file: &mut File) -> std::io::Result<Option<&'static str>> {
     let mut start = [0; MAGIC.len()];
     if file.read_exact_at(&mut start, 0).is_ok() && start == MAGIC {

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The time after which a change is on storage without a sync, as on ext4.
+/// A change is on storage after this time even without a sync, as on ext4.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ pub(crate) struct Mount {
 pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
     let cache = usize::try_from(args.cache).map_err(|error| Failure::environment("the size of the cache", error))?;
     let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|error| Failure::of(&args.image, error))?;
-    // A daemon has another working directory.
+    // The daemon changes its working directory, so make the path absolute.
     let source = std::fs::canonicalize(&args.image).unwrap_or_else(|_| args.image.clone());
     let options = MountOptions {
         source: source.to_string_lossy().into_owned(),
@@ -54,18 +54,18 @@ pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
         read_only: args.read_only,
         owner_seals: args.owner_seals,
     };
-    // A signal means that it is to be unmounted: it must not end a thread instead.
+    // These signals request an unmount, so they must not kill a thread.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block().map_err(|error| Failure::environment("signals", error))?;
     let failed = |error: io::Error| Failure::of(&args.directory, error);
     let mut session = fs.session(&args.directory, &options).map_err(failed)?;
     if !args.foreground {
-        // The caller waits no longer, and does not read what is printed from now on.
+        // The parent exits here, and messages are no longer shown.
         nix::unistd::daemon(false, false).map_err(|error| Failure::environment("going to the background", error))?;
     }
     let mut unmounter = session.unmount_callable();
     let (served, chores) = (fs.clone(), chores(args));
-    // It ends with the process.
+    // The thread ends with the process.
     std::thread::spawn(move || {
         let watched = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC);
         keep(&served, chores, watched.ok(), || unmounter.unmount());
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
     committed.map_err(|errno| Failure::of(&args.image, lost(errno)))
 }
 
-/// A piece of work that is done again and again.
+/// A task that is repeated.
 struct Chore {
     every: Duration,
     next: Instant,
@@ -91,7 +91,7 @@ impl Chore {
 }
 
 fn chores(args: &Mount) -> Vec<Chore> {
-    // The file system remembers an error, and every later sync fails with it.
+    // Ignore the error here: the file system remembers it, and every later sync fails with it.
     let commit = Chore::new(INTERVAL, |fs| _ = fs.commit());
     let mover = |every| Chore::new(Duration::from_secs(every), |fs| _ = fs.call(Caller::Privileged, &Call::Collect));
     if args.read_only { Vec::new() } else { [Some(commit), args.move_every.map(mover)].into_iter().flatten().collect() }

@@ -1,4 +1,4 @@
-//! The output of the command: its formats, and where it goes.
+//! The output of the command: its formats and its destination.
 
 use crate::cli::failure::Failure;
 use clap::ValueEnum;
@@ -18,7 +18,7 @@ pub(crate) fn write(output: Option<&Path>, text: &str) -> Result<(), Failure> {
     match output {
         Some(path) => std::fs::write(path, text).map_err(|error| Failure::of(path, error)),
         None => match std::io::stdout().write_all(text.as_bytes()) {
-            // The reader has seen enough.
+            // The reader has closed the pipe, which is not an error.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|error| Failure::environment("standard output", error)),
         },

@@ -23,13 +23,13 @@ pub(crate) fn run(args: &Files, mode: Mode) -> ExitCode {
 /// Seals or unseals a file as a whole.
 fn change(path: &Path, mode: Mode) -> Result<(), Failure> {
     let file = open(path, true)?;
-    // Stores through mappings are still in the kernel, and may fill a hole.
+    // Stores through mappings are still in the kernel's cache, and may fill a hole, so write them back first.
     file.sync_all().map_err(|error| Failure::of(path, error))?;
-    // Any length that is not too short will do, even if the size changes before the call.
+    // Any sufficient length will do. The largest one stays sufficient even if the size changes before the call.
     ioctl::fallocate(&file, mode, 0, i64::MAX).map_err(|errno| explain(path, errno, hint(mode == Mode::SEAL, errno)))
 }
 
-/// The usual reason for an error.
+/// A hint at the usual reason for an error.
 fn hint(sealing: bool, errno: Errno) -> &'static str {
     match errno {
         Errno::EPERM => "it takes CAP_LINUX_IMMUTABLE, or a mount with --owner-seals",

@@ -21,7 +21,7 @@ pub(crate) struct Status {
     output: Option<PathBuf>,
 }
 
-/// Writes a line or a row for each file that answers.
+/// Writes a line or a row for each file whose state can be queried.
 pub(crate) fn run(args: &Status) -> Result<ExitCode, Failure> {
     let (mut answers, mut failed) = (Vec::new(), Vec::new());
     for path in &args.files {

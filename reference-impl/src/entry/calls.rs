@@ -1,4 +1,4 @@
-//! The way in by system call, with paths.
+//! The entry by system call, with paths.
 
 use crate::call::caller::Credentials;
 use crate::call::reply::{Outcome, Reply};
@@ -88,7 +88,7 @@ impl State {
             Call::Mkdir { name, mode } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, *mode)).map(|_| number(0))
             }
-            // Only file systems that have subvolumes say what a subvolume is.
+            // Only some file systems have subvolumes; here a subvolume is a directory.
             Call::Subvolume { name } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Directory, 0o700)).map(|_| number(0))
             }
@@ -104,7 +104,7 @@ impl State {
                 self.chown_to_nobody(who, ino).map(zero)
             }
             Call::Chown { name, uid, gid } => {
-                // -1 is no change.
+                // -1 means no change.
                 let given = |id: u32| Some(id).filter(|id| *id != u32::MAX);
                 self.change_at(who, name, Changes { uid: given(*uid), gid: given(*gid), ..Changes::default() })
                     .map(zero)
@@ -133,16 +133,16 @@ impl State {
             Call::Swapoff { fd } => self.swapoff(who, *fd).map(zero),
             Call::SwapOut { fd, data } => self.swap_out(*fd, data).map(zero),
             Call::SwapIn { fd, len } => self.swap_in(*fd, *len).map(Reply::Data),
-            // An ioctl of another file system.
+            // This ioctl belongs to another file system.
             Call::Pin { .. } => Err(Errno::ENOTTY),
         }
     }
 
-    /// The power goes, perhaps during a call, and comes back.
+    /// A loss of power, perhaps during a call, and a restart.
     fn power_loss(&mut self, who: &Credentials, during: Option<&Call>) -> Result<(), Errno> {
         if let Some(call) = during {
             self.volume.losing_power = true;
-            // The caller does not live to see the outcome.
+            // The outcome is ignored: the caller is dead after the loss of power.
             let _ = self.call(who, call);
             self.volume.losing_power = false;
         }
@@ -158,7 +158,7 @@ impl State {
         self.set_attributes(who, ino, None, changes)
     }
 
-    /// A call made in another way: it comes to the same, but for violations.
+    /// A call made in another way. The effect is that of the plain call, except for violations.
     fn by(&mut self, who: &Credentials, route: Route, call: &Call) -> Outcome {
         if let Some(outcome) = self.break_way(route, call) {
             return outcome;

@@ -1,4 +1,4 @@
-//! A file system as its users have it, and agents that reach its storage without asking.
+//! A file system for its users, and agents that access its storage directly.
 
 use crate::call::caller::{Caller, Credentials};
 use crate::call::reply::Outcome;
@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug)]
 pub struct Fs(Arc<Mutex<State>>);
 
-/// The most blocks in the cache of a file system in memory: 16 MiB.
+/// The maximum number of blocks in the cache of a file system in memory: 16 MiB.
 const CACHE: usize = 4096;
-/// The least blocks of a metadata area of it: room for the names and files that tests make.
+/// The minimum number of blocks of its metadata area: enough for the names and files of tests.
 const AREA: u64 = 1024;
 
 impl Fs {
@@ -33,12 +33,12 @@ impl Fs {
         Self::with(blocks, None, None)
     }
 
-    /// The same, but it breaks one clause.
+    /// Like [`Self::new`], but the file system breaks one clause.
     pub fn breaking(blocks: usize, violation: Violation) -> Self {
         Self::with(blocks, Some(violation), None)
     }
 
-    /// The same as [`Self::new`], with times from a clock.
+    /// Like [`Self::new`], with times from a clock.
     pub fn timed(blocks: usize, clock: Clock) -> Self {
         Self::with(blocks, None, Some(clock))
     }
@@ -52,18 +52,18 @@ impl Fs {
         Self::begin(Box::new(disk), found, CACHE, false, (violation, time))
     }
 
-    /// Mounts the image in a file or on a block device, with `cache` bytes of it in memory at most. The image is
-    /// locked: no other process can open it. Changes that are not committed when the last clone is dropped are lost, as
-    /// with the power.
+    /// Mounts the image in a file or on a block device, with at most `cache` bytes of data in memory. The image is
+    /// locked: no other process can open it. When the last clone is dropped, uncommitted changes are lost, as in a loss
+    /// of power.
     ///
-    /// Fails with what is wrong with the image, and where.
+    /// The error names the fault of the image and its place.
     pub fn open_image(path: &Path, cache: usize, read_only: bool) -> Result<Self, ImageError> {
         let disk = FileDisk::open(path, read_only).map_err(|error| ImageError::io("opening", error))?;
         Self::mount(Box::new(disk), cache, read_only)
     }
 
-    /// Mounts the image on a disk. Mounting writes nothing. Time goes on by counting from the last commit on, unless
-    /// [`Self::set_clock`] says otherwise.
+    /// Mounts the image on a disk. Mounting writes nothing. Times count on from the last commit, unless
+    /// [`Self::set_clock`] sets a clock.
     pub fn mount(mut disk: Box<dyn Disk>, cache: usize, read_only: bool) -> Result<Self, ImageError> {
         let found = fsck::open(&mut *disk)?;
         Ok(Self::begin(disk, found, cache / BLOCK, read_only, (None, None)))
@@ -74,7 +74,7 @@ impl Fs {
         self.state().set_clock(clock);
     }
 
-    /// Makes everything durable. Descriptors are of no use any more.
+    /// Makes all changes durable. Descriptors become invalid.
     pub fn unmount(self) -> Result<(), Errno> {
         let mut state = self.state();
         state.descriptors.clear();
@@ -93,7 +93,7 @@ impl Fs {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A panic of another thread in the middle of a call is a bug that its own case reports.
+        // Another thread may have panicked during a call. That is a bug which the case of that thread reports.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,13 +102,13 @@ impl Fs {
         self.call_as(caller.credentials(), call)
     }
 
-    /// Makes a system call as a caller. Paths lead from the root.
+    /// Makes a system call as this caller. Paths start at the root.
     pub fn call_as(&self, who: &Credentials, call: &Call) -> Outcome {
         self.state().call(who, call)
     }
 
-    /// Gives access to the storage of a file as it is now. The agent is not a hold: it stands for a device that was
-    /// told once where the file lives and does not ask again.
+    /// Gives access to the present storage of a file. The agent is not a hold: it stands for a device that was told the
+    /// location of the file once and does not ask again.
     ///
     /// Fails with EBADF for a bad descriptor and with EINVAL for a file that has a hole.
     pub fn agent(&self, fd: Fd) -> Result<Agent, Errno> {
@@ -120,7 +120,7 @@ impl Fs {
     }
 }
 
-/// Direct access to what was the storage of a file when the access was given.
+/// Direct access to the storage that a file had when the access was given.
 #[derive(Debug)]
 pub struct Agent {
     fs: Fs,
@@ -128,24 +128,24 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK`]. Nothing comes back if the
-    /// disk fails.
+    /// Reads `len` bytes of the blocks that were at `offset` of the file; both are multiples of [`BLOCK`]. Returns no
+    /// bytes if the disk fails.
     pub fn read(&self, offset: usize, len: usize) -> Vec<u8> {
         let mut state = self.fs.state();
         let blocks = self.span(offset, len).iter().map(|at| state.agent_reads(*at));
         blocks.collect::<io::Result<Vec<_>>>().unwrap_or_default().concat()
     }
 
-    /// Writes to what was at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
+    /// Writes to the blocks that were at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
     pub fn write(&self, offset: usize, data: &[u8]) {
         let mut state = self.fs.state();
         for (at, bytes) in self.span(offset, data.len()).iter().zip(data.as_chunks::<BLOCK>().0) {
-            // A device that fails tells its own driver, not the file system.
+            // The device's own driver sees the error, the file system does not.
             let _ = state.agent_wrote(*at, bytes);
         }
     }
 
-    /// Where the blocks of the file were, in the order of the file.
+    /// The addresses of the file's blocks at that time, in the order of the file.
     pub fn places(&self) -> &[Address] {
         &self.places
     }

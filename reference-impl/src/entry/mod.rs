@@ -1,4 +1,4 @@
-//! The two ways into the file system: by system call, and by request of a kernel to its daemon.
+//! The two entries of the file system: system calls, and requests of a kernel to its daemon.
 
 pub(crate) mod calls;
 pub(crate) mod fs;

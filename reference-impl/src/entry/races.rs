@@ -1,4 +1,4 @@
-//! Races: two series of calls at the same time.
+//! Races: two series of calls that run concurrently.
 
 use crate::call::caller::{Caller, Credentials};
 use crate::call::reply::Outcome;
@@ -9,7 +9,7 @@ use crate::model::state::State;
 use crate::violation::Quirk;
 
 impl Fs {
-    /// Makes two series of system calls at the same time.
+    /// Makes two series of system calls concurrently.
     pub fn race(&self, caller: Caller, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
         let mut state = self.state();
         if state.has(Quirk::RaceLost) || state.has(Quirk::RaceBusy) {
@@ -20,14 +20,14 @@ impl Fs {
         std::thread::scope(|scope| {
             let second = scope.spawn(|| make(other));
             let first = make(one);
-            // A thread that panics is a bug of the model: no outcome at all is one that no case expects.
+            // A panic is a bug of the model: an empty list of outcomes fails every case.
             (first, second.join().unwrap_or_default())
         })
     }
 }
 
 impl State {
-    /// A race as violations have it: all calls of one side happen between the check of a call of the other side and its
+    /// A race under a violation: all calls of one side happen between the check of one call of the other side and its
     /// effect. The side and the call change from race to race.
     fn lose_race(&mut self, who: &Credentials, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
         let turn = self.misbehaviour.next_race();
@@ -36,7 +36,7 @@ impl State {
         let mut outcomes = self.series(who, before);
         self.misbehaviour.send(Intruder { who: who.clone(), calls: whole.into(), make: Self::series });
         outcomes.extend(self.series(who, rest));
-        // Without a request that was carried out there was no moment to come in.
+        // If no request was carried out, the intruder had no moment to run.
         let intruded = match self.misbehaviour.intruded() {
             Some(outcomes) => outcomes,
             None => self.series(who, whole),

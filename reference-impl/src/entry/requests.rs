@@ -1,7 +1,8 @@
-//! The way in by request of a kernel: on inodes and names in directories, after it has walked the path, for a caller.
+//! The entry by requests of a kernel: on inodes and names in directories, after the kernel has walked the path for a
+//! caller.
 //!
-//! A kernel remembers the inodes it was told of. Each function that returns [`Attributes`] of a name tells it of one,
-//! and [`Fs::forget`] takes that back; an inode without a name stays for as long as it is remembered or open.
+//! A kernel remembers inodes. Each function that returns [`Attributes`] of a name adds one reference of the kernel to
+//! the inode, and [`Fs::forget`] removes references. An inode without a name exists while it is remembered or open.
 
 use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
@@ -18,38 +19,38 @@ use crate::units::{Ino, NAME_MAX};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// One line of a listing.
+/// One entry of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed<'a> {
     /// The inode.
     pub ino: Ino,
     /// Its type.
     pub kind: Kind,
-    /// Its name: any bytes but `/` and NUL.
+    /// Its name: any bytes except `/` and NUL.
     pub name: &'a [u8],
-    /// Where to go on after this one. It stays good when the directory changes.
+    /// The position after this entry, from which a listing can continue. It stays valid when the directory changes.
     pub cookie: u64,
 }
 
 /// The numbers of statfs(2). The unit is [`BLOCK`](crate::units::BLOCK) bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Blocks that there are.
+    /// The total number of blocks.
     pub blocks: u64,
-    /// Blocks that are free.
+    /// The number of free blocks.
     pub free: u64,
-    /// Inodes that there are.
+    /// The number of inodes in use.
     pub inodes: u64,
     /// The longest name, in bytes.
     pub name_max: usize,
 }
 
-/// Each fails with the errors of the system call of its name.
+/// Each function fails with the errors of the system call of its name.
 impl Fs {
     /// The root directory.
     pub const ROOT: Ino = crate::units::ROOT;
 
-    /// The file behind a name in a directory; `..` is a name too.
+    /// The inode of a name in a directory; `..` is a name, too.
     pub fn lookup(&self, who: &Credentials, place: Place) -> Result<Attributes, Errno> {
         let mut state = self.state();
         state.exists(place.0)?;
@@ -57,7 +58,7 @@ impl Fs {
         state.remembered(ino)
     }
 
-    /// The kernel forgets an inode that it was told of `times` times.
+    /// The kernel drops `times` references to an inode.
     pub fn forget(&self, ino: Ino, times: u64) {
         let mut state = self.state();
         if let Some(file) = state.volume.inodes.untracked(ino) {
@@ -66,11 +67,11 @@ impl Fs {
         }
     }
 
-    /// The kernel that asked is gone: nothing is open and no inode remembered any more.
+    /// The kernel has disconnected: closes all files, and drops all its references to inodes.
     pub fn disconnect(&self) {
         let mut state = self.state();
         for fd in state.descriptors.open() {
-            // Each of them is open.
+            // Each of these descriptors is open, so closing cannot fail.
             let _ = state.close(fd);
         }
         let remembered: Vec<Ino> =
@@ -81,8 +82,8 @@ impl Fs {
         }
     }
 
-    /// The inode that a path from the root leads to. `follow` says what becomes of a symbolic link at its end. This
-    /// does not count as telling.
+    /// The inode at the end of a path from the root. `follow` decides whether a symbolic link at the end is followed.
+    /// This adds no reference of the kernel.
     pub fn resolve(&self, who: &Credentials, path: &[u8], follow: bool) -> Result<Ino, Errno> {
         self.state().resolve(who, path, follow)
     }
@@ -92,7 +93,8 @@ impl Fs {
         self.state().attributes(ino)
     }
 
-    /// chmod(2), chown(2), truncate(2) and utimensat(2), any of them at once; `through` as for ftruncate(2).
+    /// chmod(2), chown(2), truncate(2) and utimensat(2), any of them combined; `through` is the descriptor of
+    /// ftruncate(2).
     pub fn set_attributes(
         &self,
         who: &Credentials,
@@ -149,7 +151,7 @@ impl Fs {
         state.remembered(ino)
     }
 
-    /// link(2), and linkat(2) of what [`Self::temporary`] made.
+    /// link(2), and linkat(2) for a file of [`Self::temporary`].
     pub fn link(&self, who: &Credentials, ino: Ino, place: Place) -> Result<Attributes, Errno> {
         let mut state = self.state();
         state.exists(ino)?;
@@ -172,7 +174,7 @@ impl Fs {
         state.rmdir(who, place)
     }
 
-    /// renameat2(2), with any of its flags: [`RENAME_NOREPLACE`](crate::names::entries::RENAME_NOREPLACE) and its like.
+    /// renameat2(2), with any of its flags, such as [`RENAME_NOREPLACE`](crate::names::entries::RENAME_NOREPLACE).
     pub fn rename(&self, who: &Credentials, from: Place, to: Place, flags: u32) -> Result<(), Errno> {
         let mut state = self.state();
         state.exists(from.0)?;
@@ -180,14 +182,14 @@ impl Fs {
         state.rename(who, from, to, flags)
     }
 
-    /// open(2) of what exists, directories included.
+    /// open(2) of an existing file, also of a directory.
     pub fn open(&self, who: &Credentials, ino: Ino, flags: OFlag) -> Result<Fd, Errno> {
         let mut state = self.state();
         state.exists(ino)?;
         state.open(who, ino, flags)
     }
 
-    /// open(2) with O_CREAT of what does not exist.
+    /// open(2) with O_CREAT of a file that does not exist.
     pub fn create(&self, who: &Credentials, place: Place, flags: OFlag, mode: u32) -> Result<(Attributes, Fd), Errno> {
         let mut state = self.state();
         state.exists(place.0)?;
@@ -214,12 +216,12 @@ impl Fs {
         self.state().read(who, fd, Some(offset), len)
     }
 
-    /// pwrite(2). Writes everything or fails.
+    /// pwrite(2). Writes all bytes or fails.
     pub fn write(&self, who: &Credentials, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
         self.state().write(who, fd, Some(offset), data, false)
     }
 
-    /// A kernel writes pages of its cache back, after stores by any process. Bytes beyond the size are no data.
+    /// Writes back pages of a kernel's cache, after stores by any process. Bytes beyond the size are not data.
     pub fn write_back(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<(), Errno> {
         let mut state = self.state();
         state.exists(ino)?;
@@ -242,7 +244,7 @@ impl Fs {
         self.state().fallocate(who, fd, mode, offset, len)
     }
 
-    /// fallocate(2) by a caller that has the file mapped, for a daemon, which knows of no other mappings.
+    /// fallocate(2) by a caller that has the file mapped. A daemon does not see mappings, so the caller states this.
     pub fn fallocate_mapped(&self, who: &Credentials, fd: Fd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
         let mut state = self.state();
         let ino = state.descriptor(fd)?.ino;
@@ -262,12 +264,13 @@ impl Fs {
         self.state().clone_range(who, from, to, len)
     }
 
-    /// FIDEDUPERANGE with one destination, whose status the error is; EBADE for FILE_DEDUPE_RANGE_DIFFERS.
+    /// FIDEDUPERANGE with one destination; the error is the destination's status, and EBADE is
+    /// FILE_DEDUPE_RANGE_DIFFERS.
     pub fn dedupe_range(&self, who: &Credentials, from: At, to: At, len: u64) -> Result<u64, Errno> {
         self.state().dedupe_range(who, from, to, len)
     }
 
-    /// getdents(2): hands out what comes after a cookie, 0 for all, until `take` returns false.
+    /// getdents(2): passes the entries after a cookie to `take`, until it returns false; 0 starts from the beginning.
     pub fn list(&self, fd: Fd, cookie: u64, mut take: impl FnMut(Listed) -> bool) -> Result<(), Errno> {
         let mut state = self.state();
         let descriptor = *state.descriptor(fd)?;
@@ -276,7 +279,7 @@ impl Fs {
         }
         state.accessed(descriptor.ino, descriptor.flags);
         let directory = &state.inode(descriptor.ino).directory;
-        // A directory that was removed has nothing in it, not even itself.
+        // A removed directory is empty: it has no `.` and no `..`.
         let there = state.inode(descriptor.ino).links > 0;
         let dots = [(DOT, &b"."[..], descriptor.ino), (DOT_DOT, b"..", directory.parent)];
         let dots = dots.into_iter().filter(|(at, ..)| there && *at > cookie);
@@ -313,7 +316,7 @@ impl Fs {
         self.state().xflags(who, fd)
     }
 
-    /// FS_IOC_FSSETXATTR: what `fsx_xflags` shall be.
+    /// FS_IOC_FSSETXATTR: sets `fsx_xflags`.
     pub fn set_xflags(&self, who: &Credentials, fd: Fd, xflags: u32) -> Result<(), Errno> {
         self.state().change_xflags(who, fd, xflags, !xflags)
     }
@@ -324,12 +327,12 @@ impl Fs {
         Ok(state.inode(state.descriptor(fd)?.ino).flags)
     }
 
-    /// FS_IOC_SETFLAGS: what the flags shall be.
+    /// FS_IOC_SETFLAGS: sets the flags.
     pub fn set_flags(&self, who: &Credentials, fd: Fd, flags: u32) -> Result<(), Errno> {
         self.state().change_flags(who, fd, flags, !flags)
     }
 
-    /// sync(2): everything is durable.
+    /// sync(2): makes all changes durable.
     pub fn commit(&self) -> Result<(), Errno> {
         self.state().volume.commit()
     }
@@ -345,7 +348,7 @@ impl Fs {
         }
     }
 
-    /// Limits what the files of a user may come to from now on; None takes the limits away.
+    /// Limits the files of a user from now on; `None` removes the limits.
     pub fn set_quota(&self, uid: u32, quota: Option<Quota>) {
         let quotas = &mut self.state().quotas;
         match quota {
@@ -356,13 +359,13 @@ impl Fs {
 }
 
 impl State {
-    /// A daemon passes on inode numbers that it was given; one that is gone is stale.
+    /// The inode numbers come from a kernel; the error for an inode that no longer exists is ESTALE.
     fn exists(&self, ino: Ino) -> Result<(), Errno> {
         if self.volume.inodes.contains_key(&ino) { Ok(()) } else { Err(Errno::ESTALE) }
     }
 
     fn remembered(&mut self, ino: Ino) -> Result<Attributes, Errno> {
-        // A directory that was removed outlives the one that it was in.
+        // `..` of a removed directory may name a parent that no longer exists.
         self.volume.inodes.untracked(ino).ok_or(Errno::ESTALE)?.lookups += 1;
         self.attributes(ino)
     }

@@ -14,8 +14,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may rely on what it was told: names and directories change only through it. Of other files it
-/// asks each time, because a call by ioctl changes their times.
+/// The time for which the kernel may cache names and attributes of directories, which change only through the kernel.
+/// It must not cache attributes of other files, because a call by ioctl changes their times.
 const NAMES_LAST: Duration = Duration::from_secs(60);
 
 pub(crate) fn code(errno: Errno) -> fuser::Errno {
@@ -27,7 +27,7 @@ pub(crate) fn place(dir: INodeNo, name: &OsStr) -> (Ino, &[u8]) {
 }
 
 pub(crate) fn descriptor(handle: FileHandle) -> Fd {
-    // Only what `handle` made comes back.
+    // The kernel only returns values that `handle` made.
     handle.0 as Fd
 }
 
@@ -73,7 +73,7 @@ pub(crate) const TYPES: [(Kind, FileType, u32); 7] = [
 ];
 
 pub(crate) fn file_type(kind: Kind) -> FileType {
-    // The table has an entry for each.
+    // The table has a row for each type.
     TYPES.iter().find(|row| row.0 == kind).map_or(FileType::RegularFile, |row| row.1)
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn shown(attributes: &Attributes) -> FileAttr {
     }
 }
 
-/// How long the kernel may rely on the attributes of a file.
+/// The time for which the kernel may cache the attributes of a file.
 pub(crate) fn lasts(attributes: &Attributes) -> Duration {
     if attributes.kind == Kind::Directory { NAMES_LAST } else { Duration::ZERO }
 }
@@ -139,13 +139,13 @@ pub(crate) fn written(reply: ReplyWrite, result: Result<usize, Errno>) {
 
 pub(crate) fn opened(reply: ReplyOpen, result: Result<Fd, Errno>) {
     match result {
-        // Data changes only through the kernel, whose pages therefore stay good.
+        // Data change only through the kernel, so its cached pages stay valid.
         Ok(fd) => reply.opened(handle(fd), FopenFlags::FOPEN_KEEP_CACHE),
         Err(errno) => reply.error(code(errno)),
     }
 }
 
-/// A value for a caller with room for `size` bytes, who asks how much there is with 0.
+/// Replies with a value to a caller with room for `size` bytes; a size of 0 asks for the length only.
 pub(crate) fn value(reply: ReplyXattr, size: u32, result: Result<Vec<u8>, Errno>) {
     match result {
         Ok(value) if size == 0 => reply.size(value.len() as u32),

@@ -1,8 +1,8 @@
-//! The file system behind FUSE: what a kernel asks of a daemon, handed on to `entry/requests.rs`.
+//! The file system behind FUSE: passes requests of the kernel to `entry/requests.rs`.
 //!
-//! The kernel checks permissions (`default_permissions`), masks modes, takes set-ID bits from files that are written
-//! to, and appends. It writes through, so that the caller gets the outcome of each write; only stores through mappings
-//! arrive later, when the kernel writes pages back.
+//! The kernel checks permissions (`default_permissions`), applies the umask, removes set-ID bits of files that are
+//! written, and appends. It writes through, so that the caller gets the outcome of each write. Only stores through
+//! mappings arrive later, when the kernel writes pages back.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::mode::Mode;
@@ -29,7 +29,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// The largest request: what a sequential write of an application comes to, and 256 pages.
+/// The largest request: as large as sequential writes of applications, 256 pages.
 const MAX_WRITE: u32 = 1 << 20;
 
 pub(crate) struct Daemon {
@@ -39,7 +39,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// The caller of a request that the kernel has checked already.
+    /// The caller of a request whose permissions the kernel has checked.
     fn checked(request: &Request) -> Credentials {
         Credentials {
             uid: request.uid(),
@@ -49,7 +49,7 @@ impl Daemon {
         }
     }
 
-    /// The caller of a request that the kernel does not understand.
+    /// The caller of a request that the kernel does not know and has not checked.
     fn unchecked(&self, request: &Request) -> Credentials {
         let mut capabilities = capabilities(request.pid()).unwrap_or(Capabilities::NONE);
         if self.owner == Some(request.uid()) {
@@ -66,7 +66,7 @@ impl Daemon {
             ioctl::IOMAP_IOC_FALLOCATE => {
                 let args = FallocateArgs::read_from_bytes(input).map_err(|_| Errno::EINVAL)?;
                 let mode = Mode(args.mode);
-                // The others have a system call that gets through.
+                // The other modes have a system call that the kernel passes on.
                 if !mode.changes_state() {
                     return Err(Errno::ENOTTY);
                 }
@@ -89,7 +89,7 @@ impl Daemon {
     }
 }
 
-/// The capabilities of a process in our user namespace: in another one they are about other things.
+/// The capabilities of a process in our user namespace; capabilities in another namespace do not count.
 fn capabilities(pid: u32) -> Option<Capabilities> {
     let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/user")).ok();
     let pid = pid.to_string();
@@ -104,7 +104,7 @@ fn capabilities(pid: u32) -> Option<Capabilities> {
 impl Filesystem for Daemon {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         let wanted = InitFlags::FUSE_HAS_IOCTL_DIR | InitFlags::FUSE_PARALLEL_DIROPS | InitFlags::FUSE_CACHE_SYMLINKS;
-        // An old kernel without them gets along.
+        // Old kernels lack these features; the daemon works without them.
         let _ = config.add_capabilities(wanted & config.capabilities());
         let _ = config.set_max_write(MAX_WRITE);
         self.fs.set_clock(|| nanoseconds(SystemTime::now()));
@@ -112,7 +112,7 @@ impl Filesystem for Daemon {
     }
 
     fn destroy(&mut self) {
-        // The kernel may not have told of the last files that were closed.
+        // The kernel may not have reported the last files that were closed.
         self.fs.disconnect();
     }
 
@@ -203,7 +203,7 @@ impl Filesystem for Daemon {
     fn create(&self, request: &Request, dir: INodeNo, name: &OsStr, mode: u32, _: u32, how: i32, reply: ReplyCreate) {
         match self.fs.create(&Self::checked(request), place(dir, name), flags(how), mode & 0o7777) {
             Ok((made, fd)) => {
-                // The kernel takes one time for both, and asks for attributes sooner.
+                // The kernel uses one time for name and attributes; with zero it asks for the attributes sooner.
                 let flags = FopenFlags::FOPEN_KEEP_CACHE;
                 reply.created(&Duration::ZERO, &shown(&made), Generation(0), handle(fd), flags);
             }
@@ -251,7 +251,7 @@ impl Filesystem for Daemon {
         reply: ReplyWrite,
     ) {
         let result = if how.contains(WriteFlags::FUSE_WRITE_CACHE) {
-            // Through any descriptor that is open for writing, which says nothing about who stored it.
+            // Any descriptor that is open for writing will do, because nothing tells which process stored the data.
             self.fs.write_back(ino.0, offset, bytes).map(|()| bytes.len())
         } else {
             self.fs.write(&Self::checked(request), descriptor(fh), offset as i64, bytes)

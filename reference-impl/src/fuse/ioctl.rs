@@ -1,7 +1,8 @@
-//! The calls that reach a mounted reference by ioctl(2), because the kernel refuses them before a daemon sees them.
+//! The calls that a mounted reference receives by ioctl(2), because the kernel would refuse them before they reach a
+//! daemon.
 //!
-//! fallocate(2) knows its mode bits, and FS_IOC_FSGETXATTR since Linux 6.17 its flags: both keep unknown ones away from
-//! the file system. These have the same arguments, and reach it.
+//! The kernel checks the mode bits of fallocate(2), and since Linux 6.17 the flags of FS_IOC_FSGETXATTR: calls with
+//! unknown bits do not reach the file system. These ioctls have the same arguments, and reach it.
 
 use crate::call::mode::Mode;
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub(crate) struct FallocateArgs {
     pub(crate) mode: u32,
-    /// 1 if the caller has the file mapped, which a daemon is not told, or else 0.
+    /// 1 if the caller has the file mapped, which a daemon cannot see; otherwise 0.
     pub(crate) mapped: u32,
     pub(crate) offset: i64,
     pub(crate) len: i64,
@@ -25,16 +26,17 @@ pub(crate) struct FallocateArgs {
 pub struct FsXattr {
     /// `fsx_xflags`.
     pub xflags: u32,
-    /// `fsx_extsize`, `fsx_nextents`, `fsx_projid` and `fsx_cowextsize`, which are not the reference's, and padding.
+    /// `fsx_extsize`, `fsx_nextents`, `fsx_projid` and `fsx_cowextsize`, which the reference does not support, and
+    /// padding.
     pub rest: [u32; 6],
 }
 
-/// The letter of the numbers below, which no table of the kernel has given away.
+/// The letter of the numbers below; the kernel's table of ioctls does not assign it.
 const LETTER: u8 = 0xe6;
 
-/// FS_IOC_GETFLAGS, as a daemon gets it.
+/// FS_IOC_GETFLAGS, as it reaches a daemon.
 pub(crate) const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
-/// FS_IOC_SETFLAGS, as a daemon gets it.
+/// FS_IOC_SETFLAGS, as it reaches a daemon.
 pub(crate) const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
 /// FS_IOC_FSGETXATTR of <linux/fs.h>.
 pub const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
@@ -55,13 +57,13 @@ mod calls {
     nix::ioctl_write_ptr!(set_xattr, LETTER, 3, FsXattr);
 }
 
-/// fallocate(2) on a mounted reference, with a mode that seals or unseals. Fails with ENOTTY elsewhere, and as the page
-/// says.
+/// fallocate(2) on a mounted reference, with a mode that seals or unseals. Fails with ENOTTY on other file systems, and
+/// otherwise with the errors of the page.
 pub fn fallocate(file: impl AsFd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
     change(file, FallocateArgs { mode: mode.0, mapped: 0, offset, len })
 }
 
-/// The same for a caller that has the file mapped, and says so.
+/// Like [`fallocate`], for a caller that has the file mapped.
 pub fn fallocate_mapped(file: impl AsFd, mode: Mode, offset: i64, len: i64) -> Result<(), Errno> {
     change(file, FallocateArgs { mode: mode.0, mapped: 1, offset, len })
 }
@@ -72,7 +74,7 @@ fn change(file: impl AsFd, args: FallocateArgs) -> Result<(), Errno> {
     unsafe { calls::fallocate(file.as_fd().as_raw_fd(), &args) }.map(|_| ())
 }
 
-/// `fsx_xflags` of a file on a mounted reference. Fails with ENOTTY elsewhere.
+/// `fsx_xflags` of a file on a mounted reference. Fails with ENOTTY on other file systems.
 pub fn xflags(file: impl AsFd) -> Result<u32, Errno> {
     let mut attributes = FsXattr::default();
     // SAFETY: the kernel writes a struct fsxattr, whose layout this is.
@@ -81,7 +83,8 @@ pub fn xflags(file: impl AsFd) -> Result<u32, Errno> {
     Ok(attributes.xflags)
 }
 
-/// Sets `fsx_xflags` of a file on a mounted reference. Fails with ENOTTY elsewhere, and as the page says.
+/// Sets `fsx_xflags` of a file on a mounted reference. Fails with ENOTTY on other file systems, and otherwise with the
+/// errors of the page.
 pub fn set_xflags(file: impl AsFd, xflags: u32) -> Result<(), Errno> {
     let attributes = FsXattr { xflags, ..FsXattr::default() };
     // SAFETY: the kernel reads a struct fsxattr, whose layout this is.

@@ -6,26 +6,26 @@ use fuser::{Config, Filesystem, MountOption, Session, SessionACL};
 use std::io;
 use std::path::Path;
 
-/// How the reference is mounted.
+/// The options of a mount.
 #[derive(Clone, Debug, Default)]
 pub struct MountOptions {
     /// The source that `mount` shows.
     pub source: String,
-    /// Every user may use it, as far as the mode bits permit; otherwise only the user who mounted it.
+    /// Whether every user may use the mount, as far as the mode bits permit; otherwise only the user who mounted it.
     pub allow_other: bool,
-    /// Nothing may be changed.
+    /// Whether the mount is read-only.
     pub read_only: bool,
-    /// The user who mounted it may seal and unseal without CAP_LINUX_IMMUTABLE.
+    /// Whether the user who mounted it may seal and unseal without CAP_LINUX_IMMUTABLE.
     pub owner_seals: bool,
 }
 
 impl Fs {
-    /// Mounts the file system on a directory, to be served by the caller until it is unmounted.
+    /// Mounts the file system on a directory. The caller has to serve it until it is unmounted.
     ///
-    /// No process that shares the caller's table of descriptors may use the mount: if all of them are killed, one that
-    /// waits for an answer keeps /dev/fuse open, and waits for ever.
+    /// A process that shares the caller's table of descriptors must not use the mount. If such processes are killed,
+    /// one that waits for an answer keeps /dev/fuse open, and waits for ever.
     ///
-    /// Fails if there is no /dev/fuse, and if neither mount(2) nor fusermount3(1) may mount there.
+    /// Fails if there is no /dev/fuse, or if neither mount(2) nor fusermount3(1) may mount on the directory.
     pub fn session(&self, dir: &Path, options: &MountOptions) -> io::Result<Session<impl Filesystem + use<>>> {
         let mut config = Config::default();
         config.mount_options = vec![

@@ -47,7 +47,7 @@ impl State {
         })
     }
 
-    /// Carries out a mode on [from, to).
+    /// Applies a mode to the range [from, to).
     fn allocate(&mut self, ino: Ino, mode: Mode, from: u64, to: u64) -> Result<(), Errno> {
         self.spill(ino)?;
         let size = self.inode(ino).size;
@@ -55,7 +55,7 @@ impl State {
         let aligned = from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE);
         match () {
             () if mode.contains(Mode::PUNCH_HOLE) => {
-                // The last block goes as a whole: nothing of it is data beyond the size.
+                // Clear the last block completely, because no bytes beyond the size are data.
                 self.clear(ino, from, to.min(size.next_multiple_of(PAGE).max(from)), false)?
             }
             () if mode.contains(Mode::ZERO_RANGE) => {
@@ -76,7 +76,7 @@ impl State {
                     return Err(Errno::EINVAL);
                 }
                 let grown = size.checked_add(to - from).filter(|size| *size <= LARGEST).ok_or(Errno::EFBIG)?;
-                // Beyond the size there can be blocks as well.
+                // There can be blocks beyond the size, too.
                 if self.inode(ino).map.end() + (last - first) > LAST_BLOCK + 1 {
                     return Err(Errno::EINVAL);
                 }
@@ -98,7 +98,7 @@ impl State {
         }
         let now = self.now();
         let file = self.inode_mut(ino);
-        // PUNCH_HOLE comes with KEEP_SIZE only.
+        // PUNCH_HOLE always comes with KEEP_SIZE.
         if !mode.contains(Mode::KEEP_SIZE) && !mode.contains(Mode::UNSHARE_RANGE) {
             file.size = file.size.max(to);
         }
@@ -106,7 +106,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives every hole of [first, last) a place, written as zeros or not.
+    /// Allocates every hole of [first, last), as zeros that count as written or not.
     fn fill(&mut self, ino: Ino, first: u64, last: u64, written: bool) -> Result<(), Errno> {
         let present: u64 = self.inode(ino).map.runs(first..last).map(|run| run.count).sum();
         let more = usize::try_from(last - first - present).map_err(|_| Errno::ENOSPC)?;
@@ -123,7 +123,7 @@ impl State {
         Ok(())
     }
 
-    /// Makes [from, to) read as zeros: whole blocks become unwritten if `keep`, holes if not.
+    /// Makes [from, to) read as zeros: whole blocks become unwritten if `keep` is set, otherwise holes.
     fn clear(&mut self, ino: Ino, from: u64, to: u64, keep: bool) -> Result<(), Errno> {
         // Holes read as zeros already.
         for block in self.mapped(ino, from / PAGE, to.div_ceil(PAGE)) {
@@ -145,7 +145,7 @@ impl State {
         Ok(())
     }
 
-    /// The blocks of [first, last) that are not holes. There can be more of them than memory has room for, not of runs.
+    /// The blocks of [first, last) that are not holes. The blocks can be too many for memory; their runs are not.
     fn mapped(&self, ino: Ino, first: u64, last: u64) -> impl Iterator<Item = u64> + use<> {
         let runs: Vec<Run> = self.inode(ino).map.runs(first..last).collect();
         runs.into_iter().flat_map(|run| run.start..run.end())
@@ -166,7 +166,7 @@ fn possible(file: &Inode, mode: Mode) -> Result<(), Errno> {
     }
 }
 
-/// Linux takes one of the modes at a time; KEEP_SIZE goes with some and PUNCH_HOLE needs it.
+/// Whether Linux accepts this combination of modes: one mode at a time; some allow KEEP_SIZE and PUNCH_HOLE needs it.
 fn exclusive(mode: Mode) -> bool {
     let keep = Mode::KEEP_SIZE;
     [

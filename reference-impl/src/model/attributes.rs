@@ -46,7 +46,7 @@ impl State {
                 file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
             }
             file.ctime = now;
-            // Only a broken rule lets a request through that changes the state.
+            // The rules let no request through that changes the state, except under a violation.
             file.sealed = new & XFLAG_SEALED != 0 && !drops_state;
             Ok(())
         })

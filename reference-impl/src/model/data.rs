@@ -12,10 +12,10 @@ use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// No call of Linux transfers more: MAX_RW_COUNT.
+/// The maximum number of bytes that a call of Linux transfers: MAX_RW_COUNT.
 pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
 
-/// The alignment of O_DIRECT: the logical block of a disk.
+/// The alignment for O_DIRECT: the logical block of a disk.
 const SECTOR: u64 = 512;
 
 impl State {
@@ -85,7 +85,7 @@ impl State {
         Ok(count)
     }
 
-    /// Writes for a caller, through a descriptor. There is data to write: a write of 0 bytes ends at the rules.
+    /// Writes for a caller through a descriptor. `data` is not empty: the rules answer a write of 0 bytes.
     pub(crate) fn write_for(
         &mut self,
         who: &Credentials,
@@ -117,7 +117,7 @@ impl State {
         })
     }
 
-    /// Writes all of `data` or, if there is not enough space, nothing.
+    /// Writes all of `data`, or nothing if there is not enough space.
     pub(crate) fn write_at(&mut self, ino: Ino, at: u64, data: &[u8]) -> Result<usize, Errno> {
         let end = at.checked_add(data.len() as u64).filter(|end| *end <= LARGEST).ok_or(Errno::EFBIG)?;
         if data.is_empty() {
@@ -160,7 +160,7 @@ impl State {
         Ok(data.len())
     }
 
-    /// Size and times after a write that ended at `end`.
+    /// Updates size and times after a write that ended at `end`.
     fn written(&mut self, ino: Ino, end: u64) {
         let now = self.now();
         let keeps_times = self.has(Quirk::WriteKeepsTimes) && self.inode(ino).sealed;
@@ -171,7 +171,7 @@ impl State {
         }
     }
 
-    /// Writes into the inode, if the file is small enough and has no storage of its own.
+    /// Writes into the inode, if the file is small enough and has no blocks.
     fn write_inline(&mut self, ino: Ino, at: u64, data: &[u8]) -> bool {
         let end = at + data.len() as u64;
         let file = self.inode(ino);
@@ -186,11 +186,11 @@ impl State {
         true
     }
 
-    /// Gives the data of a small file a place on storage.
+    /// Moves the data of a small file from the inode to a block.
     pub(crate) fn spill(&mut self, ino: Ino) -> Result<(), Errno> {
         let Some(data) = self.inode(ino).inline.clone() else { return Ok(()) };
         if !data.is_empty() {
-            // While the inode has the data it is all the file has, in the eyes of a commit that is made for the space.
+            // Making room may commit. That commit must still find the data in the inode, because no block has them yet.
             self.room_for(ino, 1, 1)?;
             let address = self.volume.place(ino, 0)?;
             self.volume.store.write(address, 0, &data).map_err(errno)?;
@@ -200,7 +200,7 @@ impl State {
     }
 }
 
-/// Transfers past the page cache begin and end with sectors.
+/// Checks that a transfer past the page cache begins and ends at a sector boundary.
 fn aligned(descriptor: &Descriptor, at: u64, len: usize) -> Result<(), Errno> {
     let direct = descriptor.flags.contains(OFlag::O_DIRECT);
     if direct && !(at | len as u64).is_multiple_of(SECTOR) { Err(Errno::EINVAL) } else { Ok(()) }

@@ -24,9 +24,9 @@ impl Descriptor {
         self.flags & OFlag::O_ACCMODE != OFlag::O_RDONLY
     }
 
-    /// A write is on storage when the call returns.
+    /// Whether each write is durable when the call returns.
     pub(crate) fn synchronous(&self) -> bool {
-        // O_SYNC has the bit of O_DSYNC.
+        // O_SYNC includes the bit of O_DSYNC.
         self.flags.contains(OFlag::O_DSYNC)
     }
 }
@@ -34,7 +34,7 @@ impl Descriptor {
 /// The first descriptors belong to standard input, output and error.
 const FIRST: usize = 3;
 
-/// Every descriptor, the lowest free number being the next.
+/// The table of descriptors. A new descriptor gets the lowest free number.
 #[derive(Debug, Default)]
 pub(crate) struct Descriptors {
     slots: Vec<Option<Descriptor>>,
@@ -42,7 +42,7 @@ pub(crate) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Fails with EMFILE.
+    /// Adds a descriptor. Fails with EMFILE.
     pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<Fd, Errno> {
         let slot = match self.free.pop() {
             Some(Reverse(slot)) => slot,

@@ -51,14 +51,14 @@ impl State {
         Ok(())
     }
 
-    /// The power goes and comes back.
+    /// A loss of power, and a restart.
     pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
         self.volume.lose_power()?;
         self.begin_again();
         Ok(())
     }
 
-    /// A file system that was just mounted has nothing open, and no files without a name.
+    /// Resets the state as after a mount: no open files, and no files without a name.
     pub(crate) fn begin_again(&mut self) {
         self.descriptors.clear();
         self.mappings.clear();

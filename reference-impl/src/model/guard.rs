@@ -22,7 +22,7 @@ impl View for State {
 }
 
 impl State {
-    /// Asks the rules, and carries the request out if they let it through.
+    /// Checks a request against the rules, and carries it out if they allow it.
     pub(crate) fn guarded<T: Default>(
         &mut self,
         who: &Credentials,
@@ -39,7 +39,7 @@ impl State {
         let broken = self.misbehaviour.against(rule.clause);
         match broken {
             Some(How::Late(errno)) => {
-                // The result does not matter: this file system does the damage and reports the refusal.
+                // The result does not matter: this violation does the damage and still reports the refusal.
                 let _ = act(self);
                 Err(errno)
             }
@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// Asks the rules about several files, and carries the request out if they let it through for all.
+    /// Checks a request on several files, and carries it out if the rules allow it for all of them.
     pub(crate) fn guarded_all(
         &mut self,
         who: &Credentials,

@@ -1,4 +1,4 @@
-//! Holds, which are references to a file without a descriptor: mappings, registrations, active swap.
+//! Holds, which are uses of a file without a descriptor: mappings, registrations, active swap.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::route::Route;
@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::io;
 
-/// Where a swap file says that it is one: at the end of its first page.
+/// The mark of a swap file, at the end of its first page.
 const SWAP_MAGIC: &[u8] = b"SWAPSPACE2";
 
 impl State {
@@ -76,14 +76,14 @@ impl State {
         if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
             return Ok(());
         }
-        // A store beyond the size, in the last page, is no data of the file.
+        // Bytes stored beyond the size, in the last page, are not data of the file.
         let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
         let inside = if self.has(Quirk::TailIsData) { data.len() } else { inside };
         self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
     }
 
-    /// A processor takes what it stored through a mapping out of its caches: that is on storage then, without the file
-    /// system.
+    /// Flushes the caches of the processor for a part of a mapping: its stores are then on storage, without a call of
+    /// the file system.
     pub(crate) fn flush(&mut self, id: MapId, offset: usize, len: usize) -> Result<(), Errno> {
         let ino = self.mappings.get(&id).ok_or(Errno::EFAULT)?.ino;
         let blocks = (offset / BLOCK) as u64..(offset + len).div_ceil(BLOCK) as u64;
@@ -95,7 +95,7 @@ impl State {
         written.map_err(|_| Errno::EIO)
     }
 
-    /// A mapping reaches to the end of the last page of the file.
+    /// Checks that a range is inside the mapping, which ends at the end of the file's last page.
     fn within(&self, mapping: &Mapping, offset: usize, len: usize) -> Result<(), Errno> {
         let pages = self.inode(mapping.ino).size.next_multiple_of(BLOCK as u64) as usize;
         let end = offset.checked_add(len).ok_or(Errno::EFAULT)?;
@@ -110,7 +110,7 @@ impl State {
         Ok(())
     }
 
-    /// Registers a shared mapping for a device. The registration goes on without the mapping.
+    /// Registers a shared mapping for a device. The registration outlives the mapping.
     pub(crate) fn register(&mut self, who: &Credentials, map: MapId) -> Result<MapId, Errno> {
         let mut pages = self.mappings.get(&map).filter(|mapping| mapping.shared).ok_or(Errno::EFAULT)?.clone();
         let ino = pages.ino;
@@ -136,12 +136,12 @@ impl State {
         Ok(())
     }
 
-    /// Whether a file has a registration that was made in this way.
+    /// Whether a file has a registration that was made by this route.
     pub(crate) fn is_registered_by(&self, ino: Ino, route: Route) -> bool {
         self.registrations.values().any(|registration| registration.pages.ino == ino && registration.by == Some(route))
     }
 
-    /// A device writes to a registration: the same as a store through the mapping.
+    /// A device writes to registered memory: the effect is that of a store through the mapping.
     pub(crate) fn device_stores(&mut self, registration: MapId, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let pages = &self.registrations.get(&registration).ok_or(Errno::ENXIO)?.pages;
         self.within(pages, offset, data.len())?;
@@ -210,8 +210,8 @@ impl State {
         Ok(())
     }
 
-    /// The kernel writes memory to the pages of an active swap file, from the second page on: the first page has the
-    /// header.
+    /// The kernel writes memory to the pages of an active swap file, starting with the second page, because the first
+    /// one has the header.
     pub(crate) fn swap_out(&mut self, fd: Fd, data: &[u8]) -> Result<(), Errno> {
         let places = self.swap_pages(fd)?;
         let written = places.into_iter().zip(data.as_chunks().0).try_for_each(|(at, page)| self.agent_wrote(at, page));
@@ -232,12 +232,12 @@ impl State {
         Ok(self.swap_places.get(&ino).ok_or(Errno::EINVAL)?[1..].to_vec())
     }
 
-    /// An agent reads what the storage has.
+    /// An agent reads the storage.
     pub(crate) fn agent_reads(&mut self, at: Address) -> io::Result<Vec<u8>> {
         self.volume.store.read_direct(at)
     }
 
-    /// An agent's data goes to storage at once, and stays there.
+    /// An agent writes to the storage; its data are durable at once.
     pub(crate) fn agent_wrote(&mut self, at: Address, bytes: &[u8; BLOCK]) -> io::Result<()> {
         let durable = !self.has(Quirk::AgentDataLost);
         self.volume.store.write_direct(at, bytes, durable)

@@ -7,7 +7,7 @@ use crate::units::{Ino, ROOT};
 use crate::violation::Quirk;
 
 impl State {
-    /// A name of the file is gone. A directory goes with its only name, and its own `.` with it.
+    /// Removes a name of the file from its count of links. A directory loses the link of its `.` as well.
     pub(crate) fn drop_name(&mut self, ino: Ino) {
         let now = self.now();
         let file = self.inode_mut(ino);
@@ -19,13 +19,14 @@ impl State {
         self.release_unused(ino);
     }
 
-    /// Frees the file if nothing refers to it: no name, descriptor, mapping or registration, and no daemon's kernel.
+    /// Frees the file if nothing refers to it: no name, descriptor, mapping, registration, or reference of a daemon's
+    /// kernel.
     pub(crate) fn release_unused(&mut self, ino: Ino) {
         let runs = self.take_unused(ino);
         self.volume.release_runs(&runs);
     }
 
-    /// The same, but what it had is the caller's to free.
+    /// Like [`Self::release_unused`], but the caller has to free the returned blocks.
     pub(crate) fn take_unused(&mut self, ino: Ino) -> Vec<Run> {
         let file = self.inode(ino);
         let mut runs = Vec::new();

@@ -1,4 +1,4 @@
-//! Owner, mode, size and times: stat(2), and what changes them.
+//! Owner, mode, size and times: stat(2), and the calls that change them.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
 use crate::call::reply::Stat;
@@ -16,14 +16,14 @@ use nix::fcntl::OFlag;
 pub struct Attributes {
     pub ino: Ino,
     pub kind: Kind,
-    /// The permissions, the set-ID bits and the sticky bit, without the type.
+    /// The permissions, the set-ID bits and the sticky bit, without the file type.
     pub mode: u32,
     pub links: u64,
     pub uid: u32,
     pub gid: u32,
     pub rdev: u64,
     pub size: u64,
-    /// In units of 512 bytes.
+    /// The space in units of 512 bytes.
     pub blocks: u64,
     pub atime: i128,
     pub mtime: i128,
@@ -40,7 +40,7 @@ pub enum SetTime {
     At(i128),
 }
 
-/// The attributes to change of a file; those that are None stay.
+/// The attributes of a file to change; `None` means no change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of struct stat, under their names")]
 pub struct Changes {
@@ -52,7 +52,7 @@ pub struct Changes {
     pub mtime: Option<SetTime>,
 }
 
-/// A read sets the time of access again after a day.
+/// A read updates an access time that is older than a day.
 const DAY: i128 = 86_400_000_000_000;
 
 impl State {
@@ -90,8 +90,8 @@ impl State {
         })
     }
 
-    /// chmod(2), chown(2), truncate(2) and utimensat(2) of an inode. `through` is a descriptor whose permission to
-    /// write counts for the size. Nothing is changed unless everything may be.
+    /// chmod(2), chown(2), truncate(2) and utimensat(2) of an inode. For the size, the write permission of the
+    /// descriptor `through` counts. Changes nothing unless all changes are permitted.
     pub(crate) fn set_attributes(
         &mut self,
         who: &Credentials,
@@ -128,7 +128,7 @@ impl State {
         }
         if changes.atime.is_some() || changes.mtime.is_some() {
             self.change(who, ino, Op::Utimes, |file| {
-                // The status change time is the present.
+                // The present time is that of the status change.
                 let time = |set| if let SetTime::At(time) = set { time } else { file.ctime };
                 let (atime, mtime) = (changes.atime.map(time), changes.mtime.map(time));
                 (file.atime, file.mtime) = (atime.unwrap_or(file.atime), mtime.unwrap_or(file.mtime));
@@ -137,7 +137,7 @@ impl State {
         Ok(())
     }
 
-    /// chown(2) to -1 and -1: it changes no owner, and takes the set-ID bits all the same.
+    /// chown(2) with -1 and -1: changes no owner, but removes the set-ID bits.
     pub(crate) fn chown_to_nobody(&mut self, who: &Credentials, ino: Ino) -> Result<(), Errno> {
         self.changeable()?;
         let file = self.inode(ino);
@@ -148,7 +148,7 @@ impl State {
         self.change(who, ino, Op::Chown, |file| file.mode = mode)
     }
 
-    /// EROFS, EPERM and EACCES for everything but the size.
+    /// Checks the permission for all changes except the size: EROFS, EPERM and EACCES.
     fn may_change(&self, who: &Credentials, ino: Ino, changes: &Changes) -> Result<(), Errno> {
         let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         let times = [changes.atime, changes.mtime];
@@ -167,14 +167,14 @@ impl State {
             () if touches && file.is_immutable() => Err(Errno::EPERM),
             () if (gives || changes.gid.is_some_and(regroups)) && !who.has(Capabilities::CHOWN) => Err(Errno::EPERM),
             () if changes.mode.is_some() && !who.owns(file) => Err(Errno::EPERM),
-            // A caller who may write may set the present time, and no other.
+            // A caller with write permission may set the present time, but no other time.
             () if touches && !who.owns(file) => self.permits(who, ino, WRITE),
             () if times != [None; 2] && !who.owns(file) => Err(Errno::EPERM),
             () => Ok(()),
         }
     }
 
-    /// Changes an inode, after asking the rules, and sets the status change time.
+    /// Changes an inode, after a check against the rules, and sets the status change time.
     pub(crate) fn change(
         &mut self,
         who: &Credentials,
@@ -191,7 +191,7 @@ impl State {
         })
     }
 
-    /// Takes the set-ID bits from a file whose data a caller without CAP_FSETID changes.
+    /// Removes the set-ID bits of a file whose data change, unless the caller has CAP_FSETID.
     pub(crate) fn drop_privileges(&mut self, who: &Credentials, ino: Ino) {
         let file = self.inode(ino);
         if file.mode & 0o6000 != 0 && file.kind == Kind::Regular && !who.has(Capabilities::FSETID) {
@@ -199,7 +199,7 @@ impl State {
         }
     }
 
-    /// Sets the time of access, as with the mount option relatime: at the first access after a change, and once a day.
+    /// Sets the access time as with the mount option relatime: at the first access after a change, and once a day.
     pub(crate) fn accessed(&mut self, ino: Ino, flags: OFlag) {
         if self.volume.read_only || flags.contains(OFlag::O_NOATIME) {
             return;
@@ -212,8 +212,8 @@ impl State {
     }
 }
 
-/// The mode without the set-user-ID bit, and without the set-group-ID bit where that one would run a program or where
-/// the caller has no part in the group.
+/// The mode without the set-user-ID bit, and without the set-group-ID bit if the group may execute the file or if the
+/// caller is not in the group.
 fn without_set_id(who: &Credentials, file: &Inode) -> u32 {
     let keeps = file.mode & 0o010 == 0 && who.keeps_setgid(file.gid);
     file.mode & if keeps { !0o4000 } else { !0o6000 }

@@ -1,6 +1,6 @@
-//! Misbehaviour: what a file system that is to break a clause does beside the rules.
+//! Misbehaviour: the effects of violations outside the table of rules.
 //!
-//! A quirk of one line stands where the call is carried out, behind [`State::has`]; the longer ones are here.
+//! A quirk of one line is at the place of the call, behind [`State::has`]; the longer ones are here.
 
 use crate::call::caller::Credentials;
 use crate::call::reply::{Outcome, Reply};
@@ -12,24 +12,24 @@ use crate::violation::{How, Quirk, Violation};
 use iomap_clauses::{AGENT_WRITES, Clause, HOLD_REFUSAL};
 use nix::errno::Errno;
 
-/// The violation of a file system, and the race that it loses.
+/// The violation of the file system, and the state of the race that it loses.
 #[derive(Debug, Default)]
 pub(crate) struct Misbehaviour {
     violation: Option<Violation>,
-    /// The side of a race that is to come in next.
+    /// The side of a race that runs next.
     intruder: Option<Intruder>,
-    /// The outcomes of the side that came in.
+    /// The outcomes of the side that ran.
     intruded: Vec<Outcome>,
     /// The number of races so far.
     races: usize,
 }
 
-/// One side of a race: it comes in between the check of a request of the other side and its effect.
+/// One side of a race: it runs between the check of a request of the other side and its effect.
 #[derive(Debug)]
 pub(crate) struct Intruder {
     pub(crate) who: Credentials,
     pub(crate) calls: Vec<Call>,
-    /// Makes the calls. The model does not know the way in that they take.
+    /// Makes the calls. This function pointer keeps the model independent of the entry that calls it.
     pub(crate) make: fn(&mut State, &Credentials, &[Call]) -> Vec<Outcome>,
 }
 
@@ -38,12 +38,12 @@ impl Misbehaviour {
         Self { violation, ..Self::default() }
     }
 
-    /// How this clause is broken, if it is the one.
+    /// How this clause is broken, if it is the broken clause.
     pub(crate) fn against(&self, clause: &Clause) -> Option<How> {
         self.violation.as_ref().filter(|violation| violation.clause == clause).map(|violation| violation.how)
     }
 
-    /// The clause that is broken on this way to make a call, if there is one.
+    /// The clause that is broken for calls by this route, if there is one.
     fn on(&self, route: Route) -> Option<&'static Clause> {
         let violation = self.violation.as_ref()?;
         matches!(violation.how, How::Way(way, _) if way == route).then_some(violation.clause)
@@ -55,12 +55,12 @@ impl Misbehaviour {
         self.races - 1
     }
 
-    /// Sends one side of a race in, at the next request that is carried out.
+    /// Registers one side of a race to run during the next request that is carried out.
     pub(crate) fn send(&mut self, intruder: Intruder) {
         self.intruder = Some(intruder);
     }
 
-    /// The outcomes of the intruder, or none if it did not come in.
+    /// The outcomes of the intruder; `None` if it did not run.
     pub(crate) fn intruded(&mut self) -> Option<Vec<Outcome>> {
         match self.intruder.take() {
             Some(_) => None,
@@ -74,21 +74,20 @@ impl State {
         self.misbehaviour.violation.as_ref().is_some_and(|violation| violation.how == How::Quirk(quirk))
     }
 
-    /// Lets an intruder in, if there is one.
+    /// Runs the intruder, if there is one.
     pub(crate) fn let_in(&mut self) -> Result<(), Errno> {
         let Some(Intruder { who, calls, make }) = self.misbehaviour.intruder.take() else { return Ok(()) };
         self.misbehaviour.intruded = make(self, &who, &calls);
         if self.has(Quirk::RaceBusy) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
-    /// Breaks the clause that is to be broken on this way to make a call. Returns an outcome if that is all that
-    /// becomes of the call.
+    /// Breaks the clause of the violation for a call by this route. Returns an outcome if the call needs nothing else.
     pub(crate) fn break_way(&mut self, route: Route, call: &Call) -> Option<Outcome> {
         let clause = self.misbehaviour.on(route)?;
         match call {
-            // No rule is asked about a store: it is lost.
+            // No rule covers a store, so the store is lost.
             Call::Store { .. } => Some(Ok(Reply::Number(0))),
-            // No registration is refused by a rule.
+            // No rule refuses a registration, so refuse it here.
             Call::Register { .. } if clause == &HOLD_REFUSAL => Some(Err(Errno::ETXTBSY)),
             _ => {
                 if clause == &AGENT_WRITES {

@@ -1,4 +1,4 @@
-//! The model: what a call does with files and with the space that they take.
+//! The model: the effects of calls on files and on the space that they use.
 
 pub(crate) mod allocation;
 pub(crate) mod attributes;

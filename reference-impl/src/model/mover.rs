@@ -23,7 +23,7 @@ impl State {
         self.relocate_all(self.has(Quirk::CollectMoves));
     }
 
-    /// Moves every file, those that are sealed too if a violation wants it.
+    /// Moves every file; with `sealed_too`, for a violation, also sealed files.
     pub(crate) fn relocate_all(&mut self, sealed_too: bool) {
         let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (sealed_too || !file.sealed);
         let movable = self.volume.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
@@ -31,10 +31,10 @@ impl State {
         movable.into_iter().for_each(|ino| self.volume.relocate(ino));
     }
 
-    /// Gives up the storage from `size` bytes on, after moving what is there.
+    /// Gives up the storage from byte `size` on, after moving the blocks there.
     pub(crate) fn shrink(&mut self, who: &Credentials, size: i64) -> Result<(), Errno> {
         let limit = usize::try_from(size).map_err(|_| Errno::EINVAL)? / BLOCK;
-        // An image without data is none, and nothing says that the disk goes on.
+        // Refuse an image without data blocks, and growth: the disk may have no more blocks.
         if limit == 0 || limit > self.volume.allocator.blocks() {
             return Err(Errno::EINVAL);
         }
@@ -56,7 +56,7 @@ impl State {
         })
     }
 
-    /// Moves everything to other storage, as before a device is taken away.
+    /// Moves all data to other storage, as before a device is removed.
     pub(crate) fn evacuate(&mut self, who: &Credentials) -> Result<(), Errno> {
         let stored = self.volume.inodes.iter().filter(|(_, file)| file.map.addresses().next().is_some());
         let stored: Vec<Ino> = stored.map(|(ino, _)| *ino).collect();

@@ -1,4 +1,4 @@
-//! Permissions: what the mount, the flags and the mode bits of a file let a caller do.
+//! Permissions of a caller, by the mount, the flags and the mode bits of a file.
 
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, READ, WRITE};
 use crate::model::state::State;
@@ -8,12 +8,12 @@ use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl Credentials {
-    /// The caller is the owner, or may act as the owner.
+    /// Whether the caller is the owner, or may act as the owner.
     pub(crate) fn owns(&self, file: &Inode) -> bool {
         self.uid == file.uid || self.has(Capabilities::FOWNER)
     }
 
-    /// Whether the mode bits permit an access, or a capability does.
+    /// Whether the mode bits or a capability permit an access.
     pub(crate) fn may(&self, file: &Inode, wanted: u32) -> bool {
         let class = match () {
             () if self.uid == file.uid => file.mode >> 6,

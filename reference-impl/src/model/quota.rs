@@ -1,21 +1,21 @@
-//! How much there is room for: on the storage, and within what a user may have.
+//! Limits of space: on the storage, and of each user.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::model::state::State;
 use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 
-/// The limits for the files of one user. They hold for every caller; None is no limit.
+/// The limits for the files of one user. They apply to every caller; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// Blocks of data, each file's own count: a shared block counts for each of its files.
+    /// Blocks of data, counted for each file: a shared block counts for each of its files.
     pub blocks: Option<u64>,
     /// Inodes of every type.
     pub inodes: Option<u64>,
 }
 
 impl State {
-    /// quotactl(2) with Q_SETQUOTA: 0 takes the limit away.
+    /// quotactl(2) with Q_SETQUOTA: 0 removes the limit.
     pub(crate) fn limit(&mut self, who: &Credentials, uid: u32, bytes: u64) -> Result<(), Errno> {
         if !who.has(Capabilities::SYS_ADMIN) {
             return Err(Errno::EPERM);
@@ -27,7 +27,7 @@ impl State {
         Ok(())
     }
 
-    /// Sees to it that `takes` blocks can be allocated, if the file may have `grows` more: ENOSPC, EDQUOT.
+    /// Makes sure that `takes` blocks can be allocated, and that the file may grow by `grows` blocks: ENOSPC, EDQUOT.
     pub(crate) fn room_for(&mut self, ino: Ino, takes: usize, grows: usize) -> Result<(), Errno> {
         if takes > self.volume.free() {
             return Err(Errno::ENOSPC);
@@ -41,7 +41,7 @@ impl State {
         self.within_quota(uid, 0, 1)
     }
 
-    /// Whether a user may be given a file: EDQUOT.
+    /// Whether a user may become the owner of a file: EDQUOT.
     pub(crate) fn room_to_own(&self, ino: Ino, uid: u32) -> Result<(), Errno> {
         let file = self.inode(ino);
         if file.uid == uid { Ok(()) } else { self.within_quota(uid, file.map.len(), 1) }

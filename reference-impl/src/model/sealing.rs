@@ -20,7 +20,7 @@ impl State {
         if grow {
             self.resize(ino, len.unsigned_abs())?;
         }
-        // A file whose seal is not durable is not sealed.
+        // If the seal cannot be made durable, the file stays unsealed.
         self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = false)
     }
 
@@ -40,7 +40,7 @@ impl State {
         self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)
     }
 
-    /// Commits the change of a file's state; the violations leave out what they are named for.
+    /// Commits the change of a file's state. Violations skip the steps that they are named for.
     pub(crate) fn commit_state(&mut self, ino: Ino) -> Result<(), Errno> {
         let sealed = self.inode(ino).sealed;
         let skipped = if sealed { Quirk::SealNotCommitted } else { Quirk::UnsealNotCommitted };

@@ -12,7 +12,7 @@ use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// A part of one file that is to be a part of another as well: offsets and length in bytes.
+/// A part of one file that another file is to share: offsets and length in bytes.
 pub(crate) struct Shared {
     pub(crate) source: Ino,
     pub(crate) from: u64,
@@ -100,7 +100,7 @@ impl State {
         self.dedupe_range(who, At { fd: from, offset: 0 }, At { fd: to, offset: 0 }, len as u64).map(|len| len as usize)
     }
 
-    /// FIDEDUPERANGE: makes equal parts of two files one. The error is the status of the destination.
+    /// FIDEDUPERANGE: makes two files share equal parts. The error is the status of the destination.
     pub(crate) fn dedupe_range(&mut self, who: &Credentials, from: At, to: At, len: u64) -> Result<u64, Errno> {
         let (source, target) = (*self.descriptor(from.fd)?, *self.descriptor(to.fd)?);
         if !source.readable() {
@@ -131,8 +131,8 @@ impl State {
         })
     }
 
-    /// The range to share, if it can be shared: whole blocks, but for the ends of files. A length of 0 reaches to the
-    /// end of the source.
+    /// The range to share, if it can be shared: whole blocks, except at the ends of files. A length of 0 means up to
+    /// the end of the source.
     fn range(&self, (source, from): (Ino, u64), (target, to): (Ino, u64), len: u64) -> Result<Shared, Errno> {
         let (one, other) = (self.inode(source), self.inode(target));
         for file in [one, other] {
@@ -153,7 +153,7 @@ impl State {
         Ok(Shared { source, from, target, to, len })
     }
 
-    /// Makes blocks of one file blocks of another as well.
+    /// Makes two files share blocks.
     pub(crate) fn share(&mut self, range: &Shared) -> Result<(), Errno> {
         let Shared { source, target, .. } = *range;
         self.spill(source)?;
@@ -174,7 +174,7 @@ impl State {
         Ok(())
     }
 
-    /// Exchanges the contents of two files by exchanging where they live.
+    /// Exchanges the contents of two files by exchanging their maps.
     pub(crate) fn exchange_contents(&mut self, who: &Credentials, one: Fd, other: Fd) -> Result<(), Errno> {
         let (one, other) = (self.descriptor(one)?.ino, self.descriptor(other)?.ino);
         for ino in [one, other] {
@@ -193,18 +193,18 @@ impl State {
                     (file.map, file.inline, file.size, file.shares) = (map.given(), inline, size, shares);
                     (file.mtime, file.ctime) = (now, now);
                 }
-                // A write to one file must not reach what is the other's until this is committed.
+                // Commit now: before that, a write to one file could damage the other one after a loss of power.
                 fs.volume.commit()
             })
         })
     }
 
-    /// Makes a snapshot: from now on every file shares its storage with it.
+    /// Makes a snapshot, which shares the storage of every file from now on.
     pub(crate) fn snapshot(&mut self, who: &Credentials) -> Result<(), Errno> {
         let files: Vec<Ino> =
             self.volume.inodes.iter().filter(|(_, i)| i.kind == Kind::Regular).map(|(ino, _)| *ino).collect();
         self.guarded_all(who, &files, Op::Snapshot, &mut |fs| {
-            // Nothing here reads snapshots, so that the storage is kept is all there is to them.
+            // Snapshots cannot be read, so it is enough to keep their storage.
             let runs = files.iter().flat_map(|ino| fs.inode(*ino).map.all().copied()).collect::<Vec<Run>>();
             files.iter().for_each(|ino| fs.inode_mut(*ino).shares = true);
             fs.volume.keep(runs);

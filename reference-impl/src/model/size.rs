@@ -1,4 +1,4 @@
-//! The size of files, and where in them there is data.
+//! The size of files, and the positions of data and holes.
 
 use crate::call::caller::Credentials;
 use crate::call::system_call::{Fd, Whence};
@@ -57,7 +57,7 @@ impl State {
     pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let old = self.inode(ino).size;
         self.spill(ino)?;
-        // Blocks beyond the size are given up, even if the size stays.
+        // Frees the blocks beyond the size, even if the size stays.
         if size <= old {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
             let beyond = size.div_ceil(BLOCK as u64);
@@ -70,7 +70,7 @@ impl State {
         Ok(())
     }
 
-    /// Zeros [from, to), which lies inside one block, if that block holds data.
+    /// Zeros the bytes [from, to), which are inside one block, if that block has data.
     pub(crate) fn zero_within_block(&mut self, ino: Ino, from: u64, to: u64) -> Result<(), Errno> {
         let block = from / BLOCK as u64;
         let start = block * BLOCK as u64;
@@ -82,7 +82,7 @@ impl State {
     }
 }
 
-/// The first hole from an offset inside the size on, or the size. An unwritten block reads as a hole does.
+/// The first hole at or after an offset inside the size, or the size. An unwritten block counts as a hole.
 fn hole_from(file: &Inode, from: u64) -> u64 {
     if file.inline.is_some() {
         return file.size;
@@ -97,7 +97,7 @@ fn hole_from(file: &Inode, from: u64) -> u64 {
     block.saturating_mul(BLOCK as u64).clamp(from, file.size)
 }
 
-/// The first data from an offset inside the size on.
+/// The first data at or after an offset inside the size.
 fn data_from(file: &Inode, from: u64) -> Option<u64> {
     if file.inline.is_some() {
         return Some(from);

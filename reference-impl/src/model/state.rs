@@ -1,4 +1,4 @@
-//! The state of a file system that is mounted: its volume, and everything that is open.
+//! The state of a mounted file system: its volume, and its open files.
 
 use crate::call::route::Route;
 use crate::call::system_call::{Fd, MapId};
@@ -12,7 +12,7 @@ use crate::violation::Violation;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 
-/// A mapping. `private` has the pages that were stored to when it is private.
+/// A mapping. A private mapping keeps its changed pages in `private`.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
     pub(crate) ino: Ino,
@@ -22,11 +22,11 @@ pub(crate) struct Mapping {
     pub(crate) private: BTreeMap<usize, u8>,
 }
 
-/// The pages that a device may access: those of a mapping, which may have ended since.
+/// The pages that a device may access: those of a mapping, which may have ended.
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) pages: Mapping,
-    /// The way that it was made.
+    /// The route by which it was made.
     pub(crate) by: Option<Route>,
 }
 
@@ -42,15 +42,15 @@ pub(crate) struct State {
     /// The addresses that active swap files had when they were activated.
     pub(crate) swap_places: BTreeMap<Ino, Vec<Address>>,
     pub(crate) quotas: BTreeMap<u32, Quota>,
-    /// Where the time comes from, if not from counting.
+    /// The source of the time; without it, times count changes.
     time: Option<Clock>,
     pub(crate) misbehaviour: Misbehaviour,
-    /// The way that the present call takes.
+    /// The route of the present call.
     pub(crate) route: Option<Route>,
 }
 
 impl State {
-    /// Begins with a volume that was just mounted.
+    /// The state of a volume that was just mounted.
     pub(crate) fn new(volume: Volume, violation: Option<Violation>, time: Option<Clock>) -> Self {
         let mut state = Self {
             volume,
@@ -77,7 +77,8 @@ impl State {
     }
 
     pub(crate) fn inode(&self, ino: Ino) -> &Inode {
-        // Names, descriptors and mappings refer to inodes that exist: `release_unused` removes only the others.
+        // Names, descriptors and mappings refer to existing inodes only: `release_unused` removes only unreferenced
+        // ones.
         &self.volume.inodes[&ino]
     }
 
@@ -85,18 +86,18 @@ impl State {
         self.volume.inodes.existing(ino)
     }
 
-    /// The inode, for counting what refers to it: nothing that is stored.
+    /// The inode, for a change of its reference counts, which are not stored.
     pub(crate) fn held_mut(&mut self, ino: Ino) -> &mut Inode {
         self.volume.inodes.untracked(ino).expect("names, descriptors and mappings refer to inodes that exist")
     }
 
-    /// The next moment. Without a clock no two changes happen at the same time.
+    /// The next moment. Without a clock, no two changes have the same time.
     pub(crate) fn now(&mut self) -> i128 {
         self.volume.clock = self.time.map_or(self.volume.clock + 1, |clock| clock());
         self.volume.clock
     }
 
-    /// The moment that it is: looking at something takes no time.
+    /// The present moment, without advancing it.
     pub(crate) fn present(&self) -> i128 {
         self.time.map_or(self.volume.clock, |clock| clock())
     }

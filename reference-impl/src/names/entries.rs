@@ -1,4 +1,4 @@
-//! Names in directories: how they come, change and go, and the end of files.
+//! Names in directories: making, changing and removing them, and the end of files.
 
 use crate::call::caller::{Capabilities, Credentials, EXECUTE, WRITE};
 use crate::model::state::State;
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 /// A directory, and a name in it.
 pub type Place<'a> = (Ino, &'a [u8]);
 
-/// The most names of a file, and one more than the most subdirectories of a directory.
+/// The maximum number of names of a file; a directory can have one subdirectory less than this.
 pub(crate) const LINK_MAX: u64 = 65_000;
 
 /// RENAME_NOREPLACE of renameat2(2).
@@ -21,7 +21,7 @@ pub const RENAME_EXCHANGE: u32 = 2;
 /// RENAME_WHITEOUT of renameat2(2).
 pub const RENAME_WHITEOUT: u32 = 4;
 
-/// The file that mknod(2), mkdir(2) or symlink(2) is to make.
+/// The file to make by mknod(2), mkdir(2) or symlink(2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Making<'a> {
     pub(crate) kind: Kind,
@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    /// The same, with None for a name that is not there.
+    /// Like [`Self::lookup`], but returns `None` for a missing name.
     fn find(&self, who: &Credentials, place: Place) -> Result<Option<Ino>, Errno> {
         match self.lookup(who, place) {
             Err(Errno::ENOENT) => Ok(None),
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// A name that is free can be given away.
+    /// Whether a new name can be added to the directory.
     fn may_add(&self, who: &Credentials, dir: Ino) -> Result<(), Errno> {
         if self.inode(dir).links == 0 {
             return Err(Errno::ENOENT);
@@ -68,7 +68,7 @@ impl State {
         self.permits(who, dir, WRITE | EXECUTE)
     }
 
-    /// A name can be taken from what it stands for.
+    /// Whether a name can be removed from a file.
     fn may_remove(&self, who: &Credentials, dir: Ino, victim: Ino, as_directory: bool) -> Result<(), Errno> {
         self.permits(who, dir, WRITE | EXECUTE)?;
         let (directory, file) = (self.inode(dir), self.inode(victim));
@@ -84,7 +84,7 @@ impl State {
         }
     }
 
-    /// Makes a file with a name. Fails as open(2), mkdir(2), mknod(2) and symlink(2) do.
+    /// Makes a file with a name. Fails like open(2), mkdir(2), mknod(2) and symlink(2).
     pub(crate) fn make(&mut self, who: &Credentials, place: Place, making: Making) -> Result<Ino, Errno> {
         if self.find(who, named(place)?)?.is_some() {
             return Err(Errno::EEXIST);
@@ -94,7 +94,7 @@ impl State {
         self.may_add(who, dir)?;
         let (directory, device) =
             (making.kind == Kind::Directory, matches!(making.kind, Kind::Character | Kind::Block));
-        // A renamed file can leave the character device 0:0 behind: every caller may make it.
+        // A rename can leave a whiteout behind, which is the character device 0:0: every caller may make it.
         let whiteout = making.kind == Kind::Character && making.rdev == 0;
         if device && !whiteout && !who.has(Capabilities::MKNOD) {
             return Err(Errno::EPERM);
@@ -111,7 +111,7 @@ impl State {
         Ok(ino)
     }
 
-    /// Makes a file without a name, as if in a directory.
+    /// Makes a file without a name, with the attributes of a new file in the directory.
     pub(crate) fn make_unnamed(&mut self, who: &Credentials, dir: Ino, making: Making) -> Result<Ino, Errno> {
         self.room_for_inode(who.uid)?;
         self.volume.reserve_bytes(making.target.len())?;
@@ -125,7 +125,7 @@ impl State {
                 mode = mode & 0o1777 | if inherits { 0o2000 } else { 0 };
                 Inode::directory(dir, mode, now)
             }
-            // A caller outside a group does not make a program that runs with that group.
+            // A caller outside a group must not make a program that runs with that group.
             kind => {
                 if inherits && mode & 0o2010 == 0o2010 && !who.keeps_setgid(gid) {
                     mode &= !0o2000;
@@ -133,7 +133,7 @@ impl State {
                 Inode::new(kind, mode, now)
             }
         };
-        // Of what is no device mknod(2) ignores the number.
+        // mknod(2) ignores the device number unless the file is a device.
         let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
         (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
@@ -204,7 +204,7 @@ impl State {
         {
             return Err(Errno::EINVAL);
         }
-        // That both directories are directories and can be searched comes before that names are there.
+        // First check that both directories can be searched, then whether the names exist.
         self.lookup(who, (from.0, b"."))?;
         self.lookup(who, (to.0, b"."))?;
         let ino = self.lookup(who, named(from)?)?;
@@ -226,7 +226,7 @@ impl State {
         }
         self.may_rename(who, (from.0, ino), (to.0, target), exchange)?;
         self.volume.reserve_bytes(from.1.len() + to.1.len())?;
-        // Made before anything has changed: there can be no room for it.
+        // Make the whiteout before any change, because there may be no room for it.
         let whiteout = match flags & RENAME_WHITEOUT {
             0 => None,
             _ => Some(self.make_unnamed(who, from.0, Making::of(Kind::Character, 0))?),
@@ -243,7 +243,7 @@ impl State {
         renamed
     }
 
-    /// The checks of rename(2), once it is known what the names stand for.
+    /// The checks of rename(2) after both names were looked up.
     fn may_rename(
         &self,
         who: &Credentials,
@@ -261,7 +261,7 @@ impl State {
         }
         let comes = target.filter(|_| exchange).filter(|other| is_directory(*other));
         if from != to {
-            // The `..` of a directory that gets another parent is written.
+            // A directory that gets another parent has its `..` changed, so it must be writable.
             for directory in [Some(ino).filter(|_| moved), comes].into_iter().flatten() {
                 self.permits(who, directory, WRITE)?;
             }
@@ -330,9 +330,9 @@ impl State {
         }
     }
 
-    /// Whether a directory is another one, or somewhere below it.
+    /// Whether a directory is the same as another one, or below it.
     fn is_within(&self, directory: Ino, ancestor: Ino) -> bool {
-        // A directory that was removed outlives the one that it was in.
+        // The parent of a removed directory may no longer exist.
         let up = |ino: &Ino| Some(self.volume.inodes.get(ino)?.directory.parent).filter(|parent| parent != ino);
         self.inode(ancestor).kind == Kind::Directory
             && std::iter::successors(Some(directory), up).any(|d| d == ancestor)
@@ -354,7 +354,7 @@ impl State {
     }
 }
 
-/// Only bytes that a name can have. Paths are taken apart before they come here.
+/// Checks that the name has only valid bytes. Paths were split into names before.
 fn named(place: Place) -> Result<Place, Errno> {
     match place.1 {
         b"" => Err(Errno::ENOENT),

@@ -12,12 +12,12 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 impl State {
-    /// Opens a file that exists.
+    /// Opens an existing file.
     pub(crate) fn open(&mut self, who: &Credentials, ino: Ino, flags: OFlag) -> Result<Fd, Errno> {
         let write = flags & OFlag::O_ACCMODE != OFlag::O_RDONLY;
         let file = self.inode(ino);
         let empties = flags.contains(OFlag::O_TRUNC);
-        // Other types have nothing to truncate, though it takes the same permission.
+        // Other types have no data to truncate, but need the same permission.
         let truncate = empties && matches!(file.kind, Kind::Regular | Kind::Directory);
         match file.kind {
             Kind::Directory if write || truncate => return Err(Errno::EISDIR),
@@ -34,7 +34,7 @@ impl State {
         match file.kind {
             _ if file.is_append_only() && (write && !appends || truncate) => return Err(Errno::EPERM),
             _ if flags.contains(OFlag::O_NOATIME) && !who.owns(file) => return Err(Errno::EPERM),
-            // Others than this file system serve sockets and devices.
+            // The kernel serves sockets and devices, not this file system.
             Kind::Socket | Kind::Character | Kind::Block => return Err(Errno::ENXIO),
             _ => (),
         }
@@ -49,7 +49,7 @@ impl State {
         self.opened(ino, flags)
     }
 
-    /// Makes a file and opens it: what its mode forbids is for those who come later.
+    /// Makes a file and opens it. The mode of the new file does not apply to this opening.
     pub(crate) fn create(
         &mut self,
         who: &Credentials,
@@ -61,7 +61,7 @@ impl State {
         Ok((ino, self.opened(ino, flags)?))
     }
 
-    /// Opens a new file without a name, as if in a directory. It can get a name unless the flags say O_EXCL.
+    /// Opens a new file without a name. The file can get a name later, unless the flags include O_EXCL.
     pub(crate) fn open_temporary(&mut self, who: &Credentials, dir: Ino, flags: OFlag, mode: u32) -> Result<Fd, Errno> {
         if self.inode(dir).kind != Kind::Directory {
             return Err(Errno::ENOTDIR);

@@ -1,4 +1,4 @@
-//! Paths: from the names in a system call to inodes, as path_resolution(7) has it.
+//! Paths: resolves the names in a system call to inodes, as in path_resolution(7).
 
 use crate::call::caller::{Credentials, WRITE};
 use crate::call::system_call::Fd;
@@ -9,7 +9,7 @@ use crate::units::{Ino, PATH_MAX, ROOT};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// The most symbolic links that one path can lead through.
+/// The maximum number of symbolic links in the resolution of one path.
 const LINKS_MAX: usize = 40;
 
 /// The last component of a path.
@@ -21,7 +21,7 @@ enum Last<'a> {
     Root,
 }
 
-/// On the way along a path.
+/// The state of a walk along a path.
 struct Walk<'a> {
     fs: &'a State,
     who: &'a Credentials,
@@ -30,11 +30,11 @@ struct Walk<'a> {
     links: usize,
 }
 
-/// Where a path ends.
+/// The end of a path.
 struct End<'a> {
     dir: Ino,
     last: Last<'a>,
-    /// The path has a slash at its end, so that what it names has to be a directory.
+    /// Whether the path ends in a slash, so that it has to name a directory.
     slash: bool,
     ino: Option<Ino>,
 }
@@ -65,14 +65,14 @@ impl<'a> Walk<'a> {
                 b".." => Last::DotDot,
                 name => Last::Name(name),
             };
-            // That the directory is one, and can be searched, comes before anything about the component.
+            // First check that this is a directory and can be searched, then look at the component.
             self.fs.lookup(self.who, (self.at, b"."))?;
             return Ok((last, path.ends_with(b"/")));
         }
         Ok((Last::Root, true))
     }
 
-    /// Goes on through one component, to the end of it if it is a symbolic link.
+    /// Enters one component; a symbolic link is followed to its end.
     fn enter(&mut self, name: &'a [u8]) -> Result<(), Errno> {
         let ino = self.fs.lookup(self.who, (self.at, name))?;
         match self.fs.inode(ino).kind {
@@ -85,14 +85,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The target of a symbolic link, unless there were too many.
+    /// The target of a symbolic link, unless the path had too many links.
     fn through(&mut self, link: Ino) -> Result<&'a [u8], Errno> {
         self.links += 1;
         if self.links > LINKS_MAX { Err(Errno::ELOOP) } else { Ok(&self.fs.inode(link).target) }
     }
 
-    /// Goes to the end of a path, through a symbolic link there if it is to be followed. A call that `creates` a file
-    /// fails with EISDIR at a slash after the last name, whether the name exists or not.
+    /// Walks to the end of a path; with `follow`, through a symbolic link at the end. A call that `creates` a file
+    /// fails with EISDIR for a slash after the last name, whether the name exists or not.
     fn end(&mut self, mut path: &'a [u8], follow: bool, creates: bool) -> Result<End<'a>, Errno> {
         let mut slash = false;
         loop {
@@ -128,7 +128,7 @@ impl End<'_> {
 }
 
 impl State {
-    /// The inode that a path leads to.
+    /// The inode at the end of a path.
     pub(crate) fn resolve(&self, who: &Credentials, path: &[u8], follow: bool) -> Result<Ino, Errno> {
         let follow = follow || path.ends_with(b"/");
         let end = Walk::new(self, who).end(path, follow, false)?;
@@ -136,7 +136,7 @@ impl State {
         if end.slash && self.inode(ino).kind != Kind::Directory { Err(Errno::ENOTDIR) } else { Ok(ino) }
     }
 
-    /// The place of a path's last component, whether there is such a name or not, and whether a slash follows it.
+    /// The directory and the last component of a path, whether that name exists or not, and whether a slash follows it.
     /// `other` is the error for paths that end in `.`, `..` or the root.
     fn named_place<'a>(
         &'a self,
@@ -151,11 +151,11 @@ impl State {
         }
     }
 
-    /// A place that `making` can be made at.
+    /// A place for a new file.
     fn new_place(&self, who: &Credentials, path: &[u8], directory: bool) -> Result<(Ino, Vec<u8>), Errno> {
         let ((dir, name), slash) = self.named_place(who, path, |_| Errno::EEXIST)?;
         if slash && !directory {
-            // Something there is in the way, and nothing there cannot become a directory.
+            // An existing file blocks the name, and a slash after a missing name needs a directory.
             return Err(self.lookup(who, (dir, name)).err().unwrap_or(Errno::EEXIST));
         }
         Ok((dir, name.to_vec()))
@@ -214,7 +214,7 @@ impl State {
         self.rename(who, (from, &old), (to, &new), flags)
     }
 
-    /// Slashes at the end of a path are for directories.
+    /// The places of a rename. A slash at the end of a path requires a directory.
     fn rename_to_directory(
         &self,
         who: &Credentials,
@@ -272,7 +272,7 @@ impl State {
     pub(crate) fn truncate_at(&mut self, who: &Credentials, path: &[u8], size: i64) -> Result<(), Errno> {
         let found = self.resolve(who, path, true);
         let regular = found.is_ok_and(|ino| self.inode(ino).kind == Kind::Regular);
-        // A size below zero is the first error; where there is a file, the rules refuse it.
+        // A negative size is the first error; for a regular file, the rules report it.
         if size < 0 && !regular {
             return Err(Errno::EINVAL);
         }
@@ -290,8 +290,8 @@ impl State {
     }
 }
 
-/// Fails with ENOENT without a target, with ENAMETOOLONG, and with EINVAL for NUL, which no string of a system call
-/// has.
+/// Fails with ENOENT for an empty target, with ENAMETOOLONG, and with EINVAL for a NUL, which a string of a system call
+/// cannot contain.
 pub(crate) fn symlink(target: &[u8]) -> Result<Making<'_>, Errno> {
     match target.len() {
         0 => Err(Errno::ENOENT),

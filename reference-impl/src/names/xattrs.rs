@@ -15,17 +15,17 @@ pub const XATTR_REPLACE: u32 = 2;
 /// The longest name, prefix included, and the longest value, in bytes.
 const NAME_MAX: usize = 255;
 const VALUE_MAX: usize = 65_536;
-/// The most bytes of all names of a file, each with its NUL, so that listxattr(2) can return them.
+/// The maximum number of bytes of all names of a file, each with its NUL, so that listxattr(2) can return them.
 const LIST_MAX: usize = 65_536;
 
-/// A namespace of attributes, after the callers who may see and change them.
+/// A namespace of attributes. The namespaces differ in the callers who may see and change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Namespace {
     /// The mode bits of the file decide.
     User,
-    /// Only the superuser even sees them.
+    /// Only the superuser can see them.
     Trusted,
-    /// Everybody sees them.
+    /// Every caller can see them.
     Security,
 }
 
@@ -61,14 +61,15 @@ impl State {
             Namespace::Trusted if !admin => Err(refused),
             Namespace::Security if writes && !admin => Err(Errno::EPERM),
             Namespace::Trusted | Namespace::Security => Ok(()),
-            // On other types the mode bits speak of a device or of nothing.
+            // On other types the mode bits have another meaning, or none.
             Namespace::User if !matches!(file.kind, Kind::Regular | Kind::Directory) => Err(refused),
             Namespace::User if writes && sticky && !who.owns(file) => Err(Errno::EPERM),
             Namespace::User => self.permits(who, ino, wanted),
         }
     }
 
-    /// setxattr(2). Fails with EEXIST and ENODATA as the flags say, with E2BIG, and with ENOSPC for too many names.
+    /// setxattr(2). Fails with EEXIST and ENODATA depending on the flags, with E2BIG, and with ENOSPC for too many
+    /// names.
     pub(crate) fn set_xattr(
         &mut self,
         who: &Credentials,
@@ -115,7 +116,7 @@ impl State {
         })
     }
 
-    /// listxattr(2): the names that the caller can see.
+    /// listxattr(2): the names that are visible to the caller.
     pub(crate) fn xattr_names(&self, who: &Credentials, ino: Ino) -> Result<Vec<Vec<u8>>, Errno> {
         let file = self.volume.inodes.get(&ino).ok_or(Errno::ENOENT)?;
         let seen = |name: &&Vec<u8>| who.has(Capabilities::SYS_ADMIN) || !name.starts_with(b"trusted.");

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// Bits in a word of the bitmap.
 const WORD: usize = u64::BITS as usize;
 
-/// The lowest free block is found without a search, for storage of any size: each level of the bitmap says which
-/// words of the level below have a bit set.
+/// Finds the lowest free block without a search, for storage of any size: each bit of a level says whether a word of
+/// the level below has a bit set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allocator {
     /// The first level has a bit for each block, set if the block is free. The last level is one word.
@@ -33,7 +33,7 @@ impl Allocator {
         let mut allocator = Self::new(references.len());
         for (at, count) in references.iter().enumerate().filter(|(_, count)| **count > 0) {
             allocator.mark(at, false);
-            // At once: a block can have as many references as there are files.
+            // Insert the count at once: a block can have as many references as there are files.
             if let more @ 1.. = count - 1 {
                 allocator.shared.insert(at, more);
             }
@@ -59,7 +59,7 @@ impl Allocator {
         Some(at)
     }
 
-    /// One more file refers to a block.
+    /// Adds a reference to a block.
     pub(crate) fn share(&mut self, at: Address) {
         *self.shared.entry(at).or_default() += 1;
     }
@@ -76,12 +76,12 @@ impl Allocator {
         }
     }
 
-    /// The number of blocks in use, from `limit` on.
+    /// The number of blocks in use, at or after `limit`.
     pub(crate) fn used_from(&self, limit: usize) -> usize {
         (limit..self.blocks).filter(|at| !self.is_free(*at)).count()
     }
 
-    /// Gives up the blocks from `blocks` on, none of which is in use.
+    /// Removes the blocks from number `blocks` on; none of them may be in use.
     pub(crate) fn truncate(&mut self, blocks: usize) {
         let mut smaller = Self::new(blocks.min(self.blocks));
         (0..smaller.blocks).filter(|at| !self.is_free(*at)).for_each(|at| smaller.mark(at, false));
@@ -103,7 +103,7 @@ impl Allocator {
         self.levels[0][at / WORD] & 1 << (at % WORD) != 0
     }
 
-    /// Makes a block free or used, and tells the levels above if that made the first bit of a word or took the last.
+    /// Marks a block as free or used. Updates the levels above if a word changes from or to zero.
     fn mark(&mut self, at: Address, free: bool) {
         if self.is_free(at) == free {
             return;

@@ -1,13 +1,13 @@
-//! Directories: names, and an order in which they can be listed while they change.
+//! Directories: names, and an order for listings that stays valid while names change.
 
 use crate::units::Ino;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A name: any bytes but `/` and NUL.
+/// A name: any bytes except `/` and NUL.
 pub(crate) type Name = Vec<u8>;
 
-/// Where a listing is after `.` and after `..`; what has a name comes later.
+/// The cookies after `.` and after `..`; names have larger cookies.
 pub(crate) const DOT: u64 = 1;
 pub(crate) const DOT_DOT: u64 = 2;
 
@@ -15,11 +15,11 @@ pub(crate) const DOT_DOT: u64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) ino: Ino,
-    /// Its place in a listing: never changed, never given to another name.
+    /// The position in a listing: it never changes and is never reused.
     pub(crate) cookie: u64,
 }
 
-/// A name in the log: its cookie, and the name with its inode, or None if the name is gone.
+/// A name in the log: its cookie, and the name with its inode, or `None` if the name was removed.
 pub(crate) type Line = (u64, Option<(Name, Ino)>);
 
 /// The names in a directory, without `.` and `..`. The log has the names as [`Line`]s.
@@ -31,18 +31,18 @@ pub(crate) struct Directory {
     names: BTreeMap<Name, Entry>,
     #[serde(skip)]
     order: BTreeMap<u64, Name>,
-    /// The last cookie that was given out.
+    /// The last cookie that was assigned.
     last: u64,
-    /// The last cookie that the log can have.
+    /// The largest cookie that the log can contain.
     #[serde(skip)]
     logged: u64,
-    /// The cookies of which the log does not have what is true now.
+    /// The cookies whose state differs from the log.
     #[serde(skip)]
     changed: BTreeSet<u64>,
 }
 
 impl Directory {
-    /// A directory without names, in another one.
+    /// An empty directory with this parent.
     pub(crate) fn within(parent: Ino) -> Self {
         Self { parent, last: DOT_DOT, ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Directory {
         self.names.get(name).map(|entry| entry.ino)
     }
 
-    /// Gives a name to an inode. A name that was another's keeps its place.
+    /// Gives a name to an inode. An existing name keeps its position.
     pub(crate) fn put(&mut self, name: &[u8], ino: Ino) {
         if let Some(entry) = self.names.get_mut(name) {
             entry.ino = ino;
@@ -79,23 +79,23 @@ impl Directory {
         self.names.is_empty()
     }
 
-    /// Cookie, name and inode of each name after a cookie, in the order of the cookies.
+    /// The cookie, name and inode of each name after a cookie, in order.
     pub(crate) fn after(&self, cookie: u64) -> impl Iterator<Item = (u64, &[u8], Ino)> {
         let later = self.order.range(cookie.saturating_add(1)..);
         later.filter_map(|(cookie, name)| Some((*cookie, name.as_slice(), self.get(name)?)))
     }
 
-    /// The last place in a listing that was given out.
+    /// The last cookie that was assigned.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// Every name, as the log has it.
+    /// Every name, in the form of the log.
     pub(crate) fn all(&self) -> Vec<Line> {
         self.order.keys().map(|cookie| self.line(*cookie)).collect()
     }
 
-    /// The changes that the log does not have yet.
+    /// The changes that are not in the log yet.
     pub(crate) fn changes(&self) -> Vec<Line> {
         self.changed.iter().map(|cookie| self.line(*cookie)).collect()
     }
@@ -105,17 +105,17 @@ impl Directory {
         (cookie, named)
     }
 
-    /// The log has everything.
+    /// Marks all changes as logged.
     pub(crate) fn settle(&mut self) {
         self.changed.clear();
         self.logged = self.last;
     }
 
-    /// Takes the names of what the directory was before, and carries changes of the log out on them. Fails with what
-    /// is wrong with the changes.
+    /// Takes the names of the directory's former state, and applies changes of the log to them. The error names the
+    /// fault of the changes.
     pub(crate) fn apply(&mut self, before: Self, changes: Vec<Line>) -> Result<(), String> {
         (self.names, self.order) = (before.names, before.order);
-        // Enough cookies are left after the last one.
+        // Refuse a cookie after which too few are left.
         if self.last > u64::MAX >> 1 {
             return Err(format!("{} as the last place of a name", self.last));
         }
@@ -147,7 +147,7 @@ impl Directory {
 mod tests {
     use super::*;
 
-    /// After any changes and commits, what the log was told makes the directory again.
+    /// After any changes and commits, the lines of the log restore the directory.
     #[test]
     fn the_log_makes_the_directory_again() {
         let mut random = fastrand::Rng::with_seed(1);
@@ -160,7 +160,7 @@ mod tests {
             }
             if random.u8(..5) == 0 {
                 let (changes, before) = (directory.changes(), durable);
-                // Only what a transaction has: the rest is made from the lines.
+                // Keep only the fields that a transaction has: the lines restore the rest.
                 durable = Directory { last: directory.last, ..Directory::within(1) };
                 durable.apply(before, changes).unwrap();
                 directory.settle();

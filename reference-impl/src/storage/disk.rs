@@ -1,4 +1,4 @@
-//! Disks: what an image lies on, what it loses with the power, and when it fails.
+//! Disks: the storage of an image, the effects of a loss of power, and failures.
 
 use crate::units::BLOCK;
 use nix::errno::Errno;
@@ -12,17 +12,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The unit that a loss of power leaves whole, in bytes.
+/// The unit that a loss of power never tears, in bytes.
 pub const SECTOR: usize = 512;
 
 /// One block of [`BLOCK`] bytes.
 pub(crate) type Block = Box<[u8; BLOCK]>;
 
-/// A disk of blocks of [`BLOCK`] bytes. Buffers are whole blocks, at `at` and after it; outside the disk every call
+/// A disk of blocks of [`BLOCK`] bytes. A buffer covers whole blocks, starting at `at`. Every call outside the disk
 /// fails.
 ///
-/// A write is durable after the next flush that succeeds. Until then a loss of power leaves any of the writes, in any
-/// order, each sector old or new.
+/// A write is durable after the next successful flush. Before that, a loss of power can keep any subset of the writes,
+/// in any order, and each sector has its old or its new contents.
 pub trait Disk: fmt::Debug + Send {
     /// The number of blocks.
     fn blocks(&self) -> u64;
@@ -30,11 +30,11 @@ pub trait Disk: fmt::Debug + Send {
     fn read(&mut self, at: u64, into: &mut [u8]) -> io::Result<()>;
     /// Writes blocks, into the disk's volatile cache if it has one.
     fn write(&mut self, at: u64, data: &[u8]) -> io::Result<()>;
-    /// Writes blocks that are durable when this returns (force unit access). It says nothing about earlier writes.
+    /// Writes blocks that are durable when the call returns (force unit access). Earlier writes may still be volatile.
     fn write_fua(&mut self, at: u64, data: &[u8]) -> io::Result<()>;
-    /// Makes everything written before durable.
+    /// Makes all earlier writes durable.
     fn flush(&mut self) -> io::Result<()>;
-    /// The power goes and comes back. A disk that is a file of a running system does not notice.
+    /// A loss of power, and a restart. It has no effect on a disk that is a file of a running system.
     fn lose_power(&mut self) {}
 }
 
@@ -64,7 +64,7 @@ impl<D: Disk + ?Sized> Disk for Arc<Mutex<D>> {
     }
 }
 
-/// Where blocks begin in bytes, if all of them are on the disk.
+/// The offset of the blocks in bytes, if all of them are on the disk.
 fn span(at: u64, len: usize, blocks: u64) -> io::Result<u64> {
     let end = at.checked_add((len / BLOCK) as u64).filter(|end| *end <= blocks && len.is_multiple_of(BLOCK));
     let outside = || io::Error::new(io::ErrorKind::InvalidInput, format!("block {at} of a disk of {blocks} blocks"));
@@ -78,20 +78,20 @@ pub struct FileDisk {
     blocks: u64,
 }
 
-/// How long to wait for the lock: umount(8) returns before the daemon has written the last changes.
+/// The time to wait for the lock: umount(8) returns before the daemon has written the last changes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl FileDisk {
-    /// Opens an image and locks it: a process that writes has it alone.
+    /// Opens an image and locks it. A process that writes has exclusive access.
     pub fn open(path: &Path, read_only: bool) -> io::Result<Self> {
         let device = std::fs::metadata(path)?.file_type().is_block_device();
-        // On a device, open(2) with this flag fails while it is mounted.
+        // On a mounted device, open(2) with this flag fails.
         let flags = if device && !read_only { OFlag::O_EXCL } else { OFlag::empty() };
         let file = File::options().read(true).write(!read_only).custom_flags(flags.bits()).open(path)?;
         Self::locked(file, read_only)
     }
 
-    /// The same for a file that is open already.
+    /// Like [`Self::open`], for a file that is already open.
     pub fn locked(mut file: File, read_only: bool) -> io::Result<Self> {
         let kind = if read_only { FlockArg::LockSharedNonblock } else { FlockArg::LockExclusiveNonblock };
         let deadline = Instant::now() + PATIENCE;
@@ -134,8 +134,8 @@ impl Disk for FileDisk {
     }
 }
 
-/// A disk in memory, without a volatile cache. Blocks that were never written are zeros, and take no memory: the areas
-/// for metadata are large and mostly empty, and the suite makes hundreds of such disks.
+/// A disk in memory, without a volatile cache. Blocks that were never written are zeros and take no memory, because the
+/// metadata areas are large and mostly empty, and the suite makes hundreds of such disks.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
     blocks: u64,
@@ -148,7 +148,7 @@ impl MemoryDisk {
         Self { blocks, written: HashMap::new() }
     }
 
-    /// A disk with these contents; what is over after the last whole block is not part of it.
+    /// A disk with these contents. Bytes after the last whole block are ignored.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let written = numbered(0, bytes).filter(|(_, block)| block.iter().any(|byte| *byte != 0));
         Self { blocks: (bytes.len() / BLOCK) as u64, written: written.collect() }
@@ -219,12 +219,12 @@ impl<D: Disk> VolatileDisk<D> {
         Self { disk, cache: HashMap::new(), log: None }
     }
 
-    /// The same, and each request is recorded from now on.
+    /// Like [`Self::new`], but records each request.
     pub fn recording(disk: D) -> Self {
         Self { log: Some(Vec::new()), ..Self::new(disk) }
     }
 
-    /// The requests so far, if they are recorded.
+    /// The requests so far, if they were recorded.
     pub fn log(&self) -> &[Event] {
         self.log.as_deref().unwrap_or_default()
     }
@@ -288,7 +288,7 @@ impl<D: Disk> Disk for VolatileDisk<D> {
     }
 }
 
-/// The contents that a loss of power can leave of a disk, after one request or another.
+/// The possible contents of a disk after a loss of power, at each of its requests.
 #[derive(Clone, Debug)]
 pub struct Aftermath {
     durable: Vec<u8>,
@@ -296,26 +296,26 @@ pub struct Aftermath {
     pending: Vec<(u64, Block)>,
 }
 
-/// Which of the writes that were not durable yet came through.
+/// The writes that survive a loss of power although they were not durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Survivors {
-    /// None.
+    /// No write.
     None,
-    /// All.
+    /// Every write.
     All,
-    /// Of each block any version, whole.
+    /// For each block any version, whole.
     Blocks,
-    /// Of each sector any version.
+    /// For each sector any version.
     Sectors,
 }
 
 impl Aftermath {
-    /// Begins with what is on the disk.
+    /// Starts with the contents of the disk.
     pub fn new(durable: Vec<u8>) -> Self {
         Self { durable, pending: Vec::new() }
     }
 
-    /// The disk has done this.
+    /// The disk has completed this request.
     pub fn done(&mut self, event: &Event) {
         match event {
             Event::Write { at, data, fua: true } => {
@@ -337,7 +337,7 @@ impl Aftermath {
         self.pending.len()
     }
 
-    /// A disk as the loss of power left it, while `doing` was under way. `choose` picks a number below its argument.
+    /// A disk after a loss of power during the request `doing`. `choose` picks a number below its argument.
     pub fn disk(&self, doing: &Event, survivors: Survivors, mut choose: impl FnMut(usize) -> usize) -> MemoryDisk {
         let mut bytes = self.durable.clone();
         let mut versions: HashMap<u64, Vec<&Block>> = HashMap::new();
@@ -353,7 +353,7 @@ impl Aftermath {
         for (at, versions) in versions {
             let unit = if survivors == Survivors::Sectors { SECTOR } else { BLOCK };
             for from in (0..BLOCK).step_by(unit) {
-                // The last number stands for what was there before.
+                // The last number stands for the contents before all of these writes.
                 let version = match survivors {
                     Survivors::None => versions.len(),
                     Survivors::All => versions.len() - 1,

@@ -1,4 +1,4 @@
-//! The errors of an image: it cannot be read, it is no image, or its metadata contradict themselves.
+//! The errors of an image: it cannot be read, has another format, or its metadata contradict themselves.
 
 use serde::Serialize;
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::io;
 /// One inconsistency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where it shows: a block of the image, or an inode with its first name.
+    /// The place: a block of the image, or an inode with its first name.
     pub place: String,
     /// A description.
     pub what: String,
@@ -32,7 +32,7 @@ impl From<&ImageError> for Finding {
     }
 }
 
-/// An error of an image, and the place where it shows.
+/// An error of an image, and its place.
 #[derive(Debug)]
 pub enum ImageError {
     /// The disk failed.
@@ -42,11 +42,11 @@ pub enum ImageError {
         /// The error of the disk.
         error: io::Error,
     },
-    /// The image is not one of this format, or damaged.
+    /// The image has another format, or is damaged.
     Wrong {
-        /// The block of the image where it shows.
+        /// The block of the image.
         block: u64,
-        /// The part of the image that it shows in.
+        /// The part of the image.
         what: &'static str,
         /// The expected contents.
         expected: String,

@@ -1,22 +1,22 @@
-//! The map of a file: runs of blocks that lie side by side on the storage.
+//! The map of a file: runs of contiguous blocks on the storage.
 
 use crate::units::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// No block of a file has a higher number: offsets are signed.
+/// The highest number of a block of a file, because offsets are signed.
 pub(crate) const LAST_BLOCK: u64 = i64::MAX as u64 / crate::units::BLOCK as u64;
 
-/// Where one block of a file lives.
+/// The place of one block of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) address: Address,
-    /// False: allocated, reads as zeros until it is written.
+    /// False for a block that is allocated but reads as zeros until it is written.
     pub(crate) written: bool,
 }
 
-/// `count` blocks of a file from block `start` on, at `address` and after it.
+/// A run of `count` blocks of a file, from block `start`, on consecutive addresses from `address`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) start: u64,
@@ -34,13 +34,13 @@ impl Run {
         Extent { address: self.address + (block - self.start) as Address, written: self.written }
     }
 
-    /// The part of the run that is in a range, which it meets.
+    /// The part of the run inside a range; the two must overlap.
     fn within(&self, range: &Range<u64>) -> Self {
         let (start, end) = (self.start.max(range.start), self.end().min(range.end));
         Self { start, count: end - start, address: self.at(start).address, ..*self }
     }
 
-    /// The other run goes on where this one ends, in the file and on the storage.
+    /// Whether the other run continues this run, in the file and on the storage.
     fn is_continued_by(&self, next: &Self) -> bool {
         self.end() == next.start && self.at(next.start).address == next.address && self.written == next.written
     }
@@ -49,7 +49,8 @@ impl Run {
         self.address..self.address + self.count as Address
     }
 
-    /// A run of the log lies in the change that it belongs to, and on the storage. Fails with what is wrong with it.
+    /// Checks that a run of the log is inside the change that it belongs to, and on the storage. The error names the
+    /// fault.
     fn check(&self, range: &Range<u64>, storage: usize) -> Result<(), String> {
         let blocks = self.start.checked_add(self.count).filter(|end| self.count > 0 && *end <= LAST_BLOCK + 1);
         let end = blocks.ok_or_else(|| format!("{} blocks from block {} of the file", self.count, self.start))?;
@@ -64,18 +65,18 @@ impl Run {
     }
 }
 
-/// From the number of a block in the file to its place; what is missing is a hole.
+/// Maps the number of a block in the file to its place; missing blocks are holes.
 #[derive(Clone, Debug)]
 pub(crate) struct ExtentMap {
     runs: BTreeMap<u64, Run>,
     /// The number of blocks that are not holes.
     len: u64,
-    /// The blocks among which there are changes that the log does not have yet.
+    /// The range of blocks that includes all changes since the last commit.
     changed: Range<u64>,
 }
 
 impl Default for ExtentMap {
-    /// An empty map. It may take the place of another one, so all of it is a change.
+    /// An empty map. It may replace another map, so the whole range counts as changed.
     fn default() -> Self {
         Self { runs: BTreeMap::new(), len: 0, changed: 0..u64::MAX }
     }
@@ -101,7 +102,7 @@ impl ExtentMap {
         self.len
     }
 
-    /// The runs in a range, cut to it, in order.
+    /// The runs in a range, in order; runs at its ends are cut.
     pub(crate) fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> + '_ {
         let first = self.runs.range(..=range.start).next_back().map_or(range.start, |(start, _)| *start);
         let some = !range.is_empty();
@@ -118,7 +119,7 @@ impl ExtentMap {
         self.runs.values()
     }
 
-    /// Every address of the file, one after the other.
+    /// Every address of the file, in order.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
         self.runs.values().flat_map(Run::addresses)
     }
@@ -140,13 +141,13 @@ impl ExtentMap {
         self.join(Run { start: block, count: 1, address: extent.address, written: extent.written });
     }
 
-    /// Takes the blocks of a range out, and returns where they were.
+    /// Removes the blocks of a range, and returns their runs.
     pub(crate) fn remove(&mut self, range: Range<u64>) -> Vec<Run> {
         let out: Vec<Run> = self.runs(range.clone()).collect();
         let (Some(first), Some(last)) = (out.first(), out.last()) else { return out };
         self.note(first.start..last.end());
         self.len -= out.iter().map(|run| run.count).sum::<u64>();
-        // At both ends a run can reach over the border.
+        // A run can cross either end of the range.
         let before = self.runs.range(..range.start).next_back().map(|(_, run)| *run);
         let after = self.runs.range(..range.end).next_back().map(|(_, run)| *run).filter(|run| run.end() > range.end);
         for run in &out {
@@ -162,7 +163,7 @@ impl ExtentMap {
         out
     }
 
-    /// Puts a run into a hole.
+    /// Adds a run in place of a hole.
     pub(crate) fn join(&mut self, mut run: Run) {
         self.note(run.start..run.end());
         self.len += run.count;
@@ -180,7 +181,7 @@ impl ExtentMap {
         self.runs.insert(run.start, run);
     }
 
-    /// Moves the blocks from `from` on to `to` on.
+    /// Moves the blocks from number `from` on, so that they start at `to`.
     pub(crate) fn shift(&mut self, from: u64, to: u64) {
         for run in self.remove(from..u64::MAX) {
             self.join(Run { start: run.start - from + to, ..run });
@@ -193,23 +194,23 @@ impl ExtentMap {
         self.changed = if empty { range } else { hull };
     }
 
-    /// The map is that of another file now: all of it is a change.
+    /// Marks the whole map as changed, because it belongs to another file now.
     pub(crate) fn given(mut self) -> Self {
         self.changed = 0..u64::MAX;
         self
     }
 
-    /// The changes that the log does not have yet: a range, and the runs in it.
+    /// The changes that are not in the log yet: a range, and the runs in it.
     pub(crate) fn changes(&self) -> (Range<u64>, Vec<Run>) {
         (self.changed.clone(), self.runs(self.changed.clone()).collect())
     }
 
-    /// The log has everything.
+    /// Marks all changes as logged.
     pub(crate) fn settle(&mut self) {
         self.changed = 0..0;
     }
 
-    /// Carries changes of the log out. Fails with what is wrong with them.
+    /// Applies changes of the log. The error names their fault.
     pub(crate) fn apply(&mut self, range: Range<u64>, runs: Vec<Run>, storage: usize) -> Result<(), String> {
         if range.start > range.end {
             return Err(format!("changes in {range:?}"));
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// No change of the log makes a map that leaves the file or the storage, or has a block twice.
+    /// The log cannot make a map that leaves the file or the storage, or has a block twice.
     #[test]
     fn forged_changes() {
         let run = |start, count, address| Run { start, count, address, written: true };
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!((map.all().count(), map.len()), (1, 10));
     }
 
-    /// The runs say the same as a table with a line for each block, after any inserts, removals and shifts.
+    /// After any inserts, removals and shifts, the runs equal a table with one line for each block.
     #[test]
     fn as_a_table_of_blocks() {
         let mut random = fastrand::Rng::with_seed(1);

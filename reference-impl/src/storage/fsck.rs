@@ -1,4 +1,4 @@
-//! Whether an image is consistent. A mount takes the same look, and refuses what is not.
+//! Checks whether an image is consistent. A mount makes the same checks, and refuses an inconsistent image.
 
 use crate::storage::directory::{DOT_DOT, Directory};
 use crate::storage::disk::Disk;
@@ -11,11 +11,12 @@ use crate::units::{Address, Ino, LARGEST, NAME_MAX, PATH_MAX, ROOT};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// No number and no time comes near these, so that counting on from them cannot overflow.
+/// Upper limits of numbers and times, far enough from the maximum that counting on cannot overflow.
 const HIGHEST: u64 = u64::MAX >> 1;
 const LATEST: u128 = i64::MAX as u128 * 1_000_000_000;
 
-/// The most findings that are reported. Forged images can have more, with long names, than memory has room for.
+/// The maximum number of reported findings. Forged images can have so many, with long names, that memory would not
+/// suffice.
 const MOST: usize = 1000;
 
 /// The contents of an image in numbers, and its inconsistencies.
@@ -23,24 +24,25 @@ const MOST: usize = 1000;
 pub struct Report {
     /// The identity of the image.
     pub uuid: String,
-    /// Its name.
+    /// The label of the image.
     pub label: String,
-    /// Blocks of `BLOCK` bytes, metadata included.
+    /// The number of blocks of `BLOCK` bytes, metadata included.
     pub blocks: u64,
-    /// Blocks that files or snapshots have.
+    /// The number of blocks that belong to files or snapshots.
     pub used: usize,
-    /// Inodes, directories included.
+    /// The number of inodes, directories included.
     pub inodes: usize,
-    /// Files that are sealed.
+    /// The number of sealed files.
     pub sealed: usize,
-    /// Files without a name, which were open when the power went. The next mount that can write removes them.
+    /// The number of files without a name, which were open when the power was lost. The next writable mount removes
+    /// them.
     pub orphans: usize,
-    /// Every inconsistency; of very many the first, and how many more there are.
+    /// Every inconsistency. If there are very many: the first ones, and the number of further ones.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// About a disk that has no file system.
+    /// The report on a disk without a file system.
     pub fn empty(blocks: u64, finding: Finding) -> Self {
         let (uuid, label) = (String::new(), String::new());
         Self { uuid, label, blocks, used: 0, inodes: 0, sealed: 0, orphans: 0, findings: vec![finding] }
@@ -74,7 +76,7 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
             report.sealed = metadata.inodes.values().filter(|file| file.sealed).count();
             report.orphans = metadata.inodes.values().filter(|file| file.links == 0).count();
             report.findings = examine(&metadata, blocks);
-            // Data have no checksums: all that shows is whether they can be read.
+            // Data have no checksums, so the only check is whether they can be read.
             let unreadable = used.into_iter().filter_map(|block| image::read(disk, block, 1).err());
             report.findings.extend(unreadable.map(|error| Finding::from(&error)));
         }
@@ -85,7 +87,7 @@ pub fn check(disk: &mut dyn Disk) -> Result<Report, ImageError> {
     Ok(report)
 }
 
-/// Reads an image that is to be mounted. Fails if anything is wrong that a file system could stumble over.
+/// Reads an image for a mount. Fails for every inconsistency that could disturb a mounted file system.
 pub(crate) fn open(disk: &mut dyn Disk) -> Result<(Log, Metadata), ImageError> {
     let (log, metadata) = recover(disk, &mut Vec::new())?;
     match examine(&metadata, log.layout.data_blocks()).into_iter().next() {
@@ -132,7 +134,7 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
     findings
 }
 
-/// Finds inconsistencies of one inode, by itself.
+/// Finds inconsistencies within one inode.
 fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut test = |ok: bool, what: &dyn Fn() -> String| {
@@ -185,8 +187,8 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     wrong
 }
 
-/// Which blocks have more than one reference, so that a run of any length is looked up in no time: forged maps can
-/// name every block many times.
+/// The blocks with more than one reference. The lookup takes constant time for a run of any length, because forged maps
+/// can name every block many times.
 struct Shared {
     /// The number of such blocks before each block.
     before: Vec<u32>,
@@ -213,14 +215,14 @@ impl Shared {
 struct Named<'a> {
     directory: Ino,
     name: &'a [u8],
-    /// The number of names.
+    /// The number of names of the inode.
     count: u64,
 }
 
-/// The directories, and what they name.
+/// The directories, and the inodes that they name.
 struct Tree<'a> {
     metadata: &'a Metadata,
-    /// Of each inode that has a name, the first one.
+    /// The first name of each inode that has one.
     names: BTreeMap<Ino, Named<'a>>,
 }
 
@@ -235,7 +237,7 @@ impl<'a> Tree<'a> {
         Self { metadata, names }
     }
 
-    /// Names against inodes: entries, counts of links, and what cannot be reached.
+    /// Compares names with inodes: entries, link counts, and unreachable inodes.
     fn wrong(&self, find: &mut dyn FnMut(Ino, String)) {
         let ends = self.ends();
         for (ino, file) in &self.metadata.inodes {
@@ -275,11 +277,11 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Where the way up from each directory ends.
+    /// For each directory, where its chain of parents ends.
     fn ends(&self) -> BTreeMap<Ino, End> {
         let mut ends = BTreeMap::from([(ROOT, End::Root)]);
         for ino in self.metadata.inodes.iter().filter(|(_, file)| file.kind == Kind::Directory).map(|(ino, _)| *ino) {
-            // Up to what has no name, or has an end already, or was passed on this way.
+            // Go up until an inode without a name, a directory with a known end, or one on the present chain.
             let (mut way, mut at) = (Vec::new(), ino);
             let end = loop {
                 match (ends.get(&at), self.names.get(&at)) {
@@ -294,7 +296,7 @@ impl<'a> Tree<'a> {
                     }
                 }
             };
-            // A directory on the way into a circle is not in it.
+            // A directory whose chain leads into a circle is not part of the circle.
             let circle = if end == End::Circle { way.iter().position(|passed| *passed == at) } else { None };
             for (index, passed) in way.into_iter().enumerate() {
                 let outside = end == End::Circle && circle.is_none_or(|first| index < first);
@@ -305,11 +307,11 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The end of the way up from a directory: to the one that has its name, and so on.
+/// The end of a directory's chain of parents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Root,
-    /// Something that has no name.
+    /// An inode without a name.
     Lost,
     /// The directory itself.
     Circle,
@@ -317,7 +319,7 @@ enum End {
     Passed,
 }
 
-/// A name in a finding: no more of it than a name can have.
+/// A name in a finding, cut to the maximum length of a name.
 fn shown(name: &[u8]) -> String {
     let cut = if name.len() > NAME_MAX { "..." } else { "" };
     format!("{:?}{cut}", String::from_utf8_lossy(&name[..name.len().min(NAME_MAX)]))

@@ -1,4 +1,4 @@
-//! The format of an image, and how one is made.
+//! The format of an image, and how to make one.
 //!
 //! All numbers are little-endian; a block has 4096 bytes, and every checksum is CRC32C.
 //!
@@ -30,31 +30,31 @@ const VERSION: u32 = 2;
 const AREA_MAGIC: [u8; 8] = *b"IOMAPMET";
 const RECORD_MAGIC: [u8; 8] = *b"IOMAPLOG";
 
-/// Where the two areas begin.
+/// The block of the first area.
 const FIRST_AREA: u64 = 2;
-/// An area has at least a header, a block of snapshot and a block of log.
+/// The minimum size of an area: a header, a block of snapshot and a block of log.
 const LEAST_AREA: u64 = 3;
-/// No generation comes near it, so that there is always a next one.
+/// The highest generation, far enough from the maximum that there is always a next one.
 const LAST_GENERATION: u64 = u64::MAX >> 1;
 /// The longest label, in bytes.
 pub const LABEL: usize = 32;
 
-/// Block 0 and block 1.
+/// The superblock, in block 0 and block 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Superblock {
     magic: [u8; 8],
     version: U32,
     block_size: U32,
-    /// Blocks of the image, metadata included.
+    /// The number of blocks of the image, metadata included.
     blocks: U64,
     area_blocks: U64,
-    /// Grows each time that the superblock changes.
+    /// A number that grows with each change of the superblock.
     sequence: U64,
     uuid: [u8; 16],
     /// UTF-8, padded with zeros.
     label: [u8; LABEL],
-    /// Of everything before it.
+    /// The checksum of all bytes before it.
     checksum: U32,
 }
 
@@ -67,11 +67,11 @@ pub(crate) struct AreaHeader {
     generation: U64,
     /// 1 if the area is current, 0 if it is retired.
     current: U32,
-    /// Of the snapshot.
+    /// The checksum of the snapshot.
     snapshot_checksum: U32,
-    /// Bytes of the snapshot.
+    /// The length of the snapshot in bytes.
     snapshot_len: U64,
-    /// Of everything before it.
+    /// The checksum of all bytes before it.
     checksum: U32,
 }
 
@@ -83,18 +83,18 @@ pub(crate) struct RecordHeader {
     uuid: [u8; 16],
     generation: U64,
     sequence: U64,
-    /// Bytes after this header.
+    /// The number of bytes after this header.
     len: U64,
-    /// Of everything before it and of the bytes after the header.
+    /// The checksum of all bytes before it and of the bytes after the header.
     checksum: U32,
 }
 
-/// How an image is to be made.
+/// Options for a new image.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// At most [`LABEL`] bytes.
+    /// The label, of at most [`LABEL`] bytes.
     pub label: String,
-    /// Blocks of each metadata area; a share of the image if not given.
+    /// The number of blocks of each metadata area; by default a share of the image.
     pub area_blocks: Option<u64>,
     /// The identity of the image.
     pub uuid: [u8; 16],
@@ -104,7 +104,7 @@ pub struct Options {
     pub owner: (u32, u32),
 }
 
-/// Where things are on an image.
+/// The layout of an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub(crate) uuid: [u8; 16],
@@ -125,7 +125,7 @@ impl Layout {
         (self.blocks - self.first_data()) as usize
     }
 
-    /// The most bytes of a snapshot.
+    /// The maximum number of bytes of a snapshot.
     pub(crate) fn capacity(&self) -> u64 {
         (self.area_blocks - 1) * BLOCK as u64
     }
@@ -136,7 +136,7 @@ impl Layout {
     }
 }
 
-/// The size of an area if none is given: 1/64 of the image, 128 KiB to 64 MiB.
+/// The default size of an area: 1/64 of the image, between 128 KiB and 64 MiB.
 pub(crate) fn share(blocks: u64) -> u64 {
     (blocks / 64).clamp(32, 16384)
 }
@@ -163,7 +163,7 @@ impl Superblock {
         superblock.sealed().validate(0, blocks).map(|_| superblock.sealed())
     }
 
-    /// With its checksum.
+    /// The superblock with its checksum.
     fn sealed(mut self) -> Self {
         self.checksum = checksum(self.as_bytes()).into();
         self
@@ -176,7 +176,7 @@ impl Superblock {
         self.sealed()
     }
 
-    /// Of a superblock that was validated.
+    /// The layout of a validated superblock.
     pub(crate) fn layout(&self) -> Layout {
         Layout { uuid: self.uuid, blocks: self.blocks.get(), area_blocks: self.area_blocks.get() }
     }
@@ -189,7 +189,7 @@ impl Superblock {
         self.sequence.get()
     }
 
-    /// Everything that is to be known of a superblock before its numbers are used.
+    /// Checks all numbers of a superblock before they are used.
     fn validate(&self, block: u64, disk: u64) -> Result<Layout, ImageError> {
         let (blocks, area) = (self.blocks.get(), self.area_blocks.get());
         let test = |ok: bool, what, expected: String, found: String| {
@@ -213,7 +213,7 @@ impl Superblock {
         Ok(self.layout())
     }
 
-    /// Reads one copy.
+    /// Reads one copy of the superblock.
     pub(crate) fn read(disk: &mut dyn Disk, block: u64) -> Result<(Self, Layout), ImageError> {
         if disk.blocks() <= FIRST_AREA {
             return Err(ImageError::wrong(block, "size", "an image", format!("{} blocks", disk.blocks())));
@@ -225,7 +225,7 @@ impl Superblock {
         Ok((superblock, layout))
     }
 
-    /// Writes both copies, so that one is whole at any time.
+    /// Writes both copies in turn, so that one is valid at any time.
     pub(crate) fn write(&self, disk: &mut dyn Disk) -> io::Result<()> {
         disk.write_fua(1, &padded(self.as_bytes(), &[]))?;
         disk.write_fua(0, &padded(self.as_bytes(), &[]))
@@ -305,7 +305,7 @@ impl AreaHeader {
 }
 
 impl RecordHeader {
-    /// A transaction as it goes to the disk.
+    /// A transaction in the form of the disk.
     pub(crate) fn record(layout: &Layout, generation: u64, sequence: u64, payload: &[u8]) -> Vec<u8> {
         let mut header = Self {
             magic: RECORD_MAGIC,
@@ -339,8 +339,8 @@ impl RecordHeader {
         crc32c::crc32c_append(checksum(self.as_bytes()), payload)
     }
 
-    /// The transaction that begins at a block, `room` blocks before the end of its area: its sequence number, its
-    /// payload, and how many blocks it has. None if there is none that is whole and of this generation.
+    /// The transaction at a block, which is `room` blocks before the end of its area: its sequence number, its payload,
+    /// and its number of blocks. `None` if there is no complete transaction of this generation.
     pub(crate) fn read(
         disk: &mut dyn Disk,
         layout: &Layout,
@@ -365,12 +365,12 @@ impl RecordHeader {
     }
 }
 
-/// The checksum of a header: it comes last and is not part of it.
+/// The checksum of a header, whose last field it is; the field itself is not covered.
 fn checksum(header: &[u8]) -> u32 {
     crc32c::crc32c(&header[..header.len() - size_of::<U32>()])
 }
 
-/// A header and what follows it, filled up to whole blocks.
+/// A header and its payload, padded to whole blocks.
 fn padded(header: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut data = [header, payload].concat();
     data.resize(data.len().next_multiple_of(BLOCK), 0);
@@ -378,7 +378,7 @@ fn padded(header: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn read(disk: &mut dyn Disk, block: u64, count: u64) -> Result<Vec<u8>, ImageError> {
-    // No caller asks for more than an area, which is on the disk.
+    // No caller reads more than an area, and an area fits on the disk.
     let mut data = vec![0; count as usize * BLOCK];
     disk.read(block, &mut data).map_err(|error| ImageError::io(format!("reading block {block}"), error))?;
     Ok(data)
@@ -388,7 +388,7 @@ fn hex(number: u32) -> String {
     format!("{number:#010x}")
 }
 
-/// As uuids are written.
+/// The usual text form of a uuid.
 pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
     let hex = |range: std::ops::Range<usize>| bytes[range].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     [hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)].join("-")

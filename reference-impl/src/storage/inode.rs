@@ -1,4 +1,4 @@
-//! Files: what an inode holds, and how its bytes are found on the storage.
+//! Files: the contents of an inode.
 
 use crate::call::flags::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE};
 use crate::call::system_call::Fd;
@@ -22,15 +22,15 @@ pub enum Kind {
     Block,
 }
 
-/// Files up to this size, in bytes, keep their data in the inode until they grow.
+/// The maximum size, in bytes, of files that keep their data in the inode.
 pub(crate) const INLINE: u64 = 64;
 
-/// A file. Times are in nanoseconds since the epoch. Fields without `skip` are on the storage; the map and the names of
-/// a directory are written apart, so that a commit need not have all.
+/// A file. Times are in nanoseconds since the epoch. Fields without `skip` are on the storage. The map, and the names
+/// of a directory, are written separately, so that a commit can write their changes only.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Inode {
     pub(crate) kind: Kind,
-    /// The permissions, the set-ID bits and the sticky bit: no type.
+    /// The permissions, the set-ID bits and the sticky bit, without the file type.
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -41,27 +41,27 @@ pub(crate) struct Inode {
     pub(crate) ctime: i128,
     pub(crate) birth: i128,
     pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The names, if it is a directory.
+    /// The names, if the file is a directory.
     pub(crate) directory: Directory,
-    /// The target, if it is a symbolic link.
+    /// The target, if the file is a symbolic link.
     pub(crate) target: Vec<u8>,
-    /// The number of the device, if it is one.
+    /// The device number, if the file is a device.
     pub(crate) rdev: u64,
     pub(crate) flags: u32,
     pub(crate) xflags: u32,
     #[serde(skip)]
     pub(crate) map: ExtentMap,
-    /// It may share blocks with other files: a block that two files have is right only if both say so.
+    /// Whether the file may share blocks. A block with two files is consistent only if both have this set.
     pub(crate) shares: bool,
     /// The data of a small file, which then has no map.
     pub(crate) inline: Option<Vec<u8>>,
     pub(crate) sealed: bool,
-    /// The descriptor that sealed the file: only a violation looks at it.
+    /// The descriptor that sealed the file; used by a violation only.
     #[serde(skip)]
     pub(crate) sealed_by: Option<Fd>,
-    /// It never had a name, and may still get one.
+    /// Whether the file never had a name and may still get one.
     pub(crate) linkable: bool,
-    /// How often a daemon's kernel was told of it and has not forgotten.
+    /// The number of references of a daemon's kernel to the inode.
     #[serde(skip)]
     pub(crate) lookups: u64,
     #[serde(skip)]
@@ -70,13 +70,13 @@ pub(crate) struct Inode {
     pub(crate) mappings: usize,
     #[serde(skip)]
     pub(crate) registrations: usize,
-    /// It is an active swap file.
+    /// Whether the file is an active swap file.
     #[serde(skip)]
     pub(crate) swap: bool,
-    /// The log has it, as it is now or was before.
+    /// Whether the log has a version of the inode.
     #[serde(skip)]
     pub(crate) logged: bool,
-    /// It changed since the last commit.
+    /// Whether the inode has changed since the last commit.
     #[serde(skip)]
     pub(crate) changed: bool,
 }
@@ -116,17 +116,17 @@ impl Inode {
         }
     }
 
-    /// An empty directory; its parent has the name.
+    /// An empty directory. Its name is in its parent.
     pub(crate) fn directory(parent: Ino, mode: u32, now: i128) -> Self {
         Self { links: 2, directory: Directory::within(parent), ..Self::new(Kind::Directory, mode, now) }
     }
 
-    /// Whether anything but a name refers to it.
+    /// Whether the inode has references other than names.
     pub(crate) fn in_use(&self) -> bool {
         self.lookups > 0 || self.descriptors + self.mappings + self.registrations > 0
     }
 
-    /// The number of blocks that [0, size) spans.
+    /// The number of blocks of [0, size).
     pub(crate) fn blocks(&self) -> u64 {
         self.size.div_ceil(BLOCK as u64)
     }
@@ -144,7 +144,7 @@ impl Inode {
         self.mappings > 0
     }
 
-    /// Calls that work on two files want both to be regular ones.
+    /// Fails unless the file is regular; calls on two files require that of both.
     pub(crate) fn must_be_regular(&self) -> Result<(), Errno> {
         match self.kind {
             Kind::Regular => Ok(()),
@@ -161,7 +161,7 @@ impl Inode {
         self.flags & FLAG_APPEND != 0
     }
 
-    /// A compressed file is written to a new place each time.
+    /// Whether each write goes to a new place, as in a compressed file.
     pub(crate) fn never_in_place(&self) -> bool {
         self.flags & FLAG_COMPRESS != 0
     }

@@ -1,22 +1,22 @@
-//! The inodes, and which of them changed since the last commit.
+//! The inodes, and the set of inodes that changed since the last commit.
 
 use crate::storage::inode::Inode;
 use crate::units::Ino;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-/// Reading goes to the map; what changes an inode writes its number down.
+/// The table of inodes. Mutable access marks an inode as changed.
 #[derive(Debug, Default)]
 pub(crate) struct Inodes {
-    /// Boxed, so that the tree of the numbers is small.
+    /// Boxed, to keep the tree of inode numbers small.
     map: BTreeMap<Ino, Box<Inode>>,
-    /// The inodes that differ from the log, or are gone and in the log. An inode knows it too, so that most changes,
-    /// which come to the same inodes again, need not look here.
+    /// The inodes that differ from the log, or that are in the log and were removed. Each inode has a flag for this,
+    /// too, so that repeated changes of an inode need no access to this set.
     changed: BTreeSet<Ino>,
 }
 
 impl Inodes {
-    /// The inodes of the log, without changes.
+    /// The inodes of the log, all unchanged.
     pub(crate) fn settled(mut map: BTreeMap<Ino, Box<Inode>>) -> Self {
         map.values_mut().for_each(|file| settle(file));
         Self { map, changed: BTreeSet::new() }
@@ -30,17 +30,17 @@ impl Inodes {
         Some(file)
     }
 
-    /// An inode that something refers to, and that exists therefore.
+    /// An inode that must exist, because it is referenced.
     pub(crate) fn existing(&mut self, ino: Ino) -> &mut Inode {
         self.get_mut(ino).expect("names, descriptors and mappings refer to inodes that exist")
     }
 
-    /// For what is not stored: counts of what refers to the inode.
+    /// Mutable access for fields that are not stored, such as reference counts.
     pub(crate) fn untracked(&mut self, ino: Ino) -> Option<&mut Inode> {
         self.map.get_mut(&ino).map(|file| &mut **file)
     }
 
-    /// Every inode, for a change that no commit needs to know of.
+    /// All inodes, for changes that no commit has to store.
     pub(crate) fn values_untracked(&mut self) -> impl Iterator<Item = &mut Inode> {
         self.map.values_mut().map(|file| &mut **file)
     }
@@ -62,7 +62,7 @@ impl Inodes {
         self.changed.iter()
     }
 
-    /// The log has everything.
+    /// Marks all inodes as logged.
     pub(crate) fn settle(&mut self) {
         for ino in std::mem::take(&mut self.changed) {
             self.map.get_mut(&ino).into_iter().for_each(|file| settle(file));

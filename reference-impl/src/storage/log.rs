@@ -1,8 +1,8 @@
-//! The log: what a commit writes, and how a mount finds the last one.
+//! The log: commits write it, and a mount finds the last commit in it.
 //!
-//! Transactions follow one another, each one durable before the next is written. So what ends the log is a record that
-//! never became whole, and nothing of the same generation comes after it: if something does, a record in between was
-//! damaged later, and the image is refused rather than taken back to a state from before it.
+//! Each transaction is durable before the next one is written. So the log ends with an incomplete record at most, and
+//! no record of the same generation follows that. If one does, a record in between was damaged later; then the image is
+//! refused, instead of going back to the state before the damage.
 
 use crate::storage::directory::Line;
 use crate::storage::disk::Disk;
@@ -18,11 +18,11 @@ use std::io;
 /// A part of a snapshot or of a transaction.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Entry<I> {
-    /// The next number to be given away, and the time.
+    /// The next free number, and the time.
     Volume { next: u64, clock: i128 },
-    /// An inode, those blocks of its map between `from` and `to`, and those of its names that changed.
+    /// An inode, the runs of its map between the blocks `from` and `to`, and the changed names.
     Inode { ino: Ino, inode: I, from: u64, to: u64, runs: Vec<Run>, names: Vec<Line> },
-    /// The inode is gone.
+    /// The inode was removed.
     Gone(Ino),
     /// Storage that a snapshot of the file system keeps.
     Kept(Run),
@@ -31,12 +31,12 @@ pub(crate) enum Entry<I> {
 impl<I: Serialize> Entry<I> {
     /// Adds the entry to a payload.
     pub(crate) fn append(&self, payload: Vec<u8>) -> Vec<u8> {
-        // Serialisation of these types into memory has no errors: lengths are known and no map has odd keys.
+        // Serialising these types into memory cannot fail: lengths are known, and no map has unusual keys.
         postcard::to_extend(self, payload).expect("entries can be serialised")
     }
 }
 
-/// All metadata, as the log has it.
+/// All metadata, as in the log.
 #[derive(Debug, Default)]
 pub(crate) struct Metadata {
     pub(crate) next: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Carries out the entries of a payload, which begins at `block`.
+    /// Applies the entries of a payload, which begins at `block`.
     fn apply(&mut self, mut payload: &[u8], block: u64, storage: usize) -> Result<(), ImageError> {
         let wrong = |expected: &str, found: String| ImageError::wrong(block, "entry", expected, found);
         while !payload.is_empty() {
@@ -82,7 +82,7 @@ impl Metadata {
 
     /// Counts the references to each block of the storage.
     pub(crate) fn references(&self, blocks: usize) -> Vec<u32> {
-        // A border for each run, and the sums between them: runs can overlap many times.
+        // Count the starts and ends of runs, then sum them up, because runs can overlap many times.
         let mut borders = vec![0_i64; blocks + 1];
         for run in self.inodes.values().flat_map(|file| file.map.all()).chain(&self.kept) {
             borders[run.addresses().start] += 1;
@@ -95,7 +95,7 @@ impl Metadata {
         borders.into_iter().take(blocks).scan(0, sum).collect()
     }
 
-    /// Everything, as entries.
+    /// All metadata as entries.
     pub(crate) fn snapshot<'a>(
         volume: (u64, i128),
         inodes: impl Iterator<Item = (Ino, &'a Inode)>,
@@ -121,12 +121,12 @@ pub(crate) struct Log {
     sequence: u64,
     /// The block of the area that is written next.
     next: u64,
-    /// The metadata are not larger than this, in bytes.
+    /// An upper bound of the size of the metadata in bytes.
     bound: u64,
 }
 
 impl Log {
-    /// Writes a transaction and makes it durable. False if the area has no room for it.
+    /// Writes a transaction and makes it durable. Returns false if the area has no room for it.
     pub(crate) fn append(&mut self, disk: &mut dyn Disk, payload: &[u8]) -> io::Result<bool> {
         let record = RecordHeader::record(&self.layout, self.generation, self.sequence + 1, payload);
         let blocks = (record.len() / BLOCK) as u64;
@@ -136,12 +136,12 @@ impl Log {
         disk.write_fua(self.layout.area(self.area) + self.next, &record)?;
         self.sequence += 1;
         self.next += blocks;
-        // A change can split a run in three, so what it adds is not more than a few times its own size.
+        // A change can split a run in three, so it adds at most a few times its own size.
         self.bound += 4 * payload.len() as u64;
         Ok(true)
     }
 
-    /// Writes a snapshot into the other area, and makes that the current one.
+    /// Writes a snapshot into the other area, and makes that area current.
     pub(crate) fn replace(&mut self, disk: &mut dyn Disk, snapshot: &[u8]) -> io::Result<()> {
         if snapshot.len() as u64 > self.layout.capacity() {
             return Err(io::ErrorKind::StorageFull.into());
@@ -162,18 +162,18 @@ impl Log {
         self.retire(disk, old)
     }
 
-    /// Marks an area that is not current any more, so that no mount takes it for current if the other one is damaged.
+    /// Marks an area as retired, so that no mount takes it for current if the other area is damaged.
     fn retire(&self, disk: &mut dyn Disk, area: usize) -> io::Result<()> {
         let header = AreaHeader::new(&self.layout, self.generation - 1, false, &[]);
         disk.write(self.layout.area(area), &header.block())
     }
 
-    /// Whether the metadata may grow by `growth` bytes and still fit.
+    /// Whether the metadata still fit if they grow by `growth` bytes.
     pub(crate) fn has_room(&self, growth: u64) -> bool {
         self.bound + growth <= self.layout.capacity()
     }
 
-    /// Takes a smaller image for true.
+    /// Reduces the size of the image in the superblock.
     pub(crate) fn shrink(&mut self, disk: &mut dyn Disk, data_blocks: usize) -> io::Result<()> {
         let blocks = self.layout.first_data() + data_blocks as u64;
         let superblock = self.superblock.resized(blocks);
@@ -186,7 +186,7 @@ impl Log {
 /// Makes an image with these metadata, and returns its log.
 pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8]) -> Result<Log, ImageError> {
     let failed = |error| ImageError::io("writing the new image", error);
-    // Without a superblock there is no image: it comes last.
+    // Erase the superblocks first and write them last: without a superblock there is no image.
     disk.write_fua(0, &[0; BLOCK]).map_err(failed)?;
     disk.write_fua(1, &[0; BLOCK]).map_err(failed)?;
     let layout = superblock.layout();
@@ -196,10 +196,10 @@ pub(crate) fn create(disk: &mut dyn Disk, superblock: Superblock, snapshot: &[u8
     Ok(log)
 }
 
-/// Reads an image. Harmless inconsistencies go to `notes`.
+/// Reads an image. Harmless inconsistencies are added to `notes`.
 pub(crate) fn recover(disk: &mut dyn Disk, notes: &mut Vec<ImageError>) -> Result<(Log, Metadata), ImageError> {
     let (superblock, layout) = match (Superblock::read(disk, 0), Superblock::read(disk, 1)) {
-        // The copy is written first, so it can be ahead.
+        // The copy is written first, so it can be newer.
         (Ok(main), Ok(copy)) => {
             if main.0 != copy.0 && Some(copy.0.sequence()) != main.0.sequence().checked_add(1) {
                 let found = format!("that of change {}", copy.0.sequence());

@@ -1,4 +1,4 @@
-//! Storage: disks, the image on them, and the inodes and blocks that it has.
+//! Storage: disks, images on disks, and the inodes and blocks of an image.
 
 pub(crate) mod allocator;
 pub(crate) mod directory;

@@ -1,4 +1,4 @@
-//! Placement: where the blocks of a file are, and where they go when they are written, given up or moved.
+//! Placement: finds, allocates, frees and moves the blocks of a file.
 
 use crate::storage::extents::{Extent, Run};
 use crate::storage::volume::{Volume, errno};
@@ -9,7 +9,7 @@ use std::ops::Range;
 impl Volume {
     /// The bytes of [at, at + len) that are inside the size. Fails with ENOMEM.
     pub(crate) fn read_at(&mut self, ino: Ino, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
-        // Only the field, so that the store can be used beside it.
+        // Borrow only this field, so that the store can be used at the same time.
         let file = &self.inodes[&ino];
         let end = at.saturating_add(len as u64).min(file.size);
         let mut data = Vec::new();
@@ -33,14 +33,14 @@ impl Volume {
         Ok(data)
     }
 
-    /// Writes whole blocks as far as they lie side by side on storage, and returns how many.
+    /// Writes as many whole blocks as are contiguous on storage, and returns their number.
     pub(crate) fn write_blocks(&mut self, ino: Ino, block: u64, data: &[u8]) -> Result<usize, Errno> {
         let (address, count) = match self.own_stretch(ino, block, data.len() / BLOCK) {
             Some(there) => there,
             None => self.free_stretch(ino, block, data.len() / BLOCK)?,
         };
         if let Err(error) = self.store.write_run(address, &data[..count * BLOCK]) {
-            // Nothing refers to them yet, nor may it: who knows what is in them.
+            // No map refers to these new blocks yet. Free them, because a failed write leaves their contents unknown.
             if self.inodes[&ino].map.get(block).is_none_or(|extent| extent.address != address) {
                 for at in address..address + count {
                     self.store.forget(at);
@@ -60,16 +60,16 @@ impl Volume {
         Ok(count)
     }
 
-    /// Where a file can overwrite its blocks where they are, and how many of them.
+    /// The address and number of blocks that a file can overwrite in place.
     fn own_stretch(&self, ino: Ino, block: u64, most: usize) -> Option<(Address, usize)> {
         let run = self.inodes[&ino].map.runs(block..block + most as u64).next().filter(|run| run.start == block)?;
         let own = run.addresses().take_while(|at| self.allocator.references(*at) == 1).count();
         (own > 0).then_some((run.address, own))
     }
 
-    /// Free blocks side by side for blocks that cannot be overwritten where they are.
+    /// Contiguous free blocks, for blocks that cannot be overwritten in place.
     fn free_stretch(&mut self, ino: Ino, block: u64, most: usize) -> Result<(Address, usize), Errno> {
-        // Most callers have seen to it for the whole call.
+        // Most callers have made room for the whole call.
         if self.allocator.free() == 0 {
             self.make_room(1)?;
         }
@@ -88,8 +88,8 @@ impl Volume {
         Ok((first, most))
     }
 
-    /// The free blocks that writing to these blocks takes, and those by which the file grows. Only a block of this file
-    /// alone is overwritten in its place.
+    /// The number of free blocks that a write to these blocks takes, and the number by which the file grows. Only
+    /// blocks that belong to this file alone are overwritten in place.
     pub(crate) fn needs(&self, ino: Ino, blocks: Range<u64>) -> (usize, usize) {
         let file = &self.inodes[&ino];
         let (mut takes, mut grows) = (0, blocks.clone().count());
@@ -101,13 +101,13 @@ impl Volume {
         (takes, grows)
     }
 
-    /// A file can overwrite its block where it is: the block is of this file alone. One that another file has given up
-    /// is still that file's, if the power goes now.
+    /// Whether a file can overwrite its block in place: the block belongs to this file alone. A block that another file
+    /// has given up still belongs to that file until the next commit, because the power may be lost.
     fn overwritable(&self, extent: Extent) -> bool {
         self.allocator.references(extent.address) == 1
     }
 
-    /// A place of its own for a block of a file, with what it held.
+    /// Moves a block of a file to a place of its own, with its contents.
     pub(crate) fn place(&mut self, ino: Ino, block: u64) -> Result<Address, Errno> {
         let old = self.inodes[&ino].map.get(block);
         let address = match old {
@@ -118,7 +118,7 @@ impl Volume {
                 extent.address
             }
             _ => {
-                // Most callers have seen to it for the whole call.
+                // Most callers have made room for the whole call.
                 if self.allocator.free() == 0 {
                     self.make_room(1)?;
                 }
@@ -152,7 +152,7 @@ impl Volume {
     /// Moves a file to other places, as a defragmenter would. A sealed file must not be moved.
     pub(crate) fn relocate(&mut self, ino: Ino) {
         let runs: Vec<Run> = self.inodes[&ino].map.all().copied().collect();
-        // Without room the file stays.
+        // If there is no room, the file stays.
         let _ = self.make_room(self.inodes[&ino].map.len() as usize);
         for block in runs.iter().flat_map(|run| run.start..run.end()) {
             let Some(old) = self.inodes[&ino].map.get(block) else { continue };

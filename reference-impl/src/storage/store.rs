@@ -5,35 +5,35 @@ use crate::units::{Address, BLOCK};
 use std::collections::HashMap;
 use std::io;
 
-/// The most blocks that are written with one call.
+/// The maximum number of blocks in one write call.
 const BATCH: usize = 256;
 
-/// The least number of blocks that are written at once, past the cache.
+/// The minimum number of blocks that are written past the cache.
 const LONG: usize = 16;
 
-/// The data blocks of a disk. Addresses count from the first of them, so that no address is one of metadata.
+/// The data blocks of a disk. Addresses count from the first data block, so that no address is a metadata block.
 #[derive(Debug)]
 pub(crate) struct Store {
     disk: Box<dyn Disk>,
     /// The block of the disk that has address 0.
     first: u64,
     blocks: usize,
-    /// The most blocks that are cached.
+    /// The maximum number of cached blocks.
     capacity: usize,
     slots: Vec<Slot>,
     index: HashMap<Address, usize>,
     hand: usize,
-    /// Something was written that a flush has not made durable.
+    /// Whether there are writes that no flush has made durable.
     unflushed: bool,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// The address of the cached block; None after the block was freed.
+    /// The address of the cached block; `None` after the block was freed.
     at: Option<Address>,
     data: Block,
     dirty: bool,
-    /// It was used since the hand came by.
+    /// Whether the slot was used since the clock hand last passed it.
     used: bool,
 }
 
@@ -48,7 +48,7 @@ impl Store {
         &mut *self.disk
     }
 
-    /// Forgets everything that is not on the disk, and takes the borders from the image.
+    /// Forgets all cached data, and takes the borders from the image.
     pub(crate) fn restart(&mut self, first: u64, blocks: usize) {
         self.slots.clear();
         self.index.clear();
@@ -66,8 +66,8 @@ impl Store {
         Ok(&self.slots[slot].data)
     }
 
-    /// Adds `len` bytes to a buffer: those from `within` of a block on, and of the blocks after it. Blocks that lie
-    /// side by side and are not cached are read with one call, and push no block out of the cache.
+    /// Appends `len` bytes to a buffer, starting at byte `within` of a block and continuing in the next blocks.
+    /// Contiguous blocks that are not cached are read with one call, and evict no block.
     pub(crate) fn read_run(&mut self, at: Address, within: usize, len: usize, data: &mut Vec<u8>) -> io::Result<()> {
         let (mut at, mut within, end) = (at, within, data.len() + len);
         while data.len() < end {
@@ -88,7 +88,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes whole blocks that lie side by side. Many go to the disk at once; what the disk does not take stays in the
+    /// Writes contiguous whole blocks. Many blocks go to the disk at once. Blocks that the disk refuses stay in the
     /// cache, as with [`Self::write`], and a commit tries again.
     pub(crate) fn write_run(&mut self, at: Address, data: &[u8]) -> io::Result<()> {
         let (blocks, _) = data.as_chunks::<BLOCK>();
@@ -111,7 +111,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a block zeros.
+    /// Fills a block with zeros.
     pub(crate) fn zero(&mut self, at: Address) -> io::Result<()> {
         let slot = self.slot(at, false)?;
         self.slots[slot].data.fill(0);
@@ -124,7 +124,7 @@ impl Store {
         self.write(to, 0, &data)
     }
 
-    /// The block is free: what is cached of it need not be written.
+    /// The block was freed: drops its cached contents.
     pub(crate) fn forget(&mut self, at: Address) {
         if let Some(slot) = self.index.remove(&at) {
             let slot = &mut self.slots[slot];
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// The slot of a block, with its contents if they are wanted.
+    /// The slot of a block; its contents are read if `contents` is set.
     fn slot(&mut self, at: Address, contents: bool) -> io::Result<usize> {
         if let Some(slot) = self.index.get(&at) {
             self.slots[*slot].used = true;
@@ -148,20 +148,21 @@ impl Store {
         Ok(slot)
     }
 
-    /// The block of the disk where `count` blocks begin.
+    /// The first block of `count` blocks, counted on the disk.
     fn place(&self, at: Address, count: usize) -> io::Result<u64> {
         let outside = || io::Error::new(io::ErrorKind::InvalidInput, format!("block {at} of {}", self.blocks));
         let end = at.checked_add(count).filter(|end| *end <= self.blocks);
         end.map(|_| self.first + at as u64).ok_or_else(outside)
     }
 
-    /// A slot with nothing in it: a new one, or that of a clean block that was not used for long.
+    /// An empty slot: a new one, or that of a clean block that was not used recently.
     fn vacate(&mut self) -> io::Result<usize> {
         if self.slots.len() < self.capacity {
             self.slots.push(Slot { at: None, data: Box::new([0; BLOCK]), dirty: false, used: false });
             return Ok(self.slots.len() - 1);
         }
-        // Once round to forget who was used, once more to find a clean one; if there is none, all become clean.
+        // Round one clears the marks of use, round two finds a clean slot. If there is none, everything is written
+        // back, and round three finds one.
         for step in 0..=3 * self.slots.len() {
             let slot = self.hand;
             self.hand = (self.hand + 1) % self.slots.len();
@@ -179,7 +180,7 @@ impl Store {
         Err(io::Error::other("no block of the cache is clean after all were written"))
     }
 
-    /// Writes everything that is dirty, in the order of the disk. A block that cannot be written stays dirty.
+    /// Writes all dirty blocks, in the order of the disk. A block that cannot be written stays dirty.
     pub(crate) fn write_back(&mut self) -> io::Result<()> {
         let dirty = |(slot, found): (usize, &Slot)| found.at.filter(|_| found.dirty).map(|at| (at, slot));
         let mut dirty: Vec<(Address, usize)> = self.slots.iter().enumerate().filter_map(dirty).collect();
@@ -198,7 +199,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes what was written back durable.
+    /// Makes the blocks that were written back durable.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.unflushed {
             self.disk.flush()?;
@@ -207,7 +208,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads past the cache, as an agent does. A dirty block of the cache is written to the disk first.
+    /// Reads past the cache, as an agent does. A dirty block in the cache is written to the disk first.
     pub(crate) fn read_direct(&mut self, at: Address) -> io::Result<Vec<u8>> {
         let place = self.place(at, 1)?;
         if let Some(slot) = self.index.get(&at).map(|slot| &mut self.slots[*slot]).filter(|slot| slot.dirty) {
@@ -220,7 +221,7 @@ impl Store {
         Ok(data)
     }
 
-    /// Writes past the cache, which forgets what it has.
+    /// Writes past the cache, which drops its copy.
     pub(crate) fn write_direct(&mut self, at: Address, data: &[u8; BLOCK], durable: bool) -> io::Result<()> {
         let place = self.place(at, 1)?;
         self.forget(at);

@@ -1,9 +1,9 @@
-//! Commits, and what comes back after a loss of power: what was committed, and what agents put on storage.
+//! Commits, and recovery after a loss of power: committed changes, and data that agents wrote to the storage.
 //!
-//! A commit takes everything at once: data first, then one transaction of the log. Until it is durable, what the last
-//! commit refers to stays as it is, but for data that are overwritten in place: no block that was given up since is
-//! handed out, and none that was shared is taken for unshared. [`Volume::make_room`] commits when that is all the free
-//! space there is.
+//! A commit covers all changes: first the data, then one transaction of the log. Until it is durable, the blocks of the
+//! last commit stay unchanged, except for data that are overwritten in place: a block that was given up since then is
+//! not allocated again, and a block that was shared still counts as shared. [`Volume::make_room`] commits when it needs
+//! blocks that only a commit makes free.
 
 use crate::storage::allocator::Allocator;
 use crate::storage::disk::Disk;
@@ -20,11 +20,12 @@ use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-/// The most bytes of metadata for one inode, apart from names, values and runs.
+/// The maximum number of bytes of metadata for one inode, without names, values and runs.
 const INODE: u64 = 384;
-/// The same for one run, and for one name or value apart from its bytes.
+/// The maximum number of bytes for one run, and for one name or value without its bytes.
 const RUN: u64 = 40;
-/// The most inodes that one call changes: a rename changes two files, their directories, and makes a whiteout.
+/// The maximum number of inodes that one call changes: a rename changes two files and their directories, and makes a
+/// whiteout.
 const CHANGES: u64 = 5;
 
 /// A file system on a disk, with all its metadata in memory.
@@ -33,25 +34,25 @@ pub(crate) struct Volume {
     pub(crate) store: Store,
     pub(crate) allocator: Allocator,
     pub(crate) inodes: Inodes,
-    /// The last moment, in nanoseconds since the epoch.
+    /// The time of the last change, in nanoseconds since the epoch.
     pub(crate) clock: i128,
-    /// Nothing may be changed.
+    /// Whether the volume is read-only.
     pub(crate) read_only: bool,
-    /// The power is going: commits do not arrive any more.
+    /// Whether the power is being lost: commits do not reach the disk any more.
     pub(crate) losing_power: bool,
     /// The last number that was given to an inode, a mapping or a registration.
     next: u64,
     log: Log,
-    /// References that were given up since the last commit, for each block.
+    /// The references to each block that were given up since the last commit.
     given_up: HashMap<Address, u32>,
-    /// The number of blocks that become free with the next commit.
+    /// The number of blocks that the next commit makes free.
     reclaimable: usize,
-    /// The bytes by which the metadata can have grown since the last commit, apart from inodes.
+    /// The bytes by which the metadata may have grown since the last commit, without inodes.
     growth: u64,
-    /// Runs that snapshots of the file system keep, and how many of them the log has.
+    /// Runs that snapshots of the file system keep, and how many of these runs are in the log.
     kept: Vec<Run>,
     kept_logged: usize,
-    /// Nothing can be written any more, and why.
+    /// The error after which nothing can be written any more.
     frozen: Option<Errno>,
 }
 
@@ -61,12 +62,12 @@ pub(crate) fn errno(error: io::Error) -> Errno {
     if full { Errno::ENOSPC } else { Errno::EIO }
 }
 
-/// Makes an empty file system on a disk, of which it takes all blocks.
+/// Makes an empty file system on a disk, using all of its blocks.
 pub fn format(disk: &mut dyn Disk, options: &Options) -> Result<(), ImageError> {
     make(disk, options).map(drop)
 }
 
-/// The same, and returns what a mount would find.
+/// Like [`format()`], and returns the state that a mount would find.
 pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metadata), ImageError> {
     let superblock = Superblock::new(disk.blocks(), options)?;
     let mut root = Inode::directory(ROOT, 0o755, options.time);
@@ -78,7 +79,7 @@ pub(crate) fn make(disk: &mut dyn Disk, options: &Options) -> Result<(Log, Metad
 }
 
 impl Volume {
-    /// Begins with what a mount found on the disk. The cache has at most `cache` blocks.
+    /// A volume in the state that a mount found on the disk. The cache has at most `cache` blocks.
     pub(crate) fn new(disk: Box<dyn Disk>, (log, metadata): (Log, Metadata), cache: usize, read_only: bool) -> Self {
         let mut volume = Self {
             store: Store::new(disk, log.layout.first_data(), log.layout.data_blocks(), cache),
@@ -100,19 +101,19 @@ impl Volume {
         volume
     }
 
-    /// Begins again with what is on the disk, in place of everything in memory.
+    /// Replaces the state in memory by the state of the disk.
     fn adopt(&mut self, log: Log, metadata: Metadata) {
         self.allocator = Allocator::of(&metadata.references(log.layout.data_blocks()));
         self.inodes = Inodes::settled(metadata.inodes);
         (self.log, self.next) = (log, metadata.next);
-        // Time does not go back.
+        // Time must not go back.
         self.clock = self.clock.max(metadata.clock);
         (self.kept_logged, self.kept) = (metadata.kept.len(), metadata.kept);
         self.given_up.clear();
         (self.reclaimable, self.growth) = (0, 0);
     }
 
-    /// The error that every later change fails with, if there is one.
+    /// The error with which every later change fails, if there is one.
     pub(crate) fn frozen(&self) -> Option<Errno> {
         self.frozen
     }
@@ -123,14 +124,14 @@ impl Volume {
         self.next
     }
 
-    /// Puts everything on storage. If that fails nothing is forgotten, and the next commit tries again; after a flush
-    /// that failed there is no next commit, because the disk may have dropped any write.
+    /// Writes all changes to storage. If that fails, no change is lost, and the next commit tries again. After a failed
+    /// flush there is no further commit, because the disk may have dropped any write.
     pub(crate) fn commit(&mut self) -> Result<(), Errno> {
-        // The power is going: what is written now does not arrive.
+        // The power is being lost, so nothing written now would arrive.
         if self.losing_power { Ok(()) } else { self.write_out(true) }
     }
 
-    /// The same, whether the power is going or not; without the data of files if `data` is false.
+    /// Writes all changes even while the power is being lost; without the data of files if `data` is false.
     pub(crate) fn write_out(&mut self, data: bool) -> Result<(), Errno> {
         match self.frozen {
             Some(Errno::EROFS) => return Ok(()),
@@ -185,7 +186,7 @@ impl Volume {
         payload
     }
 
-    /// The storage has everything: blocks that were given up are free now.
+    /// Marks everything as stored, and frees the blocks that were given up.
     fn committed(&mut self) {
         self.inodes.settle();
         (self.kept_logged, self.growth, self.reclaimable) = (self.kept.len(), 0, 0);
@@ -197,7 +198,7 @@ impl Volume {
         }
     }
 
-    /// A file gives up a block. It is free after the next commit.
+    /// A file gives up a block. The block is free after the next commit.
     pub(crate) fn release(&mut self, at: Address) {
         self.release_times(at, 1);
     }
@@ -210,8 +211,8 @@ impl Volume {
         self.growth += RUN * u64::from(times);
     }
 
-    /// Files give up runs, which can have the same blocks many times: what takes time is how many runs and blocks there
-    /// are, not how many blocks all runs have together.
+    /// Files give up runs, in which the same blocks can occur many times. The time depends on the number of runs and of
+    /// distinct blocks, not on the sum of the runs' lengths.
     pub(crate) fn release_runs(&mut self, runs: &[Run]) {
         if let [run] = runs {
             return run.addresses().for_each(|at| self.release(at));
@@ -224,7 +225,7 @@ impl Volume {
         let (mut from, mut times) = (0, 0);
         for (border, change) in borders {
             if times > 0 {
-                // As many as references were counted.
+                // The number of references was counted as u32 before, so it fits.
                 let times = u32::try_from(times).unwrap_or(u32::MAX);
                 (from..border).for_each(|at| self.release_times(at, times));
             }
@@ -232,19 +233,19 @@ impl Volume {
         }
     }
 
-    /// More than one file refers to the block now, even if the last commit has only one.
+    /// Whether more than one file refers to the block now, even if the last commit has only one.
     pub(crate) fn is_shared(&self, at: Address) -> bool {
         let given_up = self.given_up.get(&at).copied().unwrap_or_default();
         self.allocator.references(at) - given_up > 1
     }
 
-    /// The number of blocks that can be allocated, perhaps after a commit.
+    /// The number of blocks that can be allocated, if need be after a commit.
     pub(crate) fn free(&self) -> usize {
         self.allocator.free() + self.reclaimable
     }
 
-    /// Makes sure that `blocks` blocks can be allocated, at the beginning of a call, when a commit finds no half-done
-    /// change.
+    /// Makes sure that `blocks` blocks can be allocated. Called at the beginning of a call, so that a commit stores no
+    /// incomplete change.
     pub(crate) fn make_room(&mut self, blocks: usize) -> Result<(), Errno> {
         if blocks > self.free() {
             return Err(Errno::ENOSPC);
@@ -255,13 +256,13 @@ impl Volume {
         if blocks > self.allocator.free() { self.commit() } else { Ok(()) }
     }
 
-    /// Makes sure that the metadata may grow by `bytes` bytes and can still be committed.
+    /// Makes sure that the metadata can still be committed after they grow by `bytes` bytes.
     fn reserve(&mut self, bytes: u64) -> Result<(), Errno> {
         self.growth += bytes;
         if self.has_metadata_room() || self.losing_power {
             return Ok(());
         }
-        // The bound is rough. A snapshot makes it exact.
+        // The bound is rough; a commit with a snapshot makes it exact.
         self.growth -= bytes;
         self.commit()?;
         self.write_snapshot()?;
@@ -274,26 +275,26 @@ impl Volume {
         self.log.has_room(self.growth + changed * INODE)
     }
 
-    /// Makes sure that a name, target or value of `bytes` bytes can be committed, before a call changes anything.
+    /// Makes sure, before a call changes anything, that a name, target or value of `bytes` bytes can be committed.
     pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> Result<(), Errno> {
         self.reserve(RUN + bytes as u64)
     }
 
-    /// The same for runs of blocks.
+    /// Makes sure of the same for runs of blocks.
     pub(crate) fn reserve_runs(&mut self, runs: usize) -> Result<(), Errno> {
         self.reserve(RUN * runs as u64)
     }
 
-    /// Snapshots of the file system keep these blocks for ever.
+    /// Keeps these blocks for ever, for a snapshot of the file system.
     pub(crate) fn keep(&mut self, runs: Vec<Run>) {
         runs.iter().flat_map(Run::addresses).for_each(|at| self.allocator.share(at));
         self.growth += runs.len() as u64 * RUN;
         self.kept.extend(runs);
     }
 
-    /// Gives the end of the storage back. Nothing refers to it any more, on the storage either.
+    /// Gives the end of the storage back. Neither memory nor storage refers to it any more.
     pub(crate) fn give_back(&mut self, blocks: usize) -> Result<(), Errno> {
-        // The log of before can have what was beyond the new end, and a mount would refuse it.
+        // The old log can contain blocks beyond the new end, which a mount would refuse.
         self.write_snapshot()?;
         self.log.shrink(self.store.disk(), blocks).map_err(errno)?;
         self.allocator.truncate(blocks);
@@ -301,13 +302,13 @@ impl Volume {
         Ok(())
     }
 
-    /// Loses everything that is not durable.
+    /// Loses all changes that are not durable.
     pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
         self.store.disk().lose_power();
         self.reload()
     }
 
-    /// Takes the file system from the disk again, in place of what is in memory.
+    /// Replaces the state in memory by the state of the disk.
     pub(crate) fn reload(&mut self) -> Result<(), Errno> {
         let Ok((log, metadata)) = fsck::open(self.store.disk()) else {
             self.frozen = Some(Errno::EIO);

@@ -1,4 +1,4 @@
-//! Images, and changes of them that get past the checksums.
+//! Images, and changes of images that keep checksums correct.
 
 use super::Choices;
 use iomap_reference::*;
@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 pub(crate) const AREA: usize = 6;
 const DATA: usize = 24;
-/// Of the headers of areas and records: where their fields are, and how long they are. The last four bytes are the
+/// The lengths of the headers of areas and records, and the offsets of their fields. The last four bytes are the
 /// checksum.
 pub(crate) const AREA_HEADER: usize = 52;
 pub(crate) const GENERATION: usize = 24;
@@ -28,7 +28,7 @@ fn number(fs: &Fs, call: Call) -> i64 {
     }
 }
 
-/// An image after some work, as it is when the power goes.
+/// An image after some work, in its state after a loss of power.
 fn worked(work: impl FnOnce(&Fs)) -> Vec<u8> {
     let disk = Arc::new(Mutex::new(MemoryDisk::new((2 + 2 * AREA + DATA) as u64)));
     let options = Options {
@@ -50,7 +50,7 @@ pub(crate) fn empty() -> Vec<u8> {
     worked(|_| ())
 }
 
-/// An image with a bit of everything, and a log of several transactions.
+/// An image with every kind of metadata, and a log of several transactions.
 pub(crate) fn image() -> Vec<u8> {
     worked(|fs| {
         let create = |name: &str| {
@@ -77,8 +77,8 @@ pub(crate) fn image() -> Vec<u8> {
     })
 }
 
-/// An image whose second area is current, with what only a crash leaves: files and a directory without a name. A
-/// snapshot keeps storage, and a file is in pieces.
+/// An image whose second area is current, with files and a directory without names, which only a crash leaves. A
+/// snapshot keeps storage, and one file is fragmented.
 fn worn() -> Vec<u8> {
     worked(|fs| {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
@@ -91,7 +91,7 @@ fn worn() -> Vec<u8> {
         number(fs, Call::Fallocate { fd: pieces, mode: Mode::KEEP_SIZE, offset: 12 * BLOCK as i64, len });
         number(fs, Call::Snapshot);
         number(fs, Call::Pwrite { fd: pieces, offset: 10, data: vec![5; 100] });
-        // Until the log goes on in the other area.
+        // Repeat until the log continues in the other area.
         for round in 0.. {
             let name = format!("many{round}");
             number(fs, Call::Mkdir { name: name.clone(), mode: 0o755 });
@@ -122,7 +122,7 @@ pub(crate) fn field(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// Where the transactions of an area are, which begins at a byte. Lengths can be forged.
+/// The places of the transactions in the area that begins at byte `area`. Their lengths can be forged.
 pub(crate) fn records(bytes: &[u8], area: usize) -> Vec<Range<usize>> {
     let end = area + AREA * BLOCK;
     let after = |at: usize, len: u64| at + len.min(end as u64) as usize;
@@ -136,27 +136,27 @@ pub(crate) fn records(bytes: &[u8], area: usize) -> Vec<Range<usize>> {
     records
 }
 
-/// Makes the checksum of a transaction right again.
+/// Corrects the checksum of a transaction.
 pub(crate) fn sign(bytes: &mut [u8], record: &Range<usize>) {
     let header = crc32c::crc32c(&bytes[record.start..record.start + RECORD_HEADER - 4]);
     let sum = crc32c::crc32c_append(header, &bytes[record.start + RECORD_HEADER..record.end]);
     bytes[record.start + RECORD_HEADER - 4..][..4].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// The same for the header of an area or of the image.
+/// Corrects the checksum of the header of an area or of the image.
 fn sign_header(bytes: &mut [u8], at: usize) {
     let len = if at < 2 * BLOCK { SUPERBLOCK } else { AREA_HEADER };
     let sum = crc32c::crc32c(&bytes[at..at + len - 4]);
     bytes[at + len - 4..][..4].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Puts another number into the header of an area or of the image.
+/// Replaces a number in the header of an area or of the image.
 pub(crate) fn put_field(bytes: &mut [u8], header: usize, field: usize, number: u64) {
     bytes[header + field..][..8].copy_from_slice(&number.to_le_bytes());
     sign_header(bytes, header);
 }
 
-/// Puts another snapshot into the area at a byte, with its checksums.
+/// Replaces the snapshot in the area that begins at byte `area`, and corrects the checksums.
 pub(crate) fn put_snapshot(bytes: &mut [u8], area: usize, snapshot: &[u8]) {
     bytes[area + BLOCK..][..snapshot.len()].copy_from_slice(snapshot);
     bytes[area + SNAPSHOT_LEN..][..8].copy_from_slice(&(snapshot.len() as u64).to_le_bytes());
@@ -164,10 +164,10 @@ pub(crate) fn put_snapshot(bytes: &mut [u8], area: usize, snapshot: &[u8]) {
     sign_header(bytes, area);
 }
 
-/// An image, and what its metadata say.
+/// An image, and its metadata.
 struct Forgery {
     bytes: Vec<u8>,
-    /// Where the current area is.
+    /// The offset of the current area.
     area: usize,
     /// The snapshot, then the transactions without their headers.
     payloads: Vec<Vec<u8>>,
@@ -183,7 +183,7 @@ impl Forgery {
         Self { bytes, area, payloads }
     }
 
-    /// Changes what the metadata say, not knowing what that is.
+    /// Changes bytes of the metadata without knowledge of their meaning.
     fn alter(&mut self, choices: &mut Choices) {
         let count = self.payloads.len();
         let (index, other) = (choices.below(count), choices.below(count));
@@ -205,7 +205,7 @@ impl Forgery {
                 let to = (from + choices.below(512)).min(piece.len());
                 payload.splice(at..at, piece[from..to].to_vec());
             }
-            // Transactions that are left out, repeated or in another order; one with everything repeated.
+            // Transactions left out, repeated or reordered; or one with everything repeated.
             _ => match choices.below(4) {
                 0 if index > 0 => drop(self.payloads.remove(index)),
                 1 => self.payloads.insert(count, piece),
@@ -215,7 +215,7 @@ impl Forgery {
         }
     }
 
-    /// The image with these metadata, as far as the area has room for them.
+    /// The image with these metadata, as far as they fit into the area.
     fn written(mut self) -> Vec<u8> {
         let (area, end) = (self.area, self.area + AREA * BLOCK);
         let generation = field(&self.bytes, area + GENERATION);
@@ -240,7 +240,7 @@ impl Forgery {
     }
 }
 
-/// A number as postcard writes it.
+/// A number in the encoding of postcard.
 pub(crate) fn varint(mut number: u128) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number > 0x7f {
@@ -251,7 +251,7 @@ pub(crate) fn varint(mut number: u128) -> Vec<u8> {
     bytes
 }
 
-/// Changes a field of a header; its checksum is right afterwards.
+/// Changes a field of a header, and corrects its checksum.
 fn alter_header(bytes: &mut [u8], choices: &mut Choices) {
     let areas = [2 * BLOCK, (2 + AREA) * BLOCK];
     let records: Vec<Range<usize>> = areas.iter().flat_map(|area| records(bytes, *area)).collect();
@@ -289,7 +289,7 @@ fn alter_header(bytes: &mut [u8], choices: &mut Choices) {
     }
 }
 
-/// Changes that no checksum knows of.
+/// Changes without a correct checksum.
 fn damage(bytes: &mut Vec<u8>, choices: &mut Choices) {
     let blocks = bytes.len() / BLOCK;
     let (one, other) = (choices.below(blocks) * BLOCK, choices.below(blocks) * BLOCK);

@@ -1,11 +1,11 @@
-//! Damaged images, and what has to hold for them: for the tests here and for `fuzz/`.
+//! Damaged images, and the conditions that must hold for them: for the tests here and for `fuzz/`.
 #![allow(dead_code, reason = "each of them uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod forge;
 pub(crate) mod survival;
 
-/// Bytes that decide something, in their order. After the last one everything is 0.
+/// A series of bytes that make decisions. After the last byte, every decision is 0.
 pub(crate) struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
@@ -21,7 +21,7 @@ impl<'a> Choices<'a> {
         self.0.split_off_first().copied().unwrap_or_default()
     }
 
-    /// A number below another one, and 0 below 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let wide = if end > 256 { usize::from(self.byte()) << 8 } else { 0 };
         (wide | usize::from(self.byte())) % end.max(1)
@@ -37,7 +37,7 @@ impl<'a> Choices<'a> {
         taken
     }
 
-    /// A number at which something ends or overflows, or one near it.
+    /// A number at or near a limit or an overflow.
     pub(crate) fn number(&mut self) -> u128 {
         const BORDERS: [u128; 16] = [
             0,

@@ -1,4 +1,4 @@
-//! The conditions for any image: it is refused with an error, or it can be worked with and stays consistent.
+//! The conditions for any image: it is refused with an error, or it is usable and stays consistent.
 
 use super::Choices;
 use iomap_reference::*;
@@ -11,7 +11,7 @@ fn root() -> &'static Credentials {
     Caller::Privileged.credentials()
 }
 
-/// An extended attribute: its name, and what reading it came to.
+/// An extended attribute: its name, and the result of reading it.
 type Xattr = (Vec<u8>, Result<Vec<u8>, Errno>);
 
 /// The file under a name.
@@ -21,11 +21,11 @@ struct Look {
     xflags: i64,
     xattrs: Vec<Xattr>,
     target: Vec<u8>,
-    /// Where data and holes are, and some of the data: files can be larger than any memory.
+    /// The positions of data and holes, and some of the data, because files can be larger than memory.
     data: Vec<(i64, Vec<u8>)>,
 }
 
-/// By the directory and the name in it.
+/// The files by directory and name.
 type Tree = BTreeMap<(Ino, Vec<u8>), Look>;
 
 fn data(fs: &Fs, fd: Fd, size: u64) -> Vec<(i64, Vec<u8>)> {
@@ -52,7 +52,7 @@ fn data(fs: &Fs, fd: Fd, size: u64) -> Vec<(i64, Vec<u8>)> {
 }
 
 fn look(fs: &Fs, ino: Ino) -> Look {
-    // Looking sets the time of access.
+    // Reading sets the access time, so ignore it.
     let attributes = Attributes { atime: 0, ..fs.attributes(ino).unwrap() };
     let names = fs.xattr_names(root(), ino).unwrap();
     let xattrs = names.into_iter().map(|name| (name.clone(), fs.xattr(root(), ino, &name))).collect();
@@ -99,7 +99,7 @@ fn tree(fs: &Fs) -> Tree {
     tree
 }
 
-/// Makes one call, which may fail. The disk does not, so that no call fails with EIO.
+/// Makes one call, which may fail. The disk does not fail, so no call returns EIO.
 fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
     if choices.are_over() {
         return;
@@ -156,7 +156,7 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
                 },
                 _ => fs.sync(who, fd),
             };
-            // Some stay open: what is unlinked later is without a name when the power goes.
+            // Some files stay open, so that files unlinked later have no name when the power is lost.
             if choices.below(4) > 0 {
                 let _ = (fs.release(fd), fs.release(other));
             }
@@ -201,14 +201,14 @@ fn call(fs: &Fs, tree: &Tree, choices: &mut Choices) {
     assert_ne!(outcome, Err(Errno::EIO));
 }
 
-/// The findings of fsck in an image that can be opened: only one of the superblocks can be wrong.
+/// Checks that fsck finds no fault in an image that can be opened, except in one of the superblocks.
 fn is_clean(bytes: &[u8]) {
     let report = check(&mut MemoryDisk::from_bytes(bytes)).unwrap();
     let superblock = |finding: &&Finding| ["block 0", "block 1"].contains(&finding.place.as_str());
     assert_eq!(report.findings.iter().find(|finding| !superblock(finding)), None);
 }
 
-/// Opens an image or is refused, works with it, and leaves it consistent. True if it could be opened.
+/// Opens an image, works with it, and checks that it stays consistent. Returns false if the image was refused.
 pub(crate) fn survives(bytes: Vec<u8>, choices: &mut Choices) -> bool {
     let report = check(&mut MemoryDisk::from_bytes(&bytes));
     let disk = Arc::new(Mutex::new(MemoryDisk::from_bytes(&bytes)));
@@ -227,7 +227,7 @@ pub(crate) fn survives(bytes: Vec<u8>, choices: &mut Choices) -> bool {
     is_clean(&contents());
     let mut before = tree(&fs);
     while !choices.are_over() {
-        // Some names and inodes are gone when their turn comes.
+        // Some names and inodes may be gone when a call uses them.
         (0..6).for_each(|_| call(&fs, &before, choices));
         before = tree(&fs);
     }
@@ -244,7 +244,7 @@ pub(crate) fn survives(bytes: Vec<u8>, choices: &mut Choices) -> bool {
     true
 }
 
-/// An offset below 0 is one that no file reaches.
+/// A negative offset becomes one that no file reaches.
 fn place(fd: Fd, offset: i64) -> At {
     At { fd, offset: offset.cast_unsigned() }
 }

@@ -7,14 +7,14 @@
 //! assert_eq!(iomap_clauses::TRUNCATE_SHRINK.id, "truncate.shrink");
 //! ```
 //!
-//! Code that cites a clause which no page defines does not build:
+//! Code that cites an id which is on no page does not compile:
 //!
 //! ```compile_fail,E0425
 //! assert_eq!(iomap_clauses::TRUNCATE_SIDEWAYS.id, "truncate.sideways");
 //! ```
 //!
-//! The crate reads no pages when a program runs, and does not judge what a call returned: it has only the clauses and
-//! the outcomes that they allow.
+//! The crate reads no pages at run time, and does not judge the result of a call: it has only the clauses and the
+//! outcomes that they allow.
 
 pub use iomap_vocabulary::{Level, Observe};
 pub use nix::errno::Errno;
@@ -25,30 +25,30 @@ use std::fmt;
 pub struct Clause {
     /// The name, such as `truncate.shrink`.
     pub id: &'static str,
-    /// How strongly it binds.
+    /// The level: must, should or may.
     pub level: Level,
     /// Whether success is an allowed outcome.
     pub ok: bool,
     /// The errors that are allowed outcomes.
     pub errnos: &'static [Errno],
-    /// Where it can be observed.
+    /// The places of observation.
     pub observe: &'static [Observe],
-    /// The page that has it, such as `iomap_immutable(7)`.
+    /// The page of the clause, such as `iomap_immutable(7)`.
     pub page: &'static str,
-    /// The heading under which it stands.
+    /// The heading above the clause.
     pub section: &'static str,
-    /// Its text, without markup.
+    /// The text, without markup.
     pub text: &'static str,
     /// Eight hex digits that change with the text, the level, the outcomes, or the places of observation.
     pub hash: &'static str,
-    /// Who asked for it, or what it is good for.
+    /// The reason for the clause.
     pub why: Option<&'static str>,
-    /// Why no case cites it, if none does.
+    /// The reason why no case cites the clause, if none does.
     pub uncased: Option<&'static str>,
 }
 
 impl Clause {
-    /// Whether the envelope has this outcome: `None` is success.
+    /// Whether the clause allows this outcome: `None` is success.
     pub fn allows(&self, outcome: Option<Errno>) -> bool {
         outcome.map_or(self.ok, |errno| self.errnos.contains(&errno))
     }

@@ -1,5 +1,5 @@
-//! Any bytes, as a page of the specification and as an ordinary page: neither parser nor back ends may panic, and no line
-//! of the roff may begin like a request that the emitter does not write.
+//! Reads any bytes as a page of the specification and as an ordinary page. Neither parsers nor back ends may panic, and
+//! no line of the roff may begin like a request that the emitter does not write.
 #![no_main]
 
 use iomap_spec::{Backend, json::Json, lint, man::Man, text::Text};
@@ -11,7 +11,7 @@ const MACROS: &[&str] = &[
     ".BI", ".IB", ".UR", ".UE", ".in", ".EX", ".EE", ".br", ".TS", ".TE", ".if", ".nr", ".ds", ".nh", ".ad",
 ];
 
-/// Without it few inputs would be pages of the specification.
+/// The front matter; without it, few inputs would be pages of the specification.
 const FRONT: &[u8] = b"---\ntitle: fuzz\nsection: 7\ndate: 2026-01-31\nversion: 0.1\n---\n# NAME\n\nfuzz - x\n\n";
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,5 +1,5 @@
-//! A clause in HTML: what stands before its text and after it. Each is one line, as HTML in Markdown ends at an empty
-//! one.
+//! A clause in HTML: the lines before and after its text. Each is one line, because HTML in Markdown ends at an empty
+//! line.
 
 use super::contents::Book;
 use super::html::{escape, scrolling};
@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 /// Opens the clause: its name as a heading, level and outcomes, and a link to itself.
 ///
-/// Search finds what stands below headings down to the third level; who listens to the page hears the real one.
+/// The book's search indexes text below headings down to the third level; screen readers announce the real heading
+/// level.
 pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     let Clause { id, hash, .. } = clause;
     let former_hash = clause.former_hash();
@@ -21,7 +22,7 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
         .filter(|moved| book.successor(moved) == Some(id))
         .map(|moved| format!("<span id=\"{}\"></span>", escape(&moved.old)))
         .collect();
-    // The words of the name, for those who search for one of them.
+    // The words of the id, so that a search for one of them finds the clause.
     let words = id.replace(['.', '_'], " ");
     format!(
         "<section class=\"clause\" data-id=\"{id}\" data-hash=\"{hash}\" \
@@ -33,7 +34,7 @@ pub(super) fn head(book: &Book<'_>, clause: &Clause, level: u8) -> String {
     )
 }
 
-/// Everything about the clause that its text does not say, and the end of it.
+/// All facts about the clause that its text does not state, and the end tag of the clause.
 pub(super) fn details(book: &Book<'_>, clause: &Clause) -> String {
     let Clause { id, hash, .. } = clause;
     let citation = escape(&text::cite(book.spec, clause, None));
@@ -56,7 +57,7 @@ pub(super) fn details(book: &Book<'_>, clause: &Clause) -> String {
     )
 }
 
-/// The cases that ran, or why there are none.
+/// The cases that ran, or the reason why there are none.
 fn tests(book: &Book<'_>, clause: &Clause) -> String {
     let ran = book.results.iter().filter_map(|results| results.clause(&clause.id)).flat_map(|result| &result.cases);
     let names: BTreeSet<&str> = ran.map(|case| case.name.as_str()).collect();

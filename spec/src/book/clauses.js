@@ -1,8 +1,8 @@
-// Clauses: a note for who came by a citation, details by keyboard and pointer, and the citation to the clipboard.
-// Without this script the details open as those of any page do.
+// Clauses: a note for readers who follow a citation, details by keyboard and pointer, and a button that copies the
+// citation. Without this script the details open like any HTML details.
 'use strict';
 (() => {
-    // The list of chapters would be in the way of who walks by keyboard.
+    // Put the skip link before the list of chapters, for readers with a keyboard.
     const skip = document.querySelector('.skip-link');
     if (skip) {
         document.body.prepend(skip);
@@ -13,7 +13,7 @@
         try {
             id = decodeURIComponent(id);
         } catch {
-            // Not encoded: taken as it is.
+            // Not encoded: use the text unchanged.
         }
         const target = document.getElementById(id);
         return target && target.closest('.clause');
@@ -37,7 +37,7 @@
         clause.querySelector('.clause-head').after(note);
         note.scrollIntoView({ block: 'center' });
     }
-    // The hash belongs to the clause that was cited, not to the one that the reader goes to next.
+    // The hash belongs to the cited clause, so drop it when the reader goes to another clause.
     window.addEventListener('hashchange', () => {
         if (cited) {
             history.replaceState(null, '', location.pathname + location.hash);
@@ -62,7 +62,7 @@
                 close(details);
             }
         });
-        // A click keeps open what was only looked at.
+        // A click keeps details open that only the pointer had opened.
         summary.addEventListener('click', event => {
             clearTimeout(timer);
             if ('hover' in details.dataset) {
@@ -92,7 +92,7 @@
                 event.stopPropagation();
             }
         } else if (event.key.startsWith('Arrow') && event.target.closest('.clause-details, .table-wrapper, pre')) {
-            // These scroll; mdBook would turn the page.
+            // Arrow keys scroll these elements; mdBook would turn the page.
             event.stopPropagation();
         }
     }, true);
@@ -102,7 +102,7 @@
             await navigator.clipboard.writeText(text);
             return true;
         } catch {
-            // Not allowed, or not there because the page did not come over https.
+            // The clipboard API is forbidden, or missing because the page was not served over https.
             const area = document.createElement('textarea');
             area.value = text;
             area.className = 'clause-copy-area';

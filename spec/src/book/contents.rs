@@ -4,7 +4,7 @@ use crate::model::{Moved, Page, Spec};
 use iomap_results::Results;
 use std::collections::BTreeMap;
 
-/// The back end: what the chapters have to know of each other, and of results.
+/// The back end. It knows the file of each page and clause, and the results.
 pub struct Book<'a> {
     pub(super) spec: &'a Spec,
     pub(super) results: &'a [Results],
@@ -16,7 +16,7 @@ pub struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    /// For these pages, with these results.
+    /// The book of these pages, with these results.
     pub fn new(spec: &'a Spec, results: &'a [Results]) -> Self {
         let file = |page: &Page| page.stem() + ".html";
         let of_page = |page: &'a Page| page.clauses().map(move |clause| (clause.id.as_str(), file(page)));
@@ -29,12 +29,12 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// Where the clause is: `iomap_immutable.7.html#truncate.shrink`.
+    /// The link to the clause: `iomap_immutable.7.html#truncate.shrink`.
     pub(super) fn link(&self, id: &str) -> Option<String> {
         self.clauses.get(id).map(|file| format!("{file}#{id}"))
     }
 
-    /// The clause that now says what this one said when it was withdrawn, if there is one.
+    /// The id of the clause that replaces this withdrawn clause, if there is one.
     pub(super) fn successor(&self, moved: &'a Moved) -> Option<&'a str> {
         Some(self.spec.successor(&moved.old)).filter(|id| self.clauses.contains_key(id))
     }

@@ -1,9 +1,9 @@
-//! What goes into HTML, or into Markdown, as text.
+//! Text as part of HTML or Markdown.
 
 use std::fmt::Write;
 
-/// As text, or as the value of an attribute in quotation marks, on one line: an empty line would end the HTML that
-/// stands in Markdown.
+/// Escapes text for HTML, also for an attribute value in quotation marks. The result is one line, because an empty line
+/// would end HTML in Markdown.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -23,21 +23,21 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Names and ids in running Markdown: an underscore would be markup.
+/// Escapes names and ids for running Markdown, where an underscore would be markup.
 pub(super) fn in_markdown(name: &str) -> String {
     name.replace('_', "\\_")
 }
 
-/// From this length on, an id may be broken after a dot. Shorter ones stay whole, for the index of words that search
-/// uses as well as for the eye.
+/// Ids of this length or more may be broken after a dot. Shorter ids stay whole, which suits the reader and the word
+/// index of the book's search.
 const LONG_ID: usize = 20;
 
-/// An id with the places where it may be broken.
+/// The id in HTML, with the places where a line may be broken.
 pub(super) fn breakable(id: &str) -> String {
     if id.len() < LONG_ID { escape(id) } else { escape(id).replace('.', ".<wbr>") }
 }
 
-/// A table that scrolls inside itself, with the keyboard too.
+/// A table that scrolls inside its own box, with the keyboard too.
 pub(super) fn scrolling(label: &str, table: &str) -> String {
     format!(
         "<div class=\"table-wrapper made\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{table}</div>",

@@ -7,14 +7,14 @@ use super::terms;
 use crate::model::{Clause, Page};
 use std::collections::BTreeMap;
 
-/// A chapter that no file holds.
+/// A chapter that is generated, not read from a file.
 pub(super) struct Chapter {
     pub(super) name: &'static str,
     pub(super) file: &'static str,
     pub(super) text: String,
 }
 
-/// Name, file, and what makes the text.
+/// The name of a chapter, its file, and the function that makes its text.
 type Entry = (&'static str, &'static str, fn(&Book<'_>) -> String);
 
 const CHAPTERS: [Entry; 4] = [
@@ -24,7 +24,7 @@ const CHAPTERS: [Entry; 4] = [
     ("Results", "results.md", results),
 ];
 
-/// Their files.
+/// The files of these chapters.
 pub(super) fn files() -> impl Iterator<Item = &'static str> {
     CHAPTERS.iter().map(|(_, file, _)| *file)
 }
@@ -33,7 +33,7 @@ pub(super) fn all(book: &Book<'_>) -> impl Iterator<Item = Chapter> {
     CHAPTERS.iter().map(|(name, file, text)| Chapter { name, file, text: text(book) })
 }
 
-/// How many words of a clause an index shows.
+/// The number of words of a clause that an index shows.
 const FIRST_WORDS: usize = 9;
 
 fn first_words(clause: &Clause) -> String {
@@ -44,7 +44,7 @@ fn first_words(clause: &Clause) -> String {
     }
 }
 
-/// The id, as a link to the clause.
+/// The id of the clause, as a link to it.
 fn link(book: &Book<'_>, id: &str) -> String {
     match book.link(id) {
         Some(link) => format!("<a href=\"{link}\">{}</a>", breakable(id)),
@@ -90,7 +90,7 @@ fn clauses_of(book: &Book<'_>, page: &Page) -> String {
     scrolling(&format!("Clauses of {}", page.reference()), &table)
 }
 
-/// Ids that are never given to another clause, each with an anchor, because somebody may have cited it.
+/// The ids that are out of use. Each has an anchor, because other documents may cite it.
 fn out_of_use(book: &Book<'_>) -> String {
     let items: Vec<String> = book
         .spec
@@ -150,7 +150,7 @@ fn terms(book: &Book<'_>) -> String {
     )
 }
 
-/// How results are made.
+/// How to make results; shown in a book without results.
 const NO_RESULTS: &str = "\
 This book was built without results. The suite writes them, and the book takes them:
 

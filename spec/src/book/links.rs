@@ -1,4 +1,4 @@
-//! Whether every link in a directory of HTML leads somewhere. Other hosts are not asked.
+//! Checks that every link in a directory of HTML leads to a file and an anchor. Links to other hosts are not checked.
 
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Emitter, ForwardingEmitter, Span, Tokenizer};
@@ -8,32 +8,33 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// What a document offers as a target, and where it leads.
+/// The anchors and the links of a document.
 #[derive(Default)]
 struct Links {
     ids: HashSet<String>,
     targets: HashSet<String>,
-    /// Whether its links begin at the top of the book, wherever it is.
+    /// Whether relative links of this document start at the top of the book, not at the document.
     from_top: bool,
 }
 
-/// All files, by their path below the top, with what was found in those that are documents.
+/// All files, by path below the top. Documents have their links.
 type Files = HashMap<String, Option<Links>>;
 
-/// All chapters again, with links that mdBook makes of theirs: looking at both would cost more than it could find.
+/// The file with all chapters in one. mdBook derives its links from those of the chapters, so checking it would find
+/// nothing new.
 const PRINT: &str = "print.html";
 
-/// The attributes that lead somewhere.
+/// The attributes that hold a link.
 const LEADING: [&[u8]; 5] = [b"href", b"src", b"data", b"poster", b"action"];
 
-/// What the value that comes next means.
+/// The meaning of the next attribute value.
 enum Attribute {
     Id,
     Leading,
     Other,
 }
 
-/// Takes no notice of what is wrong with the HTML, which to look for would take a third of the time.
+/// An HTML reader that ignores syntax errors: looking for them would take a third of the time.
 struct Lenient<E>(E);
 
 impl<E: Emitter<Token = Infallible>> ForwardingEmitter for Lenient<E> {
@@ -76,16 +77,16 @@ fn links(html: &str) -> Links {
         }
         None
     });
-    // What looks like a tag inside a script is none.
+    // Text in a script that looks like a tag is not a tag.
     emitter.naively_switch_states(true);
     Tokenizer::new_with_emitter(html, Lenient(emitter)).for_each(drop);
     links
 }
 
-/// The links in the files `*.html` below `top` that lead nowhere, as `file: target: reason`, sorted.
+/// The broken links in the files `*.html` below `top`, as `file: target: reason`, sorted.
 ///
 /// # Errors
-/// The file or directory that cannot be read, and why.
+/// The file or directory that cannot be read, and the reason.
 pub(super) fn broken(top: &Path) -> Result<Vec<String>, (PathBuf, io::Error)> {
     let mut files = Files::new();
     read(top, "", &mut files)?;
@@ -102,7 +103,7 @@ pub(super) fn broken(top: &Path) -> Result<Vec<String>, (PathBuf, io::Error)> {
     Ok(broken)
 }
 
-/// All files below `directory`, which is empty or ends in `/`; of documents with what was found in them.
+/// Adds all files below `directory`, which is empty or ends in `/`. Documents are added with their links.
 fn read(top: &Path, directory: &str, files: &mut Files) -> Result<(), (PathBuf, io::Error)> {
     let place = top.join(directory);
     for entry in fs::read_dir(&place).map_err(|error| (place.clone(), error))? {
@@ -149,7 +150,7 @@ fn has(links: &Links, fragment: &str) -> bool {
     links.ids.contains(fragment) || links.ids.contains(&*percent_decode_str(fragment).decode_utf8_lossy())
 }
 
-/// The path, begun in the directory, without `.` and `..`, if it stays below the top.
+/// The path relative to the directory, without `.` and `..`; `None` if it leads out of the top.
 fn below(directory: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {

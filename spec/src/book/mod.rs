@@ -1,4 +1,4 @@
-//! The book: the pages as HTML, with what was measured beside each clause. mdBook sets it.
+//! The book: the pages as HTML, with measured results beside each clause. mdBook renders it.
 //!
 //! [`Book`] makes a chapter of Markdown from a page, [`build`] makes the directory.
 

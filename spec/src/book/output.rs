@@ -1,4 +1,4 @@
-//! The directory of the book: made beside the old one, checked, and put into its place.
+//! The directory of the book: built beside the old book, checked, then moved into its place.
 
 use super::contents::Book;
 use super::trouble::Trouble;
@@ -15,15 +15,15 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Says of a directory that it was made here and may be replaced.
+/// This file marks a directory that this program made and may replace.
 const MARKER: &str = ".iomap-spec-book";
 
-/// What was made.
+/// The result of a build.
 #[derive(Debug)]
 pub struct Built {
-    /// How many chapters.
+    /// The number of chapters.
     pub chapters: usize,
-    /// Links that lead nowhere, as `file: target: reason`.
+    /// Broken links, as `file: target: reason`.
     pub broken: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct Built {
 /// directory `out`, which is missing, empty, or a book that this function made.
 ///
 /// # Errors
-/// Why there is none; `out` is then as it was. A book with broken links is a book.
+/// The reason why no book was built; `out` is then unchanged. A book with broken links is not an error.
 pub fn build(spec: &Spec, results: &[Results], chapters: &Path, out: &Path) -> Result<Built, Trouble> {
     claim(out)?;
     let book = Book::new(spec, results);
@@ -41,7 +41,7 @@ pub fn build(spec: &Spec, results: &[Results], chapters: &Path, out: &Path) -> R
     let mut md = load(chapters, &assets)?;
     add_chapters(&book, &mut md);
 
-    // Beside its place, so that it can be moved there in one step.
+    // The new directory is beside the old one, so that one rename moves it.
     let parent = out.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| Trouble::io(parent, &error))?;
     let stage = tempfile::Builder::new().prefix(".book-").tempdir_in(parent).map_err(|it| Trouble::io(parent, &it))?;
@@ -58,7 +58,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Trouble> {
     path.canonicalize().map_err(|error| Trouble::io(path, &error))
 }
 
-/// Refuses a directory with files of somebody else's in it.
+/// Refuses a directory that has files which this program did not make.
 fn claim(out: &Path) -> Result<(), Trouble> {
     let refuse = |what: &str| {
         let mend = "name with --out one that is empty, missing, or a book that was made before";
@@ -75,9 +75,9 @@ fn claim(out: &Path) -> Result<(), Trouble> {
     }
 }
 
-/// Puts the new book where the old one is.
+/// Replaces the old book by the new one.
 fn replace(out: &Path, stage: &Path) -> Result<(), Trouble> {
-    // Looked at once more: the build took its time.
+    // Check again: the directory may have changed during the build.
     claim(out)?;
     match fs::remove_dir_all(out) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(Trouble::io(out, &error)),
@@ -96,22 +96,23 @@ fn write_assets(assets: &Path) -> io::Result<()> {
     fs::write(assets.join("theme/header.hbs"), "<a class=\"skip-link\" href=\"#mdbook-content\">Skip to the text</a>\n")
 }
 
-/// The written chapters, and the settings without which the rest does not work.
+/// Loads the written chapters and the settings that the book needs.
 fn load(chapters: &Path, assets: &Path) -> Result<MDBook, Trouble> {
     let file = chapters.join("book.toml");
     let trouble = |error: Error| Trouble::of_mdbook(&file, &error);
     let given = Config::from_disk(&file).map_err(trouble)?;
-    // Of what is given, what is about the book: not the programs that mdBook would run before and after.
+    // Take only the settings of the book, not the programs that mdBook would run before and after.
     let mut config = Config::default();
     if let Some(html) = given.get::<toml::Value>("output.html").map_err(trouble)? {
         config.set("output.html", html).map_err(trouble)?;
     }
     if given.html_config().is_none_or(|html| html.site_url.is_none()) {
-        // A page that is shown for any address has to know where the book is.
+        // Without a site URL, leave out the 404 page: it is shown for any address, so it would need to know the URL of
+        // the book.
         config.set("output.html.input-404", "").map_err(trouble)?;
     }
     config.book = given.book;
-    // Nothing is written where the chapters are.
+    // mdBook must not write into the directory of the chapters.
     config.book.src = absolute(&chapters.join(&config.book.src))?;
     config.build.create_missing = false;
     config.build.use_default_preprocessors = false;
@@ -128,17 +129,17 @@ fn settings() -> [(&'static str, serde_json::Value); 8] {
         ("theme", json!("theme")),
         ("additional-css", json!([STYLE])),
         ("additional-js", json!([SCRIPT])),
-        // What is shown is what is hashed.
+        // The shown text must be the hashed text, so no characters are replaced.
         ("smart-punctuation", json!(false)),
         ("definition-lists", json!(true)),
         ("playground.runnable", json!(false)),
-        // Each clause is found where it stands, not in the lists.
+        // Search finds a clause at its place in a page, not in the lists of clauses.
         ("search.heading-split-level", json!(3)),
         ("search.chapter", unsearched.into()),
     ]
 }
 
-/// The pages and indexes stand after the chapters that are numbered, before those that close the book.
+/// Adds the pages and indexes after the numbered chapters, before the chapters that close the book.
 fn add_chapters(book: &Book<'_>, md: &mut MDBook) {
     let chapter = |name: &str, text: String, file: &str| {
         let mut chapter = Chapter::new(name, text, file, vec![]);

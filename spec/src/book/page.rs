@@ -12,7 +12,7 @@ use std::ops::Range;
 pub(super) fn chapter(book: &Book<'_>, page: &Page) -> String {
     let mut edits = Edits { text: &page.source.text, list: vec![] };
     for section in &page.sections {
-        // The name of the page stands above all of its sections.
+        // The name of the page is a heading above all of its sections.
         edits.insert(section.span.start, "#".into());
         inlines(book, &section.heading, &mut edits);
         for block in &section.blocks {
@@ -43,15 +43,15 @@ pub(super) fn chapter(book: &Book<'_>, page: &Page) -> String {
     head + &edits.apply(page.body) + "\n"
 }
 
-/// A written chapter, in which `some.clause` and `page(7)` in code lead where they are.
+/// A written chapter in which `some.clause` and `page(7)` in code become links.
 pub(super) fn linked(book: &Book<'_>, text: &str) -> String {
     let target = |name: &str| book.link(name).or_else(|| book.pages.get(name).cloned());
-    // Most chapters name none, which is seen sooner than where code begins and ends.
+    // Most chapters have no such name; finding that out is cheaper than parsing code spans.
     if text.split('`').all(|part| target(part).is_none()) {
         return text.to_owned();
     }
     let mut edits = Edits { text, list: vec![] };
-    // How many links and headings, which lead somewhere themselves, are open.
+    // The number of open links and headings: they are links already.
     let mut leading = 0;
     for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
         match event {
@@ -84,7 +84,7 @@ impl Edits<'_> {
         self.list.push((range, text));
     }
 
-    /// The text from `start` on, changed; of changes that overlap the first one counts.
+    /// The text from `start` on, with the edits applied; of overlapping edits the first one counts.
     fn apply(mut self, start: usize) -> String {
         self.list.sort_by_key(|(range, _)| (range.start, range.end));
         let mut changed = String::with_capacity(2 * self.text.len());
@@ -105,7 +105,7 @@ fn clause(book: &Book<'_>, clause: &Clause, level: u8, edits: &mut Edits<'_>) {
     edits.insert(clause.span.end, format!("\n\n{}\n\n", clause::details(book, clause)));
 }
 
-/// Terms of the same explanation stand on lines of their own, as in the manual page.
+/// Puts each term of the same explanation on its own line, as in the manual page.
 fn one_term_a_line(terms: &[Vec<Inline>], edits: &mut Edits<'_>) {
     for term in terms.iter().skip(1) {
         let line = first_position(term).and_then(|at| edits.text.get(..at)).and_then(|before| before.rfind('\n'));
@@ -130,13 +130,13 @@ fn inlines(book: &Book<'_>, text: &[Inline], edits: &mut Edits<'_>) {
                 inlines(book, name, edits);
             }
             Inline::Emphasis(content) => inlines(book, content, edits),
-            // No link stands inside another.
+            // A link must not contain another link.
             _ => {}
         }
     }
 }
 
-/// `**name**(7)` leads to the page, if it is one of ours.
+/// Makes `**name**(7)` a link if the page is one of the specification.
 fn manual_page(book: &Book<'_>, name: &[Inline], next: Option<&Inline>, edits: &mut Edits<'_>) {
     let Some(Inline::Text { text: after, at: end }) = next else { return };
     let section = after.find(')').and_then(|close| after.get(..=close)).filter(|it| it.starts_with('('));
@@ -150,10 +150,10 @@ fn manual_page(book: &Book<'_>, name: &[Inline], next: Option<&Inline>, edits: &
     }
 }
 
-/// What is text in a page, and would be more than that in mdBook's Markdown: `~~struck~~`, `# heading {#id}`,
-/// `- [ ] task`, `[^1]`.
+/// Escapes text of a page that would be markup in mdBook's Markdown: `~~struck~~`, `# heading {#id}`, `- [ ] task`,
+/// `[^1]`.
 fn only_text(text: &str, at: usize, edits: &mut Edits<'_>) {
-    // Text that is not in the source as it is read, such as an entity, is safe.
+    // If the text differs from its source, as for an entity, it cannot be markup.
     if !edits.text.get(at..).is_some_and(|source| source.starts_with(text)) {
         return;
     }

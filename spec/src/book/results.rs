@@ -4,11 +4,11 @@ use super::trouble::Trouble;
 use iomap_results::{Results, Verdict};
 use std::path::Path;
 
-/// Reads one document of `iomap-conformance --format json`, a list of documents, or the output of the lab; `name` is the
-/// source of the text.
+/// Reads one document of `iomap-conformance --format json`, a list of documents, or the output of the lab; `name` is
+/// the source of the text.
 ///
 /// # Errors
-/// A fault of the text.
+/// The text is not JSON, or not results.
 pub fn read_results(name: &Path, text: &[u8]) -> Result<Vec<Results>, Trouble> {
     let refuse = |reason: &dyn std::fmt::Display| {
         let mend = "give a file that `iomap-conformance --format json --output FILE` wrote";
@@ -25,12 +25,12 @@ pub fn read_results(name: &Path, text: &[u8]) -> Result<Vec<Results>, Trouble> {
     }
 }
 
-/// The word of a verdict, with a color to find it by.
+/// The word of a verdict in HTML, with the class that gives it a color.
 pub(super) fn html(verdict: Verdict) -> String {
     format!("<span class=\"verdict {verdict}\">{verdict}</span>", verdict = verdict.as_str())
 }
 
-/// How often each verdict occurs, in words: `holds 2, violated 1`.
+/// The number of each verdict, in words: `holds 2, violated 1`.
 pub(super) fn totals(verdicts: impl IntoIterator<Item = Verdict>) -> String {
     let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
     let counts = Verdict::ALL.map(|verdict| (verdict, verdicts.iter().filter(|it| **it == verdict).count()));

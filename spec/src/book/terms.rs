@@ -9,9 +9,9 @@ const HEADINGS: [&str; 3] = ["terms", "definitions", "glossary"];
 /// A word that a page defines.
 pub(super) struct Term {
     pub(super) word: String,
-    /// The id of the place.
+    /// The id of the anchor.
     pub(super) anchor: String,
-    /// Where in the source.
+    /// The position in the source.
     pub(super) at: usize,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn of_page(page: &Page) -> Vec<Term> {
     let mut add = |text: &[Inline]| {
         let word = plain(text);
         let Some(at) = first_position(text) else { return };
-        // Before the markup that the word begins with.
+        // The anchor comes before the markup at the beginning of the word.
         let at = page.source.text[..at].trim_end_matches(['*', '_']).len();
         if seen.insert(word.to_lowercase()) {
             // Neither a clause nor a heading has a colon in its id.
@@ -55,7 +55,7 @@ fn defines(section: &Section) -> bool {
     HEADINGS.contains(&section.title().to_lowercase().as_str())
 }
 
-/// The offset of the first characters that are not markup.
+/// The offset of the first text inside the markup.
 pub(super) fn first_position(inlines: &[Inline]) -> Option<usize> {
     inlines.iter().find_map(|inline| match inline {
         Inline::Text { at, .. } => Some(*at),

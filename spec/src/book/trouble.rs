@@ -1,16 +1,16 @@
-//! The reasons why no book is made.
+//! The reasons why a book cannot be made.
 
 use crate::diagnostic::Diagnostic;
 use mdbook_driver::errors::Error;
 use std::path::Path;
 use std::{fmt, io};
 
-/// Why there is no book.
+/// The reason why a book cannot be made.
 #[derive(Debug)]
 pub enum Trouble {
     /// A file or a directory cannot be read or written.
     Environment(String),
-    /// What the book is made of is wrong.
+    /// The pages, the results or the chapters are faulty.
     Findings(Vec<String>),
 }
 
@@ -19,7 +19,7 @@ impl Trouble {
         Trouble::Environment(format!("{}: {error}", path.display()))
     }
 
-    /// An error of mdBook's: it is about files if one of its causes is.
+    /// An error of mdBook. It is an environment error if one of its causes is an I/O error.
     pub(super) fn of_mdbook(what: &Path, error: &Error) -> Self {
         let message = format!("{}: {error:#}", what.display());
         match error.chain().any(|cause| cause.is::<io::Error>()) {

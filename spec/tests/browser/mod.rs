@@ -1,4 +1,4 @@
-//! A headless Chromium, spoken to over the DevTools pipe: messages in JSON with a NUL after each, so that no crate for
+//! A headless Chromium, controlled over the DevTools pipe: JSON messages, each ended by a NUL, so that no crate for
 //! sockets, HTTP or an event loop is needed.
 #![allow(clippy::unwrap_used, reason = "this is a test, in functions beside the tests too")]
 
@@ -11,10 +11,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How long anything may take before the test is given up.
+/// The time limit of each step.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What the browser is called.
+/// The names of the browser's program.
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 pub(crate) struct Browser {
@@ -28,7 +28,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// `None`, with a note, if there is no browser.
+    /// Starts the browser; `None`, with a note, if none is installed.
     pub(crate) fn start() -> Option<Self> {
         let installed = |program: &&&str| {
             Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -95,7 +95,7 @@ impl Browser {
 
     /// Loads `file`, followed by a query and a fragment if there are any.
     pub(crate) fn open(&mut self, file: &Path, rest: &str) {
-        // From elsewhere, because another fragment of the same document is no load.
+        // Go to about:blank first, because a new fragment of the same document does not load the document again.
         for url in ["about:blank".to_owned(), format!("file://{}{rest}", file.display())] {
             let seen = self.events.len();
             self.call("Page.navigate", json!({ "url": url }));
@@ -106,7 +106,7 @@ impl Browser {
         }
     }
 
-    /// What the expression is; of a promise, what it promised.
+    /// The value of the expression; for a promise, its result.
     pub(crate) fn eval(&mut self, expression: &str) -> Value {
         let mut answer = self.call(
             "Runtime.evaluate",
@@ -150,7 +150,7 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// What went wrong in the documents so far, and what was asked of other hosts.
+    /// The errors in the documents so far, and the requests to other hosts.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let wrong = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
@@ -168,7 +168,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,6 +1,6 @@
 //! Texts with random damage, the same in every run.
 
-/// A few changes: a byte, a piece less, a piece twice, or one of the tokens where nobody expects it.
+/// Makes a few changes: another byte, a missing piece, a piece twice, or one of the tokens in a random place.
 pub(crate) fn damage(text: &mut Vec<u8>, tokens: &[&str], random: &mut fastrand::Rng) {
     const LONGEST: usize = 100;
     for _ in 0..=random.usize(..6) {

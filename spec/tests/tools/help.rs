@@ -1,8 +1,8 @@
-//! Whether the page of a command says what its `--help` says.
+//! Compares the page of a command with its `--help`.
 
 use std::collections::BTreeSet;
 
-/// What only one of the two names; `help` runs the command with these arguments.
+/// The options and commands that only one of the two names; `help` runs the command with these arguments.
 pub(crate) fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
     let general = help(&["--help"]);
     let commands = commands(&general);
@@ -14,10 +14,10 @@ pub(crate) fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> S
     offered.symmetric_difference(&named).cloned().collect()
 }
 
-/// What stands below `Commands:`.
+/// The names below `Commands:`.
 fn commands(help: &str) -> Vec<String> {
     let below = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // The continuation of an explanation is set in further.
+    // The continuation of an explanation is indented further.
     let names = below.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
@@ -29,7 +29,8 @@ fn options(help: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.starts_with('-') && word.len() > 1).map(str::to_owned)
 }
 
-/// Long options anywhere, examples included, and short ones in bold: other programs' are in examples too.
+/// Long options anywhere, also in examples, and short options in bold. Short options of other programs are in examples,
+/// which are not bold.
 fn options_on(page: &str) -> impl Iterator<Item = String> {
     let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let long = words.filter(|word| word.strip_prefix("--").is_some_and(|name| name.starts_with(char::is_alphabetic)));

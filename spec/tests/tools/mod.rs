@@ -1,4 +1,4 @@
-//! mandoc(1) and groff(1), which read what the emitter writes.
+//! mandoc(1) and groff(1), which check and show the roff of the emitter.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub(crate) mod damage;
@@ -8,7 +8,7 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The one complaint that Linux man-pages ignores too: its titles are in lower case.
+/// The one warning that Linux man-pages ignores, too: its titles are in lower case.
 const TITLE: &str = "lower case character in document title";
 
 /// A directory with the sampler as the only page, `man/sampler.7.md`.
@@ -20,7 +20,7 @@ pub(crate) fn with_sampler() -> tempfile::TempDir {
     directory
 }
 
-/// What the command prints on both streams and how it exits, below the `line` that a user would have typed.
+/// The output of the command on both streams and its exit code, below the `line` that a user would type.
 pub(crate) fn transcript(line: &str, command: &mut Command) -> String {
     let output = command.output().expect("the command can be run");
     format!(
@@ -41,7 +41,7 @@ pub(crate) fn ordinary() -> Vec<PathBuf> {
     iomap_spec::files(&directory).expect("the pages are there")
 }
 
-/// A manual of a few pages, of which the sampler names some: a value for MANPATH.
+/// Makes a manual of a few pages, some of which the sampler names; returns a value for MANPATH.
 pub(crate) fn manual(directory: &Path) -> PathBuf {
     let manual = directory.join("manual");
     for page in ["man2/mmap.2", "man2/open.2.gz", "man2const/F_GETFL.2const", "man7/man-pages.7.xz"] {
@@ -52,14 +52,14 @@ pub(crate) fn manual(directory: &Path) -> PathBuf {
     manual
 }
 
-/// Whether a test that misses something fails instead of leaving it out.
+/// Whether a test fails if a program is missing, instead of skipping a part.
 pub(crate) fn required() -> bool {
     std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1")
 }
 
-/// What the command prints on both streams when it reads `input`; `None`, with a note, if it is not installed.
+/// The output of the command on both streams for `input`; `None`, with a note, if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
-    // A file, because a pipe could fill up while the output's pipe is full too.
+    // Use a file: with pipes, both input and output could be full, and the two processes would wait for each other.
     let mut file = tempfile::tempfile().expect("temporary files can be made");
     file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("temporary files can be written");
     match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output() {
@@ -72,7 +72,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     }
 }
 
-/// Complaints of both about this page.
+/// The messages of both about this page.
 pub(crate) fn complaints(roff: &str) -> String {
     let mandoc = run("mandoc", &["-Tlint", "-Wstyle"], roff).unwrap_or_default();
     let groff = run("groff", &["-man", "-t", "-ww", "-z"], roff).unwrap_or_default();
@@ -81,10 +81,10 @@ pub(crate) fn complaints(roff: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The one warning that stays: mandoc wants a date of a page that has none.
+/// The one warning that stays: mandoc wants a date, which some pages do not have.
 const DATE: &str = "missing date, using \"\"";
 
-/// What both warn of; that is less than what they suggest.
+/// The warnings of both, which are fewer than their style messages.
 pub(crate) fn warnings(roff: &str) -> String {
     let mandoc = run("mandoc", &["-Tlint", "-Wwarning"], roff).unwrap_or_default();
     let mandoc: String = mandoc.split_inclusive('\n').filter(|line| !line.contains(DATE)).collect();
@@ -92,21 +92,21 @@ pub(crate) fn warnings(roff: &str) -> String {
     mandoc + &groff + &run("groff", &["-man", "-t", "-ww", "-z", "-Tutf8"], roff).unwrap_or_default()
 }
 
-/// The page as each of them shows it on a terminal of 80 columns.
+/// The page as each formatter shows it on a terminal of 80 columns.
 pub(crate) fn terminal(roff: &str) -> Vec<String> {
     let mandoc = run("mandoc", &["-Tutf8", "-Owidth=80"], roff);
     let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-c", "-rLL=80n"], roff);
     mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
 }
 
-/// As `terminal`, but wide enough that no word is broken.
+/// Like `terminal`, but so wide that no word is broken.
 pub(crate) fn wide_terminal(roff: &str) -> Vec<String> {
     let mandoc = run("mandoc", &["-Tutf8", "-Owidth=1000"], roff);
     let groff = run("groff", &["-man", "-t", "-Tutf8", "-P-cbou", "-rHY=0", "-rLL=9000n", "-rLT=9000n"], roff);
     mandoc.into_iter().chain(groff).map(|text| without_overstrike(&text)).collect()
 }
 
-/// `x BACKSPACE x` is a bold x.
+/// Removes overstrikes: `x BACKSPACE x` is a bold x.
 fn without_overstrike(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {
@@ -120,7 +120,7 @@ fn without_overstrike(text: &str) -> String {
     plain
 }
 
-/// What whatis(1) says about `name` once mandb(8) has read the manual below `directory`.
+/// The output of whatis(1) for `name`, after mandb(8) has indexed the manual below `directory`.
 pub(crate) fn whatis(directory: &Path, name: &str) -> Option<String> {
     let directory = directory.to_string_lossy();
     run("mandb", &["--quiet", "--no-purge", &directory], "")?;

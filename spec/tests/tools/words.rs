@@ -1,4 +1,4 @@
-//! Words: the words of a page in Markdown, and those that are missing where it is shown.
+//! The words of a page in Markdown, and the words that are missing in its output.
 #![allow(dead_code, reason = "each user has its own part of this")]
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -9,7 +9,7 @@ const TAGS: &str = " a abbr acronym article aside b bdi bdo big blockquote br ca
     del details dfn div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark nobr ol p pre q s samp section small span strike strong sub summary \
     sup table tbody td tfoot th thead tr tt u ul var wbr ";
 
-/// The words that `shown` has less often than it must, once for each missing occurrence.
+/// The words that `shown` has less often than required, one entry for each missing occurrence.
 pub(crate) fn lost_words(words: &HashMap<String, usize>, shown: &str) -> Vec<String> {
     let there = count(shown);
     let missing = |(word, wanted): (&String, &usize)| {
@@ -37,7 +37,7 @@ pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
     let (mut text, mut links) = (String::new(), vec![]);
     let mut html = String::new();
     let source = without_signs(without_front_matter(source));
-    // Where the first line of an item began, until it ends.
+    // The start of the first line of an item, until that line ends.
     let mut item = None;
     for event in Parser::new_ext(&source, options) {
         match &event {
@@ -80,8 +80,8 @@ pub(crate) fn wanted(source: &str) -> (HashMap<String, usize>, Vec<String>) {
     (count(&text), links)
 }
 
-/// The page without lines of `%`, of YAML, or a heading `# name 1 "date" "source"` at its top: they are set at the head
-/// and the foot of the page, the date in another form.
+/// The page without its head: lines of `%`, YAML, or a heading `# name 1 "date" "source"`. Pages show these at their
+/// head and foot, with the date in another form.
 fn without_front_matter(source: &str) -> &str {
     for fence in ["%%%\n", "+++\n"] {
         if let Some(rest) = source.strip_prefix(fence) {
@@ -108,8 +108,8 @@ fn without_front_matter(source: &str) -> &str {
     }
 }
 
-/// The Markdown without signs of other dialects that a reader does not see, and with a backslash before each bar that
-/// would make a cell too many in a table.
+/// The Markdown without invisible signs of other dialects, and with a backslash before each bar that would make a
+/// surplus cell in a table.
 fn without_signs(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut columns: Option<usize> = None;
@@ -144,13 +144,13 @@ fn without_signs(source: &str) -> String {
             Some((heading, _)) => text += heading,
             None => text += line,
         }
-        // Bars that are too many are text.
+        // Surplus bars are text.
         if let Some(columns) = columns.filter(|_| !is_rule) {
             let end = line.trim_end_matches('|').len();
             let bars = line.match_indices('|').map(|(at, _)| at).filter(|at| (1..end).contains(at));
             let mut bars: Vec<usize> = bars.filter(|at| !line[..*at].ends_with('\\')).collect();
             let excess = (bars.len() + 1).saturating_sub(columns);
-            // Bars in code are meant as text first, and after them the last bars of the row.
+            // Bars in code are text first, and then the last bars of the row.
             bars.sort_by_key(|at| (line[..*at].matches('`').count() % 2 == 0, line.len() - at));
             bars.truncate(excess);
             bars.sort_unstable();
@@ -177,7 +177,7 @@ fn without_tags(html: &str) -> String {
         let is_markup = rest.starts_with("<!--") || TAGS.contains(&format!(" {} ", name.to_lowercase()));
         match end.filter(|_| is_markup) {
             Some(end) => {
-                // Raised or lowered text belongs to its word.
+                // Superscript and subscript text belongs to its word.
                 if !matches!(&*name, "sub" | "sup") {
                     text.push(' ');
                 }
@@ -266,14 +266,14 @@ fn shape(c: char) -> char {
     }
 }
 
-/// A character that a reader does not see, or one that stands for such a character.
+/// Whether the character is invisible, or stands for an invisible one.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}' | '\u{fffd}')
 }
 
-/// `x BACKSPACE x` is a bold x.
+/// Removes overstrikes: `x BACKSPACE x` is a bold x.
 pub(crate) fn without_overstrike(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {

@@ -1,7 +1,7 @@
-//! The words of clause markers, and the numbers by which kernels are told apart.
+//! The words of clause markers, and the series of kernels.
 //!
-//! The compiler of the pages, the constants that are made of them, and the results of the suite share these words. So
-//! each has one meaning in all of them.
+//! The compiler of the pages, the constants made from them, and the results of the suite share these words, so that
+//! each word has one meaning everywhere.
 //!
 //! ```
 //! use iomap_vocabulary::{Level, Observe, Series, family};
@@ -26,7 +26,7 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)* }
 
         impl $name {
-            /// All of them, in order.
+            /// All variants, in order.
             pub const ALL: [$name; $count] = [$($name::$variant),*];
 
             /// The word in a marker.
@@ -57,27 +57,27 @@ macro_rules! words {
 words! {
     /// How strictly a clause binds an implementation.
     Level: 3 {
-        /// Breaking it is a violation: there is no conformance without it.
+        /// Required: an implementation that breaks it does not conform.
         Must = "must",
-        /// It is expected. An implementation that breaks it says why.
+        /// Expected: an implementation that breaks it states the reason.
         Should = "should",
-        /// It permits, and cannot be broken.
+        /// Permitted: it cannot be broken.
         May = "may",
     }
 }
 
 words! {
-    /// Where it shows whether a clause holds.
+    /// Where to observe whether a clause holds.
     Observe: 5 {
         /// In the result of a call.
         Call = "call",
         /// In the data, size, times, names or attributes of a file.
         Data = "data",
-        /// On the storage, as an agent has it.
+        /// On the storage, as an agent with direct access sees it.
         Storage = "storage",
         /// After a crash.
         Crash = "crash",
-        /// In how long a call takes.
+        /// In the duration of a call.
         Time = "time",
     }
 }
@@ -93,7 +93,7 @@ impl Series {
         Some(Self(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
 
-    /// The series that is written as these two numbers and nothing else.
+    /// The series, if the text has exactly these two numbers.
     pub fn exact(text: &str) -> Option<Self> {
         Self::of_release(text).filter(|series| series.to_string() == text)
     }

@@ -1,7 +1,7 @@
 //! The first process of a guest: it prepares the guest, carries out the work of the manifest, and ends the guest.
 //!
-//! A run is a process of its own, so that the runs after it take place however it ends. The standard output of each run
-//! is the port to the host.
+//! Each run is a separate process, so that later runs take place even if it crashes. The standard output of each run is
+//! the port to the host.
 
 use crate::lab::error::{Error, Result, at};
 use crate::lab::guest::port::{self, say};
@@ -23,23 +23,23 @@ const MOUNTS: [(&str, &str, &str); 5] = [
     ("sysfs", "/sys", ""),
     ("devtmpfs", "/dev", ""),
     ("tmpfs", "/run", ""),
-    // The images of file systems are here. The kernel and the processes need little memory beside them.
+    // The images of file systems are here. The kernel and the processes need little memory in addition.
     ("tmpfs", "/tmp", "size=90%"),
 ];
 
-/// Carries out the manifest: all of it as the first process, or the run with this number as a process of that one. Ends
-/// the guest, or the process.
+/// Carries out the manifest: all of it as the first process, or only the run with this number, as a child of the first
+/// process. Ends the guest, or the process.
 pub fn run_as_guest(number: Option<usize>) {
     let done = manifest().and_then(|manifest| match number {
         Some(number) => carry_out(manifest.work, number),
         None => prepare_and_start(&manifest),
     });
     if let Err(reason) = &done {
-        // The console is the only output.
+        // The guest has no other output than the console.
         eprintln!("iomap-conformance: {reason}");
     }
     if number.is_none() {
-        // QEMU ends at a reboot, which takes no ACPI.
+        // QEMU is started so that it ends at a reboot, which needs no ACPI.
         let _ = reboot(RebootMode::RB_AUTOBOOT);
     }
     std::process::exit(i32::from(done.is_err()));
@@ -82,14 +82,14 @@ fn prepare_and_start(manifest: &Manifest) -> Result<()> {
     say(&mut port, &Message::Done)
 }
 
-/// This program again, for the run with this number.
+/// The command that starts this program again, for the run with this number.
 fn process(number: usize) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args([GUEST_COMMAND, &number.to_string()]).env("PATH", "/bin");
     command
 }
 
-/// Carries out the work of one process.
+/// Carries out the work of the first process, or of the process of a run.
 fn carry_out(work: Work, number: usize) -> Result<()> {
     let tell = &mut |message: &Message| say(&mut stdout(), message);
     match work {
@@ -106,7 +106,7 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
     }
 }
 
-/// Carries out a command that prepares the guest. A failure shows later, where something is not offered.
+/// Carries out a command that prepares the guest. If it fails, some features are not offered, which the results show.
 fn prepare(command: &str) {
     let mut words = command.split(' ');
     let done = Command::new(words.next().unwrap_or_default()).args(words).env("PATH", "/bin").status();
@@ -115,14 +115,14 @@ fn prepare(command: &str) {
         Ok(status) => ending(status),
         Err(error) => format!("cannot be started: {error}"),
     };
-    // This failure does not end the run, so the message avoids the words of a failure that does.
+    // A reason that ends the run has other words, which the message must not use.
     eprintln!("less is offered: {command} {reason}");
 }
 
 fn load(path: &Path) -> Result<()> {
     let file = File::open(path).map_err(at(path))?;
     match finit_module(&file, c"", ModuleInitFlags::empty()) {
-        // ENODEV: the variant of an algorithm for another processor. The plain variant is enough.
+        // ENODEV: an accelerated variant for another processor. The plain one is enough.
         Ok(()) | Err(Errno::EEXIST | Errno::ENODEV) => Ok(()),
         Err(errno) => Err(format!("the module {} cannot be loaded: {errno}", path.display()).into()),
     }

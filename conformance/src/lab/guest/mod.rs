@@ -1,4 +1,4 @@
-//! This program inside a guest: as the first process, and as the process of each run.
+//! This program in a guest: as the first process, and as the process of each run.
 
 pub(crate) mod init;
 pub(crate) mod nvdimm;

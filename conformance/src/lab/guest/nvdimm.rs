@@ -1,13 +1,13 @@
-//! The NVDIMMs of a guest: the devices that the kernel makes of them.
+//! The NVDIMMs of a guest, and the devices that the kernel makes for them.
 
 use crate::host::device::{ND, set};
 use crate::lab::error::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The steps that make a blank NVDIMM memory for filesystem DAX, by sysfs, as ndctl(1) would do it: the file and the
-/// text that is written to it, with `N` for the number. The last step leaves a block on the NVDIMM that tells the next
-/// kernel.
+/// The steps that set a blank NVDIMM up for filesystem DAX, through sysfs, as ndctl(1) would do it: the file, and the
+/// text to write to it, with `N` for the number. The last step leaves a block on the NVDIMM by which later guests
+/// recognise it.
 const STEPS: [(&str, &str); 6] = [
     ("drivers/nd_pmem/unbind", "namespaceN.0"),
     ("devices/pfnN.0/uuid", "5a1ed000-0000-4000-8000-00000000000N"),
@@ -17,8 +17,7 @@ const STEPS: [(&str, &str); 6] = [
     ("drivers/nd_pmem/bind", "pfnN.0"),
 ];
 
-/// The devices of a guest: those that an earlier guest has worked on, and one that was blank, for the work of this
-/// guest.
+/// The devices of a guest: those that an earlier guest has used, and a blank one for the work of this guest.
 pub(crate) fn devices() -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
     let wait = format!("{ND}/devices/ndbus0/wait_probe");
     fs::read_to_string(&wait).map_err(|e| Error::about(&wait, e))?;

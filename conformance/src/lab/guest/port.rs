@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The time in which the port has to come about after its driver is there.
+/// The time in which the port has to appear after its driver is loaded.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Opens the port, as soon as its driver has found it.

@@ -1,5 +1,5 @@
-//! The work of a guest that loses its power. It acts on files, and tells the lab before and after each action. The next
-//! guest examines those files.
+//! The work of a guest that loses its power. It changes files, and reports to the lab before and after each action. The
+//! next guest examines these files.
 
 use crate::case::context::Context;
 use crate::case::file::File;
@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = "/mnt/disk";
 
-/// Examines the disks that an earlier guest left, and works on the disk for the work, if there is one. The work never
-/// ends.
+/// Examines the disks of an earlier guest, and works on the disk for the work, if there is one. The work never ends by
+/// itself.
 pub(crate) fn run(Run { fs, mechanism }: Run, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
     std::fs::create_dir_all(ROOT).map_err(|e| Error::about(ROOT, e))?;
     let mut tell = |event| tell(&Message::Power(event));
@@ -53,7 +53,7 @@ fn directory(file: usize) -> String {
     format!("file-{file}")
 }
 
-/// The data of the write to a file, and those of the agent: no two files have the same.
+/// The data of the write to a file, and the data of the agent. Every file has different data.
 fn data(file: usize) -> [Vec<u8>; 2] {
     [100, 170].map(|seed| pattern(seed + file as u8, SIZE))
 }
@@ -70,7 +70,7 @@ fn work(
     }
     let lacks = mounted.lacks(&directory(GROWING), mechanism);
     mounted.sync()?;
-    // They last until the power is cut: at their end they would clean up.
+    // Keep these until the power is cut: dropping them would clean up.
     let systems: Vec<_> = (0..=GROWING).map(|file| mounted.system(&directory(file))).collect();
     let contexts: Vec<Context> =
         systems.iter().map(|system| Context::new(&**system, mechanism, Trace::default())).collect();
@@ -115,7 +115,7 @@ fn make<'a>(context: &'a Context<'a>) -> Result<File<'a>> {
     Ok(File::from_ready(context, ready))
 }
 
-/// The file that grows after each action.
+/// The file that grows after every action.
 struct Growing<'a> {
     context: &'a Context<'a>,
     file: File<'a>,
@@ -152,7 +152,7 @@ fn carry_out(
             let bytes = [t.mechanism().header(), written].concat();
             begin()?;
             if t.mechanism() == Mechanism::F2fsPin {
-                // A pinned file has to have its storage first.
+                // A pinned file needs its storage before the data.
                 let len = bytes.len() as i64;
                 t.setup(&Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: 0, len })?;
             }
@@ -181,7 +181,7 @@ fn carry_out(
     }
 }
 
-/// The same where a processor stores into the file. Without MAP_SYNC the file need not have its storage yet.
+/// Like [`carry_out`], with stores by a processor. Without MAP_SYNC the file need not have its storage yet.
 fn store(
     action: Action,
     mounted: &Mounted,
@@ -211,7 +211,7 @@ fn store(
     }
 }
 
-/// Examines each file that is there.
+/// Examines every file that exists.
 fn examine(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Remains> {
     let mounted = match Mounted::mount(fs, device, Path::new(ROOT)) {
         Ok(mounted) => mounted,
@@ -240,7 +240,7 @@ fn examine_file(t: &Context, file: &File, number: usize) -> Examined {
         () if has(&agents) => Data::Agents,
         () => Data::Other,
     };
-    // They try to cut the file, so they come last.
+    // These checks try to truncate the file, so they come last.
     let sealed = is_sealed(t, file);
     Ok(FileState { size, data, sealed, unsealed: can_be_cut(t, file) })
 }

@@ -1,4 +1,4 @@
-//! A script in a guest: bash carries it out, and each of its steps is a message.
+//! A script in a guest: bash executes it, and each of its steps becomes a message.
 
 use crate::lab::error::{Error, Result};
 use crate::lab::protocol::{Message, ScriptStep};
@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-/// Has bash carry out a script. If it fails, the last line of its errors is the reason.
+/// Runs a script with bash. If it fails, the last line of its errors is the reason.
 pub(crate) fn play(script: &str, filter: Option<&str>, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
     let (path, errors) = ("/tmp/scenario", "/tmp/errors");
     std::fs::write(path, script).map_err(|e| Error::about(path, e))?;

@@ -7,11 +7,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A shell at the console, until it ends. If there is a run, a fresh file system of its kind is mounted.
+/// Runs a shell at the console until it ends. If there is a run, a fresh file system of its kind is mounted.
 pub(crate) fn interact(shell: &str, run: Option<Run>) -> Result<()> {
     let _mounted = run.map(offer).transpose()?;
     let console = || File::options().read(true).write(true).open("/dev/ttyS0").map(Stdio::from);
-    // The shell leads a session whose terminal is the console, so that Ctrl-C reaches the programs in it.
+    // The shell leads a session whose terminal is the console, so that Ctrl-C reaches the programs in the session.
     let mut command = Command::new("setsid");
     command.args(["--ctty", "--wait", shell, "--norc", "-i"]);
     command.env("PATH", "/bin:/").env("HOME", "/tmp").env("TERM", "vt100").env("PS1", "lab# ").current_dir("/tmp");
@@ -21,11 +21,11 @@ pub(crate) fn interact(shell: &str, run: Option<Run>) -> Result<()> {
     command.status().map(drop).map_err(|e| Error::about(shell, e))
 }
 
-/// Mounts a file system like those of a run, and says so.
+/// Mounts a file system like those of a run, and prints a line about it.
 fn offer(Run { fs, mechanism }: Run) -> Result<Option<Mounted>> {
     let root = PathBuf::from(format!("/mnt/{}", fs.name()));
     std::fs::create_dir(&root).map_err(at(&root))?;
-    // A device that has no module for a file system has nothing to mount.
+    // For device-dax there is no file system to mount.
     let mounted = fs.module().map(|_| Mounted::fresh(fs, &root)).transpose()?;
     if mounted.is_some() {
         eprintln!("{} is mounted at {}", fs.name(), root.display());

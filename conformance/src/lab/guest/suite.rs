@@ -1,4 +1,4 @@
-//! The suite in a guest: one run, as a process of its own.
+//! The suite in a guest: one run, as a separate process.
 
 use crate::case::definition::Case;
 use crate::cases;
@@ -19,10 +19,10 @@ use crate::target::device_dax::DeviceDax;
 use crate::target::host::Host;
 use std::sync::Arc;
 
-/// The number of cases that run at the same time, as on real hardware: they wait for disks and grace periods.
+/// The number of cases that run at the same time, as on real hardware, because they wait for disks and grace periods.
 const THREADS: usize = 8;
 
-/// The results of a run. The port gets a message for each case that begins or ends.
+/// The results of a run. Each case that begins or ends becomes a message to the host.
 pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())?;
     let sandbox = Sandbox::enter()?;
@@ -39,10 +39,10 @@ pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Resul
             Event::Begins(case) => Message::Begins(case.full_name()),
             Event::Ended(case) => Message::Ended(case.name.clone()),
         };
-        // Fails if the host has stopped to listen.
+        // Sending fails if the host no longer listens.
         let _ = say(&mut std::io::stdout(), &message);
     });
-    // The messages of the kernel before and after the run are on the console.
+    // Messages of the kernel before and after the run are on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
     Ok(trials::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))

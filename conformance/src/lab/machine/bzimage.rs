@@ -1,5 +1,4 @@
-//! The header of a bzImage, and the kernel inside. The fields are those of
-//! Documentation/arch/x86/boot.rst.
+//! The header of a bzImage, and the kernel inside. The fields are described in Documentation/arch/x86/boot.rst.
 
 use crate::lab::cache::Cache;
 use crate::lab::error::{Error, Result, at};
@@ -7,10 +6,10 @@ use crate::programs::{self, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An image for x86-64 that is whole.
+/// A complete image for x86-64.
 pub(crate) struct BzImage(Vec<u8>);
 
-/// Programs that decompress the kernel inside, by its first bytes.
+/// Programs that decompress the kernel inside, by the first bytes of the data.
 const COMPRESSED: [(&[u8], &[&str]); 4] = [
     (b"\xfd7zXZ", &["xz", "-dc", "--single-stream"]),
     (b"\x28\xb5\x2f\xfd", &["zstd", "-dc"]),
@@ -18,7 +17,7 @@ const COMPRESSED: [(&[u8], &[&str]); 4] = [
     (b"\x02\x21\x4c\x18", &["lz4", "-dc"]),
 ];
 
-/// About the size of a decompressed kernel, in bytes.
+/// The approximate size of a decompressed kernel, in bytes.
 const LARGEST: u64 = 80 << 20;
 
 /// The note with the address at which QEMU starts a kernel without its boot code: XEN_ELFNOTE_PHYS32_ENTRY, after the
@@ -26,7 +25,7 @@ const LARGEST: u64 = 80 << 20;
 const PVH: [&[u8]; 2] = [b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0", b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0"];
 
 impl BzImage {
-    /// Reads a file. The error says the kind of the file if it is no bzImage for x86-64.
+    /// Reads a file. If it is not a bzImage for x86-64, the error names the kind of the file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let image = Self(std::fs::read(path).map_err(|e| e.to_string())?);
         let bytes = &image.0;
@@ -50,15 +49,15 @@ impl BzImage {
         Ok(image)
     }
 
-    /// As `uname -r` will print it.
+    /// The release, as `uname -r` will print it.
     pub(crate) fn release(&self) -> String {
         let version = self.0.get(self.number(0x20e, 2) + 0x200..).unwrap_or_default();
         let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
         String::from_utf8_lossy(word).into_owned()
     }
 
-    /// The kernel inside, for QEMU to boot: without KVM a guest takes seconds to decompress itself. Nothing if this
-    /// machine lacks the program, or if QEMU could not boot the kernel.
+    /// The kernel inside, which QEMU boots faster, because a guest without KVM takes seconds to decompress itself.
+    /// `None` if the program for decompression is not installed, or if QEMU could not boot the kernel.
     pub(crate) fn unpacked(&self, image: &Path, cache: &Cache) -> Result<Option<PathBuf>> {
         let start = self.boot_code() + self.number(0x248, 4);
         let payload = self.0.get(start..start + self.number(0x24c, 4)).unwrap_or_default();
@@ -67,17 +66,17 @@ impl BzImage {
             return Ok(None);
         };
         let path = cache.get("vmlinux", &cache.digest(image)?, LARGEST, |path| {
-            // The last four bytes are the length; for gzip they belong to it.
+            // The last four bytes are the length; gzip needs them, the other programs do not.
             let end = if *program == "gzip" { payload.len() } else { payload.len() - 4 };
             let kernel = match programs::of_bytes(Command::new(program).args(arguments), &payload[..end]) {
-                // Without the program the kernel decompresses itself in the guest.
+                // If the program is missing, the kernel decompresses itself in the guest.
                 Err(Failure::Start { .. }) => Vec::new(),
                 other => other.map_err(|failure| Error::from(format!("the kernel inside is damaged: {failure}")))?,
             };
             let bootable = PVH.iter().any(|note| kernel.windows(note.len()).any(|bytes| bytes == *note));
             std::fs::write(path, if bootable { &kernel[..] } else { b"" }).map_err(at(path))
         })?;
-        // An empty file remembers that there is none.
+        // An empty file records that there is no such kernel.
         Ok(path.metadata().is_ok_and(|file| file.len() > 0).then_some(path))
     }
 
@@ -86,7 +85,7 @@ impl BzImage {
         (self.number(0x1f1, 1) + 1) * 512
     }
 
-    /// A field; 0 if the file is too short for it.
+    /// The value of a field; 0 if the file is too short.
     fn number(&self, at: usize, len: usize) -> usize {
         let field = self.0.get(at..at + len).unwrap_or_default();
         field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))

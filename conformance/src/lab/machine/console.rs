@@ -1,22 +1,22 @@
-//! The console of a guest: its file, and the reasons and alarms in its text.
+//! The console of a guest: its file, and the errors and alarms in its text.
 
 use crate::kernel_log;
 use crate::lab::cache::Cache;
 use crate::lab::error::Result;
 use std::path::PathBuf;
 
-/// The kind of entries of the cache, and the number of consoles that stay there.
+/// The kind of cache entries for consoles, and the number that is kept.
 const CONSOLES: (&str, usize) = ("consoles", 64);
 
 /// The number of lines of a console that are shown with a failure.
 const TAIL: usize = 25;
 
-/// Words of a kernel at its end, and the meaning of each.
+/// Words that a kernel writes before it ends, and their meanings.
 const ENDS: [(&str, &str); 6] = [
     ("Out of memory", "the guest ran out of memory (--memory)"),
     ("System is deadlocked on memory", "the guest ran out of memory (--memory)"),
     ("Initramfs unpacking failed", "the guest could not unpack its initramfs (--memory, or it is damaged)"),
-    // The cause of a panic says more than the panic.
+    // Search for the cause of a panic first, because it says more than the panic.
     ("BUG: ", "the kernel failed"),
     ("Kernel panic", "the kernel panicked"),
     ("iomap-conformance: ", "the guest could not begin"),
@@ -29,12 +29,12 @@ pub(crate) fn place(cache: &Cache, name: &[&str]) -> Result<PathBuf> {
     Ok(cache.directory(kind)?.join(format!("{}-{}.log", name.join("-"), std::process::id())))
 }
 
-/// The alarming lines of the kernel, without their times.
+/// The alarming lines of the kernel log, without their times.
 pub(crate) fn alarms(console: &str) -> Vec<String> {
     lines(console).map(|line| without_time(&line).to_owned()).filter(|line| kernel_log::is_alarming(line)).collect()
 }
 
-/// The reason why a guest ended, in one line, if its console tells.
+/// The reason why a guest ended, in one line, if its console shows a reason.
 pub(crate) fn end(console: &str) -> Option<String> {
     ENDS.iter().find_map(|(word, meaning)| {
         let line = lines(console).find(|line| line.contains(word))?;
@@ -60,7 +60,7 @@ fn lines(console: &str) -> impl Iterator<Item = String> {
     console.lines().map(move |line| plain(line).trim_end().to_owned()).filter(|line| !line.is_empty())
 }
 
-/// A line without the seconds since the start, so that two ends of a kind read alike.
+/// A line without the seconds since the start, so that equal messages are equal.
 fn without_time(line: &str) -> &str {
     line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, text)| text)
 }

@@ -1,4 +1,4 @@
-//! The hardware of a guest besides a processor, memory and the port to the host: a row for each file system.
+//! The hardware of a guest besides processor, memory and port: a row for each file system.
 
 use crate::filesystem::FsKind;
 use crate::lab::error::Result;
@@ -7,21 +7,22 @@ use crate::lab::machine::modules;
 use crate::programs;
 use std::path::PathBuf;
 
-/// Some equipment of a guest.
+/// A piece of equipment.
 pub(crate) struct Hardware {
-    /// Modules without which there is no run.
+    /// Modules that a run needs.
     modules: &'static [&'static str],
-    /// Modules without which less is offered.
+    /// Modules without which some features are not offered.
     helpful: &'static [&'static str],
-    /// Programs for the guest, where this machine has them.
+    /// Programs for the guest, if they are installed on this machine.
     programs: &'static [&'static str],
-    /// Commands that the guest carries out before its runs. A failure is printed on the console, and less is offered.
+    /// Commands that the guest runs before its runs. A failure is printed on the console, and some features are not
+    /// offered.
     commands: &'static [&'static str],
-    /// Words for the command line of the kernel.
+    /// Additions to the command line of the kernel.
     pub(crate) line: &'static str,
     /// Arguments of QEMU.
     pub(crate) arguments: &'static [&'static str],
-    /// Persistent memory, in MiB. It lies above what `--memory` says.
+    /// Persistent memory, in MiB, in addition to `--memory`.
     pub(crate) pmem: u32,
 }
 
@@ -34,9 +35,9 @@ static COMMON: Hardware = Hardware { modules: &["virtio_pci", "virtio_console", 
 /// The module that ext4 and f2fs need for quotas.
 static QUOTAS: Hardware = Hardware { helpful: &["quota_v2"], ..NOTHING };
 
-/// An RDMA adapter in software, on a network of one.
+/// An RDMA adapter in software, on a network of one machine.
 pub(crate) static RDMA: Hardware = Hardware {
-    // The adapter asks for its checksum by name.
+    // The adapter requests its checksum by name.
     helpful: &["dummy", "crc32_generic", "rdma_rxe"],
     programs: &["ip", "rdma"],
     commands: &[
@@ -48,7 +49,7 @@ pub(crate) static RDMA: Hardware = Hardware {
 };
 
 /// Three devices of persistent memory, one for each file system that a run makes. There are gaps between them, because
-/// the kernel would join adjacent ones.
+/// the kernel would join adjacent devices.
 static PMEM: Hardware = Hardware {
     modules: &["nd_e820", "nd_pmem"],
     line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M",
@@ -56,14 +57,14 @@ static PMEM: Hardware = Hardware {
     ..NOTHING
 };
 
-/// Persistent memory on files of the lab. The arguments of QEMU follow when the files are there.
+/// Persistent memory in files of the lab. The arguments of QEMU are added when the files exist.
 static NVDIMM: Hardware = Hardware { modules: &["nfit", "nd_pmem"], ..NOTHING };
 
-/// Persistent memory for a device-dax, and a little more than the device takes.
+/// Persistent memory for a device-dax, slightly larger than the device.
 static DEVDAX: Hardware =
     Hardware { modules: &["nd_e820", "dax_pmem", "device_dax"], line: "memmap=16M!4096M", pmem: 64, ..NOTHING };
 
-/// Modules that make zoned devices of memory, one for each file system that a run makes.
+/// Modules for zoned devices in memory, one for each file system that a run makes.
 static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
 
 /// The hardware of a guest whose disks are served by the lab (NBD).
@@ -80,10 +81,10 @@ pub(crate) enum Survivor {
 
 /// The hardware for a file system.
 struct Row {
-    /// For a guest that keeps its power.
+    /// The hardware of a guest that keeps its power.
     runs: Vec<&'static Hardware>,
-    /// For a guest whose power is cut, with the storage that survives. Nothing if no storage of the file system can
-    /// lose the data that were not flushed, or all of it ends with the guest.
+    /// The hardware of a guest whose power is cut, and the storage that survives. `None` if the storage of the file
+    /// system cannot lose unflushed data, or if it ends with the guest.
     cuts: Option<(Survivor, Vec<&'static Hardware>)>,
 }
 
@@ -104,12 +105,12 @@ fn row(fs: FsKind) -> Row {
     }
 }
 
-/// The storage of a file system that survives a guest whose power is cut, if there is some.
+/// The storage of a file system that survives a power cut of the guest, if there is any.
 pub(crate) fn survivor(fs: FsKind) -> Option<Survivor> {
     row(fs).cuts.map(|(survivor, _)| survivor)
 }
 
-/// The hardware of a guest whose runs are on this file system, or of a guest whose power is cut.
+/// The hardware of a guest for runs on this file system, or of a guest whose power is cut.
 pub(crate) fn of(fs: FsKind, power_cuts: bool) -> Vec<&'static Hardware> {
     let Row { runs, cuts } = row(fs);
     match cuts {
@@ -118,7 +119,7 @@ pub(crate) fn of(fs: FsKind, power_cuts: bool) -> Vec<&'static Hardware> {
     }
 }
 
-/// The program that is missing to set up the RDMA adapter, and the way to get it.
+/// The missing program for the RDMA adapter, and how to install it.
 pub(crate) fn without_programs() -> Option<String> {
     let missing = RDMA.programs.iter().find(|name| programs::find(name).is_none())?;
     Some(format!("the lab needs {missing}: apt-get install iproute2"))
@@ -129,12 +130,12 @@ pub(crate) fn pmem(hardware: &[&Hardware]) -> u32 {
     hardware.iter().map(|row| row.pmem).sum()
 }
 
-/// The commands that the guest carries out before its runs.
+/// The commands that the guest runs before its runs.
 pub(crate) fn commands(hardware: &[&Hardware]) -> Vec<String> {
     hardware.iter().flat_map(|row| row.commands).map(|command| (*command).to_owned()).collect()
 }
 
-/// The files of the modules that a guest needs, in the order in which they are loaded.
+/// The module files that a guest needs, in the order of loading.
 pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -> Result<Vec<PathBuf>> {
     let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
     let mut files = modules::resolve(kernel, &needed)?;
@@ -145,7 +146,7 @@ pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -
     Ok(files)
 }
 
-/// The programs that a guest gets.
+/// The programs for a guest.
 pub(crate) fn programs(hardware: &[&Hardware], fs: FsKind) -> Vec<PathBuf> {
     let names = hardware.iter().flat_map(|row| row.programs).copied().chain(fs.all_programs());
     names.filter_map(programs::find).collect()

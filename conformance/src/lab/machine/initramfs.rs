@@ -1,5 +1,4 @@
-//! The file system that a guest starts with: this program, the programs that it calls, modules, a manifest, and nothing
-//! else.
+//! The file system that a guest starts with: this program, the programs that it runs, modules, and a manifest.
 
 use crate::lab::cache::{self, Cache};
 use crate::lab::error::{Error, Result, at};
@@ -14,11 +13,11 @@ use std::process::Command;
 /// Directories to mount on.
 const DIRECTORIES: [&str; 6] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt"];
 
-/// Files in the guest: their absolute paths there, and the places of their contents.
+/// Files in the guest: their absolute paths in the guest, and the files with their contents.
 type Files = BTreeMap<String, PathBuf>;
 
-/// Makes an initramfs, or finds one with the same contents. Libraries come from `root` if it has them. The manifest
-/// gets the paths of the modules.
+/// Makes an initramfs, or finds one with the same contents in the cache. Libraries come from `root` if it has them. The
+/// paths of the modules are added to the manifest.
 pub(crate) fn get(
     cache: &Cache,
     modules: &[PathBuf],
@@ -48,7 +47,7 @@ pub(crate) fn get(
     Ok(made)
 }
 
-/// About the size of an initramfs, in bytes.
+/// The approximate size of an initramfs, in bytes.
 const LARGEST: u64 = 80 << 20;
 
 /// The key of the contents.
@@ -60,8 +59,8 @@ fn key(cache: &Cache, files: &Files, manifest: &str) -> Result<String> {
     Ok(cache::digest_of(list.as_bytes()))
 }
 
-/// Has objcopy(1) remove the debugging information, where that program is installed. In a program that is built for
-/// tests that is nine tenths, and the guest would have to read it.
+/// The program without its debugging information, if objcopy(1) is installed. In a build for tests that information is
+/// nine tenths of the program, and the guest would have to read it.
 fn stripped(program: &Path, scratch: &Path) -> Result<Vec<u8>> {
     let done = programs::output(Command::new("objcopy").arg("--strip-debug").args([program, scratch]));
     read(if done.is_ok() { scratch } else { program })
@@ -71,7 +70,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(at(path))
 }
 
-/// Adds a program, and the shared libraries that it needs at the places where the dynamic linker looks for them.
+/// Adds a program, and its shared libraries at the places where the dynamic linker searches.
 fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) -> Result<()> {
     files.insert(name.into(), path.into());
     let mut ldd = Command::new("ldd");
@@ -87,7 +86,7 @@ fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) 
         if line.ends_with("not found") {
             return Err(format!("{} needs a library that is not there: {}", path.display(), line.trim()).into());
         }
-        // libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…), or only the path for the dynamic linker.
+        // Forms: libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…), or only a path for the dynamic linker.
         let library = words.iter().find(|word| word.starts_with('/')).map(Path::new);
         files.extend(library.map(|library| {
             let inside = root.and_then(|root| library.strip_prefix(root).ok());
@@ -98,12 +97,12 @@ fn add_program(files: &mut Files, name: &str, path: &Path, root: Option<&Path>) 
     Ok(())
 }
 
-/// A cpio archive of the format that Documentation/driver-api/early-userspace/buffer-format.rst calls newc.
+/// A cpio archive in the newc format of Documentation/driver-api/early-userspace/buffer-format.rst.
 fn archive(files: &Files, manifest: &str, scratch: &Path) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut directories: BTreeSet<&Path> = DIRECTORIES.iter().map(Path::new).collect();
     directories.extend(files.keys().flat_map(|name| Path::new(name).ancestors().skip(1)));
-    // In this order each directory comes after its parent.
+    // The order puts each directory after its parent.
     for directory in directories.into_iter().filter(|path| path.parent().is_some()) {
         add(&mut out, &directory.to_string_lossy(), 0o040_755, &[]);
     }

@@ -1,4 +1,4 @@
-//! Finds a kernel by the name that the user gives: the image that QEMU boots, and its modules.
+//! Finds a kernel by the name on the command line: the image for QEMU, and the modules.
 
 use crate::host::sys;
 use crate::lab::cache::{self, Cache};
@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 /// A kernel to boot.
 #[derive(Clone, Debug)]
 pub(crate) struct BootKernel {
-    /// As `uname -r` will print it.
+    /// The release, as `uname -r` will print it.
     pub(crate) release: String,
     /// The file that QEMU boots: the bzImage, or the kernel inside.
     pub(crate) image: PathBuf,
@@ -47,7 +47,7 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
     File::open(path).and_then(|file| file.read_exact_at(&mut start, 0)).is_ok() && start == magic
 }
 
-/// An image on its own: with modules if they are where a package has them, around it or on this machine.
+/// The kernel of a single image, with modules if they are at the usual place beside the image or on this machine.
 fn image(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let path = std::path::absolute(path).map_err(at(path))?;
     let bzimage = BzImage::read(&path)?;
@@ -58,7 +58,7 @@ fn image(path: &Path, cache: &Cache) -> Result<BootKernel> {
     Ok(BootKernel { release, image: bzimage.unpacked(&path, cache)?.unwrap_or(path), modules, symbols: None })
 }
 
-/// A tree in which a kernel was built. Its modules get the places that depmod(8) wants.
+/// The kernel of a build tree. Its modules are linked into the layout that depmod(8) needs.
 fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let path = std::path::absolute(path).map_err(at(path))?;
     let image = path.join("arch/x86/boot/bzImage");
@@ -72,7 +72,7 @@ fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
         link(&path, &root.join("lib/modules").join(&release)).map_err(at(root))?;
         depmod(root, &release)
     };
-    // A build since then has other modules.
+    // Replace an old layout, because the tree may have been built again.
     cache::put(&root, make, || false)?;
     let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
     Ok(BootKernel { release, image, modules: Some(root), symbols })
@@ -97,7 +97,7 @@ fn link(tree: &Path, place: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The parts of a package that any run can need. The rest, three quarters of it, is drivers for hardware.
+/// The parts of a package that a run can need. The rest, three quarters of it, are drivers for hardware.
 const WANTED: [&str; 21] = [
     "*/vmlinuz-*",
     "*/modules.order",
@@ -123,7 +123,7 @@ const WANTED: [&str; 21] = [
 ];
 
 fn package(path: &Path, cache: &Cache) -> Result<BootKernel> {
-    // The wanted parts belong to the key: with other parts the contents are others.
+    // The key includes the wanted parts, because they determine the contents.
     let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())[..8]);
     let root = cache.get("kernels", &key, UNPACKED, |root| unpack(path, root))?;
     let image = image_in(&root)?;
@@ -132,7 +132,7 @@ fn package(path: &Path, cache: &Cache) -> Result<BootKernel> {
     Ok(BootKernel { release, image, modules: Some(root), symbols: None })
 }
 
-/// About the bytes that are unpacked from a package, and that depmod(8) adds.
+/// The approximate number of bytes that are unpacked from a package, and that depmod(8) adds.
 const UNPACKED: u64 = 160 << 20;
 
 /// The kernel of an unpacked package.
@@ -174,8 +174,8 @@ fn unpack(path: &Path, root: &Path) -> Result<()> {
     modules.flatten().try_for_each(|entry| depmod(root, &entry.file_name().to_string_lossy()))
 }
 
-/// The reason why tar(1) could not unpack. It complains of each pattern without a match, but the files that are needed
-/// are looked for by name; for an archive that ends too early, dpkg-deb reports the reason.
+/// The reason why tar(1) failed. tar reports each pattern without a match, which is harmless, because the needed files
+/// are checked later. If an archive is cut off, dpkg-deb reports the reason.
 fn refused(failure: &Failure) -> Option<String> {
     const HARMLESS: [&str; 4] = ["Not found in archive", "Exiting with failure", "not recoverable", "Unexpected EOF"];
     let Failure::Ended { status, said, .. } = failure else { return Some(failure.to_string()) };
@@ -183,20 +183,20 @@ fn refused(failure: &Failure) -> Option<String> {
     complaint.map(str::to_owned).or_else(|| status.code().is_none().then(|| failure.to_string()))
 }
 
-/// Has depmod(8) find the dependencies of modules. A package leaves that to its installation.
+/// Finds the dependencies of modules with depmod(8), which is normally done when a package is installed.
 fn depmod(root: &Path, release: &str) -> Result<()> {
     Ok(programs::output(Command::new(admin("depmod")).arg("-b").arg(root).arg(release)).map(drop)?)
 }
 
-/// A program of the administrator: the programs of kmod are not in the PATH of ordinary users.
+/// The path of an administrator's program: the programs of kmod are not in the PATH of ordinary users.
 pub(crate) fn admin(name: &str) -> PathBuf {
     programs::find(name).unwrap_or_else(|| name.into())
 }
 
-/// Has apt download Debian's newest kernel of a series, such as `6.12`, or of one version.
+/// Downloads, with apt, Debian's newest kernel of a series such as `6.12`, or of one version.
 fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
     let prefix = format!("linux-image-{version}");
-    // apt takes a second, and its answer changes only with its lists.
+    // apt takes a second, and its answer changes only with its lists, so remember it.
     let lists = std::fs::metadata("/var/lib/apt/lists").and_then(|lists| lists.modified());
     let name = cache.answer(&format!("apt-cache pkgnames {prefix}"), &format!("{lists:?}"), || {
         let names = programs::output(Command::new("apt-cache").args(["pkgnames", &prefix]))?;
@@ -209,7 +209,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
         eprintln!("downloading {name}");
         let directory = path.with_file_name("download");
         std::fs::create_dir(&directory).map_err(at(&directory))?;
-        // apt-get leaves an incomplete file under its final name; only its success says that the file is complete.
+        // apt-get leaves an incomplete file under its final name, so check its success.
         packages::download(&[&name], &directory)?;
         let files = std::fs::read_dir(&directory).map_err(at(&directory))?;
         let file = files.flatten().next().ok_or_else(|| format!("apt-get download {name} left no file"))?;
@@ -218,11 +218,11 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
     })
 }
 
-/// About the size of a package with a kernel, in bytes.
+/// The approximate size of a package with a kernel, in bytes.
 const DOWNLOADED: u64 = 120 << 20;
 
-/// The numbers in the name of a package with a kernel of this version: `linux-image-6.12.117+deb12-amd64`. Other
-/// flavours have another name before `-amd64`, and packages that only depend on the newest have no third number.
+/// The version numbers in the name of a kernel's package: `linux-image-6.12.117+deb12-amd64`. Other flavours have a
+/// word before `-amd64`, and packages that only depend on the newest kernel have no third number.
 fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
     let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?;
     let rest = release.strip_prefix(version)?;

@@ -1,14 +1,14 @@
 //! Persistent memory that outlives a guest: each NVDIMM is a file of the lab that QEMU maps.
 //!
-//! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel
-//! is gone, and with it the uncommitted metadata that say where those data belong.
+//! Stores of the guest are in the file when QEMU is killed, because TCG has no cache to lose. The memory of the kernel
+//! is lost, and with it the uncommitted metadata that locate the data.
 
 use crate::host::device;
 use crate::lab::error::{Error, Result};
 use std::fs;
 use std::os::fd::AsRawFd;
 
-/// The size in MiB: the smallest file system that mkfs.xfs makes, and the part that the kernel keeps for itself.
+/// The size in MiB: the smallest file system of mkfs.xfs, and the part that the kernel reserves.
 const SIZE: u64 = 320;
 
 /// The file of a blank NVDIMM.
@@ -17,21 +17,21 @@ pub(crate) fn blank() -> Result<fs::File> {
     device::blank(SIZE << 20).map_err(|errno| Error::about(place, errno))
 }
 
-/// The effect of the stores of a guest on the file, as mmap(2) has it.
+/// The effect of the guest's stores on the file, as in mmap(2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backing {
-    /// The stores are in the file.
+    /// The stores reach the file.
     Shared,
-    /// The stores end with QEMU, and the file stays as it is.
+    /// The stores are lost when QEMU ends, and the file stays unchanged.
     Private,
 }
 
-/// The path of a file without a name, as long as the lab runs.
+/// The path of a file without a name, valid while the lab runs.
 pub(crate) fn path(file: &fs::File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// The arguments of QEMU for the files with these paths, in a guest with `memory` MiB of other memory.
+/// The arguments of QEMU for the files at these paths, in a guest with `memory` MiB of other memory.
 pub(crate) fn arguments(memory: u32, modules: &[String], backing: Backing) -> Vec<String> {
     let count = modules.len();
     if count == 0 {

@@ -1,5 +1,5 @@
-//! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is
-//! installed, so no server is started here, and root is not needed.
+//! Programs that are not installed on this machine, from Debian packages that are unpacked in the cache. The packages
+//! are not installed, so no server starts, and root is not needed.
 
 use crate::lab::cache::{self, Cache};
 use crate::lab::error::{Error, Result, at};
@@ -11,8 +11,8 @@ use std::process::Command;
 /// A program, and the package that has it.
 pub(crate) type Tool = (&'static str, &'static str);
 
-/// Unpacks the packages of those tools that are not installed, with the libraries that they need. Returns their
-/// directory, or nothing if all tools are installed.
+/// Unpacks the packages of those `tools` that are not installed, with their libraries. Returns their directory, or
+/// `None` if all are installed.
 pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
     let (names, packages): (Vec<_>, Vec<_>) =
         tools.iter().copied().filter(|(name, _)| programs::find(name).is_none()).unzip();
@@ -33,7 +33,7 @@ pub(crate) fn get(cache: &Cache, tools: &[Tool]) -> Result<Option<PathBuf>> {
     })
 }
 
-/// A program of this machine, or else of a directory of unpacked packages.
+/// The path of a program: installed on this machine, or else unpacked.
 pub(crate) fn program(root: Option<&Path>, name: &str) -> Option<PathBuf> {
     programs::find(name).or_else(|| {
         let places =
@@ -49,9 +49,9 @@ pub(crate) fn libraries(root: &Path) -> String {
     places.map(|place| root.join(place).display().to_string()).join(":")
 }
 
-/// The packages, and those that they need and this machine lacks, unpacked.
+/// Unpacks the packages, and those of their dependencies that are not installed.
 fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
-    // The answer changes with what apt knows and with what is installed.
+    // The answer depends on the lists of apt and on the installed packages.
     let changed = |path| std::fs::metadata(path).and_then(|data| data.modified());
     let state = format!("{:?} {:?}", changed("/var/lib/apt/lists"), changed("/var/lib/dpkg/status"));
     let mut simulate = Command::new("apt-get");
@@ -63,7 +63,7 @@ fn root(cache: &Cache, packages: &[&str]) -> Result<PathBuf> {
 }
 
 /// The packages that apt would install: `name=version` of each line such as `Inst rpcbind (1.2.6-6+b1 Debian:12.15
-/// [amd64])`. The version that is installed now can be before the parenthesis.
+/// [amd64])`. An installed version can be before the parenthesis.
 fn installed(simulation: &str) -> Vec<String> {
     let lines = simulation.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_once('('));
     lines
@@ -71,7 +71,7 @@ fn installed(simulation: &str) -> Vec<String> {
         .collect()
 }
 
-/// About the size of the programs of a scenario, in bytes.
+/// The approximate size of the programs of a scenario, in bytes.
 const UNPACKED: u64 = 200 << 20;
 
 /// Downloads packages with apt.

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// The program.
+/// The program of QEMU.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// The engine that executes the instructions of the guest.
@@ -32,22 +32,22 @@ impl Accelerator {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Kvm => &["-accel", "kvm", "-cpu", "host", "-smp", "2"],
-            // More threads are slower: they wait for each other.
+            // More threads would be slower, because they wait for each other.
             Self::Tcg | Self::Auto => &["-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand", "-smp", "1"],
         }
     }
 
-    /// The words about the clock in the command line of the kernel. On a busy machine the kernel measures the clock of
-    /// an emulated processor wrongly, sometimes tenfold, and its time would run away: it has to take another clock.
+    /// The addition to the kernel's command line for the clock. On a busy machine the kernel measures the speed of an
+    /// emulated processor wrongly, sometimes tenfold, and its time would run too fast. So it must use another clock.
     fn clock(self) -> &'static str {
         if self == Self::Kvm { "" } else { " tsc=unstable" }
     }
 }
 
-/// The memory that can be below 4 GiB, where devices are too, in MiB.
+/// The maximum memory below 4 GiB, in MiB; devices are there, too.
 const LOW: u32 = 3072;
 
-/// The part of a person in a session.
+/// The way in which a person takes part in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attendance {
     /// There is no person.
@@ -63,9 +63,9 @@ pub(crate) struct Machine<'a> {
     pub(crate) kernel: &'a BootKernel,
     pub(crate) initramfs: &'a Path,
     pub(crate) accelerator: Accelerator,
-    /// In MiB.
+    /// The memory in MiB.
     pub(crate) memory: u32,
-    /// The file that gets the console.
+    /// The file for the text of the console.
     pub(crate) console: &'a Path,
     pub(crate) attendance: Attendance,
     pub(crate) hardware: Vec<&'static Hardware>,
@@ -74,7 +74,7 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// A machine without a person and without disks.
+    /// A machine for work without a person and without disks.
     pub(crate) fn new(
         kernel: &'a BootKernel,
         accelerator: Accelerator,
@@ -92,7 +92,7 @@ impl<'a> Machine<'a> {
         Self { attendance, ..self }
     }
 
-    /// The arguments of QEMU. Its standard output is the other end of the port.
+    /// The arguments of QEMU. Its standard output is the host's end of the port.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let console = match self.attendance {
             Attendance::Terminal => "mon:stdio".to_owned(),
@@ -101,7 +101,7 @@ impl<'a> Machine<'a> {
         let pmem = hardware::pmem(&self.hardware);
         let mut arguments = common(self.kernel, self.accelerator, self.memory + pmem, &console, &self.command_line());
         if pmem > 0 {
-            // The memory that is not below 4 GiB lies above, and so does at least as much as is persistent.
+            // Put some memory above 4 GiB, at least as much as is persistent.
             arguments.extend(["-machine".into(), format!("pc,max-ram-below-4g={}M", self.memory.min(LOW))]);
         }
         let port = format!("virtserialport,chardev=results,name={PORT}");
@@ -118,8 +118,9 @@ impl<'a> Machine<'a> {
         arguments
     }
 
-    /// A panic and the end of the first process are reboots, at which QEMU ends. Warnings are on the console, notices
-    /// are not. On a busy machine the kernel would see no interrupt of the timer for so long that it gave up.
+    /// The command line of the kernel. A panic, and the end of the first process, cause a reboot, at which QEMU ends.
+    /// The console shows warnings, but no notices. The check of the timer is off, because on a busy machine the kernel
+    /// could miss timer interrupts for so long that it would give up.
     fn command_line(&self) -> String {
         let addresses = if self.attendance == Attendance::Debugger { " nokaslr" } else { "" };
         let init = format!("rdinit={INIT} -- {GUEST_COMMAND}");
@@ -139,7 +140,7 @@ impl<'a> Machine<'a> {
         bound(&self.arguments())
     }
 
-    /// The same command for people: a line for a shell.
+    /// The same command for people, as a line of a shell.
     pub(crate) fn line(&self) -> String {
         let quote = |word: &String| match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=,./:+".contains(c)) {
             true => word.clone(),
@@ -165,7 +166,7 @@ fn bound(arguments: &[String]) -> Command {
     command
 }
 
-/// The first program that is missing, in one line, or nothing.
+/// The first missing program, in one line, or `None`.
 pub(crate) fn missing() -> Option<String> {
     let programs = [(QEMU, "qemu-system-x86"), ("ldd", "libc-bin")];
     let kmod = [("depmod", "kmod"), ("modprobe", "kmod")];
@@ -173,12 +174,12 @@ pub(crate) fn missing() -> Option<String> {
     missing.map(|(program, package)| format!("the lab needs {program}: apt-get install {package}"))
 }
 
-/// The time that KVM may take for a boot that takes a second or two.
+/// The time limit for a boot with KVM, which normally takes a second or two.
 const PROBE: Duration = Duration::from_secs(20);
 
-/// Chooses the accelerator. /dev/kvm says little: inside some virtual machines it is there and boots nothing. So the
-/// kernel is booted once without an initramfs. If it reaches the panic for want of a root file system, KVM boots it.
-/// The answer is remembered.
+/// Chooses the accelerator. The existence of /dev/kvm is not enough: inside some virtual machines it cannot boot a
+/// kernel. So the kernel is booted once without an initramfs. If it reaches the panic about the missing root file
+/// system, KVM works. The answer is remembered.
 pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) -> Result<Accelerator> {
     if wanted != Accelerator::Auto {
         return Ok(wanted);
@@ -206,7 +207,7 @@ fn boots(kernel: &BootKernel) -> Result<bool> {
         let sender = sender.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(output).split(b'\n').map_while(std::result::Result::ok) {
-                // Fails if the listener has heard enough.
+                // Sending fails if the listener has enough lines.
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
             }
         });

@@ -1,4 +1,4 @@
-//! One session of a guest, from the start of QEMU to its end: the messages of the guest, and the words of its console.
+//! One session of a guest, from the start of QEMU to its end: the messages of the guest, and the text of its console.
 
 use crate::lab::error::{Error, Result};
 use crate::lab::machine::qemu::{Machine, QEMU};
@@ -11,19 +11,19 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// A guest that runs, and the messages that come through its port.
+/// A running guest, and the messages from its port.
 pub(crate) struct Session {
     child: Child,
-    /// The lines of the port, each with the time at which it came.
+    /// The lines from the port, each with the time of its arrival.
     lines: Receiver<(Instant, String)>,
-    /// The time that the guest may say nothing.
+    /// The maximum time without a message.
     patience: Duration,
 }
 
-/// The reason why no message comes.
+/// The reason why there is no message.
 #[derive(Debug)]
 pub(crate) enum Silence {
-    /// The guest closed the port. The end of QEMU shows why.
+    /// The guest closed the port. The end of QEMU shows the reason.
     Closed,
     /// The reason is known already.
     Known(Error),
@@ -44,7 +44,7 @@ impl Session {
         if let Some(port) = child.stdout.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(port).lines().map_while(std::result::Result::ok) {
-                    // Fails if the listener has given up.
+                    // Sending fails if the listener has stopped.
                     let _ = sender.send((Instant::now(), line));
                 }
             });
@@ -52,7 +52,7 @@ impl Session {
         Ok(Self { child, lines, patience })
     }
 
-    /// The next message, and the time at which it came.
+    /// The next message, and the time of its arrival.
     pub(crate) fn hear(&self) -> std::result::Result<(Instant, Message), Silence> {
         self.hear_within(self.patience)
     }
@@ -67,14 +67,14 @@ impl Session {
         Ok((at, message))
     }
 
-    /// Cuts the power: QEMU is killed. The messages that the guest had sent before can still be heard.
+    /// Cuts the power by killing QEMU. Messages that the guest sent before can still be received.
     pub(crate) fn cut_power(&mut self) {
         let _ = self.child.kill();
     }
 
-    /// Ends QEMU. The reason for a silence is the end of QEMU, unless the listener knows a better one.
+    /// Ends QEMU. If there is no message, the reason is the end of QEMU, unless the listener knows a better reason.
     fn end<T>(mut self, heard: std::result::Result<T, Silence>) -> Result<T> {
-        // If the listener does not know the reason, QEMU is ending by itself, or another process killed it.
+        // If the listener has no reason, QEMU is ending by itself, or another process has killed it.
         let own = if matches!(heard, Err(Silence::Closed)) { last_moments(&mut self.child) } else { None };
         let _ = self.child.kill();
         let mut words = String::new();
@@ -87,7 +87,7 @@ impl Session {
     }
 }
 
-/// Starts a machine, ends it when `listen` has heard enough, and returns the text of its console too.
+/// Starts a machine, ends it when `listen` returns, and also returns the text of its console.
 pub(crate) fn attend<T>(
     machine: &Machine,
     patience: Duration,
@@ -101,7 +101,7 @@ pub(crate) fn attend<T>(
     (heard, said.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
 }
 
-/// The exit status of QEMU, shortly after it closed the port.
+/// The exit status of QEMU, if it ends shortly after closing the port.
 fn last_moments(child: &mut Child) -> Option<ExitStatus> {
     let deadline = Instant::now() + Duration::from_secs(5);
     while Instant::now() < deadline {

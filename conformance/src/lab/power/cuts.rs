@@ -1,8 +1,8 @@
-//! Power cuts: a guest works on files until its disk takes no more requests and QEMU is killed, and the next guest
-//! examines each state in which the disk may be.
+//! Power cuts: a guest works on files until its disk stops answering and QEMU is killed. The next guest examines each
+//! state in which the disk may be.
 //!
-//! A guest says before each action that it begins, and after it that it has returned. The message has left the guest
-//! before the guest goes on, so the lab knows the actions that had returned at the moment of the cut.
+//! A guest reports the beginning and the return of each action. It continues only after its message has left, so the
+//! lab knows which actions had returned at the moment of the cut.
 
 use crate::lab::board::{Board, Listener, News};
 use crate::lab::cache::Cache;
@@ -28,10 +28,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The messages of one guest.
+/// The messages from one guest.
 #[derive(Default)]
 struct Visit {
-    /// The state in which the guest found the storage of the cut before, by the number of the disk.
+    /// The states in which the guest found the storage after the last cut, by the number of the disk.
     left: Vec<Option<Remains>>,
     /// The actions on each file before the cut of this guest.
     stories: Vec<Story>,
@@ -48,16 +48,16 @@ struct Wreck {
     untouched: Untouched,
 }
 
-/// A copy of the storage after a cut that no guest changes.
+/// An untouched copy of the storage after a cut.
 enum Untouched {
     Disk(Arc<Disk>),
     Memory(File),
-    /// No copy is wanted.
+    /// No copy is needed.
     Nothing,
 }
 
 impl Wreck {
-    /// The disks in each state in which the cut may have left this one.
+    /// The disks in each state that the cut may have left.
     fn of_disk(chance: Chance, stories: Vec<Story>, disk: Arc<Disk>) -> Result<Self> {
         let mut disks = Vec::new();
         for (number, state) in chance.states.iter().enumerate() {
@@ -109,7 +109,7 @@ struct Guests<'a> {
     shelf: Option<Shelf<'a>>,
 }
 
-/// The cut of a guest: its moment, and the disk that it cuts off. Without a disk only the time counts.
+/// The cut of a guest: its moment, and the disk that is cut off. Without a disk, only the time counts.
 type Cut<'a> = (Moment, Option<&'a Disk>);
 
 impl<'a> Guests<'a> {
@@ -120,7 +120,7 @@ impl<'a> Guests<'a> {
         Ok(Self { job, options, initramfs, console, listener, shelf })
     }
 
-    /// Compares the storage as a guest found it with the stories before the cut, and keeps the storage if it has
+    /// Compares the storage that a guest found with the actions before the cut, and keeps the storage if there are
     /// faults.
     fn compare(&self, wreck: &Wreck, found: &[Option<Remains>], findings: &mut Findings) -> Result<()> {
         let seed = wreck.chance.seed;
@@ -147,7 +147,7 @@ impl<'a> Guests<'a> {
         Ok(())
     }
 
-    /// Keeps the storage of a cut in one state, if a copy is wanted.
+    /// Keeps the storage after a cut in one state, if `--keep` is used.
     fn keep(&self, wreck: &Wreck, state: CrashState, reason: &str) -> Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
         let keep = |left: &File| shelf.keep(wreck.chance.seed, state, left, reason);
@@ -160,15 +160,15 @@ impl<'a> Guests<'a> {
         Ok(())
     }
 
-    /// Keeps the storage of a cut in all states, because the guest that examined it did not come to its end.
+    /// Keeps the storage after a cut in all states, because the guest that examined it failed.
     fn keep_all(&self, wreck: Option<&Wreck>, reason: &str) -> Result<()> {
         wreck
             .into_iter()
             .try_for_each(|wreck| wreck.chance.states.iter().try_for_each(|state| self.keep(wreck, *state, reason)))
     }
 
-    /// Cuts the power of guests with disks. Each guest examines the disks of the one before it, and loses its own
-    /// power. The last guest only examines.
+    /// Cuts the power of guests with disks. Each guest examines the disks of the guest before it, and then loses its
+    /// own power. The last guest only examines.
     fn explore_disks(&self, cuts: u32, findings: &mut Findings) -> Result<()> {
         let blank = found::image(self.job.fs)?;
         let mut wreck: Option<Wreck> = None;
@@ -190,7 +190,7 @@ impl<'a> Guests<'a> {
         Ok(())
     }
 
-    /// Cuts the power of guests with persistent memory. Each guest gets the memory of the one before it.
+    /// Cuts the power of guests with persistent memory. Each guest gets the memory of the guest before it.
     fn explore_memory(&self, cuts: u32, findings: &mut Findings) -> Result<()> {
         let mut wreck: Option<Wreck> = None;
         for number in 0..=cuts {
@@ -211,7 +211,7 @@ impl<'a> Guests<'a> {
         Ok(())
     }
 
-    /// Tells people of a cut: its moment, and the work before it.
+    /// Prints a line about a cut: its moment, and the work before it.
     fn tell(&self, number: u32, cuts: u32, chance: &Chance, visit: &Visit, counted: &[Story], more: &str) {
         let (cut, seed, within) = (number + 1, chance.seed, within(&visit.stories));
         let files = counted.iter().filter(|story| story.returned > 0).count();
@@ -223,7 +223,7 @@ impl<'a> Guests<'a> {
         Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
     }
 
-    /// Boots a guest. It examines the storage of an earlier cut, if there was one, and works until its own power is
+    /// Boots a guest. It examines the storage after an earlier cut, if there was one, and works until its own power is
     /// cut, if there is a cut.
     fn boot(
         &self,
@@ -258,7 +258,7 @@ impl<'a> Guests<'a> {
     }
 }
 
-/// Listens to a guest until its power is cut, or to its end if there is no cut.
+/// Listens to a guest until its power is cut, or until its end if there is no cut.
 fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::Result<Visit, Silence> {
     let (mut visit, mut pace) = (Visit::default(), Pace::default());
     let mut events: Vec<(Instant, PowerEvent)> = Vec::new();
@@ -288,7 +288,7 @@ fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::
             while let Ok((at, Message::Power(event))) = session.hear_within(rest()) {
                 events.push((at, event));
             }
-            // A cut at which all changes are committed would not show that uncommitted changes are lost.
+            // Wait until there are uncommitted changes, so that the cut can lose some.
             while moment.wants_controls() && disk.is_none() && !is_uncommitted(&events) {
                 let (at, Message::Power(event)) = session.hear()? else { break };
                 events.push((at, event));
@@ -297,7 +297,7 @@ fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::
             while let Ok((at, Message::Power(event))) = session.hear() {
                 events.push((at, event));
             }
-            // An event that the guest said before QEMU ended has happened: the memory of the guest ended with QEMU.
+            // An event that was reported before QEMU ended has happened: the memory of the guest ended with QEMU.
             visit.stories = stories(events, gone.unwrap_or_else(Instant::now));
             return Ok(visit);
         }

@@ -1,4 +1,4 @@
-//! A disk with a volatile write cache: a loss of power takes the data that were not flushed.
+//! A disk with a volatile write cache: a loss of power takes the unflushed data.
 
 use crate::host::device::nameless;
 use crate::host::image::copy_data;
@@ -9,20 +9,20 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The unit of a write that reaches the medium as a whole or not at all, in bytes. File systems have to live with a
-/// smaller one, but no disk of today loses half of this one.
+/// The unit of a write that is never torn, in bytes. File systems must cope with a smaller unit, but no present disk
+/// tears this one.
 const UNIT: u64 = 4096;
 
-/// A state of the disk after a cut, in which the file system may find it: the fate of the data that were not flushed.
+/// A state of the disk after a cut: the fate of the unflushed data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CrashState {
-    /// All of them are lost.
+    /// All unflushed data are lost.
     OnlyFlushed,
-    /// Each piece is lost or kept, by a seed.
+    /// Each piece is lost or kept, depending on a seed.
     SomeKept(u64),
-    /// All of them had reached the medium.
+    /// All unflushed data had reached the medium.
     AllWritten,
-    /// Persistent memory: all stores are kept, and only the memory of the kernel is lost.
+    /// Persistent memory: all stores are kept, only the memory of the kernel is lost.
     AllStored,
 }
 
@@ -38,7 +38,7 @@ impl CrashState {
     }
 }
 
-/// A disk, as long as the lab runs. Its files have no names.
+/// A disk of the lab. Its files have no names, so they end with the lab.
 pub(crate) struct Disk {
     state: Mutex<State>,
     ended: Condvar,
@@ -48,7 +48,7 @@ pub(crate) struct Disk {
 struct State {
     /// The contents that a read returns.
     current: File,
-    /// The contents that are there after every loss of power.
+    /// The contents that survive every loss of power.
     medium: File,
     /// The writes since the last flush, in their order.
     cache: Vec<Piece>,
@@ -71,14 +71,14 @@ struct Piece {
 }
 
 impl Disk {
-    /// A disk with these contents, which loses all that is not flushed.
+    /// A disk with these contents, which loses all unflushed data.
     pub(crate) fn volatile(image: &File) -> io::Result<Self> {
         Self::new(copy(image)?, copy(image)?)
     }
 
-    /// A disk without a cache to lose.
+    /// A disk without a volatile cache.
     pub(crate) fn durable(image: File) -> io::Result<Self> {
-        // Both are one file: each write is on the medium at once.
+        // Use one file for both: each write is on the medium at once.
         Self::new(image.try_clone()?, image)
     }
 
@@ -106,13 +106,14 @@ impl Disk {
         self.size
     }
 
-    /// Reads. Returns nothing without power: then there is no answer.
+    /// Reads data. Returns `None` without power: then the request is not answered.
     pub(crate) fn read(&self, offset: u64, data: &mut [u8]) -> Option<io::Result<()>> {
         let state = self.state();
         state.gone.is_none().then(|| state.current.read_exact_at(data, offset))
     }
 
-    /// Takes data into the cache. The write during which the power goes may have reached the medium as any other.
+    /// Takes data into the cache. The write during which the power is lost may reach the medium, like every other
+    /// write.
     pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() {
@@ -126,7 +127,7 @@ impl Disk {
         Some(noting(&mut state, written))
     }
 
-    /// Empties the cache onto the medium.
+    /// Writes the cache to the medium.
     pub(crate) fn flush(&self) -> Option<io::Result<()>> {
         let mut state = self.state();
         if state.gone.is_some() || self.burns_down(&mut state) {
@@ -138,7 +139,7 @@ impl Disk {
         Some(noting(&mut state, written))
     }
 
-    /// Whether the power is cut now, during a changing request.
+    /// Counts a changing request. Returns whether the power is cut during it.
     fn burns_down(&self, state: &mut State) -> bool {
         state.requests += 1;
         match &mut state.fuse {
@@ -155,8 +156,8 @@ impl Disk {
         }
     }
 
-    /// Cuts the power during the changing request that follows `requests` others, or at the latest after this time.
-    /// Returns the time of the cut: no request was answered since.
+    /// Cuts the power during the changing request after `requests` others, but not later than after this time. Returns
+    /// the time of the cut: no request was answered after it.
     pub(crate) fn cut(&self, requests: u32, at_latest: Duration) -> Instant {
         let mut state = self.state();
         state.fuse = Some(requests);
@@ -207,14 +208,14 @@ fn noting(state: &mut State, written: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// A copy that has no name.
+/// A copy in a file without a name.
 pub(crate) fn copy(image: &File) -> io::Result<File> {
     let copy = nameless()?;
     copy_to(image, &copy)?;
     Ok(copy)
 }
 
-/// Copies to an empty file. A hole stays a hole.
+/// Copies to an empty file. Holes stay holes.
 pub(crate) fn copy_to(image: &File, copy: &File) -> io::Result<()> {
     copy.set_len(image.metadata()?.len())?;
     Ok(copy_data(image, copy)?)
@@ -291,7 +292,7 @@ mod tests {
         let disk = blank(4);
         std::thread::scope(|scope| {
             let cut = scope.spawn(|| disk.cut(1, DELAY));
-            // The fuse may not be there yet; from then on one write is carried out, and the next is not answered.
+            // The cut may not be set yet. When it is, one more write is carried out, and the next is not answered.
             while disk.write(0, &[7; 512]).is_some() {}
             cut.join().unwrap();
         });
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(spans, [(3 * UNIT - 512, 512), (3 * UNIT, 4096), (4 * UNIT, 3584)]);
     }
 
-    /// From memory to where temporary files are, which is another file system on most machines.
+    /// Copies from memory to the directory of temporary files, which is on another file system on most machines.
     #[test]
     fn a_copy_elsewhere() {
         let memory = File::from(memfd_create("image", MFdFlags::MFD_CLOEXEC).unwrap());

@@ -1,6 +1,6 @@
-//! The verdicts about losses of power: the state of each file after a cut, compared with the actions before the cut.
+//! The verdicts about losses of power. They compare each file after a cut with the actions before the cut.
 //!
-//! The clauses judge. A promise of a call that had returned has to hold in each state in which the disk may be.
+//! The clauses judge: the promise of a call that had returned must hold in every state in which the disk may be.
 
 use crate::filesystem::FsKind;
 use crate::lab::document::untested;
@@ -19,16 +19,16 @@ use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The demand of a clause on files with some story.
+/// The requirement of a clause for files with certain stories.
 struct Check {
     clause: &'static Clause,
     name: &'static str,
     about: &'static str,
-    /// Whether the clause is about such a file.
+    /// Whether the clause applies to a file with this story.
     applies: fn(&Story) -> bool,
-    /// Whether the demand is that the file is in the state, which not every mechanism shows.
+    /// Whether the requirement is about the sealed state, which not every mechanism shows.
     of_state: bool,
-    /// Whether a file that is there is as the clause demands.
+    /// Whether an existing file meets the requirement.
     is_so: fn(&FileState) -> Result<bool, Trouble>,
 }
 
@@ -55,7 +55,7 @@ static CHECKS: [Check; 5] = [
         about: "a file whose state changed when the power was cut is in it or not, and has its data",
         applies: |story| story.has(Action::Sync) && story.is_changing(),
         of_state: false,
-        // Size and data come first: not every mechanism shows the state, and in either state they have to be right.
+        // Check size and data first: they must be right in both states, and not every mechanism shows the state.
         is_so: |found| Ok(whole(found) && (found.sealed.clone()? || found.unsealed.clone()?)),
     },
     Check {
@@ -77,7 +77,7 @@ static CHECKS: [Check; 5] = [
 ];
 
 impl Check {
-    /// Whether a file with this story is as the clause demands. Nothing if the clause is not about such a file.
+    /// Whether a file with this story meets the requirement; `None` if the clause does not apply to it.
     fn ask(&self, mechanism: Mechanism, story: &Story, examined: Option<&Examined>) -> Option<Result<bool, Trouble>> {
         if let Some(trouble) = &story.refused
             && (self.applies)(&story.if_it_had_been_done())
@@ -95,12 +95,12 @@ impl Check {
     }
 }
 
-/// Whether the file has the size and the data that were written.
+/// Whether the file has the written size and data.
 fn whole(found: &FileState) -> bool {
     found.size == SIZE && found.data == Data::Written
 }
 
-/// The count of one check.
+/// The counts of one check.
 #[derive(Default)]
 struct Tally {
     files: usize,
@@ -120,14 +120,14 @@ impl Tally {
                     self.first.get_or_insert_with(place);
                 }
             }
-            // A doubt counts more than a lack of an offer.
+            // A failed preparation counts more than a missing feature.
             Err(trouble @ Trouble::Setup(_)) => self.trouble = Some(trouble),
             Err(trouble) => drop(self.trouble.get_or_insert(trouble)),
         }
     }
 }
 
-/// The numbers of the files that are not as a clause demands, by the id of the clause.
+/// The numbers of the files that violate a clause, by the id of the clause.
 pub(crate) type Faults = BTreeMap<&'static str, Vec<usize>>;
 
 /// The findings of all cuts of a run.
@@ -136,11 +136,11 @@ pub(crate) struct Findings {
     pub(crate) plans: Plans,
     pub(crate) seed: u64,
     pub(crate) cuts: u32,
-    /// The number of cuts within a change of state.
+    /// The number of cuts during a change of state.
     within: u32,
     tallies: [Tally; CHECKS.len()],
-    /// The files that were never made durable, after cuts that lost all data not flushed: their number, and the number
-    /// of those that had their data nevertheless.
+    /// Files that were never made durable, after cuts that lost all unflushed data: their number, and the number of
+    /// those that kept their data nevertheless.
     controls: (usize, usize),
     pub(crate) alarms: Vec<LogLine>,
 }
@@ -171,7 +171,7 @@ impl Findings {
         for (number, story) in stories.iter().enumerate() {
             let examined = files.iter().find(|(file, _)| *file == number).map(|(_, examined)| examined);
             if number == GROWING {
-                // Only where there is no disk whose cache loses data.
+                // Count growth only without a disk whose cache loses data.
                 let grown = BLOCK_LEN * story.returned as i64;
                 self.controls.0 += usize::from(grown > 0);
                 self.controls.1 += usize::from(grown > 0 && matches!(examined, Some(Ok(found)) if found.size >= grown));
@@ -198,13 +198,13 @@ impl Findings {
         faults
     }
 
-    /// Ends a cut, after all states of its disk have been compared.
+    /// Ends a cut, after all states of its disk were compared.
     pub(crate) fn end_cut(&mut self, stories: &[Story]) {
         self.cuts += 1;
         self.within += u32::from(stories.iter().any(Story::is_changing));
     }
 
-    /// The results. A trouble makes each verdict an error that is no violation.
+    /// The results. With a `trouble`, each verdict that is not a violation becomes an error.
     pub(crate) fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
         let expectations = Expectations::of(&[run.mechanism.name()], run.fs.name(), release);
         let mut results = untested(run, release);
@@ -253,7 +253,7 @@ impl Findings {
     }
 }
 
-/// Fills the row of a clause. If a violation is expected and the cuts did not meet its moment, that is no surprise.
+/// Fills the row of a clause. If a violation is expected but no cut met its moment, that is no surprise.
 fn judged(row: &mut ClauseResult, case: &CaseResult, (expected, reason): (Verdict, Option<&str>)) {
     let missed = expected == Verdict::Violated && matches!(case.verdict, Verdict::Holds | Verdict::NotOffered);
     row.verdict = case.verdict;
@@ -295,7 +295,7 @@ mod tests {
     use crate::lab::plans::FILES;
     use crate::lab::power::story::within;
 
-    /// The verdicts on a file with this story that was found like this after a cut that lost all data not flushed.
+    /// The verdicts on a file with this story that was found like this after a cut that lost all unflushed data.
     fn verdicts(
         mechanism: Mechanism,
         number: usize,
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(verdicts(Mechanism::F2fsPin, 1, &refused, None), expected);
     }
 
-    /// A preparation that failed is no violation, and a disk that loses nothing shows nothing.
+    /// A failed preparation is not a violation, and a disk that loses nothing shows nothing.
     #[test]
     fn a_doubt_is_no_violation() {
         let doubt = Err(Trouble::Setup("open: EIO".into()));
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!((row.verdict, row.reason.as_deref()), (Verdict::Error, Some("the disk lost none of 1 files")));
     }
 
-    /// A file that grows is as large as the kernel has committed.
+    /// A file that grows has the size that the kernel has committed.
     #[test]
     fn a_file_that_grew() {
         let lost = |blocks: i64| {
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!([lost(2), lost(3), lost(4)], [(1, 0), (1, 1), (1, 1)]);
     }
 
-    /// Each fault is named, and a cut counts once, however many states of its disk there are.
+    /// Each fault is named, and a cut counts once, whatever the number of states of its disk.
     #[test]
     fn faults_are_named() {
         let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);

@@ -1,4 +1,4 @@
-//! The verdicts about losses of power, for people.
+//! The verdicts about losses of power, as text for people.
 
 use crate::lab::document::LabDocument;
 use crate::report::human::wrap;
@@ -6,7 +6,7 @@ use crate::report::matrix::trouble_of;
 use iomap_results::Verdict;
 use std::fmt::Write as _;
 
-/// The clauses of each run about losses of power, and their verdicts.
+/// The clauses about losses of power in each run, and their verdicts.
 pub(crate) fn human(document: &LabDocument) -> String {
     let mut out = String::new();
     for run in &document.runs {

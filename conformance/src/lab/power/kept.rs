@@ -1,4 +1,4 @@
-//! Storage that a cut left, kept for people: images, and the command of a guest with a shell that needs nothing of the
+//! Storage after a cut, kept for people: images, and a command that boots a guest with a shell and works without the
 //! lab.
 
 use crate::lab::cache::Cache;
@@ -19,22 +19,22 @@ pub(crate) struct Shelf<'a> {
     directory: PathBuf,
     /// The beginning of the names of its images.
     name: String,
-    /// The initramfs in the cache, where it does not stay for ever.
+    /// The initramfs in the cache; entries of the cache are deleted some day.
     initramfs: PathBuf,
 }
 
 impl<'a> Shelf<'a> {
-    /// The directory, or nothing if nothing is to be kept.
+    /// The directory, or `None` without `--keep`.
     pub(crate) fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache) -> Result<Option<Self>> {
         let Some(directory) = &options.keep else { return Ok(None) };
         let directory = std::path::absolute(directory).map_err(at(directory))?;
-        // Without a run: it would make a file system on the storage that is kept.
+        // The shell gets no run, because a run would make a file system on the kept storage.
         let initramfs = job.shell(options, None, cache)?;
         let name = format!("{}-{}-{}", job.kernel.release, run.fs.name(), run.mechanism.name());
         Ok(Some(Self { job, options, directory, name, initramfs }))
     }
 
-    /// Keeps the storage after a cut. Returns its place, and the command of a guest that has it and leaves it as it is.
+    /// Keeps the storage after a cut. Returns its place, and the command of a guest that uses it without changing it.
     pub(crate) fn keep(&self, seed: u64, state: CrashState, left: &File, reason: &str) -> Result<String> {
         let place = |name: String| self.directory.join(name);
         let image = place(format!("{}-{seed}-{}.img", self.name, state.name()));
@@ -42,7 +42,7 @@ impl<'a> Shelf<'a> {
         File::create(&image).and_then(|to| copy_to(left, &to)).map_err(at(&image))?;
         std::fs::copy(&self.initramfs, &initramfs).map_err(at(&initramfs))?;
         let mut machine = self.job.machine(self.options, &initramfs, Path::new("")).attended(Attendance::Terminal);
-        // A comma would end the name.
+        // Double each comma, because QEMU takes a comma for the end of the name.
         let path = image.display().to_string().replace(',', ",,");
         let device = match state {
             CrashState::AllStored => {
@@ -58,7 +58,7 @@ impl<'a> Shelf<'a> {
     }
 }
 
-/// Makes the directory that `--keep` names, if it is not there.
+/// Makes the directory that `--keep` names, if it is missing.
 pub(crate) fn prepare(options: &Options) -> Result<()> {
     options.keep.as_ref().map_or(Ok(()), |directory| std::fs::create_dir_all(directory).map_err(at(directory)))
 }

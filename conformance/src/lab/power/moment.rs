@@ -1,5 +1,5 @@
-//! The moment at which the power of a guest is cut, and the states of its disk after that: by a seed, so that a cut can
-//! be repeated.
+//! The moment of a power cut, and the states of the disk after it. Both follow from a seed, so that a cut can be
+//! repeated.
 
 use crate::filesystem::FsKind;
 use crate::lab::plans::{FILES, GROWING, Plans};
@@ -7,14 +7,13 @@ use crate::lab::power::disk::CrashState;
 use crate::lab::protocol::{Action, PowerEvent};
 use std::time::{Duration, Instant};
 
-/// The moment of a cut. For persistent memory only the time counts: a store is no request.
+/// The moment of a cut. For persistent memory only the time counts, because a store is not a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Moment {
-    /// After `lines` lines of the guest, then during the write or flush that follows `requests` others, or at the
-    /// latest after this time.
+    /// After `lines` lines of the guest, and then during the write or flush after `requests` others, but not later than
+    /// after this time.
     Anywhere { lines: usize, requests: u32, at_latest: Duration },
-    /// During this action on this file, after this share of the time or requests that the same action took on another
-    /// file.
+    /// During this action on this file, after this share of the time or requests of the same action on other files.
     Within { file: usize, action: Action, share: f64 },
 }
 
@@ -44,14 +43,14 @@ impl Chance {
     }
 }
 
-/// The number of lines that a guest says of its work.
+/// The number of lines that a guest prints about its work.
 fn lines(fs: FsKind, plans: Plans) -> usize {
     let actions: usize = (0..FILES).map(|file| plans[file % plans.len()].len()).sum();
     2 * actions * if fs.is_dax() { 2 } else { 1 }
 }
 
-/// The changes of state of files that are on storage already. The first files are left out: their time is not known
-/// yet.
+/// The changes of state of files that are already on storage. The first files are left out, because the duration of
+/// their actions is not known yet.
 fn changes(plans: Plans) -> Vec<(usize, Action)> {
     let of_file = |file: usize| {
         let synced = plans[file % plans.len()].iter().skip_while(|action| **action != Action::Sync);
@@ -60,11 +59,11 @@ fn changes(plans: Plans) -> Vec<(usize, Action)> {
     (plans.len()..FILES).flat_map(of_file).collect()
 }
 
-/// The requests and the time that the actions of a guest took.
+/// The requests and the durations of a guest's actions.
 #[derive(Default)]
 pub(crate) struct Pace {
     begun: Option<(Instant, u32)>,
-    /// By the kind of file and the action.
+    /// The measurements, by the kind of file and the action.
     taken: Vec<((usize, Action), (u32, Duration))>,
 }
 
@@ -80,7 +79,7 @@ impl Pace {
         }
     }
 
-    /// The median of an action: on a busy machine the lab hears some lines late, after requests of the next action.
+    /// The median for an action: on a busy machine the lab receives some lines late, after requests of the next action.
     fn of(&self, plans: Plans, file: usize, action: Action) -> Option<(u32, Duration)> {
         let same = self.taken.iter().filter(|(of, _)| *of == (file % plans.len(), action));
         let mut same: Vec<(u32, Duration)> = same.map(|(_, taken)| *taken).collect();
@@ -89,15 +88,15 @@ impl Pace {
     }
 }
 
-/// The longest time that a request may take on a busy machine.
+/// The longest duration of a request on a busy machine.
 const REQUEST: Duration = Duration::from_millis(30);
 
 impl Moment {
-    /// Whether the moment is about to come, after these events.
+    /// Whether the moment is the next thing to wait for, after these events.
     pub(crate) fn is_near(&self, events: &[(Instant, PowerEvent)]) -> bool {
         match (self, events) {
             (_, [.., (_, PowerEvent::Worked)]) => true,
-            // The first line is that the work begins.
+            // The first line reports the beginning of the work.
             (Self::Anywhere { lines, .. }, _) => events.len() > *lines,
             (Self::Within { file, action, .. }, [.., (_, last)]) => *last == PowerEvent::Begun(*file, *action),
             (Self::Within { .. }, []) => false,
@@ -109,7 +108,7 @@ impl Moment {
         matches!(self, Self::Anywhere { .. })
     }
 
-    /// The number of requests before the moment, and the time after which it comes in any case.
+    /// The number of requests before the moment, and its time limit.
     pub(crate) fn limits(&self, plans: Plans, pace: &Pace) -> (u32, Duration) {
         match *self {
             Self::Anywhere { requests, at_latest, .. } => (requests, at_latest),
@@ -122,7 +121,8 @@ impl Moment {
     }
 }
 
-/// Whether the kernel has changes in its own memory only: a file has grown since the last action that commits began.
+/// Whether there are changes in the kernel's memory only: a file has grown since the beginning of the last action that
+/// commits.
 pub(crate) fn is_uncommitted(events: &[(Instant, PowerEvent)]) -> bool {
     let known = events.iter().rev().find_map(|(_, event)| match event {
         PowerEvent::Returned(GROWING, _) | PowerEvent::Worked => Some(true),
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(moment(7), moment(7));
     }
 
-    /// A cut within an action is measured by the same action of another file of the same kind.
+    /// The moment within an action is measured by the same action on another file of the same kind.
     #[test]
     fn where_in_an_action() {
         let plans = plans(FsKind::Xfs, Mechanism::Swapfile);
@@ -168,7 +168,7 @@ mod tests {
         let mut note = |at, requests, event| pace.note(plans, begin + at * MS, requests, &event);
         note(0, 0, PowerEvent::Begun(2, Action::Enter));
         note(8, 4, PowerEvent::Returned(2, Action::Enter));
-        // The first of three was heard late, with nothing between.
+        // The first of three was received late, without requests in between.
         for (begin, requests) in [(0, 0), (20, 4)] {
             note(begin, 0, PowerEvent::Begun(6, Action::Enter));
             note(begin + 1, requests, PowerEvent::Returned(6, Action::Enter));

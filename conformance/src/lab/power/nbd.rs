@@ -1,7 +1,7 @@
 //! A server of disks for QEMU, by the NBD protocol.
 //!
-//! doc/proto.md of <https://github.com/NetworkBlockDevice/nbd>: fixed newstyle negotiation as far as QEMU needs it, and
-//! simple replies. A disk without power does not answer any more.
+//! It implements doc/proto.md of <https://github.com/NetworkBlockDevice/nbd>: fixed newstyle negotiation as far as QEMU
+//! needs it, and simple replies. A disk without power does not answer.
 
 use crate::lab::power::disk::Disk;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-/// A disk, and the name by which the guest knows it.
+/// A disk, and its name in the guest.
 pub(crate) type Export = (String, Arc<Disk>);
 
 const FIXED_NEWSTYLE: u16 = 1;
@@ -28,7 +28,7 @@ const REP_INFO: u32 = 3;
 const REP_ERR_UNSUP: u32 = 1 << 31 | 1;
 const REP_ERR_UNKNOWN: u32 = 1 << 31 | 6;
 
-/// The information of REP_INFO: the size, and the abilities of the disk: it has flags, and it can flush.
+/// The information of REP_INFO: the size, and the abilities of the disk, which are flags and flush.
 const INFO_EXPORT: u16 = 0;
 const ABILITIES: u16 = 1 | 1 << 2;
 
@@ -37,16 +37,16 @@ const CMD_WRITE: u16 = 1;
 const CMD_DISC: u16 = 2;
 const CMD_FLUSH: u16 = 3;
 
-/// The longest request, in bytes. QEMU keeps to it by itself.
+/// The longest request, in bytes, which QEMU never exceeds.
 const LONGEST: u32 = 32 << 20;
 
-/// The longest data of an option, in bytes: names are not longer.
+/// The longest data of an option, in bytes; names are shorter.
 const LONGEST_OPTION: u32 = 8192;
 
 /// Serves disks until it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
-    /// The name of the socket, which is in no file system: it is gone with this process.
+    /// The name of the socket. It is abstract, so it ends with this process.
     name: String,
     ended: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
@@ -67,7 +67,7 @@ impl Server {
                     return;
                 }
                 let exports = exports.clone();
-                // A connection ends with QEMU, or when the other end does not keep to the protocol: QEMU says so.
+                // A connection ends with QEMU, or when the other side violates the protocol, which QEMU reports.
                 std::thread::spawn(move || serve(stream, &exports));
             }
         });
@@ -90,7 +90,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // The thread waits for the next connection.
+        // The thread waits for a connection, so make one.
         if UnixStream::connect_addr(&self.address).is_ok() {
             self.listener.take().map(JoinHandle::join);
         }
@@ -117,7 +117,7 @@ fn serve(mut stream: UnixStream, exports: &[Export]) -> io::Result<()> {
             CMD_DISC => return Ok(()),
             _ => Some(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         };
-        // Without power the connection stays silent until QEMU ends.
+        // Without power, keep the connection silent until QEMU ends.
         let Some(done) = done else { return io::copy(&mut stream, &mut io::sink()).map(drop) };
         let error = done.err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
         let mut reply = [&REPLY.to_be_bytes()[..], &error.to_be_bytes(), &cookie.to_be_bytes()].concat();
@@ -128,7 +128,7 @@ fn serve(mut stream: UnixStream, exports: &[Export]) -> io::Result<()> {
     }
 }
 
-/// Finds out which disk the client wants. Returns nothing if it wants none.
+/// Finds the disk that the client wants. Returns `None` if it wants no disk.
 fn negotiate(stream: &mut UnixStream, exports: &[Export]) -> io::Result<Option<Arc<Disk>>> {
     stream.write_all(b"NBDMAGIC")?;
     stream.write_all(&OPTIONS.to_be_bytes())?;
@@ -147,7 +147,7 @@ fn negotiate(stream: &mut UnixStream, exports: &[Export]) -> io::Result<Option<A
         };
         match option {
             OPT_GO => {
-                // The length of the name, the name, and the other questions of the client.
+                // The length of the name, the name, and further questions of the client.
                 let name =
                     |name: &str| data.starts_with(&[&(name.len() as u32).to_be_bytes(), name.as_bytes()].concat());
                 let Some((_, disk)) = exports.iter().find(|(export, _)| name(export)) else {

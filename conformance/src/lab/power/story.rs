@@ -1,4 +1,4 @@
-//! The actions on each file before a cut, from the messages that were heard.
+//! The actions on each file before a cut, reconstructed from the messages.
 
 use crate::lab::plans::FILES;
 use crate::lab::protocol::{Action, PowerEvent};
@@ -8,11 +8,11 @@ use std::time::Instant;
 /// The actions on one file, as far as the lab knows them at the moment of the cut.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Story {
-    /// The actions that had begun. An action that began after the cut is here too: nothing shows the difference.
+    /// The actions that had begun. They may include an action that began after the cut, which cannot be distinguished.
     pub(super) begun: Vec<Action>,
-    /// The number of these actions that had returned, for certain.
+    /// The number of these actions that had certainly returned.
     pub(crate) returned: usize,
-    /// The reason why the last action that began could not be done.
+    /// The reason why the last of them could not be done.
     pub(super) refused: Option<Trouble>,
 }
 
@@ -28,7 +28,7 @@ impl Story {
     }
 
     /// Whether the cut may have come during an action: it is the last action begun that changes the file, and no result
-    /// was heard.
+    /// was received.
     fn during(&self, action: Action) -> bool {
         let is_last =
             |(first, rest): (&Action, &[Action])| *first == action && rest.iter().all(|later| *later == Action::Sync);
@@ -40,7 +40,7 @@ impl Story {
         self.during(Action::Enter) || self.during(Action::Leave)
     }
 
-    /// The story of the same file, if its last action had returned.
+    /// The same story, as if its last action had returned.
     pub(super) fn if_it_had_been_done(&self) -> Self {
         Self { returned: self.begun.len(), ..self.clone() }
     }
@@ -52,8 +52,8 @@ impl Story {
     }
 }
 
-/// The story of each file. An event that was heard after the cut may have happened in memory only. So an action counts
-/// as returned only if that was heard before, but it may have begun before the cut.
+/// The story of each file. An event that was received after the cut may have happened in memory only. So an action
+/// counts as returned only if its return was received before the cut; but it may have begun before the cut in any case.
 pub(crate) fn stories(events: Vec<(Instant, PowerEvent)>, gone: Instant) -> Vec<Story> {
     let mut stories = vec![Story::default(); FILES + 1];
     for (at, event) in events {
@@ -80,7 +80,7 @@ pub(crate) fn stories(events: Vec<(Instant, PowerEvent)>, gone: Instant) -> Vec<
     stories
 }
 
-/// The change of state during which the power was cut, if there was one, for people.
+/// The change of state during the cut, if there was one, for people.
 pub(crate) fn within(stories: &[Story]) -> String {
     let changing = stories.iter().enumerate().find(|(_, story)| story.is_changing());
     let action = |story: &Story| if story.during(Action::Enter) { "came into the state" } else { "left the state" };
@@ -114,7 +114,7 @@ mod tests {
         assert!(events(&synced)[1].during(Action::Enter), "to sync it is no change");
     }
 
-    /// A call under way that was refused to the files before changes nothing.
+    /// An action during the cut that was refused for earlier files changes nothing.
     #[test]
     fn a_refused_call_is_no_change() {
         let begun = |file, actions: &[Action]| {
@@ -129,7 +129,7 @@ mod tests {
         assert!(events(&next)[2].is_changing());
         let known = events(&[refused.clone(), next].concat());
         assert!(!known[2].is_changing() && known[2].refused == Some(why));
-        // Another order of actions is another matter.
+        // After other actions, an earlier refusal says nothing about this call.
         assert!(events(&[refused, begun(2, &[Action::Enter])].concat())[2].is_changing());
     }
 }

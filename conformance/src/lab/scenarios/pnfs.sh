@@ -1,9 +1,10 @@
-# The kernel's NFS server exports XFS with layouts of its blocks, and a client in the same guest goes to storage by another
-# path to the same disk, as it would on another machine: LIO makes the disk of a file, with persistent reservations, and
-# the loopback fabric attaches it twice. A SCSI layout names the disk, and the client finds it below /dev/disk/by-id. The
-# block layout of a server without these (CONFIG_NFSD_SCSILAYOUT) says what is on it, and blkmapd(8) looks for that.
+# The kernel's NFS server exports XFS with layouts of its blocks. A client in the same guest accesses the storage by
+# another path to the same disk, as it would on another machine: LIO makes the disk from a file, with persistent
+# reservations, and the loopback fabric attaches it twice. A SCSI layout names the disk, which the client finds below
+# /dev/disk/by-id. A server without SCSI layouts (CONFIG_NFSD_SCSILAYOUT) describes the contents of the disk, and
+# blkmapd(8) searches for them.
 
-# What the client sent to the server, and what the server demanded of the client.
+# The calls of the client to the server, and the callbacks of the server to the client.
 counters() {
     sed -n '/ on \/client /,$ s/^\t *\(READ\|WRITE\|LAYOUT[A-Z]*\|GETDEVICEINFO\): \([0-9]*\) .*/\1 \2/p' /proc/self/mountstats
     echo CB_RECALL "$(grep -c ' nfs4_cb_recall:' $tracing/trace)"
@@ -30,7 +31,7 @@ for path in 1 2; do
     ln -s $disk $group/lun/lun_0/disk
 done
 patiently test -e /dev/sda -a -e /dev/sdb
-# The server has the second path, because blkmapd takes the first.
+# The server gets the second path, because blkmapd takes the first one.
 ln -s ../../sda "/dev/disk/by-id/wwn-0x$(sed s/naa.// /sys/block/sda/device/wwid)"
 mkfs.xfs -q -f /dev/sdb
 mount /dev/sdb /export
@@ -51,7 +52,7 @@ DM_DISABLE_UDEV=1 blkmapd 3>/dev/null
 mount.nfs4 127.0.0.1:/ /client -o vers=4.2,sec=sys
 tell "layouts that the server offers" "$(grep -o 'pnfs=[A-Z_a-z]*' /proc/self/mountstats)"
 
-# after EVENT COMMAND...: what an event at the server is to a client with a layout of the file.
+# after EVENT COMMAND...: shows the effect of an event at the server on a client with a layout of the file.
 after() {
     local event=$1 file=/export/file client=/client/file place
     shift

@@ -1,4 +1,5 @@
-# Samba's server, in user space. Its oplocks are leases of the kernel (F_SETLEASE), and there are no others then.
+# Samba's server, in user space. It uses leases of the kernel (F_SETLEASE) for its oplocks, and gives no other oplocks
+# then.
 
 mkdir -p /etc/samba /run/samba /var/{lib,cache,log,run,lock}/samba /var/lib/samba/private
 echo nobody:x:65534:65534::/:/bin/bash >>/etc/passwd

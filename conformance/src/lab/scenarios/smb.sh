@@ -1,6 +1,6 @@
-# A server shares XFS by SMB, and the kernel's client in the same guest has files of it open.
+# A server shares XFS by SMB, and the kernel's client in the same guest keeps files open.
 
-# What the client sent to the server. An OplockBreak is its answer when the server takes an oplock or a lease from it.
+# The messages of the client to the server. OplockBreak is its answer when the server revokes an oplock or a lease.
 counters() {
     sed -n '/) .*\\share/,$ s/^\(Reads\|Writes\|SetInfos\|OplockBreaks\): \([0-9]*\) .*/\1 \2/p' /proc/fs/cifs/Stats
 }
@@ -11,15 +11,15 @@ mkfs.xfs -q -f -d file,name=/tmp/disk,size=400m
 mount -o loop /tmp/disk /export
 echo root:x:0:0::/:/bin/bash >/etc/passwd
 
-# mounted STEP ADDRESS OPTIONS: if it cannot be, what the client says first is why.
+# mounted STEP ADDRESS OPTIONS: mounts the share; if that fails, the first message of the client is the reason.
 mounted() {
     try "$1" mount -i -t cifs //$2/share /client \
         -o "ip=$2,unc=\\\\$2\\share,username=root,password=secret,vers=3.1.1,actimeo=0,$3"
     grep -q ' /client cifs ' /proc/mounts || { dmesg | sed -n '/CIFS: VFS/ { s/^[^]]*] //p; q }' && exit 1; }
 }
 
-# after EVENT COMMAND...: what an event at the server is to a client that has the file open. By opening it once more the
-# client may lose what the event has left to it.
+# after EVENT COMMAND...: shows the effect of an event at the server on a client that has the file open. The second
+# opening by the client may end the oplock or lease that the event has left.
 after() {
     local event=$1 file=/export/file client=/client/file
     shift

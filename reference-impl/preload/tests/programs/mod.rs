@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// In the pages, files below this are the reference's.
+/// The prefix of the reference's files in the pages.
 pub(crate) const PREFIX: &str = "/iomap";
 
-/// A complete program, and a terminal on which it was run.
+/// A complete program, and a console session in which it was run.
 pub(crate) struct Example {
     pub(crate) name: String,
     pub(crate) source: String,
     pub(crate) console: String,
 }
 
-/// Every complete program in a page, with the console that follows it and gives it its name. Other C is a fragment.
+/// Every complete program in a page, with the console session after it, which names the program. Other C code is a
+/// fragment.
 pub(crate) fn examples() -> Vec<Example> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../man");
     let spec = load(&pages).unwrap_or_else(|findings| panic!("{}", findings[0]));
@@ -43,13 +44,13 @@ pub(crate) fn examples() -> Vec<Example> {
     found
 }
 
-/// The program of the pages with this name.
+/// The program of this name in the pages.
 pub(crate) fn example(name: &str) -> Example {
     let found = examples().into_iter().find(|example| example.name == name);
     found.unwrap_or_else(|| panic!("no page has a program {name}"))
 }
 
-/// Says what is missing, or fails where nothing may be missing.
+/// Prints a note about a missing tool, or fails if all tools are required.
 pub(crate) fn missing(what: &str) {
     let required = std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(!required, "required: {what}");
@@ -81,19 +82,19 @@ fn library() -> PathBuf {
     path
 }
 
-/// Which files of the reference a program finds.
+/// The files of the reference that a program can use.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Files {
-    /// Those below the prefix, which live in the process.
+    /// Files below the prefix, in the process.
     InProcess,
     InProcessUnprivileged,
-    /// Those of mounts: the library, and nothing else.
+    /// Files of mounts: only the library is loaded.
     Mounted,
-    /// None: no library.
+    /// No files of the reference: the library is not loaded.
     Kernel,
 }
 
-/// The output of a command line, errors last, and whether it succeeds.
+/// The output of a command line, errors last, and whether it succeeded.
 pub(crate) fn run(dir: &TempDir, line: &str, files: Files) -> (String, bool) {
     let mut words = line.split(' ');
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -114,8 +115,7 @@ pub(crate) fn run(dir: &TempDir, line: &str, files: Files) -> (String, bool) {
     (String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(), output.status.success())
 }
 
-/// A console as the page would show it, or what is wrong: each of its commands, with what it prints and whether it
-/// succeeds.
+/// A console session in the form of a page: each command, its output, and a remark if it failed.
 pub(crate) fn transcript(console: &str, run: impl Fn(&str) -> (String, bool)) -> String {
     let lines = console.lines().filter_map(|line| line.strip_prefix("$ "));
     let shown = lines.map(|line| {

@@ -36,7 +36,7 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
         let Input { name, bytes } = input::read(file)?;
         results.extend(book::read_results(&name, &bytes).map_err(trouble)?);
     }
-    // Chapters that are built in are unpacked for as long as the book is made.
+    // The built-in chapters are unpacked for the duration of the build.
     let unpacked = tempfile::tempdir().map_err(|error| environment(&std::env::temp_dir(), &error))?;
     let chapters = match (&arguments.chapters, pages) {
         (Some(chapters), _) => chapters.clone(),
@@ -48,7 +48,7 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
     };
     let built = book::build(&spec, &results, &chapters, &arguments.out).map_err(trouble)?;
     let mut error = std::io::stderr();
-    // Nobody is left to be told if standard error is gone.
+    // If standard error is closed, this line has no other reader.
     let _ = writeln!(error, "{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter"));
     if built.broken.is_empty() {
         return Ok(Exit::Fine);

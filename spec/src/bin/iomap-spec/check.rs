@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Checks the files and directories, or if there are none, all pages.
+/// Checks the files and directories; without any, all pages.
 pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
     if let (Pages::Directory(directory), true) = (pages, paths.is_empty()) {
         pages.directory()?;
@@ -64,7 +64,7 @@ fn checked(
             given.push((name, bytes));
             continue;
         }
-        // Files that cannot be opened are named before any finding in other files.
+        // Report files that cannot be opened before any finding in other files.
         fs::metadata(path).map_err(|error| environment(path, &error))?;
         match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
             Ok(pages) => files.extend(pages),

@@ -1,4 +1,4 @@
-//! The citations in a mail, a patch or a chapter, and whether they are right.
+//! Checks the citations in a mail, a patch or a chapter.
 
 use crate::mail;
 use crate::quotation::{self, Quotation};
@@ -8,21 +8,21 @@ use regex::{Captures, Regex};
 use std::ops::Range;
 
 /// A citation as `cite` prints it: in a sentence, above the text, or as an address in the book. White space between its
-/// parts can be a new line, since mail is filled, and words can be emphasised.
+/// parts can be a newline, because mail is filled, and words can be emphasised.
 const FORMS: [&str; 3] = [
     r"(?<page>PAGE)SEP(?<id>ID)SEP\((?<version>\d[\d.]*),\s+(?<hash>[0-9A-Za-z]+)\)",
     r"\b(?<id>ID)SEP\((?<level>must|should|may)\)SEP(?<page>PAGE)SEP(?<version>\d[\d.]*)\s+(?<hash>[0-9a-f]{8}|\w*\d\w*)\b",
     r"/(?<title>[A-Za-z][\w.-]*)\.(?<section>[1-8][a-z]*)\.html\?(?<hash>[0-9A-Za-z]+)#(?<id>ID)",
 ];
 
-/// Text that was meant as a citation: parts of one, close together.
+/// Text that is probably a broken citation: parts of one, close together.
 const LIKE: [&str; 7] = [
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)[^()]{0,40}(?<page>PAGE)(?:SEP[\w.]+){0,2}",
     r"\b(?<id>ID)SEP?\((?i-u:must|should|may)\)\s+(?:v?\d[\d.]*\s+[0-9A-Fa-f]{4,}|[0-9A-Fa-f]{8}\b)",
     r"(?<page>PAGE),?SEP(?<id>ID),?SEP?[(\[]?v?\d+\.\d[\w.,;: …-]{0,40}[)\]]?",
     r"\b(?<id>ID)SEP?[(\[]v?\d+\.\d+[,;:\s]+[0-9A-Fa-f]{4,}[.…]*[)\]]?",
     r"/(?<title>[A-Za-z][\w.-]*)\.[1-8][a-z]*\.html\?[^\s#>)]*(?:#(?<id>ID))?",
-    // Of a clause whose name is misspelled so that it is no name.
+    // The citation of a clause whose name is too misspelled to be an id.
     r"(?<page>PAGE)SEPv?\d[\d.]*,?\s+[0-9A-Fa-f]{8}\b",
     r"(?<page>PAGE),?SEP[!-~]{1,60}SEP?[(\[]v?\d[\d.]*[,;:\s]+[0-9A-Fa-f]{8}[)\]]",
 ];
@@ -39,11 +39,11 @@ const HASH: usize = 8;
 
 fn pattern(form: &str) -> Regex {
     let form = PARTS.iter().fold(form.to_owned(), |form, (name, part)| form.replace(name, part));
-    // The forms are constants, and a test uses each.
+    // The forms are constants, and a test uses each of them.
     Regex::new(&form).expect("the forms are regular expressions")
 }
 
-/// What was found in one text.
+/// The citations found in one text.
 pub(crate) struct Checked {
     pub(crate) source: Source,
     pub(crate) citations: usize,
@@ -93,7 +93,7 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
     let is_former = hash == clause.former_hash();
     let is_now = hash == clause.hash || is_former;
     let (title, section) = clause.page.split_once('(').unwrap_or((&clause.page, ""));
-    // The hash covers the level: with an older one, an older level is right.
+    // The hash covers the level, so a citation of an old hash rightly has an old level.
     let level = if is_now { clause.level.as_str() } else { "" };
     let facts =
         [("page", &*clause.page), ("title", title), ("section", section.trim_end_matches(')')), ("level", level)];
@@ -103,7 +103,8 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
         Some((said.range(), "misquotation", message, format!("the {name} is {right}")))
     });
     let mut findings: Vec<Finding> = wrong.collect();
-    // A wording can be older than this version, but no clause is older than itself or newer than its specification.
+    // A citation may be of an old text. But its version must not be older than the clause or newer than its
+    // specification.
     if let Some(version) = cited.name("version").filter(|said| is_now && !is_between(said.as_str(), clause, spec)) {
         let message = format!("`{id}` is cited with version {}", version.as_str());
         findings.push((version.range(), "misquotation", message, format!("the version is {}", spec.version)));
@@ -141,7 +142,7 @@ fn judge(spec: &Spec, text: &str, cited: &Captures<'_>, limit: usize) -> Vec<Fin
     findings
 }
 
-/// Whether this version has the clause, as far as that is known.
+/// Whether this version has the clause, as far as is known.
 fn is_between(version: &str, clause: &Clause, spec: &Spec) -> bool {
     let parts = |version: &str| -> Option<Vec<u64>> { version.split('.').map(|part| part.parse().ok()).collect() };
     match (parts(version), parts(&clause.since), parts(&spec.version)) {
@@ -180,12 +181,12 @@ fn alike(spec: &Spec, text: &str, mut known: Vec<Range<usize>>) -> Vec<Finding> 
     findings
 }
 
-/// Whether the id is or was the id of a clause, or begins as ids do.
+/// Whether the id is or was that of a clause, or has the family of a clause.
 fn is_known(spec: &Spec, id: &str) -> bool {
     spec.moved.iter().any(|moved| moved.old == id) || spec.clauses().any(|clause| family(&clause.id) == family(id))
 }
 
-/// The line without what makes it a part of a comment in a program.
+/// The line without the signs that make it a comment in a program.
 fn uncommented(line: &str) -> &str {
     const LEADERS: [&str; 6] = ["/**", "/*", "*/", "*", "///", "//"];
     let is_word = |rest: &&str| rest.is_empty() || rest.starts_with([' ', '\t']);
@@ -197,7 +198,7 @@ fn uncommented(line: &str) -> &str {
 /// A text without the marks of quoting in mail, of added lines in a patch and of comments in a program.
 struct Unquoted {
     text: String,
-    /// For each line its start here and where that is in the source.
+    /// For each line, its start in this text and its start in the source.
     lines: Vec<(usize, usize)>,
 }
 
@@ -211,7 +212,7 @@ impl Unquoted {
             let (quotations, rest) = rest.split_at(mail::marks(rest));
             let rest = rest.strip_prefix(' ').filter(|_| !quotations.is_empty()).unwrap_or(rest);
             let rest = uncommented(rest);
-            // An answer is no part of the paragraph that it follows.
+            // An answer is not part of the paragraph above it.
             let quotations = quotations.matches(|c: char| !c.is_whitespace()).count();
             if std::mem::replace(&mut depth, quotations) != quotations {
                 unquoted.text.push('\n');

@@ -1,4 +1,4 @@
-//! `cite`: clauses for mail, and whether those in a mail are right.
+//! `cite`: prints clauses for mail, and checks the citations in a mail.
 
 use crate::citations::{self, Checked};
 use crate::format::Report;
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     ids: Vec<String>,
 }
 
-/// An address that a clause's file name and anchor can be added to, and that ends where white space does.
+/// Accepts a URL to which a clause's file name and anchor can be added, without white space.
 fn base(url: &str) -> Result<String, String> {
     let rest = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
     let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>?#()".contains(&byte));
@@ -95,7 +95,7 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
             report::human_in(&findings, report::Stream::Output, &sources) + &summary
         }
     })?;
-    // Parts that could not be read may have had citations.
+    // The parts that could not be read may contain citations.
     match (remarks.is_empty(), findings.is_empty()) {
         (false, _) => Err(Trouble { exit: Exit::Findings, message: remarks.join("\n") }),
         (true, false) => Ok(Exit::Findings),
@@ -103,7 +103,7 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
     }
 }
 
-/// The file as it is, so that findings have its line numbers; for a mail whose text is encoded or flowed, the decoded
+/// The file unchanged, so that findings have its line numbers; for a mail whose text is encoded or flowed, the decoded
 /// texts. The second list names the parts that could not be read.
 fn texts(file: &Path, bytes: &[u8]) -> (Vec<Source>, Vec<String>) {
     let unwrapped = unwrap::unwrap(bytes);

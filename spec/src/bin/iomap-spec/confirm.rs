@@ -5,7 +5,7 @@ use crate::outcome::{Exit, Outcome, Trouble, count, print};
 use crate::pages::Pages;
 use iomap_spec::confirmed::{self, Which};
 
-/// Records citations that were read again.
+/// Records that citations were compared with their clauses again.
 pub(crate) fn run(pages: &Pages, which: Which<'_>) -> Outcome {
     let directory = pages.directory()?;
     let spec = pages.load()?;

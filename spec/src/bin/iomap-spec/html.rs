@@ -1,4 +1,4 @@
-//! A mail in HTML as the text that its reader sees.
+//! Converts a mail in HTML to the text that its reader sees.
 
 use html5gum::{Token, Tokenizer};
 
@@ -29,7 +29,7 @@ pub(crate) fn text(html: &str) -> String {
                 let name: &[u8] = &tag.name;
                 match name {
                     name if HIDDEN.contains(&name) && !tag.self_closing => hidden += 1,
-                    // Only a `head` may lack its end tag: it ends where the body begins.
+                    // Only `head` may lack its end tag: it ends at the start of the body.
                     b"body" => hidden = 0,
                     b"br" => page.line(),
                     b"td" | b"th" => page.text(" ", false),

@@ -1,4 +1,4 @@
-//! Lists of clauses, for people and for programs, and what to say when one is not on the list.
+//! Lists of clauses, for people and for programs, and hints for unknown ids.
 
 use iomap_spec::{Clause, Moved, Spec};
 use serde::Serialize;
@@ -22,7 +22,7 @@ struct Index<'a> {
     clauses: Vec<Entry<'a>>,
 }
 
-/// Which specification it is.
+/// The identity of a specification.
 #[derive(Serialize)]
 pub(crate) struct Identity<'a> {
     version: &'a str,
@@ -33,7 +33,7 @@ pub(crate) fn identity(spec: &Spec) -> Identity<'_> {
     Identity { version: &spec.version, digest: spec.digest() }
 }
 
-/// A clause as programs see it.
+/// A clause in the JSON documents.
 #[derive(Serialize)]
 pub(crate) struct Entry<'a> {
     id: &'a str,
@@ -82,11 +82,11 @@ pub(crate) fn json(spec: &Spec) -> String {
 
 /// A JSON document with a newline at its end.
 pub(crate) fn document(value: &impl Serialize) -> String {
-    // Strings, numbers and lists of them: nothing that JSON could not hold.
+    // Strings, numbers and lists of them: JSON can hold all of them.
     serde_json::to_string_pretty(value).expect("plain data is JSON") + "\n"
 }
 
-/// Which clauses somebody could have meant who wrote `id`.
+/// The clauses that the user may have meant by `id`.
 pub(crate) fn hint(spec: &Spec, id: &str) -> String {
     if let Some(Moved { since, reason: Some(reason), .. }) = spec.moved.iter().find(|moved| moved.old == id) {
         return format!("it was withdrawn in {since}: {reason}");
@@ -101,7 +101,7 @@ pub(crate) fn hint(spec: &Spec, id: &str) -> String {
     }
 }
 
-/// Says that there is no such clause, and which ones it could have been.
+/// The message for an unknown id, with the clauses that the user may have meant.
 pub(crate) fn unknown(spec: &Spec, id: &str) -> String {
     format!("iomap-spec: no clause has the id `{id}`: {}", hint(spec, id))
 }

@@ -1,13 +1,13 @@
-//! What mail wraps around a text: mailboxes, headers, encodings, attachments.
+//! Extracts texts from mail: mailboxes, headers, encodings, attachments.
 
 use crate::{html, unwrap};
 use mail_parser::{Encoding, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use std::borrow::Cow;
 
-/// Header fields by which a mail is told from a text that happens to begin with a word and a colon.
+/// Header fields that distinguish a mail from a text that begins with a word and a colon by chance.
 const FIELDS: [&str; 4] = ["from", "subject", "message-id", "content-type"];
 
-/// Messages in messages are looked into this far.
+/// The maximum depth of messages inside messages.
 const DEEPEST: usize = 4;
 
 /// Kinds of parts from which no text can be made.
@@ -37,7 +37,7 @@ pub(crate) struct Part {
     pub(crate) remark: Option<String>,
 }
 
-/// The texts in a mail or a mailbox, decoded; none, if this is neither.
+/// The texts in a mail or a mailbox, decoded; empty if the bytes are neither.
 pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
     let mails: Vec<Vec<u8>> = match bytes {
         _ if bytes.starts_with(b"From ") => split(bytes),
@@ -57,7 +57,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|byte| *byte == b'\n')
 }
 
-/// The name of a header field that the line begins with.
+/// The name of the header field at the beginning of the line.
 fn field(line: &[u8]) -> Option<String> {
     let name = &line[..line.iter().position(|byte| *byte == b':')?];
     let is_name = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
@@ -71,8 +71,8 @@ fn is_mail(bytes: &[u8]) -> bool {
         && header.any(|line| field(line).is_some_and(|name| FIELDS.contains(&name.as_str())))
 }
 
-/// The mails of a mailbox. A line `From ` begins one only if a header field follows it, because not every program
-/// escapes the others.
+/// The mails of a mailbox. A line `From ` begins a mail only if a header field follows, because some programs do not
+/// escape such lines in the text.
 fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut mails: Vec<Vec<u8>> = vec![];
     let mut lines = lines(bytes).peekable();
@@ -99,7 +99,7 @@ fn collect(message: &Message<'_>, depth: usize, parts: &mut Vec<Part>) {
                 let unwrapped = unwrap::unwrap(bytes);
                 (String::from_utf8_lossy(&unwrapped.bytes).into_owned().into(), unwrapped.remark)
             }
-            // An alternative of a text part has the same text.
+            // This is an alternative of a text part, with the same text.
             PartType::Html(_) if message.html_body.contains(&number) && !message.text_body.contains(&number) => {
                 continue;
             }
@@ -134,12 +134,12 @@ fn collect(message: &Message<'_>, depth: usize, parts: &mut Vec<Part>) {
     }
 }
 
-/// The remark, with the name of the attachment that it is about.
+/// The remark, with the name of the attachment.
 fn named(part: &MessagePart<'_>, remark: String) -> String {
     part.attachment_name().map_or(remark.clone(), |name| format!("attachment {name}: {remark}"))
 }
 
-/// The rule for lines that the header of the part gives.
+/// The flow of lines that the header of the part states.
 fn flow(part: &MessagePart<'_>) -> Flow {
     let is = |name: &str, value: &str| {
         let said = part.content_type().and_then(|kind| kind.attribute(name));
@@ -154,14 +154,14 @@ fn quoted(line: &str) -> (usize, &str) {
     (line.len() - content.len(), content)
 }
 
-/// A flowed line without the space that is put before a beginning with another meaning.
+/// A flowed line without its stuffed space, and its depth of quoting.
 fn unstuffed_line(line: &str) -> (usize, &str) {
     let (depth, content) = quoted(line);
     (depth, content.strip_prefix(' ').unwrap_or(content))
 }
 
-/// The lines without the spaces that flowed text has before some of them. Some programs only claim to add these spaces,
-/// and leave lines that no program that adds them would make: then all lines stay as they were.
+/// The lines without stuffed spaces. Some programs claim to stuff spaces but do not: if any line could not come from a
+/// program that does, all lines stay unchanged.
 pub(crate) fn unstuffed(text: &str) -> String {
     let is_unstuffed =
         |line: &str| line.strip_prefix(' ').is_some_and(|rest| rest.starts_with(|c| !matches!(c, ' ' | '>' | 'F')));
@@ -178,7 +178,7 @@ pub(crate) fn unstuffed(text: &str) -> String {
 /// Flowed text with each paragraph on one line.
 pub(crate) fn unflowed(text: &str, del_sp: bool) -> String {
     let mut out = String::new();
-    // The depth of the paragraph that continues.
+    // The quoting depth of the paragraph that continues.
     let mut open = None;
     for line in text.lines() {
         let (depth, content) = unstuffed_line(line.trim_end_matches('\r'));
@@ -204,10 +204,9 @@ pub(crate) fn unflowed(text: &str, del_sp: bool) -> String {
     out
 }
 
-/// The length of the marks that programs put before a quoted line: `> `, `| `, `: `, `% `, `AB> `, each perhaps several
-/// times.
+/// The length of the quote marks before a line: `> `, `| `, `: `, `% `, `AB> `, each possibly repeated.
 pub(crate) fn marks(line: &str) -> usize {
-    /// Programs do not put longer names before a quotation.
+    /// Programs put no longer names before a quotation.
     const LONGEST: usize = 12;
     let mut end = 0;
     loop {

@@ -148,7 +148,7 @@ fn main() -> ExitCode {
         Err(said) => answer(&said),
     };
     let exit = outcome.unwrap_or_else(|Trouble { exit, message }| {
-        // Nobody is left to be told if standard error is gone.
+        // If standard error is closed, the message has no other reader.
         let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
         exit
     });

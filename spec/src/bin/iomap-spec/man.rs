@@ -1,4 +1,4 @@
-//! `iomap-spec man`: pages in, documents out.
+//! `iomap-spec man`: converts pages to documents.
 
 use crate::input::{self, Input};
 use crate::outcome::{Exit, Outcome, Trouble, environment, is_standard, print, write};
@@ -36,7 +36,7 @@ enum Document {
     Json,
 }
 
-/// `pages` has the pages that are named but are no files.
+/// Runs the command; `pages` has the pages that are named on the command line but are not files.
 pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Outcome {
     let backend: &dyn Backend = match format {
         Document::Roff => &Man,
@@ -67,12 +67,12 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
         }
         (Some(out), pages) => write_all(&out, pages, backend),
     };
-    // The process ends: to take thousands of blocks apart before would be a twentieth of its time.
+    // The process ends now: freeing thousands of blocks first would take a twentieth of its time.
     std::mem::forget(chosen);
     outcome
 }
 
-/// Says that there is neither a file nor a page of this name.
+/// The error for a name that is neither a file nor a page.
 fn unknown(name: &str, known: &[String]) -> Trouble {
     let path = Path::new(name);
     if path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "md") {
@@ -100,7 +100,7 @@ fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
     Ok(pages)
 }
 
-/// Each page in a file of its own; two of one name would leave one of them out.
+/// Writes each page into a file of its own; refuses two pages with the same file name.
 fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
     let mut files: BTreeMap<String, &Page> = BTreeMap::new();
     for page in pages {
@@ -116,7 +116,7 @@ fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
     for page in pages {
         let file = out.join(backend.file_name(page));
         write(&file, &backend.page(page))?;
-        // Nobody is left to be told if standard error is gone.
+        // If standard error is closed, this line has no other reader.
         let _ = writeln!(std::io::stderr(), "{}", file.display());
     }
     Ok(Exit::Fine)
@@ -150,7 +150,7 @@ fn date(seconds: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    /// As `date -u -I -d @SECONDS` prints them.
+    /// The dates equal the output of `date -u -I -d @SECONDS`.
     #[test]
     fn dates() {
         for (seconds, day) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_795_219_200, "2026-11-21")] {

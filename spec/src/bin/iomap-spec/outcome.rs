@@ -31,7 +31,7 @@ impl From<Vec<Diagnostic>> for Trouble {
 /// The end of a command.
 pub(crate) type Outcome = Result<Exit, Trouble>;
 
-/// The exit code of a command that found this.
+/// The exit code of a command with these findings.
 pub(crate) fn exit_of(findings: &[Diagnostic]) -> Exit {
     match findings {
         [] => Exit::Fine,
@@ -64,7 +64,7 @@ pub(crate) fn print(text: &str) -> Outcome {
 /// The result of a command that has printed to standard output.
 pub(crate) fn printed_fine(printed: io::Result<()>) -> Outcome {
     match printed {
-        // The reader, such as head(1), has seen enough.
+        // The reader, such as head(1), has closed the pipe: that is not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Fine),
         Err(error) => Err(environment(Path::new("standard output"), &error)),
         Ok(()) => Ok(Exit::Fine),

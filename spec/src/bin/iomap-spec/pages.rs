@@ -4,7 +4,7 @@ use crate::outcome::{Exit, Trouble};
 use iomap_spec::Spec;
 use std::path::{Path, PathBuf};
 
-/// Every file of `man/` that the command reads, and with the book every file of `book/`: names and contents.
+/// Every file of `man/` that the command reads, and with the feature `book` every file of `book/`: names and contents.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
 /// The directory that messages put before the names of built-in files.
@@ -25,7 +25,7 @@ pub(crate) enum Pages {
 }
 
 impl Pages {
-    /// The directory that was named, or the directory of the checkout in which the user works, or else the built-in
+    /// The named directory; or else the directory of the checkout around the working directory; or else the built-in
     /// pages.
     pub(crate) fn choose(named: Option<PathBuf>) -> Pages {
         // An empty variable counts as not set.
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// No list is kept by hand: each page that exists is built in, unchanged.
+    /// The list is not kept by hand: every page is built in, unchanged.
     #[test]
     fn everything_is_built_in() {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

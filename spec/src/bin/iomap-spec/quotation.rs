@@ -1,15 +1,15 @@
-//! Whether the words beside a citation are those of its clause. Mail fills, flows and indents text in other ways than
-//! its author, so only the words and the ends of paragraphs count.
+//! Compares the words beside a citation with those of its clause. Mail programs fill, flow and indent text in their own
+//! ways, so only the words and the ends of paragraphs count.
 
 use iomap_spec::Clause;
 use std::ops::Range;
 
 /// Signs for left-out words within a quotation.
 const ELISIONS: [&str; 3] = ["[...]", "[…]", "…"];
-/// Signs for left-out words that are a word of their own.
+/// Signs for left-out words that are separate words.
 const SNIPS: [&str; 4] = ["...", "(...)", "[snip]", "<snip>"];
 
-/// Characters that are written in several ways, and those that only mark a word.
+/// Characters with several spellings, and characters that only mark a word.
 const SAME: [(char, &str); 12] = [
     ('“', "\""),
     ('”', "\""),
@@ -90,7 +90,7 @@ fn follow(tokens: &[Token], said: &[String]) -> Option<usize> {
         }
         let length = rest.iter().take_while(|token| token.word.is_some()).count();
         let part = || rest[..length].iter().filter_map(|token| token.word.as_deref());
-        // Up to the end of the clause, or of the part of it that is quoted in one piece.
+        // The rest of the clause must match, or the part of it that is quoted in one piece.
         let found = |start: usize| part().zip(&said[start..]).all(|(word, said)| word == said);
         let fits = |start: usize| found(start) && (said.len() - start <= length || length < rest.len());
         let start =
@@ -103,7 +103,7 @@ fn follow(tokens: &[Token], said: &[String]) -> Option<usize> {
     }
 }
 
-/// Whether a paragraph is more likely a quotation of the clause than an answer to it.
+/// Whether a paragraph is more likely a quotation of the clause than a reply to it.
 fn is_like(tokens: &[Token], said: &[String]) -> bool {
     /// Two sentences rarely begin with this number of equal words by chance.
     const START: usize = 3;
@@ -113,7 +113,7 @@ fn is_like(tokens: &[Token], said: &[String]) -> bool {
     start >= START.min(said.len()) || common * 2 > words.len().max(said.len())
 }
 
-/// Judges the text after a citation that ends at `cited.end`, up to `limit`, where the next citation is.
+/// Judges the text after the citation, from `cited.end` to `limit`, the start of the next citation.
 pub(crate) fn below(text: &str, cited: &Range<usize>, limit: usize, clause: &Clause) -> Quotation {
     let said = words(clause);
     let tokens = tokens(text, cited.end..limit);
@@ -159,7 +159,7 @@ pub(crate) fn above(text: &str, cited: &Range<usize>, clause: &Clause) -> Quotat
     let Some(before) = DASHES.iter().find_map(|dash| before.strip_suffix(dash)) else { return Quotation::None };
     let is_alone = before.trim_end_matches([' ', '\t']).ends_with("\n\n");
     let quoted = before.trim_end();
-    // Where lines have lost their quote marks, a paragraph is in several pieces.
+    // The number of pieces of a paragraph, if some of its lines have lost their quote marks.
     const PIECES: usize = 4;
     let breaks = quoted.rmatch_indices("\n\n").map(|(at, _)| at + 2).chain([0]);
     let starts: Vec<usize> = breaks.take(PIECES).collect();

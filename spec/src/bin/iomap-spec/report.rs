@@ -1,4 +1,4 @@
-//! Findings for people, in the manner of rustc, and for programs.
+//! Findings for people, in the style of rustc, and for programs.
 
 use crate::terminal;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -9,7 +9,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-/// Where the report goes, which decides about colour.
+/// The stream of the report; it decides about colors.
 pub(crate) enum Stream {
     Output,
     Error,
@@ -20,7 +20,7 @@ pub(crate) fn human(findings: &[Diagnostic], stream: Stream) -> String {
     human_in(findings, stream, &[])
 }
 
-/// The same where some files have been read already, or are no files.
+/// Like [`human`]; `read` has the texts of files that were read already, or that are not on a disk.
 pub(crate) fn human_in(findings: &[Diagnostic], stream: Stream, read: &[Source]) -> String {
     let colours = match stream {
         Stream::Output => terminal::colours(&std::io::stdout()),
@@ -32,7 +32,7 @@ pub(crate) fn human_in(findings: &[Diagnostic], stream: Stream, read: &[Source])
     let mut report = String::new();
     for finding in findings {
         let source = sources.entry(&finding.file).or_insert_with(|| {
-            // What cannot be read or is not UTF-8 is the finding itself.
+            // If the file cannot be read or is not UTF-8, that is the finding itself.
             fs::read(&finding.file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
         });
         report += &renderer.render(&[group(finding, source)]);
@@ -52,7 +52,7 @@ fn group<'a>(finding: &'a Diagnostic, source: &'a str) -> Group<'a> {
     title.element(Snippet::source(source).path(path).annotation(annotation)).element(help)
 }
 
-/// The bytes of the source that the finding is about.
+/// The span of the finding in the source.
 fn span(finding: &Diagnostic, source: &str) -> Range<usize> {
     let line_start: usize = source.split_inclusive('\n').take(finding.line - 1).map(str::len).sum();
     let line = source[line_start..].lines().next().unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::index;
 use crate::outcome::{Exit, Outcome, Trouble, print};
 use iomap_spec::{Clause, Spec};
 
-/// Prints what `show` makes of each clause; ids that are unknown do not keep the others from being printed.
+/// Prints the result of `show` for each clause. Unknown ids do not keep the others from being printed.
 pub(crate) fn clauses(spec: &Spec, ids: &[String], separator: &str, show: impl Fn(&Clause) -> String) -> Outcome {
     let (mut shown, mut unknown) = (vec![], vec![]);
     for id in ids {

@@ -1,4 +1,4 @@
-//! Whether the output goes to a person, and whether it has colors.
+//! Checks whether the output goes to a person, and whether it may have colors.
 
 use std::io::IsTerminal;
 
@@ -8,7 +8,7 @@ pub(crate) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !plain()
 }
 
-/// Whether the user wants no escape sequences.
+/// Whether the user has forbidden escape sequences.
 pub(crate) fn plain() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb")

@@ -4,13 +4,14 @@ use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 use std::io::Read;
 
-/// Patches and mails are smaller. The limit is for a file of a few bytes that unpacks to very much.
+/// The maximum size after unpacking. Patches and mails are smaller; the limit stops a small file that unpacks to a huge
+/// one.
 const LARGEST: u64 = 256 << 20;
 
 /// The number of layers of compression or mailboxes that are opened.
 const DEEPEST: usize = 3;
 
-/// Data that are no text: the bytes that identify them with their place, their name, and how people get a text.
+/// Data that are not text: identifying bytes and their place, a name, and how to get a text from them.
 const KINDS: [(usize, &[u8], &str, &str); 16] = [
     (0, b"\xfd7zXZ\0", "data compressed by xz", "unpack them first: xz -dc"),
     (0, b"\x28\xb5\x2f\xfd", "data compressed by zstd", "unpack them first: zstd -dc"),
@@ -33,7 +34,7 @@ const KINDS: [(usize, &[u8], &str, &str); 16] = [
 /// The contents of a file, and its faults.
 pub(crate) struct Unwrapped<'a> {
     pub(crate) bytes: Cow<'a, [u8]>,
-    /// A part of a sentence about the file: its kind, if it is no text, or the part that is lost.
+    /// A part of a sentence about the file: its kind, if it is not text, or the part that is lost.
     pub(crate) remark: Option<String>,
 }
 
@@ -68,17 +69,17 @@ pub(crate) fn unwrap(bytes: &[u8]) -> Unwrapped<'_> {
     unwrapped
 }
 
-/// Whether these are no text, by the control characters at their start: of every other program's data there are many.
+/// Whether the data are binary, by the control characters at their start.
 pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     const SAMPLE: usize = 4096;
-    /// A text can have one by mistake. Of data that are compressed, one byte in nine is one.
+    /// Text can have one control character by mistake. In compressed data, one byte in nine is a control character.
     const RARE: usize = 20;
     let sample = &bytes[..bytes.len().min(SAMPLE)];
     let is_odd = |byte: &&u8| **byte < b' ' && !b"\t\n\r\x08\x0c\x1b".contains(byte);
     sample.iter().filter(is_odd).count() * RARE > sample.len()
 }
 
-/// The text, if these are UTF-16 or UTF-32, by the mark at their start or by their zeros.
+/// The text, if the data are UTF-16 or UTF-32, by the mark at their start or by their zeros.
 fn utf16(bytes: &[u8]) -> Option<String> {
     /// Half of the bytes of English text are zeros, and a sample of this size shows which half.
     const SAMPLE: usize = 4096;
@@ -106,7 +107,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
         });
         return Some(units.collect());
     }
-    // A mark without a sensible text after it is two bytes in a file of another kind.
+    // A mark without a sensible text after it is just two bytes in a file of another kind.
     if rest.len() % 2 != 0 || std::str::from_utf8(rest).is_ok_and(|text| !text.contains('\0')) {
         return None;
     }
@@ -206,7 +207,7 @@ mod tests {
         for (number, form) in forms.iter().enumerate() {
             assert_eq!(text(form), TEXT, "form {number}");
         }
-        // Two bytes that are no mark.
+        // These two bytes are not a byte order mark.
         assert_eq!(unwrap(b"\xff\xfe a text").bytes, &b"\xff\xfe a text"[..]);
     }
 

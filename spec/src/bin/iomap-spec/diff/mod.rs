@@ -1,4 +1,4 @@
-//! `iomap-spec diff`: what differs between two states of the specification.
+//! `iomap-spec diff`: the differences between two states of the specification.
 
 mod report;
 mod revision;

@@ -6,13 +6,13 @@ use iomap_spec::{Clause, Moved, Spec};
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// Both sides and how the user called them.
+/// Both sides, and their names on the command line.
 pub(super) struct Sides<'a> {
     pub(super) old: (&'a str, &'a Spec),
     pub(super) new: (&'a str, &'a Spec),
 }
 
-/// Kinds of change: how the summary counts them, and their heading in a document.
+/// Kinds of change, with their words in the summary and their headings in a document.
 const KINDS: [(Kind, &str, &str); 5] = [
     (Kind::Meaning, "changed in meaning", "Changed in meaning"),
     (Kind::Removed, "removed", "Removed"),
@@ -21,10 +21,10 @@ const KINDS: [(Kind, &str, &str); 5] = [
     (Kind::Moved, "moved", "Moved"),
 ];
 
-/// Columns of a line that goes into mail.
+/// The columns of a line in mail.
 const WIDTH: usize = 72;
 const INDENT: usize = 4;
-/// Columns for the name of a fact.
+/// The columns for the name of a fact.
 const FACT: usize = 9;
 
 pub(super) fn human(sides: &Sides<'_>, changes: &[Change<'_>], colour: bool) -> String {
@@ -43,7 +43,7 @@ pub(super) fn human(sides: &Sides<'_>, changes: &[Change<'_>], colour: bool) -> 
     out + "\n" + &summary(sides, changes) + "\n"
 }
 
-/// What differs besides the text, and the hashes.
+/// The differences besides the text, and the hashes.
 fn facts(change: &Change<'_>, sides: &Sides<'_>) -> Vec<(&'static str, String)> {
     let mut facts = vec![];
     let mut fact = |name, of: &dyn Fn(&Clause) -> String| match (change.old.map(of), change.new.map(of)) {
@@ -64,7 +64,7 @@ fn facts(change: &Change<'_>, sides: &Sides<'_>) -> Vec<(&'static str, String)> 
     facts
 }
 
-/// What became of a clause that was removed.
+/// The reason for the removal of a clause, or its successor.
 fn fate(change: &Change<'_>, sides: &Sides<'_>) -> Option<String> {
     let Moved { old, reason, since, .. } = change.record.filter(|_| change.new.is_none())?;
     Some(match (reason, sides.new.1.successor(old)) {
@@ -73,7 +73,7 @@ fn fate(change: &Change<'_>, sides: &Sides<'_>) -> Option<String> {
     })
 }
 
-/// How a word stands to the other side.
+/// Whether a word is in both sides, or only in one.
 #[derive(Clone, Copy, PartialEq)]
 enum Stand {
     Kept,
@@ -81,7 +81,7 @@ enum Stand {
     New,
 }
 
-/// Runs of words, the ones that are gone before the ones that took their place.
+/// Runs of words. Removed words come before the words that replace them.
 fn pieces<'a>(change: &Change<'a>) -> Vec<(Stand, Vec<&'a str>)> {
     let words = |clause: Option<&'a Clause>| -> Vec<&'a str> {
         clause.map_or(vec![], |clause| clause.text.split_whitespace().collect())
@@ -107,7 +107,7 @@ fn pieces<'a>(change: &Change<'a>) -> Vec<(Stand, Vec<&'a str>)> {
     }
 }
 
-/// The words in lines; `[-gone-]{+new+}`, or red and green.
+/// Writes the words in lines, with changes as `[-gone-]{+new+}`, or in red and green.
 fn fill(out: &mut String, pieces: &[(Stand, Vec<&str>)], colour: bool) {
     let mut used = 0;
     let mut after_gone = false;
@@ -192,7 +192,7 @@ fn capital(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Nothing in it is taken for markup.
+/// The text with all markup escaped.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -261,7 +261,7 @@ pub(super) fn json(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
 mod tests {
     use super::*;
 
-    /// On a terminal the same words stand in lines of the same measure, without brackets.
+    /// On a terminal, the same words are in lines of the same width, without brackets.
     #[test]
     fn colours() {
         let pieces = [(Stand::Kept, vec!["It"]), (Stand::Gone, vec!["should"]), (Stand::New, vec!["must", "be"])];

@@ -1,17 +1,17 @@
-//! Pages as they are in a git revision.
+//! Reads pages from a git revision.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The files of a directory, or one file.
+/// The files of a directory, or a single file.
 pub(super) struct Files {
     pub(super) sources: Vec<(PathBuf, Vec<u8>)>,
     pub(super) alone: bool,
 }
 
-/// Reads `REV`, which is the directory of the pages at that revision, or `REV:PATH`. Without a directory, git looks in
-/// the repository in which the user works.
+/// Reads `REV`, the directory of the pages at that revision, or `REV:PATH`. Without a directory of pages, git searches
+/// the repository of the working directory.
 pub(super) fn read(pages: Option<&Path>, name: &str) -> Result<Files, String> {
     let git = Git { pages: pages.unwrap_or(Path::new(".")) };
     let object = match (name.contains(':'), pages) {
@@ -29,7 +29,7 @@ pub(super) fn read(pages: Option<&Path>, name: &str) -> Result<Files, String> {
             format!("{name}:{}", prefix.trim_end_matches(['\n', '/']))
         }
     };
-    // No option of git is taken for this, because of the colon.
+    // Because of the colon, git cannot take this argument for an option.
     let id = git.text(&["rev-parse", "--verify", "--quiet", &object]).map_err(|error| {
         let tail = if error.is_empty() { String::new() } else { format!(" ({error})") };
         format!("{name} is no file, no directory and no revision that has pages: git knows no `{object}`{tail}")
@@ -43,7 +43,7 @@ pub(super) fn read(pages: Option<&Path>, name: &str) -> Result<Files, String> {
         "tree" => {
             let mut sources = vec![];
             for entry in git.text(&["ls-tree", "-z", "--full-tree", id])?.split_terminator('\0') {
-                // "100644 blob OBJECT\tNAME"
+                // The form of an entry: "100644 blob OBJECT\tNAME"
                 let Some((facts, path)) = entry.split_once('\t') else { continue };
                 let mut facts = facts.split(' ').skip(1);
                 if let (Some("blob"), Some(blob)) = (facts.next(), facts.next())
@@ -66,9 +66,9 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// What git prints, or what it complains of.
+    /// The output of git, or its error message.
     fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
-        // Its directory is the one of the pages, because they can be those of another repository.
+        // Run git in the directory of the pages, which may be in another repository than the working directory.
         let output = Command::new("git").arg("-C").arg(self.pages).args(arguments).env("LC_ALL", "C").output();
         let output = output.map_err(|error| match error.kind() {
             ErrorKind::NotFound => "git is not installed, and only it can read revisions".to_owned(),

@@ -1,24 +1,24 @@
-//! Which entries of the table a hunk meets, and how closely.
+//! Finds the entries of the table that a hunk matches, and how closely.
 
 use super::patch::{Definition, Hunk, Line, words};
 use super::table::{Entry, Kind, Table};
 use std::collections::HashMap;
 
-/// How closely, the closest first.
+/// How closely an entry matches, the closest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum How {
     /// The function itself is changed.
     Changed,
-    /// A changed line names it.
+    /// A changed line has the name.
     Touched,
-    /// A line near the change names it.
+    /// A line near the change has the name.
     Near,
     /// Only the file is the same.
     File,
 }
 
 impl How {
-    /// For people.
+    /// The phrase for people.
     pub(super) const fn phrase(self) -> &'static str {
         match self {
             How::Changed => "changed",
@@ -28,7 +28,7 @@ impl How {
         }
     }
 
-    /// For programs.
+    /// The word for programs.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             How::Changed => "changed",
@@ -45,14 +45,14 @@ pub(super) struct Hit<'a> {
     pub(super) entry: &'a Entry,
 }
 
-/// The table by name.
+/// The table, indexed by name.
 pub(super) struct Lookup<'a> {
     names: HashMap<&'a str, Vec<&'a Entry>>,
     words: Vec<&'a Entry>,
     files: Vec<&'a Entry>,
 }
 
-/// What is code: documentation names functions that it does not change.
+/// Files with code: documentation names functions without changing them.
 const CODE: [&str; 4] = [".c", ".h", ".S", ".rs"];
 
 impl<'a> Lookup<'a> {
@@ -72,12 +72,12 @@ impl<'a> Lookup<'a> {
         self.names.get(name).into_iter().flatten().copied()
     }
 
-    /// The words of the table that this name is, in a file where they count.
+    /// The entries for words that match this name in this file.
     fn words(&self, name: &str, file: Option<&str>) -> impl Iterator<Item = &'a Entry> {
         self.words.iter().copied().filter(move |entry| entry.is_word(name) && entry.is_in(file.unwrap_or_default()))
     }
 
-    /// The entries that the hunk meets, the closest first and each once.
+    /// The entries that the hunk matches, each once, the closest first.
     pub(super) fn hits(&self, hunk: &Hunk) -> Vec<Hit<'a>> {
         let file = hunk.file.as_deref();
         if file.is_some_and(|file| !CODE.iter().any(|suffix| file.ends_with(suffix))) {
@@ -91,7 +91,8 @@ impl<'a> Lookup<'a> {
         for Definition { name, is_syscall } in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
             let entries = self.named(&name).filter(|entry| entry.kind == kind && can_be_in(entry, file));
-            // A function that only tells cases apart says little where the case is not known, and nothing where it is.
+            // A function that only dispatches to cases says little if the case is unknown, and nothing if the case is
+            // known.
             let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
             changed.extend(own.into_iter().chain(self.words(&name, file)));
             near.extend(apart.into_iter().filter(|_| !labels.are_there));
@@ -135,7 +136,7 @@ impl<'a> Lookup<'a> {
                 hits.push(Hit { how: if balance == 0 { How::Near } else { How::Touched }, entry });
             }
         }
-        // Where the function is not known, its file says something about it.
+        // If the function is not known, the entries of its file are better than nothing.
         if hits.iter().all(|hit| hit.how != How::Changed) {
             let files = self.files.iter().filter(|entry| file.is_some_and(|file| entry.is_in(file)));
             hits.extend(files.map(|entry| Hit { how: How::File, entry }));
@@ -145,7 +146,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Whether this function is meant: where the file is not known, its name says so.
+/// Whether the entry can be about this file. If the file is unknown, the name is enough.
 fn can_be_in(entry: &Entry, file: Option<&str>) -> bool {
     file.is_none_or(|file| entry.is_in(file))
 }
@@ -185,7 +186,7 @@ impl Labels<'_> {
     }
 }
 
-/// Whether the code means the same as before: it has other line breaks, another text in a message, or a trace call.
+/// Whether the change only rewrites the code: other line breaks, another text of a message, or a trace call.
 fn is_written_in_another_way(lines: &[Line]) -> bool {
     let mut runs = lines.split(|line| !line.is_change());
     runs.all(|run| {
@@ -194,7 +195,7 @@ fn is_written_in_another_way(lines: &[Line]) -> bool {
     })
 }
 
-/// Words and signs, without comments, the contents of strings, and calls of tracepoints.
+/// Words and operators, without comments, contents of strings, and calls of tracepoints.
 fn tokens<'h>(lines: impl Iterator<Item = &'h Line>) -> Vec<String> {
     let (mut tokens, mut is_trace): (Vec<String>, bool) = (vec![], false);
     for line in lines.filter(|line| !is_comment(&line.text)) {
@@ -208,7 +209,7 @@ fn tokens<'h>(lines: impl Iterator<Item = &'h Line>) -> Vec<String> {
     tokens
 }
 
-/// Every second piece between quotes is a string; an escaped quote only ends the string early.
+/// Drops every second piece between quotes, which is a string; an escaped quote only ends the string early.
 fn without_strings(code: &str) -> String {
     code.split('"').step_by(2).collect::<Vec<_>>().join("\"")
 }
@@ -225,7 +226,7 @@ fn words_and_signs(code: &str) -> Vec<String> {
         }
         is_in_word = is_part(c);
     }
-    // 0 and 1 are other names of these constants.
+    // 0 and 1 are other spellings of these constants.
     tokens
         .into_iter()
         .map(|token| match token.as_str() {

@@ -1,4 +1,4 @@
-//! Whether what the table names is in a kernel's source tree.
+//! Checks that a kernel's source tree has the names in the table.
 
 use super::patch::{Definition, definition, words};
 use super::table::{Entry, Kind, Table};
@@ -7,22 +7,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the rest of the table is looked for: constants can be defined anywhere, a missing name can have moved.
+/// The directories that are searched for other names: constants can be defined anywhere, and a name can have moved.
 const DIRECTORIES: [&str; 7] = ["include", "fs", "mm", "block", "drivers", "io_uring", "kernel"];
 
 pub(super) struct Checked {
     pub(super) version: Series,
-    /// What is missing, a line for each.
+    /// The missing names, one line each.
     pub(super) findings: Vec<String>,
     pub(super) found: usize,
-    /// Entries that are not about this version.
+    /// The number of entries for other kernel versions.
     pub(super) other_version: usize,
-    /// By file: the functions that functions of the table call there, that decide something, and that the table does
-    /// not have.
+    /// By file: functions that functions of the table call in the same file, that can refuse something, and that are
+    /// not in the table.
     pub(super) callees: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Looks for the definition of everything in the table.
+/// Searches the tree for the definition of every name in the table.
 pub(super) fn check(table: &Table, tree: &Path) -> Result<Checked, String> {
     let version = version(tree)?;
     let sources = Sources::read(tree)?;
@@ -45,7 +45,7 @@ pub(super) fn check(table: &Table, tree: &Path) -> Result<Checked, String> {
     Ok(checked)
 }
 
-/// VERSION and PATCHLEVEL of the Makefile.
+/// The kernel version: VERSION and PATCHLEVEL of the Makefile.
 fn version(tree: &Path) -> Result<Series, String> {
     let file = tree.join("Makefile");
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -59,7 +59,7 @@ fn version(tree: &Path) -> Result<Series, String> {
     }
 }
 
-/// The source files, and in which of them each name stands.
+/// The source files, and the files that contain each name.
 struct Sources {
     texts: Vec<(String, String)>,
     names: HashMap<String, Vec<usize>>,
@@ -74,7 +74,7 @@ impl Sources {
             for entry in fs::read_dir(&directory).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let path = entry.path();
-                // A link could lead back up.
+                // Skip links, because a link could lead to a directory above.
                 if entry.file_type().map_err(failed)?.is_dir() {
                     left.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "c" || extension == "h")
@@ -98,8 +98,8 @@ impl Sources {
         Ok(Sources { texts, names })
     }
 
-    /// The functions that functions of the table call in their own files, that decide something, and that the table
-    /// does not have.
+    /// The functions that functions of the table call in the same file, that can refuse something, and that are not in
+    /// the table.
     fn callees(&self, table: &Table) -> BTreeMap<String, BTreeSet<String>> {
         let is_function = |entry: &&Entry| matches!(entry.kind, Kind::Function | Kind::Syscall);
         let entries: Vec<&Entry> = table.entries.iter().filter(is_function).collect();
@@ -127,14 +127,15 @@ impl Sources {
         callees
     }
 
-    /// Why the entry is wrong in this tree.
+    /// The fault of the entry in this tree, if there is one.
     fn problem(&self, entry: &Entry) -> Option<String> {
         if entry.kind == Kind::File {
             let is_there = self.texts.iter().any(|(file, _)| entry.is_in(file));
             return (!is_there).then(|| "there is no such file".to_owned());
         }
         if entry.kind == Kind::Word {
-            // A word counts when a change adds it: until then it may be in no place, but its name has to exist.
+            // A word counts only if a change adds it, so it need not be in these files yet; but its name has to exist
+            // in the tree.
             let is_there = self.names.keys().any(|name| entry.is_word(name));
             return (!is_there).then(|| "it occurs nowhere".to_owned());
         }
@@ -188,13 +189,13 @@ fn functions(text: &str) -> HashMap<String, String> {
     functions
 }
 
-/// Whether the function can refuse something: it has an error of its own, or tests a privilege.
+/// Whether the function can refuse something: it returns an error of its own, or tests a privilege.
 fn decides(body: &str) -> bool {
     let errors = body.match_indices("-E").any(|(at, _)| body[at + 2..].starts_with(|c: char| c.is_ascii_uppercase()));
     errors || words(body).any(|word| word == "capable" || word == "ns_capable" || word == "inode_owner_or_capable")
 }
 
-/// The parts of the text after each mention of the name that a whole word is, with the line up to it.
+/// Each occurrence of the name as a whole word: the line before it, and the text after it.
 fn mentions<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(name).filter_map(move |(at, name)| {
@@ -204,7 +205,8 @@ fn mentions<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str, &'a
     })
 }
 
-/// A line that begins at the left with the name and its parameters, and a body after them; or a macro.
+/// Whether a line begins in the first column with the name and its parameters, and a body follows; or a macro has the
+/// name.
 fn defines_function(text: &str, name: &str) -> bool {
     mentions(text, name).any(|(line, after)| {
         if is_define(line) {
@@ -223,7 +225,7 @@ fn defines_syscall(text: &str, name: &str) -> bool {
     })
 }
 
-/// A macro, or a name in an enumeration.
+/// Whether a macro or an enumeration defines the name.
 fn defines_constant(text: &str, name: &str) -> bool {
     mentions(text, name).any(|(line, after)| {
         let next = after.trim_start().chars().next();

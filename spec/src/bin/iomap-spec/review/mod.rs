@@ -1,4 +1,4 @@
-//! `iomap-spec review`: which clauses bear on a patch to a kernel.
+//! `iomap-spec review`: finds the clauses that bear on a patch to a kernel.
 
 mod bearing;
 mod kernel;
@@ -104,10 +104,10 @@ fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
 /// The result of reading the input.
 struct Read {
     patches: Vec<Patch>,
-    /// The kinds of parts that are no text, and remarks about lost parts.
+    /// The kinds of parts that are not text, and remarks about lost parts.
     remarks: Vec<String>,
     is_damaged: bool,
-    /// The kind of the input, if it is no patch.
+    /// The kind of the input, if it is not a patch.
     kind: Option<&'static str>,
 }
 
@@ -125,7 +125,7 @@ fn patches(bytes: &[u8]) -> Read {
     let mut patches: Vec<Patch> = parts.filter(|patch| !is_empty(patch)).collect();
     let mut kind = None;
     if patches.is_empty() {
-        // A diff is still a diff if a few lines above it look like a header.
+        // A diff is still a diff if a few lines above it look like a mail header.
         let text = String::from_utf8_lossy(&unwrapped.bytes);
         let text = unwrap::plain(&text);
         patches.push(reader::read(&text, Flow::Fixed));
@@ -152,7 +152,7 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
     for (number, finding) in findings.iter().enumerate() {
         hunks += finding.hunks.len();
         bearing += finding.hunks.iter().filter(|(_, hits)| !hits.is_empty()).count();
-        // Lines are counted in the decoded text of a mail, which is another than the file.
+        // The line number counts lines of the decoded mail, not lines of the file.
         let place = match &finding.patch.subject {
             Some(_) => format!("{name}: mail {}, line", number + 1),
             None => format!("{name}: line"),

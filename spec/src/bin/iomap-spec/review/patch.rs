@@ -1,35 +1,35 @@
-//! Unified diffs, read from anything: what cannot be understood is left out and told, never a reason to stop.
+//! Unified diffs from any input: a part that cannot be parsed is skipped and reported, and never stops the reader.
 
-/// What one mail or one file changes.
+/// The changes of one mail or one file.
 #[derive(Debug, Default)]
 pub(super) struct Patch {
     /// The subject of the mail.
     pub(super) subject: Option<String>,
     pub(super) hunks: Vec<Hunk>,
-    /// What is damaged, with the line of the decoded text.
+    /// Damaged places, each with its line in the decoded text.
     pub(super) damage: Vec<(usize, String)>,
     /// Faults of a patch that could be read completely, each with its line.
     pub(super) notes: Vec<(usize, String)>,
 }
 
-/// What a diff names where there is no file.
+/// The name in a diff for a missing file.
 const NO_FILE: &str = "/dev/null";
 
 #[derive(Debug)]
 pub(super) struct Hunk {
-    /// The file as it is named after the change, or before it if it is deleted. People who answer leave it out.
+    /// The name of the file after the change, or before it if the file is deleted. Replies often leave it out.
     pub(super) file: Option<String>,
     /// The line of the header in the decoded text, from 1.
     pub(super) line: usize,
     pub(super) header: String,
-    /// What stands in the header after the second `@@`.
+    /// The text of the header after the second `@@`.
     pub(super) heading: String,
     pub(super) lines: Vec<Line>,
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
-    /// ' ', '+' or '-'.
+    /// The first character of the line: ' ', '+' or '-'.
     pub(super) sign: char,
     pub(super) text: String,
 }
@@ -42,24 +42,24 @@ impl Line {
 
 /// The file in a source tree that the lines `---` and `+++` name: `a/fs/open.c<TAB>2026-01-01` is `fs/open.c`.
 pub(super) fn name(old: &str, new: &str) -> String {
-    // Git quotes names with unusual letters, which no file of a table has.
+    // Git quotes names with unusual characters; no file in the table has such a name.
     let bare = |field: &str| field.split('\t').next().unwrap_or(field).trim_end().trim_matches('"').to_owned();
     let (old, new) = (bare(old), bare(new));
     let name = if new == NO_FILE { &old } else { &new };
     match name.split_once('/') {
-        // As of git diff --no-prefix, whose names are the same.
+        // This is the form of git diff --no-prefix, with two equal names.
         _ if old == new => shown(name),
         Some((_, rest)) if !rest.is_empty() => shown(rest),
         _ => shown(name),
     }
 }
 
-/// Nothing in it acts on a terminal.
+/// The text without control characters, which would act on a terminal.
 pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// A function, or a system call.
+/// A function definition, or that of a system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Definition {
     pub(super) name: String,
@@ -85,14 +85,14 @@ pub(super) fn definition(line: &str) -> Option<Definition> {
     }
 }
 
-/// Whether the line stands between functions: in one, only labels and preprocessor lines begin at the left.
+/// Whether the line is outside of functions: inside, only labels and preprocessor lines begin in the first column.
 fn is_outside(line: &str) -> bool {
     let is_label = line.trim_end().ends_with(':');
     let is_declaration = line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !is_label;
     is_declaration || line.starts_with("/*") || line.starts_with(" *")
 }
 
-/// Identifiers.
+/// The identifiers in the text.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))

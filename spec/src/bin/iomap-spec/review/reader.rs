@@ -1,4 +1,4 @@
-//! Reads unified diffs as mail programs and people leave them: quoted, wrapped, with wrong counts.
+//! Reads unified diffs as mail programs and people change them: quoted, wrapped, with wrong counts.
 
 use super::patch::{Hunk, Line, Patch, name, shown};
 use crate::mail::{self, Flow};
@@ -11,7 +11,7 @@ struct Row<'a> {
     text: &'a str,
 }
 
-/// Reads the diffs in a text that can have any other text around them.
+/// Reads the diffs in a text, which can have other text around them.
 pub(super) fn read(text: &str, flow: Flow) -> Patch {
     let unstuffed = match flow {
         Flow::Fixed => None,
@@ -52,13 +52,13 @@ fn marks<'a>(rows: &[Row<'a>]) -> Vec<&'a str> {
     marks
 }
 
-/// The lines with this mark and no further mark, without the mark; for the empty mark, the lines that have none.
+/// The lines with this mark and no further mark, without the mark; for the empty mark, the lines without a mark.
 fn quoted<'a>(rows: &[Row<'a>], mark: &str, marks: &[&str]) -> Vec<Row<'a>> {
     fn inner<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
         // Empty lines are quoted without a space at their end.
         text.strip_prefix(mark).or((text == mark.trim_end()).then_some(""))
     }
-    // An indented line can also be the text of a file.
+    // An indented line can also be text of a file.
     let is_deeper = |other: &&&str| other.len() > mark.len() && other.starts_with(mark) && !other.trim().is_empty();
     let deeper: Vec<&str> = marks.iter().filter(is_deeper).copied().collect();
     let row = |row: &Row<'a>| {
@@ -143,14 +143,14 @@ impl<'a> Reader<'a, '_> {
         None
     }
 
-    /// Whether a line that belongs to no hunk begins here.
+    /// Whether a line outside of hunks begins here.
     fn is_boundary(&self, at: usize) -> bool {
         const HEADERS: [&str; 5] = ["@@ -", "@@@", "diff --git ", "diff -", "Index: "];
         HEADERS.iter().any(|header| self.starts(at, header)) || self.is_file(at) || self.is_signature(at)
     }
 
-    /// Whether these two lines name a file: a hunk follows them, and both name one file. Lines of a hunk that begin
-    /// with `-- ` and `++ ` and were removed and added could look alike.
+    /// Whether these two lines name a file: a hunk follows, and both lines name the same file. Removed and added lines
+    /// of a hunk that begin with `-- ` and `++ ` could look the same.
     fn is_file(&self, at: usize) -> bool {
         let Some((_, next)) = self.names(at).filter(|(_, next)| self.starts(*next, "@@ ")) else { return false };
         let file = |at: usize| {
@@ -161,12 +161,12 @@ impl<'a> Reader<'a, '_> {
         old == new || old == "null" || new == "null"
     }
 
-    /// Whether the signature of a mail begins here: programs that send patches end each with one.
+    /// Whether the signature of a mail begins here; programs that send patches end each mail with a signature.
     fn is_signature(&self, at: usize) -> bool {
         self.row(at).is_some_and(|row| row.trim_end() == "--") && self.row(at + 1).is_some_and(|next| !is_line(next))
     }
 
-    /// Whether no line of a hunk can be here, unless its header promises one.
+    /// Whether a hunk must end here, unless its header promises more lines.
     fn is_end(&self, at: usize) -> bool {
         const SEPARATORS: [&str; 2] = ["--", "---"];
         self.is_boundary(at) || self.row(at).is_none_or(|row| SEPARATORS.contains(&row.trim_end()))
@@ -186,7 +186,7 @@ impl<'a> Reader<'a, '_> {
         }
         let next = body.next;
         match counts {
-            // Those who answer cut it away; the function in the header says enough.
+            // Replies often cut the file names away; the function in the header is enough.
             _ if self.file.is_none() => {
                 let message = "this hunk has no `---` and `+++` lines before it".to_owned();
                 let told = if self.is_quoted { &mut self.patch.notes } else { &mut self.patch.damage };
@@ -227,7 +227,7 @@ impl<'a> Reader<'a, '_> {
         next
     }
 
-    /// Whether words within lines are marked instead of lines. Of a quoted hunk the changes can have been left out.
+    /// Whether the diff marks words instead of lines. The changes may have been cut from a quoted hunk.
     fn is_of_words(&self, first: usize, body: &Body) -> bool {
         let mut rows = (first..body.next).filter_map(|at| self.row(at));
         let is_changed = body.lines.iter().any(Line::is_change);
@@ -236,20 +236,20 @@ impl<'a> Reader<'a, '_> {
         is_porcelain || (!is_changed && !body.lines.is_empty() && (!self.is_quoted || body.lines.iter().any(marks)))
     }
 
-    /// Whether a hunk that ends here was ended by a person, not by what cut off the text.
+    /// Whether a hunk that ends here is complete, or was shortened by a person, and the text was not cut off.
     fn is_whole(&self, at: usize) -> bool {
         let mut after = at;
         while self.row(after).is_some_and(str::is_empty) {
             after += 1;
         }
-        // A mail that goes on in words was not cut off.
+        // A mail that continues with words was not cut off.
         let goes_on = after > at && self.row(after).is_some_and(|row| !is_line(row));
         self.is_quoted || (!self.starts(after, "@@@") && (goes_on || (self.row(at).is_some() && self.is_boundary(at))))
     }
 
     /// The header, joined again if it was wrapped, and the row after it.
     fn header(&self, at: usize) -> (String, usize) {
-        /// Heads of functions are not longer.
+        /// The heading of a hunk is not longer than this many lines.
         const WRAPPED: usize = 3;
         let mut header = self.row(at).unwrap_or_default().to_owned();
         let mut next = at + 1;
@@ -267,7 +267,7 @@ impl<'a> Reader<'a, '_> {
         (header, next)
     }
 
-    /// Adds the text that was on this line before it was wrapped.
+    /// Adds the text that was on this line before wrapping.
     fn join(&self, line: &mut String, rest: &str) {
         match self.flow {
             Flow::Flowed { del_sp: true } if line.ends_with(' ') => drop(line.pop()),
@@ -277,14 +277,14 @@ impl<'a> Reader<'a, '_> {
         line.push_str(rest);
     }
 
-    /// The lines that the header promises, if one of the ways of wrapping lines gives them.
+    /// The lines that the header promises, if one of the ways to wrap lines yields them.
     fn exact(&self, first: usize, counts: &Counts) -> Option<Body> {
         let ways: &[bool] = if self.flow == Flow::Fixed { &[false] } else { &[false, true] };
         ways.iter().find_map(|soft| self.exactly(first, counts, *soft))
     }
 
-    /// As `exact`, for one way of wrapping: with `soft`, a line that ends in a space continues in the next line,
-    /// whatever the next line begins with.
+    /// Like `exact`, for one way of wrapping: with `soft`, a line that ends in a space continues in the next line,
+    /// however that begins.
     fn exactly(&self, first: usize, &Counts { mut old, mut new }: &Counts, soft: bool) -> Option<Body> {
         let mut body = Body { lines: vec![], next: first };
         while old > 0 || new > 0 {
@@ -304,7 +304,7 @@ impl<'a> Reader<'a, '_> {
             body.lines.extend(line(row));
             body.next += 1;
         }
-        // The last line can be wrapped too; only in flowed text the next line is known to belong to it.
+        // The last line can be wrapped, too; only in flowed text is the next line known to belong to it.
         while self.flow != Flow::Fixed
             && let Some(last) = body.lines.last_mut().filter(|line| line.text.ends_with(' ') && line.sign != ' ')
             && let Some(row) = self.row(body.next).filter(|row| !row.is_empty() && !is_line(row))
@@ -319,7 +319,7 @@ impl<'a> Reader<'a, '_> {
         Some(body)
     }
 
-    /// Whether more lines follow those that the header promises: directly, or up to the next hunk of the file.
+    /// Whether more lines follow than the header promises: directly, or before the next hunk of the file.
     fn goes_on(&self, at: usize) -> bool {
         let is_more = |at: usize| self.row(at).is_some_and(|row| !row.is_empty() && is_line(row)) && !self.is_end(at);
         let mut end = at;
@@ -333,7 +333,7 @@ impl<'a> Reader<'a, '_> {
     fn structural(&self, body: &mut Body) {
         while let Some(row) = self.row(body.next).filter(|_| !self.is_end(body.next)) {
             if row.is_empty() {
-                // Only an empty line within the hunk is a line of it that has lost its space.
+                // An empty line counts as a line of the hunk (that lost its space) only if the hunk continues after it.
                 let mut after = body.next;
                 while self.row(after).is_some_and(str::is_empty) {
                     after += 1;

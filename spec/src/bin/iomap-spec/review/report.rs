@@ -1,4 +1,4 @@
-//! What bears on a patch, for a reply and for programs.
+//! Reports the clauses that bear on a patch, for a reply and for programs.
 
 use super::bearing::{Hit, How};
 use super::patch::{Hunk, Patch};
@@ -8,14 +8,14 @@ use iomap_spec::{Clause, Spec, text};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How far a sentence is set in below its citation.
+/// The indentation of a sentence below its citation.
 const INDENT: usize = 4;
-/// Changed lines that are quoted of one hunk, unless all are wanted.
+/// The maximum number of changed lines that are quoted of one hunk, without --full.
 const QUOTED: usize = 16;
-/// Sentences below one hunk, unless all are wanted; what does not fit is named.
+/// The maximum number of sentences below one hunk, without --full; further clauses are only named.
 const SENTENCES: usize = 6;
 
-/// A patch and what bears on each of its hunks.
+/// A patch, and the entries that bear on each of its hunks.
 pub(super) struct Finding<'a> {
     pub(super) patch: &'a Patch,
     pub(super) hunks: Vec<(&'a Hunk, Vec<Hit<'a>>)>,
@@ -56,22 +56,22 @@ pub(super) fn human(spec: &Spec, findings: &[Finding<'_>], full: bool) -> String
 struct Reply<'a> {
     spec: &'a Spec,
     full: bool,
-    /// The entries, by their line, that were explained already, and how closely they were met then.
+    /// The entries that were explained already, by line in the table, and how closely each matched then.
     answered: BTreeMap<usize, How>,
-    /// The clauses whose sentence was given already.
+    /// The clauses whose sentences were printed already.
     cited: BTreeSet<&'a str>,
-    /// What was said of the last hunk, if it was nothing new.
+    /// The remark below the last hunk, if it had no new information.
     repeated: String,
     out: String,
 }
 
 impl<'a> Reply<'a> {
-    /// A hit that was already reported, and is only near or a word, is not reported again.
+    /// Whether any hit is new, or closer than a word or a near match, which is not reported twice.
     fn matters(&self, hits: &[Hit<'_>]) -> bool {
         hits.iter().any(|hit| is_worth_repeating(hit) || self.is_new(hit))
     }
 
-    /// What was only named in passing is new when it is met closely.
+    /// Whether the hit is new; a hit that was only near before is new if it is close now.
     fn is_new(&self, hit: &Hit<'_>) -> bool {
         let before = self.answered.get(&hit.entry.line);
         self.full || before.is_none_or(|before| !is_close(*before) && is_close(hit.how))
@@ -94,7 +94,7 @@ impl<'a> Reply<'a> {
             again.push('\n');
         }
         if new.is_empty() {
-            // Hunks of which nothing but the same is said are quoted together.
+            // Hunks with the same repeated remark are quoted together.
             let end = format!("\n{again}");
             if self.repeated == end && self.out.ends_with(&end) {
                 self.out.truncate(self.out.len() - end.len());
@@ -123,18 +123,18 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// What is said below a quoted hunk.
+    /// Writes the text below a quoted hunk.
     fn answer(&mut self, hits: &[&'a Hit<'a>]) {
         let mut listed: BTreeSet<&str> = BTreeSet::new();
         let mut sentences = SENTENCES;
         let mut aside: Vec<(&Hit<'_>, Vec<&str>)> = vec![];
         for hit in hits {
-            // A clause stands below the closest entry that leads to it.
+            // A clause is listed below the closest entry that leads to it.
             let mut fresh: Vec<&'a str> = hit.entry.clauses.iter().map(String::as_str).collect();
             fresh.retain(|id| listed.insert(id));
             let unknown = fresh.iter().filter(|id| !self.cited.contains(*id)).count();
             if fresh.is_empty() {
-                // Its clauses are there already, but it can be the very line that matters.
+                // The clauses of this entry are listed already, but this line may be the important one.
                 if hit.how == How::Touched {
                     aside.push((hit, hit.entry.clauses.iter().map(String::as_str).collect()));
                 }
@@ -210,7 +210,7 @@ struct PatchRow<'a> {
 
 #[derive(Serialize)]
 struct HunkRow<'a> {
-    /// Nothing if the patch does not name it.
+    /// `None` if the patch does not name the file.
     file: Option<&'a str>,
     line: usize,
     header: &'a str,

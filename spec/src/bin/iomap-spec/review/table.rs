@@ -1,4 +1,4 @@
-//! The table of entry points: which functions, constants and files of a kernel which clauses bear on.
+//! The table of entry points: the functions, constants and files of a kernel, and the clauses that bear on each.
 
 use glob::Pattern;
 use iomap_spec::{Diagnostic, Source, Spec};
@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::Spanned;
 
-/// What the repository knows.
+/// The table of the repository.
 pub(super) const BUILT_IN: (&str, &str) = ("spec/entry-points.toml", include_str!("../../../../entry-points.toml"));
 
-/// What stands after the name of a family to mean all of it.
+/// The suffix that turns the name of a family into all of its clauses.
 const ALL: &str = ".*";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Syscall,
     Flag,
     Ioctl,
-    /// A word that counts where a change adds or removes it: an error, a test of privilege.
+    /// A word that counts if a change adds or removes it: an error, a test of privilege.
     Word,
     File,
 }
@@ -43,26 +43,26 @@ impl Kind {
 pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) name: String,
-    /// Its names in other versions.
+    /// The names of the entry in other kernel versions.
     pub(super) also: Vec<String>,
     /// The names of a word, as patterns; entries of other kinds have none.
     words: Vec<Pattern>,
-    /// The file that defines it, or for a word the files where it counts; an empty list means any file.
+    /// The file that defines the name, or for a word, the files where it counts; an empty list means any file.
     pub(super) places: Vec<Pattern>,
     /// Ids, and families as `family.*`.
     pub(super) clauses: Vec<String>,
     pub(super) why: String,
-    /// The first version that has it.
+    /// The first kernel version that has the name.
     pub(super) since: Option<Series>,
-    /// The last version that has it.
+    /// The last kernel version that has the name.
     pub(super) until: Option<Series>,
-    /// Whether the function only tells cases apart.
+    /// Whether the function only dispatches to cases.
     pub(super) tells_cases: bool,
     pub(super) line: usize,
 }
 
 impl Entry {
-    /// Its name, and those that it has in other versions.
+    /// The name of the entry, and its names in other kernel versions.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.also).map(String::as_str)
     }
@@ -72,7 +72,7 @@ impl Entry {
         self.words.iter().any(|word| word.matches(name))
     }
 
-    /// Whether it is about this file.
+    /// Whether the entry is about this file.
     pub(super) fn is_in(&self, file: &str) -> bool {
         self.places.is_empty() || self.places.iter().any(|place| place.matches(file))
     }
@@ -80,14 +80,14 @@ impl Entry {
 
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The file, for messages.
+    /// The file name of the table, for messages.
     pub(super) name: String,
     pub(super) entries: Vec<Entry>,
     passed: BTreeMap<String, String>,
 }
 
 impl Table {
-    /// The names in this file that were examined and left out.
+    /// The names in this file that were examined and deliberately left out.
     pub(super) fn passed(&self, file: &str) -> impl Iterator<Item = &str> {
         self.passed.get(file).into_iter().flat_map(|names| names.split_whitespace())
     }
@@ -111,7 +111,7 @@ struct Document {
     /// By file: functions that entry points call, and that decide nothing that a clause states.
     #[serde(default)]
     passed: BTreeMap<String, String>,
-    /// Families that no entry point bears on, and why.
+    /// Families on which no entry point bears, and the reason.
     #[serde(default)]
     unreached: BTreeMap<String, Spanned<String>>,
 }
@@ -121,7 +121,7 @@ type Section = BTreeMap<String, Spanned<Row>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
-    /// Patterns of file names, a space between them.
+    /// Patterns of file names, separated by spaces.
     #[serde(default, rename = "in")]
     places: String,
     #[serde(default)]
@@ -134,7 +134,7 @@ struct Row {
     cases: bool,
 }
 
-/// The family that the table means with `family.*`.
+/// The family, if the id has the form `family.*`.
 pub(super) fn whole_family(id: &str) -> Option<&str> {
     id.strip_suffix(ALL)
 }
@@ -226,7 +226,7 @@ pub(super) fn read(name: &str, text: &str, spec: &Spec) -> Result<Table, Vec<Dia
     }
 }
 
-/// Whether the table means this clause with `id`.
+/// Whether `id` in the table includes this clause.
 pub(super) fn is_named(id: &str, clause: &str) -> bool {
     match whole_family(id) {
         Some(name) => family(clause) == name,
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     fn pages() -> Option<Spec> {
-        // A build without the pages beside it, as of a package, has nothing to compare with.
+        // In a build without the pages beside it, as from a package, there is nothing to compare with.
         iomap_spec::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../man")).ok()
     }
 
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(findings, []);
     }
 
-    /// One line for each entry, in the order of LC_ALL=C sort: a merge then shows what was added. TOML itself refuses
+    /// One line for each entry, in the order of LC_ALL=C sort, so that a merge shows added lines. TOML refuses
     /// duplicates.
     #[test]
     fn the_table_is_sorted() {
@@ -276,7 +276,7 @@ mod tests {
         assert_ne!(last, "");
     }
 
-    /// A name that is left out has no line of its own.
+    /// A name that was left out must not have a line of its own.
     #[test]
     fn what_is_passed_is_not_listed() {
         let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };

@@ -1,4 +1,4 @@
-//! Patches as they come: wrapped, damaged, or no patches at all.
+//! Patches in practice: wrapped, damaged, or no patches at all.
 
 #[path = "../../../../tests/tools/damage.rs"]
 mod damage;
@@ -35,7 +35,7 @@ fn samples() -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// Pieces that are likely to mean something to some part of the reader.
+/// Strings that have a meaning to some part of the reader.
 const TOKENS: &[&str] = &[
     "\n",
     "\r\n",
@@ -71,7 +71,7 @@ const TOKENS: &[&str] = &[
     "}",
 ];
 
-/// Nothing panics, nothing reaches a terminal that acts on it, and no line of ours is too wide for mail.
+/// No damaged patch causes a panic, control characters in the output, or a line that is too wide for mail.
 #[test]
 fn damaged_patches() {
     let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -98,7 +98,7 @@ fn damaged_patches() {
         let json = report::json(&spec, &findings);
         assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
     }
-    // Not all are so damaged that nothing is left of them.
+    // Most damaged patches still have readable hunks.
     assert!(understood > 1500, "only {understood} patches were understood");
 }
 
@@ -186,7 +186,7 @@ fn heads_of_functions() {
     }
 }
 
-/// The functions whose lines change, when one ends and another begins in the hunk.
+/// The functions whose lines change, if one function ends and another begins in the hunk.
 #[test]
 fn changed_functions() {
     let names = |heading: &str, lines: &str| -> Vec<String> {
@@ -226,7 +226,7 @@ fn what_was_said_is_not_said_again() {
     assert_eq!(hits(true).matches("vfs_fallocate, changed").count(), 3);
 }
 
-/// What was only named near another change is explained when it is changed itself.
+/// An entry that was only near another change is explained when its own lines change.
 #[test]
 fn what_was_only_named_is_explained_later() {
     let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -238,7 +238,7 @@ fn what_was_only_named_is_explained_later() {
     assert!(reply.contains("vfs_fallocate, near the change") && reply.contains("vfs_fallocate, changed"), "{reply}");
 }
 
-/// A call that is only written in another way is near the change; one that goes or comes is in it.
+/// A call that is only rewritten is near the change; a call that is added or removed is in it.
 #[test]
 fn how_closely_a_name_is_met() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -260,12 +260,12 @@ fn how_closely_a_name_is_met() {
     assert_eq!(met("fs/x.c", "\n+\tpr_warn(\"notify_change\");\n"), []);
     assert_eq!(met("fs/x.c", "\n+\treturn -ETXTBSY;\n"), one("ETXTBSY", "touched"));
     assert_eq!(met("fs/x.c", "\n \treturn -ETXTBSY;\n+\tb;\n"), []);
-    // This errno counts elsewhere.
+    // This errno counts in other files only.
     assert_eq!(met("fs/x.c", "\n+\treturn -EFAULT;\n"), []);
     // A function of the same name in another file is another function.
     assert_eq!(met("fs/x.c", " int vfs_fallocate(void)\n+\tb;\n"), []);
     assert_eq!(met("fs/open.c", " int vfs_fallocate(void)\n+\tb;\n"), one("vfs_fallocate", "changed"));
-    // The name that it has in another version.
+    // The name of the function in another kernel version.
     assert_eq!(
         met("fs/ext4/move_extent.c", " int mext_check_validity(void)\n+\tb;\n"),
         one("mext_check_arguments", "changed")
@@ -325,7 +325,7 @@ fn each_line(text: &str, to: impl Fn(&str) -> String) -> String {
     text.lines().map(|line| to(line) + "\n").collect()
 }
 
-/// Whatever text is around the patch, the reader finds the same hunks and reports no fault.
+/// The reader finds the same hunks and reports no fault, for any text around the patch.
 #[test]
 fn what_mail_programs_do_to_a_patch() {
     let expected = seen(&patches(SEVERAL.as_bytes()));
@@ -405,10 +405,10 @@ fn counts_that_are_wrong() {
         (short, "@@ -x,3 +40,3 @@", (1, 0)),
         (short, "@@ @@", (1, 0)),
         (last, "@@ -1,2 +1,3 @@", (1, 0)),
-        // The end may be a cut.
+        // The text may have been cut at this end.
         (last, "@@ -1,4 +1,5 @@", (0, 1)),
     ];
-    // Some programs leave out the lines that git has before the names of the last file.
+    // Some programs leave out the line `diff --git` before the names of the last file.
     let bare = SEVERAL.replace("diff --git a/fs/attr.c b/fs/attr.c\n", "");
     for (right, wrong, expected_told) in headers {
         for text in [SEVERAL, &bare] {
@@ -419,16 +419,16 @@ fn counts_that_are_wrong() {
     // A signature shows that the text was not cut.
     let signed = format!("{}-- \n2.43.0\n", SEVERAL.replace(last, "@@ -1,4 +1,5 @@"));
     assert_eq!(told(&patches(signed.as_bytes())), (1, 0));
-    // So does text after the patch.
+    // Text after the patch shows the same.
     let followed = format!("{}\nThis is what I mean.\n", SEVERAL.replace(last, "@@ -1,9 +1,10 @@"));
     assert_eq!(told(&patches(followed.as_bytes())), (1, 0));
-    // Lines that a person left out of a quotation are no damage.
+    // Lines that a person left out of a quotation are not damage.
     let quoted = each_line(&SEVERAL.replace(" \tret = 0;\n", ""), |line| format!("> {line}"));
     let patches = patches(quoted.as_bytes());
     assert_eq!((patches[0].hunks.len(), told(&patches)), (3, (1, 0)));
 }
 
-/// People who answer cut the names of files away. The functions in the headers bear on clauses without them.
+/// Replies often leave out file names. The functions in the headers still lead to clauses.
 #[test]
 fn hunks_without_names() {
     let names = ["diff --git ", "index ", "--- ", "+++ "];
@@ -448,13 +448,13 @@ fn hunks_without_names() {
     }
 }
 
-/// Where words are marked instead of lines, nothing says which lines change: that is told.
+/// If words are marked instead of lines, the changed lines are unknown: a note says so.
 #[test]
 fn diffs_of_words() {
     let head = "--- a/fs/open.c\n+++ b/fs/open.c\n@@ -8,3 +8,3 @@ int vfs_fallocate(struct file *file, int mode)\n";
     let quoted = |text: &str| each_line(text, |line| format!("> {line}"));
     let plain = format!("{head} \ta;\n\t\treturn [--EINVAL;-]{{+-ETXTBSY;+}}\n }}\n");
-    // The signs are lost with the colors.
+    // The marks are lost with the colors.
     let bare = format!("{head} \ta;\n\t\treturn -EINVAL;-ETXTBSY;\n }}\n");
     let porcelain = format!("{head}  a;\n~\n  return \n--EINVAL;\n+-ETXTBSY;\n~\n  }}\n~\n");
     for text in [&plain, &quoted(&plain), &bare, &porcelain] {
@@ -464,7 +464,7 @@ fn diffs_of_words() {
             "{text}{patch:?}"
         );
     }
-    // A person who answers leaves out the changes.
+    // A person who replies leaves out the changes.
     assert_eq!(told(&[read(&quoted(&bare))]).1, 0);
 }
 
@@ -487,7 +487,7 @@ fn met(table: &Table, file: &str, heading: &str, lines: &str) -> Vec<(String, &'
     hits.iter().map(|hit| (hit.entry.name.clone(), hit.how.as_str(), hit.entry.clauses.clone())).collect()
 }
 
-/// Functions that decide something, but that no system call calls directly.
+/// Functions that decide something, but that are not called directly by a system call.
 #[test]
 fn functions_that_decide() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -552,7 +552,7 @@ fn functions_that_decide() {
     }
 }
 
-/// Words count where a change brings them or takes them away, in their files only.
+/// Words count if a change adds or removes them, and only in their files.
 #[test]
 fn words_that_come_and_go() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -583,7 +583,7 @@ fn words_that_come_and_go() {
     assert!(!has("fs/btrfs/super.c", "enum {", feature, "foreign.unaware"));
 }
 
-/// A line below a label bears on what the label names, and not on all that the function tells apart.
+/// A line below a label bears on the clauses of that label, not on all cases of the function.
 #[test]
 fn cases_are_told_apart() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
@@ -604,7 +604,7 @@ fn cases_are_told_apart() {
     assert_eq!(names("-\ta();\n+\tb();\n"), one("btrfs_ioctl", "near"));
 }
 
-/// No clause bears on a hunk that only rewrites code; a call that has moved is a change.
+/// No clause bears on a hunk that only rewrites code; a moved call is a change.
 #[test]
 fn what_is_only_written_in_another_way() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
