@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod cases;
+mod cli;
 pub mod filesystem;
 pub mod host;
 pub mod kernel;
@@ -22,3 +23,5 @@ pub mod system;
 pub mod target;
 pub mod verdict;
 pub mod words;
+
+pub use cli::command::main;

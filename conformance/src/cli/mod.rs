@@ -1,0 +1,3 @@
+//! The command `iomap-conformance`, a file for each subcommand.
+
+pub(crate) mod command;
