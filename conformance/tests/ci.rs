@@ -1,10 +1,6 @@
 //! What other people's runners find after `make install-fstests` and `make install-kselftest`, and what LAVA is told.
 
-use iomap_conformance::case::definition::Case;
-use iomap_conformance::cases;
-use iomap_conformance::filesystem::FsKind;
-use iomap_conformance::results::Results;
-use iomap_conformance::target;
+use iomap_conformance::{Case, FsKind, Results, cases, missing_programs};
 use iomap_results::CaseOutcome;
 use std::collections::BTreeSet;
 use std::fs;
@@ -57,7 +53,7 @@ fn stdout(output: &Output) -> String {
 
 /// Why nothing can be tested on this kernel.
 fn missing() -> Option<String> {
-    let missing = target::host::missing(FsKind::Xfs)?;
+    let missing = missing_programs(FsKind::Xfs)?;
     assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "{missing}");
     eprintln!("ignored: {missing}");
     Some(missing)
@@ -79,7 +75,7 @@ fn nothing_is_installed_nowhere() {
 fn fstests_has_a_test_for_each_family() {
     let tree = installed("fstests");
     let tests = tree.path().join("tests/generic");
-    let families: BTreeSet<&str> = cases::all().map(|case| case.clause.family()).collect();
+    let families: BTreeSet<&str> = cases().map(|case| case.clause.family()).collect();
     let (mut numbers, mut found, mut selected) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for entry in fs::read_dir(&tests).expect("tests").flatten() {
         let name = entry.file_name().into_string().expect("UTF-8");
@@ -105,7 +101,7 @@ fn fstests_has_a_test_for_each_family() {
     }
     assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), families);
     selected.sort();
-    let mut all: Vec<String> = cases::all().map(Case::full_name).collect();
+    let mut all: Vec<String> = cases().map(Case::full_name).collect();
     all.sort();
     assert_eq!(selected, all);
 }

@@ -1,7 +1,7 @@
 //! No clause can be broken in the reference without a case of that clause noticing.
 
 use iomap_clauses::ALL;
-use iomap_conformance::run::audit::audit;
+use iomap_conformance::audit;
 use iomap_reference::violations;
 
 #[test]

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 /// One run of one case.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) system: Recorder<'a>,
     pub(super) mechanism: Mechanism,
     pub(super) cleanup: RefCell<Vec<Undo>>,
@@ -32,12 +32,12 @@ pub(super) enum Undo {
 
 impl<'a> Context<'a> {
     /// A run on a system, with a mechanism, whose calls go to `trace`.
-    pub fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
+    pub(crate) fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
         Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default() }
     }
 
     /// For clauses that speak of the specified call only. `reason` completes "seal has …, the mechanism has not".
-    pub fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
+    pub(crate) fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
         match self.mechanism {
             Mechanism::Seal => Ok(()),
             other => Err(Trouble::NotOffered(format!("{}: no {reason}", other.name()))),
@@ -45,18 +45,18 @@ impl<'a> Context<'a> {
     }
 
     /// For clauses about the query.
-    pub fn needs_query(&self) -> Result<u32, Trouble> {
+    pub(crate) fn needs_query(&self) -> Result<u32, Trouble> {
         let why = || Trouble::NotOffered(format!("{}: no call asks a file for the state", self.mechanism.name()));
         self.mechanism.state_bit().ok_or_else(why)
     }
 
     /// A call that has to succeed for the case to make sense.
-    pub fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
+    pub(crate) fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
         setup(&self.system, call)
     }
 
     /// The same where it has to give a number.
-    pub fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
+    pub(crate) fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
         match self.setup(call)? {
             Reply::Number(number) => Ok(number),
             other => Err(Trouble::Setup(format!("{call} = {}", words::reply(&other)))),
@@ -71,14 +71,14 @@ impl<'a> Context<'a> {
     }
 
     /// Opens a file for the rest of the case.
-    pub fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+    pub(crate) fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
         let fd = open(&self.system, name, flags)?;
         self.cleanup.borrow_mut().push(Undo::Close(fd));
         Ok(fd)
     }
 
     /// A file of `size` bytes, all written and on storage, and not in the state.
-    pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+    pub(crate) fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
         Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))
     }
 
@@ -89,14 +89,14 @@ impl<'a> Context<'a> {
     }
 
     /// An empty file with its descriptors, after `prepare` has had it.
-    pub fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
+    pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
         Ok(ready)
     }
 
     /// A file of [`SIZE`] bytes in the state.
-    pub fn sealed(&'a self) -> Result<File<'a>, Trouble> {
+    pub(crate) fn sealed(&'a self) -> Result<File<'a>, Trouble> {
         if let Some((ready, _)) = self.system.ready() {
             return Ok(self.holding(ready));
         }
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
     }
 
     /// The same with a name, which a device does not get.
-    pub fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
+    pub(crate) fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
         if self.mechanism == Mechanism::F2fsPin {
             return Ok(self.holding(make_pinned(&self.system, name, SIZE)?));
         }
@@ -131,7 +131,7 @@ impl<'a> Context<'a> {
     }
 
     /// Writes to another file, so that storage that was freed is used again.
-    pub fn churn(&self) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn churn(&self) -> Result<Vec<u8>, Trouble> {
         let data = pattern(77, 16 * BLOCK_LEN);
         let fd = self.open("churn", OFlag::O_RDWR | OFlag::O_CREAT)?;
         self.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
@@ -140,14 +140,14 @@ impl<'a> Context<'a> {
     }
 
     /// The file that [`Self::churn`] wrote still has its contents on storage.
-    pub fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
+    pub(crate) fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
         let fd = self.open("churn", OFlag::O_RDONLY | OFlag::O_DIRECT)?;
         let read = self.system.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
         Ok(self.fact("a file written in between has its own data", read == Ok(Reply::Data(data.into()))))
     }
 
     /// Uses up the free space, to the last block.
-    pub fn fill(&self) -> Result<(), Trouble> {
+    pub(crate) fn fill(&self) -> Result<(), Trouble> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
         // What is kept back for root and for metadata comes on top.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
@@ -174,17 +174,17 @@ impl<'a> Context<'a> {
     }
 
     /// Access to the storage of an open file as it is now.
-    pub fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    pub(crate) fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         self.system.agent(fd)
     }
 
     /// The free space of the file system, in bytes.
-    pub fn free_space(&self) -> Result<i64, Trouble> {
+    pub(crate) fn free_space(&self) -> Result<i64, Trouble> {
         self.setup_number(&Call::FreeSpace)
     }
 
     /// Waits until something is so. Not everything that a call brings about has happened when it returns.
-    pub fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
+    pub(crate) fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
         let deadline = Instant::now() + self.system.patience();
         while !is_so()? {
             if Instant::now() > deadline {
@@ -196,18 +196,18 @@ impl<'a> Context<'a> {
     }
 
     /// Waits until what changes now gets later times than these.
-    pub fn tick(&self, since: &Stat) {
+    pub(crate) fn tick(&self, since: &Stat) {
         self.system.tick(since.mtime.max(since.ctime));
     }
 
     /// A call after which the case goes on, with what it came to.
-    pub fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
+    pub(crate) fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
         self.reach(call)?;
         Ok(self.system.call(Caller::Privileged, call))
     }
 
     /// Two series of calls at the same time. What the first maps is mapped until the case ends.
-    pub fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         one.iter().chain(other).try_for_each(|call| self.reach(call))?;
         let outcomes = self.system.race(one, other)?;
         for made in one.iter().zip(&outcomes.0) {
@@ -219,14 +219,14 @@ impl<'a> Context<'a> {
     }
 
     /// A loss of power, perhaps during a call. Nothing is open afterwards.
-    pub fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
+    pub(crate) fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
         let call = Call::PowerLoss { during: during.map(Box::new) };
         self.reach(&call)?;
         self.setup(&call).map(|_| ())
     }
 
     /// Whether the file system can make two files share storage.
-    pub fn needs_sharing(&self) -> Result<(), Trouble> {
+    pub(crate) fn needs_sharing(&self) -> Result<(), Trouble> {
         let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
         self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
@@ -240,7 +240,7 @@ impl<'a> Context<'a> {
     }
 
     /// Makes the mount read-only until the case ends. No descriptor may be open for writing.
-    pub fn read_only_mount(&self) -> Result<(), Trouble> {
+    pub(crate) fn read_only_mount(&self) -> Result<(), Trouble> {
         self.setup(&Call::Remount { read_only: true })?;
         self.cleanup.borrow_mut().push(Undo::Remount);
         Ok(())
@@ -248,7 +248,7 @@ impl<'a> Context<'a> {
 
     /// Limits what the files of a user may come to until the case ends, in bytes. There has to be nothing left: `more`
     /// is a call that takes some space for that user.
-    pub fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
+    pub(crate) fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
         self.setup(&Call::SetQuota { uid, bytes })?;
         self.cleanup.borrow_mut().push(Undo::Limit(uid));
         match self.system.call(Caller::Unprivileged, more) {
@@ -258,12 +258,12 @@ impl<'a> Context<'a> {
     }
 
     /// A call without a file of its own to look at.
-    pub fn observe(&self, call: &Call) -> Seen {
+    pub(crate) fn observe(&self, call: &Call) -> Seen {
         self.observe_as(Caller::Privileged, call)
     }
 
     /// The same, as some caller.
-    pub fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
+    pub(crate) fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
         self.reach(call)?;
         let outcome = self.system.call(caller, call);
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
@@ -274,30 +274,30 @@ impl<'a> Context<'a> {
 
     /// A call that the clause takes for granted. Where it fails there is nothing to observe; `without` says what is
     /// missing then.
-    pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
+    pub(crate) fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
         self.reach(call)?;
         let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
     /// An observation that was made just now.
-    pub fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
+    pub(crate) fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
         Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
     }
 
     /// Something that has to be so, whatever the envelope says.
-    pub fn fact(&self, what: &str, is_so: bool) -> Observed {
+    pub(crate) fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
         self.one(what.into(), None, faults)
     }
 
     /// For cases that make no sense without a call, before they prepare anything.
-    pub fn reach(&self, call: &Call) -> Result<(), Trouble> {
+    pub(crate) fn reach(&self, call: &Call) -> Result<(), Trouble> {
         self.system.reach(call)
     }
 
     /// Which mechanism is in use.
-    pub fn mechanism(&self) -> Mechanism {
+    pub(crate) fn mechanism(&self) -> Mechanism {
         self.mechanism
     }
 }

@@ -16,7 +16,7 @@ pub struct Case {
     /// The file system that the case needs.
     pub lane: Lane,
     /// What it does.
-    pub run: fn(&Context) -> Seen,
+    pub(crate) run: fn(&Context) -> Seen,
 }
 
 impl Case {

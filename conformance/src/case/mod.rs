@@ -1,8 +1,8 @@
 //! What a case works with.
 
-pub mod context;
-pub mod definition;
-pub mod file;
-pub mod picture;
+pub(crate) mod context;
+pub(crate) mod definition;
+pub(crate) mod file;
+pub(crate) mod picture;
 pub(crate) mod prepare;
-pub mod trace;
+pub(crate) mod trace;

@@ -19,7 +19,7 @@ const KEPT: usize = 1000;
 
 /// The record of one case. Its clones are the same record, so that it can be read while the case runs.
 #[derive(Clone, Default)]
-pub struct Trace(Arc<Mutex<Kept>>);
+pub(crate) struct Trace(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
@@ -36,13 +36,13 @@ impl Trace {
     }
 
     /// What was recorded until now, and how many steps were not kept.
-    pub fn steps(&self) -> (Vec<Step>, usize) {
+    pub(crate) fn steps(&self) -> (Vec<Step>, usize) {
         let kept = self.kept();
         (kept.steps.clone(), kept.left_out)
     }
 
     /// The lacks that made calls fail, in the order of the calls.
-    pub fn lacks(&self) -> Vec<Lacking> {
+    pub(crate) fn lacks(&self) -> Vec<Lacking> {
         self.kept().lacks.clone()
     }
 
@@ -78,7 +78,7 @@ fn recorded(outcome: &Outcome) -> Result<Reply, String> {
 }
 
 /// A system whose calls are recorded.
-pub struct Recorder<'a> {
+pub(crate) struct Recorder<'a> {
     system: &'a dyn System,
     trace: Trace,
     looking: Cell<bool>,
@@ -86,7 +86,7 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Records the calls to `system`.
-    pub fn new(system: &'a dyn System, trace: Trace) -> Self {
+    pub(crate) fn new(system: &'a dyn System, trace: Trace) -> Self {
         Self { system, trace, looking: Cell::new(false) }
     }
 

@@ -77,7 +77,7 @@ impl Libtest {
 }
 
 pub(crate) fn every_case() -> Vec<&'static Case> {
-    cases::all().collect()
+    cases::list::all().collect()
 }
 
 /// A filter without a match may be a mistyped command, or a command after its options.

@@ -5,7 +5,7 @@ use iomap_results::CaseOutcome;
 use std::fmt::Write as _;
 
 /// Writes results as KTAP.
-pub fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results) -> String {
     let mut out = String::from("KTAP version 1\n");
     if let Some(reason) = &results.not_offered {
         // A plan of 0 tests is an error for kunit.py, so there is one test, which was skipped.
