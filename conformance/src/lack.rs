@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A resource with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
+pub(crate) struct Counter {
     /// The part that is in use.
     pub used: u64,
     /// The limit.
@@ -26,7 +26,7 @@ impl Counter {
 
 /// A capability of capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capability {
+pub(crate) struct Capability {
     /// Its bit.
     pub bit: u32,
     /// Its name.
@@ -40,14 +40,14 @@ const SYS_ADMIN: Capability = Capability { bit: 21, name: "CAP_SYS_ADMIN" };
 
 /// The capabilities that cases need on file systems of the suite, and for swap files on every file system. swapoff(2)
 /// opens the file, which a case may have given to another user: without CAP_DAC_OVERRIDE the file would stay active.
-pub const ADMINISTRATION: &[Capability] = &[CHOWN, DAC_OVERRIDE, LINUX_IMMUTABLE, SYS_ADMIN];
+pub(crate) const ADMINISTRATION: &[Capability] = &[CHOWN, DAC_OVERRIDE, LINUX_IMMUTABLE, SYS_ADMIN];
 
 /// The capabilities for changing the attributes and the owners of files.
-pub const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
+pub(crate) const ATTRIBUTES: &[Capability] = &[CHOWN, LINUX_IMMUTABLE];
 
 /// The sources that show a lack. `None` means that this machine does not have the resource, or that it cannot be
 /// queried.
-pub trait Probe {
+pub(crate) trait Probe {
     /// The descriptors of this process.
     fn descriptors(&self) -> Option<Counter>;
     /// The descriptors of the machine.
@@ -75,7 +75,7 @@ pub trait Probe {
 
 /// The needs of a run. Zero and empty lists mean that the run does not need the resource.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// Descriptors of this process.
     pub descriptors: u64,
     /// Bytes of address space.
@@ -265,14 +265,14 @@ impl fmt::Display for Lacking {
 }
 
 /// The lack that made a call fail, if there is one. The function is called right after the call.
-pub fn behind(probe: &dyn Probe, call: &Call, errno: Errno) -> Option<Lacking> {
+pub(crate) fn behind(probe: &dyn Probe, call: &Call, errno: Errno) -> Option<Lacking> {
     let shown = |lack: &Lack| Some(format!("{}: {}", lacks(lack.name), (lack.shown)(probe, call, errno)?));
     let what = LACKS.iter().filter(|lack| (lack.sign)(call, errno)).find_map(shown)?;
     Some(Lacking { call: call.to_string(), errno, what })
 }
 
 /// A lack at this moment, for preparations that are no calls of a case.
-pub fn now(probe: &dyn Probe) -> Option<String> {
+pub(crate) fn now(probe: &dyn Probe) -> Option<String> {
     let signs: [(&str, &Call, Errno); 4] = [
         ("room for images", &Call::FreeSpace, Errno::EIO),
         ("file descriptors", &Call::FreeSpace, Errno::EMFILE),
@@ -286,7 +286,7 @@ pub fn now(probe: &dyn Probe) -> Option<String> {
 }
 
 /// A need that the machine does not meet for a run, in one line, or `None`.
-pub fn missing(probe: &dyn Probe, needs: &Needs) -> Option<String> {
+pub(crate) fn missing(probe: &dyn Probe, needs: &Needs) -> Option<String> {
     LACKS.iter().find_map(|lack| Some(format!("{}: {}", lacks(lack.name), (lack.ahead)(probe, needs)?)))
 }
 

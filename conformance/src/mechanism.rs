@@ -7,16 +7,16 @@ use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XF
 use nix::fcntl::OFlag;
 
 /// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
-pub const BLOCK_LEN: i64 = BLOCK as i64;
+pub(crate) const BLOCK_LEN: i64 = BLOCK as i64;
 
 /// The length of a file, unless its case wants another length, in bytes.
-pub const SIZE: i64 = 4 * BLOCK_LEN;
+pub(crate) const SIZE: i64 = 4 * BLOCK_LEN;
 
 /// The file of [`Mechanism::DeviceDax`].
-pub const DEVICE: &str = "dax0.0";
+pub(crate) const DEVICE: &str = "dax0.0";
 
 /// The length of [`DEVICE`], in bytes.
-pub const DEVICE_LEN: usize = 14 << 20;
+pub(crate) const DEVICE_LEN: usize = 14 << 20;
 
 /// The call that changes the state of an open file of a size.
 type Change = fn(Fd, i64) -> Call;

@@ -47,7 +47,7 @@ thread_local! {
 
 /// Sets the time limit of programs for this whole process, because programs are started from many places. The first
 /// call counts.
-pub fn set_limit(limit: Duration) {
+pub(crate) fn set_limit(limit: Duration) {
     let _ = LIMIT.set(limit);
 }
 

@@ -13,17 +13,14 @@ pub type ClauseResult = iomap_results::ClauseResult<Step>;
 pub type CaseResult = iomap_results::CaseResult<Step>;
 
 /// The cases that could not do their work for one reason.
-pub type Errors<'a> = iomap_results::Errors<'a, Step>;
-
-/// The document of `lab --format json`.
-pub type Lab = iomap_results::Lab<Step>;
+pub(crate) type Errors<'a> = iomap_results::Errors<'a, Step>;
 
 /// The specification that this program was built with.
-pub fn own_spec() -> iomap_results::Spec {
+pub(crate) fn own_spec() -> iomap_results::Spec {
     iomap_results::Spec { version: iomap_clauses::SPEC_VERSION.into(), digest: iomap_clauses::SPEC_DIGEST.into() }
 }
 
 /// The clause of a result, if this program was built with a specification that has it.
-pub fn clause(result: &ClauseResult) -> Option<&'static Clause> {
+pub(crate) fn clause(result: &ClauseResult) -> Option<&'static Clause> {
     iomap_clauses::ALL.iter().copied().find(|clause| clause.id == result.id)
 }

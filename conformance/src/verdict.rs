@@ -28,7 +28,7 @@ impl Trouble {
 
 /// One thing that a case observed.
 #[derive(Clone, Debug)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// The call as in C, or a fact about the file.
     pub what: String,
     /// The outcome of the call, if this is about a call: `Some(None)` is success.
@@ -41,29 +41,29 @@ pub struct Observation {
 
 /// The observations of a case.
 #[derive(Clone, Debug, Default)]
-pub struct Observed(pub Vec<Observation>);
+pub(crate) struct Observed(pub Vec<Observation>);
 
 impl Observed {
     /// These observations and those of another step.
-    pub fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
     /// Whether any observation has an unexpected effect.
-    pub fn has_faults(&self) -> bool {
+    pub(crate) fn has_faults(&self) -> bool {
         self.0.iter().any(|one| !one.faults.is_empty())
     }
 }
 
 /// The result of a case.
-pub type Seen = Result<Observed, Trouble>;
+pub(crate) type Seen = Result<Observed, Trouble>;
 
 /// Judges the observations of a case by the envelope of its clause. The second part gives the reason, if there is one.
 ///
 /// Observations before the first call that failed because of a lack stand. Later observations say nothing about the
 /// clause, because they can follow from the failure.
-pub fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Option<String>) {
+pub(crate) fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict, Option<String>) {
     // An errno that the clause allows is the answer that the case looked for, whatever its cause is.
     let first = lacks.iter().position(|lack| !clause.allows(Some(lack.errno)));
     let lack = first.map(|first| lacks[first].to_string());

@@ -4,18 +4,18 @@ use iomap_reference::{Outcome, Reply};
 use nix::errno::Errno;
 
 /// The name of an error alone: `ETXTBSY`.
-pub fn name(errno: Errno) -> String {
+pub(crate) fn name(errno: Errno) -> String {
     // nix displays an errno as a sentence; its variant has the name.
     format!("{errno:?}")
 }
 
 /// The result of a call that failed: `-1 ETXTBSY`.
-pub fn failure(errno: Errno) -> String {
+pub(crate) fn failure(errno: Errno) -> String {
     format!("-1 {}", name(errno))
 }
 
 /// The result of a call that succeeded: `4096`.
-pub fn reply(reply: &Reply) -> String {
+pub(crate) fn reply(reply: &Reply) -> String {
     match reply {
         Reply::Number(number) => number.to_string(),
         Reply::Data(data) => data.len().to_string(),
@@ -24,12 +24,12 @@ pub fn reply(reply: &Reply) -> String {
 }
 
 /// The result of a call: `0` or `-1 ETXTBSY`.
-pub fn outcome(outcome: &Outcome) -> String {
+pub(crate) fn outcome(outcome: &Outcome) -> String {
     outcome.as_ref().map_or_else(|errno| failure(*errno), reply)
 }
 
 /// A number with a noun, in the singular or the plural.
-pub fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -1,11 +1,7 @@
 //! The tests of other projects' runners after `make install-fstests` and `make install-kselftest`, and the signals to
 //! LAVA.
 
-use iomap_conformance::case::definition::Case;
-use iomap_conformance::cases;
-use iomap_conformance::filesystem::FsKind;
-use iomap_conformance::results::Results;
-use iomap_conformance::target;
+use iomap_conformance::{Case, FsKind, Results, cases, missing_programs};
 use iomap_results::CaseOutcome;
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,7 +54,7 @@ fn stdout(output: &Output) -> String {
 
 /// The reason why tests are not possible on this kernel.
 fn missing() -> Option<String> {
-    let missing = target::host::missing(FsKind::Xfs)?;
+    let missing = missing_programs(FsKind::Xfs)?;
     assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "{missing}");
     eprintln!("ignored: {missing}");
     Some(missing)
@@ -80,7 +76,7 @@ fn nothing_is_installed_nowhere() {
 fn fstests_has_a_test_for_each_family() {
     let tree = installed("fstests");
     let tests = tree.path().join("tests/generic");
-    let families: BTreeSet<&str> = cases::all().map(|case| case.clause.family()).collect();
+    let families: BTreeSet<&str> = cases().map(|case| case.clause.family()).collect();
     let (mut numbers, mut found, mut selected) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for entry in fs::read_dir(&tests).expect("tests").flatten() {
         let name = entry.file_name().into_string().expect("UTF-8");
@@ -106,7 +102,7 @@ fn fstests_has_a_test_for_each_family() {
     }
     assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), families);
     selected.sort();
-    let mut all: Vec<String> = cases::all().map(Case::full_name).collect();
+    let mut all: Vec<String> = cases().map(Case::full_name).collect();
     all.sort();
     assert_eq!(selected, all);
 }

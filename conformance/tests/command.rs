@@ -3,10 +3,7 @@
 #[path = "../../spec/tests/tools/help.rs"]
 mod help;
 
-use iomap_conformance::report::format;
-use iomap_conformance::report::format::Format;
-use iomap_conformance::report::kcidb::Submitter;
-use iomap_conformance::results::{ClauseResult, Results};
+use iomap_conformance::{ClauseResult, Format, Results, Submitter, format};
 use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,7 +15,7 @@ fn conformance(arguments: &[&str]) -> Output {
 
 /// Standard output, with the parts that differ between machines replaced.
 fn text(output: &Output) -> String {
-    let release = iomap_conformance::kernel::release();
+    let release = iomap_conformance::release();
     String::from_utf8_lossy(&output.stdout).replace(&release, "RELEASE").replace(iomap_clauses::SPEC_DIGEST, "DIGEST")
 }
 
@@ -609,7 +606,7 @@ fn several_kernels() {
 /// The documents of two hosts, derived from a real one.
 fn documents(directory: &Path) -> Vec<String> {
     let real = String::from_utf8(conformance(&["--format", "json"]).stdout).expect("UTF-8");
-    let release = iomap_conformance::kernel::release();
+    let release = iomap_conformance::release();
     let write = |name: &str, text: &str| {
         let path = directory.join(name).display().to_string();
         std::fs::write(&path, text).expect("a file in a directory of our own");

@@ -3,7 +3,7 @@
 //!
 //! Needs /dev/fuse, and root or user namespaces.
 
-use iomap_conformance::results::{ClauseResult, Results};
+use iomap_conformance::{ClauseResult, Results};
 use iomap_results::Verdict;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -106,7 +106,7 @@ fn expectations_are_updated() {
     };
     let (first, second) = (update(), update());
     let text = std::fs::read_to_string(&file).expect("the file");
-    let release = iomap_conformance::kernel::release();
+    let release = iomap_conformance::release();
     let range: String = release.splitn(3, '.').take(2).collect::<Vec<_>>().join(".") + "..";
     let text = text.replace(&release, "RELEASE").replace(&range, "RANGE");
     insta::assert_snapshot!("updated", format!("{first}{second}\n{text}"));

@@ -3,19 +3,10 @@
 //! Each test needs root and the programs that make file systems; without them it is ignored, with the reason.
 
 use iomap_clauses::Clause;
-use iomap_conformance::case::definition::Case;
-use iomap_conformance::cases;
-use iomap_conformance::filesystem::FsKind;
-use iomap_conformance::host::guardian;
-use iomap_conformance::mechanism::Mechanism;
-use iomap_conformance::results::Results;
-use iomap_conformance::run::expectations::Expectations;
-use iomap_conformance::run::trials::{Progress, Subject, run, test_arguments};
-use iomap_conformance::run::watchdog::Guard;
-use iomap_conformance::system::{Lane, System, Target};
-use iomap_conformance::target;
-use iomap_conformance::target::directory::{Directory, Fresh};
-use iomap_conformance::verdict::Trouble;
+use iomap_conformance::{
+    Case, Directory, Expectations, Fresh, FsKind, Guard, Lane, Mechanism, Progress, Results, Subject, System, Target,
+    Trouble, cases, guardian, missing_programs, run, test_arguments,
+};
 use iomap_results::Verdict;
 use libtest_mimic::{Completion, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
@@ -93,7 +84,7 @@ fn main() {
 }
 
 fn privileged(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
-    Trial::ignorable_test(name, move || match FsKind::USUAL.into_iter().find_map(target::host::missing) {
+    Trial::ignorable_test(name, move || match FsKind::USUAL.into_iter().find_map(missing_programs) {
         Some(missing) if std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some() => Err(missing.into()),
         Some(missing) => Ok(Completion::ignored_with(missing)),
         None => test(),
@@ -737,7 +728,7 @@ fn abandoned() -> Outcome {
     let weak = Arc::downgrade(&target);
     let subject = Subject { target: "dir", mechanism: Mechanism::ImmutableAttr, fs: "xfs" };
     let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
-    let family: Vec<&Case> = cases::all().filter(|case| case.clause.family() == "truncate").collect();
+    let family: Vec<&Case> = cases().filter(|case| case.clause.family() == "truncate").collect();
     let quiet: Progress = Arc::new(|_| ());
     let results = run(&target, &subject, (&family, 1), &Expectations::all_hold(), &guard, &quiet);
     // The abandoned case ends now, and releases the file system.

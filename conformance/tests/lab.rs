@@ -3,7 +3,7 @@
 //! The kernel is Debian's 6.1, which apt downloads once. If QEMU or apt is missing, the tests that need it are skipped
 //! with a note. No test needs root or KVM.
 
-use iomap_conformance::results::Results;
+use iomap_conformance::{ClauseResult, Results};
 use iomap_results::Verdict;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -343,7 +343,7 @@ fn a_guest_that_is_killed() {
     let output = lab.wait_with_output().expect("the end");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
-    let lost = |c: &iomap_conformance::results::ClauseResult| c.reason.as_deref().is_some_and(|it| it.starts_with(why));
+    let lost = |c: &ClauseResult| c.reason.as_deref().is_some_and(|it| it.starts_with(why));
     assert!(runs[0].clauses.iter().all(|c| c.verdict == Verdict::Error && lost(c)), "{:?}", runs[0].clauses[0]);
 }
 

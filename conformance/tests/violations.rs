@@ -1,7 +1,7 @@
 //! For every violation of the reference, a case of the violated clause detects it.
 
 use iomap_clauses::ALL;
-use iomap_conformance::run::audit::audit;
+use iomap_conformance::audit;
 use iomap_reference::violations;
 
 #[test]

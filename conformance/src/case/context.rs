@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 /// One run of one case.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) system: Recorder<'a>,
     pub(super) mechanism: Mechanism,
     pub(super) cleanup: RefCell<Vec<Undo>>,
@@ -32,13 +32,13 @@ pub(super) enum Undo {
 
 impl<'a> Context<'a> {
     /// A run of a case on a system with a mechanism. `trace` records its calls.
-    pub fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
+    pub(crate) fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
         Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default() }
     }
 
     /// Ends the case unless the mechanism is the specified call. `reason` completes "seal has …, the mechanism has
     /// not".
-    pub fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
+    pub(crate) fn needs_seal(&self, reason: &str) -> Result<(), Trouble> {
         match self.mechanism {
             Mechanism::Seal => Ok(()),
             other => Err(Trouble::NotOffered(format!("{}: no {reason}", other.name()))),
@@ -46,18 +46,18 @@ impl<'a> Context<'a> {
     }
 
     /// Ends the case unless the mechanism has a query for the state. Returns the bit that the query shows.
-    pub fn needs_query(&self) -> Result<u32, Trouble> {
+    pub(crate) fn needs_query(&self) -> Result<u32, Trouble> {
         let why = || Trouble::NotOffered(format!("{}: no call asks a file for the state", self.mechanism.name()));
         self.mechanism.state_bit().ok_or_else(why)
     }
 
     /// Makes a call that has to succeed; a failure ends the case with an error.
-    pub fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
+    pub(crate) fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
         setup(&self.system, call)
     }
 
     /// Like [`Self::setup`], for a call that returns a number.
-    pub fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
+    pub(crate) fn setup_number(&self, call: &Call) -> Result<i64, Trouble> {
         match self.setup(call)? {
             Reply::Number(number) => Ok(number),
             other => Err(Trouble::Setup(format!("{call} = {}", words::reply(&other)))),
@@ -72,14 +72,14 @@ impl<'a> Context<'a> {
     }
 
     /// Opens a file for the rest of the case.
-    pub fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+    pub(crate) fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
         let fd = open(&self.system, name, flags)?;
         self.cleanup.borrow_mut().push(Undo::Close(fd));
         Ok(fd)
     }
 
     /// A file of `size` bytes outside of the state, all written and on storage.
-    pub fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+    pub(crate) fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
         Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))
     }
 
@@ -90,14 +90,14 @@ impl<'a> Context<'a> {
     }
 
     /// An empty file with its descriptors, after `prepare` has changed it.
-    pub fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
+    pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
         Ok(ready)
     }
 
     /// A file of [`SIZE`] bytes in the state.
-    pub fn sealed(&'a self) -> Result<File<'a>, Trouble> {
+    pub(crate) fn sealed(&'a self) -> Result<File<'a>, Trouble> {
         if let Some((ready, _)) = self.system.ready() {
             return Ok(self.holding(ready));
         }
@@ -108,7 +108,7 @@ impl<'a> Context<'a> {
     }
 
     /// Like [`Self::sealed`], with a name; a device has no other name.
-    pub fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
+    pub(crate) fn sealed_as(&'a self, name: &str) -> Result<File<'a>, Trouble> {
         if self.mechanism == Mechanism::F2fsPin {
             return Ok(self.holding(make_pinned(&self.system, name, SIZE)?));
         }
@@ -132,7 +132,7 @@ impl<'a> Context<'a> {
     }
 
     /// Writes to another file, so that freed storage is used again. Returns the data.
-    pub fn churn(&self) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn churn(&self) -> Result<Vec<u8>, Trouble> {
         let data = pattern(77, 16 * BLOCK_LEN);
         let fd = self.open("churn", OFlag::O_RDWR | OFlag::O_CREAT)?;
         self.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
@@ -141,14 +141,14 @@ impl<'a> Context<'a> {
     }
 
     /// Checks that the file of [`Self::churn`] still has its contents on storage.
-    pub fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
+    pub(crate) fn churn_intact(&self, data: &[u8]) -> Result<Observed, Trouble> {
         let fd = self.open("churn", OFlag::O_RDONLY | OFlag::O_DIRECT)?;
         let read = self.system.call(Caller::Privileged, &Call::Pread { fd, offset: 0, len: data.len() });
         Ok(self.fact("a file written in between has its own data", read == Ok(Reply::Data(data.into()))))
     }
 
     /// Allocates all free space, to the last block.
-    pub fn fill(&self) -> Result<(), Trouble> {
+    pub(crate) fn fill(&self) -> Result<(), Trouble> {
         let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
         // The limit includes the space reserved for root and for metadata.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
@@ -175,17 +175,17 @@ impl<'a> Context<'a> {
     }
 
     /// Access to the present storage of an open file.
-    pub fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    pub(crate) fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         self.system.agent(fd)
     }
 
     /// The free space of the file system, in bytes.
-    pub fn free_space(&self) -> Result<i64, Trouble> {
+    pub(crate) fn free_space(&self) -> Result<i64, Trouble> {
         self.setup_number(&Call::FreeSpace)
     }
 
     /// Waits until a condition is true, because some effects come after the return of a call.
-    pub fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
+    pub(crate) fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
         let deadline = Instant::now() + self.system.patience();
         while !is_so()? {
             if Instant::now() > deadline {
@@ -197,18 +197,18 @@ impl<'a> Context<'a> {
     }
 
     /// Waits until a change would get later times than these.
-    pub fn tick(&self, since: &Stat) {
+    pub(crate) fn tick(&self, since: &Stat) {
         self.system.tick(since.mtime.max(since.ctime));
     }
 
     /// Makes a call, and returns its outcome to the case.
-    pub fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
+    pub(crate) fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
         self.reach(call)?;
         Ok(self.system.call(Caller::Privileged, call))
     }
 
     /// Makes two series of calls at the same time. Mappings of the first series last until the case ends.
-    pub fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         one.iter().chain(other).try_for_each(|call| self.reach(call))?;
         let outcomes = self.system.race(one, other)?;
         for made in one.iter().zip(&outcomes.0) {
@@ -220,14 +220,14 @@ impl<'a> Context<'a> {
     }
 
     /// A loss of power, perhaps during a call. No file is open afterwards.
-    pub fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
+    pub(crate) fn power_loss(&self, during: Option<Call>) -> Result<(), Trouble> {
         let call = Call::PowerLoss { during: during.map(Box::new) };
         self.reach(&call)?;
         self.setup(&call).map(|_| ())
     }
 
     /// Ends the case unless the file system can make two files share storage.
-    pub fn needs_sharing(&self) -> Result<(), Trouble> {
+    pub(crate) fn needs_sharing(&self) -> Result<(), Trouble> {
         let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
         let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
         self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
@@ -241,7 +241,7 @@ impl<'a> Context<'a> {
     }
 
     /// Makes the mount read-only until the case ends. No descriptor may be open for writing.
-    pub fn read_only_mount(&self) -> Result<(), Trouble> {
+    pub(crate) fn read_only_mount(&self) -> Result<(), Trouble> {
         self.setup(&Call::Remount { read_only: true })?;
         self.cleanup.borrow_mut().push(Undo::Remount);
         Ok(())
@@ -249,7 +249,7 @@ impl<'a> Context<'a> {
 
     /// Limits the space for the files of a user, in bytes, until the case ends. The limit has to be reached already:
     /// `more` is a call that takes more space for that user, and must fail.
-    pub fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
+    pub(crate) fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
         self.setup(&Call::SetQuota { uid, bytes })?;
         self.cleanup.borrow_mut().push(Undo::Limit(uid));
         match self.system.call(Caller::Unprivileged, more) {
@@ -259,12 +259,12 @@ impl<'a> Context<'a> {
     }
 
     /// Makes a call, and observes its outcome only, not a file.
-    pub fn observe(&self, call: &Call) -> Seen {
+    pub(crate) fn observe(&self, call: &Call) -> Seen {
         self.observe_as(Caller::Privileged, call)
     }
 
     /// Like [`Self::observe`], as this caller.
-    pub fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
+    pub(crate) fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
         self.reach(call)?;
         let outcome = self.system.call(caller, call);
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
@@ -275,30 +275,30 @@ impl<'a> Context<'a> {
 
     /// Makes a call whose success the clause assumes. If it fails, the case cannot observe anything; `without` names
     /// the missing feature.
-    pub fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
+    pub(crate) fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
         self.reach(call)?;
         let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
     /// An observation made at this moment.
-    pub fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
+    pub(crate) fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
         Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
     }
 
     /// Observes a fact that must be true, whatever the envelope says.
-    pub fn fact(&self, what: &str, is_so: bool) -> Observed {
+    pub(crate) fn fact(&self, what: &str, is_so: bool) -> Observed {
         let faults = if is_so { Vec::new() } else { vec!["it is not so".into()] };
         self.one(what.into(), None, faults)
     }
 
     /// Ends a case that needs a call which the target cannot make, before it prepares anything.
-    pub fn reach(&self, call: &Call) -> Result<(), Trouble> {
+    pub(crate) fn reach(&self, call: &Call) -> Result<(), Trouble> {
         self.system.reach(call)
     }
 
     /// The mechanism in use.
-    pub fn mechanism(&self) -> Mechanism {
+    pub(crate) fn mechanism(&self) -> Mechanism {
         self.mechanism
     }
 }

@@ -16,7 +16,7 @@ pub struct Case {
     /// The file system that the case needs.
     pub lane: Lane,
     /// The function that makes the observations.
-    pub run: fn(&Context) -> Seen,
+    pub(crate) run: fn(&Context) -> Seen,
 }
 
 impl Case {

@@ -11,7 +11,7 @@ use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Route, Stat, Whence};
 
 /// The changes that a successful call may make.
-pub enum Effect<'a> {
+pub(crate) enum Effect<'a> {
     /// No changes, not even of times.
     Nothing,
     /// The times of the file.
@@ -30,34 +30,34 @@ fn registration(map: MapId, by: Option<Route>) -> Call {
 }
 
 /// A file of a case. Offsets and sizes of the case do not count the mechanism's header.
-pub struct File<'a> {
+pub(crate) struct File<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) ready: Ready,
 }
 
 impl File<'_> {
     /// A file with descriptors that the case prepared itself.
-    pub fn from_ready<'a>(context: &'a Context<'a>, ready: Ready) -> File<'a> {
+    pub(crate) fn from_ready<'a>(context: &'a Context<'a>, ready: Ready) -> File<'a> {
         File { context, ready }
     }
 
     /// The name, for calls that take one.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.ready.name.clone()
     }
 
     /// The descriptor for reading and writing.
-    pub fn fd(&self) -> Fd {
+    pub(crate) fn fd(&self) -> Fd {
         self.ready.fd
     }
 
     /// The descriptor for reading only.
-    pub fn reader(&self) -> Fd {
+    pub(crate) fn reader(&self) -> Fd {
         self.ready.reader
     }
 
     /// The offset in the file for an offset of the case.
-    pub fn at(&self, offset: i64) -> i64 {
+    pub(crate) fn at(&self, offset: i64) -> i64 {
         self.context.mechanism.lead() as i64 + offset
     }
 
@@ -66,7 +66,7 @@ impl File<'_> {
     }
 
     /// fstat(2).
-    pub fn stat(&self) -> Result<Stat, Trouble> {
+    pub(crate) fn stat(&self) -> Result<Stat, Trouble> {
         match self.context.setup(&Call::Stat { fd: self.ready.fd })? {
             Reply::Stat(stat) => Ok(*stat),
             other => Err(Trouble::Setup(format!("fstat = {}", words::reply(&other)))),
@@ -75,7 +75,7 @@ impl File<'_> {
 
     /// The call that would bring the file into the state. If the mechanism needs it, all changes of the file are
     /// committed first, including attributes, names and owners.
-    pub fn enter_call(&self) -> Result<Call, Trouble> {
+    pub(crate) fn enter_call(&self) -> Result<Call, Trouble> {
         let call = self.enter_call_uncommitted()?;
         self.commit()?;
         Ok(call)
@@ -90,39 +90,39 @@ impl File<'_> {
     }
 
     /// Like [`Self::enter_call`], without the commit: for clauses about the changes that the call itself commits.
-    pub fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
+    pub(crate) fn enter_call_uncommitted(&self) -> Result<Call, Trouble> {
         self.context.mechanism.enter(self.ready.fd, self.size()?)
     }
 
     /// The call that would take the file out of the state.
-    pub fn leave_call(&self) -> Result<Call, Trouble> {
+    pub(crate) fn leave_call(&self) -> Result<Call, Trouble> {
         self.context.mechanism.leave(self.ready.fd, self.size()?)
     }
 
     /// Brings the file into the state: only the times may change.
-    pub fn enter(&self) -> Seen {
+    pub(crate) fn enter(&self) -> Seen {
         self.act(&self.enter_call_uncommitted()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
     }
 
     /// Takes the file out of the state: only the times may change.
-    pub fn leave(&self) -> Seen {
+    pub(crate) fn leave(&self) -> Seen {
         self.act(&self.leave_call()?, Effect::Change(&|after| after.state = after.state.map(|_| false)))
     }
 
     /// Whether a query through this descriptor shows the state.
-    pub fn state(&self, fd: Fd) -> Result<bool, Trouble> {
+    pub(crate) fn state(&self, fd: Fd) -> Result<bool, Trouble> {
         let bit = self.context.needs_query()?;
         Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32 & bit != 0)
     }
 
     /// Makes a call and compares the whole file before and after it. A call that fails must change nothing; a call that
     /// succeeds may make only the changes of `effect`.
-    pub fn act(&self, call: &Call, effect: Effect) -> Seen {
+    pub(crate) fn act(&self, call: &Call, effect: Effect) -> Seen {
         self.act_as(Caller::Privileged, call, effect)
     }
 
     /// Like [`Self::act`], as this caller.
-    pub fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
+    pub(crate) fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
         self.context.reach(call)?;
         let before = Picture::take(self)?;
         self.context.tick(&before.stat);
@@ -145,32 +145,32 @@ impl File<'_> {
     }
 
     /// Makes a call that must not change the file, whether it succeeds or fails.
-    pub fn refused(&self, call: &Call) -> Seen {
+    pub(crate) fn refused(&self, call: &Call) -> Seen {
         self.act(call, Effect::Nothing)
     }
 
     /// pwrite(2) at an offset of the case.
-    pub fn write(&self, offset: i64, data: &[u8]) -> Seen {
+    pub(crate) fn write(&self, offset: i64, data: &[u8]) -> Seen {
         self.write_with(Call::Pwrite { fd: self.ready.fd, offset: self.at(offset), data: data.into() }, offset, data)
     }
 
     /// A call that writes `data` at an offset of the case and nowhere else.
-    pub fn write_with(&self, call: Call, offset: i64, data: &[u8]) -> Seen {
+    pub(crate) fn write_with(&self, call: Call, offset: i64, data: &[u8]) -> Seen {
         self.act(&call, Effect::Change(&|after| after.patch(offset, data)))
     }
 
     /// fallocate(2) at an offset of the case, which must not change the file.
-    pub fn fallocate(&self, mode: Mode, offset: i64, len: i64) -> Seen {
+    pub(crate) fn fallocate(&self, mode: Mode, offset: i64, len: i64) -> Seen {
         self.refused(&Call::Fallocate { fd: self.ready.fd, mode, offset: self.at(offset), len })
     }
 
     /// ftruncate(2) to a size of the case, which must not change the file.
-    pub fn truncate(&self, size: i64) -> Seen {
+    pub(crate) fn truncate(&self, size: i64) -> Seen {
         self.refused(&Call::Ftruncate { fd: self.ready.fd, size: self.at(size) })
     }
 
     /// Reads through the page cache; a device is mapped instead.
-    pub fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
         if self.context.mechanism == Mechanism::DeviceDax {
             let call = Call::Map { fd: self.ready.reader, len: self.size()? as usize, shared: true, write: false };
             let map = self.context.setup_number(&call)? as MapId;
@@ -184,7 +184,7 @@ impl File<'_> {
     }
 
     /// Compares the storage at an offset of the case, read with O_DIRECT, with the expected data.
-    pub fn holds(&self, offset: i64, data: &[u8]) -> Observed {
+    pub(crate) fn holds(&self, offset: i64, data: &[u8]) -> Observed {
         let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: data.len() };
         let faults = match self.context.system.call(Caller::Privileged, &call) {
             Ok(Reply::Data(found)) if found == data => Vec::new(),
@@ -195,13 +195,13 @@ impl File<'_> {
     }
 
     /// Opens the file of this name again, after all its descriptors were closed.
-    pub fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
+    pub(crate) fn reopened<'a>(context: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
         Self::survivor(context, name)?.ok_or_else(|| Trouble::Setup(format!("{name} is not there any more")))
     }
 
     /// Like [`Self::reopened`], after a loss of power, which may have removed the file. It is open for writing only if
     /// the mechanism permits that for a file in the state.
-    pub fn survivor<'a>(context: &'a Context<'a>, name: &str) -> Result<Option<File<'a>>, Trouble> {
+    pub(crate) fn survivor<'a>(context: &'a Context<'a>, name: &str) -> Result<Option<File<'a>>, Trouble> {
         let access = context.mechanism.access();
         let call = Call::Open { name: name.into(), flags: access, mode: 0 };
         match context.attempt(&call)? {
@@ -212,7 +212,7 @@ impl File<'_> {
     }
 
     /// Registers the whole file for a device, through a mapping that ends at once.
-    pub fn register(&self, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
+    pub(crate) fn register(&self, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
         self.context.reach(&registration(0, by))?;
         let (_, map) = self.map(true, true)?;
         let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping to register".into()))?;
@@ -222,7 +222,7 @@ impl File<'_> {
     }
 
     /// Registers a mapping of the file for a device.
-    pub fn register_mapping(&self, map: MapId, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
+    pub(crate) fn register_mapping(&self, map: MapId, by: Option<Route>) -> Result<(Observed, Option<MapId>), Trouble> {
         let call = registration(map, by);
         let outcome = self.context.attempt(&call)?;
         let registration = match outcome {
@@ -236,24 +236,24 @@ impl File<'_> {
     }
 
     /// Closes every descriptor of the file.
-    pub fn close(self) -> Result<(), Trouble> {
+    pub(crate) fn close(self) -> Result<(), Trouble> {
         let Ready { fd, append, direct, reader, .. } = self.ready;
         [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
     }
 
     /// Takes the file out of the state, perhaps later, and closes its descriptors. A failure is not reported.
-    pub fn retire(self) {
+    pub(crate) fn retire(self) {
         self.context.system.retire(self.context.mechanism, self.ready);
     }
 
     /// Maps the whole file until the case ends. If the mapping fails, only the observation is returned.
-    pub fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
+    pub(crate) fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
         let fd = if write { self.ready.fd } else { self.ready.reader };
         self.map_by(&Call::Map { fd, len: self.size()? as usize, shared, write })
     }
 
     /// Makes a call that maps the file until the case ends.
-    pub fn map_by(&self, call: &Call) -> Result<(Observed, Option<MapId>), Trouble> {
+    pub(crate) fn map_by(&self, call: &Call) -> Result<(Observed, Option<MapId>), Trouble> {
         let outcome = self.context.attempt(call)?;
         let map = match &outcome {
             Ok(Reply::Number(id)) => {
@@ -266,22 +266,22 @@ impl File<'_> {
     }
 
     /// Access to the present storage of the file.
-    pub fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
+    pub(crate) fn agent(&self) -> Result<Box<dyn StorageAgent>, Trouble> {
         self.context.agent(self.ready.fd)
     }
 
     /// The descriptor with O_APPEND.
-    pub fn append(&self) -> Fd {
+    pub(crate) fn append(&self) -> Fd {
         self.ready.append
     }
 
     /// The descriptor with O_DIRECT.
-    pub fn direct(&self) -> Fd {
+    pub(crate) fn direct(&self) -> Fd {
         self.ready.direct
     }
 
     /// The offset of the read-write descriptor.
-    pub fn position(&self) -> Result<i64, Trouble> {
+    pub(crate) fn position(&self) -> Result<i64, Trouble> {
         self.context.setup_number(&Call::Seek { fd: self.ready.fd, offset: 0, whence: Whence::Cur })
     }
 }

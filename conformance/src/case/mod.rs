@@ -1,8 +1,8 @@
 //! The definition and the context of a case.
 
-pub mod context;
-pub mod definition;
-pub mod file;
-pub mod picture;
+pub(crate) mod context;
+pub(crate) mod definition;
+pub(crate) mod file;
+pub(crate) mod picture;
 pub(crate) mod prepare;
-pub mod trace;
+pub(crate) mod trace;

@@ -7,7 +7,7 @@ use iomap_reference::{Call, Caller, Reply, Stat, Whence};
 
 /// A file at one moment.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub(crate) struct Picture {
     /// fstat(2) and the extended attributes.
     pub stat: Stat,
     /// The contents after the mechanism's header.
@@ -47,7 +47,7 @@ impl Picture {
     }
 
     /// Changes the data of the picture, at an offset of the case.
-    pub fn patch(&mut self, offset: i64, data: &[u8]) {
+    pub(crate) fn patch(&mut self, offset: i64, data: &[u8]) {
         let end = offset as usize + data.len();
         if self.data.len() < end {
             self.data.resize(end, 0);
@@ -57,7 +57,7 @@ impl Picture {
     }
 
     /// The differences of a later picture, in words.
-    pub fn differences(&self, later: &Self, times: bool) -> Vec<String> {
+    pub(crate) fn differences(&self, later: &Self, times: bool) -> Vec<String> {
         let (a, b) = (&self.stat, &later.stat);
         let rows: [(&str, String, String, bool); 11] = [
             ("size", a.size.to_string(), b.size.to_string(), true),

@@ -20,7 +20,7 @@ const KEPT: usize = 1000;
 
 /// The record of one case. Its clones are the same record, so that it can be read while the case runs.
 #[derive(Clone, Default)]
-pub struct Trace(Arc<Mutex<Kept>>);
+pub(crate) struct Trace(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
@@ -37,13 +37,13 @@ impl Trace {
     }
 
     /// The steps so far, and the number of steps that were not kept.
-    pub fn steps(&self) -> (Vec<Step>, usize) {
+    pub(crate) fn steps(&self) -> (Vec<Step>, usize) {
         let kept = self.kept();
         (kept.steps.clone(), kept.left_out)
     }
 
     /// The lacks that made calls fail, in the order of the calls.
-    pub fn lacks(&self) -> Vec<Lacking> {
+    pub(crate) fn lacks(&self) -> Vec<Lacking> {
         self.kept().lacks.clone()
     }
 
@@ -79,7 +79,7 @@ fn recorded(outcome: &Outcome) -> Result<Reply, String> {
 }
 
 /// A system that records its calls.
-pub struct Recorder<'a> {
+pub(crate) struct Recorder<'a> {
     system: &'a dyn System,
     trace: Trace,
     looking: Cell<bool>,
@@ -87,7 +87,7 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Records the calls to `system`.
-    pub fn new(system: &'a dyn System, trace: Trace) -> Self {
+    pub(crate) fn new(system: &'a dyn System, trace: Trace) -> Self {
         Self { system, trace, looking: Cell::new(false) }
     }
 

@@ -6,7 +6,7 @@ mod copies;
 mod devices;
 pub(crate) mod durability;
 mod holds;
-mod list;
+pub(crate) mod list;
 mod meanwhile;
 mod metadata;
 mod mover;
@@ -22,5 +22,3 @@ mod swap;
 mod truncate;
 mod unseal;
 mod write;
-
-pub use list::all;

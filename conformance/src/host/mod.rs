@@ -20,7 +20,7 @@ pub(crate) mod offer;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod routes;
-pub mod sandbox;
+pub(crate) mod sandbox;
 pub(crate) mod stock;
 pub(crate) mod sys;
 pub(crate) mod system;

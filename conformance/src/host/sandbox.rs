@@ -9,7 +9,7 @@ use nix::unistd::{getegid, geteuid};
 use std::path::{Path, PathBuf};
 
 /// The namespace, until it is dropped.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     stage: PathBuf,
     /// Dropped, it deactivates what is active.
     _guardian: Guardian,
@@ -22,7 +22,7 @@ const STAGES: [&str; 3] = ["/mnt", "/media", "/srv"];
 impl Sandbox {
     /// Moves this thread, and the threads and processes it starts from now on, into a namespace of its own. Call it
     /// before any other thread exists. The error is one line for people.
-    pub fn enter() -> Result<Self, String> {
+    pub(crate) fn enter() -> Result<Self, String> {
         let none = None::<&str>;
         let ordinary = !geteuid().is_root();
         if ordinary {
@@ -40,7 +40,7 @@ impl Sandbox {
     }
 
     /// Whether it was entered by an ordinary user, who is root only inside.
-    pub fn is_ordinary(&self) -> bool {
+    pub(crate) fn is_ordinary(&self) -> bool {
         self.ordinary
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The document that `lab --format json` writes.
 #[derive(Debug, Serialize)]
-pub struct LabDocument {
+pub(crate) struct LabDocument {
     /// [`SCHEMA`].
     schema: u32,
     /// The results for each kernel, file system and mechanism.

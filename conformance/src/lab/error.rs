@@ -10,7 +10,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// The reason why the lab could not do something. It is shown as one line for people.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     /// The file, program or step that failed; the whole reason if there is no source.
     subject: String,
     source: Option<Box<dyn error::Error + Send + Sync>>,

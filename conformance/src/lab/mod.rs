@@ -20,12 +20,9 @@ mod scenario;
 mod scripts;
 mod suite;
 
-pub use document::LabDocument;
-pub use error::Error;
-pub use guest::init::run_as_guest;
-pub use machine::qemu::Accelerator;
-pub use options::Options;
-pub use protocol::GUEST_COMMAND;
-pub use run::{human, interact, run};
-pub use scenario::{Play, ScenarioDocument, play_all, played};
-pub use scripts::Scenario;
+pub(crate) use document::LabDocument;
+pub(crate) use guest::init::run_as_guest;
+pub(crate) use options::Options;
+pub(crate) use protocol::GUEST_COMMAND;
+pub(crate) use run::{human, interact, run};
+pub(crate) use scenario::{play_all, played};

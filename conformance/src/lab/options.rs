@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The kernels to boot, and the work of their guests.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// A package or version of Debian (6.12), a bzImage, or a build tree
     #[arg(long = "kernel", value_name = "KERNEL", required = true, num_args = 1..)]
     pub(crate) kernels: Vec<String>,
@@ -61,7 +61,7 @@ pub struct Options {
 
 impl Options {
     /// Whether a person works in the guest.
-    pub fn is_interactive(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         self.interactive
     }
 
@@ -81,7 +81,7 @@ impl Options {
 
     /// Whether a selected case uses the RDMA adapter, which takes a second or two to set up.
     pub(crate) fn wants_adapter(&self) -> bool {
-        let all: Vec<&Case> = cases::all().collect();
+        let all: Vec<&Case> = cases::list::all().collect();
         let chosen = Selection::of(self.case.as_deref()).among(&all);
         self.power_cuts.is_none() && chosen.iter().any(|case| case.full_name().contains("rdma"))
     }

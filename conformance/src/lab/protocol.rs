@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The hidden subcommand of this program in a guest.
-pub const GUEST_COMMAND: &str = "guest";
+pub(crate) const GUEST_COMMAND: &str = "guest";
 
 /// The path of this program in the guest.
 pub(crate) const INIT: &str = "/iomap-conformance";

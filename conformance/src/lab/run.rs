@@ -26,7 +26,7 @@ const NOT_ENDED: &str = "the guest has not ended";
 /// Boots the kernels and runs the suite there. `write` gets the document at the start, with errors only, and again
 /// after the end of each guest, so that a lab that is killed loses no results. An error means that no guest was
 /// started.
-pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
+pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;
     let runs = jobs.iter().flat_map(|job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)));
@@ -55,7 +55,7 @@ pub fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync
 }
 
 /// Runs a shell in a guest, at this terminal.
-pub fn interact(options: &Options) -> Result<()> {
+pub(crate) fn interact(options: &Options) -> Result<()> {
     let cache = prepare(options)?;
     let jobs = jobs(options, &cache)?;
     let job = jobs.first().ok_or("nothing to run")?;
@@ -66,7 +66,7 @@ pub fn interact(options: &Options) -> Result<()> {
 }
 
 /// The table for each kernel, and below it each unexpected verdict.
-pub fn human(options: &Options, document: &LabDocument, screen: Screen) -> String {
+pub(crate) fn human(options: &Options, document: &LabDocument, screen: Screen) -> String {
     if options.power_cuts.is_some() {
         return power::human::human(document);
     }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// The document that `lab --scenario --format json` writes.
 #[derive(Debug, Serialize)]
-pub struct ScenarioDocument {
+pub(crate) struct ScenarioDocument {
     schema: u32,
     scenario: Scenario,
     /// The scenario on each kernel, in the order of the command line.
@@ -29,7 +29,7 @@ pub struct ScenarioDocument {
 
 /// A scenario on a kernel.
 #[derive(Debug, Serialize)]
-pub struct Play {
+pub(crate) struct Play {
     kernel: Kernel,
     steps: Vec<ScriptStep>,
     /// The reason why the script ended early, or `None`.
@@ -44,7 +44,7 @@ struct Programs {
 }
 
 /// Plays a scenario on each kernel. An error means that no guest was started.
-pub fn play_all(scenario: Scenario, options: &Options) -> Result<ScenarioDocument> {
+pub(crate) fn play_all(scenario: Scenario, options: &Options) -> Result<ScenarioDocument> {
     let script = scenario.script();
     qemu::missing().map_or(Ok(()), |missing| Err(Error::from(missing)))?;
     let cache = Cache::open()?;
@@ -123,7 +123,7 @@ fn plain(ScriptStep { step, outcome, traffic }: &ScriptStep) -> String {
 }
 
 /// The steps on each kernel, one line each.
-pub fn played(document: &ScenarioDocument) -> String {
+pub(crate) fn played(document: &ScenarioDocument) -> String {
     let plays = document.kernels.iter().map(|play| {
         let steps: String = play.steps.iter().map(|step| plain(step) + "\n").collect();
         let trouble = play.trouble.as_ref().map_or(String::new(), |why| format!("not carried to its end: {why}\n"));

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// A scenario: a server and its client in one guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Scenario {
+pub(crate) enum Scenario {
     /// The kernel's NFS server, with layouts of XFS
     Pnfs,
     /// The kernel's SMB server, with leases

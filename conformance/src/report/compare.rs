@@ -42,7 +42,7 @@ fn verdict(verdict: Option<Verdict>) -> String {
 }
 
 /// The comparison for a terminal of 80 columns.
-pub fn human(comparison: &Comparison) -> String {
+pub(crate) fn human(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {
         let _ = writeln!(out, "{}\n{}\n", hanging("A: ", &line(a)), hanging("B: ", &line(b)));
@@ -65,7 +65,7 @@ pub fn human(comparison: &Comparison) -> String {
 }
 
 /// The comparison in Markdown.
-pub fn markdown(comparison: &Comparison) -> String {
+pub(crate) fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     for Pair { a, b, changes, same } in &comparison.pairs {
         let _ = writeln!(out, "- A: {}\n- B: {}\n", line(a), line(b));

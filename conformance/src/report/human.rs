@@ -12,12 +12,12 @@ pub(crate) const WIDTH: usize = 80;
 const INDENT: usize = 14;
 
 /// Writes the summary by clause.
-pub fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results) -> String {
     report(results, true)
 }
 
 /// Writes only the unexpected results of the summary, and the sums.
-pub fn terse(results: &Results) -> String {
+pub(crate) fn terse(results: &Results) -> String {
     report(results, false)
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn wrap(text: &str, indent: usize) -> String {
 }
 
 /// The progress of a run, in one line of a terminal.
-pub fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
+pub(crate) fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
     const BAR: usize = 20;
     let full = done.min(total) * BAR / total.max(1);
     let line = format!("{label} [{}{}] {done}/{total} {case}", "#".repeat(full), "-".repeat(BAR - full));
@@ -188,7 +188,7 @@ pub fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
 }
 
 /// The duration of each family, and the rate: for `--timings`.
-pub fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
+pub(crate) fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
     let mut out = String::from("family      cases   ms in cases\n");
     let mut total = 0;
     for (family, clauses) in results.families() {

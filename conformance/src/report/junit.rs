@@ -27,7 +27,7 @@ enum Remark {
 }
 
 /// Writes results as JUnit.
-pub fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 4);
     let root = writer.create_element("testsuites").write_inner_content(|writer| {
         suites(results).iter().enumerate().try_for_each(|(id, (name, tests))| suite(writer, results, id, name, tests))

@@ -17,7 +17,7 @@ pub struct Submitter {
 }
 
 /// Checks the name of a CI system by the rules of kcidb-io.
-pub fn origin(text: &str) -> Result<String, String> {
+pub(crate) fn origin(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match !text.is_empty() && text.chars().all(allowed) {
         true => Ok(text.into()),
@@ -26,7 +26,7 @@ pub fn origin(text: &str) -> Result<String, String> {
 }
 
 /// Checks the id of a build by the rules of kcidb-io.
-pub fn build(text: &str) -> Result<String, String> {
+pub(crate) fn build(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((before, _)) if origin(before).is_ok() => Ok(text.into()),
         _ => Err("the name of a CI system, a colon, and what is unique there".into()),
@@ -34,7 +34,7 @@ pub fn build(text: &str) -> Result<String, String> {
 }
 
 /// Writes results as a submission.
-pub fn write(results: &Results, submitter: &Submitter) -> Value {
+pub(crate) fn write(results: &Results, submitter: &Submitter) -> Value {
     let form = Form::new(results, submitter);
     let cases = || results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (clause, case)));
     let mut tests: Vec<Value> = cases().map(|(clause, case)| form.test(clause, case)).collect();

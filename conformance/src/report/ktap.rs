@@ -5,7 +5,7 @@ use iomap_results::CaseOutcome;
 use std::fmt::Write as _;
 
 /// Writes results as KTAP.
-pub fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results) -> String {
     let mut out = String::from("KTAP version 1\n");
     if let Some(reason) = &results.not_offered {
         // kunit.py rejects a plan of 0 tests, so write a plan of one test.

@@ -18,18 +18,18 @@ const SENTENCE: usize = 30;
 
 /// A table for each kernel, split into parts if its columns do not fit on the screen. A target that lacks the mechanism
 /// gets a line, not a column.
-pub fn human(all: &[Results], screen: Screen) -> String {
+pub(crate) fn human(all: &[Results], screen: Screen) -> String {
     by_kernel(all, |all| table(all, screen))
 }
 
 /// The same in Markdown.
-pub fn markdown(all: &[Results]) -> String {
+pub(crate) fn markdown(all: &[Results]) -> String {
     by_kernel(all, page)
 }
 
 /// The unexpected results and the errors, each with its reason, and their numbers: the meaning of the exit code in
 /// words. Empty if all results are as expected.
-pub fn trouble(all: &[Results]) -> String {
+pub(crate) fn trouble(all: &[Results]) -> String {
     let sum = Sum::of(all);
     if sum.exit_code() == 0 {
         return String::new();

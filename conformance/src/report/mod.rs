@@ -1,11 +1,11 @@
 //! Reports of results, for people and for programs.
 
-pub mod compare;
+pub(crate) mod compare;
 pub mod format;
-pub mod human;
-pub mod junit;
-pub mod kcidb;
-pub mod ktap;
-pub mod matrix;
-pub mod schema;
-pub mod terminal;
+pub(crate) mod human;
+pub(crate) mod junit;
+pub(crate) mod kcidb;
+pub(crate) mod ktap;
+pub(crate) mod matrix;
+pub(crate) mod schema;
+pub(crate) mod terminal;

@@ -4,7 +4,7 @@ use iomap_results::Schema;
 
 /// A document that the command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Document {
+pub(crate) enum Document {
     /// Of `run --format json`; `matrix --format json` writes a list of them
     Results,
     /// Of `run --list --format json`
@@ -21,7 +21,7 @@ pub enum Document {
 
 impl Document {
     /// The schema of the document, in the dialect 2020-12.
-    pub fn schema(self) -> &'static str {
+    pub(crate) fn schema(self) -> &'static str {
         match self {
             Self::Results => Schema::Results.text(),
             Self::List => Schema::List.text(),

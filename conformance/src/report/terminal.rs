@@ -10,7 +10,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 
 /// The room for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Screen {
+pub(crate) struct Screen {
     /// The width in columns.
     pub width: usize,
     /// The height in lines; `None` if lines do not scroll away.
@@ -25,7 +25,7 @@ impl Default for Screen {
 
 impl Screen {
     /// The screen of standard output. Other output is a page of 80 columns.
-    pub fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         match stdout().is_terminal().then(|| terminal_size_of(stdout())).flatten() {
             Some((Width(width @ 1..), Height(height @ 1..))) => {
                 Self { width: usize::from(width).max(40), height: Some(usize::from(height).max(10)) }
@@ -36,13 +36,13 @@ impl Screen {
 }
 
 /// Whether TERM says that the terminal shows only plain text.
-pub fn is_dumb() -> bool {
+pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Prints a line that the next such line replaces, on standard error. It uses blanks, not an escape, to cover the old
 /// line.
-pub fn passing(line: &str) {
+pub(crate) fn passing(line: &str) {
     if can_pass() {
         let width = terminal_size_of(stderr()).map_or(80, |(Width(width), _)| usize::from(width)).saturating_sub(1);
         let line: String = line.chars().take(width).collect();
@@ -52,15 +52,15 @@ pub fn passing(line: &str) {
 }
 
 /// Whether standard error is a terminal on which a line can be replaced.
-pub fn can_pass() -> bool {
+pub(crate) fn can_pass() -> bool {
     stderr().is_terminal() && !is_dumb()
 }
 
 /// The headings of tables.
-pub const HEADING: Style = Style::new().bold();
+pub(crate) const HEADING: Style = Style::new().bold();
 
 /// The style of a verdict.
-pub fn style(verdict: Verdict) -> Style {
+pub(crate) fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Holds => AnsiColor::Green.on_default(),
         Verdict::Violated => AnsiColor::Red.on_default().bold(),
@@ -71,12 +71,12 @@ pub fn style(verdict: Verdict) -> Style {
 }
 
 /// Text with a style. Trailing blanks stay outside, so that lines can be trimmed.
-pub fn styled(style: Style, text: &str) -> String {
+pub(crate) fn styled(style: Style, text: &str) -> String {
     let words = text.trim_end();
     if words.is_empty() { text.into() } else { format!("{style}{words}{style:#}{}", &text[words.len()..]) }
 }
 
 /// Text without its styles.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }

@@ -5,7 +5,7 @@
 
 mod c;
 mod needs;
-pub mod origin;
-pub mod reproducer;
+pub(crate) mod origin;
+pub(crate) mod reproducer;
 mod routes;
 mod xfs_io;

@@ -5,7 +5,7 @@ use crate::results::Results;
 
 /// The place where the case made the calls that a program repeats.
 #[derive(Clone, Debug, Default)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The file system, by its name in results.
     pub fs: String,
     /// The release of the kernel.
@@ -14,7 +14,7 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of the cases of a run.
-    pub fn of(results: &Results) -> Self {
+    pub(crate) fn of(results: &Results) -> Self {
         Self { fs: results.fs.clone(), kernel: results.kernel.release.clone() }
     }
 }

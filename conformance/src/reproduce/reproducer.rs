@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The programs for one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reproducer {
+pub(crate) struct Reproducer {
     /// The name of the case, such as `truncate-shrink`.
     pub name: String,
     /// The C program, or the reason why there is none.
@@ -21,9 +21,9 @@ pub struct Reproducer {
 }
 
 /// The programs for a case that is violated or could not do its work.
-pub fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproducer {
+pub(crate) fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproducer {
     let name = case.name.replace("::", "-");
-    let about = crate::cases::all().find(|it| it.full_name() == case.name).map_or("", |case: &Case| case.about);
+    let about = crate::cases::list::all().find(|it| it.full_name() == case.name).map_or("", |case: &Case| case.about);
     let place = if origin.kernel.is_empty() { "" } else { &format!(", Linux {}, {}", origin.kernel, origin.fs) };
     let head = format!("{}: {about} ({clause}{place})", case.name);
     let made: Vec<&Step> = case.steps.iter().filter(|step| step.outcome.is_some()).collect();
@@ -31,21 +31,21 @@ pub fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproduce
 }
 
 /// The directory for the programs. It is opened before the run, because the run may hide it.
-pub struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
     open: File,
 }
 
 impl Directory {
     /// Makes the directory if it is missing, and opens it. The error is one line for people.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let opened = std::fs::create_dir_all(path).and_then(|()| File::open(path));
         opened.map(|open| Self { path: path.into(), open }).map_err(|e| format!("{}: {e}", path.display()))
     }
 
     /// Writes the programs for every case that is violated or could not do its work, and returns a line about them. The
     /// error is one line for people.
-    pub fn write(&self, results: &Results) -> Result<String, String> {
+    pub(crate) fn write(&self, results: &Results) -> Result<String, String> {
         let (mut programs, mut scripts, mut without) = (0, 0, Vec::new());
         for (clause, case) in results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |it| (clause, it)))
         {

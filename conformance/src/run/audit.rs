@@ -30,7 +30,7 @@ pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
 
 fn one(violation: &Violation) -> AuditedViolation {
     let target = Reference::new(Some(violation.clone()));
-    let of_clause = cases::all().filter(|case| case.clause == violation.clause);
+    let of_clause = cases::list::all().filter(|case| case.clause == violation.clause);
     let results = of_clause.map(|case| run_case(&target, Mechanism::Seal, case));
     let by: Vec<String> = results.filter(|r| r.verdict == Verdict::Violated).map(|r| r.name).collect();
     AuditedViolation {

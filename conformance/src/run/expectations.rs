@@ -2,6 +2,7 @@
 //! than `holds`.
 
 use crate::filesystem::FsKind;
+use crate::mechanism::Mechanism;
 use iomap_results::Verdict;
 use iomap_vocabulary::Series;
 use serde::Deserialize;
@@ -20,6 +21,34 @@ static FILES: [(&str, &str); 10] = [
     ("dir-swapfile", include_str!("../../expectations/dir-swapfile.toml")),
     ("dir-immutable-attr", include_str!("../../expectations/dir-immutable-attr.toml")),
 ];
+
+/// The names of the expectations of the target `fuse`. The names that count first are at the front.
+pub(crate) fn of_fuse(is_root: bool) -> &'static [&'static str] {
+    // An ordinary user is root of a user namespace only.
+    if is_root { &["fuse"] } else { &["fuse-user", "fuse"] }
+}
+
+/// The names of the expectations of the target `host`.
+pub(crate) fn of_mechanism(mechanism: Mechanism) -> &'static [&'static str] {
+    match mechanism {
+        Mechanism::Seal => &["seal"],
+        Mechanism::Swapfile => &["swapfile"],
+        Mechanism::ImmutableAttr => &["immutable-attr"],
+        Mechanism::F2fsPin => &["f2fs-pin"],
+        Mechanism::DeviceDax => &["device-dax"],
+    }
+}
+
+/// The names of the expectations of the target `dir`. Rows about what a directory does not reach come before those of
+/// the mechanism, unless no kernel (`seal`) or no directory (`device-dax`) has the mechanism.
+pub(crate) fn of_directory(mechanism: Mechanism) -> &'static [&'static str] {
+    match mechanism {
+        Mechanism::Seal | Mechanism::DeviceDax => of_mechanism(mechanism),
+        Mechanism::Swapfile => &["dir-swapfile", "dir", "swapfile"],
+        Mechanism::F2fsPin => &["dir", "f2fs-pin"],
+        Mechanism::ImmutableAttr => &["dir-immutable-attr", "dir", "immutable-attr"],
+    }
+}
 
 /// The file system of the reference.
 const MODEL: &str = "model";

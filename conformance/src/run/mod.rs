@@ -1,8 +1,8 @@
 //! Runs of cases, and the expectations to which their verdicts are compared.
 
-pub mod audit;
-pub mod expectations;
-pub mod select;
-pub mod trials;
-pub mod update;
-pub mod watchdog;
+pub(crate) mod audit;
+pub(crate) mod expectations;
+pub(crate) mod select;
+pub(crate) mod trials;
+pub(crate) mod update;
+pub(crate) mod watchdog;

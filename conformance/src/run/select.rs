@@ -8,7 +8,7 @@ use iomap_reference::Violation;
 use std::fmt;
 
 /// An item with names by which it can be chosen.
-pub trait Choice {
+pub(crate) trait Choice {
     /// Its family, such as `truncate`.
     fn family(&self) -> &str;
     /// Its clause, such as `truncate.shrink`.
@@ -47,7 +47,7 @@ impl Choice for Violation {
 
 /// Filters, as the user typed them.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// An item is taken if one of these filters matches it, or if there is no filter.
     pub filters: Vec<String>,
     /// An item is left out if one of these filters matches it.
@@ -58,7 +58,7 @@ pub struct Selection {
 
 /// The reason why a selection is probably a mistake of the user.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Nothing {
+pub(crate) enum Nothing {
     /// A filter matches no name.
     Unknown {
         /// The filter.
@@ -89,12 +89,12 @@ impl std::error::Error for Nothing {}
 
 impl Selection {
     /// All items that one filter selects, or all items.
-    pub fn of(filter: Option<&str>) -> Self {
+    pub(crate) fn of(filter: Option<&str>) -> Self {
         Self { filters: filter.map(str::to_owned).into_iter().collect(), ..Self::default() }
     }
 
     /// The selected items; the list can be empty.
-    pub fn among<'a, T: Choice>(&self, all: &[&'a T]) -> Vec<&'a T> {
+    pub(crate) fn among<'a, T: Choice>(&self, all: &[&'a T]) -> Vec<&'a T> {
         let [taken, left_out] = [&self.filters, &self.skip]
             .map(|filters| filters.iter().map(|filter| Meaning::of(filter, self.exact, all)).collect::<Vec<_>>());
         let any = |meanings: &[Option<Meaning>], one: &T| meanings.iter().flatten().any(|meaning| meaning.has(one));
@@ -103,7 +103,7 @@ impl Selection {
     }
 
     /// The selected items; an error if the list is empty, or if a filter matches no name.
-    pub fn some_of<'a, T: Choice>(&self, all: &[&'a T]) -> Result<Vec<&'a T>, Nothing> {
+    pub(crate) fn some_of<'a, T: Choice>(&self, all: &[&'a T]) -> Result<Vec<&'a T>, Nothing> {
         for filter in self.filters.iter().chain(&self.skip) {
             if Meaning::of(filter, self.exact, all).is_none() {
                 let inexact = self.exact && Meaning::of(filter, false, all).is_some();
@@ -155,7 +155,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 const OFFERED: usize = 5;
 
 /// The existing names that are most similar to a mistyped one, the most similar first.
-pub fn nearest(typed: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn nearest(typed: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     let likeness = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase());
     let mut near: Vec<(f64, String)> = names.into_iter().map(|name| (likeness(&name), name)).collect();
     near.retain(|(likeness, _)| *likeness > 0.8);
@@ -172,12 +172,12 @@ mod tests {
     fn names(filters: &[&str], skip: &[&str], exact: bool) -> Result<Vec<String>, Nothing> {
         let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
         let selection = Selection { filters: owned(filters), skip: owned(skip), exact };
-        let all: Vec<&Case> = cases::all().collect();
+        let all: Vec<&Case> = cases::list::all().collect();
         Ok(selection.some_of(&all)?.into_iter().map(Case::full_name).collect())
     }
 
     fn of(wanted: impl Fn(&Case) -> bool) -> Vec<String> {
-        cases::all().filter(|case| wanted(case)).map(Case::full_name).collect()
+        cases::list::all().filter(|case| wanted(case)).map(Case::full_name).collect()
     }
 
     #[test]
@@ -217,6 +217,6 @@ mod tests {
         assert!(names(&["truncate", "qqqqqq"], &[], false).is_err());
         assert!(names(&[], &["qqqqqq"], false).is_err());
         assert_eq!(names(&["seal"], &["seal.*"], false), Err(Nothing::AllSkipped));
-        assert!(names(&[""], &[], false).is_ok_and(|all| all.len() == cases::all().count()));
+        assert!(names(&[""], &[], false).is_ok_and(|all| all.len() == cases::list::all().count()));
     }
 }

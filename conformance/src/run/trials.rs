@@ -44,7 +44,7 @@ pub enum Event<'a> {
 pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Runs one case without a time limit.
-pub fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
+pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
     let (start, trace) = (Instant::now(), Trace::default());
     let (seen, lacks) = observe(target, mechanism, case, &trace);
     result(case, start.elapsed(), &seen, &lacks, &trace)
@@ -231,7 +231,7 @@ fn assemble(
     let clauses: Vec<ClauseResult> = iomap_clauses::ALL
         .iter()
         .map(|clause| {
-            let all: Vec<&Case> = cases::all().filter(|case| case.clause == *clause).collect();
+            let all: Vec<&Case> = cases::list::all().filter(|case| case.clause == *clause).collect();
             let ran: Vec<CaseResult> = all
                 .iter()
                 .filter_map(|case| {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of expectations to update. It is opened before the run, because the run may hide its directory.
 #[derive(Debug)]
-pub struct Update {
+pub(crate) struct Update {
     path: PathBuf,
     file: File,
     text: String,
@@ -20,7 +20,7 @@ pub struct Update {
 
 impl Update {
     /// Opens the file of these expectations in a checkout. The error is one line for people.
-    pub fn open(directory: &Path, name: &str) -> Result<Self, String> {
+    pub(crate) fn open(directory: &Path, name: &str) -> Result<Self, String> {
         let path = directory.join(format!("{name}.toml"));
         let open = || {
             let mut file = File::options().read(true).write(true).open(&path)?;
@@ -34,7 +34,7 @@ impl Update {
     }
 
     /// Adds the rows, and returns a line with their number.
-    pub fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, String> {
+    pub(crate) fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, String> {
         let path = self.path.display();
         let (text, rows) = updated(&self.text, results, others).map_err(|e| format!("{path}: {e}"))?;
         if rows == 0 {

@@ -147,7 +147,7 @@ mod tests {
     fn waiting_for_a_turn_is_not_the_time_of_a_case() {
         const HELD: Duration = Duration::from_millis(200);
         let guard = Guard::new(programs::TIMEOUT, None);
-        let case = cases::all().find(|case| case.lane == Lane::Alone).unwrap();
+        let case = cases::list::all().find(|case| case.lane == Lane::Alone).unwrap();
         let begun = Arc::new(Barrier::new(2));
         let hold = {
             let begun = begun.clone();

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the fresh directories are called.
-pub const PREFIX: &str = "iomap-conformance.";
+pub(crate) const PREFIX: &str = "iomap-conformance.";
 
 /// A fresh directory in a directory of the user's, until it is dropped.
 pub struct Fresh {

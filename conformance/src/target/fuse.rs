@@ -82,7 +82,7 @@ fn privileged(call: &Call) -> Option<&'static str> {
 }
 
 /// The reference, mounted for each case.
-pub struct Fuse {
+pub(crate) struct Fuse {
     stage: PathBuf,
     /// The sandbox is a user namespace.
     ordinary: bool,
@@ -92,7 +92,7 @@ pub struct Fuse {
 
 impl Fuse {
     /// The reference, or one that breaks a clause. The error is one line for people.
-    pub fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
+    pub(crate) fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
         let (stage, ordinary) = (sandbox.directory("fuse")?, sandbox.is_ordinary());
         let fuse = Self { stage, ordinary, violation, mounts: AtomicUsize::new(0) };
         // What is missing shows itself at the first mount.

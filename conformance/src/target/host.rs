@@ -46,7 +46,7 @@ impl Spare {
 }
 
 /// One file system of this kernel, with one mechanism.
-pub struct Host {
+pub(crate) struct Host {
     // Dropped in this order: what uses a mount, then the mounts.
     pool: Option<Pool>,
     retirement: Arc<Retirement>,
@@ -68,7 +68,7 @@ pub struct Host {
 
 impl Host {
     /// Makes and mounts the file systems. The error is one line for people.
-    pub fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+    pub(crate) fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
         probe::raise_limits();
         let machine = Machine::with_images();
         if let Some(missing) = lack::missing(&machine, &needs(kind)) {

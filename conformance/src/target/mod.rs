@@ -1,8 +1,8 @@
 //! The targets: the places where the calls of a case go.
 
 pub(crate) mod device_dax;
-pub mod directory;
+pub(crate) mod directory;
 pub(crate) mod found;
-pub mod fuse;
-pub mod host;
-pub mod reference;
+pub(crate) mod fuse;
+pub(crate) mod host;
+pub(crate) mod reference;

@@ -29,7 +29,7 @@ const MOUNTS: [(&str, &str, &str); 5] = [
 
 /// Carries out the manifest: all of it as the first process, or only the run with this number, as a child of the first
 /// process. Ends the guest, or the process.
-pub fn run_as_guest(number: Option<usize>) {
+pub(crate) fn run_as_guest(number: Option<usize>) {
     let done = manifest().and_then(|manifest| match number {
         Some(number) => carry_out(manifest.work, number),
         None => prepare_and_start(&manifest),

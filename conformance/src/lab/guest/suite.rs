@@ -32,7 +32,7 @@ pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Resul
         None => Arc::new(DeviceDax::new()?),
     };
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
-    let all: Vec<&Case> = cases::all().collect();
+    let all: Vec<&Case> = cases::list::all().collect();
     let cases = Selection::of(filter).among(&all);
     let progress: Progress = Arc::new(|event: Event| {
         let message = match event {

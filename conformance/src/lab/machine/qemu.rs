@@ -19,7 +19,7 @@ pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// The engine that executes the instructions of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Accelerator {
+pub(crate) enum Accelerator {
     /// KVM where it boots the kernel, else TCG
     Auto,
     /// The processor

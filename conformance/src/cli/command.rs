@@ -1,0 +1,135 @@
+//! The command line of the suite, and its subcommands.
+
+use crate::cli::audit::{self, AuditArgs};
+use crate::cli::compare::{self, CompareArgs};
+use crate::cli::lab::{self, LAB_EXAMPLES, LabArgs};
+use crate::cli::matrix::{self, MatrixArgs};
+use crate::cli::output::Stop;
+use crate::cli::run::{self, RunArgs};
+use crate::cli::schema::{self, SchemaArgs};
+use crate::host::guardian;
+use crate::lab::{GUEST_COMMAND, run_as_guest};
+use crate::report::terminal;
+use anstream::ColorChoice;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  iomap-conformance                      the whole suite on the reference
+  iomap-conformance truncate seal        the cases of two families
+  iomap-conformance truncate.shrink      those of a clause
+  iomap-conformance truncate::shrink     one case
+  iomap-conformance 'write.*' --skip ring   a pattern, without those with ring
+  iomap-conformance --target host --fs xfs --mechanism swapfile
+  iomap-conformance --format json --output results.json
+  iomap-conformance matrix               this kernel, all there is to compare
+  iomap-conformance compare a.json b.json
+  iomap-conformance audit                whether the suite notices violations
+
+Exit codes: 0 conforms (or as expected), 1 an unexpected verdict that stands on
+its own evidence, else 3 if anything is an error of the environment, 2 usage (a
+filter that means nothing is one), 4 internal.";
+
+/// Checks every clause of the specification of immutable iomap files.
+///
+/// Without arguments the whole suite runs on the in-process reference.
+#[derive(Parser)]
+#[command(version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal that has them, unless NO_COLOR is set
+    Auto,
+    /// In all output for people
+    Always,
+    /// No escape at all
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs cases and says which clauses hold [the default]
+    #[command(after_help = EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Compares file systems and mechanisms in one table
+    ///
+    /// Without files it runs every file system of this kernel with every
+    /// mechanism; that needs root.
+    Matrix(MatrixArgs),
+    /// Says by clause what changed between two results, say of two kernels
+    ///
+    /// A and B have results that `run` or `matrix` wrote with --format json.
+    /// What belongs together in lists, file system and mechanism say. Exit
+    /// code 1 means that a clause that held in A is violated in B; anything
+    /// else that changed is 0.
+    #[command(verbatim_doc_comment)]
+    Compare(CompareArgs),
+    /// Prints the JSON Schema of a document that this program writes
+    Schema(SchemaArgs),
+    /// Breaks each clause in the reference, and says whether its cases notice
+    Audit(AuditArgs),
+    /// Boots other kernels in QEMU and runs the suite there
+    ///
+    /// Each kernel with each file system is a guest, which runs every
+    /// mechanism. Nothing needs root. What is made or downloaded is in
+    /// ~/.cache/iomap-conformance.
+    #[command(verbatim_doc_comment, after_help = LAB_EXAMPLES)]
+    Lab(LabArgs),
+    #[command(name = guardian::COMMAND, hide = true)]
+    Guard {
+        stage: PathBuf,
+        #[arg(long)]
+        remove: bool,
+    },
+    #[command(name = GUEST_COMMAND, hide = true)]
+    Guest { run: Option<usize> },
+}
+
+/// Runs the command with the arguments of this process.
+pub fn main() -> ExitCode {
+    if terminal::is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
+        // A dumb terminal is one, whatever else the environment says.
+        ColorChoice::Never.write_global();
+    }
+    let cli = Cli::parse();
+    match cli.color {
+        Color::Auto => (),
+        Color::Always => ColorChoice::Always.write_global(),
+        Color::Never => ColorChoice::Never.write_global(),
+    }
+    let done = match &cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Matrix(args)) => matrix::run(args),
+        Some(Command::Compare(args)) => compare::run(args),
+        Some(Command::Schema(args)) => schema::run(args),
+        Some(Command::Audit(args)) => audit::run(args),
+        Some(Command::Lab(args)) => lab::run(args),
+        Some(Command::Guest { run }) => {
+            run_as_guest(*run);
+            Ok(0)
+        }
+        Some(Command::Guard { stage, remove }) => {
+            guardian::run(stage, *remove);
+            Ok(0)
+        }
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Stop(code, message)) => {
+            eprintln!("iomap-conformance: {message}");
+            ExitCode::from(code)
+        }
+    }
+}

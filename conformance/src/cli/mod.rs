@@ -1,0 +1,15 @@
+//! The command `iomap-conformance`, a file for each subcommand.
+
+mod audit;
+pub(crate) mod command;
+mod compare;
+mod format;
+mod input;
+mod lab;
+mod libtest;
+mod list;
+mod matrix;
+mod output;
+mod run;
+mod schema;
+mod subject;
