@@ -14,6 +14,7 @@ pub mod lab;
 pub mod lack;
 pub mod mechanism;
 pub mod programs;
+pub(crate) mod reach;
 pub mod report;
 pub mod reproduce;
 pub mod results;

@@ -9,8 +9,7 @@ use super::image::Image;
 use super::sys;
 use super::sys::{Aligned, operations};
 use crate::filesystem::FsKind;
-use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Outcome, Reply};
+use iomap_reference::{BLOCK, Call, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -62,18 +61,6 @@ static ROWS: &[Row] = &[
     Row { operation: Operation::ReplaceDevice, fs: FsKind::Btrfs, run: replace_device },
 ];
 
-/// What a file system without the operation lacks.
-static LACKING: &[(Operation, &str)] = &[
-    (Operation::Exchange, "no call exchanges the contents of two files"),
-    (Operation::Snapshot, "no snapshots"),
-    (Operation::Subvolume, "no file systems inside"),
-    (Operation::Defragment, "no defragmentation"),
-    (Operation::Collect, "nothing moves files that nobody touches"),
-    (Operation::Shrink, "the suite knows no call that makes it smaller while it is mounted"),
-    (Operation::RemoveDevice, "it has one device"),
-    (Operation::ReplaceDevice, "it has one device"),
-];
-
 fn operation(call: &Call) -> Option<Operation> {
     Some(match call {
         Call::Exchange { .. } => Operation::Exchange,
@@ -92,25 +79,9 @@ fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.fs == fs.family() && row.operation == operation)
 }
 
-/// Less than any of these file systems can have, in bytes.
-const SMALLEST: i64 = 16 << 20;
-
-/// Whether a file system has the operation that a call is, if it is one.
-pub(crate) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
-    if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs.family(), call)
-        && set & FLAG_COMPRESS != 0
-    {
-        return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
-    }
-    let Some(operation) = operation(call) else { return Ok(()) };
-    if matches!(call, Call::Shrink { size } if *size < SMALLEST) {
-        return Err(Trouble::NotOffered(format!("{}: no file system is as small as that", fs.name())));
-    }
-    if row(fs, operation).is_some() {
-        return Ok(());
-    }
-    let lacking = LACKING.iter().find(|(lacking, _)| *lacking == operation).map_or("", |(_, what)| what);
-    Err(Trouble::NotOffered(format!("{}: {lacking}", fs.name())))
+/// Whether a file system has the operation that a call is.
+pub(crate) fn has(fs: FsKind, call: &Call) -> bool {
+    operation(call).is_some_and(|operation| row(fs, operation).is_some())
 }
 
 /// Carries out a call that is an operation.

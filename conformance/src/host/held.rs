@@ -46,11 +46,6 @@ impl Held {
         Ok(Duplicate { directory: self.directory.clone(), root: self.root.clone(), open: open? })
     }
 
-    /// The directory of the case.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Closes a file.
     pub(crate) fn close(&self, fd: Fd) -> Result<(), Errno> {
         self.open.borrow_mut().remove(&fd).map(drop).ok_or(Errno::EBADF)

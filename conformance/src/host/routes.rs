@@ -8,7 +8,6 @@ use super::sys::operations::{self, Attribute};
 use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
 use crate::filesystem::FsKind;
 use crate::programs;
-use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, PosixFadviseAdvice, RenameFlags, SpliceFFlags};
@@ -88,37 +87,10 @@ static ROWS: &[Row] = &[
     Row { route: Route::Preferred, fs: EVERY, make: activate },
 ];
 
-/// What a kernel or a file system does not survive, and where.
-const NEVER: &[(Route, &[FsKind], &str)] = &[
-    (
-        Route::Userfault,
-        &[FsKind::XfsDax, FsKind::Ext4Dax, FsKind::Devdax],
-        "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)",
-    ),
-    (
-        Route::F2fsErase,
-        &[FsKind::F2fsZoned],
-        "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more",
-    ),
-];
-
-/// Whether there is such a way on a file system, if a call wants one.
-pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
-    let Call::Via { route, .. } = call else { return Ok(()) };
-    if *route == Route::Rdma && !rdma::is_there() {
-        return Err(Trouble::NotOffered("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE".into()));
-    }
-    let never = |row: &&(Route, &[FsKind], &str)| row.0 == *route && fs.is_some_and(|fs| row.1.contains(&fs));
-    if let Some((.., why)) = NEVER.iter().find(never) {
-        return Err(Trouble::NotReachable((*why).into()));
-    }
-    let there =
-        |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family())));
-    if ROWS.iter().any(there) {
-        return Ok(());
-    }
-    let fs = fs.map_or("this file system", FsKind::name);
-    Err(Trouble::NotOffered(format!("{fs}: no {route}")))
+/// Whether a file system has a route.
+pub(crate) fn has(fs: Option<FsKind>, route: Route) -> bool {
+    let fits = |row: &Row| row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family()));
+    ROWS.iter().any(|row| row.route == route && fits(row))
 }
 
 /// Makes a call in another way.

@@ -193,6 +193,13 @@ pub(crate) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
     unsafe { ioctls::set_xattr(file.as_raw_fd(), &attributes) }.map(|_| ())
 }
 
+/// fallocate(2). Only [`crate::host::calls::Calls`], which asks `reach.rs` before, and the question of
+/// `host/sealing.rs` call it.
+pub(crate) fn fallocate(file: BorrowedFd, mode: iomap_reference::Mode, offset: i64, len: i64) -> Result<(), Errno> {
+    let mode = nix::fcntl::FallocateFlags::from_bits_retain(mode.0.cast_signed());
+    nix::fcntl::fallocate(file, mode, offset, len)
+}
+
 /// sync_file_range(2) of the whole file, as databases use it.
 pub(crate) fn sync_range(file: BorrowedFd) -> Result<(), Errno> {
     let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;

@@ -2,17 +2,18 @@
 
 use super::activation::activation;
 use super::areas::Places;
-use super::calls::{Calls, Transport, spin, unless_busy};
+use super::calls::{Calls, spin, unless_busy};
 use super::image::Image;
-use super::modes::Modes;
+use super::sealing::Sealing;
 use super::stock::{Retirement, Stock, Stocked, deactivate};
 use super::sys;
-use super::{admin, agent, guardian, routes};
+use super::{admin, agent, guardian};
 use crate::filesystem::FsKind;
 use crate::kernel;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::{Kind, Site};
 use crate::system::Step;
 use crate::system::{Outcomes, Ready, StorageAgent, System};
 use crate::verdict::Trouble;
@@ -52,9 +53,10 @@ impl<'a> HostSystem<'a> {
         stock: Option<&'a Stock>,
         retirement: &'a Retirement,
         turn: Option<MutexGuard<'a, ()>>,
-        modes: Arc<Modes>,
+        (kind, sealing): (Kind, Arc<Sealing>),
     ) -> Self {
-        let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
+        let site = Site { alone: turn.is_some(), sealing, ..Site::new(kind, Some(image.kind()), directory.clone()) };
+        let calls = Calls::new(site, image.root().into());
         let (places, losses, resized, filled) = Default::default();
         Self { calls, directory, image, stock, retirement, turn, places, losses, resized, filled }
     }
@@ -153,13 +155,8 @@ impl System for HostSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        if matches!(call, Call::Cycle | Call::PowerLoss { .. }) && self.turn.is_none() {
-            return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
-        }
-        let kind = self.image.kind();
-        self.calls.pass(call)?;
-        self.places.make(self.retirement.areas(), call)?;
-        admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call))
+        self.calls.site().ask(call)?;
+        self.places.make(self.retirement.areas(), call)
     }
 
     fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {

@@ -4,17 +4,16 @@
 //! is at work at a time.
 
 use crate::filesystem::FsKind;
-use crate::host::calls::{Calls, Transport};
+use crate::host::calls::Calls;
 use crate::host::device::{ND, set};
-use crate::host::routes;
 use crate::host::sys::Mapping;
 use crate::kernel_log::Devices;
-use crate::mechanism::DEVICE;
-use crate::mechanism::{DEVICE_LEN, Mechanism};
+use crate::mechanism::{DEVICE, DEVICE_LEN, Mechanism};
+use crate::reach::{Kind, Site};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::Clause;
-use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};
+use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs;
 use std::ops::Range;
@@ -54,7 +53,8 @@ impl DeviceDax {
 impl Target for DeviceDax {
     fn system(&self, _: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel, Arc::default());
+        let site = Site::new(Kind::Device, Some(FsKind::Devdax), "/dev".into());
+        let calls = Calls::new(site, "/dev".into());
         Ok(Box::new(DeviceSystem { calls, _turn: turn }))
     }
 
@@ -73,40 +73,6 @@ struct DeviceSystem<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-/// Why a case does not get to make a call.
-fn without(call: &Call) -> Result<(), Trouble> {
-    let why = match call {
-        Call::PowerLoss { .. } => {
-            return Err(Trouble::NotReachable("the memory of a guest is lost with its power".into()));
-        }
-        Call::Open { name, .. } | Call::Truncate { name, .. } if name == DEVICE => return Ok(()),
-        Call::Open { .. } | Call::Truncate { .. } => "a device has no other file beside it",
-        Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. } => {
-            "a device has no names: those of its node belong to devtmpfs"
-        }
-        Call::Subvolume { .. } => "a device has no file systems inside",
-        Call::Symlink { .. } | Call::Mkdir { .. } | Call::Rmdir { .. } | Call::Mkfifo { .. } => "a device has no names",
-        Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. } => {
-            "a device has no metadata: those of its node belong to devtmpfs"
-        }
-        Call::SetXattr { .. } | Call::RemoveXattr { .. } => "a device has no extended attributes",
-        Call::Fsync { .. } => "fsync(2) fails with EINVAL: a device has nothing to write back",
-        Call::Cycle | Call::Remount { .. } | Call::FreeSpace | Call::SetQuota { .. } | Call::Snapshot => {
-            "a device is not mounted"
-        }
-        Call::Exchange { .. } | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. } => {
-            "nothing moves what is on a device"
-        }
-        Call::RemoveDevice | Call::ReplaceDevice => "it is the device",
-        Call::Via { route: Route::DirectInto, .. } => "a device has no other file beside it",
-        // The question whether there is such a route.
-        Call::Via { call, .. } if **call == Call::FreeSpace => return Ok(()),
-        Call::Via { call, .. } => return without(call),
-        _ => return Ok(()),
-    };
-    Err(Trouble::NotOffered(why.into()))
-}
-
 impl System for DeviceSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let mut outcome = self.calls.call(caller, call);
@@ -118,8 +84,7 @@ impl System for DeviceSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        self.calls.pass(call)?;
-        without(call).and_then(|()| routes::offered(Some(FsKind::Devdax), call))
+        self.calls.site().ask(call)
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {

@@ -3,24 +3,24 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
-use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
-
 use crate::filesystem::FsKind;
 use crate::host::activation::activation;
 use crate::host::areas::{Areas, FEWEST, Places};
-use crate::host::calls::{Calls, Transport};
+use crate::host::calls::Calls;
 use crate::host::guardian::{self, Guardian};
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::probe::{self, DESCRIPTORS, Machine};
+use crate::host::sealing::Sealing;
 use crate::host::stock::deactivate;
-use crate::host::{admin, routes, sys};
+use crate::host::{admin, sys};
 use crate::kernel_log::Devices;
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
+use crate::reach::{Kind, OTHERS, Site};
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::Clause;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -92,7 +92,7 @@ pub struct Directory {
     kind: Option<FsKind>,
     ordinary: bool,
     cases: AtomicUsize,
-    modes: Arc<Modes>,
+    sealing: Arc<Sealing>,
     machine: Machine,
     areas: Arc<Areas>,
     /// The reason why no case can run.
@@ -128,9 +128,9 @@ impl Directory {
         ask(&in_turn)?;
         let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
-        let modes = Arc::new(Modes::for_others());
+        let sealing = Arc::default();
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
-        let mut target = Self { path, fs, kind, ordinary, cases, modes, machine, areas, not_offered: None };
+        let mut target = Self { path, fs, kind, ordinary, cases, sealing, machine, areas, not_offered: None };
         let place = target.place().map_err(|trouble| trouble.reason().to_owned())?;
         let not_offered = lacks(&place, mechanism)?;
         drop(place);
@@ -147,7 +147,13 @@ impl Directory {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
-        let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel, self.modes.clone());
+        let site = Site {
+            name: self.fs.as_str().into(),
+            ordinary: self.ordinary,
+            sealing: self.sealing.clone(),
+            ..Site::new(Kind::Directory, self.kind, directory.clone())
+        };
+        let calls = Calls::new(site, self.path.clone());
         Ok(DirectorySystem { calls, directory, target: self, places: Places::default() })
     }
 }
@@ -174,38 +180,6 @@ impl Target for Directory {
     }
 }
 
-const OTHERS: &str = "others use the file system of the directory: the suite does not fill, remount, crash or move it";
-
-/// Why a call is not made on a file system that has other users.
-fn withheld(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
-        Call::SwapOut { .. } => "the suite has nothing swapped to a file system that others use",
-        Call::Subvolume { .. } | Call::Via { route: Route::BtrfsDestroy, .. } => OTHERS,
-        Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
-        Call::SetQuota { .. } => OTHERS,
-        // The last one touches the inode of the boot loader.
-        Call::Via { route: Route::Freeze | Route::Trim | Route::BtrfsScrub | Route::Ext4Boot, .. } => OTHERS,
-        _ => return None,
-    })
-}
-
-/// Why an ordinary user cannot make a call.
-fn privileged(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::Via { call, .. } => return privileged(call),
-        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
-            "only root can change this attribute"
-        }
-        Call::ChangeXflags { set, clear, .. } if (set | clear) & (XFLAG_IMMUTABLE | XFLAG_APPEND) != 0 => {
-            "only root can change this attribute"
-        }
-        Call::Chown { .. } => "only root can give files away",
-        Call::Swapon { .. } | Call::Swapoff { .. } => "only root can activate swap files",
-        _ => return None,
-    })
-}
-
 struct DirectorySystem<'a> {
     calls: Calls,
     directory: PathBuf,
@@ -223,19 +197,8 @@ impl System for DirectorySystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        self.calls.pass(call)?;
-        routes::offered(self.target.kind, call)?;
-        if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
-            return Err(Trouble::NotReachable(why.into()));
-        }
-        self.places.make(&self.target.areas, call)?;
-        match self.target.kind {
-            Some(kind) => admin::offered(kind, call),
-            None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
-                Err(Trouble::NotReachable(format!("{call}: the suite does not know how {} does it", self.target.fs)))
-            }
-            None => Ok(()),
-        }
+        self.calls.site().ask(call)?;
+        self.places.make(&self.target.areas, call)
     }
 
     fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {

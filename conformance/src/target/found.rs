@@ -5,7 +5,6 @@ use crate::filesystem::FsKind;
 use crate::host::areas::Areas;
 use crate::host::device::blank;
 use crate::host::image::{Image, make};
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::stock::Retirement;
 use crate::host::sys;
@@ -13,6 +12,7 @@ use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::Kind;
 use crate::system::System;
 use nix::unistd::syncfs;
 use std::fs::File;
@@ -48,7 +48,7 @@ impl Mounted {
     /// A place for calls, which is a directory there.
     pub(crate) fn system(&self, directory: &str) -> Box<dyn System + '_> {
         let directory = self.image.root().join(directory);
-        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None, Arc::new(Modes::for_others())))
+        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None, (Kind::Found, Arc::default())))
     }
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.

@@ -5,25 +5,23 @@
 //! waits for itself, for ever.
 
 use super::reference::{BLOCKS, Reference};
-use crate::host::calls::{Calls, Transport, unless_busy};
+use crate::host::calls::{Calls, unless_busy};
 use crate::host::sandbox::Sandbox;
-use crate::host::{routes, sys};
+use crate::host::sys;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
+use crate::reach::{Kind, Site, is_done_by_the_daemon};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Route, Violation,
-};
+use iomap_reference::{Call, Caller, Fd, Fs, MountOptions, Outcome, Reply, Violation};
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -40,46 +38,6 @@ const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
 
 /// The device through which a daemon serves a mount.
 const DEVICE: &str = "/dev/fuse";
-
-/// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
-const CARRIED: u32 = Mode::KEEP_SIZE.0 | Mode::PUNCH_HOLE.0 | Mode::ZERO_RANGE.0;
-
-/// Why a call does not reach a daemon, if it does not.
-fn unreachable(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        // By ioctl, with whatever else there is among the modes.
-        Call::Fallocate { mode, .. } if mode.changes_state() => return None,
-        Call::Fallocate { mode, .. } if mode.0 & !CARRIED != 0 => {
-            "FUSE refuses modes of fallocate(2) but KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE before the daemon sees them"
-        }
-        Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. } => {
-            "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel"
-        }
-        Call::Exchange { .. } => "the number of a descriptor in the argument of an ioctl means nothing to a daemon",
-        Call::Via { call, .. } if matches!(**call, Call::ChangeXflags { .. }) => {
-            "since Linux 6.17 FS_IOC_FSGETXATTR does not show bits that the kernel does not know: writing back what was read would clear the state"
-        }
-        Call::Via { route: Route::Rdma, .. } | Call::Register { .. } => {
-            "a daemon is not told what is registered for a device"
-        }
-        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Via { route: Route::Preferred, .. } => {
-            "FUSE has no swap files: swapon(2) ends in the kernel"
-        }
-        _ => return None,
-    })
-}
-
-/// Why a call does not reach it from a user namespace.
-fn privileged(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::Via { call, .. } => return privileged(call),
-        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
-            "only root of the first user namespace can change this attribute"
-        }
-        Call::Chown { uid, gid, .. } if (*uid, *gid) != (0, 0) => "there is one user in this user namespace",
-        _ => return None,
-    })
-}
 
 /// The reference, mounted for each case.
 pub struct Fuse {
@@ -103,8 +61,9 @@ impl Fuse {
         let number = self.mounts.fetch_add(1, Ordering::Relaxed);
         let root = self.stage.join(format!("mount-{number}"));
         std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-        let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse, Arc::default());
-        let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
+        let site = Site { ordinary: self.ordinary, ..Site::new(Kind::Fuse, None, root.clone()) };
+        let calls = Calls::new(site, root.clone());
+        let system = FuseSystem { fs, calls, root, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
             // The reason is the missing device, and fusermount3 is useless without it.
             Err(error) => format!("mounting the reference: {DEVICE}: {error}"),
@@ -137,8 +96,7 @@ struct FuseSystem {
     fs: Fs,
     calls: Calls,
     root: PathBuf,
-    ordinary: bool,
-    /// What serves the mount.
+    /// The thread that serves the mount.
     daemon: RefCell<Option<JoinHandle<()>>>,
 }
 
@@ -184,7 +142,7 @@ impl FuseSystem {
     fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
         let here = |call: &Call| self.fs.call(caller, call);
         Some(match call {
-            call if is_administration(call) => here(call),
+            call if is_done_by_the_daemon(call) => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle => {
@@ -213,35 +171,16 @@ impl FuseSystem {
     }
 }
 
-/// Whether the daemon does this itself, because the call does not go through a kernel.
-fn is_administration(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Collect
-            | Call::Snapshot
-            | Call::Shrink { .. }
-            | Call::SetQuota { .. }
-            | Call::RemoveDevice
-            | Call::ReplaceDevice
-    )
-}
-
 impl System for FuseSystem {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         self.administer(caller, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        let why = unreachable(call).or_else(|| privileged(call).filter(|_| self.ordinary));
-        self.calls.pass(call)?;
-        why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))?;
-        routes::offered(None, call)
+        self.calls.site().ask(call)
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
-        if let Some(call) = one.iter().chain(other).find(|call| is_administration(call)) {
-            return Err(Trouble::NotReachable(format!("{call}: the daemon does that beside the calls of the kernel")));
-        }
         self.calls.race(one, other)
     }
 

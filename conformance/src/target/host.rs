@@ -4,11 +4,11 @@ use crate::filesystem::FsKind;
 use crate::host::areas::{self, Areas};
 use crate::host::device;
 use crate::host::image::Image;
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::pool::Pool;
 use crate::host::probe::{self, Machine, needs};
 use crate::host::sandbox::Sandbox;
+use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
 use crate::host::sys;
 use crate::host::system::HostSystem;
@@ -16,6 +16,7 @@ use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::Kind;
 use crate::system::System;
 use crate::system::{Lane, Target};
 use crate::verdict::Trouble;
@@ -61,7 +62,7 @@ pub struct Host {
     /// Those of all of them.
     devices: Devices,
     cases: AtomicUsize,
-    modes: Arc<Modes>,
+    sealing: Arc<Sealing>,
     /// The reason why no case can run.
     not_offered: Option<String>,
 }
@@ -93,7 +94,7 @@ impl Host {
             limited: Spare::new(root("limited")?),
             devices,
             cases: AtomicUsize::default(),
-            modes: Arc::default(),
+            sealing: Arc::default(),
             not_offered: None,
         };
         let place = host.place(&host.main, None).map_err(|trouble| trouble.reason().to_owned())?;
@@ -116,7 +117,7 @@ impl Host {
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
-        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, self.modes.clone()))
+        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, (Kind::Host, self.sealing.clone())))
     }
 }
 
