@@ -3,7 +3,8 @@
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
 use super::device;
-use super::sys::{self, Aligned, FiemapExtent};
+use super::sys::buffer::Aligned;
+use super::sys::vfs::{self, FiemapExtent};
 use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
 use crate::system::StorageAgent;
@@ -35,7 +36,7 @@ struct Chunk {
 
 impl BackingAgent {
     pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
-        let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
+        let pieces = vfs::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
         let facts = kind.facts();
         let chunks = match facts.addresses {
             Addresses::Chunks => chunks(root)?,

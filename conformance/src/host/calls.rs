@@ -1,8 +1,10 @@
 //! System calls, made in a directory.
 
 use super::held::Held;
-use super::sys::{self, Aligned, Mapping, ring};
-use super::{btrfs, routes};
+use super::routes;
+use super::sys::buffer::Aligned;
+use super::sys::mapping::Mapping;
+use super::sys::{btrfs, caps, f2fs, ring, swap, vfs, xattr};
 use crate::reach::{Kind, Site};
 use crate::system::Outcomes;
 use crate::verdict::Trouble;
@@ -84,12 +86,12 @@ impl Calls {
             }
             Call::Pwritev { fd, offset, parts, append } => {
                 let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-                let flags = if *append { sys::APPEND } else { 0 };
-                self.with(*fd, |f| sys::pwritev2(f, &parts, *offset, flags)).map(signed)
+                let flags = if *append { vfs::APPEND } else { 0 };
+                self.with(*fd, |f| vfs::pwritev2(f, &parts, *offset, flags)).map(signed)
             }
             Call::PwriteAtomic { fd, offset, data } => {
                 let data = Aligned::of(data);
-                self.with(*fd, |f| sys::pwritev2(f, &[data.get()], *offset, sys::ATOMIC)).map(signed)
+                self.with(*fd, |f| vfs::pwritev2(f, &[data.get()], *offset, vfs::ATOMIC)).map(signed)
             }
             Call::Seek { fd, offset, whence } => {
                 let whence = match whence {
@@ -107,7 +109,7 @@ impl Calls {
                 let by_ioctl = self.site.goes_by_ioctl(call);
                 let make = |f: BorrowedFd| match by_ioctl {
                     true => ioctl::fallocate(f, *mode, *offset, *len),
-                    false => sys::fallocate(f, *mode, *offset, *len),
+                    false => vfs::fallocate(f, *mode, *offset, *len),
                 };
                 self.with(*fd, make).map(zero)
             }
@@ -119,16 +121,16 @@ impl Calls {
                     })
                 })
                 .map(signed),
-            Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| sys::clone(from, to))).map(zero),
+            Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| vfs::clone(from, to))).map(zero),
             Call::CloneRange { from, from_offset, to, to_offset, len } => {
                 let [from_offset, to_offset, len] = [*from_offset, *to_offset, *len].map(i64::cast_unsigned);
                 self.with(*from, |source| {
-                    self.with(*to, |target| sys::clone_range((source, from_offset), (target, to_offset), len))
+                    self.with(*to, |target| vfs::clone_range((source, from_offset), (target, to_offset), len))
                 })
                 .map(zero)
             }
             Call::Dedupe { from, to, len } => {
-                self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
+                self.with(*from, |from| self.with(*to, |to| vfs::dedupe(from, to, *len))).map(signed)
             }
             Call::Register { map } => {
                 let buffer = self.with_mapping(*map, ring::Buffer::new)?;
@@ -183,17 +185,17 @@ impl Calls {
                 let (atime, mtime) = (TimeSpec::seconds(*atime), TimeSpec::seconds(*mtime));
                 nix::sys::stat::utimensat(here, &path, &atime, &mtime, UtimensatFlags::FollowSymlink).map(zero)
             }
-            Call::SetXattr { name, key, value } => sys::set_xattr(&self.path(name), key, value).map(zero),
-            Call::RemoveXattr { name, key } => sys::remove_xattr(&self.path(name), key).map(zero),
+            Call::SetXattr { name, key, value } => xattr::set_xattr(&self.path(name), key, value).map(zero),
+            Call::RemoveXattr { name, key } => xattr::remove_xattr(&self.path(name), key).map(zero),
             Call::GetXflags { fd } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
             }
-            Call::GetXflags { fd } => self.with(*fd, sys::xflags).map(i64::from),
+            Call::GetXflags { fd } => self.with(*fd, vfs::xflags).map(i64::from),
             Call::ChangeXflags { fd, set, clear } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::set_xflags(f, (ioctl::xflags(f)? | set) & !clear)).map(zero)
             }
-            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero),
-            Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
+            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| vfs::change_xflags(f, *set, *clear)).map(zero),
+            Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| vfs::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
                 // Some file systems free space behind the caller's back; syncing makes them do it.
                 unistd::syncfs(File::open(self.root()).map_err(|_| Errno::EIO)?)?;
@@ -206,8 +208,8 @@ impl Calls {
                 let none = None::<&str>;
                 mount(none, self.root(), none, flags, none).map(zero)
             }
-            Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f), 0)).map(zero),
-            Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
+            Call::Swapon { fd } => self.with(*fd, |f| swap::swapon(&vfs::proc_path(&f), 0)).map(zero),
+            Call::Swapoff { fd } => self.with(*fd, |f| swap::swapoff(&vfs::proc_path(&f))).map(zero),
             Call::SwapOut { data, .. } => {
                 let memory = Mapping::anonymous(data.len())?;
                 memory.store(0, data)?;
@@ -217,7 +219,7 @@ impl Calls {
             }
             Call::Subvolume { name } => btrfs::subvolume(&self.path(name)).map(zero),
             Call::Snapshot => btrfs::snapshot(self.root()).map(zero),
-            Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
+            Call::Pin { fd, on } => self.with(*fd, |f| f2fs::pin(f, *on)).map(zero),
             // `make` handles the first seven; the others are no system calls, or this module does not make them yet:
             // see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
@@ -233,7 +235,7 @@ impl Calls {
     pub(crate) fn call(&self, caller: Caller, call: &Call) -> Outcome {
         match caller {
             Caller::Privileged => self.make(call),
-            Caller::Unprivileged => sys::unprivileged(|| self.make(call))?,
+            Caller::Unprivileged => caps::unprivileged(|| self.make(call))?,
         }
     }
 
@@ -327,7 +329,7 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
         size: stat.st_size as u64,
         mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
         ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
-        xattrs: sys::user_xattrs(file)?,
+        xattrs: xattr::user_xattrs(file)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a file system lies on.
 
-use super::sys;
+use super::sys::{loop_device, vfs};
 use crate::filesystem::Medium;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -119,7 +119,7 @@ pub(crate) const LOOP_CONTROL: &str = "/dev/loop-control";
 /// A file of the size of an image, without contents.
 pub(crate) fn blank(size: u64) -> Result<File, Errno> {
     let file = nameless()?;
-    file.set_len(size).map_err(sys::errno)?;
+    file.set_len(size).map_err(vfs::errno)?;
     Ok(file)
 }
 
@@ -147,14 +147,14 @@ pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
     let _one_at_a_time = ATTACHING.lock().unwrap_or_else(PoisonError::into_inner);
     let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;
     loop {
-        let number = sys::loop_free(&control).map_err(|errno| match errno {
+        let number = loop_device::free(&control).map_err(|errno| match errno {
             Errno::ENOTTY => format!("{LOOP_CONTROL} is not the device of this name: it gives no loop devices"),
             _ => format!("no free loop device from {LOOP_CONTROL}: {errno}"),
         })?;
         let path = PathBuf::from(format!("/dev/loop{number}"));
         let device = OpenOptions::new().read(true).write(true).open(&path);
         let device = device.map_err(|e| format!("{}: {e}", path.display()))?;
-        match sys::loop_attach(&device, backing) {
+        match loop_device::attach(&device, backing) {
             Ok(()) => return Ok((device, path)),
             // Somebody else was faster.
             Err(Errno::EBUSY) => (),

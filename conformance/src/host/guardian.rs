@@ -10,7 +10,7 @@
 //! ends by itself when it has done its work; only SIGKILL ends it before. Then the suite starts another guardian, and
 //! says so. If both are killed no process is left to clean up: the page of the command says how people do that.
 
-use super::sys::{self, operations};
+use super::sys::{swap, vfs};
 use crate::programs::ending;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
@@ -158,7 +158,7 @@ pub fn run(stage: &Path, remove: bool) {
     end_programs();
     // A frozen file system holds whoever writes to it, and would never be unmounted.
     for (at, ..) in mounts().iter().filter(|(at, ..)| at.starts_with(stage)) {
-        let _ = std::fs::File::open(at).map(|root| operations::thaw(root.as_fd()));
+        let _ = std::fs::File::open(at).map(|root| vfs::thaw(root.as_fd()));
     }
     deactivate_all(stage);
 }
@@ -196,9 +196,9 @@ pub(crate) fn deactivate_below(directory: &Path) {
 /// swapoff(2) opens the file for writing, which the attributes forbid.
 fn deactivate(path: &Path) {
     if let Ok(file) = std::fs::File::open(path) {
-        let _ = sys::change_flags(&file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        let _ = vfs::change_flags(&file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
     }
-    let _ = sys::swapoff(path);
+    let _ = swap::swapoff(path);
 }
 
 /// The active swap files below a directory.
@@ -276,7 +276,7 @@ fn clear_attributes(directory: &Path) -> io::Result<()> {
         if kind.is_dir() {
             clear_attributes(&entry.path())?;
         } else if kind.is_file() {
-            let _ = sys::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+            let _ = vfs::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
         }
     }
     Ok(())

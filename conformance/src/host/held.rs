@@ -1,6 +1,6 @@
 //! The things that a case has open, mapped and registered in its directory.
 
-use super::sys::{Mapping, Registration};
+use super::sys::mapping::{Mapping, Registration};
 use crate::system::Ready;
 use iomap_reference::{Fd, MapId};
 use nix::errno::Errno;

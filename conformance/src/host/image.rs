@@ -2,7 +2,8 @@
 
 use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
-use super::{f2fs, guardian, sys};
+use super::sys::{mapping, vfs};
+use super::{guardian, segments};
 use crate::filesystem::{Addition, FsKind, Medium, Quotas};
 use crate::kernel_log::Devices;
 use crate::lack;
@@ -89,7 +90,7 @@ impl Image {
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
-            f2fs::next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
+            segments::next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
         }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
@@ -105,8 +106,8 @@ impl Image {
         const LEN: usize = 4096;
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let mapped = open(&self.root, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from).and_then(|file| {
-            file.set_len(LEN as u64).map_err(sys::errno)?;
-            sys::Mapping::synchronous(file.as_fd(), LEN)
+            file.set_len(LEN as u64).map_err(vfs::errno)?;
+            mapping::Mapping::synchronous(file.as_fd(), LEN)
         });
         mapped
             .map(drop)
@@ -177,7 +178,7 @@ impl Image {
     pub(crate) fn cycle(&self) -> Result<(), Errno> {
         let storage = self.storage();
         // Open, so that it stays attached.
-        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         self.mount(&storage.device)
     }
@@ -194,7 +195,7 @@ impl Image {
     /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
     pub(crate) fn copy(&self) -> Result<File, Errno> {
         let backing = self.backing();
-        let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(sys::errno);
+        let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(vfs::errno);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let before = modified()?;
@@ -211,7 +212,7 @@ impl Image {
     /// as it was.
     pub(crate) fn continue_with(&self, copy: File) -> Result<(), Errno> {
         let mut storage = self.storage();
-        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         let replaced = attach(&copy).map_err(|_| Errno::EIO).and_then(|(device, path)| {
             note(&self.devices, &path);
@@ -292,7 +293,7 @@ pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
             let rest = (end - source) as usize;
             let copied = match copy_file_range(from, Some(&mut source), to, Some(&mut target), rest) {
                 // They are on file systems of different kinds.
-                Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(sys::errno)?,
+                Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(vfs::errno)?,
                 copied => copied?,
             };
             target = source;

@@ -2,10 +2,11 @@
 //!
 //! One row for each. A row without file systems is for all of them.
 
-use super::btrfs;
 use super::held::Held;
-use super::sys::operations::{self, Attribute};
-use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
+use super::sys::buffer::Aligned;
+use super::sys::mapping::{self, Mapping};
+use super::sys::vfs::Attribute;
+use super::sys::{aio, btrfs, ext4, f2fs, rdma, ring, swap, vfs, xattr, xfs};
 use crate::filesystem::FsKind;
 use crate::programs;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
@@ -131,8 +132,8 @@ fn transfer(calls: &Held, route: Route, call: &Call) -> Outcome {
 fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Result<usize, Errno> {
     let at = offset.unwrap_or(0);
     match route {
-        Route::Dsync => sys::pwritev2(file, &[data], at, sys::DSYNC),
-        Route::Uncached => sys::pwritev2(file, &[data], at, sys::UNCACHED),
+        Route::Dsync => vfs::pwritev2(file, &[data], at, vfs::DSYNC),
+        Route::Uncached => vfs::pwritev2(file, &[data], at, vfs::UNCACHED),
         Route::Aio => aio::write(file, data, at),
         Route::Ring => ring::write(file, data, offset, false),
         Route::RingFixed => ring::write(file, data, offset, true),
@@ -148,7 +149,7 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
         }
         // It writes at the file offset, which is put back, so that this too is a write at an offset.
         Route::Sendfile => {
-            let from = memory::anonymous(data)?;
+            let from = mapping::scratch(data)?;
             let before = unistd::lseek(file, 0, unistd::Whence::SeekCur)?;
             unistd::lseek(file, at, unistd::Whence::SeekSet)?;
             let sent = nix::sys::sendfile::sendfile(file, &from, Some(&mut 0), data.len());
@@ -192,9 +193,9 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
             unistd::read(&reader, &mut data[..moved])
         }
         Route::Sendfile => {
-            let (to, mut at) = (memory::anonymous(&[])?, offset);
+            let (to, mut at) = (mapping::scratch(&[])?, offset);
             let sent = nix::sys::sendfile::sendfile(&to, file, Some(&mut at), data.len())?;
-            std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(sys::errno)?;
+            std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(vfs::errno)?;
             Ok(sent)
         }
         _ => Err(Errno::EINVAL),
@@ -234,7 +235,7 @@ fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::Flush => mapping.store_and_flush(*offset, data),
         Route::DirectInto => {
             let path = calls.path("device");
-            std::fs::write(&path, data).map_err(sys::errno)?;
+            std::fs::write(&path, data).map_err(vfs::errno)?;
             let mode = FileMode::empty();
             let from = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_DIRECT | OFlag::O_CLOEXEC, mode)?;
             unistd::unlink(&path)?;
@@ -257,10 +258,10 @@ fn register(calls: &Held, _: Route, call: &Call) -> Outcome {
 fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
     let act = match route {
-        Route::XfsReserve => operations::xfs_reserve,
-        Route::XfsUnreserve => operations::xfs_unreserve,
-        Route::F2fsErase => operations::f2fs_erase,
-        _ => operations::xfs_zero,
+        Route::XfsReserve => xfs::reserve,
+        Route::XfsUnreserve => xfs::unreserve,
+        Route::F2fsErase => f2fs::erase,
+        _ => xfs::zero,
     };
     done(calls.with(*fd, |file| act(file, *offset, *len)))
 }
@@ -268,7 +269,7 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
 /// An atomic write in several calls.
 fn atomic(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
-    calls.with(*fd, |file| operations::f2fs_atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
+    calls.with(*fd, |file| f2fs::atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
 }
 
 /// Exchanges of storage between two files, as a whole.
@@ -277,10 +278,10 @@ fn exchange(calls: &Held, route: Route, call: &Call) -> Outcome {
     let result = calls.with(*one, |one| {
         let size = nix::sys::stat::fstat(one)?.st_size as u64;
         calls.with(*other, |other| match route {
-            Route::XfsExchange => operations::xfs_exchange_range(one, other, size),
-            Route::F2fsMove => operations::f2fs_move_range(one, other, size),
-            Route::Ext4Move => sys::ext4_move_extents(one, other, size.div_ceil(BLOCK as u64)),
-            _ => operations::ext4_swap_boot(one),
+            Route::XfsExchange => xfs::exchange_range(one, other, size),
+            Route::F2fsMove => f2fs::move_range(one, other, size),
+            Route::Ext4Move => ext4::move_extents(one, other, size.div_ceil(BLOCK as u64)),
+            _ => ext4::swap_boot(one),
         })
     });
     done(result)
@@ -291,12 +292,12 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
     const EXT4_EXTENTS_FL: u32 = 0x8_0000;
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     match route {
-        Route::F2fsDefragment => done(calls.with(*fd, operations::f2fs_defragment)),
-        Route::BtrfsDefragRange => done(calls.with(*fd, operations::btrfs_defragment_range)),
+        Route::F2fsDefragment => done(calls.with(*fd, f2fs::defragment)),
+        Route::BtrfsDefragRange => done(calls.with(*fd, btrfs::defragment_range)),
         Route::Ext4Migrate => done(calls.with(*fd, |file| {
             // To a map of blocks, and back.
-            sys::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
-            operations::ext4_migrate(file)
+            vfs::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
+            ext4::migrate(file)
         })),
         Route::XfsFsr => program(calls, *fd, "xfs_fsr", &["-v"]),
         _ => program(calls, *fd, "e4defrag", &["-v"]),
@@ -306,7 +307,7 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
 /// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
 fn program(calls: &Held, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
     let program = programs::find(name).ok_or(Errno::ENOENT)?;
-    let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
+    let path = calls.with(fd, |file| std::fs::read_link(vfs::proc_path(&file)).map_err(vfs::errno))?;
     match programs::within_limit(Command::new(program).args(arguments).arg(path)) {
         Err(failure) if failure.is_cut_short() => Err(Errno::EIO),
         _ => Ok(Reply::Number(0)),
@@ -319,7 +320,7 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
     const HINT: u32 = 16 * BLOCK as u32;
     let attribute = match route {
         Route::BtrfsProperty => {
-            let set = |file: BorrowedFd| sys::set_xattr(&sys::proc_path(&file), "btrfs.compression", b"zlib");
+            let set = |file: BorrowedFd| xattr::set_xattr(&vfs::proc_path(&file), "btrfs.compression", b"zlib");
             return done(calls.with(*fd, set));
         }
         Route::ProjectId => Attribute::Project(42),
@@ -327,15 +328,15 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::CowExtentSize => Attribute::CowExtentSize(HINT),
         _ => Attribute::Dax,
     };
-    done(calls.with(*fd, |file| operations::set_attribute(file, attribute)))
+    done(calls.with(*fd, |file| vfs::set_attribute(file, attribute)))
 }
 
 /// Names and metadata, by descriptor where the plain call takes a name.
 fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
     let here = nix::fcntl::AT_FDCWD;
     let open = |name: &str| -> Result<(File, PathBuf), Errno> {
-        let file = File::open(calls.path(name)).map_err(sys::errno)?;
-        let path = sys::proc_path(&file);
+        let file = File::open(calls.path(name)).map_err(vfs::errno)?;
+        let path = vfs::proc_path(&file);
         Ok((file, path))
     };
     done(match (route, call) {
@@ -349,7 +350,7 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
             nix::fcntl::renameat2(here, &calls.path(from), here, &calls.path(to), flags)
         }
         (Route::Acl, Call::Chmod { name, mode }) => {
-            sys::set_xattr(&calls.path(name), "system.posix_acl_access", &access_list(*mode))
+            xattr::set_xattr(&calls.path(name), "system.posix_acl_access", &access_list(*mode))
         }
         (Route::Fchmod, Call::Chmod { name, mode }) => {
             let (_file, path) = open(name)?;
@@ -364,7 +365,7 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
         }
         (Route::Fsetxattr, Call::SetXattr { name, key, value }) => {
             let (_file, path) = open(name)?;
-            sys::set_xattr(&path, key, value)
+            xattr::set_xattr(&path, key, value)
         }
         _ => Err(Errno::EINVAL),
     })
@@ -373,7 +374,7 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
 /// Activates a swap file.
 fn activate(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::Swapon { fd } = call else { return Err(Errno::EINVAL) };
-    done(calls.with(*fd, |file| sys::swapon(&sys::proc_path(&file), sys::PREFERRED)))
+    done(calls.with(*fd, |file| swap::swapon(&vfs::proc_path(&file), swap::PREFERRED)))
 }
 
 /// `struct posix_acl_xattr_header` and its entries: what the mode bits say, as an access control list.
@@ -393,16 +394,16 @@ fn access_list(mode: u32) -> Vec<u8> {
 /// What happens to the whole file system, or to what is cached of a file.
 fn event(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fsync { fd } = call else { return Err(Errno::EINVAL) };
-    let root = || File::open(calls.root()).map_err(sys::errno);
+    let root = || File::open(calls.root()).map_err(vfs::errno);
     done(match route {
         Route::Freeze => {
             let root = root()?;
-            operations::freeze(root.as_fd())?;
-            operations::thaw(root.as_fd())
+            vfs::freeze(root.as_fd())?;
+            vfs::thaw(root.as_fd())
         }
-        Route::Trim => operations::trim(root()?.as_fd()),
-        Route::BtrfsScrub => operations::btrfs_scrub(root()?.as_fd()),
-        Route::SyncRange => calls.with(*fd, sys::sync_range),
+        Route::Trim => vfs::trim(root()?.as_fd()),
+        Route::BtrfsScrub => btrfs::scrub(root()?.as_fd()),
+        Route::SyncRange => calls.with(*fd, vfs::sync_range),
         _ => calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)),
     })
 }

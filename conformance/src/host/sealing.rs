@@ -1,6 +1,6 @@
 //! Whether a kernel knows sealing. The kernel is asked once, as the page says.
 
-use super::sys;
+use super::sys::vfs;
 use iomap_reference::{Mode, XFLAG_SEALED};
 use nix::errno::Errno;
 use std::fs::File;
@@ -33,8 +33,8 @@ fn ask(directory: &Path) -> Result<(), String> {
     let file = made.and_then(|file| std::fs::remove_file(&path).map(|()| file));
     let file = file.map_err(|error| format!("no file can be made: {error}"))?;
     // A length of 0 would be EINVAL on every kernel.
-    match sys::fallocate(file.as_fd(), Mode::SEAL, 0, 1) {
-        Err(Errno::EINVAL) if sys::xflags(file.as_fd()).is_ok_and(|flags| flags & XFLAG_SEALED == 0) => Ok(()),
+    match vfs::fallocate(file.as_fd(), Mode::SEAL, 0, 1) {
+        Err(Errno::EINVAL) if vfs::xflags(file.as_fd()).is_ok_and(|flags| flags & XFLAG_SEALED == 0) => Ok(()),
         Err(Errno::EPERM) => Err("sealing takes CAP_LINUX_IMMUTABLE".into()),
         Err(Errno::EOPNOTSUPP) => Err("fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP".into()),
         other => {

@@ -6,7 +6,7 @@ use super::calls::{Calls, spin, unless_busy};
 use super::image::Image;
 use super::sealing::Sealing;
 use super::stock::{Retirement, Stock, Stocked, deactivate};
-use super::sys;
+use super::sys::vfs;
 use super::{admin, agent, guardian};
 use crate::filesystem::FsKind;
 use crate::kernel;
@@ -98,7 +98,7 @@ impl HostSystem<'_> {
             false => true,
         };
         let loss = if stop {
-            at_a_moment(&|| sys::shut_down(&File::open(self.image.root()).map_err(sys::errno)?).map(|()| Loss::Stopped))
+            at_a_moment(&|| vfs::shut_down(&File::open(self.image.root()).map_err(vfs::errno)?).map(|()| Loss::Stopped))
         } else {
             at_a_moment(&|| self.image.copy().map(Loss::Copied))
         }?;
@@ -201,7 +201,7 @@ impl System for HostSystem<'_> {
             // Where the file system goes away or its blocks are counted, no work is left for later.
             (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
             (Mechanism::Swapfile, ..) => deactivate(&descriptors),
-            (_, _, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, _, Some(file)) => drop(vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
             (_, _, None) => (),
         }
     }

@@ -6,7 +6,7 @@
 use crate::filesystem::FsKind;
 use crate::host::calls::Calls;
 use crate::host::device::{ND, set};
-use crate::host::sys::Mapping;
+use crate::host::sys::mapping::Mapping;
 use crate::kernel_log::Devices;
 use crate::mechanism::{DEVICE, DEVICE_LEN, Mechanism};
 use crate::reach::{Kind, Site};

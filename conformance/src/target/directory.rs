@@ -5,6 +5,7 @@
 
 use crate::filesystem::FsKind;
 use crate::host::activation::activation;
+use crate::host::admin;
 use crate::host::areas::{Areas, FEWEST, Places};
 use crate::host::calls::Calls;
 use crate::host::guardian::{self, Guardian};
@@ -12,7 +13,7 @@ use crate::host::offer::lacks;
 use crate::host::probe::{self, DESCRIPTORS, Machine};
 use crate::host::sealing::Sealing;
 use crate::host::stock::deactivate;
-use crate::host::{admin, sys};
+use crate::host::sys::vfs;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
@@ -221,7 +222,7 @@ impl System for DirectorySystem<'_> {
         let _place = self.places.remove(file.fd);
         match (mechanism, descriptors.first()) {
             (Mechanism::Swapfile, _) => deactivate(&descriptors),
-            (_, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, Some(file)) => drop(vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
             (_, None) => (),
         }
     }

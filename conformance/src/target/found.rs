@@ -7,7 +7,7 @@ use crate::host::device::blank;
 use crate::host::image::{Image, make};
 use crate::host::offer::lacks;
 use crate::host::stock::Retirement;
-use crate::host::sys;
+use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
@@ -58,7 +58,7 @@ impl Mounted {
 
     /// Has all of it on storage.
     pub(crate) fn sync(&self) -> Result<(), String> {
-        let synced = File::open(self.image.root()).map_err(sys::errno).and_then(syncfs);
+        let synced = File::open(self.image.root()).map_err(vfs::errno).and_then(syncfs);
         synced.map_err(|errno| format!("syncfs: {errno}"))
     }
 

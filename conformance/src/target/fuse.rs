@@ -7,7 +7,7 @@
 use super::reference::{BLOCKS, Reference};
 use crate::host::calls::{Calls, unless_busy};
 use crate::host::sandbox::Sandbox;
-use crate::host::sys;
+use crate::host::sys::process;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
 use crate::reach::{Kind, Site, is_done_by_the_daemon};
@@ -106,7 +106,8 @@ impl FuseSystem {
         let (sender, receiver) = channel();
         let daemon = std::thread::spawn(move || {
             let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
-            let session = sys::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
+            let session =
+                process::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
             // Whoever mounts waits for it.
             let _ = match session {
                 Ok(session) => {

@@ -10,7 +10,7 @@ use crate::host::probe::{self, Machine, needs};
 use crate::host::sandbox::Sandbox;
 use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
-use crate::host::sys;
+use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
@@ -113,7 +113,7 @@ impl Host {
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         if turn.is_some() {
             // The directory is the suite's: it has to be there after a loss of power.
-            let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
+            let synced = File::open(image.root()).map_err(vfs::errno).and_then(unistd::syncfs);
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);

@@ -1,6 +1,6 @@
 //! Finds a kernel by the name that the user gives: the image that QEMU boots, and its modules.
 
-use crate::host::sys;
+use crate::host::sys::process;
 use crate::lab::cache::{self, Cache};
 use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::bzimage::BzImage;
@@ -152,7 +152,7 @@ fn unpack(path: &Path, root: &Path) -> Result<()> {
     std::fs::create_dir_all(root).map_err(at(root))?;
     let mut contents = Command::new("dpkg-deb");
     contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::end_with_parent(&mut contents);
+    process::end_with_parent(&mut contents);
     let mut contents = contents.spawn().map_err(|e| Error::about("dpkg-deb", e))?;
     let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let mut tar = Command::new("tar");

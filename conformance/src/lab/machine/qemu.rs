@@ -1,6 +1,6 @@
 //! The command line of QEMU, and the choice of its accelerator.
 
-use crate::host::sys;
+use crate::host::sys::process;
 use crate::lab::cache::Cache;
 use crate::lab::error::{Error, Result};
 use crate::lab::machine::hardware::{self, Hardware};
@@ -161,7 +161,7 @@ fn common(kernel: &BootKernel, accelerator: Accelerator, memory: u32, console: &
 
 fn bound(arguments: &[String]) -> Command {
     let mut command = Command::new(QEMU);
-    sys::end_with_parent(command.args(arguments));
+    process::end_with_parent(command.args(arguments));
     command
 }
 
