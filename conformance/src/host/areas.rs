@@ -4,6 +4,7 @@
 //! there is swap, the lock needs no writable directory, and a lock ends with its process, however the process ends.
 //! Within a run, each activation of a file first takes a place for it.
 
+use super::proc;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Fd};
 use nix::fcntl::{Flock, FlockArg};
@@ -55,14 +56,22 @@ impl Areas {
         let turn = turn()?;
         let deadline = Instant::now() + PATIENCE;
         let mut said = false;
-        while turn.is_some() && LIMIT.saturating_sub(active()) < FEWEST && Instant::now() < deadline {
+        while turn.is_some() && LIMIT.saturating_sub(proc::swaps().len()) < FEWEST && Instant::now() < deadline {
             if !said {
-                eprintln!("iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)", active());
+                eprintln!(
+                    "iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)",
+                    proc::swaps().len()
+                );
             }
             said = true;
             std::thread::yield_now();
         }
-        Ok(Self { room: LIMIT.saturating_sub(active()), taken: Mutex::default(), fewer: Condvar::new(), _turn: turn })
+        Ok(Self {
+            room: LIMIT.saturating_sub(proc::swaps().len()),
+            taken: Mutex::default(),
+            fewer: Condvar::new(),
+            _turn: turn,
+        })
     }
 
     /// The places of a run that activates no swap file, or has the machine to itself.
@@ -87,7 +96,7 @@ impl Areas {
         let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
         let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            let why = format!("lacking swap areas: {} are active (/proc/swaps)", active());
+            let why = format!("lacking swap areas: {} are active (/proc/swaps)", proc::swaps().len());
             return Err(Trouble::Setup(why));
         }
         taken.own += 1;
@@ -143,14 +152,9 @@ impl Places {
     }
 }
 
-/// The number of swap areas that are active on the machine, of all processes.
-pub(crate) fn active() -> usize {
-    std::fs::read_to_string("/proc/swaps").map_or(0, |table| table.lines().skip(1).count())
-}
-
 /// The lock of the run that has its turn.
 fn turn() -> Result<Option<Flock<File>>, String> {
-    let Ok(file) = File::open("/proc/swaps") else { return Ok(None) };
+    let Ok(file) = File::open(proc::SWAPS) else { return Ok(None) };
     let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => return Ok(Some(lock)),
         Err((file, _)) => file,

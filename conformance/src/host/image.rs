@@ -3,7 +3,7 @@
 use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
 use super::sys::{mapping, vfs};
-use super::{guardian, segments};
+use super::{proc, segments};
 use crate::filesystem::{Addition, FsKind, Medium, Quotas};
 use crate::kernel_log::Devices;
 use crate::lack;
@@ -166,7 +166,7 @@ impl Image {
         loop {
             match umount2(&self.root, MntFlags::empty()) {
                 // What was closed may be put away later; what is active stays until it is deactivated.
-                Err(Errno::EBUSY) if Instant::now() < deadline && guardian::active_below(&self.root).is_empty() => {
+                Err(Errno::EBUSY) if Instant::now() < deadline && proc::active_below(&self.root).is_empty() => {
                     std::thread::yield_now();
                 }
                 outcome => return outcome,

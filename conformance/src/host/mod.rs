@@ -16,6 +16,7 @@ pub(crate) mod image;
 pub(crate) mod offer;
 pub(crate) mod pool;
 pub(crate) mod probe;
+pub mod proc;
 pub(crate) mod routes;
 pub mod sandbox;
 pub(crate) mod sealing;

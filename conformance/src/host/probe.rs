@@ -1,8 +1,8 @@
 //! Asks this machine what it or the caller lacks.
 
-use super::areas;
 use super::device::{attach, blank};
 use super::sys::{swap, vfs};
+use super::{areas, proc};
 use crate::filesystem::FsKind;
 use crate::lack::{self, Capability, Counter, Lacking, Needs, Probe};
 use crate::mechanism::Mechanism;
@@ -126,7 +126,7 @@ impl Probe for Machine {
     }
 
     fn swap_areas(&self) -> Option<Counter> {
-        Some(Counter { used: areas::active() as u64, limit: areas::LIMIT as u64 })
+        Some(Counter { used: proc::swaps().len() as u64, limit: areas::LIMIT as u64 })
     }
 
     fn refuses_swap(&self, errno: Errno) -> bool {

@@ -7,7 +7,7 @@ use super::image::Image;
 use super::sealing::Sealing;
 use super::stock::{Retirement, Stock, Stocked, deactivate};
 use super::sys::vfs;
-use super::{admin, agent, guardian};
+use super::{admin, agent, guardian, proc};
 use crate::filesystem::FsKind;
 use crate::kernel;
 use crate::lack::Lacking;
@@ -116,7 +116,7 @@ impl HostSystem<'_> {
     fn can_be_stopped(&self, call: &Call) -> bool {
         self.image.kind().facts().shuts_down
             && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
-            && guardian::active_below(self.image.root()).is_empty()
+            && proc::active_below(self.image.root()).is_empty()
     }
 }
 

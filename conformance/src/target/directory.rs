@@ -11,6 +11,7 @@ use crate::host::calls::Calls;
 use crate::host::guardian::{self, Guardian};
 use crate::host::offer::lacks;
 use crate::host::probe::{self, DESCRIPTORS, Machine};
+use crate::host::proc;
 use crate::host::sealing::Sealing;
 use crate::host::stock::deactivate;
 use crate::host::sys::vfs;
@@ -127,7 +128,7 @@ impl Directory {
         ask(&before)?;
         let areas = if swaps { Areas::new()? } else { Areas::unlimited() };
         ask(&in_turn)?;
-        let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
+        let fs = proc::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.fs;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
         let sealing = Arc::default();
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
@@ -176,7 +177,7 @@ impl Target for Directory {
     }
 
     fn devices(&self) -> Option<Devices> {
-        let names: Vec<String> = guardian::device_of(&self.path).into_iter().collect();
+        let names: Vec<String> = proc::mount_of(&self.path).and_then(|mount| mount.device()).into_iter().collect();
         Some(Arc::new(names.into()))
     }
 }
