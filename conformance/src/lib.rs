@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod error;
 pub mod filesystem;
 pub mod host;
 pub mod kernel;

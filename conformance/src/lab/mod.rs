@@ -7,7 +7,6 @@
 mod board;
 mod cache;
 mod document;
-mod error;
 mod guest;
 mod job;
 mod machine;
@@ -20,8 +19,8 @@ mod scenario;
 mod scripts;
 mod suite;
 
+pub use crate::error::Error;
 pub use document::LabDocument;
-pub use error::Error;
 pub use guest::init::run_as_guest;
 pub use machine::qemu::Accelerator;
 pub use options::Options;

@@ -3,7 +3,7 @@
 //! A run is a process of its own, so that the runs after it take place however it ends. The standard output of each run
 //! is the port to the host.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::guest::port::{self, say};
 use crate::lab::guest::{power, script, shell, suite};
 use crate::lab::protocol::{GUEST_COMMAND, MANIFEST, Manifest, Message, Work};

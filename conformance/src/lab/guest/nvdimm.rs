@@ -1,7 +1,7 @@
 //! The NVDIMMs of a guest: the devices that the kernel makes of them.
 
+use crate::error::{Error, Result};
 use crate::host::device::{ND, set};
-use crate::lab::error::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 

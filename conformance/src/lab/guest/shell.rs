@@ -1,6 +1,6 @@
 //! A shell in a guest, for a person at the console.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::protocol::Run;
 use crate::target::found::Mounted;
 use std::fs::File;

@@ -2,9 +2,9 @@
 
 use crate::case::definition::Case;
 use crate::cases;
+use crate::error::Result;
 use crate::host::sandbox::Sandbox;
 use crate::kernel_log::KernelLog;
-use crate::lab::error::Result;
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;

@@ -1,8 +1,8 @@
 //! The console of a guest: its file, and the reasons and alarms in its text.
 
+use crate::error::Result;
 use crate::kernel_log;
 use crate::lab::cache::Cache;
-use crate::lab::error::Result;
 use std::path::PathBuf;
 
 /// The kind of entries of the cache, and the number of consoles that stay there.

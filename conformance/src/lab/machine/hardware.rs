@@ -1,7 +1,7 @@
 //! The hardware of a guest besides a processor, memory and the port to the host: a row for each file system.
 
+use crate::error::Result;
 use crate::filesystem::FsKind;
-use crate::lab::error::Result;
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::modules;
 use crate::programs;

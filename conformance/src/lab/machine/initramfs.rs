@@ -1,8 +1,8 @@
 //! The file system that a guest starts with: this program, the programs that it calls, modules, a manifest, and nothing
 //! else.
 
+use crate::error::{Error, Result, at};
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::{modules, packages};
 use crate::lab::protocol::{INIT, MANIFEST, Manifest};
 use crate::programs::{self, Failure};

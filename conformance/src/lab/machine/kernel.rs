@@ -1,8 +1,8 @@
 //! Finds a kernel by the name that the user gives: the image that QEMU boots, and its modules.
 
+use crate::error::{Error, Result, at};
 use crate::host::sys::process;
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::bzimage::BzImage;
 use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};

@@ -3,8 +3,8 @@
 //! The stores of a processor are in the file when QEMU is killed: TCG has no caches to lose. The memory of the kernel
 //! is gone, and with it the uncommitted metadata that say where those data belong.
 
+use crate::error::{Error, Result};
 use crate::host::device;
-use crate::lab::error::{Error, Result};
 use std::fs;
 use std::os::fd::AsRawFd;
 

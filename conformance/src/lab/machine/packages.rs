@@ -1,8 +1,8 @@
 //! Programs that this machine does not have, from packages of Debian that are unpacked in the cache. Nothing is
 //! installed, so no server is started here, and root is not needed.
 
+use crate::error::{Error, Result, at};
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::programs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,9 @@
 //! A guest says before each action that it begins, and after it that it has returned. The message has left the guest
 //! before the guest goes on, so the lab knows the actions that had returned at the moment of the cut.
 
+use crate::error::{Error, Result};
 use crate::lab::board::{Board, Listener, News};
 use crate::lab::cache::Cache;
-use crate::lab::error::{Error, Result};
 use crate::lab::job::Job;
 use crate::lab::machine::hardware::{Survivor, survivor};
 use crate::lab::machine::session::{Session, Silence, attend};

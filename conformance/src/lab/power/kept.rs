@@ -1,8 +1,8 @@
 //! Storage that a cut left, kept for people: images, and the command of a guest with a shell that needs nothing of the
 //! lab.
 
+use crate::error::{Result, at};
 use crate::lab::cache::Cache;
-use crate::lab::error::{Result, at};
 use crate::lab::job::Job;
 use crate::lab::machine::nvdimm;
 use crate::lab::machine::qemu::Attendance;
