@@ -1,6 +1,7 @@
 //! The error of everything that is no call of a case: the targets and the lab.
 
 use crate::programs::Failure;
+use crate::verdict::Trouble;
 use std::error;
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -58,5 +59,11 @@ impl From<&str> for Error {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         failure.to_string().into()
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        trouble.reason().into()
     }
 }

@@ -246,9 +246,9 @@ impl Site {
         for row in rows.iter().filter(|row| (row.call)(route, call) && (row.at)(self, route, call)) {
             let why = match row.why {
                 Text(why) => why,
-                Kernel => match self.sealing.known(&self.directory) {
-                    Ok(()) => continue,
-                    Err(why) => return Err((row.answer)(why)),
+                Kernel => match self.sealing.lack(&self.directory) {
+                    None => continue,
+                    Some(why) => return Err((row.answer)(why)),
                 },
             };
             let route = route.map_or_else(String::new, |route| route.to_string());
@@ -274,7 +274,7 @@ mod tests {
 
     /// A site whose kernel knows sealing, or does not.
     fn site(kind: Kind, fs: Option<FsKind>, knows: bool) -> Site {
-        let sealing = Sealing::answered(if knows { Ok(()) } else { Err("unknown".into()) });
+        let sealing = Sealing::answered((!knows).then(|| "unknown".into()));
         Site { sealing: Arc::new(sealing), ..Site::new(kind, fs, "/nowhere".into()) }
     }
 

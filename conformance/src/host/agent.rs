@@ -9,6 +9,7 @@ use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
 use crate::system::StorageAgent;
 use crate::verdict::Trouble;
+use crate::words;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -36,7 +37,8 @@ struct Chunk {
 
 impl BackingAgent {
     pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
-        let pieces = vfs::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
+        let pieces =
+            vfs::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {}", words::name(errno))))?;
         let facts = kind.facts();
         let chunks = match facts.addresses {
             Addresses::Chunks => chunks(root)?,

@@ -12,6 +12,7 @@
 
 use super::proc;
 use super::sys::{swap, vfs};
+use crate::error::{Error, Result};
 use crate::programs::ending;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
@@ -59,22 +60,22 @@ struct Post {
 
 impl Guardian {
     /// Of what is mounted below `stage`.
-    pub(crate) fn of_mounts(stage: &Path) -> Result<Self, String> {
+    pub(crate) fn of_mounts(stage: &Path) -> Result<Self> {
         Self::start(Post { stage: stage.into(), options: &[] })
     }
 
     /// Of a directory that has to be gone in the end.
-    pub(crate) fn of_directory(path: &Path) -> Result<Self, String> {
+    pub(crate) fn of_directory(path: &Path) -> Result<Self> {
         Self::start(Post { stage: path.into(), options: &[REMOVE] })
     }
 
-    fn start(post: Post) -> Result<Self, String> {
+    fn start(post: Post) -> Result<Self> {
         let mut child = post.occupy()?;
         let tether = Arc::new(Mutex::new(Tether { stdin: child.stdin.take(), ended: false }));
         let watched = tether.clone();
         let watcher = std::thread::Builder::new().spawn(move || post.watch(child, &watched));
         // Without the thread the guardian loses its standard input, and ends.
-        let watcher = watcher.map_err(|e| format!("no thread for the guardian: {e}"))?;
+        let watcher = watcher.map_err(|error| Error::about("no thread for the guardian", error))?;
         Ok(Self { tether, watcher: Some(watcher) })
     }
 }
@@ -96,7 +97,7 @@ impl Drop for Guardian {
 
 impl Post {
     /// Starts a guardian, and waits until only SIGKILL can end it.
-    fn occupy(&self) -> Result<Child, String> {
+    fn occupy(&self) -> Result<Child> {
         // The group keeps a Ctrl-C at the terminal from reaching it.
         let mut child = Command::new("/proc/self/exe")
             .arg(COMMAND)
@@ -107,13 +108,13 @@ impl Post {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
+            .map_err(|error| Error::about("the guardian cannot be started", error))?;
         let ready = child.stdout.take().is_some_and(|mut stdout| stdout.read_exact(&mut [0]).is_ok());
         if ready {
             return Ok(child);
         }
-        let ended = child.wait().map_err(|e| format!("the guardian: {e}"))?;
-        Err(format!("the guardian {} before it began", ending(ended)))
+        let ended = child.wait().map_err(|error| Error::about("the guardian", error))?;
+        Err(format!("the guardian {} before it began", ending(ended)).into())
     }
 
     /// Waits for a guardian that has done its work, and replaces a guardian that was killed before.

@@ -4,6 +4,7 @@ use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
 use super::sys::{mapping, vfs};
 use super::{proc, segments};
+use crate::error::{Error, Result, at};
 use crate::filesystem::{Addition, FsKind, Medium, Quotas};
 use crate::kernel_log::Devices;
 use crate::lack;
@@ -40,12 +41,12 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(crate) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self> {
         Self::mounted(kind, root, &[], "", devices)
     }
 
     /// One that can have limits for users.
-    pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self> {
         match kind.facts().quotas {
             Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
             Quotas::Subvolumes | Quotas::Missing => Self::new(kind, root, devices),
@@ -53,24 +54,18 @@ impl Image {
     }
 
     /// What is on a device, mounted as it is.
-    pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
+    pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self> {
         let backing = File::options().read(true).write(true).open(&device);
-        let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
+        let backing = Arc::new(backing.map_err(at(&device))?);
         let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
         let (storage, machine) = (Mutex::new(Storage { backing, device }), Machine::without_images());
         let image = Self { kind, root, options, storage, devices, machine };
         let mounted = image.mount(&image.storage().device);
-        mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
+        mounted.map_err(|errno| Error::about(format!("mounting {}", kind.name()), errno))?;
         image.in_its_place().map(|()| image)
     }
 
-    fn mounted(
-        kind: FsKind,
-        root: PathBuf,
-        features: &[&str],
-        option: &str,
-        devices: &Devices,
-    ) -> Result<Self, String> {
+    fn mounted(kind: FsKind, root: PathBuf, features: &[&str], option: &str, devices: &Devices) -> Result<Self> {
         let facts = kind.facts();
         let machine =
             if kind.is_on_a_loop_device() { Machine::with_images().below(&root) } else { Machine::without_images() };
@@ -81,16 +76,16 @@ impl Image {
         let (options, storage) = (options.join(","), Mutex::new(storage));
         let image = Self { kind, root, options, storage, devices: devices.clone(), machine };
         image.first_mount().map_err(|why| match why {
-            Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()),
+            Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()).into(),
             Unmounted::Refused(errno) => {
                 let unmade = unmade(kind, &image.storage().device);
-                named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()))
+                named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()).into())
             }
-            Unmounted::Program(failure) => named(&image.machine, failure.to_string()),
+            Unmounted::Program(failure) => named(&image.machine, failure.into()),
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
-            segments::next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
+            segments::next_segment(&image.root).map_err(|error| Error::about("the first segments", error))?;
         }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
@@ -99,7 +94,7 @@ impl Image {
 
     /// Whether a file system for direct access really has it: XFS goes on without it where the device has none
     /// (xfs_setup_dax_always), and every verdict would be one about the page cache.
-    fn in_its_place(&self) -> Result<(), String> {
+    fn in_its_place(&self) -> Result<()> {
         if !self.kind.is_dax() {
             return Ok(());
         }
@@ -109,9 +104,8 @@ impl Image {
             file.set_len(LEN as u64).map_err(vfs::errno)?;
             mapping::Mapping::synchronous(file.as_fd(), LEN)
         });
-        mapped
-            .map(drop)
-            .map_err(|errno| format!("{} is not on DAX: no mapping with MAP_SYNC: {errno}", self.kind.name()))
+        let what = || format!("{} is not on DAX: no mapping with MAP_SYNC", self.kind.name());
+        mapped.map(drop).map_err(|errno| Error::about(what(), errno))
     }
 
     /// Which file system it is.
@@ -138,13 +132,13 @@ impl Image {
         self.storage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn mount(&self, device: &Path) -> Result<(), Errno> {
+    fn mount(&self, device: &Path) -> std::result::Result<(), Errno> {
         let fs = self.kind.family().name();
         mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
-    fn first_mount(&self) -> Result<(), Unmounted> {
+    fn first_mount(&self) -> std::result::Result<(), Unmounted> {
         let device = &self.storage().device;
         let plain = match self.kind.facts().addition {
             Addition::ExchangeRange => exchange::allow(device)?,
@@ -161,7 +155,7 @@ impl Image {
     }
 
     /// umount(2). Fails with EBUSY while something is open or active.
-    pub(crate) fn unmount(&self) -> Result<(), Errno> {
+    pub(crate) fn unmount(&self) -> std::result::Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
@@ -175,7 +169,7 @@ impl Image {
     }
 
     /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
-    pub(crate) fn cycle(&self) -> Result<(), Errno> {
+    pub(crate) fn cycle(&self) -> std::result::Result<(), Errno> {
         let storage = self.storage();
         // Open, so that it stays attached.
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
@@ -193,7 +187,7 @@ impl Image {
     ///
     /// A copy takes a while, and a state that the storage never had says nothing about the file system. So what was
     /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
-    pub(crate) fn copy(&self) -> Result<File, Errno> {
+    pub(crate) fn copy(&self) -> std::result::Result<File, Errno> {
         let backing = self.backing();
         let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(vfs::errno);
         let deadline = Instant::now() + PATIENCE;
@@ -210,7 +204,7 @@ impl Image {
 
     /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
     /// as it was.
-    pub(crate) fn continue_with(&self, copy: File) -> Result<(), Errno> {
+    pub(crate) fn continue_with(&self, copy: File) -> std::result::Result<(), Errno> {
         let mut storage = self.storage();
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
@@ -228,7 +222,7 @@ impl Image {
     }
 
     /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
-    pub(crate) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
+    pub(crate) fn limit(&self, uid: u32, bytes: u64) -> std::result::Result<(), Errno> {
         match self.kind.facts().quotas {
             Quotas::Mounted { .. } => (),
             Quotas::Subvolumes => return limit_subvolume(&self.root, bytes),
@@ -242,7 +236,10 @@ impl Image {
     }
 
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
-    pub(crate) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
+    pub(crate) fn change_device(
+        &self,
+        change: impl FnOnce(&Path, &Path) -> std::result::Result<(), Errno>,
+    ) -> std::result::Result<(), Errno> {
         let mut storage = self.storage();
         let backing = blank(self.kind.facts().size)?;
         let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
@@ -265,7 +262,7 @@ impl Drop for Image {
 }
 
 /// btrfs counts for subvolumes, of which the first has the number 5, and for nobody unless it is told to.
-fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
+fn limit_subvolume(root: &Path, bytes: u64) -> std::result::Result<(), Errno> {
     let limit = bytes.to_string();
     let commands: &[&[&str]] = match bytes {
         0 => &[&["quota", "disable"]],
@@ -278,7 +275,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
 }
 
 /// Copies what is not a hole.
-pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
+pub(crate) fn copy_data(from: &File, to: &File) -> std::result::Result<(), Errno> {
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
@@ -314,9 +311,9 @@ fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<u
 }
 
 /// The reason why a file system was not made, with the lack that caused it.
-fn named(machine: &Machine, why: String) -> String {
+fn named(machine: &Machine, why: Error) -> Error {
     match lack::now(machine) {
-        Some(lack) => format!("{lack}: {why}"),
+        Some(lack) => Error::about(lack, why),
         None => why,
     }
 }
@@ -327,11 +324,13 @@ fn note(devices: &Devices, device: &Path) {
     devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
 }
 
-pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
-    let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
+pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<()> {
+    let [name, arguments @ ..] = kind.facts().mkfs else {
+        return Err(format!("no program makes {}", kind.name()).into());
+    };
     let program = programs::find(name).ok_or_else(|| format!("{name} is not installed"))?;
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
-    made.map(drop).map_err(|failure| failure.to_string())
+    Ok(made.map(drop)?)
 }
 
 /// An addition to the reason why a file system cannot be mounted.

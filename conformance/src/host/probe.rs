@@ -177,7 +177,7 @@ impl Probe for Machine {
 
     fn loop_device(&self) -> Option<String> {
         self.images.as_ref()?;
-        attach(&blank(1 << 20).ok()?).err()
+        attach(&blank(1 << 20).ok()?).err().map(|error| error.to_string())
     }
 }
 

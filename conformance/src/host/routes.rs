@@ -100,6 +100,11 @@ pub(crate) fn make(calls: &Held, route: Route, call: &Call) -> Outcome {
     (row.make)(calls, route, call)
 }
 
+/// The answer for a route that the function in its row does not know: no other call is made in its place.
+fn unknown<T>(_: Route) -> Result<T, Errno> {
+    Err(Errno::ENOSYS)
+}
+
 fn count(number: usize) -> Reply {
     Reply::Number(number as i64)
 }
@@ -156,7 +161,7 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
             unistd::lseek(file, before, unistd::Whence::SeekSet)?;
             sent
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     }
 }
 
@@ -198,7 +203,7 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
             std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(vfs::errno)?;
             Ok(sent)
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     }
 }
 
@@ -213,16 +218,23 @@ fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
             mapping.make_writable()?;
             mapping
         }
-        _ => plain(true)?,
-    };
-    match route {
-        Route::Mlock => mapping.lock()?,
-        Route::Populate => mapping.populate()?,
-        Route::Userfault => {
-            calls.keep(mapping.write_protect()?);
+        Route::Mlock => {
+            let mapping = plain(true)?;
+            mapping.lock()?;
+            mapping
         }
-        _ => {}
-    }
+        Route::Populate => {
+            let mapping = plain(true)?;
+            mapping.populate()?;
+            mapping
+        }
+        Route::Userfault => {
+            let mapping = plain(true)?;
+            calls.keep(mapping.write_protect()?);
+            mapping
+        }
+        other => return unknown(other),
+    };
     Ok(Reply::Number(calls.keep_mapping(mapping)))
 }
 
@@ -242,7 +254,7 @@ fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
             unistd::fsync(&from)?;
             mapping.store_from(*offset, from.as_fd(), data.len())
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     });
     done(result)
 }
@@ -261,7 +273,8 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::XfsReserve => xfs::reserve,
         Route::XfsUnreserve => xfs::unreserve,
         Route::F2fsErase => f2fs::erase,
-        _ => xfs::zero,
+        Route::XfsZero => xfs::zero,
+        other => return unknown(other),
     };
     done(calls.with(*fd, |file| act(file, *offset, *len)))
 }
@@ -281,7 +294,8 @@ fn exchange(calls: &Held, route: Route, call: &Call) -> Outcome {
             Route::XfsExchange => xfs::exchange_range(one, other, size),
             Route::F2fsMove => f2fs::move_range(one, other, size),
             Route::Ext4Move => ext4::move_extents(one, other, size.div_ceil(BLOCK as u64)),
-            _ => ext4::swap_boot(one),
+            Route::Ext4Boot => ext4::swap_boot(one),
+            other => unknown(other),
         })
     });
     done(result)
@@ -300,7 +314,8 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
             ext4::migrate(file)
         })),
         Route::XfsFsr => program(calls, *fd, "xfs_fsr", &["-v"]),
-        _ => program(calls, *fd, "e4defrag", &["-v"]),
+        Route::E4defrag => program(calls, *fd, "e4defrag", &["-v"]),
+        other => unknown(other),
     }
 }
 
@@ -326,7 +341,8 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::ProjectId => Attribute::Project(42),
         Route::ExtentSize => Attribute::ExtentSize(HINT),
         Route::CowExtentSize => Attribute::CowExtentSize(HINT),
-        _ => Attribute::Dax,
+        Route::Dax => Attribute::Dax,
+        other => return unknown(other),
     };
     done(calls.with(*fd, |file| vfs::set_attribute(file, attribute)))
 }
@@ -367,7 +383,7 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
             let (_file, path) = open(name)?;
             xattr::set_xattr(&path, key, value)
         }
-        _ => Err(Errno::EINVAL),
+        (other, _) => unknown(other),
     })
 }
 
@@ -404,6 +420,9 @@ fn event(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::Trim => vfs::trim(root()?.as_fd()),
         Route::BtrfsScrub => btrfs::scrub(root()?.as_fd()),
         Route::SyncRange => calls.with(*fd, vfs::sync_range),
-        _ => calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)),
+        Route::Fadvise => {
+            calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED))
+        }
+        other => unknown(other),
     })
 }

@@ -3,6 +3,7 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::host::activation::activation;
 use crate::host::admin;
@@ -42,14 +43,14 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Makes one, and removes those that dead suites left. The error is one line for people.
-    pub fn new(parent: &Path) -> Result<Self, String> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", parent.display());
-        let parent = parent.canonicalize().map_err(|e| failed("no directory to work in", &e))?;
+    /// Makes one, and removes those that dead suites left.
+    pub fn new(parent: &Path) -> Result<Self> {
+        let failed = |what: &str| format!("{}: {what}", parent.display());
+        let parent = parent.canonicalize().map_err(|error| Error::about(failed("no directory to work in"), error))?;
         remove_abandoned(&parent);
         loop {
             let path = nix::unistd::mkdtemp(&parent.join(format!("{PREFIX}XXXXXX")))
-                .map_err(|e| failed("a directory cannot be made in it", &e))?;
+                .map_err(|errno| Error::about(failed("a directory cannot be made in it"), errno))?;
             // Another suite may take it for abandoned until it is locked, and remove it.
             if let Some(lock) = locked(&path) {
                 let guardian = Guardian::of_directory(&path)?;
@@ -102,8 +103,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The target in a fresh directory. The error is one line for people.
-    pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self, String> {
+    /// The target in a fresh directory.
+    pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self> {
         let ordinary = !nix::unistd::geteuid().is_root();
         let takes_root = match mechanism {
             Mechanism::Seal | Mechanism::F2fsPin | Mechanism::DeviceDax => None,
@@ -111,7 +112,7 @@ impl Directory {
             Mechanism::ImmutableAttr => Some("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL"),
         };
         if let Some(call) = takes_root.filter(|_| ordinary) {
-            return Err(format!("mechanism {} needs root: {call}", mechanism.name()));
+            return Err(format!("mechanism {} needs root: {call}", mechanism.name()).into());
         }
         let rights = match mechanism {
             _ if ordinary => &[][..],
@@ -124,7 +125,7 @@ impl Directory {
         let swaps = mechanism == Mechanism::Swapfile;
         let before = Needs { descriptors: DESCRIPTORS, rights, ..Needs::default() };
         let in_turn = Needs { swap_areas: if swaps { FEWEST as u64 } else { 0 }, ..Needs::default() };
-        let ask = |needs| lack::missing(&machine, needs).map_or(Ok(()), Err);
+        let ask = |needs| lack::missing(&machine, needs).map_or(Ok(()), |lack| Err(Error::from(lack)));
         ask(&before)?;
         let areas = if swaps { Areas::new()? } else { Areas::unlimited() };
         ask(&in_turn)?;
@@ -133,7 +134,7 @@ impl Directory {
         let sealing = Arc::default();
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
         let mut target = Self { path, fs, kind, ordinary, cases, sealing, machine, areas, not_offered: None };
-        let place = target.place().map_err(|trouble| trouble.reason().to_owned())?;
+        let place = target.place()?;
         let not_offered = lacks(&place, mechanism)?;
         drop(place);
         target.not_offered = not_offered;
@@ -145,7 +146,7 @@ impl Directory {
         &self.fs
     }
 
-    fn place(&self) -> Result<DirectorySystem<'_>, Trouble> {
+    fn place(&self) -> std::result::Result<DirectorySystem<'_>, Trouble> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
@@ -161,7 +162,7 @@ impl Directory {
 }
 
 impl Target for Directory {
-    fn system(&self, _: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, lane: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         if lane != Lane::Shared {
             return Err(Trouble::NotReachable(OTHERS.into()));
         }
@@ -198,7 +199,7 @@ impl System for DirectorySystem<'_> {
         admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+    fn reach(&self, call: &Call) -> std::result::Result<(), Trouble> {
         self.calls.site().ask(call)?;
         self.places.make(&self.target.areas, call)
     }
@@ -207,12 +208,12 @@ impl System for DirectorySystem<'_> {
         self.target.machine.behind(caller, call, errno)
     }
 
-    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {
         let _turn = self.target.kind.and_then(|kind| one.iter().chain(other).find_map(|call| activation(kind, call)));
         self.calls.race(one, other)
     }
 
-    fn agent(&self, _: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    fn agent(&self, _: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         let why = "nobody but the file system gets at the storage of a directory that others use";
         Err(Trouble::NotReachable(why.into()))
     }

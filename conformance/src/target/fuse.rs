@@ -5,6 +5,7 @@
 //! waits for itself, for ever.
 
 use super::reference::{BLOCKS, Reference};
+use crate::error::{Error, Result, at};
 use crate::host::calls::{Calls, unless_busy};
 use crate::host::sandbox::Sandbox;
 use crate::host::sys::process;
@@ -49,37 +50,39 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    /// The reference, or one that breaks a clause. The error is one line for people.
-    pub fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
+    /// The reference, or one that breaks a clause.
+    pub fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self> {
         let (stage, ordinary) = (sandbox.directory("fuse")?, sandbox.is_ordinary());
         let fuse = Self { stage, ordinary, violation, mounts: AtomicUsize::new(0) };
         // What is missing shows itself at the first mount.
         fuse.mounted(Fs::new(BLOCKS)).map(|_| fuse)
     }
 
-    fn mounted(&self, fs: Fs) -> Result<FuseSystem, String> {
+    fn mounted(&self, fs: Fs) -> Result<FuseSystem> {
         let number = self.mounts.fetch_add(1, Ordering::Relaxed);
         let root = self.stage.join(format!("mount-{number}"));
-        std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
+        std::fs::create_dir(&root).map_err(at(&root))?;
         let site = Site { ordinary: self.ordinary, ..Site::new(Kind::Fuse, None, root.clone()) };
         let calls = Calls::new(site, root.clone());
         let system = FuseSystem { fs, calls, root, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
             // The reason is the missing device, and fusermount3 is useless without it.
-            Err(error) => format!("mounting the reference: {DEVICE}: {error}"),
-            Ok(_) => format!("mounting the reference: {error}"),
+            Err(error) => Error::about(format!("mounting the reference: {DEVICE}"), error),
+            Ok(_) => Error::about("mounting the reference", error),
         })?;
         Ok(system)
     }
 }
 
 impl Target for Fuse {
-    fn system(&self, clause: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, clause: &Clause, _: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         if let Some((_, why)) = UNTOLD.iter().find(|(untold, _)| *untold == clause) {
             return Err(Trouble::NotReachable((*why).into()));
         }
         let fs = Reference::new(self.violation.clone()).file_system();
-        self.mounted(fs).map(|system| Box::new(system) as Box<dyn System>).map_err(Trouble::Setup)
+        self.mounted(fs)
+            .map(|system| Box::new(system) as Box<dyn System>)
+            .map_err(|error| Trouble::Setup(error.to_string()))
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
@@ -130,7 +133,11 @@ impl FuseSystem {
     }
 
     /// Does something with the daemon's own descriptor of an open file.
-    fn inside<T>(&self, fd: Fd, act: impl FnOnce(Fd) -> Result<T, Errno>) -> Result<T, Errno> {
+    fn inside<T>(
+        &self,
+        fd: Fd,
+        act: impl FnOnce(Fd) -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
         let stat = self.calls.with(fd, |file| nix::sys::stat::fstat(file))?;
         let own = self.fs.open(Caller::Privileged.credentials(), stat.st_ino, OFlag::O_RDWR)?;
         let result = act(own);
@@ -177,15 +184,15 @@ impl System for FuseSystem {
         self.administer(caller, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
+    fn reach(&self, call: &Call) -> std::result::Result<(), Trouble> {
         self.calls.site().ask(call)
     }
 
-    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {
         self.calls.race(one, other)
     }
 
-    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    fn agent(&self, fd: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         match self.inside(fd, |fd| self.fs.agent(fd)) {
             Ok(agent) => Ok(Box::new(agent)),
             Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {}", words::name(errno)))),

@@ -38,5 +38,5 @@ pub(crate) fn devices() -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
 
 fn write(number: usize, (file, text): (&str, &str)) -> Result<()> {
     let with_number = |text: &str| text.replace('N', &number.to_string());
-    Ok(set(&Path::new(ND).join(with_number(file)), &with_number(text))?)
+    set(&Path::new(ND).join(with_number(file)), &with_number(text))
 }

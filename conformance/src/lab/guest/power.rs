@@ -171,7 +171,7 @@ fn carry_out(
             let agent = file.agent()?;
             begin()?;
             agent.write(file.at(0), &agents)?;
-            mounted.flush_device().map_err(Trouble::Setup)
+            mounted.flush_device().map_err(|error| Trouble::Setup(error.to_string()))
         }
         Action::Leave => {
             let call = file.leave_call()?;
@@ -215,7 +215,7 @@ fn store(
 fn examine(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Remains> {
     let mounted = match Mounted::mount(fs, device, Path::new(ROOT)) {
         Ok(mounted) => mounted,
-        Err(reason) => return Ok(Remains::Unmountable(reason)),
+        Err(reason) => return Ok(Remains::Unmountable(reason.to_string())),
     };
     let mut files = Vec::new();
     for number in 0..=GROWING {
