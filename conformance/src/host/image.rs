@@ -5,7 +5,7 @@ use super::probe::Machine;
 use super::sys::{mapping, vfs};
 use super::{proc, segments};
 use crate::error::{Error, Result, at};
-use crate::filesystem::{Addition, FsKind, Medium, Quotas};
+use crate::filesystem::{Addition, FsKind, Medium, Over, Quotas};
 use crate::kernel_log::Devices;
 use crate::lack;
 use crate::programs::{self, Failure};
@@ -27,13 +27,20 @@ use std::time::{Duration, Instant};
 /// How long something may take that is over in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a file system lies on.
+enum Ground {
+    Device(Mutex<Storage>),
+    /// Another file system, which is mounted beside it.
+    Layer(Box<Image>),
+}
+
 /// A mounted file system.
 pub(crate) struct Image {
     kind: FsKind,
     root: PathBuf,
     /// What mount(2) gets besides.
     options: String,
-    storage: Mutex<Storage>,
+    ground: Ground,
     /// The names of all that it ever lay on, and others.
     devices: Devices,
     /// The machine, which shows what is lacking.
@@ -58,27 +65,31 @@ impl Image {
         let backing = File::options().read(true).write(true).open(&device);
         let backing = Arc::new(backing.map_err(at(&device))?);
         let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
-        let (storage, machine) = (Mutex::new(Storage { backing, device }), Machine::without_images());
-        let image = Self { kind, root, options, storage, devices, machine };
-        let mounted = image.mount(&image.storage().device);
+        let ground = Ground::Device(Mutex::new(Storage { backing, device: device.clone() }));
+        let image = Self { kind, root, options, ground, devices, machine: Machine::without_images() };
+        let mounted = image.mount(&device);
         mounted.map_err(|errno| Error::about(format!("mounting {}", kind.name()), errno))?;
         image.in_its_place().map(|()| image)
     }
 
     fn mounted(kind: FsKind, root: PathBuf, features: &[&str], option: &str, devices: &Devices) -> Result<Self> {
         let facts = kind.facts();
+        if let Some(over) = &facts.over {
+            return Self::over(kind, over, root, devices);
+        }
         let machine =
             if kind.is_on_a_loop_device() { Machine::with_images().below(&root) } else { Machine::without_images() };
         let (device, storage) = device::storage(facts.medium, facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
         make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
-        let (options, storage) = (options.join(","), Mutex::new(storage));
-        let image = Self { kind, root, options, storage, devices: devices.clone(), machine };
-        image.first_mount().map_err(|why| match why {
+        let path = storage.device.clone();
+        let (options, ground) = (options.join(","), Ground::Device(Mutex::new(storage)));
+        let image = Self { kind, root, options, ground, devices: devices.clone(), machine };
+        image.first_mount(&path).map_err(|why| match why {
             Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()).into(),
             Unmounted::Refused(errno) => {
-                let unmade = unmade(kind, &image.storage().device);
+                let unmade = unmade(kind, &path);
                 named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()).into())
             }
             Unmounted::Program(failure) => named(&image.machine, failure.into()),
@@ -123,13 +134,61 @@ impl Image {
         &self.root
     }
 
+    /// The size of the device, in bytes.
+    fn size(&self) -> u64 {
+        match &self.ground {
+            Ground::Device(_) => self.kind.facts().size,
+            Ground::Layer(below) => below.size(),
+        }
+    }
+
     /// The file underneath.
     pub(crate) fn backing(&self) -> Arc<File> {
         self.storage().backing.clone()
     }
 
     fn storage(&self) -> MutexGuard<'_, Storage> {
-        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+        match &self.ground {
+            Ground::Device(storage) => storage.lock().unwrap_or_else(PoisonError::into_inner),
+            Ground::Layer(below) => below.storage(),
+        }
+    }
+
+    /// Makes a file system, and another one over it.
+    fn over(kind: FsKind, over: &Over, root: PathBuf, devices: &Devices) -> Result<Self> {
+        let place = root.with_extension("below");
+        std::fs::create_dir_all(&place).map_err(at(&place))?;
+        let below = Self::new(over.fs, place, devices)?;
+        for directory in over.directories {
+            let path = below.root.join(directory);
+            std::fs::create_dir(&path).map_err(at(&path))?;
+        }
+        let machine = Machine::with_images().below(&root);
+        let options = named_below(over.options, &below.root);
+        let ground = Ground::Layer(Box::new(below));
+        let image = Self { kind, root, options, ground, devices: devices.clone(), machine };
+        image.mount_over(over).map_err(|errno| match errno {
+            Errno::ENODEV => format!("this kernel has no {}", kind.name()).into(),
+            errno => named(&image.machine, Error::about(format!("mounting {}", kind.name()), errno)),
+        })?;
+        Ok(image)
+    }
+
+    fn mount_over(&self, over: &Over) -> std::result::Result<(), Errno> {
+        let Ground::Layer(below) = &self.ground else { return Err(Errno::EINVAL) };
+        self.mount(Path::new(&named_below(over.source, &below.root)))
+    }
+
+    /// Unmounts it, does something with the layer below, and mounts it again.
+    fn around(
+        &self,
+        below: &Self,
+        act: impl FnOnce(&Self) -> std::result::Result<(), Errno>,
+    ) -> std::result::Result<(), Errno> {
+        self.unmount()?;
+        let done = act(below);
+        let over = self.kind.facts().over.as_ref().ok_or(Errno::EINVAL)?;
+        self.mount_over(over).and(done)
     }
 
     fn mount(&self, device: &Path) -> std::result::Result<(), Errno> {
@@ -138,8 +197,7 @@ impl Image {
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
-    fn first_mount(&self) -> std::result::Result<(), Unmounted> {
-        let device = &self.storage().device;
+    fn first_mount(&self, device: &Path) -> std::result::Result<(), Unmounted> {
         let plain = match self.kind.facts().addition {
             Addition::ExchangeRange => exchange::allow(device)?,
             Addition::Nothing => None,
@@ -170,6 +228,9 @@ impl Image {
 
     /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
     pub(crate) fn cycle(&self) -> std::result::Result<(), Errno> {
+        if let Ground::Layer(below) = &self.ground {
+            return self.around(below, Self::cycle);
+        }
         let storage = self.storage();
         // Open, so that it stays attached.
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
@@ -193,7 +254,7 @@ impl Image {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let before = modified()?;
-            let copy = blank(self.kind.facts().size)?;
+            let copy = blank(self.size())?;
             copy_data(&backing, &copy)?;
             if modified()? == before {
                 return Ok(copy);
@@ -205,6 +266,9 @@ impl Image {
     /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
     /// as it was.
     pub(crate) fn continue_with(&self, copy: File) -> std::result::Result<(), Errno> {
+        if let Ground::Layer(below) = &self.ground {
+            return self.around(below, |below| below.continue_with(copy));
+        }
         let mut storage = self.storage();
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
@@ -241,7 +305,7 @@ impl Image {
         change: impl FnOnce(&Path, &Path) -> std::result::Result<(), Errno>,
     ) -> std::result::Result<(), Errno> {
         let mut storage = self.storage();
-        let backing = blank(self.kind.facts().size)?;
+        let backing = blank(self.size())?;
         let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
         note(&self.devices, &device);
         change(&storage.device, &device)?;
@@ -259,6 +323,11 @@ impl Drop for Image {
             remove_zoned(&self.storage().device);
         }
     }
+}
+
+/// A word of a file system over another one.
+fn named_below(word: &str, below: &Path) -> String {
+    word.replace("{below}", &below.to_string_lossy())
 }
 
 /// btrfs counts for subvolumes, of which the first has the number 5, and for nobody unless it is told to.

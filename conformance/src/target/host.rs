@@ -180,7 +180,6 @@ pub fn missing(kind: FsKind) -> Option<String> {
 
 /// Which program is missing to make a file system, and how to get it.
 pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
-    let facts = kind.facts();
-    let missing = kind.programs().find(|name| programs::find(name).is_none())?;
-    Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
+    let (missing, package) = kind.programs().find(|(name, _)| programs::find(name).is_none())?;
+    Some(format!("{missing} for {}: apt-get install {package}", kind.name()))
 }

@@ -25,8 +25,7 @@ pub(crate) fn interact(shell: &str, run: Option<Run>) -> Result<()> {
 fn offer(Run { fs, mechanism }: Run) -> Result<Option<Mounted>> {
     let root = PathBuf::from(format!("/mnt/{}", fs.name()));
     std::fs::create_dir(&root).map_err(at(&root))?;
-    // A device that has no module for a file system has nothing to mount.
-    let mounted = fs.module().map(|_| Mounted::fresh(fs, &root)).transpose()?;
+    let mounted = fs.is_mounted().then(|| Mounted::fresh(fs, &root)).transpose()?;
     if mounted.is_some() {
         eprintln!("{} is mounted at {}", fs.name(), root.display());
     }
