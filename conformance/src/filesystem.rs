@@ -34,6 +34,11 @@ pub(crate) struct Facts {
     pub(crate) activates_in_turn: bool,
     /// mkfs leaves out a feature that a program can add afterwards.
     pub(crate) addition: Addition,
+    /// A guest can lose the power of its storage. False if all of it ends with the guest, or if the file system writes
+    /// where no agent can.
+    pub(crate) is_cut: bool,
+    /// The layer below, if it lies on another file system of the suite and not on a device.
+    pub(crate) over: Option<Over>,
     /// The program that makes the kernel forget a device, where the kernel knows file systems by their identity.
     pub(crate) forget: Option<&'static [&'static str]>,
 }
@@ -66,6 +71,16 @@ pub(crate) enum Addresses {
     Device,
     /// Logical addresses of btrfs, which its chunk tree maps to the device.
     Chunks,
+}
+
+/// A file system that is mounted over directories of another. In its words `{below}` is where the other is mounted.
+pub(crate) struct Over {
+    pub(crate) fs: FsKind,
+    /// The directories that are made in the other first.
+    pub(crate) directories: &'static [&'static str],
+    /// The source and the options of mount(2).
+    pub(crate) source: &'static str,
+    pub(crate) options: &'static str,
 }
 
 /// A feature that mkfs leaves out.
@@ -113,11 +128,12 @@ file_systems! {
     /// The same of ext4
     Ext4Dax: Facts { name: "ext4-dax", medium: Medium::Pmem, options: "dax=always", ..EXT4 };
     /// f2fs that writes nothing in place (mode=lfs)
-    F2fsLfs: Facts { name: "f2fs-lfs", options: "mode=lfs", ..F2FS };
+    F2fsLfs: Facts { name: "f2fs-lfs", options: "mode=lfs", is_cut: false, ..F2FS };
     /// f2fs on a zoned device; in `lab` only
     F2fsZoned: Facts {
         name: "f2fs-zoned",
         medium: Medium::Zoned,
+        is_cut: false,
         mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "1", "-m"],
         ..F2FS
     };
@@ -143,6 +159,8 @@ const PLAIN: Facts = Facts {
     shuts_down: false,
     activates_in_turn: false,
     addition: Addition::Nothing,
+    is_cut: false,
+    over: None,
     forget: None,
 };
 
@@ -160,6 +178,7 @@ const XFS: Facts = Facts {
     room: 96 << 20,
     fine_times: Some((6, 13)),
     shuts_down: true,
+    is_cut: true,
     addition: Addition::ExchangeRange,
     ..PLAIN
 };
@@ -175,6 +194,7 @@ const EXT4: Facts = Facts {
     room: 48 << 20,
     fine_times: Some((6, 13)),
     shuts_down: true,
+    is_cut: true,
     ..PLAIN
 };
 
@@ -190,6 +210,7 @@ const BTRFS: Facts = Facts {
     fine_times: Some((6, 13)),
     addresses: Addresses::Chunks,
     activates_in_turn: true,
+    is_cut: true,
     forget: Some(&["btrfs", "device", "scan", "--forget"]),
     ..PLAIN
 };
@@ -204,6 +225,7 @@ const F2FS: Facts = Facts {
     size: 2 << 30,
     room: 128 << 20,
     shuts_down: true,
+    is_cut: true,
     ..PLAIN
 };
 
@@ -221,15 +243,24 @@ impl FsKind {
         self.facts().medium == Medium::Loop
     }
 
-    /// The programs that make it and look into it.
-    pub(crate) fn programs(self) -> impl Iterator<Item = &'static str> {
-        let facts = self.facts();
-        facts.mkfs.iter().take(1).chain(facts.tools).copied()
+    /// This file system, and those below it.
+    pub(crate) fn layers(self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self), |fs| fs.facts().over.as_ref().map(|over| over.fs))
+    }
+
+    /// The programs that make it and look into it, each with its package.
+    pub(crate) fn programs(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let of_layer = |facts: &'static Facts| {
+            facts.mkfs.iter().take(1).chain(facts.tools).map(|program| (*program, facts.package))
+        };
+        self.layers().flat_map(move |fs| of_layer(fs.facts()))
     }
 
     /// Every program that it may call.
     pub(crate) fn all_programs(self) -> impl Iterator<Item = &'static str> {
-        self.programs().chain(self.facts().helpers.iter().copied())
+        self.programs()
+            .map(|(program, _)| program)
+            .chain(self.layers().flat_map(|fs| fs.facts().helpers.iter().copied()))
     }
 
     /// The name on the command line and in results.
@@ -237,9 +268,14 @@ impl FsKind {
         self.facts().name
     }
 
-    /// The kernel's module for it, if it is a file system.
-    pub(crate) fn module(self) -> Option<&'static str> {
-        (!self.facts().mkfs.is_empty()).then(|| self.family().name())
+    /// Whether it is a file system. Otherwise it is a device.
+    pub(crate) fn is_mounted(self) -> bool {
+        self.family() != Self::Devdax
+    }
+
+    /// The kernel's modules for it.
+    pub(crate) fn modules(self) -> impl Iterator<Item = &'static str> {
+        self.layers().filter(|fs| fs.is_mounted()).map(|fs| fs.family().name())
     }
 
     /// The file system that it is, whatever place or mode it is in. Its name is the one that mount(2) knows.

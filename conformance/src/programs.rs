@@ -3,7 +3,7 @@
 //! A program ends with the thread that started it. A program with a limit is killed with all its children when its time
 //! is over, so that a mkfs(8) that hangs never stops a run.
 
-use crate::host::sys;
+use crate::host::sys::process;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -174,7 +174,7 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
     let [mut output, mut errors] = [memory().map_err(failed)?, memory().map_err(failed)?];
     let [to_output, to_errors] = [output.try_clone().map_err(failed)?, errors.try_clone().map_err(failed)?];
     command.stdin(input).stdout(to_output).stderr(to_errors);
-    sys::end_with_parent(command);
+    process::end_with_parent(command);
     if limit.is_some() {
         // All children of the program are in its group, and are killed with it.
         command.process_group(0);
@@ -300,7 +300,7 @@ mod tests {
     fn programs_end_with_whoever_started_them() {
         let mut child = std::thread::spawn(|| {
             let mut sleep = Command::new("sleep");
-            sys::end_with_parent(sleep.arg("1000"));
+            process::end_with_parent(sleep.arg("1000"));
             sleep.spawn().unwrap()
         })
         .join()

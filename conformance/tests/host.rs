@@ -5,7 +5,7 @@
 use iomap_clauses::Clause;
 use iomap_conformance::{
     Case, Directory, Expectations, Fresh, FsKind, Guard, Lane, Mechanism, Progress, Results, Subject, System, Target,
-    Trouble, cases, guardian, missing_programs, run, test_arguments,
+    Trouble, active_below, cases, guardian, missing_programs, run, test_arguments,
 };
 use iomap_results::Verdict;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -174,7 +174,7 @@ fn killed_often(times: usize, target: &str, mechanism: &str) -> Outcome {
         std::thread::sleep(whole.mul_f64(random.f64()));
         ended += usize::from(suite.try_wait()?.is_some());
         kill_at(suite, Duration::ZERO)?;
-        let swapping = guardian::active_below(&place.path());
+        let swapping = active_below(&place.path());
         require(swapping.is_empty(), format!("active: {swapping:?}"))?;
         directories = place.entries().len().max(directories);
         require(directories <= 1, format!("left behind: {:?}", place.entries()))?;
@@ -404,7 +404,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // A failed test may have left an active swap file.
-        for path in guardian::active_below(&self.path()) {
+        for path in active_below(&self.path()) {
             let _ = Command::new("swapoff").arg(path).status();
         }
         let _ = Command::new("umount").arg(self.path()).status();
@@ -453,7 +453,7 @@ fn killed_in_a_directory() -> Outcome {
         let mut suite = start(mechanism)?;
         let deadline = Instant::now() + Duration::from_secs(10);
         let in_use = || match mechanism {
-            "swapfile" => !guardian::active_below(&place.path()).is_empty(),
+            "swapfile" => !active_below(&place.path()).is_empty(),
             _ => {
                 place.entries().iter().any(|it| std::fs::read_dir(place.path().join(it)).is_ok_and(|it| it.count() > 0))
             }
@@ -583,7 +583,7 @@ fn reproducers(fs: FsKind, mechanism: &str) -> Outcome {
     let left = place.entries();
     require(left == ["file"], format!("left behind: {left:?}"))?;
     require(std::fs::read_to_string(at.join("file"))? == "precious", "a file of the user was changed")?;
-    require(guardian::active_below(&place.path()).is_empty(), "a swap file is active")?;
+    require(active_below(&place.path()).is_empty(), "a swap file is active")?;
     Ok(Completion::Completed)
 }
 
@@ -597,7 +597,7 @@ fn stopped(source: &Path, place: &Mounted) -> Result<(), Failed> {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let mut program = Command::new(source.with_extension("")).arg(place.path()).stdout(Stdio::null()).spawn()?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while guardian::active_below(&place.path()).is_empty() && Instant::now() < deadline {
+        while active_below(&place.path()).is_empty() && Instant::now() < deadline {
             std::thread::yield_now();
         }
         kill(Pid::from_raw(program.id().cast_signed()), signal)?;
@@ -764,7 +764,7 @@ fn kernel_log() -> Outcome {
         suite.arg("--dir").arg(place.path()).args(["--mechanism", "swapfile", "--format", "json"]);
         let suite = suite.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while guardian::active_below(&place.path()).is_empty() && Instant::now() < deadline {
+        while active_below(&place.path()).is_empty() && Instant::now() < deadline {
             std::thread::yield_now();
         }
         std::fs::write("/dev/kmsg", &line)?;
@@ -803,7 +803,7 @@ fn guards(pid: i32) -> bool {
 
 fn swap_areas() -> usize {
     // Swap files in another mount namespace are listed by their path in that namespace.
-    guardian::active_below(Path::new("/")).len()
+    active_below(Path::new("/")).len()
 }
 
 /// Waits until there is no process and no loop device of the suite.
@@ -917,7 +917,7 @@ fn without_swap_areas() -> Outcome {
         let said = String::from_utf8_lossy(&output.stderr);
         require(wanted == 0 || said.contains("lacking swap areas: a run takes"), said.clone())?;
     }
-    let active = guardian::active_below(&place.path());
+    let active = active_below(&place.path());
     require(active.len() == 20, format!("it touched those of others: {active:?}"))?;
     Ok(Completion::Completed)
 }

@@ -151,8 +151,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_ref())?;
-    let reproducers =
-        args.reproducers.as_deref().map(reproducer::Directory::open).transpose().map_err(|e| Stop(ENVIRONMENT, e))?;
+    let reproducers = args
+        .reproducers
+        .as_deref()
+        .map(reproducer::Directory::open)
+        .transpose()
+        .map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
     let names = args.expectations_of();
     let mut update = args.update_expectations.then(|| open_expectations(args, names)).transpose()?;
     let begin = Instant::now();
@@ -167,8 +171,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
         }
         TargetName::Fuse => {
             let violation = violation(args.violation.as_deref())?;
-            let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))?;
-            let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e))?;
+            let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+            let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
             one_run(&target, &subject, &chosen, HOST_THREADS, &expected(names, "model")?)
@@ -193,7 +197,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
         let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;
-        eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e))?);
+        eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?);
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     let format = if args.libtest.quiet { Format::Terse } else { args.format };
@@ -202,14 +206,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
         eprint!("{}", human::timings(&results, elapsed, ready));
     }
     if let Some(directory) = &reproducers {
-        eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e))?);
+        eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?);
     }
     Ok(results.exit_code())
 }
 
 fn directory_run(path: &Path, args: &RunArgs, chosen: &Chosen, names: &[&str]) -> Result<(Results, Duration), Stop> {
-    let fresh = Fresh::new(path).map_err(|e| Stop(ENVIRONMENT, e))?;
-    let directory = Directory::new(&fresh, args.mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let fresh = Fresh::new(path).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+    let directory = Directory::new(&fresh, args.mechanism).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
     let fs = directory.fs().to_owned();
     let target: Arc<dyn Target> = Arc::new(directory);
     let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
@@ -226,7 +230,7 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Stop> {
             "--update-expectations and --violation: nobody expects a violation made to order".into(),
         ));
     }
-    Update::open(&args.expectations, name).map_err(|e| Stop(ENVIRONMENT, e))
+    Update::open(&args.expectations, name).map_err(|e| Stop(ENVIRONMENT, e.to_string()))
 }
 
 /// The violation with this name, or those whose names begin alike.

@@ -39,7 +39,7 @@ pub(crate) fn host_run(
     mechanism: Mechanism,
     chosen: &Chosen,
 ) -> Result<(Results, Duration), Stop> {
-    let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e))?;
+    let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
@@ -83,7 +83,7 @@ pub(crate) fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
     if !missing.is_empty() {
         return Err(Stop(ENVIRONMENT, missing.join("; ")));
     }
-    Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e))
+    Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e.to_string()))
 }
 
 /// A bar on a terminal that says where the run is. Elsewhere nothing.

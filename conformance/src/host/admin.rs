@@ -2,15 +2,13 @@
 //!
 //! One row for each operation and file system that has it. A file system without a row does not offer the operation.
 
-use super::btrfs;
-use super::f2fs::{self, SEGMENT};
 use super::held::Held;
 use super::image::Image;
-use super::sys;
-use super::sys::{Aligned, operations};
+use super::segments::{self, SEGMENT};
+use super::sys::buffer::Aligned;
+use super::sys::{btrfs, ext4, f2fs, vfs, xfs};
 use crate::filesystem::FsKind;
-use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Outcome, Reply};
+use iomap_reference::{BLOCK, Call, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -62,18 +60,6 @@ static ROWS: &[Row] = &[
     Row { operation: Operation::ReplaceDevice, fs: FsKind::Btrfs, run: replace_device },
 ];
 
-/// What a file system without the operation lacks.
-static LACKING: &[(Operation, &str)] = &[
-    (Operation::Exchange, "no call exchanges the contents of two files"),
-    (Operation::Snapshot, "no snapshots"),
-    (Operation::Subvolume, "no file systems inside"),
-    (Operation::Defragment, "no defragmentation"),
-    (Operation::Collect, "nothing moves files that nobody touches"),
-    (Operation::Shrink, "the suite knows no call that makes it smaller while it is mounted"),
-    (Operation::RemoveDevice, "it has one device"),
-    (Operation::ReplaceDevice, "it has one device"),
-];
-
 fn operation(call: &Call) -> Option<Operation> {
     Some(match call {
         Call::Exchange { .. } => Operation::Exchange,
@@ -92,25 +78,9 @@ fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.fs == fs.family() && row.operation == operation)
 }
 
-/// Less than any of these file systems can have, in bytes.
-const SMALLEST: i64 = 16 << 20;
-
-/// Whether a file system has the operation that a call is, if it is one.
-pub(crate) fn offered(fs: FsKind, call: &Call) -> Result<(), Trouble> {
-    if let (FsKind::Ext4, Call::ChangeFlags { set, .. }) = (fs.family(), call)
-        && set & FLAG_COMPRESS != 0
-    {
-        return Err(Trouble::NotOffered("ext4 has the flag for compression, and no compression".into()));
-    }
-    let Some(operation) = operation(call) else { return Ok(()) };
-    if matches!(call, Call::Shrink { size } if *size < SMALLEST) {
-        return Err(Trouble::NotOffered(format!("{}: no file system is as small as that", fs.name())));
-    }
-    if row(fs, operation).is_some() {
-        return Ok(());
-    }
-    let lacking = LACKING.iter().find(|(lacking, _)| *lacking == operation).map_or("", |(_, what)| what);
-    Err(Trouble::NotOffered(format!("{}: {lacking}", fs.name())))
+/// Whether a file system has the operation that a call is.
+pub(crate) fn has(fs: FsKind, call: &Call) -> bool {
+    operation(call).is_some_and(|operation| row(fs, operation).is_some())
 }
 
 /// Carries out a call that is an operation.
@@ -122,48 +92,48 @@ pub(crate) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome>
 /// XFS_IOC_SWAPEXT, which every XFS has; it wants files of one size.
 fn exchange(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
-    place.held.with(*one, |one| place.held.with(*other, |other| sys::xfs_swap_extents(one, other)))
+    place.held.with(*one, |one| place.held.with(*other, |other| xfs::swap_extents(one, other)))
 }
 
 /// What xfs_fsr(8) does: copies the file into storage of its own choice, and exchanges the two.
 fn swap_extents(place: &Place, call: &Call) -> Result<(), Errno> {
-    with_copy(place, call, |file, copy| sys::xfs_swap_extents(file.as_fd(), copy.as_fd()))
+    with_copy(place, call, |file, copy| xfs::swap_extents(file.as_fd(), copy.as_fd()))
 }
 
 /// What e4defrag(8) does: has the file moved to the storage of another.
 fn move_extents(place: &Place, call: &Call) -> Result<(), Errno> {
     with_copy(place, call, |file, copy| {
-        let blocks = file.metadata().map_err(sys::errno)?.len().div_ceil(BLOCK as u64);
-        sys::ext4_move_extents(file.as_fd(), copy.as_fd(), blocks)
+        let blocks = file.metadata().map_err(vfs::errno)?.len().div_ceil(BLOCK as u64);
+        ext4::move_extents(file.as_fd(), copy.as_fd(), blocks)
     })
 }
 
 /// BTRFS_IOC_DEFRAG.
 fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
-    place.held.with(*fd, sys::btrfs_defragment)
+    place.held.with(*fd, btrfs::defragment)
 }
 
 /// BTRFS_IOC_BALANCE_V2 of everything.
 fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
-    sys::btrfs_balance(File::open(place.root).map_err(sys::errno)?.as_fd(), false)
+    btrfs::balance(File::open(place.root).map_err(vfs::errno)?.as_fd(), false)
 }
 
 /// F2FS_IOC_DEFRAGMENT.
 fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
-    place.held.with(*fd, operations::f2fs_defragment)
+    place.held.with(*fd, f2fs::defragment)
 }
 
 /// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
 fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
     // The segment that is being written to is not collected: it must not be that of the file.
-    f2fs::next_segment(place.directory).map_err(sys::errno)?;
-    let root = File::open(place.root).map_err(sys::errno)?;
+    segments::next_segment(place.directory).map_err(vfs::errno)?;
+    let root = File::open(place.root).map_err(vfs::errno)?;
     let image = place.image.ok_or(Errno::ENOSYS)?.backing();
-    let (first, segments) = f2fs::main_area(&image).map_err(sys::errno)?;
+    let (first, segments) = segments::main_area(&image).map_err(vfs::errno)?;
     (first..).step_by(SEGMENT).take(segments).try_for_each(|block| {
-        match operations::f2fs_collect(root.as_fd(), block) {
+        match f2fs::collect(root.as_fd(), block) {
             // Nothing in use, in use at this moment, or something that must not be moved.
             Err(Errno::ENODATA | Errno::EAGAIN | Errno::EBUSY) => Ok(()),
             other => other,
@@ -179,23 +149,23 @@ fn make_subvolume(place: &Place, call: &Call) -> Result<(), Errno> {
 /// XFS_IOC_FSGROWFSDATA, which takes away free space at the end of the last allocation group as well.
 fn xfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Shrink { size } = call else { return Err(Errno::EINVAL) };
-    sys::xfs_resize(File::open(place.root).map_err(sys::errno)?.as_fd(), size.cast_unsigned() / BLOCK as u64)
+    xfs::resize(File::open(place.root).map_err(vfs::errno)?.as_fd(), size.cast_unsigned() / BLOCK as u64)
 }
 
 /// BTRFS_IOC_RESIZE.
 fn btrfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Shrink { size } = call else { return Err(Errno::EINVAL) };
-    sys::btrfs_resize(File::open(place.root).map_err(sys::errno)?.as_fd(), *size)
+    btrfs::resize(File::open(place.root).map_err(vfs::errno)?.as_fd(), *size)
 }
 
 /// BTRFS_IOC_ADD_DEV of a new device, then BTRFS_IOC_RM_DEV of the one that was there.
 fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
-    let root = File::open(place.root).map_err(sys::errno)?;
+    let root = File::open(place.root).map_err(vfs::errno)?;
     place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| {
-        sys::btrfs_add_device(root.as_fd(), new)?;
-        let removed = sys::btrfs_remove_device(root.as_fd(), old);
+        btrfs::add_device(root.as_fd(), new)?;
+        let removed = btrfs::remove_device(root.as_fd(), old);
         if removed.is_err() {
-            sys::btrfs_remove_device(root.as_fd(), new)?;
+            btrfs::remove_device(root.as_fd(), new)?;
         }
         removed
     })
@@ -203,26 +173,26 @@ fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
 
 /// BTRFS_IOC_DEV_REPLACE. It needs room for another chunk, and those of files that are gone are free only some time later.
 fn replace_device(place: &Place, _: &Call) -> Result<(), Errno> {
-    let root = File::open(place.root).map_err(sys::errno)?;
-    sys::btrfs_balance(root.as_fd(), true)?;
-    place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| sys::btrfs_replace_device(root.as_fd(), old, new))
+    let root = File::open(place.root).map_err(vfs::errno)?;
+    btrfs::balance(root.as_fd(), true)?;
+    place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| btrfs::replace_device(root.as_fd(), old, new))
 }
 
 /// Does something with a file and a new file of the same contents.
 fn with_copy(place: &Place, call: &Call, act: impl FnOnce(&File, &File) -> Result<(), Errno>) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     let path = place.directory.join("donor");
-    let copy = File::options().read(true).write(true).create_new(true).open(&path).map_err(sys::errno)?;
+    let copy = File::options().read(true).write(true).create_new(true).open(&path).map_err(vfs::errno)?;
     // The name is of no use any more, whatever happens.
-    std::fs::remove_file(&path).map_err(sys::errno)?;
+    std::fs::remove_file(&path).map_err(vfs::errno)?;
     place.held.with(*fd, |file| {
-        let file = File::from(file.try_clone_to_owned().map_err(sys::errno)?);
-        let len = file.metadata().map_err(sys::errno)?.len() as usize;
+        let file = File::from(file.try_clone_to_owned().map_err(vfs::errno)?);
+        let len = file.metadata().map_err(vfs::errno)?.len() as usize;
         // Aligned, because the descriptor may be one with O_DIRECT.
         let mut data = Aligned::new(len);
-        std::os::unix::fs::FileExt::read_exact_at(&file, data.get_mut(), 0).map_err(sys::errno)?;
-        std::os::unix::fs::FileExt::write_all_at(&copy, data.get(), 0).map_err(sys::errno)?;
-        copy.sync_all().map_err(sys::errno)?;
+        std::os::unix::fs::FileExt::read_exact_at(&file, data.get_mut(), 0).map_err(vfs::errno)?;
+        std::os::unix::fs::FileExt::write_all_at(&copy, data.get(), 0).map_err(vfs::errno)?;
+        copy.sync_all().map_err(vfs::errno)?;
         act(&file, &copy)
     })
 }

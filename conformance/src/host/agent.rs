@@ -2,12 +2,14 @@
 //!
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
-use super::device;
-use super::sys::{self, Aligned, FiemapExtent};
+use super::sys::buffer::Aligned;
+use super::sys::vfs::{self, FiemapExtent};
+use super::{device, proc};
 use crate::filesystem::{Addresses, FsKind};
 use crate::programs;
 use crate::system::StorageAgent;
 use crate::verdict::Trouble;
+use crate::words;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -35,7 +37,8 @@ struct Chunk {
 
 impl BackingAgent {
     pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
-        let pieces = sys::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {errno:?}")))?;
+        let pieces =
+            vfs::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {}", words::name(errno))))?;
         let facts = kind.facts();
         let chunks = match facts.addresses {
             Addresses::Chunks => chunks(root)?,
@@ -104,18 +107,14 @@ fn io_trouble(error: std::io::Error) -> Trouble {
 
 /// Where btrfs keeps what, from its chunk tree. The suite's file systems have one device and no redundancy of data.
 fn chunks(root: &Path) -> Result<Vec<Chunk>, Trouble> {
-    let device = device_of(root).ok_or_else(|| Trouble::Setup("the device of the mount is unknown".into()))?;
+    let device = proc::mount_of(root)
+        .map(|mount| mount.source)
+        .ok_or_else(|| Trouble::Setup("the device of the mount is unknown".into()))?;
     let program = programs::find("btrfs").ok_or_else(|| Trouble::Setup("the program btrfs is missing".into()))?;
     let mut command = Command::new(program);
     command.args(["inspect-internal", "dump-tree", "-t", "chunk"]).arg(device);
     let output = programs::within_limit(&mut command).map_err(|failure| Trouble::Setup(failure.into()))?;
     Ok(parse_chunks(&String::from_utf8_lossy(&output)))
-}
-
-fn device_of(root: &Path) -> Option<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-    let line = mounts.lines().find(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == root))?;
-    line.split(' ').next().map(str::to_owned)
 }
 
 fn parse_chunks(dump: &str) -> Vec<Chunk> {

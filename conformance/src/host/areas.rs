@@ -4,6 +4,8 @@
 //! there is swap, the lock needs no writable directory, and a lock ends with its process, however the process ends.
 //! Within a run, each activation of a file first takes a place for it.
 
+use super::proc;
+use crate::error::{Error, Result};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Fd};
 use nix::fcntl::{Flock, FlockArg};
@@ -50,19 +52,27 @@ struct Taken {
 }
 
 impl Areas {
-    /// Waits for this run's turn, and until enough areas are free. The error is one line for people.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// Waits for this run's turn, and until enough areas are free.
+    pub(crate) fn new() -> Result<Self> {
         let turn = turn()?;
         let deadline = Instant::now() + PATIENCE;
         let mut said = false;
-        while turn.is_some() && LIMIT.saturating_sub(active()) < FEWEST && Instant::now() < deadline {
+        while turn.is_some() && LIMIT.saturating_sub(proc::swaps().len()) < FEWEST && Instant::now() < deadline {
             if !said {
-                eprintln!("iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)", active());
+                eprintln!(
+                    "iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)",
+                    proc::swaps().len()
+                );
             }
             said = true;
             std::thread::yield_now();
         }
-        Ok(Self { room: LIMIT.saturating_sub(active()), taken: Mutex::default(), fewer: Condvar::new(), _turn: turn })
+        Ok(Self {
+            room: LIMIT.saturating_sub(proc::swaps().len()),
+            taken: Mutex::default(),
+            fewer: Condvar::new(),
+            _turn: turn,
+        })
     }
 
     /// The places of a run that activates no swap file, or has the machine to itself.
@@ -82,12 +92,12 @@ impl Areas {
     }
 
     /// Takes a place for a file that a case activates itself.
-    pub(crate) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
+    pub(crate) fn take(self: &Arc<Self>) -> std::result::Result<Place, Trouble> {
         let full = |taken: &mut Taken| taken.pooled + taken.own >= self.room;
         let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
         let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            let why = format!("lacking swap areas: {} are active (/proc/swaps)", active());
+            let why = format!("lacking swap areas: {} are active (/proc/swaps)", proc::swaps().len());
             return Err(Trouble::Setup(why));
         }
         taken.own += 1;
@@ -122,7 +132,7 @@ pub(crate) struct Places(RefCell<BTreeMap<Fd, Place>>);
 
 impl Places {
     /// Takes a place for the file that this call activates, if it activates one.
-    pub(crate) fn make(&self, areas: &Arc<Areas>, call: &Call) -> Result<(), Trouble> {
+    pub(crate) fn make(&self, areas: &Arc<Areas>, call: &Call) -> std::result::Result<(), Trouble> {
         match call {
             Call::Swapon { fd } if !self.0.borrow().contains_key(fd) => self.add(*fd, areas.take()?),
             Call::Via { call, .. } => return self.make(areas, call),
@@ -143,14 +153,9 @@ impl Places {
     }
 }
 
-/// The number of swap areas that are active on the machine, of all processes.
-pub(crate) fn active() -> usize {
-    std::fs::read_to_string("/proc/swaps").map_or(0, |table| table.lines().skip(1).count())
-}
-
 /// The lock of the run that has its turn.
-fn turn() -> Result<Option<Flock<File>>, String> {
-    let Ok(file) = File::open("/proc/swaps") else { return Ok(None) };
+fn turn() -> Result<Option<Flock<File>>> {
+    let Ok(file) = File::open(proc::SWAPS) else { return Ok(None) };
     let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => return Ok(Some(lock)),
         Err((file, _)) => file,
@@ -158,12 +163,12 @@ fn turn() -> Result<Option<Flock<File>>, String> {
     eprintln!("iomap-conformance: waiting for another run, which has the swap areas of this machine");
     let (sender, receiver) = channel();
     let waiting = std::thread::Builder::new().spawn(move || sender.send(Flock::lock(file, FlockArg::LockExclusive)));
-    waiting.map_err(|e| format!("lacking memory: no thread: {e}"))?;
+    waiting.map_err(|error| Error::about("lacking memory: no thread", error))?;
     match receiver.recv_timeout(TURN) {
         Ok(Ok(lock)) => Ok(Some(lock)),
-        Ok(Err((_, errno))) => Err(format!("/proc/swaps cannot be locked: {errno}")),
+        Ok(Err((_, errno))) => Err(Error::about("/proc/swaps cannot be locked", errno)),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            Err(format!("lacking swap areas: another run has had them for {} s", TURN.as_secs()))
+            Err(format!("lacking swap areas: another run has had them for {} s", TURN.as_secs()).into())
         }
     }
 }

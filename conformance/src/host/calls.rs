@@ -1,9 +1,11 @@
 //! System calls, made in a directory.
 
 use super::held::Held;
-use super::modes::Modes;
-use super::sys::{self, Aligned, Mapping, ring};
-use super::{btrfs, routes};
+use super::routes;
+use super::sys::buffer::Aligned;
+use super::sys::mapping::Mapping;
+use super::sys::{btrfs, caps, f2fs, ring, swap, vfs, xattr};
+use crate::reach::{Kind, Site};
 use crate::system::Outcomes;
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Caller, Outcome, Reply, Stat, Whence, ioctl};
@@ -18,23 +20,13 @@ use std::fs::File;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
-
-/// How a kernel gets to know what only the specification knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// As the page says.
-    Kernel,
-    /// By the ioctls of a mounted reference.
-    Fuse,
-}
 
 /// A place for system calls: a directory, and the things that are open and mapped there.
 pub(crate) struct Calls {
     held: Held,
-    transport: Transport,
-    modes: Arc<Modes>,
+    site: Site,
     /// The memory that was swapped out.
     memory: RefCell<Option<Mapping>>,
     pace: Cell<Pace>,
@@ -61,18 +53,18 @@ impl Pace {
 }
 
 impl Calls {
-    pub(crate) fn new(directory: PathBuf, root: PathBuf, transport: Transport, modes: Arc<Modes>) -> Self {
-        let held = Held::new(directory, root);
-        Self { held, transport, modes, memory: RefCell::default(), pace: Cell::new(Pace::FIRST) }
+    /// Calls at a site, below the place where its file system is mounted.
+    pub(crate) fn new(site: Site, root: PathBuf) -> Self {
+        Self::with(Held::new(site.directory.clone(), root), site)
     }
 
-    /// Whether a call may go to the kernel.
-    pub(crate) fn pass(&self, call: &Call) -> Result<(), Trouble> {
-        match call {
-            Call::Fallocate { mode, .. } if self.transport == Transport::Fuse && mode.changes_state() => Ok(()),
-            Call::Fallocate { mode, .. } => self.modes.pass(*mode, self.directory()),
-            _ => Ok(()),
-        }
+    fn with(held: Held, site: Site) -> Self {
+        Self { held, site, memory: RefCell::default(), pace: Cell::new(Pace::FIRST) }
+    }
+
+    /// The place where these calls are made.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
     }
 
     /// Undoes registrations, unmaps and closes everything.
@@ -94,12 +86,12 @@ impl Calls {
             }
             Call::Pwritev { fd, offset, parts, append } => {
                 let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-                let flags = if *append { sys::APPEND } else { 0 };
-                self.with(*fd, |f| sys::pwritev2(f, &parts, *offset, flags)).map(signed)
+                let flags = if *append { vfs::APPEND } else { 0 };
+                self.with(*fd, |f| vfs::pwritev2(f, &parts, *offset, flags)).map(signed)
             }
             Call::PwriteAtomic { fd, offset, data } => {
                 let data = Aligned::of(data);
-                self.with(*fd, |f| sys::pwritev2(f, &[data.get()], *offset, sys::ATOMIC)).map(signed)
+                self.with(*fd, |f| vfs::pwritev2(f, &[data.get()], *offset, vfs::ATOMIC)).map(signed)
             }
             Call::Seek { fd, offset, whence } => {
                 let whence = match whence {
@@ -114,10 +106,12 @@ impl Calls {
             Call::Ftruncate { fd, size } => self.with(*fd, |f| unistd::ftruncate(f, *size)).map(zero),
             Call::Truncate { name, size } => unistd::truncate(&self.path(name), *size).map(zero),
             Call::Fallocate { fd, mode, offset, len } => {
-                if self.transport == Transport::Fuse && mode.changes_state() {
-                    return self.with(*fd, |f| ioctl::fallocate(f, *mode, *offset, *len)).map(zero);
-                }
-                self.with(*fd, |f| self.modes.fallocate(self.directory(), f, *mode, *offset, *len)).map(zero)
+                let by_ioctl = self.site.goes_by_ioctl(call);
+                let make = |f: BorrowedFd| match by_ioctl {
+                    true => ioctl::fallocate(f, *mode, *offset, *len),
+                    false => vfs::fallocate(f, *mode, *offset, *len),
+                };
+                self.with(*fd, make).map(zero)
             }
             Call::CopyRange { from, from_offset, to, to_offset, len } => self
                 .with(*from, |from| {
@@ -127,16 +121,16 @@ impl Calls {
                     })
                 })
                 .map(signed),
-            Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| sys::clone(from, to))).map(zero),
+            Call::Clone { from, to } => self.with(*from, |from| self.with(*to, |to| vfs::clone(from, to))).map(zero),
             Call::CloneRange { from, from_offset, to, to_offset, len } => {
                 let [from_offset, to_offset, len] = [*from_offset, *to_offset, *len].map(i64::cast_unsigned);
                 self.with(*from, |source| {
-                    self.with(*to, |target| sys::clone_range((source, from_offset), (target, to_offset), len))
+                    self.with(*to, |target| vfs::clone_range((source, from_offset), (target, to_offset), len))
                 })
                 .map(zero)
             }
             Call::Dedupe { from, to, len } => {
-                self.with(*from, |from| self.with(*to, |to| sys::dedupe(from, to, *len))).map(signed)
+                self.with(*from, |from| self.with(*to, |to| vfs::dedupe(from, to, *len))).map(signed)
             }
             Call::Register { map } => {
                 let buffer = self.with_mapping(*map, ring::Buffer::new)?;
@@ -191,17 +185,17 @@ impl Calls {
                 let (atime, mtime) = (TimeSpec::seconds(*atime), TimeSpec::seconds(*mtime));
                 nix::sys::stat::utimensat(here, &path, &atime, &mtime, UtimensatFlags::FollowSymlink).map(zero)
             }
-            Call::SetXattr { name, key, value } => sys::set_xattr(&self.path(name), key, value).map(zero),
-            Call::RemoveXattr { name, key } => sys::remove_xattr(&self.path(name), key).map(zero),
-            Call::GetXflags { fd } if self.transport == Transport::Fuse => {
+            Call::SetXattr { name, key, value } => xattr::set_xattr(&self.path(name), key, value).map(zero),
+            Call::RemoveXattr { name, key } => xattr::remove_xattr(&self.path(name), key).map(zero),
+            Call::GetXflags { fd } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
             }
-            Call::GetXflags { fd } => self.with(*fd, sys::xflags).map(i64::from),
-            Call::ChangeXflags { fd, set, clear } if self.transport == Transport::Fuse => {
+            Call::GetXflags { fd } => self.with(*fd, vfs::xflags).map(i64::from),
+            Call::ChangeXflags { fd, set, clear } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::set_xflags(f, (ioctl::xflags(f)? | set) & !clear)).map(zero)
             }
-            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| sys::change_xflags(f, *set, *clear)).map(zero),
-            Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| sys::change_flags(&f, *set, *clear)).map(zero),
+            Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| vfs::change_xflags(f, *set, *clear)).map(zero),
+            Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| vfs::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
                 // Some file systems free space behind the caller's back; syncing makes them do it.
                 unistd::syncfs(File::open(self.root()).map_err(|_| Errno::EIO)?)?;
@@ -214,8 +208,8 @@ impl Calls {
                 let none = None::<&str>;
                 mount(none, self.root(), none, flags, none).map(zero)
             }
-            Call::Swapon { fd } => self.with(*fd, |f| sys::swapon(&sys::proc_path(&f), 0)).map(zero),
-            Call::Swapoff { fd } => self.with(*fd, |f| sys::swapoff(&sys::proc_path(&f))).map(zero),
+            Call::Swapon { fd } => self.with(*fd, |f| swap::swapon(&vfs::proc_path(&f), 0)).map(zero),
+            Call::Swapoff { fd } => self.with(*fd, |f| swap::swapoff(&vfs::proc_path(&f))).map(zero),
             Call::SwapOut { data, .. } => {
                 let memory = Mapping::anonymous(data.len())?;
                 memory.store(0, data)?;
@@ -225,7 +219,7 @@ impl Calls {
             }
             Call::Subvolume { name } => btrfs::subvolume(&self.path(name)).map(zero),
             Call::Snapshot => btrfs::snapshot(self.root()).map(zero),
-            Call::Pin { fd, on } => self.with(*fd, |f| sys::f2fs_pin(f, *on)).map(zero),
+            Call::Pin { fd, on } => self.with(*fd, |f| f2fs::pin(f, *on)).map(zero),
             // `make` handles the first seven; the others are no system calls, or this module does not make them yet:
             // see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
@@ -241,13 +235,14 @@ impl Calls {
     pub(crate) fn call(&self, caller: Caller, call: &Call) -> Outcome {
         match caller {
             Caller::Privileged => self.make(call),
-            Caller::Unprivileged => sys::unprivileged(|| self.make(call))?,
+            Caller::Unprivileged => caps::unprivileged(|| self.make(call))?,
         }
     }
 
     /// Makes two series of calls at the same time. Only the first may map. What is tested lies between winning and
     /// losing: whoever won the last race begins later in this one, by a step that grows until the other wins.
     pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+        self.site.ask_for_race(one, other)?;
         let Pace { delay, step } = self.pace.get();
         let [mine, theirs] = [delay, -delay].map(|delay| Duration::from_micros(delay.max(0).cast_unsigned()));
         let outcomes = self.while_making(theirs, other, || {
@@ -277,12 +272,11 @@ impl Calls {
         act: impl FnOnce() -> T,
     ) -> Result<(T, Vec<Outcome>), Trouble> {
         let held = self.held.duplicate().map_err(|error| Trouble::Setup(format!("dup: {error}")))?;
-        let (transport, modes) = (self.transport, self.modes.clone());
+        let site = self.site.clone();
         let together = Barrier::new(2);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let held = Held::from(held);
-                let calls = Self { held, transport, modes, memory: RefCell::default(), pace: Cell::new(Pace::FIRST) };
+                let calls = Self::with(Held::from(held), site);
                 together.wait();
                 spin(delay);
                 series.iter().map(|call| calls.make(call)).collect()
@@ -295,6 +289,8 @@ impl Calls {
     }
 
     fn make(&self, call: &Call) -> Outcome {
+        // Cases ask before they call (`System::reach`) and say the reason. This line is for a case that does not ask.
+        self.site.ask(call).map_err(|_| Errno::EOPNOTSUPP)?;
         match call {
             Call::Read { fd, len } => self.read(*len, |buffer| self.with(*fd, |f| unistd::read(f, buffer))),
             Call::Pread { fd, offset, len } => {
@@ -333,7 +329,7 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
         size: stat.st_size as u64,
         mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
         ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
-        xattrs: sys::user_xattrs(file)?,
+        xattrs: xattr::user_xattrs(file)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a file system lies on.
 
-use super::sys;
+use super::sys::{loop_device, vfs};
+use crate::error::{Error, Result, at};
 use crate::filesystem::Medium;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -30,10 +31,11 @@ pub(crate) fn writable(medium: Medium) -> u64 {
 }
 
 /// An unused device, of `size` bytes where there is a choice, and a descriptor that keeps it attached.
-pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage), String> {
+pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage)> {
     match medium {
         Medium::Loop => {
-            let backing = blank(size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+            let backing = blank(size)
+                .map_err(|errno| Error::about(format!("no image in {}", std::env::temp_dir().display()), errno))?;
             let (held, device) = attach(&backing)?;
             Ok((held, Storage { backing: Arc::new(backing), device }))
         }
@@ -62,19 +64,18 @@ const NULL_BLK: &str = "/sys/kernel/config/nullb";
 
 /// Adds a zoned device to a guest, under the next name. Nobody gets one that was used: mkfs.f2fs takes its random numbers
 /// from the time in seconds, and f2fs recovers what a file system that was made in the same second has left of fsync(2).
-fn add_zoned() -> Result<PathBuf, String> {
+fn add_zoned() -> Result<PathBuf> {
     let root = Path::new(NULL_BLK);
     if !root.exists() {
         let mounted = Path::new("/sys/kernel/config");
-        mount(Some("configfs"), mounted, Some("configfs"), MsFlags::empty(), None::<&str>)
-            .map_err(|e| format!("{}: {e}", mounted.display()))?;
+        mount(Some("configfs"), mounted, Some("configfs"), MsFlags::empty(), None::<&str>).map_err(at(mounted))?;
     }
     let mut names = (0..).map(|number| format!("zoned{number}"));
     let made = names.find_map(|name| match std::fs::create_dir(root.join(&name)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
-        made => Some(made.map(|()| name).map_err(|e| format!("{NULL_BLK}: {e}"))),
+        made => Some(made.map(|()| name).map_err(at(root))),
     });
-    let name = made.unwrap_or_else(|| Err(format!("{NULL_BLK}: no name")))?;
+    let name = made.unwrap_or_else(|| Err(format!("{NULL_BLK}: no name").into()))?;
     ZONED.iter().try_for_each(|(attribute, value)| set(&root.join(&name).join(attribute), value))?;
     Ok(Path::new("/dev").join(name))
 }
@@ -89,17 +90,17 @@ pub(crate) fn remove_zoned(device: &Path) {
 /// What libnvdimm has in sysfs.
 pub(crate) const ND: &str = "/sys/bus/nd";
 
-/// Writes to an attribute in sysfs or configfs. The error is one line for people.
-pub(crate) fn set(attribute: &Path, value: &str) -> Result<(), String> {
-    std::fs::write(attribute, value).map_err(|e| format!("{}: {e}", attribute.display()))
+/// Writes to an attribute in sysfs or configfs.
+pub(crate) fn set(attribute: &Path, value: &str) -> Result<()> {
+    std::fs::write(attribute, value).map_err(at(attribute))
 }
 
 /// The first device of a guest, by the beginning of its name, that is not mounted.
-fn unused(prefix: &str) -> Result<PathBuf, String> {
+fn unused(prefix: &str) -> Result<PathBuf> {
     let mut devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
     // The kernel gives an exclusive descriptor of a device that is mounted to nobody.
     let unused = devices.find(|device| open(device, OFlag::O_EXCL).is_ok());
-    unused.ok_or_else(|| format!("no device {prefix} that is not in use"))
+    unused.ok_or_else(|| format!("no device {prefix} that is not in use").into())
 }
 
 fn open(device: &Path, flags: OFlag) -> io::Result<File> {
@@ -107,9 +108,9 @@ fn open(device: &Path, flags: OFlag) -> io::Result<File> {
 }
 
 /// A device of a guest, which is there anyway.
-fn opened(device: PathBuf) -> Result<(File, Storage), String> {
+fn opened(device: PathBuf) -> Result<(File, Storage)> {
     let backing = open(&device, OFlag::O_DIRECT).and_then(|backing| Ok((backing.try_clone()?, backing)));
-    let (held, backing) = backing.map_err(|e| format!("{}: {e}", device.display()))?;
+    let (held, backing) = backing.map_err(at(&device))?;
     Ok((held, Storage { backing: Arc::new(backing), device }))
 }
 
@@ -117,14 +118,14 @@ fn opened(device: PathBuf) -> Result<(File, Storage), String> {
 pub(crate) const LOOP_CONTROL: &str = "/dev/loop-control";
 
 /// A file of the size of an image, without contents.
-pub(crate) fn blank(size: u64) -> Result<File, Errno> {
+pub(crate) fn blank(size: u64) -> std::result::Result<File, Errno> {
     let file = nameless()?;
-    file.set_len(size).map_err(sys::errno)?;
+    file.set_len(size).map_err(vfs::errno)?;
     Ok(file)
 }
 
 /// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
-pub(crate) fn nameless() -> Result<File, Errno> {
+pub(crate) fn nameless() -> std::result::Result<File, Errno> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
         Err(Errno::EOPNOTSUPP | Errno::EISDIR) => memfd_create("iomap-conformance", MFdFlags::MFD_CLOEXEC),
@@ -142,23 +143,25 @@ pub(crate) fn nameless() -> Result<File, Errno> {
 ///
 /// One thread at a time: LOOP_CONFIGURE claims its device before it sees that another thread was faster (loop_configure),
 /// and a mount of the device by that thread fails with EBUSY meanwhile.
-pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf), String> {
+pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf)> {
     static ATTACHING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = ATTACHING.lock().unwrap_or_else(PoisonError::into_inner);
-    let control = File::open(LOOP_CONTROL).map_err(|e| format!("{LOOP_CONTROL}: {e}"))?;
+    let control = File::open(LOOP_CONTROL).map_err(at(Path::new(LOOP_CONTROL)))?;
     loop {
-        let number = sys::loop_free(&control).map_err(|errno| match errno {
-            Errno::ENOTTY => format!("{LOOP_CONTROL} is not the device of this name: it gives no loop devices"),
-            _ => format!("no free loop device from {LOOP_CONTROL}: {errno}"),
+        let number = loop_device::free(&control).map_err(|errno| match errno {
+            Errno::ENOTTY => {
+                Error::from(format!("{LOOP_CONTROL} is not the device of this name: it gives no loop devices"))
+            }
+            _ => Error::about(format!("no free loop device from {LOOP_CONTROL}"), errno),
         })?;
         let path = PathBuf::from(format!("/dev/loop{number}"));
         let device = OpenOptions::new().read(true).write(true).open(&path);
-        let device = device.map_err(|e| format!("{}: {e}", path.display()))?;
-        match sys::loop_attach(&device, backing) {
+        let device = device.map_err(at(&path))?;
+        match loop_device::attach(&device, backing) {
             Ok(()) => return Ok((device, path)),
             // Somebody else was faster.
             Err(Errno::EBUSY) => (),
-            Err(errno) => return Err(format!("{}: {errno}", path.display())),
+            Err(errno) => return Err(at(&path)(errno)),
         }
     }
 }

@@ -10,7 +10,9 @@
 //! ends by itself when it has done its work; only SIGKILL ends it before. Then the suite starts another guardian, and
 //! says so. If both are killed no process is left to clean up: the page of the command says how people do that.
 
-use super::sys::{self, operations};
+use super::proc;
+use super::sys::{swap, vfs};
+use crate::error::{Error, Result};
 use crate::programs::ending;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
@@ -19,7 +21,6 @@ use nix::unistd::{Pid, getpid, getppid};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -59,22 +60,22 @@ struct Post {
 
 impl Guardian {
     /// Of what is mounted below `stage`.
-    pub(crate) fn of_mounts(stage: &Path) -> Result<Self, String> {
+    pub(crate) fn of_mounts(stage: &Path) -> Result<Self> {
         Self::start(Post { stage: stage.into(), options: &[] })
     }
 
     /// Of a directory that has to be gone in the end.
-    pub(crate) fn of_directory(path: &Path) -> Result<Self, String> {
+    pub(crate) fn of_directory(path: &Path) -> Result<Self> {
         Self::start(Post { stage: path.into(), options: &[REMOVE] })
     }
 
-    fn start(post: Post) -> Result<Self, String> {
+    fn start(post: Post) -> Result<Self> {
         let mut child = post.occupy()?;
         let tether = Arc::new(Mutex::new(Tether { stdin: child.stdin.take(), ended: false }));
         let watched = tether.clone();
         let watcher = std::thread::Builder::new().spawn(move || post.watch(child, &watched));
         // Without the thread the guardian loses its standard input, and ends.
-        let watcher = watcher.map_err(|e| format!("no thread for the guardian: {e}"))?;
+        let watcher = watcher.map_err(|error| Error::about("no thread for the guardian", error))?;
         Ok(Self { tether, watcher: Some(watcher) })
     }
 }
@@ -96,7 +97,7 @@ impl Drop for Guardian {
 
 impl Post {
     /// Starts a guardian, and waits until only SIGKILL can end it.
-    fn occupy(&self) -> Result<Child, String> {
+    fn occupy(&self) -> Result<Child> {
         // The group keeps a Ctrl-C at the terminal from reaching it.
         let mut child = Command::new("/proc/self/exe")
             .arg(COMMAND)
@@ -107,13 +108,13 @@ impl Post {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .map_err(|e| format!("the guardian cannot be started: {e}"))?;
+            .map_err(|error| Error::about("the guardian cannot be started", error))?;
         let ready = child.stdout.take().is_some_and(|mut stdout| stdout.read_exact(&mut [0]).is_ok());
         if ready {
             return Ok(child);
         }
-        let ended = child.wait().map_err(|e| format!("the guardian: {e}"))?;
-        Err(format!("the guardian {} before it began", ending(ended)))
+        let ended = child.wait().map_err(|error| Error::about("the guardian", error))?;
+        Err(format!("the guardian {} before it began", ending(ended)).into())
     }
 
     /// Waits for a guardian that has done its work, and replaces a guardian that was killed before.
@@ -157,8 +158,8 @@ pub fn run(stage: &Path, remove: bool) {
     }
     end_programs();
     // A frozen file system holds whoever writes to it, and would never be unmounted.
-    for (at, ..) in mounts().iter().filter(|(at, ..)| at.starts_with(stage)) {
-        let _ = std::fs::File::open(at).map(|root| operations::thaw(root.as_fd()));
+    for mount in proc::mounts().iter().filter(|mount| mount.at.starts_with(stage)) {
+        let _ = std::fs::File::open(&mount.at).map(|root| vfs::thaw(root.as_fd()));
     }
     deactivate_all(stage);
 }
@@ -181,7 +182,7 @@ fn end_programs() {
 /// Deactivates every swap file below a directory, and again if that did not work.
 pub(crate) fn deactivate_all(stage: &Path) {
     for _ in 0..ROUNDS {
-        if active_below(stage).is_empty() {
+        if proc::active_below(stage).is_empty() {
             return;
         }
         deactivate_below(stage);
@@ -190,65 +191,15 @@ pub(crate) fn deactivate_all(stage: &Path) {
 
 /// Deactivates the swap files below a directory, as far as that goes.
 pub(crate) fn deactivate_below(directory: &Path) {
-    active_below(directory).iter().for_each(|path| deactivate(path));
+    proc::active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
 /// swapoff(2) opens the file for writing, which the attributes forbid.
 fn deactivate(path: &Path) {
     if let Ok(file) = std::fs::File::open(path) {
-        let _ = sys::change_flags(&file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        let _ = vfs::change_flags(&file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
     }
-    let _ = sys::swapoff(path);
-}
-
-/// The active swap files below a directory.
-pub fn active_below(stage: &Path) -> Vec<PathBuf> {
-    let table = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
-    let names = table.lines().skip(1).filter_map(|line| line.split_whitespace().next());
-    names.map(unescape).filter(|path| path.starts_with(stage)).collect()
-}
-
-/// The file system that a path is on, as mount(8) calls it, and its source. The path has no symbolic links.
-pub(crate) fn mount_of(path: &Path) -> Option<(String, PathBuf)> {
-    let mounts = mounts().into_iter().filter(|(at, ..)| path.starts_with(at));
-    // Of mounts on one directory the last is on top.
-    mounts.max_by_key(|(at, ..)| at.as_os_str().len()).map(|(_, fs, source)| (fs, source))
-}
-
-/// The mounts of this namespace: where, which file system, and its source.
-fn mounts() -> Vec<(PathBuf, String, PathBuf)> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mount = |line: &str| {
-        let (mount, fs) = line.split_once(" - ")?;
-        let mut fs = fs.split(' ');
-        Some((unescape(mount.split(' ').nth(4)?), fs.next()?.to_owned(), unescape(fs.next()?)))
-    };
-    table.lines().filter_map(mount).collect()
-}
-
-/// The device that the kernel log names when it speaks of the file system that a path is on.
-pub(crate) fn device_of(path: &Path) -> Option<String> {
-    mount_of(path)?.1.file_name().map(|name| name.to_string_lossy().into_owned())
-}
-
-/// Blanks and backslashes are three octal digits in /proc/swaps and /proc/self/mountinfo.
-fn unescape(name: &str) -> PathBuf {
-    let mut bytes = Vec::new();
-    let mut rest = name.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) if *first == b'\\' => {
-                bytes.push(byte);
-                rest = &tail[3..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes).into()
+    let _ = swap::swapoff(path);
 }
 
 /// Waits until no suite works in a directory, and removes it.
@@ -276,19 +227,8 @@ fn clear_attributes(directory: &Path) -> io::Result<()> {
         if kind.is_dir() {
             clear_attributes(&entry.path())?;
         } else if kind.is_file() {
-            let _ = sys::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+            let _ = vfs::change_flags(&File::open(entry.path())?, 0, FLAG_IMMUTABLE | FLAG_APPEND);
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escapes_of_proc_swaps() {
-        assert_eq!(unescape(r"/mnt/a\040b\134c"), Path::new(r"/mnt/a b\c"));
-        assert_eq!(unescape(r"/mnt/x\9"), Path::new(r"/mnt/x\9"));
-    }
 }

@@ -1,6 +1,6 @@
 //! The things that a case has open, mapped and registered in its directory.
 
-use super::sys::{Mapping, Registration};
+use super::sys::mapping::{Mapping, Registration};
 use crate::system::Ready;
 use iomap_reference::{Fd, MapId};
 use nix::errno::Errno;
@@ -44,11 +44,6 @@ impl Held {
         let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
         let open: io::Result<_> = self.open.borrow().iter().map(again).collect();
         Ok(Duplicate { directory: self.directory.clone(), root: self.root.clone(), open: open? })
-    }
-
-    /// The directory of the case.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Closes a file.

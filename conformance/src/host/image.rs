@@ -2,8 +2,10 @@
 
 use super::device::{self, Storage, attach, blank, remove_zoned};
 use super::probe::Machine;
-use super::{f2fs, guardian, sys};
-use crate::filesystem::{Addition, FsKind, Medium, Quotas};
+use super::sys::{mapping, vfs};
+use super::{proc, segments};
+use crate::error::{Error, Result, at};
+use crate::filesystem::{Addition, FsKind, Medium, Over, Quotas};
 use crate::kernel_log::Devices;
 use crate::lack;
 use crate::programs::{self, Failure};
@@ -25,13 +27,20 @@ use std::time::{Duration, Instant};
 /// How long something may take that is over in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a file system lies on.
+enum Ground {
+    Device(Mutex<Storage>),
+    /// Another file system, which is mounted beside it.
+    Layer(Box<Image>),
+}
+
 /// A mounted file system.
 pub(crate) struct Image {
     kind: FsKind,
     root: PathBuf,
     /// What mount(2) gets besides.
     options: String,
-    storage: Mutex<Storage>,
+    ground: Ground,
     /// The names of all that it ever lay on, and others.
     devices: Devices,
     /// The machine, which shows what is lacking.
@@ -39,12 +48,12 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(crate) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn new(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self> {
         Self::mounted(kind, root, &[], "", devices)
     }
 
     /// One that can have limits for users.
-    pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self, String> {
+    pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self> {
         match kind.facts().quotas {
             Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
             Quotas::Subvolumes | Quotas::Missing => Self::new(kind, root, devices),
@@ -52,44 +61,42 @@ impl Image {
     }
 
     /// What is on a device, mounted as it is.
-    pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self, String> {
+    pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self> {
         let backing = File::options().read(true).write(true).open(&device);
-        let backing = Arc::new(backing.map_err(|e| format!("{}: {e}", device.display()))?);
+        let backing = Arc::new(backing.map_err(at(&device))?);
         let (options, devices) = (kind.facts().options.to_owned(), Devices::default());
-        let (storage, machine) = (Mutex::new(Storage { backing, device }), Machine::without_images());
-        let image = Self { kind, root, options, storage, devices, machine };
-        let mounted = image.mount(&image.storage().device);
-        mounted.map_err(|errno| format!("mounting {}: {errno}", kind.name()))?;
+        let ground = Ground::Device(Mutex::new(Storage { backing, device: device.clone() }));
+        let image = Self { kind, root, options, ground, devices, machine: Machine::without_images() };
+        let mounted = image.mount(&device);
+        mounted.map_err(|errno| Error::about(format!("mounting {}", kind.name()), errno))?;
         image.in_its_place().map(|()| image)
     }
 
-    fn mounted(
-        kind: FsKind,
-        root: PathBuf,
-        features: &[&str],
-        option: &str,
-        devices: &Devices,
-    ) -> Result<Self, String> {
+    fn mounted(kind: FsKind, root: PathBuf, features: &[&str], option: &str, devices: &Devices) -> Result<Self> {
         let facts = kind.facts();
+        if let Some(over) = &facts.over {
+            return Self::over(kind, over, root, devices);
+        }
         let machine =
             if kind.is_on_a_loop_device() { Machine::with_images().below(&root) } else { Machine::without_images() };
         let (device, storage) = device::storage(facts.medium, facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
         make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;
         let options = [facts.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
-        let (options, storage) = (options.join(","), Mutex::new(storage));
-        let image = Self { kind, root, options, storage, devices: devices.clone(), machine };
-        image.first_mount().map_err(|why| match why {
-            Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()),
+        let path = storage.device.clone();
+        let (options, ground) = (options.join(","), Ground::Device(Mutex::new(storage)));
+        let image = Self { kind, root, options, ground, devices: devices.clone(), machine };
+        image.first_mount(&path).map_err(|why| match why {
+            Unmounted::Refused(Errno::ENODEV) => format!("this kernel has no {}", kind.name()).into(),
             Unmounted::Refused(errno) => {
-                let unmade = unmade(kind, &image.storage().device);
-                named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()))
+                let unmade = unmade(kind, &path);
+                named(&image.machine, format!("mounting {}: {errno}{unmade}", kind.name()).into())
             }
-            Unmounted::Program(failure) => named(&image.machine, failure.to_string()),
+            Unmounted::Program(failure) => named(&image.machine, failure.into()),
         })?;
         if facts.medium == Medium::Zoned {
             // The first segments are in conventional zones, where mkfs begins, and all others are not.
-            f2fs::next_segment(&image.root).map_err(|e| format!("the first segments: {e}"))?;
+            segments::next_segment(&image.root).map_err(|error| Error::about("the first segments", error))?;
         }
         // Open while the file system is made: the device detaches itself when nobody uses it.
         drop(device);
@@ -98,19 +105,18 @@ impl Image {
 
     /// Whether a file system for direct access really has it: XFS goes on without it where the device has none
     /// (xfs_setup_dax_always), and every verdict would be one about the page cache.
-    fn in_its_place(&self) -> Result<(), String> {
+    fn in_its_place(&self) -> Result<()> {
         if !self.kind.is_dax() {
             return Ok(());
         }
         const LEN: usize = 4096;
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let mapped = open(&self.root, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from).and_then(|file| {
-            file.set_len(LEN as u64).map_err(sys::errno)?;
-            sys::Mapping::synchronous(file.as_fd(), LEN)
+            file.set_len(LEN as u64).map_err(vfs::errno)?;
+            mapping::Mapping::synchronous(file.as_fd(), LEN)
         });
-        mapped
-            .map(drop)
-            .map_err(|errno| format!("{} is not on DAX: no mapping with MAP_SYNC: {errno}", self.kind.name()))
+        let what = || format!("{} is not on DAX: no mapping with MAP_SYNC", self.kind.name());
+        mapped.map(drop).map_err(|errno| Error::about(what(), errno))
     }
 
     /// Which file system it is.
@@ -128,23 +134,70 @@ impl Image {
         &self.root
     }
 
+    /// The size of the device, in bytes.
+    fn size(&self) -> u64 {
+        match &self.ground {
+            Ground::Device(_) => self.kind.facts().size,
+            Ground::Layer(below) => below.size(),
+        }
+    }
+
     /// The file underneath.
     pub(crate) fn backing(&self) -> Arc<File> {
         self.storage().backing.clone()
     }
 
     fn storage(&self) -> MutexGuard<'_, Storage> {
-        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+        match &self.ground {
+            Ground::Device(storage) => storage.lock().unwrap_or_else(PoisonError::into_inner),
+            Ground::Layer(below) => below.storage(),
+        }
     }
 
-    fn mount(&self, device: &Path) -> Result<(), Errno> {
+    /// Makes a file system, and another one over it.
+    fn over(kind: FsKind, over: &Over, root: PathBuf, devices: &Devices) -> Result<Self> {
+        let place = root.with_extension("below");
+        std::fs::create_dir_all(&place).map_err(at(&place))?;
+        let below = Self::new(over.fs, place, devices)?;
+        for directory in over.directories {
+            let path = below.root.join(directory);
+            std::fs::create_dir(&path).map_err(at(&path))?;
+        }
+        let machine = Machine::with_images().below(&root);
+        let options = named_below(over.options, &below.root);
+        let ground = Ground::Layer(Box::new(below));
+        let image = Self { kind, root, options, ground, devices: devices.clone(), machine };
+        image.mount_over(over).map_err(|errno| match errno {
+            Errno::ENODEV => format!("this kernel has no {}", kind.name()).into(),
+            errno => named(&image.machine, Error::about(format!("mounting {}", kind.name()), errno)),
+        })?;
+        Ok(image)
+    }
+
+    fn mount_over(&self, over: &Over) -> std::result::Result<(), Errno> {
+        let Ground::Layer(below) = &self.ground else { return Err(Errno::EINVAL) };
+        self.mount(Path::new(&named_below(over.source, &below.root)))
+    }
+
+    /// Unmounts it, does something with the layer below, and mounts it again.
+    fn around(
+        &self,
+        below: &Self,
+        act: impl FnOnce(&Self) -> std::result::Result<(), Errno>,
+    ) -> std::result::Result<(), Errno> {
+        self.unmount()?;
+        let done = act(below);
+        let over = self.kind.facts().over.as_ref().ok_or(Errno::EINVAL)?;
+        self.mount_over(over).and(done)
+    }
+
+    fn mount(&self, device: &Path) -> std::result::Result<(), Errno> {
         let fs = self.kind.family().name();
         mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))
     }
 
     /// Mounts what mkfs made, with everything that this kernel knows.
-    fn first_mount(&self) -> Result<(), Unmounted> {
-        let device = &self.storage().device;
+    fn first_mount(&self, device: &Path) -> std::result::Result<(), Unmounted> {
         let plain = match self.kind.facts().addition {
             Addition::ExchangeRange => exchange::allow(device)?,
             Addition::Nothing => None,
@@ -160,12 +213,12 @@ impl Image {
     }
 
     /// umount(2). Fails with EBUSY while something is open or active.
-    pub(crate) fn unmount(&self) -> Result<(), Errno> {
+    pub(crate) fn unmount(&self) -> std::result::Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
                 // What was closed may be put away later; what is active stays until it is deactivated.
-                Err(Errno::EBUSY) if Instant::now() < deadline && guardian::active_below(&self.root).is_empty() => {
+                Err(Errno::EBUSY) if Instant::now() < deadline && proc::active_below(&self.root).is_empty() => {
                     std::thread::yield_now();
                 }
                 outcome => return outcome,
@@ -174,10 +227,13 @@ impl Image {
     }
 
     /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
-    pub(crate) fn cycle(&self) -> Result<(), Errno> {
+    pub(crate) fn cycle(&self) -> std::result::Result<(), Errno> {
+        if let Ground::Layer(below) = &self.ground {
+            return self.around(below, Self::cycle);
+        }
         let storage = self.storage();
         // Open, so that it stays attached.
-        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         self.mount(&storage.device)
     }
@@ -192,13 +248,13 @@ impl Image {
     ///
     /// A copy takes a while, and a state that the storage never had says nothing about the file system. So what was
     /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
-    pub(crate) fn copy(&self) -> Result<File, Errno> {
+    pub(crate) fn copy(&self) -> std::result::Result<File, Errno> {
         let backing = self.backing();
-        let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(sys::errno);
+        let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(vfs::errno);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let before = modified()?;
-            let copy = blank(self.kind.facts().size)?;
+            let copy = blank(self.size())?;
             copy_data(&backing, &copy)?;
             if modified()? == before {
                 return Ok(copy);
@@ -209,9 +265,12 @@ impl Image {
 
     /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
     /// as it was.
-    pub(crate) fn continue_with(&self, copy: File) -> Result<(), Errno> {
+    pub(crate) fn continue_with(&self, copy: File) -> std::result::Result<(), Errno> {
+        if let Ground::Layer(below) = &self.ground {
+            return self.around(below, |below| below.continue_with(copy));
+        }
         let mut storage = self.storage();
-        let _device = File::open(&storage.device).map_err(sys::errno)?;
+        let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         let replaced = attach(&copy).map_err(|_| Errno::EIO).and_then(|(device, path)| {
             note(&self.devices, &path);
@@ -227,7 +286,7 @@ impl Image {
     }
 
     /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
-    pub(crate) fn limit(&self, uid: u32, bytes: u64) -> Result<(), Errno> {
+    pub(crate) fn limit(&self, uid: u32, bytes: u64) -> std::result::Result<(), Errno> {
         match self.kind.facts().quotas {
             Quotas::Mounted { .. } => (),
             Quotas::Subvolumes => return limit_subvolume(&self.root, bytes),
@@ -241,9 +300,12 @@ impl Image {
     }
 
     /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
-    pub(crate) fn change_device(&self, change: impl FnOnce(&Path, &Path) -> Result<(), Errno>) -> Result<(), Errno> {
+    pub(crate) fn change_device(
+        &self,
+        change: impl FnOnce(&Path, &Path) -> std::result::Result<(), Errno>,
+    ) -> std::result::Result<(), Errno> {
         let mut storage = self.storage();
-        let backing = blank(self.kind.facts().size)?;
+        let backing = blank(self.size())?;
         let (_attached, device) = attach(&backing).map_err(|_| Errno::EIO)?;
         note(&self.devices, &device);
         change(&storage.device, &device)?;
@@ -263,8 +325,13 @@ impl Drop for Image {
     }
 }
 
+/// A word of a file system over another one.
+fn named_below(word: &str, below: &Path) -> String {
+    word.replace("{below}", &below.to_string_lossy())
+}
+
 /// btrfs counts for subvolumes, of which the first has the number 5, and for nobody unless it is told to.
-fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
+fn limit_subvolume(root: &Path, bytes: u64) -> std::result::Result<(), Errno> {
     let limit = bytes.to_string();
     let commands: &[&[&str]] = match bytes {
         0 => &[&["quota", "disable"]],
@@ -277,7 +344,7 @@ fn limit_subvolume(root: &Path, bytes: u64) -> Result<(), Errno> {
 }
 
 /// Copies what is not a hole.
-pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
+pub(crate) fn copy_data(from: &File, to: &File) -> std::result::Result<(), Errno> {
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
@@ -292,7 +359,7 @@ pub(crate) fn copy_data(from: &File, to: &File) -> Result<(), Errno> {
             let rest = (end - source) as usize;
             let copied = match copy_file_range(from, Some(&mut source), to, Some(&mut target), rest) {
                 // They are on file systems of different kinds.
-                Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(sys::errno)?,
+                Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(vfs::errno)?,
                 copied => copied?,
             };
             target = source;
@@ -313,9 +380,9 @@ fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<u
 }
 
 /// The reason why a file system was not made, with the lack that caused it.
-fn named(machine: &Machine, why: String) -> String {
+fn named(machine: &Machine, why: Error) -> Error {
     match lack::now(machine) {
-        Some(lack) => format!("{lack}: {why}"),
+        Some(lack) => Error::about(lack, why),
         None => why,
     }
 }
@@ -326,11 +393,13 @@ fn note(devices: &Devices, device: &Path) {
     devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
 }
 
-pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<(), String> {
-    let [name, arguments @ ..] = kind.facts().mkfs else { return Err("no mkfs".into()) };
+pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<()> {
+    let [name, arguments @ ..] = kind.facts().mkfs else {
+        return Err(format!("no program makes {}", kind.name()).into());
+    };
     let program = programs::find(name).ok_or_else(|| format!("{name} is not installed"))?;
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
-    made.map(drop).map_err(|failure| failure.to_string())
+    Ok(made.map(drop)?)
 }
 
 /// An addition to the reason why a file system cannot be mounted.

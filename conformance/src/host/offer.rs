@@ -1,6 +1,7 @@
 //! Whether this kernel offers a mechanism on a file system. An ordinary file shows it.
 
 use crate::case::prepare::make_written;
+use crate::error::{Error, Result};
 use crate::mechanism::{self, Mechanism, SIZE};
 use crate::system::System;
 use crate::words;
@@ -9,17 +10,17 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// The reason why a kernel does not have a mechanism on some file system, or `None`. An ordinary file shows it. A
-/// failure to find out is no answer: the error is one line for people.
-pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>, String> {
+/// failure to find out is no answer but an error.
+pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>> {
     let call = |call: &Call| {
         let outcome = system.call(Caller::Privileged, call);
         let lack = outcome.as_ref().err().and_then(|errno| system.lacking(Caller::Privileged, call, *errno));
-        lack.map_or(Ok(outcome), |lack| Err(lack.to_string()))
+        lack.map_or(Ok(outcome), |lack| Err(Error::from(lack.to_string())))
     };
     let open = |name: &str, flags| call(&Call::Open { name: name.into(), flags, mode: 0o600 });
     let fd = match open("probe", OFlag::O_RDWR | OFlag::O_CREAT)? {
         Ok(Reply::Number(fd)) => fd as i32,
-        other => return Err(format!("no file can be made: {}", words::outcome(&other))),
+        other => return Err(format!("no file can be made: {}", words::outcome(&other)).into()),
     };
     if mechanism != Mechanism::Seal && open("probe", OFlag::O_RDWR | OFlag::O_DIRECT)? == Err(Errno::EINVAL) {
         return Ok(Some("the file system has no O_DIRECT, which shows the data on storage".into()));
@@ -27,14 +28,13 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
     Ok(match mechanism {
         Mechanism::Seal => system.reach(&mechanism::seal(fd, SIZE)).err().map(|trouble| trouble.reason().to_owned()),
         Mechanism::Swapfile => {
-            let file =
-                make_written(system, mechanism, "swap-probe", SIZE).map_err(|trouble| trouble.reason().to_owned())?;
+            let file = make_written(system, mechanism, "swap-probe", SIZE)?;
             let activate = Call::Swapon { fd: file.fd };
-            system.reach(&activate).map_err(|trouble| trouble.reason().to_owned())?;
+            system.reach(&activate)?;
             match call(&activate)? {
                 Err(Errno::ENOSYS) => Some("this kernel has no swap".into()),
                 Err(Errno::EINVAL) => Some("swapon(2) takes no file of this file system: EINVAL".into()),
-                Err(errno) => return Err(format!("swapon(2) of an ordinary file: {errno}")),
+                Err(errno) => return Err(Error::about("swapon(2) of an ordinary file", errno)),
                 // No later step waits for the deactivation.
                 Ok(_) => {
                     system.retire(mechanism, file);
@@ -46,9 +46,9 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
             Err(errno @ (Errno::ENOTTY | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
                 Some(format!("the file system has no immutable attribute: {}", words::name(errno)))
             }
-            Err(errno) => return Err(format!("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file: {errno}")),
+            Err(errno) => return Err(Error::about("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL of an ordinary file", errno)),
             Ok(_) => match call(&Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE })? {
-                Err(errno) => return Err(format!("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL: {errno}")),
+                Err(errno) => return Err(Error::about("FS_IOC_SETFLAGS without FS_IMMUTABLE_FL", errno)),
                 Ok(_) => None,
             },
         },

@@ -7,6 +7,7 @@ use super::system::HostSystem;
 use crate::case::prepare::make_written;
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{Mechanism, SIZE};
+use crate::reach::Kind;
 use crate::system::System;
 use crate::verdict::Trouble;
 use crate::words;
@@ -96,7 +97,8 @@ impl Maker {
     }
 
     fn make(&self, directory: &Path, number: usize, place: Place) -> Result<Stocked, Trouble> {
-        let system = HostSystem::new(directory.into(), &self.image, None, &self.retirement, None, Arc::default());
+        let site = (Kind::Host, Arc::default());
+        let system = HostSystem::new(directory.into(), &self.image, None, &self.retirement, None, site);
         let trace = Trace::default();
         let recorder = Recorder::new(&system, trace.clone());
         // The directory of a case lies beside this one, so that the name is good in both.

@@ -1,8 +1,8 @@
 //! Asks this machine what it or the caller lacks.
 
-use super::areas;
 use super::device::{attach, blank};
-use super::sys;
+use super::sys::{swap, vfs};
+use super::{areas, proc};
 use crate::filesystem::FsKind;
 use crate::lack::{self, Capability, Counter, Lacking, Needs, Probe};
 use crate::mechanism::Mechanism;
@@ -74,7 +74,7 @@ impl Machine {
     fn twin(directory: &Path) -> Result<(File, PathBuf), Errno> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let path = directory.join(format!("twin-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(sys::errno)?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(vfs::errno)?;
         Ok((file, path))
     }
 }
@@ -126,19 +126,19 @@ impl Probe for Machine {
     }
 
     fn swap_areas(&self) -> Option<Counter> {
-        Some(Counter { used: areas::active() as u64, limit: areas::LIMIT as u64 })
+        Some(Counter { used: proc::swaps().len() as u64, limit: areas::LIMIT as u64 })
     }
 
     fn refuses_swap(&self, errno: Errno) -> bool {
         let Some(directory) = &self.directory else { return false };
         let Ok((file, path)) = Self::twin(directory) else { return false };
-        let _ = sys::change_flags(&file, iomap_reference::FLAG_NOCOW, 0);
+        let _ = vfs::change_flags(&file, iomap_reference::FLAG_NOCOW, 0);
         let mut data = Mechanism::Swapfile.header();
         data.resize(data.len() + 4096, 1);
         let written = (&file).write_all(&data).and_then(|()| file.sync_all());
-        let outcome = written.map_err(sys::errno).and_then(|()| sys::swapon(&sys::proc_path(&file), 0));
+        let outcome = written.map_err(vfs::errno).and_then(|()| swap::swapon(&vfs::proc_path(&file), 0));
         if outcome.is_ok() {
-            let _ = sys::swapoff(&sys::proc_path(&file));
+            let _ = swap::swapoff(&vfs::proc_path(&file));
         }
         let _ = std::fs::remove_file(path);
         outcome == Err(errno)
@@ -168,7 +168,7 @@ impl Probe for Machine {
     fn refuses_block(&self, errno: Errno) -> Option<String> {
         let directory = self.directory.as_ref()?;
         let written = Self::twin(directory).and_then(|(mut file, path)| {
-            let written = file.write_all(&[1; 4096]).and_then(|()| file.sync_all()).map_err(sys::errno);
+            let written = file.write_all(&[1; 4096]).and_then(|()| file.sync_all()).map_err(vfs::errno);
             let _ = std::fs::remove_file(path);
             written
         });
@@ -177,7 +177,7 @@ impl Probe for Machine {
 
     fn loop_device(&self) -> Option<String> {
         self.images.as_ref()?;
-        attach(&blank(1 << 20).ok()?).err()
+        attach(&blank(1 << 20).ok()?).err().map(|error| error.to_string())
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! One row for each. A row without file systems is for all of them.
 
-use super::btrfs;
 use super::held::Held;
-use super::sys::operations::{self, Attribute};
-use super::sys::{self, Aligned, Mapping, aio, memory, rdma, ring};
+use super::sys::buffer::Aligned;
+use super::sys::mapping::{self, Mapping};
+use super::sys::vfs::Attribute;
+use super::sys::{aio, btrfs, ext4, f2fs, rdma, ring, swap, vfs, xattr, xfs};
 use crate::filesystem::FsKind;
 use crate::programs;
-use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, PosixFadviseAdvice, RenameFlags, SpliceFFlags};
@@ -88,43 +88,21 @@ static ROWS: &[Row] = &[
     Row { route: Route::Preferred, fs: EVERY, make: activate },
 ];
 
-/// What a kernel or a file system does not survive, and where.
-const NEVER: &[(Route, &[FsKind], &str)] = &[
-    (
-        Route::Userfault,
-        &[FsKind::XfsDax, FsKind::Ext4Dax, FsKind::Devdax],
-        "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)",
-    ),
-    (
-        Route::F2fsErase,
-        &[FsKind::F2fsZoned],
-        "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more",
-    ),
-];
-
-/// Whether there is such a way on a file system, if a call wants one.
-pub(crate) fn offered(fs: Option<FsKind>, call: &Call) -> Result<(), Trouble> {
-    let Call::Via { route, .. } = call else { return Ok(()) };
-    if *route == Route::Rdma && !rdma::is_there() {
-        return Err(Trouble::NotOffered("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE".into()));
-    }
-    let never = |row: &&(Route, &[FsKind], &str)| row.0 == *route && fs.is_some_and(|fs| row.1.contains(&fs));
-    if let Some((.., why)) = NEVER.iter().find(never) {
-        return Err(Trouble::NotReachable((*why).into()));
-    }
-    let there =
-        |row: &Row| row.route == *route && (row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family())));
-    if ROWS.iter().any(there) {
-        return Ok(());
-    }
-    let fs = fs.map_or("this file system", FsKind::name);
-    Err(Trouble::NotOffered(format!("{fs}: no {route}")))
+/// Whether a file system has a route.
+pub(crate) fn has(fs: Option<FsKind>, route: Route) -> bool {
+    let fits = |row: &Row| row.fs.is_empty() || fs.is_some_and(|fs| row.fs.contains(&fs.family()));
+    ROWS.iter().any(|row| row.route == route && fits(row))
 }
 
 /// Makes a call in another way.
 pub(crate) fn make(calls: &Held, route: Route, call: &Call) -> Outcome {
     let row = ROWS.iter().find(|row| row.route == route).ok_or(Errno::ENOSYS)?;
     (row.make)(calls, route, call)
+}
+
+/// The answer for a route that the function in its row does not know: no other call is made in its place.
+fn unknown<T>(_: Route) -> Result<T, Errno> {
+    Err(Errno::ENOSYS)
 }
 
 fn count(number: usize) -> Reply {
@@ -159,8 +137,8 @@ fn transfer(calls: &Held, route: Route, call: &Call) -> Outcome {
 fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Result<usize, Errno> {
     let at = offset.unwrap_or(0);
     match route {
-        Route::Dsync => sys::pwritev2(file, &[data], at, sys::DSYNC),
-        Route::Uncached => sys::pwritev2(file, &[data], at, sys::UNCACHED),
+        Route::Dsync => vfs::pwritev2(file, &[data], at, vfs::DSYNC),
+        Route::Uncached => vfs::pwritev2(file, &[data], at, vfs::UNCACHED),
         Route::Aio => aio::write(file, data, at),
         Route::Ring => ring::write(file, data, offset, false),
         Route::RingFixed => ring::write(file, data, offset, true),
@@ -176,14 +154,14 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
         }
         // It writes at the file offset, which is put back, so that this too is a write at an offset.
         Route::Sendfile => {
-            let from = memory::anonymous(data)?;
+            let from = mapping::scratch(data)?;
             let before = unistd::lseek(file, 0, unistd::Whence::SeekCur)?;
             unistd::lseek(file, at, unistd::Whence::SeekSet)?;
             let sent = nix::sys::sendfile::sendfile(file, &from, Some(&mut 0), data.len());
             unistd::lseek(file, before, unistd::Whence::SeekSet)?;
             sent
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     }
 }
 
@@ -220,12 +198,12 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
             unistd::read(&reader, &mut data[..moved])
         }
         Route::Sendfile => {
-            let (to, mut at) = (memory::anonymous(&[])?, offset);
+            let (to, mut at) = (mapping::scratch(&[])?, offset);
             let sent = nix::sys::sendfile::sendfile(&to, file, Some(&mut at), data.len())?;
-            std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(sys::errno)?;
+            std::os::unix::fs::FileExt::read_exact_at(&to, &mut data[..sent], 0).map_err(vfs::errno)?;
             Ok(sent)
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     }
 }
 
@@ -240,16 +218,23 @@ fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
             mapping.make_writable()?;
             mapping
         }
-        _ => plain(true)?,
-    };
-    match route {
-        Route::Mlock => mapping.lock()?,
-        Route::Populate => mapping.populate()?,
-        Route::Userfault => {
-            calls.keep(mapping.write_protect()?);
+        Route::Mlock => {
+            let mapping = plain(true)?;
+            mapping.lock()?;
+            mapping
         }
-        _ => {}
-    }
+        Route::Populate => {
+            let mapping = plain(true)?;
+            mapping.populate()?;
+            mapping
+        }
+        Route::Userfault => {
+            let mapping = plain(true)?;
+            calls.keep(mapping.write_protect()?);
+            mapping
+        }
+        other => return unknown(other),
+    };
     Ok(Reply::Number(calls.keep_mapping(mapping)))
 }
 
@@ -262,14 +247,14 @@ fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::Flush => mapping.store_and_flush(*offset, data),
         Route::DirectInto => {
             let path = calls.path("device");
-            std::fs::write(&path, data).map_err(sys::errno)?;
+            std::fs::write(&path, data).map_err(vfs::errno)?;
             let mode = FileMode::empty();
             let from = nix::fcntl::open(&path, OFlag::O_RDONLY | OFlag::O_DIRECT | OFlag::O_CLOEXEC, mode)?;
             unistd::unlink(&path)?;
             unistd::fsync(&from)?;
             mapping.store_from(*offset, from.as_fd(), data.len())
         }
-        _ => Err(Errno::EINVAL),
+        other => unknown(other),
     });
     done(result)
 }
@@ -285,10 +270,11 @@ fn register(calls: &Held, _: Route, call: &Call) -> Outcome {
 fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
     let act = match route {
-        Route::XfsReserve => operations::xfs_reserve,
-        Route::XfsUnreserve => operations::xfs_unreserve,
-        Route::F2fsErase => operations::f2fs_erase,
-        _ => operations::xfs_zero,
+        Route::XfsReserve => xfs::reserve,
+        Route::XfsUnreserve => xfs::unreserve,
+        Route::F2fsErase => f2fs::erase,
+        Route::XfsZero => xfs::zero,
+        other => return unknown(other),
     };
     done(calls.with(*fd, |file| act(file, *offset, *len)))
 }
@@ -296,7 +282,7 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
 /// An atomic write in several calls.
 fn atomic(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
-    calls.with(*fd, |file| operations::f2fs_atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
+    calls.with(*fd, |file| f2fs::atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
 }
 
 /// Exchanges of storage between two files, as a whole.
@@ -305,10 +291,11 @@ fn exchange(calls: &Held, route: Route, call: &Call) -> Outcome {
     let result = calls.with(*one, |one| {
         let size = nix::sys::stat::fstat(one)?.st_size as u64;
         calls.with(*other, |other| match route {
-            Route::XfsExchange => operations::xfs_exchange_range(one, other, size),
-            Route::F2fsMove => operations::f2fs_move_range(one, other, size),
-            Route::Ext4Move => sys::ext4_move_extents(one, other, size.div_ceil(BLOCK as u64)),
-            _ => operations::ext4_swap_boot(one),
+            Route::XfsExchange => xfs::exchange_range(one, other, size),
+            Route::F2fsMove => f2fs::move_range(one, other, size),
+            Route::Ext4Move => ext4::move_extents(one, other, size.div_ceil(BLOCK as u64)),
+            Route::Ext4Boot => ext4::swap_boot(one),
+            other => unknown(other),
         })
     });
     done(result)
@@ -319,22 +306,23 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
     const EXT4_EXTENTS_FL: u32 = 0x8_0000;
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     match route {
-        Route::F2fsDefragment => done(calls.with(*fd, operations::f2fs_defragment)),
-        Route::BtrfsDefragRange => done(calls.with(*fd, operations::btrfs_defragment_range)),
+        Route::F2fsDefragment => done(calls.with(*fd, f2fs::defragment)),
+        Route::BtrfsDefragRange => done(calls.with(*fd, btrfs::defragment_range)),
         Route::Ext4Migrate => done(calls.with(*fd, |file| {
             // To a map of blocks, and back.
-            sys::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
-            operations::ext4_migrate(file)
+            vfs::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
+            ext4::migrate(file)
         })),
         Route::XfsFsr => program(calls, *fd, "xfs_fsr", &["-v"]),
-        _ => program(calls, *fd, "e4defrag", &["-v"]),
+        Route::E4defrag => program(calls, *fd, "e4defrag", &["-v"]),
+        other => unknown(other),
     }
 }
 
 /// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
 fn program(calls: &Held, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
     let program = programs::find(name).ok_or(Errno::ENOENT)?;
-    let path = calls.with(fd, |file| std::fs::read_link(sys::proc_path(&file)).map_err(sys::errno))?;
+    let path = calls.with(fd, |file| std::fs::read_link(vfs::proc_path(&file)).map_err(vfs::errno))?;
     match programs::within_limit(Command::new(program).args(arguments).arg(path)) {
         Err(failure) if failure.is_cut_short() => Err(Errno::EIO),
         _ => Ok(Reply::Number(0)),
@@ -347,23 +335,24 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
     const HINT: u32 = 16 * BLOCK as u32;
     let attribute = match route {
         Route::BtrfsProperty => {
-            let set = |file: BorrowedFd| sys::set_xattr(&sys::proc_path(&file), "btrfs.compression", b"zlib");
+            let set = |file: BorrowedFd| xattr::set_xattr(&vfs::proc_path(&file), "btrfs.compression", b"zlib");
             return done(calls.with(*fd, set));
         }
         Route::ProjectId => Attribute::Project(42),
         Route::ExtentSize => Attribute::ExtentSize(HINT),
         Route::CowExtentSize => Attribute::CowExtentSize(HINT),
-        _ => Attribute::Dax,
+        Route::Dax => Attribute::Dax,
+        other => return unknown(other),
     };
-    done(calls.with(*fd, |file| operations::set_attribute(file, attribute)))
+    done(calls.with(*fd, |file| vfs::set_attribute(file, attribute)))
 }
 
 /// Names and metadata, by descriptor where the plain call takes a name.
 fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
     let here = nix::fcntl::AT_FDCWD;
     let open = |name: &str| -> Result<(File, PathBuf), Errno> {
-        let file = File::open(calls.path(name)).map_err(sys::errno)?;
-        let path = sys::proc_path(&file);
+        let file = File::open(calls.path(name)).map_err(vfs::errno)?;
+        let path = vfs::proc_path(&file);
         Ok((file, path))
     };
     done(match (route, call) {
@@ -377,7 +366,7 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
             nix::fcntl::renameat2(here, &calls.path(from), here, &calls.path(to), flags)
         }
         (Route::Acl, Call::Chmod { name, mode }) => {
-            sys::set_xattr(&calls.path(name), "system.posix_acl_access", &access_list(*mode))
+            xattr::set_xattr(&calls.path(name), "system.posix_acl_access", &access_list(*mode))
         }
         (Route::Fchmod, Call::Chmod { name, mode }) => {
             let (_file, path) = open(name)?;
@@ -392,16 +381,16 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
         }
         (Route::Fsetxattr, Call::SetXattr { name, key, value }) => {
             let (_file, path) = open(name)?;
-            sys::set_xattr(&path, key, value)
+            xattr::set_xattr(&path, key, value)
         }
-        _ => Err(Errno::EINVAL),
+        (other, _) => unknown(other),
     })
 }
 
 /// Activates a swap file.
 fn activate(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::Swapon { fd } = call else { return Err(Errno::EINVAL) };
-    done(calls.with(*fd, |file| sys::swapon(&sys::proc_path(&file), sys::PREFERRED)))
+    done(calls.with(*fd, |file| swap::swapon(&vfs::proc_path(&file), swap::PREFERRED)))
 }
 
 /// `struct posix_acl_xattr_header` and its entries: what the mode bits say, as an access control list.
@@ -421,16 +410,19 @@ fn access_list(mode: u32) -> Vec<u8> {
 /// What happens to the whole file system, or to what is cached of a file.
 fn event(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fsync { fd } = call else { return Err(Errno::EINVAL) };
-    let root = || File::open(calls.root()).map_err(sys::errno);
+    let root = || File::open(calls.root()).map_err(vfs::errno);
     done(match route {
         Route::Freeze => {
             let root = root()?;
-            operations::freeze(root.as_fd())?;
-            operations::thaw(root.as_fd())
+            vfs::freeze(root.as_fd())?;
+            vfs::thaw(root.as_fd())
         }
-        Route::Trim => operations::trim(root()?.as_fd()),
-        Route::BtrfsScrub => operations::btrfs_scrub(root()?.as_fd()),
-        Route::SyncRange => calls.with(*fd, sys::sync_range),
-        _ => calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)),
+        Route::Trim => vfs::trim(root()?.as_fd()),
+        Route::BtrfsScrub => btrfs::scrub(root()?.as_fd()),
+        Route::SyncRange => calls.with(*fd, vfs::sync_range),
+        Route::Fadvise => {
+            calls.with(*fd, |file| nix::fcntl::posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED))
+        }
+        other => unknown(other),
     })
 }

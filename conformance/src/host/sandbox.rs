@@ -3,6 +3,7 @@
 //! Whoever is not root makes a user namespace as well, where FUSE can be mounted, and real file systems cannot.
 
 use super::guardian::Guardian;
+use crate::error::{Error, Result, at};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
@@ -21,20 +22,20 @@ const STAGES: [&str; 3] = ["/mnt", "/media", "/srv"];
 
 impl Sandbox {
     /// Moves this thread, and the threads and processes it starts from now on, into a namespace of its own. Call it
-    /// before any other thread exists. The error is one line for people.
-    pub(crate) fn enter() -> Result<Self, String> {
+    /// before any other thread exists.
+    pub(crate) fn enter() -> Result<Self> {
         let none = None::<&str>;
         let ordinary = !geteuid().is_root();
         if ordinary {
             become_root_of_our_own()?;
         } else {
-            unshare(CloneFlags::CLONE_NEWNS).map_err(|e| format!("no mount namespace of our own: {e}"))?;
+            unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| Error::about("no mount namespace of our own", errno))?;
         }
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-            .map_err(|e| format!("the mount namespace cannot be made private: {e}"))?;
+            .map_err(|errno| Error::about("the mount namespace cannot be made private", errno))?;
         let stage = stage().ok_or_else(|| format!("none of {} is a directory to mount on", STAGES.join(", ")))?;
         mount(Some("iomap-conformance"), &stage, Some("tmpfs"), MsFlags::empty(), Some("mode=0755,size=1m"))
-            .map_err(|e| format!("tmpfs on {}: {e}", stage.display()))?;
+            .map_err(|errno| Error::about(format!("tmpfs on {}", stage.display()), errno))?;
         let guardian = Guardian::of_mounts(&stage)?;
         Ok(Self { stage, _guardian: guardian, ordinary })
     }
@@ -45,23 +46,23 @@ impl Sandbox {
     }
 
     /// An empty directory to mount on.
-    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, String> {
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.stage.join(name);
-        std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        std::fs::create_dir_all(&directory).map_err(at(&directory))?;
         Ok(directory)
     }
 }
 
 /// Moves into a user namespace where this user is root, and into a mount namespace.
-fn become_root_of_our_own() -> Result<(), String> {
+fn become_root_of_our_own() -> Result<()> {
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(|e| format!("this takes root, or a kernel that lets users make namespaces: {e}"))?;
+        .map_err(|errno| Error::about("this takes root, or a kernel that lets users make namespaces", errno))?;
     let identities =
         [("setgroups", "deny".into()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))];
     identities.into_iter().try_for_each(|(file, line)| {
         let path = Path::new("/proc/self").join(file);
-        std::fs::write(&path, line).map_err(|e| format!("{}: {e}", path.display()))
+        std::fs::write(&path, line).map_err(at(&path))
     })
 }
 

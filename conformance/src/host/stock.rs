@@ -4,7 +4,7 @@
 //! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
 
 use super::areas::{Areas, Place};
-use super::sys;
+use super::sys::{swap, vfs};
 use crate::system::{Ready, Step};
 use crate::verdict::Trouble;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
@@ -98,8 +98,8 @@ impl Drop for Retirement {
 /// swapoff(2) opens the file for writing, which the attributes forbid: they go first.
 pub(crate) fn deactivate(descriptors: &[OwnedFd]) {
     if let Some(file) = descriptors.first() {
-        let _ = sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
-        let _ = sys::swapoff(&sys::proc_path(file));
+        let _ = vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
+        let _ = swap::swapoff(&vfs::proc_path(file));
     }
 }
 

@@ -2,17 +2,18 @@
 
 use super::activation::activation;
 use super::areas::Places;
-use super::calls::{Calls, Transport, spin, unless_busy};
+use super::calls::{Calls, spin, unless_busy};
 use super::image::Image;
-use super::modes::Modes;
+use super::sealing::Sealing;
 use super::stock::{Retirement, Stock, Stocked, deactivate};
-use super::sys;
-use super::{admin, agent, guardian, routes};
+use super::sys::vfs;
+use super::{admin, agent, guardian, proc};
 use crate::filesystem::FsKind;
 use crate::kernel;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::{Kind, Site};
 use crate::system::Step;
 use crate::system::{Outcomes, Ready, StorageAgent, System};
 use crate::verdict::Trouble;
@@ -52,9 +53,10 @@ impl<'a> HostSystem<'a> {
         stock: Option<&'a Stock>,
         retirement: &'a Retirement,
         turn: Option<MutexGuard<'a, ()>>,
-        modes: Arc<Modes>,
+        (kind, sealing): (Kind, Arc<Sealing>),
     ) -> Self {
-        let calls = Calls::new(directory.clone(), image.root().into(), Transport::Kernel, modes);
+        let site = Site { alone: turn.is_some(), sealing, ..Site::new(kind, Some(image.kind()), directory.clone()) };
+        let calls = Calls::new(site, image.root().into());
         let (places, losses, resized, filled) = Default::default();
         Self { calls, directory, image, stock, retirement, turn, places, losses, resized, filled }
     }
@@ -96,7 +98,7 @@ impl HostSystem<'_> {
             false => true,
         };
         let loss = if stop {
-            at_a_moment(&|| sys::shut_down(&File::open(self.image.root()).map_err(sys::errno)?).map(|()| Loss::Stopped))
+            at_a_moment(&|| vfs::shut_down(&File::open(self.image.root()).map_err(vfs::errno)?).map(|()| Loss::Stopped))
         } else {
             at_a_moment(&|| self.image.copy().map(Loss::Copied))
         }?;
@@ -114,7 +116,7 @@ impl HostSystem<'_> {
     fn can_be_stopped(&self, call: &Call) -> bool {
         self.image.kind().facts().shuts_down
             && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
-            && guardian::active_below(self.image.root()).is_empty()
+            && proc::active_below(self.image.root()).is_empty()
     }
 }
 
@@ -153,13 +155,8 @@ impl System for HostSystem<'_> {
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        if matches!(call, Call::Cycle | Call::PowerLoss { .. }) && self.turn.is_none() {
-            return Err(Trouble::Setup(format!("{call}: other cases are at work on this file system")));
-        }
-        let kind = self.image.kind();
-        self.calls.pass(call)?;
-        self.places.make(self.retirement.areas(), call)?;
-        admin::offered(kind, call).and_then(|()| routes::offered(Some(kind), call))
+        self.calls.site().ask(call)?;
+        self.places.make(self.retirement.areas(), call)
     }
 
     fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
@@ -204,7 +201,7 @@ impl System for HostSystem<'_> {
             // Where the file system goes away or its blocks are counted, no work is left for later.
             (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
             (Mechanism::Swapfile, ..) => deactivate(&descriptors),
-            (_, _, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, _, Some(file)) => drop(vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
             (_, _, None) => (),
         }
     }

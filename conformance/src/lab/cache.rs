@@ -3,7 +3,7 @@
 //! An entry is a directory that is moved to its place in one step, with a record of its contents. An entry that does
 //! not agree with its record, because of a full disk, a loss of power or an edit by hand, is made again.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 use std::fs::File;

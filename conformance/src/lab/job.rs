@@ -1,8 +1,8 @@
 //! The job of one guest, with its machine and its initramfs.
 
+use crate::error::Result;
 use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
-use crate::lab::error::Result;
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::initramfs;
 use crate::lab::machine::kernel::BootKernel;

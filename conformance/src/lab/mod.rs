@@ -7,7 +7,6 @@
 mod board;
 mod cache;
 mod document;
-mod error;
 mod guest;
 mod job;
 mod machine;

@@ -1,10 +1,10 @@
 //! The lab from its start to its end: it boots each kernel with each file system, or one guest for a person.
 
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::lab::board::{Board, News};
 use crate::lab::cache::Cache;
 use crate::lab::document::{LabDocument, failed};
-use crate::lab::error::{Error, Result};
 use crate::lab::job::{Job, jobs};
 use crate::lab::machine::hardware;
 use crate::lab::machine::qemu::{self, Attendance};

@@ -2,9 +2,9 @@
 //!
 //! A scenario is a script. Each line that it prints is a step with its outcome; there are no verdicts.
 
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
-use crate::lab::error::{Error, Result};
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::packages::{self, Tool};

@@ -1,9 +1,9 @@
 //! A guest with the suite: its cases, their results, and the reasons for missing results.
 
+use crate::error::Result;
 use crate::lab::board::{Listener, News};
 use crate::lab::cache::Cache;
 use crate::lab::document::failed;
-use crate::lab::error::Result;
 use crate::lab::job::Job;
 use crate::lab::machine::console;
 use crate::lab::machine::kernel::BootKernel;

@@ -2,11 +2,12 @@
 
 use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
+use crate::reach;
 use crate::reproduce::needs::{self, has_word};
 use crate::reproduce::origin::{Origin, seed};
 use crate::reproduce::routes;
 use crate::system::{Action, Step};
-use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Stat, Whence};
+use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -338,17 +339,14 @@ fn expression(call: &Call, names: &Names) -> Result<String, String> {
         Call::Fsync { fd: it } => format!("fsync({})", fd(it)),
         Call::Ftruncate { fd: it, size } => format!("ftruncate({}, {size})", fd(it)),
         Call::Truncate { name, size } => format!("truncate({}, {size})", flat(name)),
-        Call::Fallocate { mode, .. } if mode.contains(Mode::WRITE_ZEROES) => {
-            return Err("FALLOC_FL_WRITE_ZEROES wipes data where it works".into());
+        Call::Fallocate { fd: it, mode, offset, len } => {
+            reach::ask_for_program(call).map_err(|trouble| trouble.reason().to_owned())?;
+            match mode.changes_state() {
+                // No header has the names of these.
+                true => format!("fallocate({}, {:#x}, {offset}, {len})", fd(it), mode.0),
+                false => format!("fallocate({}, {mode}, {offset}, {len})", fd(it)),
+            }
         }
-        // These bits have no names in any header.
-        Call::Fallocate { mode, .. } if !mode.has_name() => {
-            return Err("a kernel may come to know the mode of fallocate(2)".into());
-        }
-        Call::Fallocate { fd: it, mode, offset, len } if mode.changes_state() => {
-            format!("fallocate({}, {:#x}, {offset}, {len})", fd(it), mode.0)
-        }
-        Call::Fallocate { fd: it, mode, offset, len } => format!("fallocate({}, {mode}, {offset}, {len})", fd(it)),
         Call::CopyRange { from, from_offset, to, to_offset, len } => {
             let (from, to) = (fd(from), fd(to));
             format!("copy_file_range({from}, &(off_t){{ {from_offset} }}, {to}, &(off_t){{ {to_offset} }}, {len}, 0)")
@@ -492,6 +490,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
 mod tests {
     use super::*;
     use crate::case::prepare::pattern;
+    use iomap_reference::Mode;
     use iomap_reference::Route;
     use std::process::Command;
 

@@ -3,18 +3,19 @@
 //! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
 //! is at work at a time.
 
+use crate::error::{Result, at};
 use crate::filesystem::FsKind;
-use crate::host::calls::{Calls, Transport};
+use crate::host::calls::Calls;
 use crate::host::device::{ND, set};
-use crate::host::routes;
-use crate::host::sys::Mapping;
+use crate::host::sys::mapping::Mapping;
 use crate::kernel_log::Devices;
-use crate::mechanism::DEVICE;
-use crate::mechanism::{DEVICE_LEN, Mechanism};
+use crate::mechanism::{DEVICE, DEVICE_LEN, Mechanism};
+use crate::reach::{Kind, Site};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_clauses::Clause;
-use iomap_reference::{Call, Caller, Fd, Outcome, Reply, Route};
+use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use nix::errno::Errno;
 use std::fs;
 use std::ops::Range;
@@ -37,24 +38,25 @@ const STEPS: [(&str, &str); 5] = [
 ];
 
 impl DeviceDax {
-    /// Makes the device, if this guest does not have it yet. The error is one line for people.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// Makes the device, if this guest does not have it yet.
+    pub(crate) fn new() -> Result<Self> {
         if !Path::new("/dev").join(DEVICE).exists() {
             STEPS.into_iter().try_for_each(|(file, text)| set(&Path::new(ND).join(file), text))?;
         }
         let path = format!("/sys/bus/dax/devices/{DEVICE}/size");
-        let size = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let size = fs::read_to_string(&path).map_err(at(Path::new(&path)))?;
         match size.trim().parse() {
             Ok(DEVICE_LEN) => Ok(Self { turn: Mutex::default() }),
-            _ => Err(format!("{path}: {} bytes, not {DEVICE_LEN}", size.trim())),
+            _ => Err(format!("{path}: {} bytes, not {DEVICE_LEN}", size.trim()).into()),
         }
     }
 }
 
 impl Target for DeviceDax {
-    fn system(&self, _: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, _: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = Calls::new("/dev".into(), "/dev".into(), Transport::Kernel, Arc::default());
+        let site = Site::new(Kind::Device, Some(FsKind::Devdax), "/dev".into());
+        let calls = Calls::new(site, "/dev".into());
         Ok(Box::new(DeviceSystem { calls, _turn: turn }))
     }
 
@@ -73,40 +75,6 @@ struct DeviceSystem<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-/// Why a case does not get to make a call.
-fn without(call: &Call) -> Result<(), Trouble> {
-    let why = match call {
-        Call::PowerLoss { .. } => {
-            return Err(Trouble::NotReachable("the memory of a guest is lost with its power".into()));
-        }
-        Call::Open { name, .. } | Call::Truncate { name, .. } if name == DEVICE => return Ok(()),
-        Call::Open { .. } | Call::Truncate { .. } => "a device has no other file beside it",
-        Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. } => {
-            "a device has no names: those of its node belong to devtmpfs"
-        }
-        Call::Subvolume { .. } => "a device has no file systems inside",
-        Call::Symlink { .. } | Call::Mkdir { .. } | Call::Rmdir { .. } | Call::Mkfifo { .. } => "a device has no names",
-        Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. } => {
-            "a device has no metadata: those of its node belong to devtmpfs"
-        }
-        Call::SetXattr { .. } | Call::RemoveXattr { .. } => "a device has no extended attributes",
-        Call::Fsync { .. } => "fsync(2) fails with EINVAL: a device has nothing to write back",
-        Call::Cycle | Call::Remount { .. } | Call::FreeSpace | Call::SetQuota { .. } | Call::Snapshot => {
-            "a device is not mounted"
-        }
-        Call::Exchange { .. } | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. } => {
-            "nothing moves what is on a device"
-        }
-        Call::RemoveDevice | Call::ReplaceDevice => "it is the device",
-        Call::Via { route: Route::DirectInto, .. } => "a device has no other file beside it",
-        // The question whether there is such a route.
-        Call::Via { call, .. } if **call == Call::FreeSpace => return Ok(()),
-        Call::Via { call, .. } => return without(call),
-        _ => return Ok(()),
-    };
-    Err(Trouble::NotOffered(why.into()))
-}
-
 impl System for DeviceSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let mut outcome = self.calls.call(caller, call);
@@ -117,19 +85,18 @@ impl System for DeviceSystem<'_> {
         outcome
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        self.calls.pass(call)?;
-        without(call).and_then(|()| routes::offered(Some(FsKind::Devdax), call))
+    fn reach(&self, call: &Call) -> std::result::Result<(), Trouble> {
+        self.calls.site().ask(call)
     }
 
-    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {
         self.calls.race(one, other)
     }
 
     /// A mapping of its own.
-    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    fn agent(&self, fd: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         let mapping = self.calls.with(fd, |file| Mapping::new(file, DEVICE_LEN, true, true));
-        Ok(Box::new(DeviceAgent(mapping.map_err(|errno| Trouble::Setup(format!("mmap: {errno:?}")))?)))
+        Ok(Box::new(DeviceAgent(mapping.map_err(|errno| Trouble::Setup(format!("mmap: {}", words::name(errno))))?)))
     }
 
     fn retire(&self, _: Mechanism, file: Ready) {
@@ -141,19 +108,19 @@ impl System for DeviceSystem<'_> {
 struct DeviceAgent(Mapping);
 
 impl StorageAgent for DeviceAgent {
-    fn span(&self) -> Result<Range<i64>, Trouble> {
+    fn span(&self) -> std::result::Result<Range<i64>, Trouble> {
         Ok(0..DEVICE_LEN as i64)
     }
 
-    fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
+    fn read(&self, offset: i64, len: usize) -> std::result::Result<Vec<u8>, Trouble> {
         self.0.load(offset as usize, len).map_err(lost)
     }
 
-    fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
+    fn write(&self, offset: i64, data: &[u8]) -> std::result::Result<(), Trouble> {
         self.0.store(offset as usize, data).map_err(lost)
     }
 }
 
 fn lost(errno: Errno) -> Trouble {
-    Trouble::Setup(format!("the agent's mapping: {errno:?}"))
+    Trouble::Setup(format!("the agent's mapping: {}", words::name(errno)))
 }

@@ -3,24 +3,27 @@
 //! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
 //! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
 
-use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
-
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::host::activation::activation;
+use crate::host::admin;
 use crate::host::areas::{Areas, FEWEST, Places};
-use crate::host::calls::{Calls, Transport};
+use crate::host::calls::Calls;
 use crate::host::guardian::{self, Guardian};
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::probe::{self, DESCRIPTORS, Machine};
+use crate::host::proc;
+use crate::host::sealing::Sealing;
 use crate::host::stock::deactivate;
-use crate::host::{admin, routes, sys};
+use crate::host::sys::vfs;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Lacking, Needs};
 use crate::mechanism::Mechanism;
+use crate::reach::{Kind, OTHERS, Site};
+use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use iomap_clauses::Clause;
-use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Outcome};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -40,14 +43,14 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Makes one, and removes those that dead suites left. The error is one line for people.
-    pub fn new(parent: &Path) -> Result<Self, String> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", parent.display());
-        let parent = parent.canonicalize().map_err(|e| failed("no directory to work in", &e))?;
+    /// Makes one, and removes those that dead suites left.
+    pub fn new(parent: &Path) -> Result<Self> {
+        let failed = |what: &str| format!("{}: {what}", parent.display());
+        let parent = parent.canonicalize().map_err(|error| Error::about(failed("no directory to work in"), error))?;
         remove_abandoned(&parent);
         loop {
             let path = nix::unistd::mkdtemp(&parent.join(format!("{PREFIX}XXXXXX")))
-                .map_err(|e| failed("a directory cannot be made in it", &e))?;
+                .map_err(|errno| Error::about(failed("a directory cannot be made in it"), errno))?;
             // Another suite may take it for abandoned until it is locked, and remove it.
             if let Some(lock) = locked(&path) {
                 let guardian = Guardian::of_directory(&path)?;
@@ -92,7 +95,7 @@ pub struct Directory {
     kind: Option<FsKind>,
     ordinary: bool,
     cases: AtomicUsize,
-    modes: Arc<Modes>,
+    sealing: Arc<Sealing>,
     machine: Machine,
     areas: Arc<Areas>,
     /// The reason why no case can run.
@@ -100,8 +103,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The target in a fresh directory. The error is one line for people.
-    pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self, String> {
+    /// The target in a fresh directory.
+    pub fn new(fresh: &Fresh, mechanism: Mechanism) -> Result<Self> {
         let ordinary = !nix::unistd::geteuid().is_root();
         let takes_root = match mechanism {
             Mechanism::Seal | Mechanism::F2fsPin | Mechanism::DeviceDax => None,
@@ -109,7 +112,7 @@ impl Directory {
             Mechanism::ImmutableAttr => Some("FS_IOC_SETFLAGS with FS_IMMUTABLE_FL"),
         };
         if let Some(call) = takes_root.filter(|_| ordinary) {
-            return Err(format!("mechanism {} needs root: {call}", mechanism.name()));
+            return Err(format!("mechanism {} needs root: {call}", mechanism.name()).into());
         }
         let rights = match mechanism {
             _ if ordinary => &[][..],
@@ -122,16 +125,16 @@ impl Directory {
         let swaps = mechanism == Mechanism::Swapfile;
         let before = Needs { descriptors: DESCRIPTORS, rights, ..Needs::default() };
         let in_turn = Needs { swap_areas: if swaps { FEWEST as u64 } else { 0 }, ..Needs::default() };
-        let ask = |needs| lack::missing(&machine, needs).map_or(Ok(()), Err);
+        let ask = |needs| lack::missing(&machine, needs).map_or(Ok(()), |lack| Err(Error::from(lack)));
         ask(&before)?;
         let areas = if swaps { Areas::new()? } else { Areas::unlimited() };
         ask(&in_turn)?;
-        let fs = guardian::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.0;
+        let fs = proc::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.fs;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
-        let modes = Arc::new(Modes::for_others());
+        let sealing = Arc::default();
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
-        let mut target = Self { path, fs, kind, ordinary, cases, modes, machine, areas, not_offered: None };
-        let place = target.place().map_err(|trouble| trouble.reason().to_owned())?;
+        let mut target = Self { path, fs, kind, ordinary, cases, sealing, machine, areas, not_offered: None };
+        let place = target.place()?;
         let not_offered = lacks(&place, mechanism)?;
         drop(place);
         target.not_offered = not_offered;
@@ -143,17 +146,23 @@ impl Directory {
         &self.fs
     }
 
-    fn place(&self) -> Result<DirectorySystem<'_>, Trouble> {
+    fn place(&self) -> std::result::Result<DirectorySystem<'_>, Trouble> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = self.path.join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
-        let calls = Calls::new(directory.clone(), self.path.clone(), Transport::Kernel, self.modes.clone());
+        let site = Site {
+            name: self.fs.as_str().into(),
+            ordinary: self.ordinary,
+            sealing: self.sealing.clone(),
+            ..Site::new(Kind::Directory, self.kind, directory.clone())
+        };
+        let calls = Calls::new(site, self.path.clone());
         Ok(DirectorySystem { calls, directory, target: self, places: Places::default() })
     }
 }
 
 impl Target for Directory {
-    fn system(&self, _: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, lane: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         if lane != Lane::Shared {
             return Err(Trouble::NotReachable(OTHERS.into()));
         }
@@ -169,41 +178,9 @@ impl Target for Directory {
     }
 
     fn devices(&self) -> Option<Devices> {
-        let names: Vec<String> = guardian::device_of(&self.path).into_iter().collect();
+        let names: Vec<String> = proc::mount_of(&self.path).and_then(|mount| mount.device()).into_iter().collect();
         Some(Arc::new(names.into()))
     }
-}
-
-const OTHERS: &str = "others use the file system of the directory: the suite does not fill, remount, crash or move it";
-
-/// Why a call is not made on a file system that has other users.
-fn withheld(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } => OTHERS,
-        Call::SwapOut { .. } => "the suite has nothing swapped to a file system that others use",
-        Call::Subvolume { .. } | Call::Via { route: Route::BtrfsDestroy, .. } => OTHERS,
-        Call::Snapshot | Call::Collect | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => OTHERS,
-        Call::SetQuota { .. } => OTHERS,
-        // The last one touches the inode of the boot loader.
-        Call::Via { route: Route::Freeze | Route::Trim | Route::BtrfsScrub | Route::Ext4Boot, .. } => OTHERS,
-        _ => return None,
-    })
-}
-
-/// Why an ordinary user cannot make a call.
-fn privileged(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::Via { call, .. } => return privileged(call),
-        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
-            "only root can change this attribute"
-        }
-        Call::ChangeXflags { set, clear, .. } if (set | clear) & (XFLAG_IMMUTABLE | XFLAG_APPEND) != 0 => {
-            "only root can change this attribute"
-        }
-        Call::Chown { .. } => "only root can give files away",
-        Call::Swapon { .. } | Call::Swapoff { .. } => "only root can activate swap files",
-        _ => return None,
-    })
 }
 
 struct DirectorySystem<'a> {
@@ -222,32 +199,21 @@ impl System for DirectorySystem<'_> {
         admin::perform(kind, &place, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        self.calls.pass(call)?;
-        routes::offered(self.target.kind, call)?;
-        if let Some(why) = withheld(call).or_else(|| privileged(call).filter(|_| self.target.ordinary)) {
-            return Err(Trouble::NotReachable(why.into()));
-        }
-        self.places.make(&self.target.areas, call)?;
-        match self.target.kind {
-            Some(kind) => admin::offered(kind, call),
-            None if matches!(call, Call::Exchange { .. } | Call::Defragment { .. }) => {
-                Err(Trouble::NotReachable(format!("{call}: the suite does not know how {} does it", self.target.fs)))
-            }
-            None => Ok(()),
-        }
+    fn reach(&self, call: &Call) -> std::result::Result<(), Trouble> {
+        self.calls.site().ask(call)?;
+        self.places.make(&self.target.areas, call)
     }
 
     fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
         self.target.machine.behind(caller, call, errno)
     }
 
-    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
+    fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {
         let _turn = self.target.kind.and_then(|kind| one.iter().chain(other).find_map(|call| activation(kind, call)));
         self.calls.race(one, other)
     }
 
-    fn agent(&self, _: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    fn agent(&self, _: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         let why = "nobody but the file system gets at the storage of a directory that others use";
         Err(Trouble::NotReachable(why.into()))
     }
@@ -258,7 +224,7 @@ impl System for DirectorySystem<'_> {
         let _place = self.places.remove(file.fd);
         match (mechanism, descriptors.first()) {
             (Mechanism::Swapfile, _) => deactivate(&descriptors),
-            (_, Some(file)) => drop(sys::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
+            (_, Some(file)) => drop(vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
             (_, None) => (),
         }
     }

@@ -1,18 +1,19 @@
 //! A file system that the suite runs no cases on: what a loss of power left, or what is going to lose it, or one for a
 //! person at a shell.
 
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::host::areas::Areas;
 use crate::host::device::blank;
 use crate::host::image::{Image, make};
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::stock::Retirement;
-use crate::host::sys;
+use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::Kind;
 use crate::system::System;
 use nix::unistd::syncfs;
 use std::fs::File;
@@ -28,49 +29,49 @@ pub(crate) struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts it. The error is one line for people.
-    pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self, String> {
+    /// Mounts it.
+    pub(crate) fn mount(kind: FsKind, device: &Path, root: &Path) -> Result<Self> {
         let image = Image::found(kind, root.into(), device.into())?;
         Self::with(image)
     }
 
     /// Makes one on whatever such file systems lie on here, and mounts it.
-    pub(crate) fn fresh(kind: FsKind, root: &Path) -> Result<Self, String> {
+    pub(crate) fn fresh(kind: FsKind, root: &Path) -> Result<Self> {
         let image = Image::new(kind, root.into(), &Devices::default())?;
         Self::with(image)
     }
 
-    fn with(image: Image) -> Result<Self, String> {
+    fn with(image: Image) -> Result<Self> {
         let retirement = Retirement::new(Arc::new(Areas::unlimited()));
-        Ok(Self { image, retirement: retirement.map_err(|e| format!("lacking memory: no thread: {e}"))? })
+        Ok(Self { image, retirement: retirement.map_err(|error| Error::about("lacking memory: no thread", error))? })
     }
 
     /// A place for calls, which is a directory there.
     pub(crate) fn system(&self, directory: &str) -> Box<dyn System + '_> {
         let directory = self.image.root().join(directory);
-        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None, Arc::new(Modes::for_others())))
+        Box::new(HostSystem::new(directory, &self.image, None, &self.retirement, None, (Kind::Found, Arc::default())))
     }
 
     /// Why it does not have a mechanism, or nothing. The files that this takes stay in the directory.
     pub(crate) fn lacks(&self, directory: &str, mechanism: Mechanism) -> Option<String> {
-        lacks(&*self.system(directory), mechanism).unwrap_or_else(Some)
+        lacks(&*self.system(directory), mechanism).unwrap_or_else(|error| Some(error.to_string()))
     }
 
     /// Has all of it on storage.
-    pub(crate) fn sync(&self) -> Result<(), String> {
-        let synced = File::open(self.image.root()).map_err(sys::errno).and_then(syncfs);
-        synced.map_err(|errno| format!("syncfs: {errno}"))
+    pub(crate) fn sync(&self) -> Result<()> {
+        let synced = File::open(self.image.root()).map_err(vfs::errno).and_then(syncfs);
+        synced.map_err(|errno| Error::about("syncfs", errno))
     }
 
     /// Makes durable what an agent wrote to the device: nothing that a file system keeps elsewhere.
-    pub(crate) fn flush_device(&self) -> Result<(), String> {
-        self.image.backing().sync_all().map_err(|e| format!("fsync of the device: {e}"))
+    pub(crate) fn flush_device(&self) -> Result<()> {
+        self.image.backing().sync_all().map_err(|error| Error::about("fsync of the device", error))
     }
 
     /// Unmounts it, and has the kernel forget it: btrfs knows file systems by what they say of themselves, and takes
     /// another disk with the same contents for the same.
-    pub(crate) fn unmount(self) -> Result<(), String> {
-        self.image.unmount().map_err(|errno| format!("unmounting: {errno}"))?;
+    pub(crate) fn unmount(self) -> Result<()> {
+        self.image.unmount().map_err(|errno| Error::about("unmounting", errno))?;
         if let Some([name, arguments @ ..]) = self.image.kind().facts().forget
             && let Some(program) = programs::find(name)
         {
@@ -82,13 +83,14 @@ impl Mounted {
 }
 
 /// Makes a file system on a device of this guest.
-pub(crate) fn format(kind: FsKind, device: &Path) -> Result<(), String> {
+pub(crate) fn format(kind: FsKind, device: &Path) -> Result<()> {
     make(kind, &[], device)
 }
 
 /// An image without a name on which a file system was made that nobody has mounted yet.
-pub(crate) fn image(kind: FsKind) -> Result<File, String> {
-    let file = blank(kind.facts().size).map_err(|e| format!("no image in {}: {e}", std::env::temp_dir().display()))?;
+pub(crate) fn image(kind: FsKind) -> Result<File> {
+    let file = blank(kind.facts().size)
+        .map_err(|errno| Error::about(format!("no image in {}", std::env::temp_dir().display()), errno))?;
     let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
     make(kind, &[], &path).map(|()| file)
 }

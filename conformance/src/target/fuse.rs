@@ -5,25 +5,24 @@
 //! waits for itself, for ever.
 
 use super::reference::{BLOCKS, Reference};
-use crate::host::calls::{Calls, Transport, unless_busy};
+use crate::error::{Error, Result, at};
+use crate::host::calls::{Calls, unless_busy};
 use crate::host::sandbox::Sandbox;
-use crate::host::{routes, sys};
+use crate::host::sys::process;
 use crate::kernel_log::Devices;
 use crate::mechanism::Mechanism;
+use crate::reach::{Kind, Site, is_done_by_the_daemon};
 use crate::system::{Lane, Outcomes, Ready, StorageAgent, System, Target};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Fs, Mode, MountOptions, Outcome, Reply, Route, Violation,
-};
+use iomap_reference::{Call, Caller, Fd, Fs, MountOptions, Outcome, Reply, Violation};
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -41,46 +40,6 @@ const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
 /// The device through which a daemon serves a mount.
 const DEVICE: &str = "/dev/fuse";
 
-/// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
-const CARRIED: u32 = Mode::KEEP_SIZE.0 | Mode::PUNCH_HOLE.0 | Mode::ZERO_RANGE.0;
-
-/// Why a call does not reach a daemon, if it does not.
-fn unreachable(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        // By ioctl, with whatever else there is among the modes.
-        Call::Fallocate { mode, .. } if mode.changes_state() => return None,
-        Call::Fallocate { mode, .. } if mode.0 & !CARRIED != 0 => {
-            "FUSE refuses modes of fallocate(2) but KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE before the daemon sees them"
-        }
-        Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. } => {
-            "FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel"
-        }
-        Call::Exchange { .. } => "the number of a descriptor in the argument of an ioctl means nothing to a daemon",
-        Call::Via { call, .. } if matches!(**call, Call::ChangeXflags { .. }) => {
-            "since Linux 6.17 FS_IOC_FSGETXATTR does not show bits that the kernel does not know: writing back what was read would clear the state"
-        }
-        Call::Via { route: Route::Rdma, .. } | Call::Register { .. } => {
-            "a daemon is not told what is registered for a device"
-        }
-        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Via { route: Route::Preferred, .. } => {
-            "FUSE has no swap files: swapon(2) ends in the kernel"
-        }
-        _ => return None,
-    })
-}
-
-/// Why a call does not reach it from a user namespace.
-fn privileged(call: &Call) -> Option<&'static str> {
-    Some(match call {
-        Call::Via { call, .. } => return privileged(call),
-        Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => {
-            "only root of the first user namespace can change this attribute"
-        }
-        Call::Chown { uid, gid, .. } if (*uid, *gid) != (0, 0) => "there is one user in this user namespace",
-        _ => return None,
-    })
-}
-
 /// The reference, mounted for each case.
 pub(crate) struct Fuse {
     stage: PathBuf,
@@ -91,36 +50,39 @@ pub(crate) struct Fuse {
 }
 
 impl Fuse {
-    /// The reference, or one that breaks a clause. The error is one line for people.
-    pub(crate) fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self, String> {
+    /// The reference, or one that breaks a clause.
+    pub(crate) fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self> {
         let (stage, ordinary) = (sandbox.directory("fuse")?, sandbox.is_ordinary());
         let fuse = Self { stage, ordinary, violation, mounts: AtomicUsize::new(0) };
         // What is missing shows itself at the first mount.
         fuse.mounted(Fs::new(BLOCKS)).map(|_| fuse)
     }
 
-    fn mounted(&self, fs: Fs) -> Result<FuseSystem, String> {
+    fn mounted(&self, fs: Fs) -> Result<FuseSystem> {
         let number = self.mounts.fetch_add(1, Ordering::Relaxed);
         let root = self.stage.join(format!("mount-{number}"));
-        std::fs::create_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-        let calls = Calls::new(root.clone(), root.clone(), Transport::Fuse, Arc::default());
-        let system = FuseSystem { fs, calls, root, ordinary: self.ordinary, daemon: RefCell::default() };
+        std::fs::create_dir(&root).map_err(at(&root))?;
+        let site = Site { ordinary: self.ordinary, ..Site::new(Kind::Fuse, None, root.clone()) };
+        let calls = Calls::new(site, root.clone());
+        let system = FuseSystem { fs, calls, root, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
             // The reason is the missing device, and fusermount3 is useless without it.
-            Err(error) => format!("mounting the reference: {DEVICE}: {error}"),
-            Ok(_) => format!("mounting the reference: {error}"),
+            Err(error) => Error::about(format!("mounting the reference: {DEVICE}"), error),
+            Ok(_) => Error::about("mounting the reference", error),
         })?;
         Ok(system)
     }
 }
 
 impl Target for Fuse {
-    fn system(&self, clause: &Clause, _: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, clause: &Clause, _: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         if let Some((_, why)) = UNTOLD.iter().find(|(untold, _)| *untold == clause) {
             return Err(Trouble::NotReachable((*why).into()));
         }
         let fs = Reference::new(self.violation.clone()).file_system();
-        self.mounted(fs).map(|system| Box::new(system) as Box<dyn System>).map_err(Trouble::Setup)
+        self.mounted(fs)
+            .map(|system| Box::new(system) as Box<dyn System>)
+            .map_err(|error| Trouble::Setup(error.to_string()))
     }
 
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
@@ -137,8 +99,7 @@ struct FuseSystem {
     fs: Fs,
     calls: Calls,
     root: PathBuf,
-    ordinary: bool,
-    /// What serves the mount.
+    /// The thread that serves the mount.
     daemon: RefCell<Option<JoinHandle<()>>>,
 }
 
@@ -148,7 +109,8 @@ impl FuseSystem {
         let (sender, receiver) = channel();
         let daemon = std::thread::spawn(move || {
             let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
-            let session = sys::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
+            let session =
+                process::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
             // Whoever mounts waits for it.
             let _ = match session {
                 Ok(session) => {
@@ -171,7 +133,11 @@ impl FuseSystem {
     }
 
     /// Does something with the daemon's own descriptor of an open file.
-    fn inside<T>(&self, fd: Fd, act: impl FnOnce(Fd) -> Result<T, Errno>) -> Result<T, Errno> {
+    fn inside<T>(
+        &self,
+        fd: Fd,
+        act: impl FnOnce(Fd) -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
         let stat = self.calls.with(fd, |file| nix::sys::stat::fstat(file))?;
         let own = self.fs.open(Caller::Privileged.credentials(), stat.st_ino, OFlag::O_RDWR)?;
         let result = act(own);
@@ -184,7 +150,7 @@ impl FuseSystem {
     fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
         let here = |call: &Call| self.fs.call(caller, call);
         Some(match call {
-            call if is_administration(call) => here(call),
+            call if is_done_by_the_daemon(call) => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle => {
@@ -213,39 +179,20 @@ impl FuseSystem {
     }
 }
 
-/// Whether the daemon does this itself, because the call does not go through a kernel.
-fn is_administration(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Collect
-            | Call::Snapshot
-            | Call::Shrink { .. }
-            | Call::SetQuota { .. }
-            | Call::RemoveDevice
-            | Call::ReplaceDevice
-    )
-}
-
 impl System for FuseSystem {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         self.administer(caller, call).unwrap_or_else(|| self.calls.call(caller, call))
     }
 
-    fn reach(&self, call: &Call) -> Result<(), Trouble> {
-        let why = unreachable(call).or_else(|| privileged(call).filter(|_| self.ordinary));
-        self.calls.pass(call)?;
-        why.map_or(Ok(()), |why| Err(Trouble::NotReachable(why.into())))?;
-        routes::offered(None, call)
+    fn reach(&self, call: &Call) -> std::result::Result<(), Trouble> {
+        self.calls.site().ask(call)
     }
 
-    fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
-        if let Some(call) = one.iter().chain(other).find(|call| is_administration(call)) {
-            return Err(Trouble::NotReachable(format!("{call}: the daemon does that beside the calls of the kernel")));
-        }
+    fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {
         self.calls.race(one, other)
     }
 
-    fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+    fn agent(&self, fd: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         match self.inside(fd, |fd| self.fs.agent(fd)) {
             Ok(agent) => Ok(Box::new(agent)),
             Err(errno) => Err(Trouble::Setup(format!("no access to the storage: {}", words::name(errno)))),

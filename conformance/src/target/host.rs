@@ -1,24 +1,27 @@
 //! This kernel, on file systems that the suite makes.
 
+use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
 use crate::host::areas::{self, Areas};
 use crate::host::device;
 use crate::host::image::Image;
-use crate::host::modes::Modes;
 use crate::host::offer::lacks;
 use crate::host::pool::Pool;
 use crate::host::probe::{self, Machine, needs};
 use crate::host::sandbox::Sandbox;
+use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
-use crate::host::sys;
+use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::reach::Kind;
 use crate::system::System;
 use crate::system::{Lane, Target};
 use crate::verdict::Trouble;
+use crate::words;
 use iomap_clauses::Clause;
 use nix::unistd;
 use std::fs::File;
@@ -30,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 struct Spare {
     /// Where it is going to be mounted.
     root: PathBuf,
-    image: OnceLock<Result<Image, String>>,
+    image: OnceLock<Result<Image>>,
     /// The turn of a case on this file system.
     turn: Mutex<()>,
 }
@@ -40,8 +43,8 @@ impl Spare {
         Self { root, image: OnceLock::new(), turn: Mutex::default() }
     }
 
-    fn get(&self, make: impl FnOnce(PathBuf) -> Result<Image, String>) -> Result<&Image, &str> {
-        self.image.get_or_init(|| make(self.root.clone())).as_ref().map_err(String::as_str)
+    fn get(&self, make: impl FnOnce(PathBuf) -> Result<Image>) -> std::result::Result<&Image, &Error> {
+        self.image.get_or_init(|| make(self.root.clone())).as_ref()
     }
 }
 
@@ -61,27 +64,27 @@ pub(crate) struct Host {
     /// Those of all of them.
     devices: Devices,
     cases: AtomicUsize,
-    modes: Arc<Modes>,
+    sealing: Arc<Sealing>,
     /// The reason why no case can run.
     not_offered: Option<String>,
 }
 
 impl Host {
-    /// Makes and mounts the file systems. The error is one line for people.
-    pub(crate) fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self, String> {
+    /// Makes and mounts the file systems.
+    pub(crate) fn new(sandbox: &Sandbox, kind: FsKind, mechanism: Mechanism) -> Result<Self> {
         probe::raise_limits();
         let machine = Machine::with_images();
         if let Some(missing) = lack::missing(&machine, &needs(kind)) {
-            return Err(missing);
+            return Err(missing.into());
         }
         let areas = if mechanism == Mechanism::Swapfile { Areas::new()? } else { Areas::unlimited() };
         let swap = Needs { swap_areas: areas::FEWEST as u64, ..Needs::default() };
         if let Some(missing) = lack::missing(&machine, &swap).filter(|_| mechanism == Mechanism::Swapfile) {
-            return Err(missing);
+            return Err(missing.into());
         }
         let root = |name: &str| sandbox.directory(&format!("{}-{name}", kind.name()));
         let devices = Devices::default();
-        let threads = |e: std::io::Error| format!("lacking memory: no thread: {e}");
+        let threads = |error: std::io::Error| Error::about("lacking memory: no thread", error);
         let main = Arc::new(Image::new(kind, root("main")?, &devices)?);
         let mut host = Self {
             pool: None,
@@ -93,10 +96,10 @@ impl Host {
             limited: Spare::new(root("limited")?),
             devices,
             cases: AtomicUsize::default(),
-            modes: Arc::default(),
+            sealing: Arc::default(),
             not_offered: None,
         };
-        let place = host.place(&host.main, None).map_err(|trouble| trouble.reason().to_owned())?;
+        let place = host.place(&host.main, None)?;
         let not_offered = lacks(&place, mechanism)?;
         drop(place);
         host.not_offered = not_offered;
@@ -106,22 +109,26 @@ impl Host {
         Ok(host)
     }
 
-    fn place<'a>(&'a self, image: &'a Image, turn: Option<MutexGuard<'a, ()>>) -> Result<HostSystem<'a>, Trouble> {
+    fn place<'a>(
+        &'a self,
+        image: &'a Image,
+        turn: Option<MutexGuard<'a, ()>>,
+    ) -> std::result::Result<HostSystem<'a>, Trouble> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
         let directory = image.root().join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         if turn.is_some() {
             // The directory is the suite's: it has to be there after a loss of power.
-            let synced = File::open(image.root()).map_err(sys::errno).and_then(unistd::syncfs);
-            synced.map_err(|errno| Trouble::Setup(format!("syncfs: {errno:?}")))?;
+            let synced = File::open(image.root()).map_err(vfs::errno).and_then(unistd::syncfs);
+            synced.map_err(|errno| Trouble::Setup(format!("syncfs: {}", words::name(errno))))?;
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
-        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, self.modes.clone()))
+        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, (Kind::Host, self.sealing.clone())))
     }
 }
 
 impl Target for Host {
-    fn system(&self, _: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
+    fn system(&self, _: &Clause, lane: Lane) -> std::result::Result<Box<dyn System + '_>, Trouble> {
         let spare = match lane {
             Lane::Shared => return Ok(Box::new(self.place(&self.main, None)?)),
             Lane::Alone => &self.alone,
@@ -139,7 +146,7 @@ impl Target for Host {
             None if limits => Trouble::NotOffered(format!("no limits for users: {why}")),
             // The lack is named in the reason, except where a program failed.
             Some(lack) if limits => Trouble::Setup(format!("{lack}: {why}")),
-            _ => Trouble::Setup(why.into()),
+            _ => Trouble::Setup(why.to_string()),
         })?;
         Ok(Box::new(self.place(image, Some(turn))?))
     }
@@ -173,7 +180,6 @@ pub fn missing(kind: FsKind) -> Option<String> {
 
 /// Which program is missing to make a file system, and how to get it.
 pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
-    let facts = kind.facts();
-    let missing = kind.programs().find(|name| programs::find(name).is_none())?;
-    Some(format!("{missing} for {}: apt-get install {}", facts.name, facts.package))
+    let (missing, package) = kind.programs().find(|(name, _)| programs::find(name).is_none())?;
+    Some(format!("{missing} for {}: apt-get install {package}", kind.name()))
 }

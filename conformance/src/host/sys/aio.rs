@@ -1,6 +1,6 @@
 //! io_submit(2): one request at a time, in a context of the thread.
 
-use super::check_count;
+use super::vfs::check_count;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -4,7 +4,8 @@
 //! <rdma/rdma_user_rxe.h>, in memory that is shared with the kernel. Both are ABI: no library is needed. All words have
 //! 32 bits, and numbers of 64 bits are two of them.
 
-use super::{Mapping, Registration, scratch};
+use super::mapping::{Mapping, Registration, scratch};
+use super::vfs::errno;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use std::fs::File;
@@ -133,7 +134,7 @@ fn register(device: &File, domain: u32, mapping: &Mapping) -> Result<(u32, u32),
 impl Region {
     pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
         let adapter = adapter().ok_or(Errno::ENODEV)?;
-        let device = File::options().read(true).write(true).open(&adapter.device).map_err(super::errno)?;
+        let device = File::options().read(true).write(true).open(&adapter.device).map_err(errno)?;
         // IB_USER_VERBS_CMD_GET_CONTEXT
         let context = command(&device, 0, &[], 2)?;
         // SAFETY: the descriptor was just made and nobody else has it.

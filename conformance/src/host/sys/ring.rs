@@ -1,6 +1,7 @@
 //! io_uring: one request at a time, on a ring of its own.
 
-use super::{Mapping, Registration, check_count, scratch};
+use super::mapping::{Mapping, Registration, scratch};
+use super::vfs::{check_count, errno};
 use io_uring::{IoUring, opcode, squeue, types};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -39,10 +40,10 @@ pub(crate) fn read(file: BorrowedFd, data: &mut [u8], offset: Option<i64>, fixed
 
 /// Hands a request over and waits for its end. What it points to has to live as long.
 unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<usize, Errno> {
-    let mut ring = IoUring::new(1).map_err(super::errno)?;
+    let mut ring = IoUring::new(1).map_err(errno)?;
     if let Some(buffer) = buffer {
         // SAFETY: the buffer is valid as long as the ring, which ends with this function.
-        unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(super::errno)?;
+        unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(errno)?;
     }
     // SAFETY: by the contract of this function.
     unsafe { complete(&mut ring, entry) }
@@ -52,7 +53,7 @@ unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<u
 unsafe fn complete(ring: &mut IoUring, entry: &squeue::Entry) -> Result<usize, Errno> {
     // SAFETY: by the contract of this function.
     unsafe { ring.submission().push(entry) }.map_err(|_| Errno::EAGAIN)?;
-    ring.submit_and_wait(1).map_err(super::errno)?;
+    ring.submit_and_wait(1).map_err(errno)?;
     let result = ring.completion().next().ok_or(Errno::EIO)?.result();
     check_count(i64::from(result))
 }
@@ -66,10 +67,10 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
-        let ring = IoUring::new(1).map_err(super::errno)?;
+        let ring = IoUring::new(1).map_err(errno)?;
         let buffer = libc::iovec { iov_base: mapping.start.as_ptr(), iov_len: mapping.len };
         // SAFETY: the kernel pins the pages, and asks no more whether they are mapped.
-        unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(super::errno)?;
+        unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(errno)?;
         Ok(Self { ring, start: mapping.start.as_ptr().expose_provenance(), len: mapping.len })
     }
 
@@ -104,7 +105,7 @@ impl Registration for Buffer {
         let entry = opcode::WriteFixed::new(fd, self.at(offset, len)?, len as u32, 0).build();
         self.transfer(&entry, len)?;
         let mut data = vec![0; len];
-        to.read_exact_at(&mut data, 0).map_err(super::errno)?;
+        to.read_exact_at(&mut data, 0).map_err(errno)?;
         Ok(data)
     }
 }

@@ -3,7 +3,7 @@
 //! Each run is a separate process, so that later runs take place even if it crashes. The standard output of each run is
 //! the port to the host.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::guest::port::{self, say};
 use crate::lab::guest::{power, script, shell, suite};
 use crate::lab::protocol::{GUEST_COMMAND, MANIFEST, Manifest, Message, Work};

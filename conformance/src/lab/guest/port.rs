@@ -1,6 +1,6 @@
 //! The virtio port of a guest, through which messages go to the host.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::protocol::{Message, PORT};
 use std::fs::File;
 use std::io::Write;

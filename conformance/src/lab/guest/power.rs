@@ -6,8 +6,8 @@ use crate::case::file::File;
 use crate::case::prepare::pattern;
 use crate::case::trace::Trace;
 use crate::cases::durability::{can_be_cut, is_sealed};
+use crate::error::{Error, Result, at};
 use crate::filesystem::FsKind;
-use crate::lab::error::{Error, Result, at};
 use crate::lab::guest::nvdimm;
 use crate::lab::plans::{FILES, GROWING, WORK, left, plans};
 use crate::lab::protocol::{Action, Data, Examined, FileState, Message, PowerEvent, Remains, Run};
@@ -171,7 +171,7 @@ fn carry_out(
             let agent = file.agent()?;
             begin()?;
             agent.write(file.at(0), &agents)?;
-            mounted.flush_device().map_err(Trouble::Setup)
+            mounted.flush_device().map_err(|error| Trouble::Setup(error.to_string()))
         }
         Action::Leave => {
             let call = file.leave_call()?;
@@ -215,7 +215,7 @@ fn store(
 fn examine(fs: FsKind, mechanism: Mechanism, device: &Path) -> Result<Remains> {
     let mounted = match Mounted::mount(fs, device, Path::new(ROOT)) {
         Ok(mounted) => mounted,
-        Err(reason) => return Ok(Remains::Unmountable(reason)),
+        Err(reason) => return Ok(Remains::Unmountable(reason.to_string())),
     };
     let mut files = Vec::new();
     for number in 0..=GROWING {

@@ -1,6 +1,6 @@
 //! A script in a guest: bash executes it, and each of its steps becomes a message.
 
-use crate::lab::error::{Error, Result};
+use crate::error::{Error, Result};
 use crate::lab::protocol::{Message, ScriptStep};
 use std::fs::File;
 use std::io::{BufRead, BufReader};

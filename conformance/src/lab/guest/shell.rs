@@ -1,6 +1,6 @@
 //! A shell in a guest, for a person at the console.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::protocol::Run;
 use crate::target::found::Mounted;
 use std::fs::File;
@@ -26,7 +26,7 @@ fn offer(Run { fs, mechanism }: Run) -> Result<Option<Mounted>> {
     let root = PathBuf::from(format!("/mnt/{}", fs.name()));
     std::fs::create_dir(&root).map_err(at(&root))?;
     // For device-dax there is no file system to mount.
-    let mounted = fs.module().map(|_| Mounted::fresh(fs, &root)).transpose()?;
+    let mounted = fs.is_mounted().then(|| Mounted::fresh(fs, &root)).transpose()?;
     if mounted.is_some() {
         eprintln!("{} is mounted at {}", fs.name(), root.display());
     }

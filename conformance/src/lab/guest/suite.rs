@@ -2,9 +2,9 @@
 
 use crate::case::definition::Case;
 use crate::cases;
+use crate::error::Result;
 use crate::host::sandbox::Sandbox;
 use crate::kernel_log::KernelLog;
-use crate::lab::error::Result;
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;
@@ -26,10 +26,10 @@ const THREADS: usize = 8;
 pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())?;
     let sandbox = Sandbox::enter()?;
-    let target: Arc<dyn Target> = match fs.module() {
-        Some(_) => Arc::new(Host::new(&sandbox, fs, mechanism)?),
+    let target: Arc<dyn Target> = match fs.is_mounted() {
+        true => Arc::new(Host::new(&sandbox, fs, mechanism)?),
         // A device without a file system.
-        None => Arc::new(DeviceDax::new()?),
+        false => Arc::new(DeviceDax::new()?),
     };
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
     let all: Vec<&Case> = cases::list::all().collect();

@@ -1,7 +1,7 @@
 //! The header of a bzImage, and the kernel inside. The fields are described in Documentation/arch/x86/boot.rst.
 
+use crate::error::{Error, Result, at};
 use crate::lab::cache::Cache;
-use crate::lab::error::{Error, Result, at};
 use crate::programs::{self, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;

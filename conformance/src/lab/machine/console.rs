@@ -1,8 +1,8 @@
 //! The console of a guest: its file, and the errors and alarms in its text.
 
+use crate::error::Result;
 use crate::kernel_log;
 use crate::lab::cache::Cache;
-use crate::lab::error::Result;
 use std::path::PathBuf;
 
 /// The kind of cache entries for consoles, and the number that is kept.

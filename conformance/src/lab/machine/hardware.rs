@@ -1,7 +1,7 @@
 //! The hardware of a guest besides processor, memory and port: a row for each file system.
 
-use crate::filesystem::FsKind;
-use crate::lab::error::Result;
+use crate::error::Result;
+use crate::filesystem::{FsKind, Medium, Quotas};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::modules;
 use crate::programs;
@@ -88,21 +88,23 @@ struct Row {
     cuts: Option<(Survivor, Vec<&'static Hardware>)>,
 }
 
-/// The table of file systems.
+/// The hardware, from the facts of the file system.
 fn row(fs: FsKind) -> Row {
-    match fs {
-        FsKind::Xfs | FsKind::Btrfs => Row { runs: vec![&COMMON], cuts: Some((Survivor::Disk, vec![&COMMON, &DISKS])) },
-        FsKind::Ext4 | FsKind::F2fs => {
-            Row { runs: vec![&COMMON, &QUOTAS], cuts: Some((Survivor::Disk, vec![&COMMON, &QUOTAS, &DISKS])) }
-        }
-        FsKind::XfsDax => Row { runs: vec![&COMMON, &PMEM], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM])) },
-        FsKind::Ext4Dax => {
-            Row { runs: vec![&COMMON, &PMEM, &QUOTAS], cuts: Some((Survivor::Memory, vec![&COMMON, &NVDIMM, &QUOTAS])) }
-        }
-        FsKind::F2fsLfs => Row { runs: vec![&COMMON, &QUOTAS], cuts: None },
-        FsKind::F2fsZoned => Row { runs: vec![&COMMON, &ZONED, &QUOTAS], cuts: None },
-        FsKind::Devdax => Row { runs: vec![&COMMON, &DEVDAX], cuts: None },
-    }
+    let facts = fs.facts();
+    let quotas: &[&'static Hardware] = match facts.quotas {
+        // mkfs makes them in the format of this module.
+        Quotas::Mounted { mkfs: [_, ..], .. } => &[&QUOTAS],
+        Quotas::Mounted { mkfs: [], .. } | Quotas::Subvolumes | Quotas::Missing => &[],
+    };
+    let (medium, survivor): (&[&'static Hardware], _) = match facts.medium {
+        Medium::Loop => (&[], Some((Survivor::Disk, &DISKS))),
+        Medium::Pmem if fs.is_mounted() => (&[&PMEM], Some((Survivor::Memory, &NVDIMM))),
+        Medium::Pmem => (&[&DEVDAX], None),
+        Medium::Zoned => (&[&ZONED], None),
+    };
+    let with = |storage: &[&'static Hardware]| [&[&COMMON], storage, quotas].concat();
+    let cuts = survivor.filter(|_| facts.is_cut).map(|(survivor, disk)| (survivor, with(&[disk])));
+    Row { runs: with(medium), cuts }
 }
 
 /// The storage of a file system that survives a power cut of the guest, if there is any.
@@ -137,7 +139,7 @@ pub(crate) fn commands(hardware: &[&Hardware]) -> Vec<String> {
 
 /// The module files that a guest needs, in the order of loading.
 pub(crate) fn modules(hardware: &[&Hardware], kernel: &BootKernel, fs: FsKind) -> Result<Vec<PathBuf>> {
-    let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.module()).collect();
+    let needed: Vec<&str> = hardware.iter().flat_map(|row| row.modules).copied().chain(fs.modules()).collect();
     let mut files = modules::resolve(kernel, &needed)?;
     for name in hardware.iter().flat_map(|row| row.helpful) {
         let more = modules::resolve(kernel, &[name]).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The file system that a guest starts with: this program, the programs that it runs, modules, and a manifest.
 
+use crate::error::{Error, Result, at};
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::{modules, packages};
 use crate::lab::protocol::{INIT, MANIFEST, Manifest};
 use crate::programs::{self, Failure};

@@ -1,8 +1,8 @@
 //! Finds a kernel by the name on the command line: the image for QEMU, and the modules.
 
-use crate::host::sys;
+use crate::error::{Error, Result, at};
+use crate::host::sys::process;
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::lab::machine::bzimage::BzImage;
 use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};
@@ -152,7 +152,7 @@ fn unpack(path: &Path, root: &Path) -> Result<()> {
     std::fs::create_dir_all(root).map_err(at(root))?;
     let mut contents = Command::new("dpkg-deb");
     contents.arg("--fsys-tarfile").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    sys::end_with_parent(&mut contents);
+    process::end_with_parent(&mut contents);
     let mut contents = contents.spawn().map_err(|e| Error::about("dpkg-deb", e))?;
     let from = contents.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let mut tar = Command::new("tar");

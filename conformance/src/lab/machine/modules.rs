@@ -1,6 +1,6 @@
 //! The modules that a run needs, in the order of loading.
 
-use crate::lab::error::{Error, Result, at};
+use crate::error::{Error, Result, at};
 use crate::lab::machine::kernel::{BootKernel, admin};
 use crate::programs;
 use std::path::{Path, PathBuf};

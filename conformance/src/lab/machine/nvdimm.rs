@@ -3,8 +3,8 @@
 //! Stores of the guest are in the file when QEMU is killed, because TCG has no cache to lose. The memory of the kernel
 //! is lost, and with it the uncommitted metadata that locate the data.
 
+use crate::error::{Error, Result};
 use crate::host::device;
-use crate::lab::error::{Error, Result};
 use std::fs;
 use std::os::fd::AsRawFd;
 

@@ -1,8 +1,8 @@
 //! Programs that are not installed on this machine, from Debian packages that are unpacked in the cache. The packages
 //! are not installed, so no server starts, and root is not needed.
 
+use crate::error::{Error, Result, at};
 use crate::lab::cache::{self, Cache};
-use crate::lab::error::{Error, Result, at};
 use crate::programs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

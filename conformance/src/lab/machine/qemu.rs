@@ -1,8 +1,8 @@
 //! The command line of QEMU, and the choice of its accelerator.
 
-use crate::host::sys;
+use crate::error::{Error, Result};
+use crate::host::sys::process;
 use crate::lab::cache::Cache;
-use crate::lab::error::{Error, Result};
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::protocol::{GUEST_COMMAND, INIT, PORT};
@@ -162,7 +162,7 @@ fn common(kernel: &BootKernel, accelerator: Accelerator, memory: u32, console: &
 
 fn bound(arguments: &[String]) -> Command {
     let mut command = Command::new(QEMU);
-    sys::end_with_parent(command.args(arguments));
+    process::end_with_parent(command.args(arguments));
     command
 }
 

@@ -1,6 +1,6 @@
 //! One session of a guest, from the start of QEMU to its end: the messages of the guest, and the text of its console.
 
-use crate::lab::error::{Error, Result};
+use crate::error::{Error, Result};
 use crate::lab::machine::qemu::{Machine, QEMU};
 use crate::lab::protocol::Message;
 use crate::programs::ending;

@@ -4,9 +4,9 @@
 //! A guest reports the beginning and the return of each action. It continues only after its message has left, so the
 //! lab knows which actions had returned at the moment of the cut.
 
+use crate::error::{Error, Result};
 use crate::lab::board::{Board, Listener, News};
 use crate::lab::cache::Cache;
-use crate::lab::error::{Error, Result};
 use crate::lab::job::Job;
 use crate::lab::machine::hardware::{Survivor, survivor};
 use crate::lab::machine::session::{Session, Silence, attend};

@@ -1,8 +1,8 @@
 //! Storage after a cut, kept for people: images, and a command that boots a guest with a shell and works without the
 //! lab.
 
+use crate::error::{Result, at};
 use crate::lab::cache::Cache;
-use crate::lab::error::{Result, at};
 use crate::lab::job::Job;
 use crate::lab::machine::nvdimm;
 use crate::lab::machine::qemu::Attendance;

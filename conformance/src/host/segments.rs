@@ -1,6 +1,6 @@
 //! The segments of f2fs.
 
-use super::sys::Aligned;
+use super::sys::buffer::Aligned;
 use iomap_reference::BLOCK;
 use std::fs::File;
 use std::io::Write;

@@ -1,16 +1,17 @@
-//! The error of the lab.
+//! The error of everything that is no call of a case: the targets and the lab.
 
 use crate::programs::Failure;
+use crate::verdict::Trouble;
 use std::error;
 use std::fmt::{self, Display};
 use std::path::Path;
 
-/// The result of a step of the lab.
+/// The result of a step.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// The reason why the lab could not do something. It is shown as one line for people.
+/// The reason why something could not be done. It is shown as one line for people.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     /// The file, program or step that failed; the whole reason if there is no source.
     subject: String,
     source: Option<Box<dyn error::Error + Send + Sync>>,
@@ -58,5 +59,11 @@ impl From<&str> for Error {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         failure.to_string().into()
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        trouble.reason().into()
     }
 }

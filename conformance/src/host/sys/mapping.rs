@@ -1,20 +1,81 @@
-//! What can be done to a mapping, and through one.
+//! Mappings of files, and stores and loads through one.
 
-use super::{Mapping, scratch};
+use super::ioctl::{Request, ioctl};
+use super::vfs::errno;
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, mmap};
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-mod ioctls {
-    nix::ioctl_readwrite!(uffd_api, 0xaa, 0x3f, [u64; 3]);
-    nix::ioctl_readwrite!(uffd_register, 0xaa, 0x00, [u64; 4]);
-    nix::ioctl_readwrite!(uffd_write_protect, 0xaa, 0x06, [u64; 3]);
+const UFFDIO_REGISTER: Request<[u64; 4]> = Request::read_write(0xaa, 0x00);
+const UFFDIO_WRITEPROTECT: Request<[u64; 3]> = Request::read_write(0xaa, 0x06);
+const UFFDIO_API: Request<[u64; 3]> = Request::read_write(0xaa, 0x3f);
+
+/// A mapping of a file, until it is dropped.
+pub(crate) struct Mapping {
+    pub(super) start: std::ptr::NonNull<libc::c_void>,
+    pub(super) len: usize,
 }
 
 impl Mapping {
+    pub(crate) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
+        let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+        let flags = if shared { MapFlags::MAP_SHARED } else { MapFlags::MAP_PRIVATE };
+        Self::with(file, len, protection, flags)
+    }
+
+    fn with(file: BorrowedFd, len: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self, Errno> {
+        Self::from(file, 0, len, protection, flags)
+    }
+
+    pub(super) fn from(
+        file: BorrowedFd,
+        offset: i64,
+        len: usize,
+        protection: ProtFlags,
+        flags: MapFlags,
+    ) -> Result<Self, Errno> {
+        let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        // SAFETY: the kernel chooses the address, so no other memory is replaced.
+        let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;
+        // A mapping consists of whole pages.
+        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK) })
+    }
+
+    pub(super) fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: the offset is inside the mapping.
+        Ok(unsafe { self.start.as_ptr().byte_add(offset) })
+    }
+
+    /// Stores by way of the kernel, which reports a page that cannot be written as EFAULT where a store by the
+    /// processor would be a SIGBUS. The fault that the file system sees is the same.
+    pub(crate) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let scratch = scratch(data)?;
+        let to = self.at(offset, data.len())?;
+        // SAFETY: the kernel writes inside the mapping, to which no Rust reference exists.
+        let count = unsafe { libc::pread(scratch.as_raw_fd(), to, data.len(), 0) };
+        if Errno::result(count)? as usize == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Loads in the same way.
+    pub(crate) fn load(&self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let scratch = scratch(&[])?;
+        let from = self.at(offset, len)?;
+        // SAFETY: the kernel reads inside the mapping.
+        let count = unsafe { libc::pwrite(scratch.as_raw_fd(), from, len, 0) };
+        if Errno::result(count)? as usize != len {
+            return Err(Errno::EFAULT);
+        }
+        let mut data = vec![0; len];
+        std::os::unix::fs::FileExt::read_exact_at(&scratch, &mut data, 0).map_err(|_| Errno::EIO)?;
+        Ok(data)
+    }
+
     /// mmap(2) with MAP_SHARED_VALIDATE and MAP_SYNC, for reading and writing.
     pub(crate) fn synchronous(file: BorrowedFd, len: usize) -> Result<Self, Errno> {
         let flags = MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC;
@@ -69,12 +130,9 @@ impl Mapping {
         let mut api = [UFFD_API, UFFD_FEATURE_WP_ASYNC, 0];
         let mut range = [start, len, MODE_WP, 0];
         let mut protection = [start, len, WRITEPROTECT_MODE_WP];
-        // SAFETY: the kernel reads and writes a struct uffdio_api, which has this layout.
-        unsafe { ioctls::uffd_api(fd.as_raw_fd(), &mut api) }?;
-        // SAFETY: the same for a struct uffdio_register, about our mapping.
-        unsafe { ioctls::uffd_register(fd.as_raw_fd(), &mut range) }?;
-        // SAFETY: the same for a struct uffdio_writeprotect.
-        unsafe { ioctls::uffd_write_protect(fd.as_raw_fd(), &mut protection) }?;
+        ioctl(&fd, &UFFDIO_API, &mut api)?;
+        ioctl(&fd, &UFFDIO_REGISTER, &mut range)?;
+        ioctl(&fd, &UFFDIO_WRITEPROTECT, &mut protection)?;
         Ok(fd)
     }
 
@@ -89,8 +147,8 @@ impl Mapping {
     /// A write to /proc/self/mem, as debuggers do it.
     pub(crate) fn store_as_debugger(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let to = self.at(offset, data.len())?.addr() as u64;
-        let memory = File::options().write(true).open("/proc/self/mem").map_err(super::errno)?;
-        let count = memory.write_at(data, to).map_err(super::errno)?;
+        let memory = File::options().write(true).open("/proc/self/mem").map_err(errno)?;
+        let count = memory.write_at(data, to).map_err(errno)?;
         if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
@@ -126,7 +184,30 @@ impl Mapping {
     }
 }
 
-/// A file in memory with these contents, to send from or to.
-pub(crate) fn anonymous(data: &[u8]) -> Result<File, Errno> {
-    scratch(data)
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping that `new` made, and nothing points into it.
+        let _ = unsafe { nix::sys::mman::munmap(self.start, self.len) };
+    }
+}
+
+/// What a device may access for the long term: the pages of a mapping, pinned (FOLL_LONGTERM) until this is dropped. The
+/// mapping may go before.
+pub(crate) trait Registration {
+    /// A descriptor that is open as long as this lasts.
+    fn number(&self) -> i32;
+
+    /// Has the device write to the pages.
+    fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), Errno>;
+
+    /// Has the device read from the pages.
+    fn read(&mut self, offset: usize, len: usize) -> Result<Vec<u8>, Errno>;
+}
+
+/// A file in memory with these contents.
+pub(crate) fn scratch(data: &[u8]) -> Result<File, Errno> {
+    let fd = nix::sys::memfd::memfd_create("scratch", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
+    let file = File::from(fd);
+    std::os::unix::fs::FileExt::write_all_at(&file, data, 0).map_err(|_| Errno::EIO)?;
+    Ok(file)
 }

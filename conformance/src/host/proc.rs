@@ -1,0 +1,98 @@
+//! The mounts and the swap areas of the machine, as /proc has them.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The table of active swap areas. It exists where there is swap.
+pub(crate) const SWAPS: &str = "/proc/swaps";
+
+/// A mount of this namespace.
+pub(crate) struct Mount {
+    /// The place where it is mounted.
+    pub(crate) at: PathBuf,
+    /// The file system, as mount(8) calls it.
+    pub(crate) fs: String,
+    pub(crate) source: PathBuf,
+}
+
+impl Mount {
+    /// The device that the kernel log names when it speaks of this mount.
+    pub(crate) fn device(&self) -> Option<String> {
+        self.source.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// The mounts of this namespace.
+pub(crate) fn mounts() -> Vec<Mount> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    table.lines().filter_map(mount).collect()
+}
+
+fn mount(line: &str) -> Option<Mount> {
+    let (place, rest) = line.split_once(" - ")?;
+    let mut rest = rest.split(' ');
+    Some(Mount { at: unescape(place.split(' ').nth(4)?), fs: rest.next()?.to_owned(), source: unescape(rest.next()?) })
+}
+
+/// The mount that a path is on. The path has no symbolic links.
+pub(crate) fn mount_of(path: &Path) -> Option<Mount> {
+    let mounts = mounts().into_iter().filter(|mount| path.starts_with(&mount.at));
+    // Of mounts on one directory the last is on top.
+    mounts.max_by_key(|mount| mount.at.as_os_str().len())
+}
+
+/// The active swap areas of the machine, of all processes.
+pub(crate) fn swaps() -> Vec<PathBuf> {
+    areas(&std::fs::read_to_string(SWAPS).unwrap_or_default())
+}
+
+fn areas(table: &str) -> Vec<PathBuf> {
+    table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(unescape).collect()
+}
+
+/// The active swap files below a directory.
+pub fn active_below(directory: &Path) -> Vec<PathBuf> {
+    swaps().into_iter().filter(|path| path.starts_with(directory)).collect()
+}
+
+/// Blanks and backslashes are three octal digits in both tables.
+fn unescape(name: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if *first == b'\\' => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_swap_areas() {
+        let table = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n\
+            /dev/vda2                               partition\t1000\t\t0\t\t-2\n\
+            /mnt/a\\040b\\134c                       file\t\t4\t\t0\t\t-3\n";
+        assert_eq!(areas(table), [Path::new("/dev/vda2"), Path::new(r"/mnt/a b\c")]);
+        assert_eq!(unescape(r"/mnt/x\9"), Path::new(r"/mnt/x\9"));
+    }
+
+    #[test]
+    fn a_line_of_mounts() {
+        let line = r"36 35 98:0 /mnt1 /mnt/a\040b rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
+        let mount = mount(line).unwrap();
+        assert_eq!((&*mount.at, &*mount.fs, &*mount.source), (Path::new("/mnt/a b"), "ext3", Path::new("/dev/root")));
+        assert_eq!(mount.device().as_deref(), Some("root"));
+    }
+}

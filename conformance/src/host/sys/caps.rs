@@ -1,0 +1,44 @@
+//! Capabilities of the calling thread.
+
+use nix::errno::Errno;
+
+/// Runs something without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE, for which there are no quotas, in the
+/// effective set of this thread.
+pub(crate) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
+    const DROPPED: u64 = 1 << 9 | 1 << 21 | 1 << 24;
+    let before = capabilities()?;
+    let mut without = before;
+    without.effective[0] &= !(DROPPED as u32);
+    set_capabilities(&without)?;
+    let result = act();
+    set_capabilities(&before)?;
+    Ok(result)
+}
+
+/// `struct __user_cap_data_struct[2]`, by set.
+#[derive(Clone, Copy, Default)]
+struct Capabilities {
+    effective: [u32; 2],
+    permitted: [u32; 2],
+    inheritable: [u32; 2],
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`, for the calling thread.
+const HEADER: [u32; 2] = [0x2008_0522, 0];
+
+fn capabilities() -> Result<Capabilities, Errno> {
+    let (mut header, mut data) = (HEADER, [0_u32; 6]);
+    // SAFETY: version 3 has two structs of three words, for which there is room.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    Errno::result(result)?;
+    let set = |index: usize| [data[index], data[index + 3]];
+    Ok(Capabilities { effective: set(0), permitted: set(1), inheritable: set(2) })
+}
+
+fn set_capabilities(to: &Capabilities) -> Result<(), Errno> {
+    let mut header = HEADER;
+    let half = |index: usize| [to.effective[index], to.permitted[index], to.inheritable[index]];
+    let data = [half(0), half(1)];
+    // SAFETY: version 3 has two structs of three words, and the kernel only reads them.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) }).map(|_| ())
+}

@@ -1,0 +1,285 @@
+//! Calls that every file system has.
+
+use super::ioctl::{Number, Request, ioctl, ioctl_with_number};
+use nix::errno::Errno;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// The kernel writes and reads an int, whatever the numbers say (ioctl_iflags(2)).
+const FS_IOC_GETFLAGS: Request<libc::c_int> = Request::numbered(0x8008_6601);
+const FS_IOC_SETFLAGS: Request<libc::c_int> = Request::numbered(0x4008_6602);
+const FS_IOC_FSGETXATTR: Request<FsXattr> = Request::read(b'X', 31);
+const FS_IOC_FSSETXATTR: Request<FsXattr> = Request::write(b'X', 32);
+const FICLONE: Request<Number> = Request::numbered(0x4004_9409);
+const FICLONERANGE: Request<CloneRange> = Request::write(0x94, 13);
+/// The number has the size of the head, `struct file_dedupe_range`, alone.
+const FIDEDUPERANGE: Request<DedupeRange> = Request::numbered(0xc018_9436);
+/// The number has the size of the head, `struct fiemap`, alone.
+const FS_IOC_FIEMAP: Request<Fiemap> = Request::numbered(0xc020_660b);
+/// The kernel reads a 32-bit number, whatever the number of the request says.
+const FS_IOC_SHUTDOWN: Request<u32> = Request::read(b'X', 125);
+/// The kernel looks at no argument.
+const FIFREEZE: Request<Number> = Request::numbered(0xc004_5877);
+const FITHAW: Request<Number> = Request::numbered(0xc004_5878);
+const FITRIM: Request<[u64; 3]> = Request::read_write(b'X', 121);
+
+/// The errno of an error of the standard library.
+pub(crate) fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// The name of an open file in /proc.
+pub(crate) fn proc_path(file: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}
+
+pub(super) fn c_path(path: &Path) -> Result<CString, Errno> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A count, or an error as the kernel passes it inside.
+pub(super) fn check_count(result: i64) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::from_raw(-result as i32))
+}
+
+pub(super) fn check(result: libc::c_int) -> Result<(), Errno> {
+    Errno::result(result).map(|_| ())
+}
+
+/// pwritev2(2) with RWF_APPEND.
+pub(crate) const APPEND: i32 = libc::RWF_APPEND;
+
+/// pwritev2(2) with RWF_DSYNC.
+pub(crate) const DSYNC: i32 = libc::RWF_DSYNC;
+
+/// pwritev2(2) with RWF_DONTCACHE, since Linux 6.14.
+pub(crate) const UNCACHED: i32 = 0x80;
+
+/// pwritev2(2) with RWF_ATOMIC, since Linux 6.11.
+pub(crate) const ATOMIC: i32 = 0x40;
+
+/// pwritev2(2). Returns the bytes written.
+pub(crate) fn pwritev2(file: BorrowedFd, parts: &[&[u8]], offset: i64, flags: i32) -> Result<usize, Errno> {
+    let vectors: Vec<libc::iovec> = parts
+        .iter()
+        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() })
+        .collect();
+    // SAFETY: the vectors point to the parts, which live during the call and are only read.
+    let count = unsafe { libc::pwritev2(file.as_raw_fd(), vectors.as_ptr(), vectors.len() as i32, offset, flags) };
+    Errno::result(count).map(|count| count as usize)
+}
+
+/// fallocate(2). Only [`crate::host::calls::Calls`], which asks `reach.rs` before, and the question of
+/// `host/sealing.rs` call it.
+pub(crate) fn fallocate(file: BorrowedFd, mode: iomap_reference::Mode, offset: i64, len: i64) -> Result<(), Errno> {
+    let mode = nix::fcntl::FallocateFlags::from_bits_retain(mode.0.cast_signed());
+    nix::fcntl::fallocate(file, mode, offset, len)
+}
+
+/// sync_file_range(2) of the whole file, as databases use it.
+pub(crate) fn sync_range(file: BorrowedFd) -> Result<(), Errno> {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // SAFETY: the call takes numbers.
+    check(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, all) })
+}
+
+/// FS_IOC_GETFLAGS, then FS_IOC_SETFLAGS with `set` added and `clear` taken out.
+pub(crate) fn change_flags(file: &impl AsFd, set: u32, clear: u32) -> Result<(), Errno> {
+    let mut flags: libc::c_int = 0;
+    ioctl(file, &FS_IOC_GETFLAGS, &mut flags)?;
+    flags = (flags as u32 | set).cast_signed() & !clear.cast_signed();
+    ioctl(file, &FS_IOC_SETFLAGS, &mut flags)
+}
+
+/// `struct fsxattr` of <linux/fs.h>.
+#[repr(C)]
+#[derive(Default, FromBytes, IntoBytes)]
+pub(crate) struct FsXattr {
+    xflags: u32,
+    extsize: u32,
+    nextents: u32,
+    projid: u32,
+    cowextsize: u32,
+    pad: [u8; 8],
+}
+
+fn fs_xattr(file: BorrowedFd) -> Result<FsXattr, Errno> {
+    let mut attributes = FsXattr::default();
+    ioctl(&file, &FS_IOC_FSGETXATTR, &mut attributes)?;
+    Ok(attributes)
+}
+
+/// FS_IOC_FSGETXATTR: `fsx_xflags`.
+pub(crate) fn xflags(file: BorrowedFd) -> Result<u32, Errno> {
+    fs_xattr(file).map(|attributes| attributes.xflags)
+}
+
+/// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with `set` added and `clear` taken out.
+pub(crate) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<(), Errno> {
+    let mut attributes = fs_xattr(file)?;
+    attributes.xflags = (attributes.xflags | set) & !clear;
+    ioctl(&file, &FS_IOC_FSSETXATTR, &mut attributes)
+}
+
+/// What FS_IOC_FSSETXATTR can change besides flags; sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Attribute {
+    /// `fsx_projid`.
+    Project(u32),
+    /// `fsx_extsize`.
+    ExtentSize(u32),
+    /// `fsx_cowextsize`.
+    CowExtentSize(u32),
+    /// FS_XFLAG_DAX.
+    Dax,
+}
+
+/// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with one attribute changed.
+pub(crate) fn set_attribute(file: BorrowedFd, attribute: Attribute) -> Result<(), Errno> {
+    const FS_XFLAG_EXTSIZE: u32 = 0x800;
+    const FS_XFLAG_DAX: u32 = 0x8000;
+    const FS_XFLAG_COWEXTSIZE: u32 = 0x1_0000;
+    let mut all: FsXattr = fs_xattr(file)?;
+    match attribute {
+        Attribute::Project(id) => all.projid = id,
+        Attribute::ExtentSize(size) => (all.extsize, all.xflags) = (size, all.xflags | FS_XFLAG_EXTSIZE),
+        Attribute::CowExtentSize(size) => (all.cowextsize, all.xflags) = (size, all.xflags | FS_XFLAG_COWEXTSIZE),
+        Attribute::Dax => all.xflags |= FS_XFLAG_DAX,
+    }
+    ioctl(&file, &FS_IOC_FSSETXATTR, &mut all)
+}
+
+/// FICLONE.
+pub(crate) fn clone(from: BorrowedFd, to: BorrowedFd) -> Result<(), Errno> {
+    ioctl_with_number(&to, &FICLONE, from.as_raw_fd().unsigned_abs() as usize).map(|_| ())
+}
+
+/// `struct file_clone_range` of <linux/fs.h>.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct CloneRange {
+    source: i64,
+    source_offset: u64,
+    source_length: u64,
+    destination_offset: u64,
+}
+
+/// FICLONERANGE: a part of one file to a place in another.
+pub(crate) fn clone_range(
+    (from, source_offset): (BorrowedFd, u64),
+    (to, destination_offset): (BorrowedFd, u64),
+    source_length: u64,
+) -> Result<(), Errno> {
+    let mut range = CloneRange { source: from.as_raw_fd().into(), source_offset, source_length, destination_offset };
+    ioctl(&to, &FICLONERANGE, &mut range)
+}
+
+/// `struct file_dedupe_range` of <linux/fs.h>, with one destination.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct DedupeRange {
+    source_offset: u64,
+    source_length: u64,
+    destinations: u16,
+    reserved: [u16; 3],
+    destination: i64,
+    destination_offset: u64,
+    deduped: u64,
+    status: i32,
+    reserved_too: u32,
+}
+
+/// FIDEDUPERANGE from the start of both files. Returns the bytes that are shared now, or the destination's error.
+pub(crate) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usize, Errno> {
+    let mut range = DedupeRange {
+        source_offset: 0,
+        source_length: len as u64,
+        destinations: 1,
+        reserved: [0; 3],
+        destination: to.as_raw_fd().into(),
+        destination_offset: 0,
+        deduped: 0,
+        status: 0,
+        reserved_too: 0,
+    };
+    ioctl(&from, &FIDEDUPERANGE, &mut range)?;
+    match range.status {
+        0 => Ok(range.deduped as usize),
+        // FILE_DEDUPE_RANGE_DIFFERS
+        1.. => Err(Errno::EBADE),
+        errno => Err(Errno::from_raw(-errno)),
+    }
+}
+
+/// How many pieces of a file are asked for: the files of the cases are small.
+const PIECES: usize = 64;
+
+/// `struct fiemap` of <linux/fiemap.h>, with room for the extents.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [FiemapExtent; PIECES],
+}
+
+/// `struct fiemap_extent`; offsets and lengths are in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes)]
+pub(crate) struct FiemapExtent {
+    /// Where it begins in the file.
+    pub(crate) logical: u64,
+    /// Where it begins in the address space of the file system.
+    pub(crate) physical: u64,
+    /// How long it is.
+    pub(crate) length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+/// FS_IOC_FIEMAP over the whole file, after writing back what is dirty. Used to give an agent its access, as pNFS
+/// servers and boot loaders do, and never for a verdict.
+pub(crate) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
+    const FIEMAP_FLAG_SYNC: u32 = 1;
+    let mut map = Fiemap {
+        start: 0,
+        length: u64::MAX,
+        flags: FIEMAP_FLAG_SYNC,
+        mapped_extents: 0,
+        extent_count: PIECES as u32,
+        reserved: 0,
+        extents: [FiemapExtent::default(); PIECES],
+    };
+    ioctl(&file, &FS_IOC_FIEMAP, &mut map)?;
+    Ok(map.extents[..map.mapped_extents as usize].to_vec())
+}
+
+/// FS_IOC_SHUTDOWN without writing the log: XFS_FSOP_GOING_FLAGS_NOLOGFLUSH, EXT4_GOING_FLAGS_NOLOGFLUSH.
+pub(crate) fn shut_down(root: &impl AsFd) -> Result<(), Errno> {
+    let mut how = 2;
+    ioctl(root, &FS_IOC_SHUTDOWN, &mut how)
+}
+
+/// FIFREEZE. Nothing can be written until [`thaw`].
+pub(crate) fn freeze(root: BorrowedFd) -> Result<(), Errno> {
+    ioctl_with_number(&root, &FIFREEZE, 0).map(|_| ())
+}
+
+/// FITHAW.
+pub(crate) fn thaw(root: BorrowedFd) -> Result<(), Errno> {
+    ioctl_with_number(&root, &FITHAW, 0).map(|_| ())
+}
+
+/// FITRIM of all that is free.
+pub(crate) fn trim(root: BorrowedFd) -> Result<(), Errno> {
+    let mut range = [0, u64::MAX, 0];
+    ioctl(&root, &FITRIM, &mut range)
+}
