@@ -24,34 +24,35 @@ pub(crate) struct Options {
     /// How a file gets into the state [default: all that mainline has]
     #[arg(long, value_enum, num_args = 1..)]
     pub(crate) mechanism: Vec<Mechanism>,
-    /// Only these cases, as `run` takes them, or what happens in a scenario
+    /// Only these cases, as `run` takes them, or these events of a scenario
     #[arg(long, value_name = "FILTER")]
     pub case: Option<String>,
     /// The memory of a guest, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
     pub(crate) memory: u32,
-    /// How many guests run at the same time [default: as many as there is room for]
+    /// The number of guests at the same time [default: as many as there is room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) guests: Option<u32>,
-    /// How many seconds a guest may say nothing, while it boots or between cases
+    /// The longest silence of a guest in seconds, while it boots or between cases
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) patience: u64,
-    /// Who executes the instructions of the guests
+    /// The engine that executes the instructions of the guests
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) accelerator: Accelerator,
-    /// Cut the power of the guests so many times, and look at the clauses about that only
+    /// Cut the power of the guests N times, and test only the clauses about that
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["case", "interactive", "gdb"])]
     pub(crate) power_cuts: Option<u32>,
-    /// What the moments of the cuts, and what is lost then, follow from [default: another one each time]
+    /// The seed for the moments of the cuts and for the lost data [default: a new one each time]
     #[arg(long, value_name = "NUMBER", requires = "power_cuts")]
     pub(crate) seed: Option<u64>,
-    /// Keep in this directory what a cut left where it violates a clause, and say how to boot a guest with it
+    /// Keep the storage after a cut that violates a clause in this directory, and print a command that boots a guest
+    /// with it
     #[arg(long, value_name = "DIR", requires = "power_cuts")]
     pub(crate) keep: Option<PathBuf>,
-    /// A shell in one guest, with the suite and what it needs
+    /// Start a shell in one guest, with the suite and its programs
     #[arg(long, conflicts_with = "gdb")]
     pub(crate) interactive: bool,
-    /// Play a server and its client in a guest instead of running the suite, and say what came of each step
+    /// Play a server and its client in a guest instead of running the suite, and print the outcome of each step
     #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "power_cuts", "interactive", "gdb"])]
     pub scenario: Option<Scenario>,
     /// Let one guest wait for a debugger before its first instruction

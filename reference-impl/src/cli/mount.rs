@@ -30,14 +30,14 @@ pub(crate) struct Mount {
     /// /etc/fuse.conf has to say user_allow_other
     #[arg(long)]
     allow_other: bool,
-    /// Let whoever mounts it seal and unseal without CAP_LINUX_IMMUTABLE
+    /// Let the user who mounts it seal and unseal without CAP_LINUX_IMMUTABLE
     #[arg(long)]
     owner_seals: bool,
-    /// Move files to other places so often, but for sealed ones, as
+    /// Move unsealed files to other places at this interval, as
     /// defragmentation and garbage collection do
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     move_every: Option<u64>,
-    /// How much data stays in memory at most, with K, M or G
+    /// The maximum amount of data in memory, with K, M or G
     #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = crate::cli::mkfs::bytes)]
     cache: u64,
 }
