@@ -55,6 +55,13 @@ pub(super) static CASES: &[Case] = &[
         let shrink = Call::Ftruncate { fd: file.fd(), size: AFTER_SWAP };
         Ok(seen.and(t.fact("afterwards the file can be cut", t.attempt(&shrink)?.is_ok())))
     }),
+    case(&SWAP_SEAL, "seal", "an active swap file cannot be sealed", |t| {
+        let file = swap_file(t)?;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let seen = file.refused(&file.enter_call()?);
+        t.setup(&Call::Swapoff { fd: file.fd() })?;
+        seen
+    }),
     case(&SWAP_UNSEAL, "unseal", "an active swap file cannot be unsealed", |t| {
         let file = swap_file(t)?;
         t.setup(&file.enter_call()?)?;

@@ -145,7 +145,7 @@ int main(int argc, char *argv[])
 
 	if (argc != 2 || ioctl(open(argv[1], O_RDONLY), FS_IOC_FSGETXATTR, &attr) == -1)
 		return 1;
-	puts(attr.fsx_xflags & 0x00100000 ? "sealed" : "not sealed");
+	puts(attr.fsx_xflags & 0x40000000 ? "sealed" : "not sealed");
 	return 0;
 }
 "#;
