@@ -62,6 +62,15 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Swapoff { fd: file.fd() })?;
         seen
     }),
+    case(&SWAP_AGAIN, "seal_again", "an active swap file that is sealed can be sealed again", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        again(t, &file, &file.enter_call()?)
+    }),
+    case(&SWAP_AGAIN, "unseal_again", "and one that is not can be unsealed", |t| {
+        let file = swap_file(t)?;
+        again(t, &file, &file.leave_call()?)
+    }),
     case(&SWAP_UNSEAL, "unseal", "an active swap file cannot be unsealed", |t| {
         let file = swap_file(t)?;
         t.setup(&file.enter_call()?)?;
@@ -71,6 +80,14 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen)
     }),
 ];
+
+/// A call on an active swap file that changes nothing.
+fn again(t: &Context, file: &File, call: &Call) -> Seen {
+    t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+    let seen = file.act(call, Effect::Nothing);
+    t.setup(&Call::Swapoff { fd: file.fd() })?;
+    seen
+}
 
 /// A file with a swap header, whatever the mechanism.
 pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
