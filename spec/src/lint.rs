@@ -279,7 +279,8 @@ fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
             for errno in clause.errnos.iter().filter(|errno| !listed.contains(*errno)) {
                 // One finding for each error is enough.
                 if missing.insert(errno) {
-                    let message = format!("`{}` can fail with {errno}, and the ERRORS section does not say so", clause.id);
+                    let message =
+                        format!("`{}` can fail with {errno}, and the ERRORS section does not say so", clause.id);
                     let mend = format!("add **{errno}** and its cause to ERRORS");
                     let span = errno_span(page, clause, errno);
                     findings.push(page.source.diagnostic(span, "errors-missing", message, mend));

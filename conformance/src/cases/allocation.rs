@@ -14,14 +14,18 @@ const RANGES: [(i64, i64); 4] =
 pub(super) static CASES: &[Case] = &[
     case(&FALLOCATE_INSIDE, "inside", "allocating what is allocated succeeds", |t| succeeds(t, Mode::ALLOCATE)),
     case(&FALLOCATE_INSIDE, "inside_keep_size", "the same if the size is kept", |t| succeeds(t, Mode::KEEP_SIZE)),
-    case(&FALLOCATE_INSIDE, "inside_unshare", "unsharing what is not shared succeeds", |t| succeeds(t, Mode::UNSHARE_RANGE)),
+    case(&FALLOCATE_INSIDE, "inside_unshare", "unsharing what is not shared succeeds", |t| {
+        succeeds(t, Mode::UNSHARE_RANGE)
+    }),
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
     }),
     case(&FALLOCATE_KEEP_BEYOND, "keep_beyond", "keeping the size does not help beyond it", |t| {
         refused(t, Mode::KEEP_SIZE, &RANGES[2..])
     }),
-    case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "nor does unsharing", |t| refused(t, Mode::UNSHARE_RANGE, &RANGES[2..])),
+    case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "nor does unsharing", |t| {
+        refused(t, Mode::UNSHARE_RANGE, &RANGES[2..])
+    }),
     case(&FALLOCATE_PUNCH, "punch", "punching a hole is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
     }),

@@ -5,7 +5,7 @@ use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::Mechanism;
 use crate::mechanism::{BLOCK_LEN, SIZE};
-use crate::verdict::{Observed, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 

@@ -26,9 +26,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&TRUNCATE_PATH, "by_name", "truncate by name is refused for every other size", |t| {
         let file = t.sealed()?;
-        each(&[BLOCK_LEN, 2 * SIZE], |size| {
-            file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) })
-        })
+        each(&[BLOCK_LEN, 2 * SIZE], |size| file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) }))
     }),
     case(&TRUNCATE_OPEN, "o_trunc", "open with O_TRUNC is refused and leaves the data", |t| {
         let file = t.sealed()?;
