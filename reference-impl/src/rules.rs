@@ -199,6 +199,7 @@ static SECTIONS: &[Section] = &[
             first(&SEAL_FIFO, ESPIPE, |r| r.sealing(|_| r.file.kind == Kind::Fifo)),
             refuse(&SEAL_OFFSET, EINVAL, |r| r.sealing(|c| c.offset != 0)),
             refuse(&SEAL_SHORT, EINVAL, |r| r.sealing(|c| c.len.unsigned_abs() < r.file.size)),
+            done(&SWAP_AGAIN, |r| r.sealing(|_| r.sealed() && r.file.swap)),
             done(&SEAL_AGAIN_MAPPED, |r| r.sealing(|_| r.sealed() && r.file.is_mapped())),
             done(&SEAL_AGAIN, |r| r.sealing(|_| r.sealed())),
             refuse(&SEAL_NEVER, EOPNOTSUPP, |r| r.sealing(|_| r.file.never_in_place())),
@@ -209,6 +210,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared())),
             refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.sealing(|_| r.file.registrations > 0)),
+            refuse(&SWAP_SEAL, EBUSY, |r| r.sealing(|_| r.file.swap)),
             grant(&SEAL_UNLINKED, |r| r.sealing(|_| r.file.links == 0)),
             grant(&SEAL_LONG, |r| r.sealing(|c| c.len.unsigned_abs() > r.file.size)),
             grant(&SEAL_SEALED, |r| r.sealing(|_| true)),
@@ -218,11 +220,17 @@ static SECTIONS: &[Section] = &[
     section(
         |op| matches!(op, Op::Unseal(_)),
         &[
+            refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset < 0 || c.len <= 0)),
             refuse(&UNSEAL_COMBINED, EOPNOTSUPP, |r| r.unsealing(|c| c.mode != Mode::UNSEAL)),
+            first(&UNSEAL_DIRECTORY, EBADF, |r| r.unsealing(|_| r.file.kind == Kind::Directory)),
             refuse(&UNSEAL_READONLY, EBADF, |r| r.unsealing(|_| !r.writable)),
             refuse(&UNSEAL_PRIVILEGE, EPERM, |r| r.unsealing(|_| !r.privileged())),
-            refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset != 0 || c.len <= 0)),
+            refuse(&UNSEAL_APPEND_ONLY, EPERM, |r| r.unsealing(|_| r.file.is_append_only())),
+            refuse(&UNSEAL_IMMUTABLE, EPERM, |r| r.unsealing(|_| r.file.is_immutable())),
+            first(&UNSEAL_FIFO, ESPIPE, |r| r.unsealing(|_| r.file.kind == Kind::Fifo)),
+            refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset != 0)),
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.len.unsigned_abs() < r.file.size)),
+            done(&SWAP_AGAIN, |r| r.unsealing(|_| !r.sealed() && r.file.swap)),
             done(&UNSEAL_AGAIN, |r| r.unsealing(|_| !r.sealed())),
             refuse(&UNSEAL_MAPPED, EBUSY, |r| r.unsealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.unsealing(|_| r.file.registrations > 0)),
@@ -273,11 +281,11 @@ static SECTIONS: &[Section] = &[
         |op| matches!(op, Op::Truncate { .. } | Op::OpenToTruncate),
         &[
             first(&TRUNCATE_ORDER, EINVAL, |r| matches!(r.op, Op::Truncate { size, .. } if size < 0 || !r.writable)),
-            refuse(&TRUNCATE_PATH, ETXTBSY, |r| r.any(|op| matches!(op, Op::Truncate { by_name: true, .. }))),
-            refuse(&TRUNCATE_EMPTY, ETXTBSY, |r| r.is(Op::Truncate { size: 0, by_name: false })),
-            refuse(&TRUNCATE_SAME, ETXTBSY, |r| {
+            grant(&TRUNCATE_SAME_SIZE, |r| {
                 r.any(|op| matches!(op, Op::Truncate { size, .. } if size.unsigned_abs() == r.file.size))
             }),
+            refuse(&TRUNCATE_PATH, ETXTBSY, |r| r.any(|op| matches!(op, Op::Truncate { by_name: true, .. }))),
+            refuse(&TRUNCATE_EMPTY, ETXTBSY, |r| r.is(Op::Truncate { size: 0, by_name: false })),
             refuse(&TRUNCATE_SHRINK, ETXTBSY, |r| {
                 r.any(|op| matches!(op, Op::Truncate { size, .. } if size.unsigned_abs() < r.file.size))
             }),
@@ -298,14 +306,11 @@ static SECTIONS: &[Section] = &[
             refuse(&FALLOCATE_ZERO, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::ZERO_RANGE))),
             refuse(&FALLOCATE_COLLAPSE, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::COLLAPSE_RANGE))),
             refuse(&FALLOCATE_INSERT, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::INSERT_RANGE))),
-            refuse(&FALLOCATE_UNSHARE, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::UNSHARE_RANGE))),
             refuse(&FALLOCATE_WRITE_ZEROES, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::WRITE_ZEROES))),
-            refuse(&FALLOCATE_KEEP_SIZE, ETXTBSY, |r| r.allocating(|c| c.mode == Mode::KEEP_SIZE)),
-            refuse(&FALLOCATE_GROW, ETXTBSY, |r| {
-                r.allocating(|c| c.mode == Mode::ALLOCATE && !inside(r, c.offset.saturating_add(c.len) - 1))
-            }),
-            refuse(&FALLOCATE_ALLOCATE, ETXTBSY, |r| r.allocating(|c| c.mode == Mode::ALLOCATE)),
-            refuse(&FALLOCATE_NO_OP, ETXTBSY, |r| r.allocating(|_| true)),
+            refuse(&FALLOCATE_NO_OP, ETXTBSY, |r| r.allocating(|c| c.mode.contains(Mode::PUNCH_HOLE))),
+            grant(&FALLOCATE_INSIDE, |r| r.allocating(|c| inside(r, c.offset.saturating_add(c.len) - 1))),
+            refuse(&FALLOCATE_GROW, ETXTBSY, |r| r.allocating(|c| c.mode == Mode::ALLOCATE)),
+            refuse(&FALLOCATE_KEEP_BEYOND, ETXTBSY, |r| r.allocating(|_| true)),
         ],
     ),
     // Sharing.
@@ -381,14 +386,12 @@ static SECTIONS: &[Section] = &[
     section(
         |op| matches!(op, Op::SetXflags { .. }),
         &[
-            refuse(
-                &QUERY_SET,
-                EINVAL,
+            grant(
+                &QUERY_SET_IGNORED,
                 |r| matches!(r.op, Op::SetXflags { new, .. } if !r.sealed() && new & XFLAG_SEALED != 0),
             ),
-            refuse(
-                &QUERY_CLEAR,
-                EINVAL,
+            grant(
+                &QUERY_CLEAR_IGNORED,
                 |r| matches!(r.op, Op::SetXflags { new, .. } if r.sealed() && new & XFLAG_SEALED == 0),
             ),
             grant(&QUERY_OTHERS, |r| r.sealed()),
@@ -404,7 +407,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_KEEPS, "sealing sets the state and the status change time, nothing else"),
     (&SEAL_CTIME, "sealing sets the status change time"),
     (&SEAL_INODE, "the state is a field of the inode"),
-    (&SEAL_UNFIT, "sealing prepares nothing"),
+    (&SEAL_UNCHANGED, "sealing prepares nothing"),
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&HOLD_REFUSAL, "no registration is refused"),
@@ -434,10 +437,11 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&UNSEAL_KEEPS, "unsealing clears the state and sets the status change time, nothing else"),
     (&UNSEAL_CTIME, "unsealing sets the status change time"),
     (&AGENT_SEES, "a written, unshared block is overwritten in place"),
+    (&AGENT_MEMORY, "a device stores to the blocks of the file"),
     (&AGENT_WRITES, "nothing moves a written, unshared block"),
     (&AGENT_NEIGHBOURS, "a block is free only when no file refers to it"),
-    (&NAME_KEPT, "storage is released with the last name, descriptor and mapping"),
-    (&NAME_FREED, "storage is released with the last name, descriptor and mapping"),
+    (&NAME_KEPT, "storage is released with the last name, descriptor, mapping and registration"),
+    (&NAME_FREED, "storage is released with the last name, descriptor, mapping and registration"),
 ];
 
 fn known(mode: Mode) -> bool {

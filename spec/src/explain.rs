@@ -66,8 +66,8 @@ right:  r[a.b level=must errno=EIO]
     ),
     (
         "errors-missing",
-        "A clause allows an error that no ERRORS section lists. Programmers look there, so what clauses promise and
-what ERRORS lists is the same, over all pages together.",
+        "A clause allows an error that the ERRORS section of its page does not list. Programmers look there. A page of
+section 7 has no ERRORS: an error belongs to the call.",
     ),
     ("errors-order", "The errors of a list in ERRORS are sorted by their names, as man-pages(7) asks."),
     (

@@ -270,22 +270,19 @@ fn errors_order(page: &Page, findings: &mut Vec<Diagnostic>) {
 
 /// The clauses and the ERRORS sections must have the same errors.
 fn errors_closure(spec: &Spec, findings: &mut Vec<Diagnostic>) {
-    let listed: BTreeSet<String> =
-        spec.pages.iter().flat_map(|page| errors(page).into_iter().flatten()).map(plain).collect();
-    let mut promised = BTreeSet::new();
+    let promised: BTreeSet<&String> = spec.clauses().flat_map(|clause| &clause.errnos).collect();
     for page in &spec.pages {
-        for clause in page.clauses() {
-            for errno in &clause.errnos {
+        let listed: BTreeSet<String> = errors(page).into_iter().flatten().map(plain).collect();
+        let mut missing = BTreeSet::new();
+        for clause in page.clauses().filter(|_| sections(page).iter().any(|(title, _)| title == "ERRORS")) {
+            for errno in clause.errnos.iter().filter(|errno| !listed.contains(*errno)) {
                 // One finding for each error is enough.
-                if promised.insert(errno) && !listed.contains(errno) {
-                    let message = format!("`{}` can fail with {errno}, and no ERRORS section says so", clause.id);
+                if missing.insert(errno) {
+                    let message =
+                        format!("`{}` can fail with {errno}, and the ERRORS section does not say so", clause.id);
                     let mend = format!("add **{errno}** and its cause to ERRORS");
-                    findings.push(page.source.diagnostic(
-                        errno_span(page, clause, errno),
-                        "errors-missing",
-                        message,
-                        mend,
-                    ));
+                    let span = errno_span(page, clause, errno);
+                    findings.push(page.source.diagnostic(span, "errors-missing", message, mend));
                 }
             }
         }

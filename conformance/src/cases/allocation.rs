@@ -1,8 +1,9 @@
 use super::seal::each;
 use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::Effect;
 use crate::mechanism::{BLOCK_LEN, SIZE};
-use crate::verdict::{Seen, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};
 
@@ -11,14 +12,32 @@ const RANGES: [(i64, i64); 4] =
     [(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (SIZE, BLOCK_LEN)];
 
 pub(super) static CASES: &[Case] = &[
-    case(&FALLOCATE_ALLOCATE, "allocate", "allocating space that a sealed file has already is refused", |t| {
-        refused(t, Mode::ALLOCATE, &[(0, SIZE), (BLOCK_LEN, 1)])
+    case(&FALLOCATE_INSIDE, "inside", "allocating space that a sealed file has already succeeds", |t| {
+        succeeds(t, Mode::ALLOCATE)
     }),
+    case(
+        &FALLOCATE_INSIDE,
+        "inside_keep_size",
+        "allocating space inside the size with FALLOC_FL_KEEP_SIZE succeeds",
+        |t| succeeds(t, Mode::KEEP_SIZE),
+    ),
+    case(
+        &FALLOCATE_INSIDE,
+        "inside_unshare",
+        "unsharing a range of a sealed file, which shares nothing, succeeds",
+        |t| succeeds(t, Mode::UNSHARE_RANGE),
+    ),
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size of a sealed file is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
     }),
-    case(&FALLOCATE_KEEP_SIZE, "keep_size", "allocating with FALLOC_FL_KEEP_SIZE is refused", |t| {
-        refused(t, Mode::KEEP_SIZE, &RANGES)
+    case(
+        &FALLOCATE_KEEP_BEYOND,
+        "keep_beyond",
+        "allocating beyond the size with FALLOC_FL_KEEP_SIZE is refused",
+        |t| refused(t, Mode::KEEP_SIZE, &RANGES[2..]),
+    ),
+    case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "unsharing a range beyond the size is refused", |t| {
+        refused(t, Mode::UNSHARE_RANGE, &RANGES[2..])
     }),
     case(&FALLOCATE_PUNCH, "punch", "punching a hole into a sealed file is refused", |t| {
         refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
@@ -34,9 +53,6 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&FALLOCATE_INSERT, "insert", "inserting a range into a sealed file is refused", |t| {
         refused(t, Mode::INSERT_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
-    }),
-    case(&FALLOCATE_UNSHARE, "unshare", "unsharing a range of a sealed file is refused", |t| {
-        refused(t, Mode::UNSHARE_RANGE, &RANGES[..2])
     }),
     case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "FALLOC_FL_WRITE_ZEROES on a sealed file is refused", |t| {
         refused(t, Mode::WRITE_ZEROES, &RANGES)
@@ -65,7 +81,19 @@ pub(super) static CASES: &[Case] = &[
 
 /// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.
 fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
-    let seen = made(t, mode, ranges)?;
+    offered(t, mode, made(t, mode, ranges)?)
+}
+
+/// The same for ranges inside the size, with a mode that changes nothing there.
+fn succeeds(t: &Context, mode: Mode) -> Seen {
+    let file = t.sealed()?;
+    let seen = each(&[(0, SIZE), (BLOCK_LEN, 1), (SIZE - BLOCK_LEN, BLOCK_LEN)], |(offset, len)| {
+        file.act(&Call::Fallocate { fd: file.fd(), mode, offset: file.at(*offset), len: *len }, Effect::Times)
+    })?;
+    offered(t, mode, seen)
+}
+
+fn offered(t: &Context, mode: Mode, seen: Observed) -> Seen {
     let unsupported = Some(Some(Errno::EOPNOTSUPP));
     if seen.0.iter().any(|one| one.outcome == unsupported) && !t.mechanism().is_always_on() {
         let probe = t.file("probe", SIZE)?;

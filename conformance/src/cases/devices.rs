@@ -15,7 +15,7 @@ use std::time::Instant;
 macro_rules! devices {
     ($($by:expr, $id:literal, $name:literal);* $(;)?) => {
         &[$(
-            case(&AGENT_WRITES, concat!("device_writes_", $id), concat!("read returns the data of a device: ", $name), |t| {
+            case(&AGENT_MEMORY, concat!("device_writes_", $id), concat!("read returns the data of a device: ", $name), |t| {
                 writes(t, $by)
             }),
             case(&AGENT_SEES, concat!("device_sees_", $id), concat!("a device reads the data of a write: ", $name), |t| {

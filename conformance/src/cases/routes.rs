@@ -63,7 +63,7 @@ pub(super) static CASES: &[&[Case]] = &[
         case WRITE_MAPPED, "store_", "bytes put into mapped memory become data of the file", stored:
         ProcessVm "process_vm", ProcMem "proc_mem", DirectInto "direct_into",
     ),
-    cases!(case FALLOCATE_KEEP_SIZE, "", "allocation for a sealed file is refused", allocation: XfsReserve "xfs_resvsp"),
+    cases!(case FALLOCATE_KEEP_BEYOND, "", "allocation beyond the size is refused", allocation: XfsReserve "xfs_resvsp"),
     cases!(case FALLOCATE_PUNCH, "", "punching a hole into a sealed file is refused", allocation: XfsUnreserve "xfs_unresvsp"),
     cases!(case FALLOCATE_ZERO, "", "zeroing a range of a sealed file is refused", allocation: XfsZero "xfs_zero", F2fsErase "f2fs_sec_trim"),
     cases!(
@@ -191,7 +191,9 @@ fn allocation(t: &Context, route: Route) -> Seen {
     };
     probe(t, |file| call(file, BLOCK_LEN))?;
     let file = t.sealed()?;
-    each(&[0, BLOCK_LEN, SIZE], |offset| file.refused(&call(&file, *offset)))
+    // Inside the size an allocation is no change.
+    let offsets: &[i64] = if mode(route) == Mode::KEEP_SIZE { &[SIZE] } else { &[0, BLOCK_LEN, SIZE] };
+    each(offsets, |offset| file.refused(&call(&file, *offset)))
 }
 
 fn atomic(t: &Context, route: Route) -> Seen {

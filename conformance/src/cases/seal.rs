@@ -327,13 +327,13 @@ pub(super) static CASES: &[Case] = &[
         mapped(&file, false, false)?;
         file.refused(&file.enter_call()?)
     }),
-    case(&SEAL_UNFIT, "hole_stays", "a refused seal does not fill a hole", |t| {
+    case(&SEAL_UNCHANGED, "hole_stays", "a refused seal does not fill a hole", |t| {
         let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
         let hole = hole_from(t, &file, 0)?;
         let seen = refusal(&file)?;
         Ok(seen.and(t.fact("the hole is where it was", hole_from(t, &file, 0)? == hole)))
     }),
-    alone(&SEAL_UNFIT, "sharing_stays", "a refused seal does not end sharing, which would take space", |t| {
+    alone(&SEAL_UNCHANGED, "sharing_stays", "a refused seal does not end sharing, which would take space", |t| {
         t.needs_sharing()?;
         let file = t.file("file", SIZE)?;
         File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);

@@ -5,7 +5,7 @@ use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::Mechanism;
 use crate::mechanism::{BLOCK_LEN, SIZE};
-use crate::verdict::{Observed, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 
@@ -55,6 +55,22 @@ pub(super) static CASES: &[Case] = &[
         let shrink = Call::Ftruncate { fd: file.fd(), size: AFTER_SWAP };
         Ok(seen.and(t.fact("afterwards the file can be cut", t.attempt(&shrink)?.is_ok())))
     }),
+    case(&SWAP_SEAL, "seal", "an active swap file cannot be sealed", |t| {
+        let file = swap_file(t)?;
+        t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+        let seen = file.refused(&file.enter_call()?);
+        t.setup(&Call::Swapoff { fd: file.fd() })?;
+        seen
+    }),
+    case(&SWAP_AGAIN, "seal_again", "an active swap file that is sealed can be sealed again", |t| {
+        let file = swap_file(t)?;
+        t.setup(&file.enter_call()?)?;
+        again(t, &file, &file.enter_call()?)
+    }),
+    case(&SWAP_AGAIN, "unseal_again", "and one that is not can be unsealed", |t| {
+        let file = swap_file(t)?;
+        again(t, &file, &file.leave_call()?)
+    }),
     case(&SWAP_UNSEAL, "unseal", "an active swap file cannot be unsealed", |t| {
         let file = swap_file(t)?;
         t.setup(&file.enter_call()?)?;
@@ -64,6 +80,14 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen)
     }),
 ];
+
+/// A call on an active swap file that changes nothing.
+fn again(t: &Context, file: &File, call: &Call) -> Seen {
+    t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
+    let seen = file.act(call, Effect::Nothing);
+    t.setup(&Call::Swapoff { fd: file.fd() })?;
+    seen
+}
 
 /// A file with a swap header, whatever the mechanism.
 pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {

@@ -9,7 +9,7 @@ use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, Caller, FLAG_COMPRESS, Fd, Mode};
+use iomap_reference::{BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ops::Range;
@@ -446,11 +446,38 @@ pub(super) static CASES: &[Case] = &[
         t.read_only_mount()?;
         t.observe(&Call::Open { name, flags: OFlag::O_RDWR, mode: 0 })
     }),
+    case(&UNSEAL_DIRECTORY, "directory", "a directory is refused", |t| {
+        t.needs_seal("descriptor of a directory")?;
+        let fd = t.open(".", OFlag::O_RDONLY)?;
+        t.observe(&mechanism::unseal(fd, SIZE))
+    }),
+    case(&UNSEAL_FIFO, "fifo", "a FIFO is refused", |t| {
+        t.needs_seal("descriptor of a FIFO")?;
+        t.setup(&Call::Mkfifo { name: "fifo".into() })?;
+        let fd = t.open("fifo", OFlag::O_RDWR)?;
+        t.observe(&mechanism::unseal(fd, SIZE))
+    }),
+    case(&UNSEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
+        with_attribute(t, FLAG_APPEND)
+    }),
+    case(&UNSEAL_IMMUTABLE, "immutable", "a file with the immutable attribute is refused", |t| {
+        with_attribute(t, FLAG_IMMUTABLE)
+    }),
     case(&UNSEAL_PRIVILEGE, "privilege", "without the capability unsealing is refused", |t| {
         let file = t.sealed()?;
         file.act_as(Caller::Unprivileged, &file.leave_call()?, Effect::Nothing)
     }),
 ];
+
+/// A sealed file that got an attribute.
+fn with_attribute(t: &Context, flag: u32) -> Seen {
+    t.needs_seal("attribute beside the state")?;
+    let file = t.sealed()?;
+    t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
+    let seen = file.refused(&file.leave_call()?);
+    t.setup(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: flag })?;
+    seen
+}
 
 /// A file that was sealed.
 fn unsealed<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {

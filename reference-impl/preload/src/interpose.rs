@@ -4,7 +4,7 @@
 use crate::mounted::Mounted;
 use crate::shim::{descriptor, is_mapped, name, shim};
 use iomap_reference::ioctl::{self, FsXattr};
-use iomap_reference::{BLOCK, Call, Fd, Mode, Stat};
+use iomap_reference::{BLOCK, Call, Fd, Mode, STATX_SEALED, Stat, XFLAG_SEALED};
 use libc::{c_char, c_int, c_uint, c_ulong, c_void, mode_t, off_t, size_t, ssize_t};
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -100,6 +100,18 @@ interpose! {
         both(named(from), named(to), |from, to| shim().number(&Call::Link { from, to }));
     [fstat, fstat64](fd: c_int, result: *mut libc::stat) -> c_int =
         descriptor(fd).map(|fd| shim().stat(fd).map(|stat| show(&stat, result)));
+    [statx](directory: c_int, path: *const c_char, flags: c_int, mask: c_uint, result: *mut libc::statx) -> c_int =
+        match descriptor(directory) {
+            Some(fd) if is_empty(path) => Some(extended(fd).map(|shown| { result.write(shown); 0 })),
+            None if is_empty(path) => attribute(directory, path, flags, mask, result),
+            _ => named(path).map(|name| {
+                let opened = shim().open(name, libc::O_RDONLY, 0)? as c_int;
+                let shown = descriptor(opened).ok_or(Errno::EBADF).and_then(|fd| extended(fd));
+                libc::close(opened);
+                result.write(shown?);
+                Ok(0)
+            }),
+        };
     [mmap, mmap64](
         address: *mut c_void, len: size_t, protection: c_int, flags: c_int, fd: c_int, offset: off_t
     ) -> *mut c_void =
@@ -237,6 +249,63 @@ unsafe fn answer(argument: *mut c_void, xflags: u32) -> Result<i64, Errno> {
 unsafe fn asked(argument: *mut c_void) -> Result<u32, Errno> {
     // SAFETY: the pointer is NULL or points to the program's struct fsxattr.
     unsafe { argument.cast::<FsXattr>().as_ref() }.map(|attributes| attributes.xflags).ok_or(Errno::EFAULT)
+}
+
+unsafe fn is_empty(path: *const c_char) -> bool {
+    // SAFETY: the program gave a terminated string, or nothing.
+    !path.is_null() && unsafe { CStr::from_ptr(path) }.is_empty()
+}
+
+/// statx(2) of a file of the model.
+fn extended(fd: Fd) -> Result<libc::statx, Errno> {
+    let stat = shim().stat(fd)?;
+    let xflags = shim().number(&Call::GetXflags { fd })? as u32;
+    // SAFETY: zeros are valid for each field.
+    let mut shown: libc::statx = unsafe { std::mem::zeroed() };
+    shown.stx_mask = libc::STATX_BASIC_STATS;
+    shown.stx_mode = (libc::S_IFREG | stat.mode) as u16;
+    shown.stx_nlink = stat.links as _;
+    (shown.stx_uid, shown.stx_gid) = (stat.uid, stat.gid);
+    shown.stx_size = stat.size;
+    shown.stx_blksize = BLOCK as _;
+    shown.stx_blocks = stat.size.next_multiple_of(BLOCK as u64) / 512;
+    (shown.stx_mtime, shown.stx_ctime) = (time(stat.mtime), time(stat.ctime));
+    say(&mut shown, xflags);
+    Ok(shown)
+}
+
+/// statx(2) of an open file on a mounted reference: FUSE passes on no attribute of its own.
+unsafe fn attribute(
+    fd: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mask: c_uint,
+    result: *mut libc::statx,
+) -> Option<Result<i64, Errno>> {
+    // SAFETY: it is the program's own descriptor.
+    let xflags = unsafe { mounted(fd) }?.xflags;
+    // SAFETY: these are the program's own arguments.
+    let done = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, mask, result) };
+    Some(Errno::result(done).map(|_| {
+        // SAFETY: the kernel has just written the program's struct.
+        say(unsafe { &mut *result }, xflags);
+        0
+    }))
+}
+
+fn say(shown: &mut libc::statx, xflags: u32) {
+    shown.stx_attributes_mask |= STATX_SEALED;
+    if xflags & XFLAG_SEALED != 0 {
+        shown.stx_attributes |= STATX_SEALED;
+    }
+}
+
+fn time(time: i128) -> libc::statx_timestamp {
+    // SAFETY: zeros are valid for each field.
+    let mut shown: libc::statx_timestamp = unsafe { std::mem::zeroed() };
+    shown.tv_sec = time.div_euclid(1_000_000_000) as i64;
+    shown.tv_nsec = time.rem_euclid(1_000_000_000) as u32;
+    shown
 }
 
 unsafe fn show(stat: &Stat, result: *mut libc::stat) -> i64 {

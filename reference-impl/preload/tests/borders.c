@@ -42,7 +42,7 @@ int main(int argc, char *argv[])
 	SHOW(ioctl(ours, FS_IOC_FSGETXATTR, &attr));
 	attr.fsx_xflags |= FS_XFLAG_NODUMP;
 	SHOW(ioctl(ours, FS_IOC_FSSETXATTR, &attr));
-	attr.fsx_xflags |= 0x00100000;
+	attr.fsx_xflags |= 0x40000000;
 	SHOW(ioctl(ours, FS_IOC_FSSETXATTR, &attr));
 	SHOW(ioctl(ours, FS_IOC_FSGETXATTR, &attr));
 	SHOW(attr.fsx_xflags == FS_XFLAG_NODUMP);

@@ -14,7 +14,7 @@
 
 #define SEAL 0x100
 #define UNSEAL 0x200
-#define SEALED 0x00100000
+#define SEALED 0x40000000
 #define PAGE 4096
 
 #define SHOW(call) show(#call, (long)(call))

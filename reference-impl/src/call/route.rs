@@ -75,7 +75,7 @@ const WRITES: &[&Clause] = &[&WRITE_INSIDE, &WRITE_CROSSING, &WRITE_BEYOND];
 const READS_AND_WRITES: &[&Clause] = &[&READ_ANY, &WRITE_INSIDE, &WRITE_CROSSING, &WRITE_BEYOND];
 const QUEUES: &[&Clause] = &[&READ_ANY, &WRITE_INSIDE, &WRITE_CROSSING, &WRITE_BEYOND, &WRITE_APPEND];
 const MAPPED: &[&Clause] = &[&WRITE_MAPPED];
-const DEVICES: &[&Clause] = &[&HOLD_REGISTER, &HOLD_REFUSAL, &HOLD_REGISTRATION, &AGENT_WRITES];
+const DEVICES: &[&Clause] = &[&HOLD_REGISTER, &HOLD_REFUSAL, &HOLD_REGISTRATION, &AGENT_MEMORY];
 const EXCHANGES: &[&Clause] = &[&SHARE_EXCHANGE, &SHARE_EXCHANGE_OTHER];
 
 #[rustfmt::skip] // One route, one line.
@@ -98,7 +98,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::DirectInto, id: "direct_into", text: "read of another file with O_DIRECT", clauses: MAPPED },
     Row { route: Route::Flush, id: "flush", text: "store, CLFLUSH and SFENCE", clauses: &[&DURABLE_AGENT] },
     Row { route: Route::Rdma, id: "rdma", text: "ibv_reg_mr(3)", clauses: DEVICES },
-    Row { route: Route::XfsReserve, id: "xfs_resvsp", text: "XFS_IOC_RESVSP64", clauses: &[&FALLOCATE_KEEP_SIZE] },
+    Row { route: Route::XfsReserve, id: "xfs_resvsp", text: "XFS_IOC_RESVSP64", clauses: &[&FALLOCATE_KEEP_BEYOND] },
     Row { route: Route::XfsUnreserve, id: "xfs_unresvsp", text: "XFS_IOC_UNRESVSP64", clauses: &[&FALLOCATE_PUNCH] },
     Row { route: Route::XfsZero, id: "xfs_zero", text: "XFS_IOC_ZERO_RANGE", clauses: &[&FALLOCATE_ZERO] },
     Row { route: Route::XfsExchange, id: "xfs_exchange", text: "XFS_IOC_EXCHANGE_RANGE", clauses: EXCHANGES },

@@ -38,6 +38,7 @@ impl State {
                 return Err(Errno::EPERM);
             }
             let now = fs.now();
+            let (seals, unseals) = (fs.has(Quirk::AttributesSeal), fs.has(Quirk::AttributesUnseal));
             let drops_state = fs.has(Quirk::AttributesDropState);
             let file = fs.inode_mut(ino);
             file.xflags = new & !XFLAG_SEALED;
@@ -46,8 +47,11 @@ impl State {
                 file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
             }
             file.ctime = now;
-            // The rules let no request through that changes the state, except under a violation.
-            file.sealed = new & XFLAG_SEALED != 0 && !drops_state;
+            match new & XFLAG_SEALED != 0 {
+                true => file.sealed |= seals,
+                false => file.sealed &= !unseals,
+            }
+            file.sealed &= !drops_state;
             Ok(())
         })
     }

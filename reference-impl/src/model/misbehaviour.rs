@@ -9,7 +9,7 @@ use crate::call::system_call::Call;
 use crate::model::state::State;
 use crate::units::{Address, Ino};
 use crate::violation::{How, Quirk, Violation};
-use iomap_clauses::{AGENT_WRITES, Clause, HOLD_REFUSAL};
+use iomap_clauses::{AGENT_MEMORY, AGENT_WRITES, Clause, HOLD_REFUSAL};
 use nix::errno::Errno;
 
 /// The violation of the file system, and the state of the race that it loses.
@@ -90,7 +90,7 @@ impl State {
             // No rule refuses a registration, so refuse it here.
             Call::Register { .. } if clause == &HOLD_REFUSAL => Some(Err(Errno::ETXTBSY)),
             _ => {
-                if clause == &AGENT_WRITES {
+                if [&AGENT_MEMORY, &AGENT_WRITES].contains(&clause) {
                     self.relocate_all(true);
                 }
                 None

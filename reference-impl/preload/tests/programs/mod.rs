@@ -29,7 +29,7 @@ pub(crate) fn examples() -> Vec<Example> {
             _ => None,
         })
         .collect();
-    let programs = (0..code.len()).filter(|at| code[*at].0 == "c" && code[*at].1.contains("int main("));
+    let programs = (0..code.len()).filter(|at| code[*at].0 == "c" && code[*at].1.contains("main(int argc"));
     let found: Vec<Example> = programs
         .map(|at| match code.get(at + 1) {
             Some(("console", console)) => Example {
