@@ -389,7 +389,8 @@ impl Shown<'_> {
             "Object.fromEntries([...document.querySelectorAll('.clause')].map(it => [it.dataset.id, [it.dataset.hash, \
              [...it.querySelectorAll(':scope > p')].map(p => p.textContent.trim().replace(/\\s+/g, ' ')).join(' ')]]))",
         );
-        let page = self.spec.pages.iter().find(|it| it.clauses().next().is_some()).unwrap();
+        let stem = self.page.file_stem().unwrap().to_str().unwrap();
+        let page = self.spec.pages.iter().find(|it| format!("{}.{}", it.title, it.section) == stem).unwrap();
         let clauses: BTreeMap<&str, [&str; 2]> =
             page.clauses().map(|it| (it.id.as_str(), [it.hash.as_str(), it.text.as_str()])).collect();
         assert_eq!(shown, json!(clauses));

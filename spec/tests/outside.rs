@@ -356,7 +356,7 @@ fn citations_are_judged_by_their_words() {
     let (head, _) = cited.split_once('\n').expect("the test can be set up");
     assert_eq!(fed(here, &["cite", "--check", "-"], format!("{head}\n\nI agree with this one.\n").as_bytes()).0, 0);
     // With an old hash, the words decide which finding is reported.
-    let stale = cited.replacen("43e4db90", "12345678", 1);
+    let stale = cited.replacen("39cc5f14", "12345678", 1);
     let (_, output, _) = fed(here, &["cite", "--check", "-"], stale.as_bytes());
     assert!(output.contains("its words are the present ones") && output.contains("1 finding"), "{output}");
 }

@@ -179,8 +179,10 @@ fn kernel_trees() {
         "[unreached]",
     ];
     // The other families have no entry in this table.
-    let table = fs::read_to_string(root().join("man/iomap_immutable.7.md")).unwrap();
-    let ids = table.lines().filter_map(|line| line.strip_prefix("r[")?.split([' ', ']']).next());
+    let pages = fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|it| it == "md"));
+    let text: String = pages.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let ids = text.lines().filter_map(|line| line.strip_prefix("r[")?.split([' ', ']']).next());
     let mut families: Vec<&str> =
         ids.filter_map(|id| id.split('.').next()).filter(|family| *family != "name").collect();
     families.sort_unstable();
