@@ -137,6 +137,8 @@ file_systems! {
         mkfs: &["mkfs.f2fs", "-q", "-f", "-t", "1", "-m"],
         ..F2FS
     };
+    /// overlayfs over XFS: the files of the cases are in its upper layer
+    Overlay: OVERLAY;
     /// No file system: a device of persistent memory that is mapped itself; in `lab` only
     Devdax: Facts { name: "devdax", family: FsKind::Devdax, medium: Medium::Pmem, ..PLAIN };
 }
@@ -226,6 +228,20 @@ const F2FS: Facts = Facts {
     room: 128 << 20,
     shuts_down: true,
     is_cut: true,
+    ..PLAIN
+};
+
+const OVERLAY: Facts = Facts {
+    name: "overlay",
+    family: FsKind::Overlay,
+    over: Some(Over {
+        fs: FsKind::Xfs,
+        directories: &["lower", "upper", "work"],
+        source: "overlay",
+        options: "lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work",
+    }),
+    room: XFS.room,
+    fine_times: XFS.fine_times,
     ..PLAIN
 };
 

@@ -4,7 +4,7 @@
 //! question stands before every system call ([`crate::host::calls::Calls`]): a case that does not ask gets EOPNOTSUPP.
 //! The first row that fits counts.
 
-use crate::filesystem::{FsKind, Medium};
+use crate::filesystem::{FsKind, Medium, Quotas};
 use crate::host::sealing::Sealing;
 use crate::host::sys::rdma;
 use crate::host::{admin, routes};
@@ -94,6 +94,7 @@ const DAX: Where = |site, _, _| site.fs.is_some_and(FsKind::is_dax);
 const ZONES: Where = |site, _, _| site.fs.is_some_and(|fs| fs.facts().medium == Medium::Zoned);
 const NO_ADAPTER: Where = |_, _, _| !rdma::is_there();
 const NO_ROUTE: Where = |site, route, _| route.is_some_and(|route| !routes::has(site.fs, route));
+const NO_QUOTAS: Where = |site, _, _| site.fs.is_some_and(|fs| matches!(fs.facts().quotas, Quotas::Missing));
 /// The file system is known, and has no such operation of administrators.
 const NO_OPERATION: Where = |site, _, call| site.fs.is_some_and(|fs| !admin::has(fs, call));
 
@@ -176,6 +177,7 @@ static ROWS: &[Row] = rows! {
     STRANGE, (None, Call::Exchange { .. } | Call::Defragment { .. }) => NotReachable, Text("{call}: the suite does not know how {fs} does it");
     EXT4, (None, Call::ChangeFlags { set, .. }) if set & FLAG_COMPRESS != 0 => NotOffered, Text("ext4 has the flag for compression, and no compression");
     ANYWHERE, (None, Call::Shrink { size }) if *size < SMALLEST => NotOffered, Text("{fs}: no file system is as small as that");
+    NO_QUOTAS, (None, Call::SetQuota { .. }) => NotOffered, Text("{fs}: no limits for users");
     NO_OPERATION, (None, Call::Exchange { .. }) => NotOffered, Text("{fs}: no call exchanges the contents of two files");
     NO_OPERATION, (None, Call::Snapshot) => NotOffered, Text("{fs}: no snapshots");
     NO_OPERATION, (None, Call::Subvolume { .. }) => NotOffered, Text("{fs}: no file systems inside");

@@ -131,6 +131,11 @@ impl Directory {
         ask(&in_turn)?;
         let fs = proc::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.fs;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
+        // The layers below a user's file system can be any: what the suite knows of its own ones says nothing of them.
+        let (kind, fs) = match kind {
+            Some(kind) if kind.facts().over.is_some() => (None, format!("{fs} of others")),
+            kind => (kind, fs),
+        };
         let sealing = Arc::default();
         let (path, cases, areas) = (fresh.path.clone(), AtomicUsize::new(0), Arc::new(areas));
         let mut target = Self { path, fs, kind, ordinary, cases, sealing, machine, areas, not_offered: None };
