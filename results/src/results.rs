@@ -2,7 +2,7 @@
 
 use crate::sum::{Errors, Sum};
 use crate::verdict::Verdict;
-use iomap_vocabulary::{Series, family};
+use iomap_vocabulary::{Exit, Series, family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -267,10 +267,10 @@ impl<S> Results<S> {
         self.totals.get(&verdict).copied().unwrap_or(0)
     }
 
-    /// 0 as expected, 1 a clause is violated (or holds) unexpectedly, 3 a case could not do its work, or the kernel is in
-    /// trouble: then nobody knows what the verdicts are worth.
-    pub fn exit_code(&self) -> u8 {
-        self.sum().exit_code()
+    /// `Fine` as expected, `Found` if a clause is violated (or holds) unexpectedly, `Environment` if a case could not do
+    /// its work, or if the kernel is in trouble: then the verdicts may be worth nothing.
+    pub fn exit(&self) -> Exit {
+        self.sum().exit()
     }
 
     /// The numbers of results that are out of order.

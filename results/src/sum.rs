@@ -2,6 +2,7 @@
 
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::verdict::Verdict;
+use iomap_vocabulary::Exit;
 use std::fmt;
 
 /// The cases that could not do their work for one reason.
@@ -82,12 +83,13 @@ impl Sum {
         }
     }
 
-    /// 1 if a verdict is unexpected: it has evidence of its own. Otherwise 3 if a case or clause has no answer.
-    pub fn exit_code(self) -> u8 {
+    /// `Found` if a verdict is unexpected: it has evidence of its own. Otherwise `Environment` if a case or clause has no
+    /// answer.
+    pub fn exit(self) -> Exit {
         match self {
-            Self { surprises: 1.., .. } => 1,
-            Self { errors: 0, unseen: 0, complaints: 0, .. } => 0,
-            _ => 3,
+            Self { surprises: 1.., .. } => Exit::Found,
+            Self { errors: 0, unseen: 0, complaints: 0, .. } => Exit::Fine,
+            _ => Exit::Environment,
         }
     }
 }

@@ -88,7 +88,7 @@ fn diff(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 fn transcript(directory: &Path, arguments: &[&str]) -> String {
-    tools::transcript(&format!("iomap-spec diff {}", arguments.join(" ")), &mut command(directory, arguments))
+    iomap_testing::transcript(&format!("iomap-spec diff {}", arguments.join(" ")), &mut command(directory, arguments))
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! Within a run, each activation of a file first takes a place for it.
 
 use crate::verdict::Trouble;
+use iomap_command::tell_line;
 use iomap_reference::{Call, Fd};
 use nix::fcntl::{Flock, FlockArg};
 use std::cell::RefCell;
@@ -57,7 +58,10 @@ impl Areas {
         let mut said = false;
         while turn.is_some() && LIMIT.saturating_sub(active()) < FEWEST && Instant::now() < deadline {
             if !said {
-                eprintln!("iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)", active());
+                tell_line(format_args!(
+                    "iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)",
+                    active()
+                ));
             }
             said = true;
             std::thread::yield_now();
@@ -155,7 +159,7 @@ fn turn() -> Result<Option<Flock<File>>, String> {
         Ok(lock) => return Ok(Some(lock)),
         Err((file, _)) => file,
     };
-    eprintln!("iomap-conformance: waiting for another run, which has the swap areas of this machine");
+    tell_line(format_args!("iomap-conformance: waiting for another run, which has the swap areas of this machine"));
     let (sender, receiver) = channel();
     let waiting = std::thread::Builder::new().spawn(move || sender.send(Flock::lock(file, FlockArg::LockExclusive)));
     waiting.map_err(|e| format!("lacking memory: no thread: {e}"))?;

@@ -5,6 +5,7 @@
 
 use crate::results::{ClauseResult, Results};
 use crate::run::expectations::Expectations;
+use iomap_command::count;
 use iomap_results::Verdict;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -46,7 +47,7 @@ impl Update {
             self.file.write_all(text.as_bytes())
         };
         write().map_err(|e| format!("{path}: {e}"))?;
-        Ok(format!("{path}: {rows} {} added, to be explained and committed", if rows == 1 { "row" } else { "rows" }))
+        Ok(format!("{path}: {} added, to be explained and committed", count(rows, "row")))
     }
 }
 

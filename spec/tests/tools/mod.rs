@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub(crate) mod damage;
-pub(crate) mod help;
 
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
@@ -18,17 +17,6 @@ pub(crate) fn with_sampler() -> tempfile::TempDir {
     let made = std::fs::create_dir(&man).and_then(|()| std::fs::copy(sampler(), man.join("sampler.7.md")));
     made.expect("the test can be set up");
     directory
-}
-
-/// What the command prints on both streams and how it exits, below the `line` that a user would have typed.
-pub(crate) fn transcript(line: &str, command: &mut Command) -> String {
-    let output = command.output().expect("the command can be run");
-    format!(
-        "$ {line}\n{}---- stderr\n{}---- exit {}\n",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("it exits")
-    )
 }
 
 pub(crate) fn sampler() -> PathBuf {

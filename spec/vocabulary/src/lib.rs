@@ -1,4 +1,4 @@
-//! The words of clause markers, and the numbers by which kernels are told apart.
+//! The words of clause markers, the numbers by which kernels are told apart, and the exit codes of commands.
 //!
 //! The compiler of the pages, the constants that are made of them, and the results of the suite share these words. So
 //! each has one meaning in all of them.
@@ -79,6 +79,28 @@ words! {
         Crash = "crash",
         /// In how long a call takes.
         Time = "time",
+    }
+}
+
+/// The exit codes of the commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exit {
+    /// The command is done. Everything is fine, or as expected.
+    Fine = 0,
+    /// The command is done. It found something that is not fine: a violated clause, a finding, an inconsistency.
+    Found = 1,
+    /// The command line asks for something that it cannot have.
+    Usage = 2,
+    /// The machine, a file or a guest did not let the command do its work.
+    Environment = 3,
+    /// The command itself is at fault.
+    Internal = 4,
+}
+
+impl Exit {
+    /// The number that a shell sees.
+    pub const fn code(self) -> u8 {
+        self as u8
     }
 }
 

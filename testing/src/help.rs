@@ -1,9 +1,9 @@
-//! Whether the page of a command says what its `--help` says.
+//! The page of a command beside its `--help`.
 
 use std::collections::BTreeSet;
 
-/// What only one of the two names; `help` runs the command with these arguments.
-pub(crate) fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
+/// The commands and options that only one of the two names; `help` runs the command with these arguments.
+pub fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
     let general = help(&["--help"]);
     let commands = commands(&general);
     let own = commands.iter().filter(|command| *command != "help");
@@ -14,7 +14,7 @@ pub(crate) fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> S
     offered.symmetric_difference(&named).cloned().collect()
 }
 
-/// What stands below `Commands:`.
+/// The names below `Commands:`.
 fn commands(help: &str) -> Vec<String> {
     let below = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     // The continuation of an explanation is set in further.
