@@ -92,8 +92,8 @@ fn results_without_anything_to_compare() {
     let others = file("others", &[of("ext4"), of("btrfs")]);
     for (line, expected) in [
         (vec!["compare", &none, &none], "nothing to compare: A has no results, B has no results"),
-        (vec!["compare", &some, &none], "nothing to compare: A has xfs/swapfile f2fs/swapfile, B has no results"),
-        (vec!["compare", &some, &others], "B has ext4/swapfile btrfs/swapfile"),
+        (vec!["compare", &some, &none], "nothing to compare: A has xfs/seal f2fs/seal, B has no results"),
+        (vec!["compare", &some, &others], "B has ext4/seal btrfs/seal"),
         (vec!["matrix", &none], "no results: the files have empty lists"),
     ] {
         let output = conformance(&line);

@@ -85,7 +85,7 @@ fn main() {
 
 fn privileged(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
     Trial::ignorable_test(name, move || match FsKind::USUAL.into_iter().find_map(missing_programs) {
-        Some(missing) if std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some() => Err(missing.into()),
+        Some(missing) if iomap_testing::tools::are_required() => Err(missing.into()),
         Some(missing) => Ok(Completion::ignored_with(missing)),
         None => test(),
     })

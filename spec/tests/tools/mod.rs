@@ -40,24 +40,17 @@ pub(crate) fn manual(directory: &Path) -> PathBuf {
     manual
 }
 
-/// Whether a test that misses something fails instead of leaving it out.
-pub(crate) fn required() -> bool {
-    std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1")
-}
-
 /// What the command prints on both streams when it reads `input`; `None`, with a note, if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     // A file, because a pipe could fill up while the output's pipe is full too.
     let mut file = tempfile::tempfile().expect("temporary files can be made");
     file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("temporary files can be written");
-    match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output() {
-        Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
-        Err(error) => {
-            assert!(!required(), "{program} is required but cannot be run: {error}");
-            eprintln!("not tested, {program} cannot be run: {error}");
-            None
-        }
+    if !iomap_testing::tools::has(program) {
+        return None;
     }
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output();
+    let output = output.expect("an installed program can be run");
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 /// Complaints of both about this page.
