@@ -151,8 +151,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
     // The namespace of the host target hides a directory, so the file is made first.
     let mut output = Output::open(args.output.as_deref())?;
-    let reproducers =
-        args.reproducers.as_deref().map(reproducer::Directory::open).transpose().map_err(Error::environment)?;
+    let reproducers = args.reproducers.as_deref().map(reproducer::Directory::open).transpose()?;
     let names = args.expectations_of();
     let mut update = args.update_expectations.then(|| open_expectations(args, names)).transpose()?;
     let begin = Instant::now();
@@ -193,7 +192,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
         let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;
-        tell_line(update.write(&results, &others).map_err(Error::environment)?);
+        tell_line(update.write(&results, &others)?);
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     let format = if args.libtest.quiet { Format::Terse } else { args.format };
@@ -202,7 +201,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
         tell(human::timings(&results, elapsed, ready));
     }
     if let Some(directory) = &reproducers {
-        tell_line(directory.write(&results).map_err(Error::environment)?);
+        tell_line(directory.write(&results)?);
     }
     Ok(results.exit())
 }
@@ -223,7 +222,7 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
     if args.violation.is_some() {
         return Err(Error::usage("--update-expectations and --violation: nobody expects a violation made to order"));
     }
-    Update::open(&args.expectations, name).map_err(Error::environment)
+    Update::open(&args.expectations, name)
 }
 
 /// The violation with this name, or those whose names begin alike.

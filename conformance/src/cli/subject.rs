@@ -13,7 +13,7 @@ use crate::run::watchdog::Guard;
 use crate::system::Target;
 use crate::target;
 use crate::target::host::Host;
-use iomap_command::{Error, Exit, bar, can_pass, passing, tell_line};
+use iomap_command::{Error, bar, can_pass, passing, tell_line};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub(crate) fn host_run(
 }
 
 pub(crate) fn expected(names: &[&str], fs: &str) -> Result<Expectations, Error> {
-    Expectations::of(names, fs, &kernel::release()).map_err(|error| Error::new(Exit::Internal, error))
+    Expectations::of(names, fs, &kernel::release())
 }
 
 /// Said once, however many runs there are.

@@ -16,19 +16,19 @@ pub struct Submitter {
 }
 
 /// What kcidb-io takes for the name of a CI system.
-pub(crate) fn origin(text: &str) -> Result<String, String> {
+pub(crate) fn origin(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match !text.is_empty() && text.chars().all(allowed) {
         true => Ok(text.into()),
-        false => Err("lower-case letters, digits and _".into()),
+        false => Err("lower-case letters, digits and _"),
     }
 }
 
 /// What kcidb-io takes for the id of a build.
-pub(crate) fn build(text: &str) -> Result<String, String> {
+pub(crate) fn build(text: &str) -> Result<String, &'static str> {
     match text.split_once(':') {
         Some((before, _)) if origin(before).is_ok() => Ok(text.into()),
-        _ => Err("the name of a CI system, a colon, and what is unique there".into()),
+        _ => Err("the name of a CI system, a colon, and what is unique there"),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::case::definition::Case;
 use crate::cases;
 use crate::host::sandbox::Sandbox;
 use crate::kernel_log::KernelLog;
-use crate::lab::error::Result;
+use crate::lab::error::{Error, Result};
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;
@@ -24,7 +24,8 @@ const THREADS: usize = 8;
 
 /// The results of a run. The port gets a message for each case that begins or ends.
 pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
-    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())?;
+    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())
+        .map_err(|error| Error::about("expectations", error))?;
     let sandbox = Sandbox::enter()?;
     let target: Arc<dyn Target> = match fs.module() {
         Some(_) => Arc::new(Host::new(&sandbox, fs, mechanism)?),
