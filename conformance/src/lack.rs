@@ -5,6 +5,7 @@
 //! another call of the same kind, that shows it at that moment, apart from the call that failed. A state that a case
 //! arranged itself, such as a full file system of the suite's own, has no row here.
 
+use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, FLAG_APPEND, FLAG_IMMUTABLE, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 use std::fmt;
@@ -260,7 +261,7 @@ pub struct Lacking {
 
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} = {:?}", self.what, self.call, self.errno)
+        write!(f, "{}: {} = {}", self.what, self.call, words::name(self.errno))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Values in words for people: outcomes in the manner of strace(1), and numbers of things.
+//! Outcomes in words, in the manner of strace(1).
 
 use iomap_reference::{Outcome, Reply};
 use nix::errno::Errno;
@@ -28,11 +28,6 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     outcome.as_ref().map_or_else(|errno| failure(*errno), reply)
 }
 
-/// A number with a noun, in the singular or the plural.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +37,5 @@ mod tests {
         assert_eq!(outcome(&Err(Errno::ETXTBSY)), "-1 ETXTBSY");
         assert_eq!(outcome(&Ok(Reply::Number(3))), "3");
         assert_eq!(outcome(&Ok(Reply::Data(vec![7; 12]))), "12");
-        assert_eq!((count(0, "case"), count(1, "case")), ("0 cases".into(), "1 case".into()));
     }
 }

@@ -1,8 +1,6 @@
 //! The output and the exit codes of the command.
 
-#[path = "../../spec/tests/tools/help.rs"]
-mod help;
-
+use iomap_command::Exit;
 use iomap_conformance::{ClauseResult, Format, Results, Submitter, format};
 use iomap_results::{LogLine, Verdict};
 use std::collections::BTreeSet;
@@ -51,6 +49,57 @@ fn json() {
     assert!(document["started"].as_str().is_some_and(|time| time.ends_with('Z')));
     document["started"] = "TIME".into();
     insta::assert_snapshot!("json", serde_json::to_string_pretty(&document).expect("JSON"));
+}
+
+#[test]
+fn output_that_is_gone_or_full() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let results = directory.path().join("results.json");
+    let made = conformance(&["--format", "json", "truncate::", "--output", results.to_str().expect("UTF-8")]);
+    assert_eq!(made.status.code(), Some(0));
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-conformance"));
+        command.args(arguments).current_dir(directory.path());
+        command
+    };
+    let lines: [(&[&str], bool); 9] = [
+        (&["--help"], false),
+        (&["truncate::", "--format", "human"], true),
+        (&["truncate::", "--format", "ktap"], true),
+        (&["--list"], true),
+        (&["schema"], false),
+        (&["matrix", "--list"], true),
+        (&["matrix", "results.json"], true),
+        (&["compare", "results.json", "results.json"], true),
+        (&["audit", "truncate.shrink"], true),
+    ];
+    for (line, takes_output) in lines {
+        assert_eq!(iomap_testing::output::faults(command, line, takes_output), [""; 0]);
+    }
+}
+
+/// A comparison of nothing is no comparison.
+#[test]
+fn results_without_anything_to_compare() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = |name: &str, results: &[Results]| {
+        let path = directory.path().join(name).display().to_string();
+        std::fs::write(&path, format::json(&results)).expect("a file");
+        path
+    };
+    let of = |fs: &str| Results { fs: fs.into(), ..outcomes() };
+    let (none, some) = (file("none", &[]), file("some", &[of("xfs"), of("f2fs")]));
+    let others = file("others", &[of("ext4"), of("btrfs")]);
+    for (line, expected) in [
+        (vec!["compare", &none, &none], "nothing to compare: A has no results, B has no results"),
+        (vec!["compare", &some, &none], "nothing to compare: A has xfs/seal f2fs/seal, B has no results"),
+        (vec!["compare", &some, &others], "B has ext4/seal btrfs/seal"),
+        (vec!["matrix", &none], "no results: the files have empty lists"),
+    ] {
+        let output = conformance(&line);
+        assert_eq!((output.status.code(), text(&output).as_str()), (Some(2), ""), "{line:?}");
+        assert!(error(&output).trim_end().ends_with(expected), "{}", error(&output));
+    }
 }
 
 #[test]
@@ -181,7 +230,7 @@ fn an_error_is_never_hidden() {
     stuck.detail = Some("it does not end: abandoned after 2 s".into());
     results.clauses[1].cases.push(stuck);
     assert_eq!((results.clauses[1].verdict, results.clauses[1].expected), (Verdict::Violated, Some(Verdict::Violated)));
-    assert_eq!(results.exit_code(), 1);
+    assert_eq!(results.exit(), Exit::Found);
     let both = "1 clause is not as expected; 1 case could not do its work\n";
     for format in [Format::Human, Format::Terse, Format::Ktap] {
         let written = format::write(&results, format, &submitter());
@@ -199,7 +248,7 @@ fn an_error_is_never_hidden() {
     assert!(error(&document).ends_with(both), "{}", error(&document));
     // Without the unexpected verdict, only the failed case is reported.
     results.clauses.remove(0);
-    assert_eq!(results.exit_code(), 3);
+    assert_eq!(results.exit(), Exit::Environment);
     let written = format::write(&results, Format::Human, &submitter());
     assert!(written.ends_with("\n1 case could not do its work\n"), "{written}");
     // Two runs together can have both an unexpected verdict and a failed case.
@@ -322,7 +371,8 @@ fn help() {
 #[test]
 fn the_page_says_what_help_says() {
     let page = include_str!("../../man/iomap-conformance.1.md");
-    let differences = help::differences("iomap-conformance", page, |arguments| text(&conformance(arguments)));
+    let differences =
+        iomap_testing::help::differences("iomap-conformance", page, |arguments| text(&conformance(arguments)));
     assert_eq!(differences, Default::default());
 }
 
@@ -410,7 +460,7 @@ fn a_kernel_in_trouble_is_red() {
     let mut results = Results { kernel_log: vec![LogLine { text, during }], ..outcomes() };
     results.clauses.truncate(1);
     (results.clauses[0].verdict, results.clauses[0].cases) = (Verdict::Holds, Vec::new());
-    assert_eq!(results.exit_code(), 3);
+    assert_eq!(results.exit(), Exit::Environment);
     for (name, format) in [("log_human", Format::Human), ("log_ktap", Format::Ktap), ("log_junit", Format::Junit)] {
         insta::assert_snapshot!(name, format::write(&results, format, &submitter()));
     }
@@ -443,7 +493,7 @@ fn nothing_offered_in_every_format() {
     }
     let clause = &outcomes().clauses[0];
     results.clauses = vec![ClauseResult { verdict: Verdict::NotOffered, cases: Vec::new(), ..clause.clone() }];
-    assert_eq!(results.exit_code(), 1);
+    assert_eq!(results.exit(), Exit::Found);
     assert!(format::write(&results, Format::Ktap, &submitter()).contains("\nnot ok 1 iomap"));
     assert!(format::write(&results, Format::Junit, &submitter()).contains(r#"failures="1""#));
     let human = format::write(&results, Format::Human, &submitter());

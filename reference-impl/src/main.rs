@@ -3,8 +3,8 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::failure::Failure;
 use cli::{fsck, list, mkfs, mount, seal, status};
+use iomap_command::{Error, Exit};
 use iomap_reference::Mode;
 use std::process::ExitCode;
 
@@ -53,8 +53,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = |()| ExitCode::SUCCESS;
-    let result = match Cli::parse().command {
+    iomap_command::end("iomap-reference", || match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(said) => iomap_command::answer(said.print(), said.use_stderr()),
+    })
+}
+
+fn run(command: Command) -> Result<Exit, Error> {
+    let done = |()| Exit::Fine;
+    match command {
         Command::Rules(args) => list::rule_table(&args).map(done),
         Command::Violations(args) => list::violation_table(&args).map(done),
         Command::Mkfs(args) => mkfs::run(&args).map(done),
@@ -63,6 +70,5 @@ fn main() -> ExitCode {
         Command::Seal(args) => Ok(seal::run(&args, Mode::SEAL)),
         Command::Unseal(args) => Ok(seal::run(&args, Mode::UNSEAL)),
         Command::Status(args) => status::run(&args),
-    };
-    result.unwrap_or_else(Failure::exit)
+    }
 }

@@ -1,8 +1,5 @@
 //! The output of the command, and its agreement with the manual page.
 
-#[path = "../../spec/tests/tools/help.rs"]
-mod help;
-
 use std::process::{Command, Output};
 
 fn reference(arguments: &[&str]) -> Output {
@@ -25,6 +22,29 @@ fn lists() {
 fn exit_codes() {
     assert_eq!(reference(&["rules", "--output", "/nonexistent/rules"]).status.code(), Some(3));
     assert_eq!(reference(&["walls"]).status.code(), Some(2));
+}
+
+#[test]
+fn output_that_is_gone_or_full() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let image = directory.path().join("image");
+    let made = reference(&["mkfs", "--size", "1M", image.to_str().expect("a name in UTF-8")]);
+    assert_eq!(made.status.code(), Some(0));
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-reference"));
+        command.args(arguments).current_dir(directory.path());
+        command
+    };
+    let lines: [(&[&str], bool); 5] = [
+        (&["--help"], false),
+        (&["rules"], true),
+        (&["violations", "--format", "json"], true),
+        (&["fsck", "image"], true),
+        (&["mkfs", "--force", "image"], false),
+    ];
+    for (line, takes_output) in lines {
+        assert_eq!(iomap_testing::output::faults(command, line, takes_output), [""; 0]);
+    }
 }
 
 /// The files that mkfs refuses to overwrite, and the report of fsck.
@@ -57,6 +77,7 @@ fn images() {
 #[test]
 fn the_page_says_what_help_says() {
     let page = include_str!("../../man/iomap-reference.1.md");
-    let differences = help::differences("iomap-reference", page, |arguments| text(&reference(arguments)));
+    let differences =
+        iomap_testing::help::differences("iomap-reference", page, |arguments| text(&reference(arguments)));
     assert_eq!(differences, Default::default());
 }

@@ -272,10 +272,13 @@ const CASES: &[Case] = &[
         |files| change(files, 6, |link| (link.size, link.target) = (4096, vec![b't'; 4096])),
         &["inode 6 (\"link\"): a target of 4096 bytes"],
     ),
-    (|files| change(files, 5, |file| file.target = b"x".to_vec()), &["inode 5 (\"file\"): a Regular with a target"]),
+    (
+        |files| change(files, 5, |file| file.target = b"x".to_vec()),
+        &["inode 5 (\"file\"): a regular file with a target"],
+    ),
     (
         |files| change(files, 5, |file| file.rdev = 0x801),
-        &["inode 5 (\"file\"): a Regular with the device number 0x801"],
+        &["inode 5 (\"file\"): a regular file with the device number 0x801"],
     ),
     (
         |files| {
@@ -291,7 +294,7 @@ const CASES: &[Case] = &[
         |files| change(files, 5, |file| file.linkable = true),
         &["inode 5 (\"file\"): a file that can get its first name, and is not one without"],
     ),
-    (|files| change(files, 5, |file| file.parent = 1), &["inode 5 (\"file\"): a Regular with names in it"]),
+    (|files| change(files, 5, |file| file.parent = 1), &["inode 5 (\"file\"): a regular file with names in it"]),
     (
         |files| change(files, 5, |file| _ = file.xattrs.insert(b"user.\0".to_vec(), vec![])),
         &["inode 5 (\"file\"): an extended attribute with NUL in its name"],

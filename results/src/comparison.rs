@@ -2,6 +2,7 @@
 
 use crate::results::{ClauseResult, Kernel, Results, Spec, releases};
 use crate::verdict::Verdict;
+use iomap_vocabulary::Exit;
 use serde::Serialize;
 
 /// Two sides: the results that can be compared, and those that only one side has.
@@ -127,9 +128,10 @@ impl Comparison {
         }
     }
 
-    /// 1 if a clause that held is violated, else 0.
-    pub fn exit_code(&self) -> u8 {
-        u8::from(self.pairs.iter().flat_map(|pair| &pair.changes).any(Change::is_worse))
+    /// `Found` if a clause that held is violated.
+    pub fn exit(&self) -> Exit {
+        let is_worse = self.pairs.iter().flat_map(|pair| &pair.changes).any(Change::is_worse);
+        if is_worse { Exit::Found } else { Exit::Fine }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::sum::{Errors, Sum};
 use crate::verdict::Verdict;
-use iomap_vocabulary::{Series, family};
+use iomap_vocabulary::{Exit, Series, family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -269,8 +269,8 @@ impl<S> Results<S> {
 
     /// The exit code: 0 if all is as expected; 1 if a clause is violated (or holds) unexpectedly; 3 if a case could not
     /// do its work, or if the kernel reported a fault of its own: the verdicts are then unreliable.
-    pub fn exit_code(&self) -> u8 {
-        self.sum().exit_code()
+    pub fn exit(&self) -> Exit {
+        self.sum().exit()
     }
 
     /// The counts of unexpected verdicts, errors and kernel faults.

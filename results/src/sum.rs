@@ -2,6 +2,7 @@
 
 use crate::results::{CaseResult, ClauseResult, Results};
 use crate::verdict::Verdict;
+use iomap_vocabulary::Exit;
 use std::fmt;
 
 /// The cases that could not do their work for one reason.
@@ -84,11 +85,11 @@ impl Sum {
 
     /// 1 if a verdict is unexpected, because that verdict has its own evidence. Otherwise 3 if a case or clause has no
     /// verdict.
-    pub fn exit_code(self) -> u8 {
+    pub fn exit(self) -> Exit {
         match self {
-            Self { surprises: 1.., .. } => 1,
-            Self { errors: 0, unseen: 0, complaints: 0, .. } => 0,
-            _ => 3,
+            Self { surprises: 1.., .. } => Exit::Found,
+            Self { errors: 0, unseen: 0, complaints: 0, .. } => Exit::Fine,
+            _ => Exit::Environment,
         }
     }
 }

@@ -16,7 +16,7 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> String {
-    tools::transcript(&format!("iomap-spec {}", arguments.join(" ")), &mut command(directory, arguments))
+    iomap_testing::transcript(&format!("iomap-spec {}", arguments.join(" ")), &mut command(directory, arguments))
 }
 
 /// The standard output of a command that succeeds.

@@ -88,7 +88,7 @@ fn diff(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 fn transcript(directory: &Path, arguments: &[&str]) -> String {
-    tools::transcript(&format!("iomap-spec diff {}", arguments.join(" ")), &mut command(directory, arguments))
+    iomap_testing::transcript(&format!("iomap-spec diff {}", arguments.join(" ")), &mut command(directory, arguments))
 }
 
 #[test]
@@ -164,8 +164,7 @@ fn git(directory: &Path, arguments: &[&str]) -> Option<()> {
             Some(())
         }
         Err(error) => {
-            assert!(!tools::required(), "git is required but cannot be run: {error}");
-            eprintln!("not tested, git cannot be run: {error}");
+            iomap_testing::tools::not_tested(format_args!("git cannot be run: {error}"));
             None
         }
     }

@@ -185,8 +185,7 @@ fn git(directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
             Some(output.stdout)
         }
         Err(error) => {
-            assert!(!tools::required(), "git is required but cannot be run: {error}");
-            eprintln!("not tested, git cannot be run: {error}");
+            iomap_testing::tools::not_tested(format_args!("git cannot be run: {error}"));
             None
         }
     }
@@ -501,8 +500,7 @@ fn on_terminal(directory: &Path, arguments: &[&str], variables: &[(&str, &str)])
     match script.output() {
         Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Err(error) => {
-            assert!(!tools::required(), "script is required but cannot be run: {error}");
-            eprintln!("not tested, script cannot be run: {error}");
+            iomap_testing::tools::not_tested(format_args!("script cannot be run: {error}"));
             None
         }
     }

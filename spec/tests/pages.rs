@@ -53,7 +53,7 @@ fn own_pages_as_roff() {
 #[test]
 fn no_findings() {
     let manual = Manual::installed();
-    assert!(!tools::required() || manual.is_ok(), "{manual:?}");
+    assert!(!iomap_testing::tools::are_required() || manual.is_ok(), "{manual:?}");
     for spec in all() {
         let findings: Vec<String> = lint(&spec, manual.as_ref().ok()).iter().map(ToString::to_string).collect();
         assert_eq!(findings, [""; 0]);

@@ -35,7 +35,7 @@ fn review(arguments: &[&str]) -> Output {
 }
 
 fn transcript(arguments: &[&str]) -> String {
-    tools::transcript(&format!("iomap-spec review {}", arguments.join(" ")), &mut command(arguments))
+    iomap_testing::transcript(&format!("iomap-spec review {}", arguments.join(" ")), &mut command(arguments))
 }
 
 /// The output of the command for this standard input.

@@ -1,4 +1,4 @@
-//! Checks of the workspace as a whole, for tests only.
+//! Checks of the workspace as a whole, and helpers that the tests of several crates share.
 //!
 //! [`floors`] holds the code to the floor plan of ARCHITECTURE.md: imports only go down.
 //! [`map`] finds the paths in it that do not exist.
@@ -12,4 +12,10 @@
 
 pub mod files;
 pub mod floors;
+pub mod help;
 pub mod map;
+pub mod output;
+pub mod tools;
+mod transcript;
+
+pub use transcript::transcript;

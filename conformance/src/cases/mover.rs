@@ -5,6 +5,7 @@ use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::system::StorageAgent;
 use crate::verdict::{Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, FLAG_COMPRESS, Mode};
 use nix::fcntl::OFlag;
@@ -85,7 +86,7 @@ fn shrunk(t: &Context, number: i32) -> Result<Result<Observed, String>, Trouble>
             return Ok(Ok(seen));
         }
     }
-    let errno = last.map_or(String::new(), |errno| format!(" with {errno:?}"));
+    let errno = last.map_or(String::new(), |errno| format!(" with {}", words::name(errno)));
     Ok(Err(format!("{shrink} fails{errno} without the file, too")))
 }
 

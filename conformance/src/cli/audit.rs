@@ -1,12 +1,11 @@
 //! `iomap-conformance audit`: breaks clauses in the reference, and says whether cases notice.
 
 use crate::cli::format::ListFormat;
-use crate::cli::output::{Output, Stop, USAGE};
 use crate::report::format;
 use crate::run::audit;
 use crate::run::select::Selection;
-use crate::words::count;
 use clap::Args;
+use iomap_command::{Error, Exit, Output, count};
 use iomap_reference::violations;
 use iomap_results::Audit;
 use std::path::PathBuf;
@@ -25,12 +24,12 @@ pub(crate) struct AuditArgs {
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &AuditArgs) -> Result<u8, Stop> {
+pub(crate) fn run(args: &AuditArgs) -> Result<Exit, Error> {
     let all = violations();
     let selection = Selection { filters: args.filters.clone(), ..Selection::default() };
     let chosen = selection.some_of(&all.iter().collect::<Vec<_>>());
-    let chosen = chosen.map_err(|e| Stop(USAGE, format!("{e}; audit without a filter lists all violations")))?;
-    let mut output = Output::open(args.output.as_ref())?;
+    let chosen = chosen.map_err(|e| Error::usage(format!("{e}; audit without a filter lists all violations")))?;
+    let mut output = Output::open(args.output.as_deref())?;
     let audited = audit::audit(&chosen);
     let survived = audited.iter().filter(|one| one.verdict == "survived").count();
     output.write(&match args.format {
@@ -45,5 +44,5 @@ pub(crate) fn run(args: &AuditArgs) -> Result<u8, Stop> {
             lines.chain([total]).collect()
         }
     })?;
-    Ok(u8::from(survived > 0))
+    Ok(if survived > 0 { Exit::Found } else { Exit::Fine })
 }

@@ -4,14 +4,13 @@ use crate::cli::audit::{self, AuditArgs};
 use crate::cli::compare::{self, CompareArgs};
 use crate::cli::lab::{self, LAB_EXAMPLES, LabArgs};
 use crate::cli::matrix::{self, MatrixArgs};
-use crate::cli::output::Stop;
 use crate::cli::run::{self, RunArgs};
 use crate::cli::schema::{self, SchemaArgs};
 use crate::host::guardian;
 use crate::lab::{GUEST_COMMAND, run_as_guest};
-use crate::report::terminal;
 use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
+use iomap_command::{Error, Exit, answer, end, is_dumb};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -98,17 +97,23 @@ pub(crate) enum Command {
 
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
-    if terminal::is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
+    if is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
         // A dumb terminal is one, whatever else the environment says.
         ColorChoice::Never.write_global();
     }
-    let cli = Cli::parse();
+    end("iomap-conformance", || match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(said) => answer(said.print(), said.use_stderr()),
+    })
+}
+
+fn run(cli: &Cli) -> Result<Exit, Error> {
     match cli.color {
         Color::Auto => (),
         Color::Always => ColorChoice::Always.write_global(),
         Color::Never => ColorChoice::Never.write_global(),
     }
-    let done = match &cli.command {
+    match &cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
@@ -118,18 +123,11 @@ pub fn main() -> ExitCode {
         Some(Command::Lab(args)) => lab::run(args),
         Some(Command::Guest { run }) => {
             run_as_guest(*run);
-            Ok(0)
+            Ok(Exit::Fine)
         }
         Some(Command::Guard { stage, remove }) => {
             guardian::run(stage, *remove);
-            Ok(0)
-        }
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(Stop(code, message)) => {
-            eprintln!("iomap-conformance: {message}");
-            ExitCode::from(code)
+            Ok(Exit::Fine)
         }
     }
 }

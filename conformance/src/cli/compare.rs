@@ -2,11 +2,11 @@
 
 use crate::cli::format::TableFormat;
 use crate::cli::input::read;
-use crate::cli::output::{Output, Stop, USAGE};
 use crate::report::{compare, format};
 use crate::results::Results;
 use clap::Args;
-use iomap_results::compare_kernels;
+use iomap_command::{Error, Exit, Output};
+use iomap_results::{Comparison, compare_kernels};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -23,19 +23,31 @@ pub(crate) struct CompareArgs {
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &CompareArgs) -> Result<u8, Stop> {
-    let mut output = Output::open(args.output.as_ref())?;
+pub(crate) fn run(args: &CompareArgs) -> Result<Exit, Error> {
     let a = read(&args.a)?;
     let comparison = match &args.b {
         Some(b) => iomap_results::compare(&a, &read(b)?),
-        None => compare_kernels(&a).ok_or_else(|| Stop(USAGE, of_one_kernel(&args.a, &a)))?,
+        None => compare_kernels(&a).ok_or_else(|| Error::usage(of_one_kernel(&args.a, &a)))?,
     };
-    output.write(&match args.format {
+    if comparison.pairs.is_empty() {
+        return Err(Error::usage(nothing_in_common(&comparison)));
+    }
+    Output::open(args.output.as_deref())?.write_styled(&match args.format {
         TableFormat::Human => compare::human(&comparison),
         TableFormat::Markdown => compare::markdown(&comparison),
         TableFormat::Json => format::json(&comparison),
     })?;
-    Ok(comparison.exit_code())
+    Ok(comparison.exit())
+}
+
+/// The message about results of which no two belong together.
+fn nothing_in_common(comparison: &Comparison) -> String {
+    let of = |side: &str| {
+        let labels: Vec<String> =
+            comparison.unpaired.iter().filter(|it| it.side == side).map(|it| it.head.label()).collect();
+        if labels.is_empty() { "no results".to_owned() } else { labels.join(" ") }
+    };
+    format!("nothing to compare: A has {}, B has {}", of("a"), of("b"))
 }
 
 /// The message about results that have no second kernel to compare with.

@@ -1,14 +1,14 @@
 //! Results from files.
 
-use crate::cli::output::{ENVIRONMENT, Stop, USAGE};
 use crate::results::Results;
+use iomap_command::{Error, Exit};
 use std::path::Path;
 
 /// The results documents of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<Results>, Stop> {
-    let name = path.display();
-    let bytes = std::fs::read(path).map_err(|e| Stop(ENVIRONMENT, format!("{name}: {e}")))?;
+pub(crate) fn read(path: &Path) -> Result<Vec<Results>, Error> {
+    let usage = |error: Box<dyn std::error::Error + Send + Sync>| Error::file(path, error).with(Exit::Usage);
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
     let text = String::from_utf8(bytes)
-        .map_err(|e| Stop(USAGE, format!("{name}: not a results document: {}", e.utf8_error())))?;
-    Results::parse_all(&text).map_err(|e| Stop(USAGE, format!("{name}: {e}")))
+        .map_err(|error| usage(format!("not a results document: {}", error.utf8_error()).into()))?;
+    Results::parse_all(&text).map_err(|error| usage(error.into()))
 }

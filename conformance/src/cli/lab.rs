@@ -2,12 +2,12 @@
 
 use crate::cli::format::ListFormat;
 use crate::cli::libtest::every_case;
-use crate::cli::output::{ENVIRONMENT, Output, Stop, USAGE, replace, unwritten};
 use crate::lab;
-use crate::report::terminal::{self, Screen};
+use crate::report::terminal::Screen;
 use crate::report::{format, matrix};
 use crate::run::select::Selection;
 use clap::Args;
+use iomap_command::{Error, Exit, Output, file, plain, replace, tell};
 use iomap_results::Sum;
 use std::path::PathBuf;
 
@@ -36,42 +36,47 @@ pub(crate) struct LabArgs {
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &LabArgs) -> Result<u8, Stop> {
+pub(crate) fn run(args: &LabArgs) -> Result<Exit, Error> {
     if args.options.is_interactive() {
-        return lab::interact(&args.options).map(|()| 0).map_err(|e| Stop(ENVIRONMENT, e.to_string()));
+        return lab::interact(&args.options).map(|()| Exit::Fine).map_err(|error| Error::of(Exit::Environment, error));
     }
     if let Some(scenario) = args.options.scenario {
-        let mut output = Output::open(args.output.as_ref())?;
-        let document = lab::play_all(scenario, &args.options).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+        let mut output = Output::open(args.output.as_deref())?;
+        let document = lab::play_all(scenario, &args.options).map_err(|error| Error::of(Exit::Environment, error))?;
         output.write(&match args.format {
             ListFormat::Json => format::json(&document),
             ListFormat::Human => lab::played(&document),
         })?;
-        return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) { ENVIRONMENT } else { 0 });
+        return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) {
+            Exit::Environment
+        } else {
+            Exit::Fine
+        });
     }
     if let Some(filter) = &args.options.case {
-        Selection::of(Some(filter)).some_of(&every_case()).map_err(|e| Stop(USAGE, format!("--case: {e}")))?;
+        Selection::of(Some(filter)).some_of(&every_case()).map_err(|e| Error::usage(format!("--case: {e}")))?;
     }
-    let screen = if args.output.is_some() { Screen::default() } else { Screen::of_stdout() };
-    let text = |document: &lab::LabDocument| match args.format {
-        ListFormat::Json => format::json(document),
-        ListFormat::Human => lab::human(&args.options, document, screen),
+    let path = file(args.output.as_deref());
+    let screen = if path.is_some() { Screen::default() } else { Screen::of(&Output::standard()) };
+    let text = |document: &lab::LabDocument| {
+        let text = match args.format {
+            ListFormat::Json => format::json(document),
+            ListFormat::Human => lab::human(&args.options, document, screen),
+        };
+        if path.is_some() { plain(&text) } else { text }
     };
-    let write = |document: &lab::LabDocument| match &args.output {
-        Some(path) => {
-            replace(path, &terminal::plain(&text(document))).map_err(|e| format!("{}: {e}", path.display()).into())
-        }
-        None => Ok(()),
+    let write = |document: &lab::LabDocument| {
+        path.map_or(Ok(()), |path| replace(path, &text(document), false)).map_err(|error| error.to_string().into())
     };
-    let document = lab::run(&args.options, &write).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
-    match &args.output {
-        None => Output::Stdout.write(&text(&document))?,
+    let document = lab::run(&args.options, &write).map_err(|error| Error::of(Exit::Environment, error))?;
+    match path {
+        None => Output::standard().write_styled(&text(&document))?,
         // The disk may be full now although it was not at the start.
-        Some(path) => replace(path, &text(&document)).map_err(|e| unwritten(path, &e, &text(&document)))?,
+        Some(path) => replace(path, &text(&document), true)?,
     }
-    if args.output.is_some() || args.format == ListFormat::Json {
+    if path.is_some() || args.format == ListFormat::Json {
         // Nobody reads a document to find out why the exit code is what it is.
-        eprint!("{}", matrix::trouble(&document.runs));
+        tell(matrix::trouble(&document.runs));
     }
-    Ok(Sum::of(&document.runs).exit_code())
+    Ok(Sum::of(&document.runs).exit())
 }

@@ -3,9 +3,9 @@
 use crate::case::definition::Case;
 use crate::cases;
 use crate::cli::command::Cli;
-use crate::cli::output::{Stop, USAGE};
 use crate::run::select::{Nothing, Selection, nearest};
 use clap::{Args, CommandFactory};
+use iomap_command::Error;
 
 /// The flags of libtest, under their names.
 #[derive(Args)]
@@ -66,10 +66,10 @@ impl Libtest {
     }
 
     /// The cases that will run: at least one.
-    pub(crate) fn cases(&self) -> Result<Vec<&'static Case>, Stop> {
+    pub(crate) fn cases(&self) -> Result<Vec<&'static Case>, Error> {
         for (flag, given, what) in [("--ignored", self.ignored, "ignored"), ("--bench", self.bench, "a benchmark")] {
             if given {
-                return Err(Stop(USAGE, format!("{flag}: no case is {what}, so nothing would run")));
+                return Err(Error::usage(format!("{flag}: no case is {what}, so nothing would run")));
             }
         }
         self.selection().some_of(&every_case()).map_err(meant_nothing)
@@ -81,8 +81,8 @@ pub(crate) fn every_case() -> Vec<&'static Case> {
 }
 
 /// A filter without a match may be a mistyped command, or a command after its options.
-fn meant_nothing(nothing: Nothing) -> Stop {
-    let Nothing::Unknown { filter, .. } = &nothing else { return Stop(USAGE, nothing.to_string()) };
+fn meant_nothing(nothing: Nothing) -> Error {
+    let Nothing::Unknown { filter, .. } = &nothing else { return Error::usage(nothing.to_string()) };
     let command = Cli::command();
     let commands = command.get_subcommands().filter(|it| !it.is_hide_set()).map(|it| it.get_name().to_owned());
     let hint = match nearest(filter, commands.chain(["help".into()])).first() {
@@ -90,5 +90,5 @@ fn meant_nothing(nothing: Nothing) -> Stop {
         Some(near) => format!("; if a command was meant: {near}"),
         None => String::new(),
     };
-    Stop(USAGE, format!("{nothing}{hint}; --list has all cases"))
+    Error::usage(format!("{nothing}{hint}; --list has all cases"))
 }

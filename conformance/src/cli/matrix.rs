@@ -3,14 +3,15 @@
 use crate::cli::format::TableFormat;
 use crate::cli::input::read;
 use crate::cli::libtest::every_case;
-use crate::cli::output::{Output, Stop, USAGE};
 use crate::cli::subject::{Chosen, host_run, sandbox};
 use crate::filesystem::FsKind;
 use crate::mechanism::Mechanism;
 use crate::programs;
+use crate::report::terminal::Screen;
 use crate::report::{format, matrix};
 use crate::results::Results;
 use clap::Args;
+use iomap_command::{Error, Exit, Output, tell};
 use iomap_results::{Sum, comparable};
 use std::path::PathBuf;
 
@@ -29,25 +30,28 @@ pub(crate) struct MatrixArgs {
     list: bool,
 }
 
-pub(crate) fn run(args: &MatrixArgs) -> Result<u8, Stop> {
-    let mut output = Output::open(args.output.as_ref())?;
+pub(crate) fn run(args: &MatrixArgs) -> Result<Exit, Error> {
+    let mut output = Output::open(args.output.as_deref())?;
     if args.list {
         let lines = pairs().map(|(fs, mechanism)| format!("{} {}\n", fs.name(), mechanism.name()));
-        return output.write(&lines.collect::<String>()).map(|()| 0);
+        return output.write(&lines.collect::<String>()).map(|()| Exit::Fine);
     }
     let all = if args.files.is_empty() { run_everything()? } else { read_all(&args.files)? };
-    comparable(&all).map_err(|e| Stop(USAGE, e.to_string()))?;
+    if all.is_empty() {
+        return Err(Error::usage("no results: the files have empty lists"));
+    }
+    comparable(&all).map_err(|error| Error::of(Exit::Usage, error))?;
     let trouble = matrix::trouble(&all);
-    output.write(&match args.format {
-        TableFormat::Human => format!("{}{}{trouble}", matrix::human(&all, output.screen()), gap(&trouble)),
+    output.write_styled(&match args.format {
+        TableFormat::Human => format!("{}{}{trouble}", matrix::human(&all, Screen::of(&output)), gap(&trouble)),
         TableFormat::Markdown => matrix::markdown(&all),
         TableFormat::Json => format::json(&all),
     })?;
-    if args.output.is_some() || args.format != TableFormat::Human {
+    if !output.is_standard() || args.format != TableFormat::Human {
         // A document is not read to learn the reason of the exit code, so standard error gets the reason.
-        eprint!("{trouble}");
+        tell(trouble);
     }
-    Ok(Sum::of(&all).exit_code())
+    Ok(Sum::of(&all).exit())
 }
 
 fn gap(text: &str) -> &'static str {
@@ -60,13 +64,13 @@ fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
     mechanisms.into_iter().flat_map(|mechanism| FsKind::USUAL.map(|fs| (fs, mechanism)))
 }
 
-fn run_everything() -> Result<Vec<Results>, Stop> {
+fn run_everything() -> Result<Vec<Results>, Error> {
     let sandbox = sandbox(&FsKind::USUAL)?;
     let chosen = Chosen { cases: &every_case(), threads: None, timeout: programs::TIMEOUT };
     pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &chosen)?.0)).collect()
 }
 
-fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Stop> {
-    let read: Result<Vec<_>, Stop> = files.iter().map(|path| read(path)).collect();
+fn read_all(files: &[PathBuf]) -> Result<Vec<Results>, Error> {
+    let read: Result<Vec<_>, Error> = files.iter().map(|path| read(path)).collect();
     Ok(read?.concat())
 }

@@ -9,7 +9,6 @@ mod lab;
 mod libtest;
 mod list;
 mod matrix;
-mod output;
 mod run;
 mod schema;
 mod subject;

@@ -2,7 +2,6 @@
 
 use crate::cli::libtest::Libtest;
 use crate::cli::list::list;
-use crate::cli::output::{ENVIRONMENT, Output, Stop, USAGE};
 use crate::cli::subject::{Chosen, HOST_THREADS, REFERENCE_THREADS, expected, host_run, one_run, sandbox};
 use crate::filesystem::FsKind;
 use crate::host::sandbox::Sandbox;
@@ -20,6 +19,7 @@ use crate::target::directory::{Directory, Fresh};
 use crate::target::fuse::Fuse;
 use crate::target::reference::Reference;
 use clap::Args;
+use iomap_command::{Error, Exit, Output, tell, tell_line};
 use iomap_reference::{Violation, violations};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ struct Kcidb {
     kcidb_build: Option<String>,
 }
 
-pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     if args.libtest.list {
         return list(args);
     }
@@ -150,13 +150,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let cases = args.libtest.cases()?;
     let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
     // The namespace of the host target hides a directory, so the file is made first.
-    let mut output = Output::open(args.output.as_ref())?;
-    let reproducers = args
-        .reproducers
-        .as_deref()
-        .map(reproducer::Directory::open)
-        .transpose()
-        .map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+    let mut output = Output::open(args.output.as_deref())?;
+    let reproducers = args.reproducers.as_deref().map(reproducer::Directory::open).transpose()?;
     let names = args.expectations_of();
     let mut update = args.update_expectations.then(|| open_expectations(args, names)).transpose()?;
     let begin = Instant::now();
@@ -165,26 +160,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
             let target: Arc<dyn Target> = Arc::new(Reference::new(violation(args.violation.as_deref())?));
             let subject = Subject { target: "reference", mechanism: args.mechanism, fs: "model" };
             if let Some(reason) = target.lacks(args.mechanism) {
-                return Err(Stop(USAGE, format!("mechanism {}: {reason}: seal", args.mechanism.name())));
+                return Err(Error::usage(format!("mechanism {}: {reason}: seal", args.mechanism.name())));
             }
             one_run(&target, &subject, &chosen, REFERENCE_THREADS, &Expectations::all_hold())
         }
         TargetName::Fuse => {
             let violation = violation(args.violation.as_deref())?;
-            let sandbox = Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
-            let fuse = Fuse::new(&sandbox, violation).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+            let sandbox = Sandbox::enter().map_err(|error| Error::of(Exit::Environment, error))?;
+            let fuse = Fuse::new(&sandbox, violation).map_err(|error| Error::of(Exit::Environment, error))?;
             let target: Arc<dyn Target> = Arc::new(fuse);
             let subject = Subject { target: "fuse", mechanism: args.mechanism, fs: "model" };
             one_run(&target, &subject, &chosen, HOST_THREADS, &expected(names, "model")?)
         }
         TargetName::Host | TargetName::Dir(_) if args.violation.is_some() => {
-            return Err(Stop(USAGE, "--violation is for the reference: a kernel cannot be told".into()));
+            return Err(Error::usage("--violation is for the reference: a kernel cannot be told"));
         }
         TargetName::Dir(_) if args.mechanism == Mechanism::DeviceDax => {
-            return Err(Stop(USAGE, "device-dax is no directory's: lab --fs devdax".into()));
+            return Err(Error::usage("device-dax is no directory's: lab --fs devdax"));
         }
         TargetName::Host if !args.mechanism.fits(args.fs) => {
-            return Err(Stop(USAGE, format!("{} has no {}", args.fs.name(), args.mechanism.name())));
+            return Err(Error::usage(format!("{} has no {}", args.fs.name(), args.mechanism.name())));
         }
         TargetName::Host => {
             let sandbox = sandbox(&[args.fs])?;
@@ -197,44 +192,41 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
         let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;
-        eprintln!("{}", update.write(&results, &others).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?);
+        tell_line(update.write(&results, &others)?);
     }
     let submitter = kcidb::Submitter { origin: args.kcidb.kcidb_origin.clone(), build: args.kcidb.kcidb_build.clone() };
     let format = if args.libtest.quiet { Format::Terse } else { args.format };
-    output.write(&format::write(&results, format, &submitter))?;
+    output.write_styled(&format::write(&results, format, &submitter))?;
     if args.timings || (format == Format::Human && io::stderr().is_terminal()) {
-        eprint!("{}", human::timings(&results, elapsed, ready));
+        tell(human::timings(&results, elapsed, ready));
     }
     if let Some(directory) = &reproducers {
-        eprintln!("{}", directory.write(&results).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?);
+        tell_line(directory.write(&results)?);
     }
-    Ok(results.exit_code())
+    Ok(results.exit())
 }
 
-fn directory_run(path: &Path, args: &RunArgs, chosen: &Chosen, names: &[&str]) -> Result<(Results, Duration), Stop> {
-    let fresh = Fresh::new(path).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
-    let directory = Directory::new(&fresh, args.mechanism).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+fn directory_run(path: &Path, args: &RunArgs, chosen: &Chosen, names: &[&str]) -> Result<(Results, Duration), Error> {
+    let fresh = Fresh::new(path).map_err(|error| Error::of(Exit::Environment, error))?;
+    let directory = Directory::new(&fresh, args.mechanism).map_err(|error| Error::of(Exit::Environment, error))?;
     let fs = directory.fs().to_owned();
     let target: Arc<dyn Target> = Arc::new(directory);
     let subject = Subject { target: "dir", mechanism: args.mechanism, fs: &fs };
     Ok(one_run(&target, &subject, chosen, HOST_THREADS, &expected(names, &fs)?))
 }
 
-fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Stop> {
+fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
     let Some(name) = names.first() else {
-        return Err(Stop(USAGE, "--update-expectations is for fuse, host and dir: the reference has to hold".into()));
+        return Err(Error::usage("--update-expectations is for fuse, host and dir: the reference has to hold"));
     };
     if args.violation.is_some() {
-        return Err(Stop(
-            USAGE,
-            "--update-expectations and --violation: nobody expects a violation made to order".into(),
-        ));
+        return Err(Error::usage("--update-expectations and --violation: nobody expects a violation made to order"));
     }
-    Update::open(&args.expectations, name).map_err(|e| Stop(ENVIRONMENT, e.to_string()))
+    Update::open(&args.expectations, name)
 }
 
 /// The violation with this name, or those whose names begin alike.
-fn violation(id: Option<&str>) -> Result<Option<Violation>, Stop> {
+fn violation(id: Option<&str>) -> Result<Option<Violation>, Error> {
     let Some(id) = id else { return Ok(None) };
     let all = violations();
     if let Some(found) = all.iter().find(|violation| violation.id == id) {
@@ -243,5 +235,5 @@ fn violation(id: Option<&str>) -> Result<Option<Violation>, Stop> {
     let clause = id.split('/').next().unwrap_or(id);
     let near: Vec<&str> = all.iter().map(|v| v.id.as_str()).filter(|name| name.starts_with(clause)).collect();
     let hint = if near.is_empty() { "`iomap-conformance audit` lists them".into() } else { near.join(", ") };
-    Err(Stop(USAGE, format!("no violation {id}: {hint}")))
+    Err(Error::usage(format!("no violation {id}: {hint}")))
 }

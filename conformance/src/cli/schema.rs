@@ -1,8 +1,8 @@
 //! `iomap-conformance schema`: the JSON Schema of a document.
 
-use crate::cli::output::{Output, Stop};
 use crate::report::schema::Document;
 use clap::Args;
+use iomap_command::{Error, Exit, Output};
 
 #[derive(Args)]
 pub(crate) struct SchemaArgs {
@@ -12,6 +12,6 @@ pub(crate) struct SchemaArgs {
 }
 
 /// Prints the schema.
-pub(crate) fn run(args: &SchemaArgs) -> Result<u8, Stop> {
-    Output::Stdout.write(args.document.schema()).map(|()| 0)
+pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, Error> {
+    Output::standard().write(args.document.schema()).map(|()| Exit::Fine)
 }

@@ -1,14 +1,11 @@
 //! One run of cases on a target, with a bar on a terminal.
 
 use crate::case::definition::Case;
-use crate::cli::output::{ENVIRONMENT, INTERNAL, Stop};
 use crate::filesystem::FsKind;
 use crate::host::sandbox::Sandbox;
 use crate::kernel;
 use crate::kernel_log::KernelLog;
 use crate::mechanism::Mechanism;
-use crate::report::human;
-use crate::report::terminal;
 use crate::results::Results;
 use crate::run::expectations::Expectations;
 use crate::run::trials::{self, Event, Progress, Subject};
@@ -16,6 +13,7 @@ use crate::run::watchdog::Guard;
 use crate::system::Target;
 use crate::target;
 use crate::target::host::Host;
+use iomap_command::{Error, Exit, bar, can_pass, passing, tell_line};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,16 +36,16 @@ pub(crate) fn host_run(
     fs: FsKind,
     mechanism: Mechanism,
     chosen: &Chosen,
-) -> Result<(Results, Duration), Stop> {
-    let host = Host::new(sandbox, fs, mechanism).map_err(|e| Stop(ENVIRONMENT, e.to_string()))?;
+) -> Result<(Results, Duration), Error> {
+    let host = Host::new(sandbox, fs, mechanism).map_err(|error| Error::of(Exit::Environment, error))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
     let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
     Ok(one_run(&target, &subject, chosen, HOST_THREADS, &expectations))
 }
 
-pub(crate) fn expected(names: &[&str], fs: &str) -> Result<Expectations, Stop> {
-    Expectations::of(names, fs, &kernel::release()).map_err(|e| Stop(INTERNAL, e))
+pub(crate) fn expected(names: &[&str], fs: &str) -> Result<Expectations, Error> {
+    Expectations::of(names, fs, &kernel::release())
 }
 
 /// Said once, however many runs there are.
@@ -64,7 +62,9 @@ pub(crate) fn one_run(
     let log = target.devices().and_then(|devices| match KernelLog::open(devices) {
         Ok(log) => Some(log),
         Err(error) => {
-            UNREADABLE.call_once(|| eprintln!("iomap-conformance: the kernel log is not watched: /dev/kmsg: {error}"));
+            UNREADABLE.call_once(|| {
+                tell_line(format_args!("iomap-conformance: the kernel log is not watched: /dev/kmsg: {error}"))
+            });
             None
         }
     });
@@ -72,23 +72,23 @@ pub(crate) fn one_run(
     let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), chosen.cases.len());
     let cases = (chosen.cases, chosen.threads.unwrap_or(threads));
     let results = trials::run(target, subject, cases, expectations, &guard, &progress);
-    terminal::passing("");
+    passing("");
     (results, begin.elapsed())
 }
 
-pub(crate) fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Stop> {
+pub(crate) fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Error> {
     // All missing programs in one line, so that the user installs packages once.
     let mut missing: Vec<String> = kinds.iter().filter_map(|kind| target::host::missing(*kind)).collect();
     missing.dedup();
     if !missing.is_empty() {
-        return Err(Stop(ENVIRONMENT, missing.join("; ")));
+        return Err(Error::environment(missing.join("; ")));
     }
-    Sandbox::enter().map_err(|e| Stop(ENVIRONMENT, e.to_string()))
+    Sandbox::enter().map_err(|error| Error::of(Exit::Environment, error))
 }
 
 /// A bar on a terminal that says where the run is. Elsewhere nothing.
 fn progress(label: &str, total: usize) -> Progress {
-    if !terminal::can_pass() {
+    if !can_pass() {
         return Arc::new(|_| ());
     }
     let (label, done) = (label.to_owned(), AtomicUsize::new(0));
@@ -99,7 +99,7 @@ fn progress(label: &str, total: usize) -> Progress {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {
             *shown = Instant::now();
-            terminal::passing(&human::bar(&label, number, total, &case.name));
+            passing(&bar(&label, number, total, &case.name));
         }
     })
 }

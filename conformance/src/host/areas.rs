@@ -7,6 +7,7 @@
 use super::proc;
 use crate::error::{Error, Result};
 use crate::verdict::Trouble;
+use iomap_command::tell_line;
 use iomap_reference::{Call, Fd};
 use nix::fcntl::{Flock, FlockArg};
 use std::cell::RefCell;
@@ -59,10 +60,10 @@ impl Areas {
         let mut said = false;
         while turn.is_some() && LIMIT.saturating_sub(proc::swaps().len()) < FEWEST && Instant::now() < deadline {
             if !said {
-                eprintln!(
+                tell_line(format_args!(
                     "iomap-conformance: waiting for swap areas: {} are active (/proc/swaps)",
                     proc::swaps().len()
-                );
+                ));
             }
             said = true;
             std::thread::yield_now();
@@ -160,7 +161,7 @@ fn turn() -> Result<Option<Flock<File>>> {
         Ok(lock) => return Ok(Some(lock)),
         Err((file, _)) => file,
     };
-    eprintln!("iomap-conformance: waiting for another run, which has the swap areas of this machine");
+    tell_line(format_args!("iomap-conformance: waiting for another run, which has the swap areas of this machine"));
     let (sender, receiver) = channel();
     let waiting = std::thread::Builder::new().spawn(move || sender.send(Flock::lock(file, FlockArg::LockExclusive)));
     waiting.map_err(|error| Error::about("lacking memory: no thread", error))?;

@@ -14,6 +14,7 @@ use super::proc;
 use super::sys::{swap, vfs};
 use crate::error::{Error, Result};
 use crate::programs::ending;
+use iomap_command::tell_line;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -125,22 +126,24 @@ impl Post {
                 Ok(status) => ending(status),
                 Err(error) => format!("is lost: {error}"),
             };
-            eprintln!(
+            tell_line(format_args!(
                 "iomap-conformance: the guardian, which cleans up after the suite, {why}: another one is started"
-            );
+            ));
             child = match self.occupy() {
                 Ok(child) => child,
                 Err(why) => {
-                    return eprintln!("iomap-conformance: {why}: active swap files stay active after the suite ends");
+                    return tell_line(format_args!(
+                        "iomap-conformance: {why}: active swap files stay active after the suite ends"
+                    ));
                 }
             };
             let mut tether = locked(tether);
             // If the suite has ended meanwhile, the guardian loses its standard input, and does its work now.
             tether.stdin = child.stdin.take().filter(|_| !tether.ended);
         }
-        eprintln!(
+        tell_line(format_args!(
             "iomap-conformance: {SUCCESSORS} guardians were killed: active swap files stay active after the suite ends"
-        );
+        ));
     }
 }
 

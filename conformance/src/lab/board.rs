@@ -1,9 +1,8 @@
 //! The progress of guests, for people: a line for each milestone. A terminal has one more line below, with the progress
 //! of each guest.
 
-use crate::report::human::WIDTH;
+use iomap_command::{WIDTH, passing, tell_line};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,17 +21,13 @@ pub(crate) enum News<'a> {
 pub(crate) type Listener<'a> = dyn Fn(News) + Sync + 'a;
 
 /// The progress of all guests, on standard error.
+#[derive(Default)]
 pub(crate) struct Board {
-    terminal: bool,
     /// The progress of each guest, by its label.
     guests: Mutex<BTreeMap<String, String>>,
 }
 
 impl Board {
-    pub(crate) fn new() -> Self {
-        Self { terminal: stderr().is_terminal(), guests: Mutex::default() }
-    }
-
     fn guests(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,32 +40,20 @@ impl Board {
             News::Milestone(text) => (Some(text), text.to_owned()),
             News::Case(number, name) => (None, format!("{number} {name}")),
         };
-        self.erase();
+        passing("");
         if let Some(line) = line {
-            eprintln!("{label}: {line} ({:.1} s)", begin.elapsed().as_secs_f64());
+            tell_line(format_args!("{label}: {line} ({:.1} s)", begin.elapsed().as_secs_f64()));
         }
         guests.insert(label.into(), place);
-        self.draw(&guests);
+        passing(&status(&guests));
     }
 
     /// Removes a guest that has ended.
     pub(crate) fn forget(&self, label: &str) {
         let mut guests = self.guests();
         guests.remove(label);
-        self.erase();
-        self.draw(&guests);
-    }
-
-    fn erase(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
-    }
-
-    fn draw(&self, guests: &BTreeMap<String, String>) {
-        if self.terminal {
-            eprint!("\r\x1b[K{}", status(guests));
-        }
+        passing("");
+        passing(&status(&guests));
     }
 }
 

@@ -4,6 +4,7 @@
 //! not agree with its record, because of a full disk, a loss of power or an edit by hand, is made again.
 
 use crate::error::{Error, Result, at};
+use iomap_command::tell_line;
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -51,7 +52,7 @@ impl Cache {
             return Ok(place.join(CONTENTS));
         }
         if place.symlink_metadata().is_ok() {
-            eprintln!("{}: damaged, it is made again", place.display());
+            tell_line(format_args!("{}: damaged, it is made again", place.display()));
         }
         let made = |partial: &Path| {
             make(&partial.join(CONTENTS))?;

@@ -1,5 +1,6 @@
 //! The messages between host and guest: a manifest in the initramfs, and lines of JSON through a port.
 
+use crate::error::Error;
 use crate::filesystem::FsKind;
 use crate::mechanism::Mechanism;
 use crate::results::Results;
@@ -71,9 +72,9 @@ impl From<Run> for (String, String) {
 }
 
 impl TryFrom<(String, String)> for Run {
-    type Error = String;
+    type Error = Error;
 
-    fn try_from((fs, mechanism): (String, String)) -> Result<Self, String> {
+    fn try_from((fs, mechanism): (String, String)) -> Result<Self, Error> {
         Ok(Self { fs: FsKind::from_str(&fs, false)?, mechanism: Mechanism::from_str(&mechanism, false)? })
     }
 }

@@ -15,6 +15,7 @@ use crate::report::matrix;
 use crate::report::terminal::Screen;
 use crate::results::Results;
 use crate::target;
+use iomap_command::tell_line;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +36,7 @@ pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()>
     write(&lock())?;
     let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&job.hardware(options))).max().unwrap_or(0);
     let guests = options.guests.map_or_else(|| guests_for(memory), |guests| guests as usize).min(jobs.len());
-    let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::new());
+    let (queue, board) = (Mutex::new(VecDeque::from(jobs)), Board::default());
     std::thread::scope(|scope| {
         for _ in 0..guests {
             scope.spawn(|| {
@@ -45,7 +46,7 @@ pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()>
                     let mut document = lock();
                     document.runs.splice(job.place..job.place + job.runs.len(), results);
                     if let Err(reason) = write(&document) {
-                        eprintln!("{reason}");
+                        tell_line(format_args!("{reason}"));
                     }
                 }
             });
@@ -61,7 +62,7 @@ pub(crate) fn interact(options: &Options) -> Result<()> {
     let job = jobs.first().ok_or("nothing to run")?;
     let initramfs = job.shell(options, job.runs.first().copied(), &cache)?;
     let machine = job.machine(options, &initramfs, Path::new("")).attended(Attendance::Terminal);
-    eprintln!("{}\n`exit` ends the guest, Ctrl-A X ends QEMU.", machine.line());
+    tell_line(format_args!("{}\n`exit` ends the guest, Ctrl-A X ends QEMU.", machine.line()));
     machine.command().status().map(drop).map_err(|e| Error::about(qemu::QEMU, e))
 }
 

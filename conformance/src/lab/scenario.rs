@@ -14,6 +14,7 @@ use crate::lab::machine::{console, initramfs, modules};
 use crate::lab::options::Options;
 use crate::lab::protocol::{Manifest, Message, ScriptStep, Work};
 use crate::lab::scripts::{STEPS, Scenario, Script, TOOLS};
+use iomap_command::tell_line;
 use iomap_results::Kernel;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ fn play(
     let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
     let console = console::place(cache, &[&kernel.release, "scenario"])?;
     let machine = Machine::new(kernel, accelerator, options.memory, &initramfs, &console, hardware);
-    eprintln!("{}: {}", kernel.release, machine.line());
+    tell_line(format_args!("{}: {}", kernel.release, machine.line()));
     let (ended, said) = attend(&machine, options.patience(), |session| listen(session, kernel, steps));
     let reason = match ended {
         Ok(None) => return Ok(()),
@@ -106,7 +107,7 @@ fn listen(
     loop {
         match session.hear()?.1 {
             Message::Step(step) => {
-                eprintln!("{}: {}", kernel.release, plain(&step));
+                tell_line(format_args!("{}: {}", kernel.release, plain(&step)));
                 steps.push(step);
             }
             Message::Failed(_, reason) => return Ok(Some(reason)),

@@ -12,6 +12,7 @@ use crate::lab::machine::session::{Session, Silence, attend};
 use crate::lab::options::Options;
 use crate::lab::protocol::{Message, Run, Work};
 use crate::results::Results;
+use iomap_command::tell_line;
 use iomap_results::LogLine;
 use std::fmt;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(crate) fn carry_out(job: &Job, options: &Options, cache: &Cache, listener: &
     let mut patience = options.patience();
     if options.gdb {
         let symbols = job.kernel.symbols.as_ref().map_or("VMLINUX".into(), |path| path.display().to_string());
-        eprintln!("gdb {symbols} -ex 'target remote :1234'");
+        tell_line(format_args!("gdb {symbols} -ex 'target remote :1234'"));
         patience = PATIENCE_OF_DEBUGGERS;
     }
     let ended = boot(&machine, &job.runs, patience, listener);
@@ -144,8 +145,7 @@ mod tests {
     #[test]
     fn a_panic() {
         if let Some(missing) = missing() {
-            assert!(std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_none(), "required: {missing}");
-            return eprintln!("not tested: {missing}");
+            return iomap_testing::tools::not_tested(missing);
         }
         let kernel = BootKernel::find("6.1", &Cache::open().unwrap()).unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,6 @@
 //! A comparison of results, for people.
 
-use crate::report::human::wrap;
-use crate::words::count;
+use iomap_command::{count, wrap};
 use iomap_results::{Change, Comparison, Head, Pair, Unpaired, Verdict};
 use std::fmt::Write as _;
 

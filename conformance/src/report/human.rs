@@ -4,11 +4,10 @@ use crate::reproduce::origin::Origin;
 use crate::reproduce::reproducer;
 use crate::results::{self, CaseResult, ClauseResult, Errors, Results};
 use crate::system::Step;
-use crate::words::count;
+use iomap_command::{Exit, count, wrap};
 use iomap_results::Verdict;
 use std::fmt::Write as _;
 
-pub(crate) const WIDTH: usize = 80;
 const INDENT: usize = 14;
 
 /// Writes the summary by clause.
@@ -30,7 +29,7 @@ fn report(results: &Results, whole: bool) -> String {
     }
     if let Some(reason) = &results.not_offered {
         let _ = writeln!(out, "not offered: {reason}");
-        if results.exit_code() != 0 {
+        if results.exit() != Exit::Fine {
             let _ = writeln!(out, "{}", results.sum());
         }
         return out;
@@ -162,32 +161,6 @@ fn programs(out: &mut String, clause: &str, case: &CaseResult) {
 }
 
 /// Wraps text into lines of at most 80 columns, all of them indented.
-pub(crate) fn wrap(text: &str, indent: usize) -> String {
-    let mut lines = vec![" ".repeat(indent)];
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        if lines[last].len() + 1 + word.len() > WIDTH && lines[last].len() > indent {
-            lines.push(" ".repeat(indent));
-        }
-        let last = lines.len() - 1;
-        if lines[last].len() > indent {
-            lines[last].push(' ');
-        }
-        lines[last].push_str(word);
-    }
-    lines.join("\n")
-}
-
-/// The progress of a run, in one line of a terminal.
-pub(crate) fn bar(label: &str, done: usize, total: usize, case: &str) -> String {
-    const BAR: usize = 20;
-    let full = done.min(total) * BAR / total.max(1);
-    let line = format!("{label} [{}{}] {done}/{total} {case}", "#".repeat(full), "-".repeat(BAR - full));
-    // A line that wraps could not be overwritten.
-    line.chars().take(WIDTH - 1).collect()
-}
-
-/// The duration of each family, and the rate: for `--timings`.
 pub(crate) fn timings(results: &Results, elapsed: std::time::Duration, ready: std::time::Duration) -> String {
     let mut out = String::from("family      cases   ms in cases\n");
     let mut total = 0;
@@ -207,16 +180,4 @@ pub(crate) fn timings(results: &Results, elapsed: std::time::Duration, ready: st
         ready.as_secs_f64() * 1000.0
     );
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bar_fits() {
-        assert_eq!(bar("xfs/seal", 5, 10, "read::any"), "xfs/seal [##########----------] 5/10 read::any");
-        assert_eq!(bar("xfs/seal", 0, 0, "").matches('#').count(), 0);
-        assert_eq!(bar(&"long".repeat(30), 10, 10, "read::any").len(), WIDTH - 1);
-    }
 }

@@ -17,19 +17,19 @@ pub struct Submitter {
 }
 
 /// Checks the name of a CI system by the rules of kcidb-io.
-pub(crate) fn origin(text: &str) -> Result<String, String> {
+pub(crate) fn origin(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match !text.is_empty() && text.chars().all(allowed) {
         true => Ok(text.into()),
-        false => Err("lower-case letters, digits and _".into()),
+        false => Err("lower-case letters, digits and _"),
     }
 }
 
 /// Checks the id of a build by the rules of kcidb-io.
-pub(crate) fn build(text: &str) -> Result<String, String> {
+pub(crate) fn build(text: &str) -> Result<String, &'static str> {
     match text.split_once(':') {
         Some((before, _)) if origin(before).is_ok() => Ok(text.into()),
-        _ => Err("the name of a CI system, a colon, and what is unique there".into()),
+        _ => Err("the name of a CI system, a colon, and what is unique there"),
     }
 }
 

@@ -1,9 +1,8 @@
 //! A table of several results: a row for each clause, a column for each file system and mechanism.
 
-use crate::report::human::wrap;
-use crate::report::terminal::{HEADING, Screen, plain, style, styled};
+use crate::report::terminal::{HEADING, Screen, style, styled};
 use crate::results::{ClauseResult, Results, clause};
-use crate::words::count;
+use iomap_command::{Exit, count, plain, wrap};
 use iomap_results::{Sum, Verdict, releases};
 use std::fmt::Write as _;
 
@@ -31,7 +30,7 @@ pub(crate) fn markdown(all: &[Results]) -> String {
 /// words. Empty if all results are as expected.
 pub(crate) fn trouble(all: &[Results]) -> String {
     let sum = Sum::of(all);
-    if sum.exit_code() == 0 {
+    if sum.exit() == Exit::Fine {
         return String::new();
     }
     all.iter().map(trouble_of).chain([format!("{sum}\n")]).collect()

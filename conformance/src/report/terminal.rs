@@ -4,8 +4,9 @@
 //! colors; it reads NO_COLOR, CLICOLOR_FORCE and TERM.
 
 use anstyle::{AnsiColor, Style};
+use iomap_command::{Output, WIDTH};
 use iomap_results::Verdict;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stdout};
 use terminal_size::{Height, Width, terminal_size_of};
 
 /// The room for a report.
@@ -19,13 +20,17 @@ pub(crate) struct Screen {
 
 impl Default for Screen {
     fn default() -> Self {
-        Self { width: 80, height: None }
+        Self { width: WIDTH, height: None }
     }
 }
 
 impl Screen {
     /// The screen of standard output. Other output is a page of 80 columns.
-    pub(crate) fn of_stdout() -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
+        if output.is_standard() { Self::of_stdout() } else { Self::default() }
+    }
+
+    fn of_stdout() -> Self {
         match stdout().is_terminal().then(|| terminal_size_of(stdout())).flatten() {
             Some((Width(width @ 1..), Height(height @ 1..))) => {
                 Self { width: usize::from(width).max(40), height: Some(usize::from(height).max(10)) }
@@ -33,27 +38,6 @@ impl Screen {
             _ => Self::default(),
         }
     }
-}
-
-/// Whether TERM says that the terminal shows only plain text.
-pub(crate) fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
-/// Prints a line that the next such line replaces, on standard error. It uses blanks, not an escape, to cover the old
-/// line.
-pub(crate) fn passing(line: &str) {
-    if can_pass() {
-        let width = terminal_size_of(stderr()).map_or(80, |(Width(width), _)| usize::from(width)).saturating_sub(1);
-        let line: String = line.chars().take(width).collect();
-        let end = if line.is_empty() { "\r" } else { "" };
-        eprint!("\r{line:width$}{end}");
-    }
-}
-
-/// Whether standard error is a terminal on which a line can be replaced.
-pub(crate) fn can_pass() -> bool {
-    stderr().is_terminal() && !is_dumb()
 }
 
 /// The headings of tables.
@@ -74,9 +58,4 @@ pub(crate) fn style(verdict: Verdict) -> Style {
 pub(crate) fn styled(style: Style, text: &str) -> String {
     let words = text.trim_end();
     if words.is_empty() { text.into() } else { format!("{style}{words}{style:#}{}", &text[words.len()..]) }
-}
-
-/// Text without its styles.
-pub(crate) fn plain(text: &str) -> String {
-    anstream::adapter::strip_str(text).to_string()
 }

@@ -10,9 +10,33 @@ use crate::system::{Action, Step};
 use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Write as _;
 
 /// The helper functions; a program gets only those that it uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Obstacle(String);
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Obstacle {}
+
+impl From<String> for Obstacle {
+    fn from(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+impl From<&str> for Obstacle {
+    fn from(reason: &str) -> Self {
+        Self(reason.into())
+    }
+}
+
 const HELPERS: &str = include_str!("helpers.c");
 
 const HOW_TO: &str = "\
@@ -45,7 +69,7 @@ impl Names {
         self.descriptors.get(&fd).map_or_else(|| "-1".into(), |number| format!("fd[{number}]"))
     }
 
-    fn map(&self, map: MapId) -> Result<(String, usize), String> {
+    fn map(&self, map: MapId) -> Result<(String, usize), Obstacle> {
         let known = self.maps.get(&map).map(|(number, len)| (format!("map[{number}]"), *len));
         known.ok_or_else(|| "a mapping that is not there".into())
     }
@@ -70,7 +94,7 @@ impl Names {
     }
 
     /// An fstat(2) that compares the times with those of the last one on this descriptor.
-    fn look(&mut self, fd: Fd, stat: &Stat) -> Result<String, String> {
+    fn look(&mut self, fd: Fd, stat: &Stat) -> Result<String, Obstacle> {
         let number = *self.descriptors.get(&fd).ok_or("a descriptor that is not there")?;
         if self.race {
             return Ok(format!("CALL(file_size(fd[{number}]), {})", stat.size));
@@ -88,7 +112,7 @@ impl Names {
 }
 
 /// The program, or the reason why there is none.
-pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<String, String> {
+pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<String, Obstacle> {
     if steps.iter().any(|step| matches!(step.action, Action::AgentRead(..) | Action::AgentWrite(..))) {
         return Err("the storage agent took part".into());
     }
@@ -212,7 +236,7 @@ fn checksum(data: &[u8]) -> u32 {
 }
 
 /// One line of the program.
-fn statement(call: &Call, step: &Step, names: &mut Names) -> Result<String, String> {
+fn statement(call: &Call, step: &Step, names: &mut Names) -> Result<String, Obstacle> {
     if let (Call::Stat { fd }, Some(Ok(Reply::Stat(stat)))) = (call, &step.outcome) {
         return names.look(*fd, stat);
     }
@@ -306,7 +330,7 @@ fn inode_flags(flags: u32) -> String {
 }
 
 /// A call as an expression of C whose value is its result, or -1.
-fn expression(call: &Call, names: &Names) -> Result<String, String> {
+fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
     let fd = |fd: &Fd| names.fd(*fd);
     let made = names.made;
     Ok(match call {
@@ -438,7 +462,7 @@ fn mapping(call: &Call, names: &Names) -> String {
 }
 
 /// The arguments of a call, by the names that [`routes`] uses.
-fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, String> {
+fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, Obstacle> {
     let file = |fd: &Fd| ("fd", names.fd(*fd));
     let data = |bytes_: &[u8]| [("data", bytes(bytes_)), ("len", bytes_.len().to_string())];
     Ok(match call {
@@ -482,7 +506,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
             let [data, len] = data(value);
             vec![("name", flat(name)), ("key", format!("{key:?}")), data, len]
         }
-        other => return Err(format!("{other}: no route")),
+        other => return Err(format!("{other}: no route").into()),
     })
 }
 

@@ -1,10 +1,12 @@
 //! The programs for the cases of a run, and the directory for them.
 
 use crate::case::definition::Case;
+use crate::reproduce::c::Obstacle;
 use crate::reproduce::origin::Origin;
 use crate::reproduce::{c, xfs_io};
 use crate::results::{CaseResult, Results};
 use crate::system::Step;
+use iomap_command::Error;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ pub(crate) struct Reproducer {
     /// The name of the case, such as `truncate-shrink`.
     pub name: String,
     /// The C program, or the reason why there is none.
-    pub c: Result<String, String>,
+    pub c: Result<String, Obstacle>,
     /// The script, if xfs_io can make all calls.
     pub xfs_io: Option<String>,
 }
@@ -38,14 +40,14 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Makes the directory if it is missing, and opens it. The error is one line for people.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let opened = std::fs::create_dir_all(path).and_then(|()| File::open(path));
-        opened.map(|open| Self { path: path.into(), open }).map_err(|e| format!("{}: {e}", path.display()))
+        opened.map(|open| Self { path: path.into(), open }).map_err(|error| Error::file(path, error))
     }
 
     /// Writes the programs for every case that is violated or could not do its work, and returns a line about them. The
     /// error is one line for people.
-    pub(crate) fn write(&self, results: &Results) -> Result<String, String> {
+    pub(crate) fn write(&self, results: &Results) -> Result<String, Error> {
         let (mut programs, mut scripts, mut without) = (0, 0, Vec::new());
         for (clause, case) in results.clauses.iter().flat_map(|clause| clause.cases.iter().map(move |it| (clause, it)))
         {
@@ -56,7 +58,7 @@ impl Directory {
             let write = |extension: &str, text: &str| {
                 let name = format!("{}.{extension}", made.name);
                 let path = Path::new("/proc/self/fd").join(self.open.as_raw_fd().to_string()).join(&name);
-                std::fs::write(path, text).map_err(|e| format!("{}: {e}", self.path.join(name).display()))
+                std::fs::write(path, text).map_err(|error| Error::file(&self.path.join(name), error))
             };
             match &made.c {
                 Ok(text) => write("c", text).map(|()| programs += 1)?,

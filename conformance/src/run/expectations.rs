@@ -3,9 +3,11 @@
 
 use crate::filesystem::FsKind;
 use crate::mechanism::Mechanism;
+use iomap_command::{Error, Exit};
 use iomap_results::Verdict;
 use iomap_vocabulary::Series;
 use serde::Deserialize;
+use std::fmt;
 
 /// The committed expectations: for each mechanism on a kernel, for the target `fuse`, for further limits of ordinary
 /// users there, and for limits in a directory.
@@ -79,6 +81,26 @@ struct Expectation {
 }
 
 /// The expectations for a mechanism on a file system of a kernel.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// The text is no TOML of this form.
+    Toml(Box<toml::de::Error>),
+    /// A row is for no range of kernels.
+    Range(String),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Toml(error) => error.fmt(f),
+            Self::Range(kernel) => write!(f, "no range of kernels: {kernel}"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// What is expected of a mechanism on a file system of a kernel.
 pub struct Expectations {
     /// The rows that apply, with their places in the file.
     rows: Vec<(usize, Expectation)>,
@@ -90,10 +112,11 @@ pub struct Expectations {
 impl Expectations {
     /// The committed expectations under these names (mechanisms, or `fuse`) that apply. The first row that names a
     /// clause counts.
-    pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, String> {
+    pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, Error> {
         let mut rows = Vec::new();
         for (name, text) in names.iter().filter_map(|name| FILES.iter().find(|(file, _)| file == name)) {
-            rows.extend(Self::parse(text, fs, release).map_err(|e| format!("expectations/{name}.toml: {e}"))?.rows);
+            let own = |error| Error::new(Exit::Internal, format!("expectations/{name}.toml")).because(error);
+            rows.extend(Self::parse(text, fs, release).map_err(own)?.rows);
         }
         let strange = fs != MODEL && FsKind::ALL.iter().all(|kind| kind.name() != fs);
         rows.retain(|(_, row)| !strange || row.fs.is_some() || row.clauses == ["*"]);
@@ -101,12 +124,12 @@ impl Expectations {
     }
 
     /// The expectations in the text of a file that apply.
-    pub(crate) fn parse(text: &str, fs: &str, release: &str) -> Result<Self, String> {
-        let document: Document = toml::from_str(text).map_err(|e| e.to_string())?;
+    pub(crate) fn parse(text: &str, fs: &str, release: &str) -> Result<Self, Unreadable> {
+        let document: Document = toml::from_str(text).map_err(|error| Unreadable::Toml(Box::new(error)))?;
         let mut rows = Vec::new();
         for (place, row) in document.expect.into_iter().enumerate() {
             let kernel = row.kernel.as_deref().unwrap_or("..");
-            let inside = in_range(kernel, release).ok_or_else(|| format!("no range of kernels: {kernel}"))?;
+            let inside = in_range(kernel, release).ok_or_else(|| Unreadable::Range(kernel.into()))?;
             if inside && row.fs.as_ref().is_none_or(|list| list.iter().any(|name| is_a(fs, name))) {
                 rows.push((place, row));
             }

@@ -12,6 +12,7 @@ use crate::run::watchdog::Guard;
 use crate::system::{Lane, Step, Target};
 use crate::verdict::{Seen, Trouble, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
+use iomap_command::tell_line;
 use iomap_results::{Kernel, SCHEMA, Verdict};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
@@ -146,7 +147,7 @@ fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
 pub fn test_arguments() -> Arguments {
     let arguments = Arguments::from_args();
     if arguments.test_threads == Some(0) {
-        eprintln!("error: --test-threads 0: a whole number, at least 1");
+        tell_line(format_args!("error: --test-threads 0: a whole number, at least 1"));
         std::process::exit(2);
     }
     arguments

@@ -4,8 +4,10 @@
 //! counts: so a new row before an old one replaces it for this clause, from this kernel on.
 
 use crate::results::{ClauseResult, Results};
-use crate::run::expectations::Expectations;
+use crate::run::expectations::{Expectations, Unreadable};
+use iomap_command::{Error, count};
 use iomap_results::Verdict;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -19,24 +21,25 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Opens the file of these expectations in a checkout. The error is one line for people.
-    pub(crate) fn open(directory: &Path, name: &str) -> Result<Self, String> {
+    /// Opens the file of these expectations in a checkout.
+    pub(crate) fn open(directory: &Path, name: &str) -> Result<Self, Error> {
         let path = directory.join(format!("{name}.toml"));
         let open = || {
             let mut file = File::options().read(true).write(true).open(&path)?;
             let mut text = String::new();
             file.read_to_string(&mut text).map(|_| (file, text))
         };
-        let (file, text) = open().map_err(|e: std::io::Error| {
-            format!("{}: {e}: --expectations says where the checkout has it", path.display())
+        let (file, text) = open().map_err(|error: std::io::Error| {
+            Error::environment(format!("{}: --expectations says where the checkout has it", path.display()))
+                .because(error)
         })?;
         Ok(Self { path, file, text })
     }
 
     /// Adds the rows, and returns a line with their number.
-    pub(crate) fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, String> {
+    pub(crate) fn write(&mut self, results: &Results, others: &Expectations) -> Result<String, Error> {
         let path = self.path.display();
-        let (text, rows) = updated(&self.text, results, others).map_err(|e| format!("{path}: {e}"))?;
+        let (text, rows) = updated(&self.text, results, others).map_err(|error| Error::file(&self.path, error))?;
         if rows == 0 {
             return Ok(format!("{path}: nothing to add"));
         }
@@ -45,8 +48,36 @@ impl Update {
             self.file.set_len(0)?;
             self.file.write_all(text.as_bytes())
         };
-        write().map_err(|e| format!("{path}: {e}"))?;
-        Ok(format!("{path}: {rows} {} added, to be explained and committed", if rows == 1 { "row" } else { "rows" }))
+        write().map_err(|error| Error::file(&self.path, error))?;
+        Ok(format!("{path}: {} added, to be explained and committed", count(rows, "row")))
+    }
+}
+
+/// The reason why a file of expectations gets no rows.
+#[derive(Debug)]
+enum NoUpdate {
+    NotOffered(String),
+    NoPlace(String),
+    NoRelease(String),
+    Unreadable(Unreadable),
+}
+
+impl fmt::Display for NoUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOffered(reason) => write!(f, "nothing was observed: {reason}"),
+            Self::NoPlace(clause) => write!(f, "no place for a row on {clause}"),
+            Self::NoRelease(release) => write!(f, "no release of a kernel: {release}"),
+            Self::Unreadable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoUpdate {}
+
+impl From<Unreadable> for NoUpdate {
+    fn from(error: Unreadable) -> Self {
+        Self::Unreadable(error)
     }
 }
 
@@ -60,9 +91,9 @@ struct Row<'a> {
 
 /// The text with a new row for each unexpected verdict, and the number of new rows. `others` are the expectations that
 /// count for clauses without a row in the file.
-fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(String, usize), String> {
+fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(String, usize), NoUpdate> {
     if let Some(reason) = &results.not_offered {
-        return Err(format!("nothing was observed: {reason}"));
+        return Err(NoUpdate::NotOffered(reason.clone()));
     }
     let release = &results.kernel.release;
     let parse = |text: &str| Expectations::parse(text, &results.fs, release);
@@ -97,7 +128,7 @@ fn updated(text: &str, results: &Results, others: &Expectations) -> Result<(Stri
     // Check the new text, whatever the file looks like: it must expect the observed verdicts.
     let after = parse(&out)?;
     match results.clauses.iter().filter(observed).find(|it| expected(&after, &it.id) != it.verdict) {
-        Some(clause) => Err(format!("no place for a row on {}", clause.id)),
+        Some(clause) => Err(NoUpdate::NoPlace(clause.id.clone())),
         None => Ok((out, rows.len())),
     }
 }
@@ -107,9 +138,9 @@ fn above_comment(lines: &[&str], head: usize) -> usize {
     lines[..head].iter().rposition(|line| !line.starts_with('#')).map_or(0, |at| at + 1)
 }
 
-fn block(row: &Row<'_>, results: &Results) -> Result<String, String> {
+fn block(row: &Row<'_>, results: &Results) -> Result<String, NoUpdate> {
     let release = &results.kernel.release;
-    let series = results.kernel.series().ok_or_else(|| format!("no release of a kernel: {release}"))?;
+    let series = results.kernel.series().ok_or_else(|| NoUpdate::NoRelease(release.clone()))?;
     let quoted: Vec<String> = row.clauses.iter().map(|id| format!("\"{id}\"")).collect();
     let mut clauses = quoted.join(", ");
     if clauses.len() > 100 {
@@ -177,7 +208,10 @@ mod tests {
     #[test]
     fn nothing_observed_is_nothing_to_write() {
         let lacking = Results { not_offered: Some("no swap".into()), ..results(&[]) };
-        assert_eq!(updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err(), "nothing was observed: no swap");
+        assert_eq!(
+            updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err().to_string(),
+            "nothing was observed: no swap"
+        );
         let odd = "expect = [{ clauses = [\"*\"], verdict = \"violated\", reason = \"written otherwise\" }]\n";
         let found = results(&[("truncate.shrink", Verdict::Holds)]);
         assert!(updated(odd, &found, &Expectations::all_hold()).is_err());

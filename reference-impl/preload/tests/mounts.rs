@@ -3,7 +3,8 @@
 mod programs;
 
 use iomap_reference::{Caller, Changes, Fs, MountOptions};
-use programs::{Example, Files, PREFIX, compile, example, examples, missing, run, transcript};
+use iomap_testing::tools::not_tested;
+use programs::{Example, Files, PREFIX, compile, example, examples, run, transcript};
 use std::io::{self, ErrorKind};
 use std::process::Command;
 use std::thread::JoinHandle;
@@ -58,7 +59,7 @@ impl Mount {
                 Some(Self { unmount: Box::new(move || unmounter.unmount()), daemon, dir })
             }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-                missing(&format!("mounting takes /dev/fuse, and root or fusermount3: {error}"));
+                not_tested(format_args!("mounting takes /dev/fuse, and root or fusermount3: {error}"));
                 None
             }
             Err(error) => panic!("mounting: {error}"),
@@ -158,7 +159,7 @@ fn detection_without_privilege() {
     let line = match (is_root(), Command::new("setpriv").arg("--version").output()) {
         (false, _) => "./detect /iomap/scratch",
         (true, Ok(_)) => "setpriv --inh-caps=-linux_immutable --bounding-set=-linux_immutable ./detect /iomap/scratch",
-        (true, Err(error)) => return missing(&format!("setpriv cannot be run: {error}")),
+        (true, Err(error)) => return not_tested(format_args!("setpriv cannot be run: {error}")),
     };
     let expected = "files can be sealed here; this one is not sealed\n";
     assert_eq!(mount.run(&dir, line), (expected.into(), true));

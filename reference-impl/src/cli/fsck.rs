@@ -1,11 +1,10 @@
 //! `iomap-reference fsck`: looks for inconsistencies in an image.
 
-use crate::cli::failure::{FOUND, Failure};
-use crate::cli::output::{Format, write};
+use crate::cli::format::Format;
+use iomap_command::{Error, Exit, Output};
 use iomap_reference::{Disk, FileDisk, Finding, ImageError, Report, check};
 use serde_json::json;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(crate) struct Fsck {
@@ -20,12 +19,12 @@ pub(crate) struct Fsck {
 }
 
 /// Writes a line for each finding, or a document. The exit code tells whether there are findings.
-pub(crate) fn run(args: &Fsck) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Fsck) -> Result<Exit, Error> {
     let path = args.image.display();
-    let mut disk = FileDisk::open(&args.image, true).map_err(|error| Failure::of(&args.image, error))?;
+    let mut disk = FileDisk::open(&args.image, true).map_err(|error| Error::file(&args.image, error))?;
     let report = match check(&mut disk) {
         Ok(report) => report,
-        Err(error @ ImageError::Io { .. }) => return Err(Failure::of(&args.image, error)),
+        Err(error @ ImageError::Io { .. }) => return Err(Error::file(&args.image, error)),
         // The disk has no file system of this format.
         Err(error) => Report::empty(disk.blocks(), Finding::from(&error)),
     };
@@ -41,6 +40,6 @@ pub(crate) fn run(args: &Fsck) -> Result<ExitCode, Failure> {
             format!("{document:#}\n")
         }
     };
-    write(args.output.as_deref(), &text)?;
-    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Output::open(args.output.as_deref())?.write(&text)?;
+    Ok(if report.findings.is_empty() { Exit::Fine } else { Exit::Found })
 }

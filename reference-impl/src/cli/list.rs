@@ -1,7 +1,7 @@
 //! `iomap-reference rules` and `iomap-reference violations`: tables to read beside the page.
 
-use crate::cli::failure::Failure;
-use crate::cli::output::{Format, write};
+use crate::cli::format::Format;
+use iomap_command::{Error, Output};
 use iomap_reference::{BY_CONSTRUCTION, rules, violations};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -26,20 +26,20 @@ struct Table {
 }
 
 /// Clause and answer of each rule, then the clauses that hold without a rule.
-pub(crate) fn rule_table(list: &List) -> Result<(), Failure> {
+pub(crate) fn rule_table(list: &List) -> Result<(), Error> {
     let checked = rules().map(|(clause, answer)| [clause.id.to_owned(), answer]);
     let constructed = BY_CONSTRUCTION.iter().map(|(clause, why)| [clause.id.to_owned(), format!("always: {why}")]);
     print(list, Table { rows: "rules", column: "answer", lines: checked.chain(constructed).collect() })
 }
 
 /// Clause and name of each violation.
-pub(crate) fn violation_table(list: &List) -> Result<(), Failure> {
+pub(crate) fn violation_table(list: &List) -> Result<(), Error> {
     let lines = violations().into_iter().map(|violation| [violation.clause.id.to_owned(), violation.id]).collect();
     print(list, Table { rows: "violations", column: "id", lines })
 }
 
 /// Writes the rows whose clauses the filter lets through.
-fn print(list: &List, table: Table) -> Result<(), Failure> {
+fn print(list: &List, table: Table) -> Result<(), Error> {
     let wanted = |row: &&[String; 2]| list.filter.as_ref().is_none_or(|filter| row[0].contains(filter.as_str()));
     let lines = table.lines.iter().filter(wanted);
     let text = match list.format {
@@ -50,5 +50,5 @@ fn print(list: &List, table: Table) -> Result<(), Failure> {
             format!("{:#}\n", json!({"schema": 1, table.rows: rows}))
         }
     };
-    write(list.output.as_deref(), &text)
+    Output::open(list.output.as_deref())?.write(&text)
 }

@@ -1,7 +1,6 @@
 //! `iomap-reference mkfs`: makes an image; refuses to overwrite a file with other contents.
 
-use crate::cli::failure::Failure;
-use crate::cli::output::write;
+use iomap_command::{Error, Output};
 use iomap_reference::{BLOCK, FileDisk, LABEL, MAGIC, Options, check, format};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -28,7 +27,7 @@ pub(crate) struct Mkfs {
 }
 
 /// A number of bytes, with K, M, G or T for powers of 1024.
-pub(crate) fn bytes(text: &str) -> Result<u64, Failure> {
+pub(crate) fn bytes(text: &str) -> Result<u64, Error> {
     let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -36,27 +35,27 @@ pub(crate) fn bytes(text: &str) -> Result<u64, Failure> {
         "M" => 20,
         "G" => 30,
         "T" => 40,
-        _ => return Err(Failure::usage("one of K, M, G and T can follow the number")),
+        _ => return Err(Error::usage("one of K, M, G and T can follow the number")),
     };
-    let number: u64 = digits.parse().map_err(|_| Failure::usage("a number, and perhaps K, M, G or T after it"))?;
+    let number: u64 = digits.parse().map_err(|_| Error::usage("a number, and perhaps K, M, G or T after it"))?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| i64::try_from(*bytes).is_ok());
-    bytes.ok_or_else(|| Failure::usage("no file is as large as that"))
+    bytes.ok_or_else(|| Error::usage("no file is as large as that"))
 }
 
-fn size(text: &str) -> Result<u64, Failure> {
+fn size(text: &str) -> Result<u64, Error> {
     let bytes = bytes(text)?;
-    if bytes < LEAST { Err(Failure::usage("an image has at least 1M")) } else { Ok(bytes) }
+    if bytes < LEAST { Err(Error::usage("an image has at least 1M")) } else { Ok(bytes) }
 }
 
-fn label(text: &str) -> Result<String, Failure> {
-    if text.len() > LABEL { Err(Failure::usage(format!("at most {LABEL} bytes"))) } else { Ok(text.into()) }
+fn label(text: &str) -> Result<String, Error> {
+    if text.len() > LABEL { Err(Error::usage(format!("at most {LABEL} bytes"))) } else { Ok(text.into()) }
 }
 
 /// Makes a file system, and writes a line about it.
-pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
+pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Error> {
     let path = mkfs.image.display();
-    let failed = |error: std::io::Error| Failure::of(&mkfs.image, error);
-    let usage = |why: &str| Err(Failure::usage(format!("{path}: {why}")));
+    let failed = |error: std::io::Error| Error::file(&mkfs.image, error);
+    let usage = |why: &str| Err(Error::usage(format!("{path}: {why}")));
     let file = match std::fs::metadata(&mkfs.image) {
         Ok(found) if found.file_type().is_block_device() && !mkfs.force => {
             return usage("a block device; --force overwrites it");
@@ -101,9 +100,9 @@ pub(crate) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
     let owner = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let options = Options { label: mkfs.label.clone(), uuid, time, owner, ..Options::default() };
-    format(&mut disk, &options).map_err(|error| Failure::of(&mkfs.image, error))?;
-    let report = check(&mut disk).map_err(|error| Failure::of(&mkfs.image, error))?;
-    write(None, &format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))
+    format(&mut disk, &options).map_err(|error| Error::file(&mkfs.image, error))?;
+    let report = check(&mut disk).map_err(|error| Error::file(&mkfs.image, error))?;
+    Output::standard().write(&format!("{path}: {} blocks of {BLOCK} bytes, uuid {}\n", report.blocks, report.uuid))
 }
 
 /// A word for the contents of a file; `None` if it has only zeros.

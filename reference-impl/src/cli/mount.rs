@@ -1,6 +1,6 @@
 //! `iomap-reference mount`: serves an image until it is unmounted.
 
-use crate::cli::failure::Failure;
+use iomap_command::{Error, tell_line};
 use iomap_reference::{Call, Caller, Fs, MountOptions};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -43,9 +43,10 @@ pub(crate) struct Mount {
 }
 
 /// Mounts the image and returns when it is unmounted.
-pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
-    let cache = usize::try_from(args.cache).map_err(|error| Failure::environment("the size of the cache", error))?;
-    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|error| Failure::of(&args.image, error))?;
+pub(crate) fn run(args: &Mount) -> Result<(), Error> {
+    let cache =
+        usize::try_from(args.cache).map_err(|error| Error::environment("the size of the cache").because(error))?;
+    let fs = Fs::open_image(&args.image, cache, args.read_only).map_err(|error| Error::file(&args.image, error))?;
     // The daemon changes its working directory, so make the path absolute.
     let source = std::fs::canonicalize(&args.image).unwrap_or_else(|_| args.image.clone());
     let options = MountOptions {
@@ -56,12 +57,13 @@ pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
     };
     // These signals request an unmount, so they must not kill a thread.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    signals.thread_block().map_err(|error| Failure::environment("signals", error))?;
-    let failed = |error: io::Error| Failure::of(&args.directory, error);
+    signals.thread_block().map_err(|error| Error::environment("signals").because(error))?;
+    let failed = |error: io::Error| Error::file(&args.directory, error);
     let mut session = fs.session(&args.directory, &options).map_err(failed)?;
     if !args.foreground {
         // The parent exits here, and messages are no longer shown.
-        nix::unistd::daemon(false, false).map_err(|error| Failure::environment("going to the background", error))?;
+        nix::unistd::daemon(false, false)
+            .map_err(|error| Error::environment("going to the background").because(error))?;
     }
     let mut unmounter = session.unmount_callable();
     let (served, chores) = (fs.clone(), chores(args));
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &Mount) -> Result<(), Failure> {
     let committed = if args.read_only { Ok(()) } else { fs.unmount() };
     served.map_err(failed)?;
     let lost = |errno: Errno| format!("the last changes are not on storage: {}", errno.desc());
-    committed.map_err(|errno| Failure::of(&args.image, lost(errno)))
+    committed.map_err(|errno| Error::file(&args.image, lost(errno)))
 }
 
 /// A task that is repeated.
@@ -108,7 +110,7 @@ fn keep(fs: &Fs, mut chores: Vec<Chore>, signals: Option<SignalFd>, mut unmount:
             Ok(_) => {
                 let _ = signals.as_ref().map(SignalFd::read_signal);
                 if let Err(error) = unmount() {
-                    eprintln!("iomap-reference: it stays mounted: {error}");
+                    tell_line(format_args!("iomap-reference: it stays mounted: {error}"));
                 }
             }
             Err(_) => return,

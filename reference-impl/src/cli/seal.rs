@@ -1,11 +1,10 @@
 //! `iomap-reference seal` and `iomap-reference unseal`, for files on a mounted reference.
 
-use crate::cli::failure::{Failure, complain};
+use iomap_command::{Error, Exit, tell_line};
 use iomap_reference::{Mode, ioctl};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(crate) struct Files {
@@ -15,16 +14,22 @@ pub(crate) struct Files {
 }
 
 /// Seals or unseals each file, even if others fail.
-pub(crate) fn run(args: &Files, mode: Mode) -> ExitCode {
+pub(crate) fn run(args: &Files, mode: Mode) -> Exit {
     let failed: Vec<_> = args.files.iter().filter_map(|file| change(file, mode).err()).collect();
-    complain(&failed)
+    complain(failed)
+}
+
+/// Prints the errors of files, and returns the exit code for them.
+pub(crate) fn complain(failed: Vec<Error>) -> Exit {
+    failed.iter().for_each(|error| tell_line(format_args!("iomap-reference: {error}")));
+    if failed.is_empty() { Exit::Fine } else { Exit::Found }
 }
 
 /// Seals or unseals a file as a whole.
-fn change(path: &Path, mode: Mode) -> Result<(), Failure> {
+fn change(path: &Path, mode: Mode) -> Result<(), Error> {
     let file = open(path, true)?;
     // Stores through mappings are still in the kernel's cache, and may fill a hole, so write them back first.
-    file.sync_all().map_err(|error| Failure::of(path, error))?;
+    file.sync_all().map_err(|error| Error::file(path, error))?;
     // Any sufficient length will do. The largest one stays sufficient even if the size changes before the call.
     ioctl::fallocate(&file, mode, 0, i64::MAX).map_err(|errno| explain(path, errno, hint(mode == Mode::SEAL, errno)))
 }
@@ -41,15 +46,15 @@ fn hint(sealing: bool, errno: Errno) -> &'static str {
     }
 }
 
-pub(crate) fn open(path: &Path, write: bool) -> Result<File, Failure> {
-    OpenOptions::new().read(true).write(write).open(path).map_err(|error| Failure::of(path, error))
+pub(crate) fn open(path: &Path, write: bool) -> Result<File, Error> {
+    OpenOptions::new().read(true).write(write).open(path).map_err(|error| Error::file(path, error))
 }
 
 /// The failure of a call on a file, with the usual reason if there is one.
-pub(crate) fn explain(path: &Path, errno: Errno, why: &str) -> Failure {
+pub(crate) fn explain(path: &Path, errno: Errno, why: &str) -> Error {
     match errno {
-        Errno::ENOTTY => Failure::of(path, "not on a mounted reference"),
-        _ if why.is_empty() => Failure::of(path, errno.desc()),
-        _ => Failure::of(path, format!("{}: {why}", errno.desc())),
+        Errno::ENOTTY => Error::file(path, "not on a mounted reference"),
+        _ if why.is_empty() => Error::file(path, errno.desc()),
+        _ => Error::file(path, format!("{}: {why}", errno.desc())),
     }
 }

@@ -1,12 +1,11 @@
 //! `iomap-reference status`: says whether files on a mounted reference are sealed.
 
-use crate::cli::failure::{Failure, complain};
-use crate::cli::output::{Format, write};
-use crate::cli::seal::{explain, open};
+use crate::cli::format::Format;
+use crate::cli::seal::{complain, explain, open};
+use iomap_command::{Error, Exit, Output};
 use iomap_reference::{XFLAG_SEALED, ioctl};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(crate) struct Status {
@@ -22,7 +21,7 @@ pub(crate) struct Status {
 }
 
 /// Writes a line or a row for each file whose state can be queried.
-pub(crate) fn run(args: &Status) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Status) -> Result<Exit, Error> {
     let (mut answers, mut failed) = (Vec::new(), Vec::new());
     for path in &args.files {
         match is_sealed(path) {
@@ -41,11 +40,11 @@ pub(crate) fn run(args: &Status) -> Result<ExitCode, Failure> {
             format!("{:#}\n", json!({"schema": 1, "files": files}))
         }
     };
-    write(args.output.as_deref(), &text)?;
-    Ok(complain(&failed))
+    Output::open(args.output.as_deref())?.write(&text)?;
+    Ok(complain(failed))
 }
 
-fn is_sealed(path: &Path) -> Result<bool, Failure> {
+fn is_sealed(path: &Path) -> Result<bool, Error> {
     let file = open(path, false)?;
     let xflags = ioctl::xflags(&file).map_err(|errno| explain(path, errno, ""))?;
     Ok(xflags & XFLAG_SEALED != 0)

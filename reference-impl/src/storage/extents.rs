@@ -55,7 +55,7 @@ impl Run {
         let blocks = self.start.checked_add(self.count).filter(|end| self.count > 0 && *end <= LAST_BLOCK + 1);
         let end = blocks.ok_or_else(|| format!("{} blocks from block {} of the file", self.count, self.start))?;
         if self.start < range.start || end > range.end {
-            return Err(format!("blocks {}..{end} outside the change of {range:?}", self.start));
+            return Err(format!("blocks {}..{end} outside the change of {}..{}", self.start, range.start, range.end));
         }
         if self.count > storage as u64 || self.address > storage - self.count as usize {
             let place = format!("{} blocks at {}", self.count, self.address);
@@ -213,7 +213,7 @@ impl ExtentMap {
     /// Applies changes of the log. The error names their fault.
     pub(crate) fn apply(&mut self, range: Range<u64>, runs: Vec<Run>, storage: usize) -> Result<(), String> {
         if range.start > range.end {
-            return Err(format!("changes in {range:?}"));
+            return Err(format!("changes in {}..{}", range.start, range.end));
         }
         self.remove(range.clone());
         for run in runs {

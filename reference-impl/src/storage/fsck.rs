@@ -120,7 +120,7 @@ fn examine(metadata: &Metadata, blocks: usize) -> Vec<Finding> {
         Some(root) if root.kind == Kind::Directory => {
             find(place(ROOT), format!("the root is in inode {}", root.directory.parent));
         }
-        Some(root) => find(place(ROOT), format!("the root is a {:?}", root.kind)),
+        Some(root) => find(place(ROOT), format!("the root is a {}", root.kind)),
         None => find(place(ROOT), "there is no root".into()),
     }
     let shared = Shared::new(&metadata.references(blocks));
@@ -144,27 +144,27 @@ fn wrong_with(file: &Inode, shared: &Shared) -> Vec<String> {
     };
     let regular = file.kind == Kind::Regular;
     test(file.size <= LARGEST, &|| format!("a size of {} bytes", file.size));
-    test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {:?} with data", file.kind));
-    test(regular || !file.sealed, &|| format!("a sealed {:?}", file.kind));
+    test(regular || (file.map.is_empty() && file.inline.is_none()), &|| format!("a {} with data", file.kind));
+    test(regular || !file.sealed, &|| format!("a sealed {}", file.kind));
     test(file.xattrs.keys().all(|key| !key.contains(&0)), &|| "an extended attribute with NUL in its name".into());
     test(file.mode & !0o7777 == 0, &|| format!("a mode of {:#o}", file.mode));
     let device = matches!(file.kind, Kind::Character | Kind::Block);
-    test(device || file.rdev == 0, &|| format!("a {:?} with the device number {:#x}", file.kind, file.rdev));
+    test(device || file.rdev == 0, &|| format!("a {} with the device number {:#x}", file.kind, file.rdev));
     let directory = file.kind == Kind::Directory;
-    test(directory || file.directory == Directory::default(), &|| format!("a {:?} with names in it", file.kind));
+    test(directory || file.directory == Directory::default(), &|| format!("a {} with names in it", file.kind));
     let last = file.directory.last();
     test(!directory || last >= DOT_DOT, &|| format!("a directory whose names would begin after place {last}"));
     let unnamed = regular && file.links == 0;
     test(unnamed || !file.linkable, &|| "a file that can get its first name, and is not one without".into());
     let (symlink, target) = (file.kind == Kind::Symlink, &file.target);
-    test(symlink || target.is_empty(), &|| format!("a {:?} with a target", file.kind));
+    test(symlink || target.is_empty(), &|| format!("a {} with a target", file.kind));
     test(!symlink || !target.is_empty(), &|| "a symbolic link without a target".into());
     test(target.len() <= PATH_MAX, &|| format!("a target of {} bytes", target.len()));
     test(!target.contains(&0), &|| "a target with NUL in it".into());
     test(!symlink || target.len() as u64 == file.size, &|| {
         format!("a size of {}, for a target of {} bytes", file.size, target.len())
     });
-    test(regular || symlink || file.size == 0, &|| format!("a {:?} with a size of {}", file.kind, file.size));
+    test(regular || symlink || file.size == 0, &|| format!("a {} with a size of {}", file.kind, file.size));
     let shared = shared.block_of(file);
     test(shared.is_none() || file.shares, &|| {
         let block = shared.unwrap_or_default();

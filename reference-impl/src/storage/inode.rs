@@ -8,6 +8,7 @@ use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,20 @@ pub enum Kind {
     Socket,
     Character,
     Block,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Regular => "regular file",
+            Self::Directory => "directory",
+            Self::Symlink => "symbolic link",
+            Self::Fifo => "FIFO",
+            Self::Socket => "socket",
+            Self::Character => "character device",
+            Self::Block => "block device",
+        })
+    }
 }
 
 /// The maximum size, in bytes, of files that keep their data in the inode.

@@ -43,3 +43,5 @@ impl From<Diagnostic> for Trouble {
         Trouble::Findings(vec![finding.to_string()])
     }
 }
+
+impl std::error::Error for Trouble {}

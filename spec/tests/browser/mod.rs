@@ -2,7 +2,6 @@
 //! sockets, HTTP or an event loop is needed.
 #![allow(clippy::unwrap_used, reason = "this is a test, in functions beside the tests too")]
 
-use super::tools;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -34,8 +33,7 @@ impl Browser {
             Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
         };
         let Some(program) = PROGRAMS.iter().find(installed) else {
-            assert!(!tools::required(), "chromium is required but is not installed");
-            eprintln!("not tested, chromium is not installed");
+            iomap_testing::tools::not_tested("chromium is not installed: apt-get install chromium");
             return None;
         };
         let profile = tempfile::tempdir().unwrap();

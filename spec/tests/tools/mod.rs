@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub(crate) mod damage;
-pub(crate) mod help;
 
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
@@ -18,17 +17,6 @@ pub(crate) fn with_sampler() -> tempfile::TempDir {
     let made = std::fs::create_dir(&man).and_then(|()| std::fs::copy(sampler(), man.join("sampler.7.md")));
     made.expect("the test can be set up");
     directory
-}
-
-/// The output of the command on both streams and its exit code, below the `line` that a user would type.
-pub(crate) fn transcript(line: &str, command: &mut Command) -> String {
-    let output = command.output().expect("the command can be run");
-    format!(
-        "$ {line}\n{}---- stderr\n{}---- exit {}\n",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-        output.status.code().expect("it exits")
-    )
 }
 
 pub(crate) fn sampler() -> PathBuf {
@@ -53,23 +41,16 @@ pub(crate) fn manual(directory: &Path) -> PathBuf {
 }
 
 /// Whether a test fails if a program is missing, instead of skipping a part.
-pub(crate) fn required() -> bool {
-    std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1")
-}
-
-/// The output of the command on both streams for `input`; `None`, with a note, if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &str) -> Option<String> {
     // Use a file: with pipes, both input and output could be full, and the two processes would wait for each other.
     let mut file = tempfile::tempfile().expect("temporary files can be made");
     file.write_all(input.as_bytes()).and_then(|()| file.rewind()).expect("temporary files can be written");
-    match Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output() {
-        Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
-        Err(error) => {
-            assert!(!required(), "{program} is required but cannot be run: {error}");
-            eprintln!("not tested, {program} cannot be run: {error}");
-            None
-        }
+    if !iomap_testing::tools::has(program) {
+        return None;
     }
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").stdin(file).output();
+    let output = output.expect("an installed program can be run");
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 /// The messages of both about this page.

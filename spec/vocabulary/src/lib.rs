@@ -82,6 +82,28 @@ words! {
     }
 }
 
+/// The exit codes of the commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exit {
+    /// The command is done. Everything is fine, or as expected.
+    Fine = 0,
+    /// The command is done. It found something that is not fine: a violated clause, a finding, an inconsistency.
+    Found = 1,
+    /// The command line asks for something that it cannot have.
+    Usage = 2,
+    /// The machine, a file or a guest did not let the command do its work.
+    Environment = 3,
+    /// The command itself is at fault.
+    Internal = 4,
+}
+
+impl Exit {
+    /// The number that a shell sees.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
 /// A series of Linux, such as 6.12: the first two numbers of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Series(pub u32, pub u32);

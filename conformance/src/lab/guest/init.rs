@@ -8,6 +8,7 @@ use crate::lab::guest::port::{self, say};
 use crate::lab::guest::{power, script, shell, suite};
 use crate::lab::protocol::{GUEST_COMMAND, MANIFEST, Manifest, Message, Work};
 use crate::programs::ending;
+use iomap_command::tell_line;
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
@@ -36,7 +37,7 @@ pub(crate) fn run_as_guest(number: Option<usize>) {
     });
     if let Err(reason) = &done {
         // The guest has no other output than the console.
-        eprintln!("iomap-conformance: {reason}");
+        tell_line(format_args!("iomap-conformance: {reason}"));
     }
     if number.is_none() {
         // QEMU is started so that it ends at a reboot, which needs no ACPI.
@@ -116,7 +117,7 @@ fn prepare(command: &str) {
         Err(error) => format!("cannot be started: {error}"),
     };
     // A reason that ends the run has other words, which the message must not use.
-    eprintln!("less is offered: {command} {reason}");
+    tell_line(format_args!("less is offered: {command} {reason}"));
 }
 
 fn load(path: &Path) -> Result<()> {

@@ -25,6 +25,6 @@ pub(crate) fn play(script: &str, filter: Option<&str>, tell: &mut dyn FnMut(&Mes
         return Ok(());
     }
     let said = std::fs::read_to_string(errors).unwrap_or_default();
-    eprint!("{said}");
+    iomap_command::tell(&said);
     tell(&Message::Failed(0, said.trim().lines().last().unwrap_or_default().to_owned()))
 }

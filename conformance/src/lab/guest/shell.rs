@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, at};
 use crate::lab::protocol::Run;
 use crate::target::found::Mounted;
+use iomap_command::tell_line;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -28,9 +29,9 @@ fn offer(Run { fs, mechanism }: Run) -> Result<Option<Mounted>> {
     // For device-dax there is no file system to mount.
     let mounted = fs.is_mounted().then(|| Mounted::fresh(fs, &root)).transpose()?;
     if mounted.is_some() {
-        eprintln!("{} is mounted at {}", fs.name(), root.display());
+        tell_line(format_args!("{} is mounted at {}", fs.name(), root.display()));
     }
     let (fs, mechanism) = (fs.name(), mechanism.name());
-    eprintln!("the suite: iomap-conformance --target host --fs {fs} --mechanism {mechanism} [FILTER]");
+    tell_line(format_args!("the suite: iomap-conformance --target host --fs {fs} --mechanism {mechanism} [FILTER]"));
     Ok(mounted)
 }

@@ -2,7 +2,7 @@
 
 use crate::case::definition::Case;
 use crate::cases;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::sandbox::Sandbox;
 use crate::kernel_log::KernelLog;
 use crate::lab::guest::port::say;
@@ -24,7 +24,8 @@ const THREADS: usize = 8;
 
 /// The results of a run. Each case that begins or ends becomes a message to the host.
 pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
-    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())?;
+    let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())
+        .map_err(|error| Error::about("expectations", error))?;
     let sandbox = Sandbox::enter()?;
     let target: Arc<dyn Target> = match fs.is_mounted() {
         true => Arc::new(Host::new(&sandbox, fs, mechanism)?),

@@ -6,6 +6,7 @@ use crate::lab::cache::{self, Cache};
 use crate::lab::machine::bzimage::BzImage;
 use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};
+use iomap_command::tell_line;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
@@ -206,7 +207,7 @@ fn download(version: &str, cache: &Cache) -> Result<PathBuf> {
         newest.ok_or_else(|| format!("apt knows no kernel {version} for amd64: apt-get update").into())
     })?;
     cache.get("packages", &format!("{name}.deb"), DOWNLOADED, |path| {
-        eprintln!("downloading {name}");
+        tell_line(format_args!("downloading {name}"));
         let directory = path.with_file_name("download");
         std::fs::create_dir(&directory).map_err(at(&directory))?;
         // apt-get leaves an incomplete file under its final name, so check its success.

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result, at};
 use crate::lab::cache::{self, Cache};
 use crate::programs;
+use iomap_command::tell_line;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,7 +84,7 @@ pub(crate) fn download(packages: &[&str], directory: &Path) -> Result<()> {
 
 fn unpack(list: &str, root: &Path) -> Result<()> {
     std::fs::create_dir_all(root).map_err(at(root))?;
-    eprintln!("downloading {}", list.replace('\n', " "));
+    tell_line(format_args!("downloading {}", list.replace('\n', " ")));
     download(&list.lines().collect::<Vec<_>>(), root)?;
     let entries = std::fs::read_dir(root).map_err(at(root))?;
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

@@ -7,6 +7,7 @@ use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::protocol::{GUEST_COMMAND, INIT, PORT};
 use crate::programs;
+use iomap_command::tell_line;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -194,7 +195,7 @@ pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) ->
 }
 
 fn boots(kernel: &BootKernel) -> Result<bool> {
-    eprintln!("trying whether KVM boots {}", kernel.release);
+    tell_line(format_args!("trying whether KVM boots {}", kernel.release));
     let line = "console=ttyS0 panic=-1 reboot=t";
     let arguments = common(kernel, Accelerator::Kvm, 512, "stdio", line);
     let mut command = bound(&arguments);

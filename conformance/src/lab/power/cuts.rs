@@ -22,6 +22,7 @@ use crate::lab::power::story::{Story, stories, within};
 use crate::lab::protocol::{Message, PowerEvent, Remains, Run, Work};
 use crate::results::Results;
 use crate::target::found;
+use iomap_command::tell_line;
 use iomap_results::LogLine;
 use std::fs::File;
 use std::path::PathBuf;
@@ -246,7 +247,7 @@ impl<'a> Guests<'a> {
         findings.alarms.extend(alarms);
         disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), |trouble| Err(Error::from(trouble)))?;
         let visit = visit.map_err(|reason| {
-            eprintln!("{}  {}", console::tail(&said), self.console.display());
+            tell_line(format_args!("{}  {}", console::tail(&said), self.console.display()));
             console::end(&said).map_or(reason, Error::from)
         });
         if let Err(reason) = &visit {

@@ -210,7 +210,7 @@ impl Findings {
         let mut results = untested(run, release);
         let (files, kept) = self.controls;
         let lost_nothing = (files > 0 && files == kept).then(|| format!("the disk lost none of {files} files"));
-        let trouble = trouble.or_else(|| expectations.as_ref().err().cloned()).or(lost_nothing);
+        let trouble = trouble.or_else(|| expectations.as_ref().err().map(ToString::to_string)).or(lost_nothing);
         for (check, tally) in CHECKS.iter().zip(std::mem::take(&mut self.tallies)) {
             let Some(case) = self.case(check, tally, trouble.as_deref(), time) else { continue };
             let expected = expectations.as_ref().map_or((Verdict::Holds, None), |all| all.expected(check.clause.id));

@@ -1,8 +1,8 @@
 //! The verdicts about losses of power, as text for people.
 
 use crate::lab::document::LabDocument;
-use crate::report::human::wrap;
 use crate::report::matrix::trouble_of;
+use iomap_command::wrap;
 use iomap_results::Verdict;
 use std::fmt::Write as _;
 

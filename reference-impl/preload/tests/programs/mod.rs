@@ -3,6 +3,7 @@
 
 use iomap_spec::load;
 use iomap_spec::model::Block;
+use iomap_testing::tools::not_tested;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -50,13 +51,6 @@ pub(crate) fn example(name: &str) -> Example {
     found.unwrap_or_else(|| panic!("no page has a program {name}"))
 }
 
-/// Prints a note about a missing tool, or fails if all tools are required.
-pub(crate) fn missing(what: &str) {
-    let required = std::env::var_os("IOMAP_TESTS_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-    assert!(!required, "required: {what}");
-    eprintln!("not tested: {what}");
-}
-
 /// A directory with the program; `None`, with a note, if there is no compiler.
 pub(crate) fn compile(name: &str, source: &str) -> Option<TempDir> {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
@@ -69,7 +63,7 @@ pub(crate) fn compile(name: &str, source: &str) -> Option<TempDir> {
             Some(dir)
         }
         Err(error) => {
-            missing(&format!("cc cannot be run: {error}"));
+            not_tested(format_args!("cc cannot be run: {error}"));
             None
         }
     }

@@ -1,11 +1,10 @@
 //! `iomap-spec book`.
 
 use crate::input::{self, Input};
-use crate::outcome::{Exit, Outcome, Trouble, count, environment};
 use crate::pages::{self, Pages};
 use clap::Args;
+use iomap_command::{Error, Exit, count, tell_line};
 use iomap_spec::book;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The directory of the chapters.
@@ -29,7 +28,7 @@ pub(crate) struct Arguments {
     chapters: Option<PathBuf>,
 }
 
-pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
+pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
     let spec = pages.load()?;
     let mut results = vec![];
     for file in &arguments.results {
@@ -37,28 +36,26 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
         results.extend(book::read_results(&name, &bytes).map_err(trouble)?);
     }
     // The built-in chapters are unpacked for the duration of the build.
-    let unpacked = tempfile::tempdir().map_err(|error| environment(&std::env::temp_dir(), &error))?;
+    let unpacked = tempfile::tempdir().map_err(|error| Error::file(&std::env::temp_dir(), error))?;
     let chapters = match (&arguments.chapters, pages) {
         (Some(chapters), _) => chapters.clone(),
         (None, Pages::Directory(directory)) => beside(directory),
         (None, Pages::BuiltIn) => {
-            pages::unpack(CHAPTERS, unpacked.path()).map_err(|error| environment(unpacked.path(), &error))?;
+            pages::unpack(CHAPTERS, unpacked.path()).map_err(|error| Error::file(unpacked.path(), error))?;
             unpacked.path().join(CHAPTERS)
         }
     };
     let built = book::build(&spec, &results, &chapters, &arguments.out).map_err(trouble)?;
-    let mut error = std::io::stderr();
-    // If standard error is closed, this line has no other reader.
-    let _ = writeln!(error, "{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter"));
+    tell_line(format_args!("{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter")));
     if built.broken.is_empty() {
         return Ok(Exit::Fine);
     }
     let message = format!(
-        "iomap-spec: {} of the book nowhere:\n{}",
+        "{} of the book nowhere:\n{}",
         count(built.broken.len(), "link") + if built.broken.len() == 1 { " leads" } else { " lead" },
         built.broken.join("\n")
     );
-    Err(Trouble { exit: Exit::Findings, message })
+    Err(Error::new(Exit::Found, message))
 }
 
 /// The directory of the chapters that belong to the pages in this directory.
@@ -70,10 +67,10 @@ fn beside(pages: &Path) -> PathBuf {
     }
 }
 
-fn trouble(trouble: book::Trouble) -> Trouble {
+fn trouble(trouble: book::Trouble) -> Error {
     let exit = match trouble {
         book::Trouble::Environment(_) => Exit::Environment,
-        book::Trouble::Findings(_) => Exit::Findings,
+        book::Trouble::Findings(_) => Exit::Found,
     };
-    Trouble { exit, message: format!("iomap-spec: {trouble}") }
+    Error::of(exit, trouble)
 }

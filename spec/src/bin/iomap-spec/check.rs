@@ -2,16 +2,17 @@
 
 use crate::format::Report;
 use crate::input;
-use crate::outcome::{Exit, Outcome, Trouble, count, environment, exit_of, is_standard, print};
+use crate::output::print;
 use crate::pages::{self, Pages};
 use crate::report;
+use crate::report::exit_of;
+use iomap_command::{Error, Exit, count, is_standard, tell_line};
 use iomap_spec::{Diagnostic, Manual, Source, Spec, text};
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Checks the files and directories; without any, all pages.
-pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Outcome {
+pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Result<Exit, Error> {
     if let (Pages::Directory(directory), true) = (pages, paths.is_empty()) {
         pages.directory()?;
         paths.push(directory.clone());
@@ -26,8 +27,7 @@ pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Out
     match loaded {
         Ok(spec) => {
             let manual = Manual::installed().inspect_err(|reason| {
-                let _ =
-                    writeln!(std::io::stderr(), "iomap-spec: not checked whether pages in SEE ALSO exist: {reason}");
+                tell_line(format_args!("iomap-spec: not checked whether pages in SEE ALSO exist: {reason}"));
             });
             findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
             let clauses = count(spec.clauses().count(), "clause");
@@ -54,7 +54,7 @@ fn checked(
     paths: &[PathBuf],
     findings: &mut Vec<Diagnostic>,
     sources: &mut Vec<Source>,
-) -> Result<Result<Spec, Vec<Diagnostic>>, Trouble> {
+) -> Result<Result<Spec, Vec<Diagnostic>>, Error> {
     let (mut files, mut given) = (vec![], vec![]);
     for path in paths {
         if is_standard(path) {
@@ -65,7 +65,7 @@ fn checked(
             continue;
         }
         // Report files that cannot be opened before any finding in other files.
-        fs::metadata(path).map_err(|error| environment(path, &error))?;
+        fs::metadata(path).map_err(|error| Error::file(path, error))?;
         match if path.is_dir() { iomap_spec::files(path) } else { Ok(vec![path.clone()]) } {
             Ok(pages) => files.extend(pages),
             Err(finding) => findings.extend(finding),
@@ -75,11 +75,11 @@ fn checked(
 }
 
 /// Explains a code of findings.
-pub(crate) fn explain(code: &str) -> Outcome {
+pub(crate) fn explain(code: &str) -> Result<Exit, Error> {
     if let Some(text) = iomap_spec::explain::explain(code) {
         return print(&format!("{code}\n\n{}", text::paragraphs(text)));
     }
     let codes: Vec<&str> = iomap_spec::explain::CODES.iter().map(|(code, _)| *code).collect();
-    let message = format!("iomap-spec: no finding has the code `{code}`: the codes are {}", codes.join(", "));
-    Err(Trouble { exit: Exit::Usage, message })
+    let message = format!("no finding has the code `{code}`: the codes are {}", codes.join(", "));
+    Err(Error::new(Exit::Usage, message))
 }

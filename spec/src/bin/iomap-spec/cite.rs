@@ -4,11 +4,12 @@ use crate::citations::{self, Checked};
 use crate::format::Report;
 use crate::input::{self, Input};
 use crate::mail::{self, Flow};
-use crate::outcome::{Exit, Outcome, Trouble, print};
+use crate::output::print;
 use crate::pages::Pages;
 use crate::show::clauses;
 use crate::{report, unwrap};
 use clap::Args;
+use iomap_command::{Error, Exit, count};
 use iomap_spec::{Diagnostic, Source, Spec, text};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ fn base(url: &str) -> Result<String, String> {
     Ok(url.to_owned())
 }
 
-pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
+pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
     let spec = pages.load()?;
     if let Some(file) = &arguments.check {
         return check(&spec, file, arguments.format);
@@ -69,7 +70,7 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Outcome {
     }
 }
 
-fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
+fn check(spec: &Spec, file: &Path, format: Report) -> Result<Exit, Error> {
     let Input { name, bytes } = input::read(file)?;
     let (texts, remarks) = texts(&name, &bytes);
     let remarks: Vec<String> =
@@ -86,10 +87,10 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
             let summary = match (citations, findings.len()) {
                 (0, 0) if remarks.is_empty() => "no citations\n".to_owned(),
                 (0, 0) => String::new(),
-                (0, wrong) => format!("no citations, {}\n", crate::outcome::count(wrong, "finding")),
-                (all, 0) => format!("{}: no findings\n", crate::outcome::count(all, "citation")),
+                (0, wrong) => format!("no citations, {}\n", count(wrong, "finding")),
+                (all, 0) => format!("{}: no findings\n", count(all, "citation")),
                 (all, wrong) => {
-                    format!("{}, {}\n", crate::outcome::count(all, "citation"), crate::outcome::count(wrong, "finding"))
+                    format!("{}, {}\n", count(all, "citation"), count(wrong, "finding"))
                 }
             };
             report::human_in(&findings, report::Stream::Output, &sources) + &summary
@@ -97,8 +98,8 @@ fn check(spec: &Spec, file: &Path, format: Report) -> Outcome {
     })?;
     // The parts that could not be read may contain citations.
     match (remarks.is_empty(), findings.is_empty()) {
-        (false, _) => Err(Trouble { exit: Exit::Findings, message: remarks.join("\n") }),
-        (true, false) => Ok(Exit::Findings),
+        (false, _) => Err(Error::report(Exit::Found, remarks.join("\n"))),
+        (true, false) => Ok(Exit::Found),
         (true, true) => Ok(Exit::Fine),
     }
 }

@@ -13,7 +13,7 @@ mod index;
 mod input;
 mod mail;
 mod man;
-mod outcome;
+mod output;
 mod pages;
 mod quotation;
 mod report;
@@ -24,12 +24,11 @@ mod unwrap;
 
 use crate::format::{Format, Report};
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use iomap_command::{Error, Exit};
 use iomap_spec::confirmed::Which;
 use iomap_spec::text;
-use outcome::{Exit, Outcome, Trouble, deliver, printed_fine};
+use output::deliver;
 use pages::Pages;
-use std::io::{self, Write};
-use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -143,16 +142,10 @@ Example:
 }
 
 fn main() -> ExitCode {
-    let outcome = match arguments() {
-        Ok(arguments) => panic::catch_unwind(|| run(arguments)).unwrap_or(Ok(Exit::Internal)),
-        Err(said) => answer(&said),
-    };
-    let exit = outcome.unwrap_or_else(|Trouble { exit, message }| {
-        // If standard error is closed, the message has no other reader.
-        let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
-        exit
-    });
-    ExitCode::from(exit as u8)
+    iomap_command::end("iomap-spec", || match arguments() {
+        Ok(arguments) => run(arguments),
+        Err(said) => iomap_command::answer(said.print(), said.use_stderr()),
+    })
 }
 
 fn arguments() -> Result<Arguments, clap::Error> {
@@ -161,14 +154,7 @@ fn arguments() -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&matches)
 }
 
-/// Prints the answer to the command line: help, or an error in the command line.
-fn answer(said: &clap::Error) -> Outcome {
-    let printed = said.print();
-    // The user asked for help, so a failure to print it counts.
-    if said.use_stderr() { Ok(Exit::Usage) } else { printed_fine(printed.and_then(|()| io::stdout().flush())) }
-}
-
-fn run(Arguments { pages, command }: Arguments) -> Outcome {
+fn run(Arguments { pages, command }: Arguments) -> Result<Exit, Error> {
     let pages = Pages::choose(pages);
     match command {
         Command::Check { explain: Some(code), .. } => check::explain(&code),

@@ -1,16 +1,18 @@
 //! `iomap-spec man`: converts pages to documents.
 
 use crate::input::{self, Input};
-use crate::outcome::{Exit, Outcome, Trouble, environment, is_standard, print, write};
+use crate::output::{deliver, print};
 use crate::pages::Pages;
+use crate::report;
 use clap::{Args, ValueEnum};
+use iomap_command::{Error, Exit, is_standard, tell_line};
 use iomap_spec::json::Json;
 use iomap_spec::man::Man;
 use iomap_spec::text::Text;
 use iomap_spec::{Backend, Page};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
@@ -37,7 +39,7 @@ enum Document {
 }
 
 /// Runs the command; `pages` has the pages that are named on the command line but are not files.
-pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Outcome {
+pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Result<Exit, Error> {
     let backend: &dyn Backend = match format {
         Document::Roff => &Man,
         Document::Text => &Text,
@@ -62,8 +64,8 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
         (None, [page]) => print(&backend.page(page)),
         (None, pages) => {
             let names = if known.is_empty() { pages.iter().map(Page::reference).collect() } else { known };
-            let message = format!("iomap-spec: name one page or say --out DIR: the pages are {}", names.join(", "));
-            Err(Trouble { exit: Exit::Usage, message })
+            let message = format!("name one page or say --out DIR: the pages are {}", names.join(", "));
+            Err(Error::new(Exit::Usage, message))
         }
         (Some(out), pages) => write_all(&out, pages, backend),
     };
@@ -73,63 +75,61 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
 }
 
 /// The error for a name that is neither a file nor a page.
-fn unknown(name: &str, known: &[String]) -> Trouble {
+fn unknown(name: &str, known: &[String]) -> Error {
     let path = Path::new(name);
     if path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "md") {
-        return environment(path, &fs::metadata(path).err().unwrap_or(ErrorKind::NotFound.into()));
+        return Error::file(path, fs::metadata(path).err().unwrap_or(ErrorKind::NotFound.into()));
     }
     let known = known.join(", ");
-    let message = format!("iomap-spec: {name} is no file, and there is no such page: the pages are {known}");
-    Trouble { exit: Exit::Usage, message }
+    let message = format!("{name} is no file, and there is no such page: the pages are {known}");
+    Error::new(Exit::Usage, message)
 }
 
-fn compile(paths: &[String]) -> Result<Vec<Page>, Trouble> {
+fn compile(paths: &[String]) -> Result<Vec<Page>, Error> {
     let day = day()?;
     let (mut files, mut pages) = (vec![], vec![]);
     for path in paths.iter().map(PathBuf::from) {
         if is_standard(&path) {
             let Input { name, bytes } = input::standard()?;
-            pages.extend(iomap_spec::compile_bytes(&name, bytes, &day)?.pages);
+            pages.extend(iomap_spec::compile_bytes(&name, bytes, &day).map_err(report::error)?.pages);
         } else if path.is_dir() {
-            files.extend(iomap_spec::files(&path)?);
+            files.extend(iomap_spec::files(&path).map_err(report::error)?);
         } else {
             files.push(path);
         }
     }
-    pages.extend(iomap_spec::compile(&files, &day)?.pages);
+    pages.extend(iomap_spec::compile(&files, &day).map_err(report::error)?.pages);
     Ok(pages)
 }
 
 /// Writes each page into a file of its own; refuses two pages with the same file name.
-fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Outcome {
+fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Result<Exit, Error> {
     let mut files: BTreeMap<String, &Page> = BTreeMap::new();
     for page in pages {
         let name = backend.file_name(page);
         if let Some(first) = files.get(&name) {
             let (first, second) = (first.source.file.display(), page.source.file.display());
-            let message = format!("iomap-spec: {first} and {second} would both be {name}: compile them one by one");
-            return Err(Trouble { exit: Exit::Usage, message });
+            let message = format!("{first} and {second} would both be {name}: compile them one by one");
+            return Err(Error::new(Exit::Usage, message));
         }
         files.insert(name, page);
     }
-    fs::create_dir_all(out).map_err(|error| environment(out, &error))?;
+    fs::create_dir_all(out).map_err(|error| Error::file(out, error))?;
     for page in pages {
         let file = out.join(backend.file_name(page));
-        write(&file, &backend.page(page))?;
-        // If standard error is closed, this line has no other reader.
-        let _ = writeln!(std::io::stderr(), "{}", file.display());
+        deliver(Some(&file), &backend.page(page))?;
+        tell_line(format_args!("{}", file.display()));
     }
     Ok(Exit::Fine)
 }
 
 /// The day of SOURCE_DATE_EPOCH, for pages without a date of their own. If it is not set, these pages show no date.
-fn day() -> Result<String, Trouble> {
+fn day() -> Result<String, Error> {
     let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(String::new()) };
     let seconds: Option<u64> = value.to_str().and_then(|value| value.parse().ok());
-    seconds.and_then(date).ok_or_else(|| Trouble {
-        exit: Exit::Usage,
-        message: "iomap-spec: SOURCE_DATE_EPOCH is no number of seconds since 1970: correct or unset it".to_owned(),
-    })
+    seconds
+        .and_then(date)
+        .ok_or_else(|| Error::usage("SOURCE_DATE_EPOCH is no number of seconds since 1970: correct or unset it"))
 }
 
 /// The day in the Gregorian calendar, up to the year 9999.

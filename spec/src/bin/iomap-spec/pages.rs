@@ -1,6 +1,7 @@
 //! The place of the pages: a directory, or this program.
 
-use crate::outcome::{Exit, Trouble};
+use crate::report;
+use iomap_command::{Error, Exit};
 use iomap_spec::Spec;
 use std::path::{Path, PathBuf};
 
@@ -33,32 +34,32 @@ impl Pages {
         named.or_else(variable).or_else(of_checkout).map_or(Pages::BuiltIn, Pages::Directory)
     }
 
-    pub(crate) fn load(&self) -> Result<Spec, Trouble> {
+    pub(crate) fn load(&self) -> Result<Spec, Error> {
         match self {
             Pages::Directory(directory) => {
                 self.directory()?;
-                Ok(iomap_spec::load(directory)?)
+                iomap_spec::load(directory).map_err(report::error)
             }
-            Pages::BuiltIn => Ok(built_in()?),
+            Pages::BuiltIn => built_in().map_err(report::error),
         }
     }
 
     /// The directory, for commands that work on the pages themselves.
-    pub(crate) fn directory(&self) -> Result<&Path, Trouble> {
+    pub(crate) fn directory(&self) -> Result<&Path, Error> {
         match self {
             Pages::Directory(directory) if directory.is_dir() => Ok(directory),
             Pages::Directory(directory) => {
                 let what = if directory.exists() { "is no directory" } else { "does not exist" };
                 let message = format!(
-                    "iomap-spec: {} {what}: name the directory of the pages with --pages or {VARIABLE}",
+                    "{} {what}: name the directory of the pages with --pages or {VARIABLE}",
                     directory.display()
                 );
-                Err(Trouble { exit: Exit::Environment, message })
+                Err(Error::new(Exit::Environment, message))
             }
             Pages::BuiltIn => {
-                let message = "iomap-spec: this is no checkout of the specification, and built-in pages cannot be \
+                let message = "this is no checkout of the specification, and built-in pages cannot be \
                                changed: name the directory of the pages with --pages DIR";
-                Err(Trouble { exit: Exit::Environment, message: message.to_owned() })
+                Err(Error::new(Exit::Environment, message))
             }
         }
     }

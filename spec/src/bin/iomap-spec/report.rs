@@ -2,7 +2,8 @@
 
 use crate::terminal;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use iomap_spec::{Diagnostic, Source};
+use iomap_command::{Error, Exit};
+use iomap_spec::{Diagnostic, IO, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,20 @@ use std::path::Path;
 pub(crate) enum Stream {
     Output,
     Error,
+}
+
+/// The exit code of a command that found this.
+pub(crate) fn exit_of(findings: &[Diagnostic]) -> Exit {
+    match findings {
+        [] => Exit::Fine,
+        all if all.iter().any(|finding| finding.code == IO) => Exit::Environment,
+        _ => Exit::Found,
+    }
+}
+
+/// The error of a command that cannot go on after these findings.
+pub(crate) fn error(findings: Vec<Diagnostic>) -> Error {
+    Error::report(exit_of(&findings), human(&findings, Stream::Error))
 }
 
 /// Each finding with its source line, followed by an empty line.

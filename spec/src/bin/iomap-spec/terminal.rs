@@ -10,6 +10,5 @@ pub(crate) fn colours(stream: &impl IsTerminal) -> bool {
 
 /// Whether the user has forbidden escape sequences.
 pub(crate) fn plain() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || iomap_command::is_dumb()
 }

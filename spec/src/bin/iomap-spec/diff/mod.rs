@@ -3,10 +3,11 @@
 mod report;
 mod revision;
 
-use crate::outcome::{Exit, Outcome, Trouble, deliver, is_standard};
+use crate::output::deliver;
 use crate::pages::{self, Pages};
 use crate::{input, terminal};
 use clap::{Args, ValueEnum};
+use iomap_command::{Error, Exit, count, is_standard};
 use iomap_spec::diff::compare;
 use iomap_spec::{Diagnostic, Spec};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Arguments) -> Outcome {
+pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Arguments) -> Result<Exit, Error> {
     let sides = report::Sides { old: (&old, &side(pages, &old)?), new: (&new, &side(pages, &new)?) };
     let changes = compare(sides.old.1, sides.new.1);
     let text = match format {
@@ -52,14 +53,14 @@ pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Argumen
         Format::Json => report::json(&sides, &changes),
     };
     deliver(output.as_deref(), &text)?;
-    Ok(if changes.is_empty() { Exit::Fine } else { Exit::Findings })
+    Ok(if changes.is_empty() { Exit::Fine } else { Exit::Found })
 }
 
 /// The name of the pages that are built into this program.
 const BUILT_IN: &str = "built-in";
 
 /// Reads the named side: a file or directory that exists, the built-in pages, or a revision.
-fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
+fn side(pages: &Pages, name: &str) -> Result<Spec, Error> {
     let read = match Path::new(name) {
         path if is_standard(path) => {
             let input::Input { name, bytes } = input::standard()?;
@@ -72,17 +73,17 @@ fn side(pages: &Pages, name: &str) -> Result<Spec, Trouble> {
                 Pages::Directory(directory) => Some(directory.as_path()),
                 Pages::BuiltIn => None,
             };
-            let revision::Files { sources, alone } = revision::read(directory, name)
-                .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
+            let revision::Files { sources, alone } =
+                revision::read(directory, name).map_err(|message| Error::new(Exit::Environment, message))?;
             iomap_spec::load_sources(sources, alone)
         }
     };
     read.map_err(|findings| unreadable(name, &findings))
 }
 
-fn unreadable(name: &str, findings: &[Diagnostic]) -> Trouble {
+fn unreadable(name: &str, findings: &[Diagnostic]) -> Error {
     let mut message: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-    let number = crate::outcome::count(findings.len(), "finding");
+    let number = count(findings.len(), "finding");
     message += &format!("iomap-spec: nothing was compared: {name} has {number}, mend these pages or name others");
-    Trouble { exit: Exit::Environment, message }
+    Error::report(Exit::Environment, message)
 }

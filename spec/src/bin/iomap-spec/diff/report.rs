@@ -1,6 +1,7 @@
 //! Changes for people, for documents and for programs.
 
 use crate::index;
+use iomap_command::count;
 use iomap_spec::diff::{Change, Kind};
 use iomap_spec::{Clause, Moved, Spec};
 use serde::Serialize;
@@ -151,7 +152,7 @@ fn summary(sides: &Sides<'_>, changes: &[Change<'_>]) -> String {
     match (&parts[..], same_order) {
         ([], true) => "no clause differs".to_owned(),
         ([], false) => "no clause differs, but their order does".to_owned(),
-        _ => format!("{}: {}", crate::outcome::count(changes.len(), "clause"), parts.join(", ")),
+        _ => format!("{}: {}", count(changes.len(), "clause"), parts.join(", ")),
     }
 }
 

@@ -12,15 +12,15 @@ mod tests;
 use crate::format::Format;
 use crate::input::{self, Input};
 use crate::mail::{self, Flow};
-use crate::outcome::{Exit, Outcome, Trouble, deliver};
+use crate::output::deliver;
 use crate::pages::Pages;
 use crate::unwrap;
 use bearing::Lookup;
 use clap::Args;
+use iomap_command::{Error, Exit, count, tell_line};
 use iomap_spec::Spec;
 use patch::Patch;
 use report::Finding;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use table::Table;
 
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     patch: Option<PathBuf>,
 }
 
-pub(crate) fn run(pages: &Pages, arguments: Arguments) -> Outcome {
+pub(crate) fn run(pages: &Pages, arguments: Arguments) -> Result<Exit, Error> {
     let spec = pages.load()?;
     let table = read_table(&spec, arguments.table.as_deref())?;
     match &arguments.kernel {
@@ -69,7 +69,7 @@ pub(crate) fn run(pages: &Pages, arguments: Arguments) -> Outcome {
     }
 }
 
-fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Trouble> {
+fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Error> {
     let (name, text) = match file {
         None => (table::BUILT_IN.0.to_owned(), table::BUILT_IN.1.to_owned()),
         Some(file) => {
@@ -77,15 +77,13 @@ fn read_table(spec: &Spec, file: Option<&Path>) -> Result<Table, Trouble> {
             (name.display().to_string(), text)
         }
     };
-    table::read(&name, &text, spec).map_err(|findings| Trouble {
-        exit: Exit::Findings,
-        message: findings.iter().map(|finding| format!("{finding}\n")).collect(),
+    table::read(&name, &text, spec).map_err(|findings| {
+        Error::report(Exit::Found, findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())
     })
 }
 
-fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
-    let checked = kernel::check(table, tree)
-        .map_err(|message| Trouble { exit: Exit::Environment, message: format!("iomap-spec: {message}") })?;
+fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Result<Exit, Error> {
+    let checked = kernel::check(table, tree).map_err(|message| Error::new(Exit::Environment, message))?;
     let mut text: String = checked.findings.iter().map(|finding| format!("{finding}\n")).collect();
     let kernel::Checked { version, found, other_version, callees, .. } = checked;
     let mut missing = checked.findings.len();
@@ -98,7 +96,7 @@ fn check(table: &Table, tree: &Path, arguments: &Arguments) -> Outcome {
     }
     text += &format!("Linux {version}: {found} found, {missing} missing, {other_version} of other versions\n");
     deliver(arguments.output.as_deref(), &text)?;
-    Ok(if missing == 0 { Exit::Fine } else { Exit::Findings })
+    Ok(if missing == 0 { Exit::Fine } else { Exit::Found })
 }
 
 /// The result of reading the input.
@@ -134,7 +132,7 @@ fn patches(bytes: &[u8]) -> Read {
     Read { patches, remarks, is_damaged, kind }
 }
 
-fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
+fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Result<Exit, Error> {
     let Input { name, bytes } = arguments.patch.as_deref().map_or_else(input::standard, input::read)?;
     let name = name.display();
     let Read { patches, remarks, is_damaged, kind } = patches(&bytes);
@@ -165,10 +163,10 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
         let what = kind.map_or(String::new(), |what| format!("{what}; "));
         let message = format!(
             "iomap-spec: {name}: no unified diff in these {}: {what}make one with git format-patch or diff -up",
-            crate::outcome::count(bytes.len(), "byte")
+            count(bytes.len(), "byte")
         );
         notes.push(message);
-        return Err(Trouble { exit: Exit::Findings, message: notes.join("\n") });
+        return Err(Error::report(Exit::Found, notes.join("\n")));
     }
     let text = match arguments.format {
         Format::Human => report::human(spec, &findings, arguments.full),
@@ -176,15 +174,10 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Outcome {
     };
     deliver(arguments.output.as_deref(), &text)?;
     for note in notes {
-        // If standard error is closed, no other stream is left for the note.
-        let _ = writeln!(std::io::stderr(), "{note}");
+        tell_line(format_args!("{note}"));
     }
     if bearing == 0 && hunks > 0 {
-        let _ = writeln!(
-            std::io::stderr(),
-            "iomap-spec: {name}: no clause bears on {}",
-            crate::outcome::count(hunks, "hunk")
-        );
+        tell_line(format_args!("iomap-spec: {name}: no clause bears on {}", count(hunks, "hunk")));
     }
-    if damage.is_empty() { Ok(Exit::Fine) } else { Err(Trouble { exit: Exit::Findings, message: damage.join("\n") }) }
+    if damage.is_empty() { Ok(Exit::Fine) } else { Err(Error::report(Exit::Found, damage.join("\n"))) }
 }

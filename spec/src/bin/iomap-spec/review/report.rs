@@ -4,6 +4,7 @@ use super::bearing::{Hit, How};
 use super::patch::{Hunk, Patch};
 use super::table::{self, Kind};
 use crate::index;
+use iomap_command::count;
 use iomap_spec::{Clause, Spec, text};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,7 +120,7 @@ impl<'a> Reply<'a> {
             self.out.push('\n');
         }
         if shown < changes.len() {
-            self.out += &format!("> [{} more]\n", crate::outcome::count(changes.len() - shown, "changed line"));
+            self.out += &format!("> [{} more]\n", count(changes.len() - shown, "changed line"));
         }
     }
 

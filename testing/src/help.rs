@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The options and commands that only one of the two names; `help` runs the command with these arguments.
-pub(crate) fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
+pub fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
     let general = help(&["--help"]);
     let commands = commands(&general);
     let own = commands.iter().filter(|command| *command != "help");

@@ -1,0 +1,32 @@
+//! The end of a command.
+
+use crate::error::Error;
+use crate::output::{printed, tell_line};
+use iomap_vocabulary::Exit;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// Runs a command, prints its error on standard error, and returns its exit code. A panic is the exit code for a fault
+/// of the command itself.
+pub fn end(name: &str, command: impl FnOnce() -> Result<Exit, Error>) -> ExitCode {
+    let done = catch_unwind(AssertUnwindSafe(command)).unwrap_or(Ok(Exit::Internal));
+    let exit = done.unwrap_or_else(|error| {
+        let prefix = if error.is_report() { String::new() } else { format!("{name}: ") };
+        tell_line(format_args!("{prefix}{error}"));
+        error.exit()
+    });
+    ExitCode::from(exit.code())
+}
+
+/// The end of a command whose command line parser has answered: with help on standard output, or with an error in the
+/// command line on standard error. A user who asks for help and does not get it learns so from the exit code.
+///
+/// # Errors
+/// The help could not be printed.
+pub fn answer(answered: io::Result<()>, is_error: bool) -> Result<Exit, Error> {
+    if is_error {
+        return Ok(Exit::Usage);
+    }
+    printed(answered.and_then(|()| io::stdout().flush())).map(|()| Exit::Fine)
+}

@@ -1,0 +1,128 @@
+//! The place of a command's output.
+
+use crate::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The name that means standard output, or standard input, where a file is expected.
+const STANDARD: &str = "-";
+
+/// Whether a name means standard output or standard input.
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new(STANDARD)
+}
+
+/// The file of an option `--output`. `None` and `-` mean standard output.
+pub fn file(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !is_standard(path))
+}
+
+/// A file or standard output.
+#[derive(Debug)]
+pub struct Output(Option<(PathBuf, File)>);
+
+impl Output {
+    /// Standard output.
+    pub fn standard() -> Self {
+        Self(None)
+    }
+
+    /// Makes the file of an option `--output`: see [`file`].
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn open(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = file(path) else { return Ok(Self::standard()) };
+        let file = File::create(path).map_err(|error| Error::file(path, error))?;
+        Ok(Self(Some((path.to_owned(), file))))
+    }
+
+    /// Whether this is standard output.
+    pub fn is_standard(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes a text as it is.
+    ///
+    /// # Errors
+    /// There is no room, for example. A text that does not fit into its file is printed instead, because a run may have
+    /// taken long.
+    pub fn write(&mut self, text: &str) -> Result<(), Error> {
+        match &mut self.0 {
+            Some((path, file)) => file.write_all(text.as_bytes()).map_err(|error| instead(path, error, text)),
+            None => printed(print(&mut io::stdout().lock(), text)),
+        }
+    }
+
+    /// Writes a text with styles. They stay only on a terminal that has them.
+    ///
+    /// # Errors
+    /// As for [`Output::write`].
+    pub fn write_styled(&mut self, text: &str) -> Result<(), Error> {
+        match self.0 {
+            Some(_) => self.write(&plain(text)),
+            None => printed(print(&mut anstream::stdout().lock(), text)),
+        }
+    }
+}
+
+/// A text without its styles.
+pub fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn print(stream: &mut impl Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush())
+}
+
+/// The error of standard output, if it is one.
+pub(crate) fn printed(printed: io::Result<()>) -> Result<(), Error> {
+    match printed {
+        // The reader, such as head(1), has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Error::file(Path::new("standard output"), error)),
+    }
+}
+
+/// Prints the text that its file has not taken, and returns the error.
+fn instead(path: &Path, error: io::Error, text: &str) -> Error {
+    let why = format!("{}: {error}", path.display());
+    match Output::standard().write(text) {
+        Ok(()) => Error::environment(format!("{why}: the text is on standard output instead")),
+        Err(other) => Error::environment(format!("{why}, {other}")),
+    }
+}
+
+/// Writes a file anew. If there is no room for that, the old contents stay.
+///
+/// # Errors
+/// The file cannot be written. With `last` the text is printed then: nothing is written later.
+pub fn replace(path: &Path, text: &str, last: bool) -> Result<(), Error> {
+    let written = if path.exists() && !path.is_file() {
+        // A terminal or a pipe has no contents to keep.
+        std::fs::write(path, text)
+    } else {
+        let partial = [path.as_os_str(), OsStr::new(".partial")].into_iter().collect::<OsString>();
+        let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
+        if written.is_err() {
+            // The first error is the one to tell.
+            let _ = std::fs::remove_file(&partial);
+        }
+        written
+    };
+    written.map_err(|error| if last { instead(path, error, text) } else { Error::file(path, error) })
+}
+
+/// Prints a line on standard error. If standard error is closed or full, there is nobody to tell.
+pub fn tell_line(line: impl Display) {
+    tell(format_args!("{line}\n"));
+}
+
+/// Prints a text on standard error as it is.
+pub fn tell(text: impl Display) {
+    // Standard error is where the failure would be told.
+    let _ = io::stderr().write_all(text.to_string().as_bytes());
+}

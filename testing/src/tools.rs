@@ -1,0 +1,52 @@
+//! The programs of Debian that tests need.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+/// The variable that makes a test fail where it would be left out. The script `test` sets it to 1.
+const REQUIRED: &str = "IOMAP_TESTS_REQUIRE_TOOLS";
+
+/// Programs of packages with another name. The package of any other program has its name.
+const PACKAGES: [(&str, &str); 7] = [
+    ("apt-cache", "apt"),
+    ("depmod", "kmod"),
+    ("dpkg-deb", "dpkg"),
+    ("mandb", "man-db"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("whatis", "man-db"),
+];
+
+/// Whether a test that lacks something fails.
+pub fn are_required() -> bool {
+    std::env::var_os(REQUIRED).is_some_and(|value| value == "1")
+}
+
+/// Says why a test is left out.
+///
+/// # Panics
+/// Nothing may be left out: see [`are_required`].
+pub fn not_tested(reason: impl Display) {
+    assert!(!are_required(), "required: {reason}");
+    eprintln!("not tested: {reason}");
+}
+
+/// Whether a program is installed. A test goes on only then; the reason that is said names the package.
+///
+/// # Panics
+/// The program is not installed, and nothing may be left out.
+pub fn has(program: &str) -> bool {
+    let found = find(program).is_some();
+    if !found {
+        let package = PACKAGES.iter().find(|(name, _)| *name == program).map_or(program, |(_, package)| package);
+        not_tested(format_args!("{program} is not installed: apt-get install {package}"));
+    }
+    found
+}
+
+/// The path of a program.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    directories.map(|directory| directory.join(program)).find(|candidate| candidate.is_file())
+}
