@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn nothing_observed_is_nothing_to_write() {
         let lacking = Results { not_offered: Some("no swap".into()), ..results(&[]) };
-        assert_eq!(updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err(), "nothing was observed: no swap");
+        assert_eq!(
+            updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err().to_string(),
+            "nothing was observed: no swap"
+        );
         let odd = "expect = [{ clauses = [\"*\"], verdict = \"violated\", reason = \"written otherwise\" }]\n";
         let found = results(&[("truncate.shrink", Verdict::Holds)]);
         assert!(updated(odd, &found, &Expectations::all_hold()).is_err());
