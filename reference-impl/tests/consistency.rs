@@ -288,7 +288,10 @@ const CASES: &[Case] = &[
         },
         &["inode 4 (\"b\"): a directory whose names would begin after place 1"],
     ),
-    (|files| change(files, 7, |device| device.size = 9), &["inode 7 (\"device\"): a Character with a size of 9"]),
+    (
+        |files| change(files, 7, |device| device.size = 9),
+        &["inode 7 (\"device\"): a character device with a size of 9"],
+    ),
     (|files| change(files, 5, |file| file.mode = 0o100_644), &["inode 5 (\"file\"): a mode of 0o100644"]),
     (
         |files| change(files, 5, |file| file.linkable = true),

@@ -30,8 +30,7 @@ impl Update {
             file.read_to_string(&mut text).map(|_| (file, text))
         };
         let (file, text) = open().map_err(|error: std::io::Error| {
-            Error::environment(format!("{}: --expectations says where the checkout has it", path.display()))
-                .because(error)
+            Error::environment(format!("{}: {error}: --expectations says where the checkout has it", path.display()))
         })?;
         Ok(Self { path, file, text })
     }
