@@ -67,7 +67,7 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&file.enter_call()?)?;
         again(t, &file, &file.enter_call()?)
     }),
-    case(&SWAP_AGAIN, "unseal_again", "and one that is not can be unsealed", |t| {
+    case(&SWAP_AGAIN, "unseal_again", "an active swap file that is not sealed can be unsealed again", |t| {
         let file = swap_file(t)?;
         again(t, &file, &file.leave_call()?)
     }),
