@@ -53,6 +53,6 @@ pub use diagnostic::{Diagnostic, IO, Source};
 pub use iomap_vocabulary::{Level, Observe};
 pub use lint::lint;
 pub use load::{Sources, compile, compile_bytes, files, load, load_files, load_path, load_sources, load_with};
-pub use manual::Manual;
+pub use manual::{Incomplete, Manual};
 pub use model::{Clause, Moved, Page, Spec};
 pub use spelling::nearest;

@@ -1,5 +1,6 @@
 //! The manual pages of this machine, to check SEE ALSO.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// The directory of manual pages, unless MANPATH is set.
@@ -18,21 +19,37 @@ pub struct Manual {
     directories: Vec<PathBuf>,
 }
 
+/// A page without which a missing page of the installed manual proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incomplete {
+    /// The name of the page.
+    pub name: &'static str,
+    /// Its section.
+    pub section: &'static str,
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, section } = self;
+        write!(f, "{name}({section}) is not installed (Debian: apt-get install manpages manpages-dev)")
+    }
+}
+
+impl std::error::Error for Incomplete {}
+
 impl Manual {
     /// The manual, if the pages of system calls and conventions are installed.
     ///
     /// # Errors
-    /// The reason why the installed manual is not complete enough.
-    pub fn installed() -> Result<Manual, String> {
+    /// The first page that is not installed, although a manual of use has it.
+    pub fn installed() -> Result<Manual, Incomplete> {
         let path = std::env::var("MANPATH").unwrap_or_default();
         // As in manpath(1), an empty element stands for the default directories.
         let directories = path.split(':').map(|it| PathBuf::from(if it.is_empty() { DIRECTORY } else { it }));
         let manual = Manual { directories: directories.collect() };
         match WITNESSES.into_iter().find(|(name, section)| !manual.has(name, section)) {
             None => Ok(manual),
-            Some((name, section)) => {
-                Err(format!("{name}({section}) is not installed (Debian: apt-get install manpages manpages-dev)"))
-            }
+            Some((name, section)) => Err(Incomplete { name, section }),
         }
     }
 
