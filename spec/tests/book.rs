@@ -308,6 +308,20 @@ fn indexes_lead_to_clauses_and_terms() {
 }
 
 /// The guide shows the real output of the command.
+/// The first page of the book has the table of calls of iomap_immutable(7), row by row.
+#[test]
+fn the_first_page_has_the_table_of_the_page() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let rows = |file: &str| -> Vec<String> {
+        let text = read(&top.join(file)).replace("**", "");
+        let table = text.lines().skip_while(|line| !line.starts_with("| call on a sealed file"));
+        table.take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+    };
+    let page = rows("man/iomap_immutable.7.md");
+    assert!(page.len() > 10, "the page has the table");
+    assert_eq!(rows("book/src/introduction.md"), page);
+}
+
 #[test]
 fn the_guide_to_citing_is_true() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -106,7 +106,7 @@ interpose! {
             None if is_empty(path) => attribute(directory, path, flags, mask, result),
             _ => named(path).map(|name| {
                 let opened = shim().open(name, libc::O_RDONLY, 0)? as c_int;
-                let shown = descriptor(opened).ok_or(Errno::EBADF).and_then(|fd| extended(fd));
+                let shown = descriptor(opened).ok_or(Errno::EBADF).and_then(extended);
                 libc::close(opened);
                 result.write(shown?);
                 Ok(0)
