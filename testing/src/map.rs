@@ -6,8 +6,8 @@ use crate::floors::Finding;
 const EXTENSIONS: [&str; 6] = [".c", ".md", ".rs", ".sh", ".toml", ".txt"];
 
 /// A finding for each path in backquotes that is not the end of the path of a file or directory. `*` and NAME stand for
-/// any characters but a slash. Names that begin with a slash, a dash or a dot, and those below `target/`, are not
-/// checked: they are not files of the workspace.
+/// any characters but a slash. Names that begin with a slash, a dash or a dot are not checked, and neither are those
+/// below `target/`.
 pub fn missing(file: &str, page: &str, paths: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in page.lines().enumerate() {
