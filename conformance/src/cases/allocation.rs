@@ -79,7 +79,7 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// The answer of a file in the state. If no file has the mode, EOPNOTSUPP says nothing about the state.
+/// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.
 fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
     offered(t, mode, made(t, mode, ranges)?)
 }

@@ -6,7 +6,7 @@ use iomap_clauses::*;
 use iomap_reference::{Call, Mode};
 use std::time::{Duration, Instant};
 
-/// The time limit: much longer than a call needs, and much shorter than an agent can hold a file.
+/// Far more than a call needs, far less than an agent can hold a file.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 pub(super) static CASES: &[Case] = &[

@@ -98,7 +98,7 @@ pub(crate) fn set(attribute: &Path, value: &str) -> Result<()> {
     std::fs::write(attribute, value).map_err(at(attribute))
 }
 
-/// The first device of a guest that is not mounted, by the beginning of its name.
+/// The first device of a guest that has a name with this beginning and is not mounted.
 fn unused(prefix: &str) -> Result<PathBuf> {
     let mut devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
     // The kernel refuses an exclusive descriptor of a mounted device.

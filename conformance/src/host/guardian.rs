@@ -224,7 +224,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Removes the attributes that forbid to remove a file.
+/// Removes the attributes that make the removal of a file fail.
 fn clear_attributes(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)?.flatten() {
         let kind = entry.file_type()?;

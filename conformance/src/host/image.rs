@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// The time limit for work that usually takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The base of a file system.
+/// The things on which a file system can lie.
 enum Ground {
     Device(Mutex<Storage>),
     /// Another file system. It is mounted beside the one that lies on it.
@@ -295,7 +295,7 @@ impl Image {
             Quotas::Missing => return Err(Errno::EOPNOTSUPP),
         }
         let mut limits = Dqblk::default();
-        // The unit is QIF_DQBLKSIZE.
+        // The limit is a number of units of QIF_DQBLKSIZE.
         limits.set_blocks_hard_limit(bytes / 1024);
         let (user, device) = (QuotaType::USRQUOTA, &self.storage().device);
         quotactl_set(user, device, uid.cast_signed(), &limits, QuotaValidFlags::QIF_BLIMITS)

@@ -349,7 +349,7 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
     done(calls.with(*fd, |file| vfs::set_attribute(file, attribute)))
 }
 
-/// Calls on names and metadata, by descriptor if the plain call takes a name.
+/// Names and metadata, by descriptor where the plain call takes a name.
 fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
     let here = nix::fcntl::AT_FDCWD;
     let open = |name: &str| -> Result<(File, PathBuf), Errno> {

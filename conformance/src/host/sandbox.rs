@@ -21,7 +21,7 @@ pub(crate) struct Sandbox {
 const STAGES: [&str; 3] = ["/mnt", "/media", "/srv"];
 
 impl Sandbox {
-    /// Moves this thread, and the threads and processes that it starts later, into a namespace of their own. No other
+    /// Moves this thread, and the threads and processes that it starts later, into a namespace of its own. No other
     /// thread may exist at this moment.
     pub(crate) fn enter() -> Result<Self> {
         let none = None::<&str>;

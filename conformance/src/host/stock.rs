@@ -47,7 +47,7 @@ impl Stock {
     }
 }
 
-/// Takes files out of the state, several at once. It knows the places for active files.
+/// Threads that take files out of the state, several at once, and the places for active files.
 pub(crate) struct Retirement {
     areas: Arc<Areas>,
     queue: Option<Sender<(Vec<OwnedFd>, Place)>>,

@@ -23,7 +23,7 @@ const BTRFS_IOC_SCRUB: Request<Scrub> = Request::read_write(0x94, 27);
 const BTRFS_IOC_BALANCE_V2: Request<BalanceArgs> = Request::read_write(0x94, 32);
 const BTRFS_IOC_DEV_REPLACE: Request<ReplaceArgs> = Request::read_write(0x94, 53);
 
-/// BTRFS_IOC_SNAP_CREATE. The snapshot is removed again.
+/// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
 pub(crate) fn snapshot(root: &Path) -> Result<(), Errno> {
     let root = File::open(root).map_err(vfs::errno)?;
     create_snapshot(root.as_fd(), root.as_fd(), c"snapshot")?;

@@ -52,8 +52,8 @@ impl Mapping {
         Ok(unsafe { self.start.as_ptr().byte_add(offset) })
     }
 
-    /// Stores through the kernel. If a page cannot be written, the kernel reports EFAULT, and a store by the processor
-    /// would be a SIGBUS. The fault that the file system sees is the same.
+    /// Stores through the kernel. If a page cannot be written, the kernel reports EFAULT, where a store by the
+    /// processor would raise SIGBUS. The fault that the file system sees is the same.
     pub(crate) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let scratch = scratch(data)?;
         let to = self.at(offset, data.len())?;

@@ -49,7 +49,7 @@ unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<u
     unsafe { complete(&mut ring, entry) }
 }
 
-/// The same on an existing ring.
+/// Submits a request to an existing ring, in the same way.
 unsafe fn complete(ring: &mut IoUring, entry: &squeue::Entry) -> Result<usize, Errno> {
     // SAFETY: by the contract of this function.
     unsafe { ring.submission().push(entry) }.map_err(|_| Errno::EAGAIN)?;

@@ -245,8 +245,8 @@ pub(crate) struct FiemapExtent {
     reserved: [u32; 3],
 }
 
-/// FS_IOC_FIEMAP over the whole file, after the dirty data were written back. It gives an agent its access, as pNFS
-/// servers and boot loaders use it. No verdict uses it.
+/// FS_IOC_FIEMAP over the whole file, after the dirty data were written back. It gives an agent its access, as it does
+/// for pNFS servers and boot loaders. No verdict uses it.
 pub(crate) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
     const FIEMAP_FLAG_SYNC: u32 = 1;
     let mut map = Fiemap {
