@@ -60,7 +60,7 @@ pub(crate) enum Quotas {
     Mounted { mkfs: &'static [&'static str], mount: &'static str },
     /// Quota groups of subvolumes, which are switched on and off.
     Subvolumes,
-    /// The suite knows no limits.
+    /// The file system has no limits that the suite knows.
     Missing,
 }
 

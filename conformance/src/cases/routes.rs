@@ -100,7 +100,7 @@ pub(super) static CASES: &[&[Case]] = &[
     ),
 ];
 
-/// An ordinary file on which the same call succeeds.
+/// An ordinary file on which the same can be done.
 fn probe<'a>(t: &'a Context<'a>, call: impl Fn(&File) -> Call) -> Result<File<'a>, Trouble> {
     let file = t.file("probe", SIZE)?;
     t.given(&call(&file), "not for an ordinary file either")?;

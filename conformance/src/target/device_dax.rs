@@ -79,7 +79,7 @@ struct DeviceSystem<'a> {
 impl System for DeviceSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let mut outcome = self.calls.call(caller, call);
-        // fstat(2) says that a device is empty, so the size is filled in. `new` compared it with sysfs.
+        // fstat(2) says that a device is empty, so the size is filled in. `new` compared this size with sysfs.
         if let Ok(Reply::Stat(stat)) = &mut outcome {
             stat.size = DEVICE_LEN as u64;
         }

@@ -132,8 +132,8 @@ impl Directory {
         ask(&in_turn)?;
         let fs = proc::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.fs;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
-        // Any file systems can be the layers below a user's file system. The facts of the suite's own layers say
-        // nothing about them.
+        // Any file system can be a layer below a user's file system. The facts of the suite's own layers say nothing
+        // about it.
         let (kind, fs) = match kind {
             Some(kind) if kind.facts().over.is_some() => (None, format!("{fs} of others")),
             kind => (kind, fs),
