@@ -48,6 +48,15 @@ pub(crate) struct Libtest {
     /// Has no effect: output is always shown
     #[arg(long, hide = true)]
     show_output: bool,
+    /// Refused: cases run in the order of the page
+    #[arg(long, hide = true)]
+    shuffle: bool,
+    /// Refused: cases run in the order of the page
+    #[arg(long, hide = true, value_name = "SEED")]
+    shuffle_seed: Option<u64>,
+    /// Refused: --timings has the times
+    #[arg(long, hide = true)]
+    report_time: bool,
     /// Has no effect: no option needs it
     #[arg(short = 'Z', hide = true, value_parser = ["unstable-options"])]
     unstable: Vec<String>,
@@ -67,9 +76,15 @@ impl Libtest {
 
     /// The cases that will run: at least one.
     pub(crate) fn cases(&self) -> Result<Vec<&'static Case>, Error> {
-        for (flag, given, what) in [("--ignored", self.ignored, "ignored"), ("--bench", self.bench, "a benchmark")] {
+        let shuffles = self.shuffle || self.shuffle_seed.is_some();
+        for (flag, given, reason) in [
+            ("--ignored", self.ignored, "no case is ignored, so nothing would run"),
+            ("--bench", self.bench, "no case is a benchmark, so nothing would run"),
+            ("--shuffle", shuffles, "cases begin in the order of the page, and each has files of its own"),
+            ("--report-time", self.report_time, "--timings and --format json have the time of each case"),
+        ] {
             if given {
-                return Err(Error::usage(format!("{flag}: no case is {what}, so nothing would run")));
+                return Err(Error::usage(format!("{flag}: {reason}")));
             }
         }
         self.selection().some_of(&every_case()).map_err(meant_nothing)
