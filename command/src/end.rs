@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-/// Runs a command, prints its error on standard error, and returns its exit code. A panic is the exit code for a fault
-/// of the command itself.
+/// Runs a command, prints its error on standard error, and returns its exit code. After a panic, that is the exit code
+/// for a fault of the command itself.
 pub fn end(name: &str, command: impl FnOnce() -> Result<Exit, Error>) -> ExitCode {
     let done = catch_unwind(AssertUnwindSafe(command)).unwrap_or(Ok(Exit::Internal));
     let exit = done.unwrap_or_else(|error| {
@@ -19,8 +19,8 @@ pub fn end(name: &str, command: impl FnOnce() -> Result<Exit, Error>) -> ExitCod
     ExitCode::from(exit.code())
 }
 
-/// The end of a command whose command line parser has answered: with help on standard output, or with an error in the
-/// command line on standard error. A user who asks for help and does not get it learns so from the exit code.
+/// The end of a command after its command line parser has answered, with help on standard output or with an error in
+/// the command line on standard error. If the help cannot be printed, the exit code says so.
 ///
 /// # Errors
 /// The help could not be printed.

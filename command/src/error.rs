@@ -5,7 +5,7 @@ use std::error;
 use std::fmt;
 use std::path::Path;
 
-/// The reason why a command ends early, with its exit code. It is shown with all its sources: `FILE: what: why`.
+/// The reason why a command ends early, with its exit code. It is printed with all its sources: `FILE: what: why`.
 #[derive(Debug)]
 pub struct Error {
     exit: Exit,
@@ -20,7 +20,7 @@ impl Error {
         Self { exit, message: message.into(), is_report: false, source: None }
     }
 
-    /// The command line asks for something that it cannot have.
+    /// An error in the command line: the user asks for something that is not possible.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
@@ -68,7 +68,8 @@ impl Error {
     }
 }
 
-/// The message and its sources. Some errors have the text of their source in their own text: it is not said twice.
+/// The message and its sources. Some errors repeat the text of their source in their own text: that text is printed
+/// once.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.message.trim_end().to_owned();

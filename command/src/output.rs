@@ -48,8 +48,8 @@ impl Output {
     /// Writes a text as it is.
     ///
     /// # Errors
-    /// There is no room, for example. A text that does not fit into its file is printed instead, because a run may have
-    /// taken long.
+    /// The text cannot be written, for example because there is no room. A text that does not fit into its file is
+    /// printed instead, because the run that made it may have taken long.
     pub fn write(&mut self, text: &str) -> Result<(), Error> {
         match &mut self.0 {
             Some((path, file)) => file.write_all(text.as_bytes()).map_err(|error| instead(path, error, text)),
@@ -78,7 +78,7 @@ fn print(stream: &mut impl Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush())
 }
 
-/// The error of standard output, if it is one.
+/// The error of printing on standard output, if it counts as an error.
 pub(crate) fn printed(printed: io::Result<()>) -> Result<(), Error> {
     match printed {
         // The reader, such as head(1), has seen enough.
@@ -87,7 +87,7 @@ pub(crate) fn printed(printed: io::Result<()>) -> Result<(), Error> {
     }
 }
 
-/// Prints the text that its file has not taken, and returns the error.
+/// Prints the text that could not be written to its file, and returns the error.
 fn instead(path: &Path, error: io::Error, text: &str) -> Error {
     let why = format!("{}: {error}", path.display());
     match Output::standard().write(text) {
@@ -96,10 +96,10 @@ fn instead(path: &Path, error: io::Error, text: &str) -> Error {
     }
 }
 
-/// Writes a file anew. If there is no room for that, the old contents stay.
+/// Writes a file anew. If there is no room, the old contents stay.
 ///
 /// # Errors
-/// The file cannot be written. With `last` the text is printed then: nothing is written later.
+/// The file cannot be written. If `last` is set, the text is printed then, because no later call writes it.
 pub fn replace(path: &Path, text: &str, last: bool) -> Result<(), Error> {
     let written = if path.exists() && !path.is_file() {
         // A terminal or a pipe has no contents to keep.
@@ -108,7 +108,7 @@ pub fn replace(path: &Path, text: &str, last: bool) -> Result<(), Error> {
         let partial = [path.as_os_str(), OsStr::new(".partial")].into_iter().collect::<OsString>();
         let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
         if written.is_err() {
-            // The first error is the one to tell.
+            // Report the first error, not this one.
             let _ = std::fs::remove_file(&partial);
         }
         written
@@ -116,13 +116,13 @@ pub fn replace(path: &Path, text: &str, last: bool) -> Result<(), Error> {
     written.map_err(|error| if last { instead(path, error, text) } else { Error::file(path, error) })
 }
 
-/// Prints a line on standard error. If standard error is closed or full, there is nobody to tell.
+/// Prints a line on standard error. If standard error is closed or full, the line is lost.
 pub fn tell_line(line: impl Display) {
     tell(format_args!("{line}\n"));
 }
 
 /// Prints a text on standard error as it is.
 pub fn tell(text: impl Display) {
-    // Standard error is where the failure would be told.
+    // This failure could only be reported on standard error itself.
     let _ = io::stderr().write_all(text.to_string().as_bytes());
 }

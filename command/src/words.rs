@@ -8,7 +8,7 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Lines of at most [`WIDTH`] columns, all of them set in. A longer word stays whole.
+/// Lines of at most [`WIDTH`] columns, all of them indented. A longer word stays whole.
 pub fn wrap(text: &str, indent: usize) -> String {
     let mut lines = vec![" ".repeat(indent)];
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The error of everything that is no call of a case: the targets and the lab.
+//! The error of the targets and the lab. The errors of the calls of a case are not of this type.
 
 use crate::programs::Failure;
 use crate::verdict::Trouble;

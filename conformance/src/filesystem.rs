@@ -1,13 +1,13 @@
 //! The file systems that the suite can make: one row for each.
 //!
-//! A row says everything that the suite has to know of a file system but its own calls, which are the rows of
+//! A row has all facts that the suite needs about a file system, except its own calls: these are the rows of
 //! [`crate::host::admin`] and [`crate::host::routes`].
 
 /// The facts of a file system.
 pub(crate) struct Facts {
     /// The name on the command line and in results.
     pub(crate) name: &'static str,
-    /// The file system that it is, where it is one in another place or mode.
+    /// The plain file system, if this one is the same in another place or mode; otherwise this one.
     pub(crate) family: FsKind,
     pub(crate) medium: Medium,
     /// The options of mount(2).
@@ -15,68 +15,69 @@ pub(crate) struct Facts {
     pub(crate) mkfs: &'static [&'static str],
     /// The other programs that the suite calls.
     pub(crate) tools: &'static [&'static str],
-    /// Programs that are called where they are installed: a route without its program is not offered.
+    /// Programs that are called only if they are installed. A route without its program is not offered.
     pub(crate) helpers: &'static [&'static str],
     /// The package of Debian that has the programs.
     pub(crate) package: &'static str,
     pub(crate) quotas: Quotas,
-    /// In bytes. The file is sparse.
+    /// The size of the image, in bytes. The file is sparse.
     pub(crate) size: u64,
-    /// The bytes that a mounted image with a few files takes. The images of a whole run take up to four times as much.
+    /// The room of a mounted image with a few files, in bytes. The images of a whole run take up to four times as much.
     pub(crate) room: u64,
-    /// The first kernel on which changes close to each other get different times (FS_MGTIME).
+    /// The first kernel that gives different times to changes that are close to each other (FS_MGTIME).
     pub(crate) fine_times: Option<(u32, u32)>,
-    /// The addresses that FIEMAP gives.
+    /// The kind of the addresses that FIEMAP returns.
     pub(crate) addresses: Addresses,
-    /// FS_IOC_SHUTDOWN stops it, which is one way to lose its power.
+    /// Whether FS_IOC_SHUTDOWN stops the file system. This is one way to lose its power.
     pub(crate) shuts_down: bool,
-    /// The kernel activates one swap file at a time, and answers EBUSY to the others.
+    /// Whether the kernel activates only one swap file at a time, and answers EBUSY to the others.
     pub(crate) activates_in_turn: bool,
-    /// mkfs leaves out a feature that a program can add afterwards.
+    /// The feature that mkfs leaves out, and that a program can add afterwards.
     pub(crate) addition: Addition,
-    /// A guest can lose the power of its storage. False if all of it ends with the guest, or if the file system writes
-    /// where no agent can.
+    /// Whether a guest can lose the power of the storage. False if all storage ends with the guest, or if the file
+    /// system writes to places where no agent can write.
     pub(crate) is_cut: bool,
-    /// The layer below, if it lies on another file system of the suite and not on a device.
+    /// The layer below, if this file system lies on another one of the suite and not on a device.
     pub(crate) over: Option<Over>,
-    /// The program that makes the kernel forget a device, where the kernel knows file systems by their identity.
+    /// The program that makes the kernel forget a device, if the kernel recognizes such file systems by their identity.
     pub(crate) forget: Option<&'static [&'static str]>,
 }
 
-/// A kind of devices.
+/// A kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     /// A loop device over a file without a name.
     Loop,
     /// Persistent memory of a guest: each device is for one file system.
     Pmem,
-    /// A device in the memory of a guest that is written from the beginning to the end of each zone.
+    /// A device in the memory of a guest. Each zone of it is written from its beginning to its end.
     Zoned,
 }
 
 /// The way in which a file system gets limits for users.
 pub(crate) enum Quotas {
-    /// Options of mkfs, and one of mount(8).
+    /// Options of mkfs, and an option of mount(8).
     Mounted { mkfs: &'static [&'static str], mount: &'static str },
     /// Quota groups of subvolumes, which are switched on and off.
     Subvolumes,
-    /// None.
+    /// The file system has no limits that the suite knows.
     Missing,
 }
 
-/// The addresses that FIEMAP gives (`fe_physical`).
+/// The kinds of addresses that FIEMAP returns (`fe_physical`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Addresses {
-    /// Bytes of the device.
+    /// The address of a byte on the device.
     Device,
-    /// Logical addresses of btrfs, which its chunk tree maps to the device.
+    /// A logical address of btrfs, which its chunk tree maps to the device.
     Chunks,
 }
 
-/// A file system that is mounted over directories of another. In its words `{below}` is where the other is mounted.
+/// A file system that is mounted over directories of another one. In its strings, `{below}` stands for the place where
+/// the other one is mounted.
 pub(crate) struct Over {
     pub(crate) fs: FsKind,
-    /// The directories that are made in the other first.
+    /// The directories that are made first, in the other file system.
     pub(crate) directories: &'static [&'static str],
     /// The source and the options of mount(2).
     pub(crate) source: &'static str,
@@ -86,7 +87,7 @@ pub(crate) struct Over {
 /// A feature that mkfs leaves out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Addition {
-    /// None.
+    /// mkfs leaves out no feature.
     Nothing,
     /// The bit of the superblock of XFS that XFS_IOC_EXCHANGE_RANGE needs.
     ExchangeRange,
@@ -104,7 +105,7 @@ macro_rules! file_systems {
             /// Every file system.
             pub const ALL: [Self; [$(stringify!($kind)),+].len()] = [$(Self::$kind),+];
 
-            /// Its row.
+            /// The row of this file system.
             pub(crate) fn facts(self) -> &'static Facts {
                 match self {
                     $(Self::$kind => const { &$facts },)+
@@ -143,7 +144,7 @@ file_systems! {
     Devdax: Facts { name: "devdax", family: FsKind::Devdax, medium: Medium::Pmem, ..PLAIN };
 }
 
-/// A file system without anything of its own.
+/// The values that a row does not set.
 const PLAIN: Facts = Facts {
     name: "",
     family: FsKind::Devdax,
@@ -246,25 +247,25 @@ const OVERLAY: Facts = Facts {
 };
 
 impl FsKind {
-    /// The file systems that hardly any kernel is without.
+    /// The file systems that almost every kernel has.
     pub const USUAL: [Self; 3] = [Self::Xfs, Self::Ext4, Self::Btrfs];
 
-    /// Whether it is on persistent memory, which applications map without a cache.
+    /// Whether the file system is on persistent memory, which applications map without a cache.
     pub(crate) fn is_dax(self) -> bool {
         self.facts().medium == Medium::Pmem
     }
 
-    /// Whether the suite makes it on a loop device. The other devices are in guests only.
+    /// Whether the suite makes the file system on a loop device. The other devices exist only in guests.
     pub(crate) fn is_on_a_loop_device(self) -> bool {
         self.facts().medium == Medium::Loop
     }
 
-    /// This file system, and those below it.
+    /// This file system, and the file systems below it.
     pub(crate) fn layers(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |fs| fs.facts().over.as_ref().map(|over| over.fs))
     }
 
-    /// The programs that make it and look into it, each with its package.
+    /// The programs that make and examine the file system, each with its package.
     pub(crate) fn programs(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let of_layer = |facts: &'static Facts| {
             facts.mkfs.iter().take(1).chain(facts.tools).map(|program| (*program, facts.package))
@@ -272,7 +273,7 @@ impl FsKind {
         self.layers().flat_map(move |fs| of_layer(fs.facts()))
     }
 
-    /// Every program that it may call.
+    /// Every program that the suite may call for the file system.
     pub(crate) fn all_programs(self) -> impl Iterator<Item = &'static str> {
         self.programs()
             .map(|(program, _)| program)
@@ -284,17 +285,17 @@ impl FsKind {
         self.facts().name
     }
 
-    /// Whether it is a file system. Otherwise it is a device.
+    /// Whether this is a file system. Otherwise it is a device.
     pub(crate) fn is_mounted(self) -> bool {
         self.family() != Self::Devdax
     }
 
-    /// The kernel's modules for it.
+    /// The modules of the kernel for the file system.
     pub(crate) fn modules(self) -> impl Iterator<Item = &'static str> {
         self.layers().filter(|fs| fs.is_mounted()).map(|fs| fs.family().name())
     }
 
-    /// The file system that it is, whatever place or mode it is in. Its name is the one that mount(2) knows.
+    /// The plain file system, without its place and mode. mount(2) knows it by its name.
     pub fn family(self) -> Self {
         self.facts().family
     }

@@ -1,4 +1,4 @@
-//! How a file gets into the state, and out of it: one row for each mechanism.
+//! The ways to bring a file into the state and to take it out: one row for each mechanism.
 
 use crate::filesystem::FsKind;
 use crate::verdict::Trouble;
@@ -18,7 +18,7 @@ pub(crate) const DEVICE: &str = "dax0.0";
 /// The length of [`DEVICE`], in bytes.
 pub(crate) const DEVICE_LEN: usize = 14 << 20;
 
-/// The call that changes the state of an open file of a size.
+/// Makes the call that changes the state of an open file of this size.
 type Change = fn(Fd, i64) -> Call;
 
 /// The facts of a mechanism.
@@ -28,7 +28,8 @@ struct Row {
     about: &'static str,
     /// Whether a file system can have the mechanism.
     fits: fn(FsKind) -> bool,
-    /// The calls that bring a file of this size into the state and take it out. A device is in the state always.
+    /// The calls that bring a file of this size into the state and take it out. `None` for a device: it is always in
+    /// the state.
     calls: Option<[Change; 2]>,
     state_bit: Option<u32>,
     access: OFlag,
@@ -108,7 +109,7 @@ mechanisms! {
         about: "a device of persistent memory, /dev/dax0.0",
         fits: |fs| matches!(fs, FsKind::Devdax),
         refusal: Some(Errno::EINVAL),
-        // The device is larger than the files of the cases, which are its end.
+        // The device is larger than the files of the cases, which lie at its end.
         lead: DEVICE_LEN - SIZE as usize,
         ..PLAIN
     };
@@ -128,7 +129,7 @@ const PLAIN: Row = Row {
 };
 
 impl Mechanism {
-    /// Whether a file system can have it.
+    /// Whether a file system can have the mechanism.
     pub fn fits(self, fs: FsKind) -> bool {
         (self.row().fits)(fs)
     }
@@ -143,12 +144,13 @@ impl Mechanism {
         self.row().about
     }
 
-    /// The call that brings a file of `size` bytes into the state. A device has no such call: not offered.
+    /// The call that brings a file of `size` bytes into the state. For a device, which has no such call, the mechanism
+    /// is not offered.
     pub fn enter(self, fd: Fd, size: i64) -> Result<Call, Trouble> {
         self.calls().map(|[enter, _]| enter(fd, size))
     }
 
-    /// The call that takes it out again.
+    /// The call that takes the file out of the state.
     pub fn leave(self, fd: Fd, size: i64) -> Result<Call, Trouble> {
         self.calls().map(|[_, leave]| leave(fd, size))
     }
@@ -158,7 +160,7 @@ impl Mechanism {
         self.row().calls.ok_or_else(why)
     }
 
-    /// Whether a file is in the state from its beginning to its end, so that no call enters or leaves it.
+    /// Whether a file is always in the state, so that no call enters or leaves it.
     pub fn is_always_on(self) -> bool {
         self.row().calls.is_none()
     }
@@ -178,16 +180,16 @@ impl Mechanism {
         self.row().refusal
     }
 
-    /// Whether a file that is fit may be refused while a change of it is not committed. XFS since 6.18 says that a file
-    /// is dirty (IOMAP_F_DIRTY, EINVAL) until the last transaction of its inode is in the log, even if that transaction
-    /// changed only times, which the fdatasync(2) in swapon(2) does not wait for (`ili_datasync_seq`). The time of the
-    /// next sync decides which transaction is the last.
+    /// Whether a fit file may be refused as long as one of its changes is not committed. XFS since 6.18 reports a file
+    /// as dirty (IOMAP_F_DIRTY, EINVAL) until the last transaction of its inode is in the log. That transaction may
+    /// have changed only times; then the fdatasync(2) in swapon(2) does not wait for it (`ili_datasync_seq`). The time
+    /// of the next sync decides which transaction is the last.
     pub fn wants_committed(self) -> bool {
         self.row().wants_committed
     }
 
-    /// The number of bytes at the start of a file that belong to the mechanism. A swap file has its header there, and
-    /// the one page that it offers: the kernel really swaps to that page, so no case may look at it or change it.
+    /// The number of bytes at the start of a file that belong to the mechanism. A swap file has there its header and
+    /// the one page that it offers. The kernel really swaps to that page, so no case may read or change it.
     pub fn lead(self) -> usize {
         self.row().lead
     }
@@ -210,7 +212,7 @@ pub(crate) fn unseal(fd: Fd, size: i64) -> Call {
 
 const SWAP_LEAD: usize = 2 * BLOCK;
 
-/// `union swap_header` of <linux/swap.h>: version 1, and page 1 the last page, so that one page is offered.
+/// `union swap_header` of <linux/swap.h>: version 1, and page 1 as the last page, so that the file offers one page.
 fn swap_header() -> Vec<u8> {
     let mut header = vec![0; SWAP_LEAD];
     let fields: [(usize, u32); 3] = [(1024, 1), (1028, 1), (1032, 0)];

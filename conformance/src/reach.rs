@@ -1,8 +1,8 @@
 //! The calls that are not made, and the reasons: one table.
 //!
-//! A case asks before it makes a call ([`crate::system::System::reach`]) and gets the reason as its verdict. The same
-//! question stands before every system call ([`crate::host::calls::Calls`]): a case that does not ask gets EOPNOTSUPP.
-//! The first row that fits counts.
+//! A case asks this table before it makes a call ([`crate::system::System::reach`]) and gets the reason as its verdict.
+//! Each system call asks again ([`crate::host::calls::Calls`]): if the case has not asked, the call fails with
+//! EOPNOTSUPP. The first row that fits counts.
 
 use crate::filesystem::{FsKind, Medium, Quotas};
 use crate::host::sealing::Sealing;
@@ -14,7 +14,7 @@ use iomap_reference::{Call, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Mode, Ro
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The kind of a target on a kernel. The reference in this process takes every call.
+/// The kind of a target on a kernel. The in-process reference is none of these: it takes every call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A file system that the suite makes, with cases on it.
@@ -27,11 +27,11 @@ pub(crate) enum Kind {
     Fuse,
     /// A device of persistent memory.
     Device,
-    /// A program that repeats a case, on whatever kernel a person runs it.
+    /// A program that repeats a case. A person may run it on any kernel.
     Program,
 }
 
-/// The place where a call would be made.
+/// A place for calls.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) kind: Kind,
@@ -47,14 +47,14 @@ pub(crate) struct Site {
     pub(crate) sealing: Arc<Sealing>,
 }
 
-/// A reason, in which `{fs}`, `{route}` and `{call}` stand for their names.
+/// A reason. `{fs}`, `{route}` and `{call}` in it stand for their names.
 enum Why {
     Text(&'static str),
     /// The answer of the kernel to the question whether it knows sealing.
     Kernel,
 }
 
-/// Whether a site is such a one, for this call.
+/// Whether a row applies to a site, for this route and this call.
 type Where = fn(&Site, Option<Route>, &Call) -> bool;
 
 /// A call that is not made at some sites.
@@ -107,7 +107,7 @@ const UNKNOWN_BITS: &str = "since Linux 6.17 FS_IOC_FSGETXATTR does not show bit
 const ENDLESS_STORE: &str = "Linux 6.12 never ends a store to a DAX mapping that userfaultfd(2) protects (insert_pfn)";
 const INSIDE_A_ZONE: &str = "F2FS_IOC_SEC_TRIM_FILE writes inside a zone, and nobody can write there any more";
 
-/// The reason for everything that would disturb the other users of a file system.
+/// The reason against a call that would disturb the other users of a file system.
 pub(crate) const OTHERS: &str =
     "others use the file system of the directory: the suite does not fill, remount, crash or move it";
 
@@ -117,7 +117,7 @@ const NO_OTHER_FILE: &str = "a device has no other file beside it";
 /// The modes of fallocate(2) that `fuse_file_fallocate` lets through.
 const CARRIED: u32 = Mode::KEEP_SIZE.0 | Mode::PUNCH_HOLE.0 | Mode::ZERO_RANGE.0;
 
-/// Less than any of these file systems can have, in bytes.
+/// A size that is too small for each of these file systems, in bytes.
 const SMALLEST: i64 = 16 << 20;
 
 const FLAGS: u32 = FLAG_IMMUTABLE | FLAG_APPEND;
@@ -154,13 +154,13 @@ static ROWS: &[Row] = rows! {
     DEVICE, (_, Call::Exchange { .. } | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. }) => NotOffered, Text("nothing moves what is on a device");
     DEVICE, (_, Call::RemoveDevice | Call::ReplaceDevice) => NotOffered, Text("it is the device");
 
-    // Routes. The last of these rows is for every route without a row of its own in `host/routes.rs`.
+    // Routes. The last of these rows is for every route that `host/routes.rs` does not have for the file system.
     NO_ADAPTER, (Some(Route::Rdma), _) => NotOffered, Text("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE");
     DAX, (Some(Route::Userfault), _) => NotReachable, Text(ENDLESS_STORE);
     ZONES, (Some(Route::F2fsErase), _) => NotReachable, Text(INSIDE_A_ZONE);
     NO_ROUTE, (Some(_), _) => NotOffered, Text("{fs}: no {route}");
 
-    // The whole file system, where other cases or other people use it.
+    // Calls on the whole file system, while other cases or other people use it.
     IN_TURN, (None, Call::Cycle | Call::PowerLoss { .. }) => Setup, Text("{call}: other cases are at work on this file system");
     DIRECTORY, (None, Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } | Call::SetQuota { .. }) => NotReachable, Text(OTHERS);
     DIRECTORY, (None, Call::Subvolume { .. } | Call::Snapshot | Call::Collect | Call::Shrink { .. }) => NotReachable, Text(OTHERS);
@@ -173,7 +173,7 @@ static ROWS: &[Row] = rows! {
     DIRECTORY_OF_A_USER, (_, Call::Chown { .. }) => NotReachable, Text("only root can give files away");
     DIRECTORY_OF_A_USER, (_, Call::Swapon { .. } | Call::Swapoff { .. }) => NotReachable, Text("only root can activate swap files");
 
-    // Operations of administrators, which a file system has by its row in `host/admin.rs`.
+    // Operations of administrators. A file system has an operation if `host/admin.rs` has a row for both.
     STRANGE, (None, Call::Exchange { .. } | Call::Defragment { .. }) => NotReachable, Text("{call}: the suite does not know how {fs} does it");
     EXT4, (None, Call::ChangeFlags { set, .. }) if set & FLAG_COMPRESS != 0 => NotOffered, Text("ext4 has the flag for compression, and no compression");
     ANYWHERE, (None, Call::Shrink { size }) if *size < SMALLEST => NotOffered, Text("{fs}: no file system is as small as that");
@@ -187,13 +187,13 @@ static ROWS: &[Row] = rows! {
     NO_OPERATION, (None, Call::RemoveDevice | Call::ReplaceDevice) => NotOffered, Text("{fs}: it has one device");
 };
 
-/// Calls that cannot race, although they can be made.
+/// Calls that can be made, but not in a race.
 #[rustfmt::skip]
 static RACES: &[Row] = rows! {
     FUSE, (None, call) if is_done_by_the_daemon(call) => NotReachable, Text("{call}: the daemon does that beside the calls of the kernel");
 };
 
-/// Whether a daemon does this itself, because the call does not go through a kernel.
+/// Whether the daemon itself does this, because the call does not go through a kernel.
 pub(crate) fn is_done_by_the_daemon(call: &Call) -> bool {
     matches!(
         call,
@@ -212,7 +212,7 @@ pub(crate) fn ask_for_program(call: &Call) -> Result<(), Trouble> {
 }
 
 impl Site {
-    /// A mounted reference, or a device.
+    /// A site on a mounted reference, or on a device.
     pub(crate) fn new(kind: Kind, fs: Option<FsKind>, directory: PathBuf) -> Self {
         let name = fs.map_or("this file system", FsKind::name).into();
         Self { kind, fs, name, ordinary: false, alone: false, directory, sealing: Arc::default() }
@@ -232,7 +232,7 @@ impl Site {
         one.iter().chain(other).try_for_each(|call| self.look(RACES, call))
     }
 
-    /// Whether a call goes by ioctl(2) to a mounted reference, with whatever else there is among the modes.
+    /// Whether a call goes to a mounted reference by ioctl(2), together with all its other modes.
     pub(crate) fn goes_by_ioctl(&self, call: &Call) -> bool {
         self.kind == Kind::Fuse && matches!(call, Call::Fallocate { mode, .. } if mode.changes_state())
     }
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
     use Kind::{Device, Directory, Found, Fuse, Host, Program};
 
-    /// A site whose kernel knows sealing, or does not.
+    /// A site whose kernel knows sealing or does not know it.
     fn site(kind: Kind, fs: Option<FsKind>, knows: bool) -> Site {
         let sealing = Sealing::answered((!knows).then(|| "unknown".into()));
         Site { sealing: Arc::new(sealing), ..Site::new(kind, fs, "/nowhere".into()) }

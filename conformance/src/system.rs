@@ -16,22 +16,22 @@ pub trait Target: Send + Sync {
     /// A place for one case of a clause.
     fn system(&self, clause: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble>;
 
-    /// Why no case can run, if the target does not have the mechanism at all.
+    /// The reason why no case can run, if the target does not have the mechanism at all.
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
 
-    /// The lack at this moment, for a preparation that failed.
+    /// The lack of the machine at this moment, to explain a failed preparation.
     fn lacking(&self) -> Option<String> {
         None
     }
 
-    /// The block devices below it, as the kernel log names them. `None` where nothing of the kernel is tested.
+    /// The block devices below the target, as the kernel log names them. `None` if the target does not test the kernel.
     fn devices(&self) -> Option<Devices> {
         None
     }
 }
 
-/// The places where cases run. All lanes but the first are file systems that one case has to itself: the cases of such
-/// a lane take turns, and those of different lanes do not disturb each other.
+/// The places where cases run. Each lane but the first has a file system that only one case uses at a time: the cases
+/// of one lane take turns, and cases of different lanes do not disturb each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// Many cases use the file system at the same time.
@@ -52,12 +52,13 @@ impl Lane {
     pub const IN_TURN: [Self; 4] = [Self::Alone, Self::Power, Self::Moment, Self::Limits];
 }
 
-/// One place to work in: a directory of its own on a file system.
+/// A place to work in: a directory on a file system, for one case.
 pub trait System {
     /// Makes a call.
     fn call(&self, caller: Caller, call: &Call) -> Outcome;
 
-    /// Whether this system gets to see a call, and has what it is about.
+    /// Whether a call can be made on this system, and finds there the things that it needs. The error is the verdict of
+    /// the case.
     fn reach(&self, _call: &Call) -> Result<(), Trouble> {
         Ok(())
     }
@@ -72,18 +73,19 @@ pub trait System {
         Err(Trouble::NotReachable("this target makes one call at a time".into()))
     }
 
-    /// How long after a call its last effects may come about.
+    /// The longest time between a call and its last effects.
     fn patience(&self) -> Duration {
         Duration::from_secs(5)
     }
 
-    /// Waits until what changes now gets a later time than this, in nanoseconds.
+    /// Waits until a change gets a later time than this one, in nanoseconds.
     fn tick(&self, _: i128) {}
 
-    /// Gives access to the storage of a file, as a device has it.
+    /// Gives access to the storage of a file, as a device has access.
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble>;
 
-    /// A file of [`SIZE`] bytes that is in the state already, if the system keeps some ready, and how it came there.
+    /// A file of `SIZE` bytes that is already in the state, and the steps that made it; `None` if the system keeps no
+    /// such files.
     fn ready(&self) -> Option<(Ready, Vec<Step>)> {
         None
     }
@@ -92,13 +94,13 @@ pub trait System {
     fn retire(&self, mechanism: Mechanism, file: Ready);
 }
 
-/// What two series of calls came to.
+/// The outcomes of two series of calls.
 pub type Outcomes = (Vec<Outcome>, Vec<Outcome>);
 
-/// A file with its descriptors, which were opened before it came into the state.
+/// A file with its descriptors, which were opened before the file came into the state.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// Its name, relative to the directory of the case.
+    /// The name, relative to the directory of the case.
     pub name: String,
     /// Read and write.
     pub fd: Fd,
@@ -110,47 +112,48 @@ pub struct Ready {
     pub reader: Fd,
 }
 
-/// Direct access to what was the storage of a file when the access was given.
+/// Direct access to the storage that a file had when the access was given.
 pub trait StorageAgent {
-    /// Where that storage begins and ends, in bytes from the beginning of the file system.
+    /// The beginning and the end of that storage, in bytes from the beginning of the file system.
     fn span(&self) -> Result<Range<i64>, Trouble>;
-    /// Reads `len` bytes that were at `offset` of the file; both are multiples of [`BLOCK_LEN`].
+    /// Reads `len` bytes from the place of `offset`; both are multiples of `BLOCK_LEN`.
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble>;
-    /// Writes to what was at `offset` of the file.
+    /// Writes to the place of `offset`.
     fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble>;
 }
 
-/// What was done.
+/// An action on a system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A call.
     Call(Caller, Call),
-    /// A call of the first of two threads that race. It is made at the same time as the next of [`Action::Beside`].
+    /// A call of the first of two threads that race. It is made at the same time as the next call of
+    /// [`Action::Beside`].
     Racing(Call),
     /// A call of the second thread.
     Beside(Call),
-    /// The storage agent read so many bytes that were at an offset of the file.
+    /// The storage agent read this number of bytes from the place of this offset.
     AgentRead(i64, usize),
-    /// The storage agent wrote to what was at an offset of the file.
+    /// The storage agent wrote these bytes to the place of this offset.
     AgentWrite(i64, Vec<u8>),
 }
 
-/// One call, and what came of it.
+/// An action with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// What it came to; nothing if it has not returned.
+    /// The outcome; `None` if the action has not returned.
     pub outcome: Option<Result<Reply, String>>,
-    /// Only the harness looked, to see what else a call changed.
+    /// Whether the harness acted, not the case: it looks for other changes by a call.
     pub look: bool,
-    /// How many times the same was done with the same outcome.
+    /// The number of times that the same action had the same outcome.
     pub times: usize,
-    /// A new round of a race begins here, with files of its own.
+    /// Whether a new round of a race begins here. Each round has its own files.
     pub round: bool,
 }
 
-/// As strace(1) would print it: `ftruncate(3, 0) = -1 ETXTBSY`.
+/// The step as strace(1) would print it: `ftruncate(3, 0) = -1 ETXTBSY`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
@@ -164,7 +167,7 @@ impl fmt::Display for Step {
             Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
             Some(Err(error)) => match self.action {
                 Action::Call(..) | Action::Racing(_) | Action::Beside(_) => write!(f, " = -1 {error}")?,
-                // An error of the agent is no error of a call, but a message.
+                // An error of the agent is a message, not the error of a call.
                 Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
             },
             None => write!(f, " does not return")?,

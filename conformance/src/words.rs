@@ -3,7 +3,7 @@
 use iomap_reference::{Outcome, Reply};
 use nix::errno::Errno;
 
-/// The name of an error alone: `ETXTBSY`.
+/// The name of an error: `ETXTBSY`.
 pub(crate) fn name(errno: Errno) -> String {
     // nix displays an errno as a sentence; its variant has the name.
     format!("{errno:?}")

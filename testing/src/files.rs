@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The paths of all files below a directory, from that directory, without hidden directories and those in which programs
-/// are built.
+/// The paths of all files below a directory, relative to it. Hidden directories are left out, and so is `target` at the
+/// top.
 pub fn below(top: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut open = vec![PathBuf::new()];

@@ -148,7 +148,7 @@ impl Plan {
     }
 }
 
-/// An import of a file by another file of the workspace.
+/// An import of a file of the workspace by another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// The file that imports.
@@ -169,7 +169,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Sources that a test makes up: paths with their contents, and the roots of libraries by name.
+    /// Sources for a test: paths with their contents, and the roots of libraries by name.
     pub fn of(files: &[(&str, &str)], libraries: &[(&str, &str)]) -> Self {
         let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
         Self { files: owned(files), libraries: owned(libraries) }
@@ -195,7 +195,7 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Every import of a file by another.
+    /// Every import of a file by another file.
     pub fn imports(&self) -> Vec<Import> {
         self.files.iter().flat_map(|(file, text)| self.imports_of(file, text)).collect()
     }
@@ -275,7 +275,8 @@ impl Place {
     fn of(file: &str) -> Self {
         let parts: Vec<&str> = file.split('/').collect();
         let at = |name: &str| parts.iter().rposition(|part| *part == name);
-        // src/bin/NAME/… and src/bin/NAME.rs are crates of their own, as are the files in tests, benches and examples.
+        // Each src/bin/NAME/… and src/bin/NAME.rs is a crate of its own, and so is each file in tests, benches and
+        // examples.
         let (root, first) =
             match (at("src"), parts.iter().rposition(|part| ["tests", "benches", "examples"].contains(part))) {
                 (Some(src), _) if parts.get(src + 1) == Some(&"bin") && parts.len() > src + 3 => {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// The options and commands that only one of the two names; `help` runs the command with these arguments.
+/// The options and commands that only the page or only the help names. `help` runs the command with these arguments,
+/// and returns its output.
 pub fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) -> BTreeSet<String> {
     let general = help(&["--help"]);
     let commands = commands(&general);

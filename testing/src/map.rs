@@ -6,7 +6,8 @@ use crate::floors::Finding;
 const EXTENSIONS: [&str; 6] = [".c", ".md", ".rs", ".sh", ".toml", ".txt"];
 
 /// A finding for each path in backquotes that is not the end of the path of a file or directory. `*` and NAME stand for
-/// any characters but a slash. Names that begin with a slash are of the machine, those with `target/` are built.
+/// any characters but a slash. Names that begin with a slash, a dash or a dot are not checked, and neither are those
+/// below `target/`.
 pub fn missing(file: &str, page: &str, paths: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, line) in page.lines().enumerate() {
@@ -28,7 +29,7 @@ fn is_path(name: &str) -> bool {
         && (name.contains('/') || EXTENSIONS.iter().any(|extension| name.ends_with(extension)))
 }
 
-/// Whether the last parts of a path, or of one of the directories that it goes through, are those of a name.
+/// Whether a path, or a directory above it, ends with the parts of a name.
 fn ends_with(path: &str, name: &str) -> bool {
     let wanted: Vec<&str> = name.trim_end_matches('/').split('/').collect();
     let parts: Vec<&str> = path.split('/').collect();

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// The variable that makes a test fail where it would be left out. The script `test` sets it to 1.
+/// The variable that makes a test fail that would be left out otherwise. The script `test` sets it to 1.
 const REQUIRED: &str = "IOMAP_TESTS_REQUIRE_TOOLS";
 
-/// Programs of packages with another name. The package of any other program has its name.
+/// The packages of programs, if the package has another name than the program.
 const PACKAGES: [(&str, &str); 7] = [
     ("apt-cache", "apt"),
     ("depmod", "kmod"),
@@ -22,7 +22,7 @@ pub fn are_required() -> bool {
     std::env::var_os(REQUIRED).is_some_and(|value| value == "1")
 }
 
-/// Says why a test is left out.
+/// Prints the reason why a test is left out.
 ///
 /// # Panics
 /// Nothing may be left out: see [`are_required`].
@@ -31,7 +31,7 @@ pub fn not_tested(reason: impl Display) {
     eprintln!("not tested: {reason}");
 }
 
-/// Whether a program is installed. A test goes on only then; the reason that is said names the package.
+/// Whether a program is installed. If it is not, the test has to end; the printed reason names the package.
 ///
 /// # Panics
 /// The program is not installed, and nothing may be left out.

@@ -109,7 +109,7 @@ pub(super) static CASES: &[Case] = &[
     case(&AGENT_WRITES, "after_rename", "read returns an agent's data, even after a rename", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
-        // Whether it can be renamed is for another clause.
+        // Another clause says whether the file can be renamed.
         let _ = t.observe(&Call::Rename { from: file.name(), to: "renamed".into(), exchange: false })?;
         let data = pattern(32, SIZE);
         agent.write(file.at(0), &data)?;
@@ -176,11 +176,11 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// How often files come and go beside the sealed one.
+/// The number of rounds in which files come and go beside the sealed file.
 const STORMS: u8 = 2;
 
-/// Makes files, copies, moves and shares them where that is possible, and removes every other one: what is freed is
-/// there to be used again. Returns those that are left.
+/// Makes files, shares and moves them if that is possible, and removes every second one: its storage is free to be used
+/// again. Returns the files that are left.
 fn storm(t: &Context, number: u8) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
     let mut left = Vec::new();
     for neighbour in 0..4 {
@@ -190,7 +190,7 @@ fn storm(t: &Context, number: u8) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
         t.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
         t.setup(&Call::Fsync { fd })?;
         let to = t.open(&copy, OFlag::O_RDWR | OFlag::O_CREAT)?;
-        // Not every file system has these.
+        // Not every file system has these calls.
         let _ = t.attempt(&Call::Clone { from: fd, to });
         let _ = t.attempt(&Call::Defragment { fd });
         if neighbour % 2 == 0 {

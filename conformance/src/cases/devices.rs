@@ -63,7 +63,7 @@ fn writes(t: &Context, by: Option<Route>) -> Seen {
         let data = pattern(50 + number, SIZE);
         stores(t, &file, registration, &data)?;
         let seen = seen.and(reads(t, &file, &data)?);
-        // What was dirty for another reason the first time is clean the second time.
+        // In the first round the pages may be dirty for another reason. In the second round they are clean.
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let found = agent.read(file.at(0), SIZE as usize)? == data;
         Ok(seen.and(t.fact("storage has what the device wrote", found)))

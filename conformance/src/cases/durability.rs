@@ -9,7 +9,7 @@ use iomap_reference::{BLOCK, Call, Outcome, Route};
 
 const POWER_LOSS: Call = Call::PowerLoss { during: None };
 
-/// How often the power is lost during a call: the moment is another one each time.
+/// The number of power losses during a call. Each comes at another moment.
 const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
@@ -70,7 +70,7 @@ pub(super) static CASES: &[Case] = &[
         let other = t.churn()?;
         let file = afterwards(t, "file", |file| {
             let seen = whole(t, file)?;
-            // An agent reaches it where nobody may write.
+            // Write as an agent: not every mechanism lets a process write.
             file.agent()?.write(file.at(0), &pattern(61, SIZE))?;
             Ok(seen.and(file.holds(0, &pattern(61, SIZE))))
         })?;
@@ -79,7 +79,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_UNSEAL, "unsealed", "an unsealed file is not sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
-        // If the state is there for certain, it has to go for certain.
+        // Make the state durable first: then its end has to be durable too.
         t.setup(&Call::Fsync { fd: file.fd() })?;
         t.setup(&file.leave_call()?)?;
         t.power_loss(None)?;
@@ -112,7 +112,7 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// Prepares a file and loses the power during a call, some times.
+/// Prepares a file and loses the power during a call, in several rounds.
 fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {
     t.reach(&POWER_LOSS)?;
     (0..ROUNDS).try_fold(Observed::default(), |seen, number| {
@@ -120,7 +120,7 @@ fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {
         t.power_loss(Some(call(&name)?))?;
         let found = afterwards(t, &name, |file| {
             let seen = whole(t, file)?;
-            // Another size is one too many whatever the state is, which not every mechanism shows.
+            // A wrong size or wrong data are a fault in both states, and not every mechanism shows the state.
             if seen.has_faults() {
                 return Ok(seen);
             }
@@ -131,7 +131,7 @@ fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {
     })
 }
 
-/// Looks at a file that has to be there.
+/// Checks a file that has to exist.
 fn afterwards(t: &Context, name: &str, look: impl FnOnce(&File) -> Seen) -> Seen {
     match File::survivor(t, name)? {
         Some(file) => look(&file),
@@ -139,24 +139,24 @@ fn afterwards(t: &Context, name: &str, look: impl FnOnce(&File) -> Seen) -> Seen
     }
 }
 
-/// It behaves as a file in the state, and the query, where there is one, does not say otherwise.
+/// Whether the file behaves as a file in the state, and the query, if there is one, shows the state.
 pub(crate) fn is_sealed(t: &Context, file: &File) -> Result<bool, Trouble> {
     let without = || Trouble::NotOffered(format!("{}: a file in the state can be cut", t.mechanism().name()));
     let refuses = cut(t, file)? == Err(t.mechanism().refusal().ok_or_else(without)?);
     Ok(refuses && (t.mechanism().state_bit().is_none() || file.state(file.fd())?))
 }
 
-/// The opposite, all of it.
+/// Whether the file can be cut, and the query, if there is one, does not show the state.
 pub(crate) fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
     Ok(cut(t, file)?.is_ok() && (t.mechanism().state_bit().is_none() || !file.state(file.fd())?))
 }
 
-/// By its name: not every mechanism lets a file in the state be opened for writing.
+/// Cuts a file by its name: not every mechanism lets a file in the state be opened for writing.
 fn cut(t: &Context, file: &File) -> Result<Outcome, Trouble> {
     t.attempt(&Call::Truncate { name: file.name(), size: file.at(SIZE / 2) })
 }
 
-/// Size and data are those that the file was made with.
+/// Checks that size and data are those with which the file was made.
 fn whole(t: &Context, file: &File) -> Result<Observed, Trouble> {
     let size = t.fact("the size is what it was", file.stat()?.size as i64 == file.at(SIZE));
     Ok(size.and(file.holds(0, &pattern(1, SIZE))))

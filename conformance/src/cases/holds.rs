@@ -70,7 +70,7 @@ fn seal(t: &Context, by: Option<Route>) -> Seen {
     file.refused(&file.enter_call()?)
 }
 
-/// A registration of the file, whose mapping is gone.
+/// Registers the file with a device. The mapping for that is gone afterwards.
 pub(super) fn registered(file: &File, by: Option<Route>) -> Result<MapId, Trouble> {
     let (seen, registration) = file.register(by)?;
     let errno = seen.0.first().and_then(|one| one.outcome.flatten());

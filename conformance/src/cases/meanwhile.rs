@@ -10,10 +10,10 @@ use crate::verdict::{Seen, Trouble};
 use iomap_reference::{Call, Mode};
 use nix::fcntl::OFlag;
 
-/// The check after a call: its observations have a fault where the fact does not hold.
+/// The check after a call: its observations have a fault if the fact does not hold.
 type Look<'a> = dyn Fn(&File, &str) -> Seen + 'a;
 
-/// The calls; those that change least come first. `other` is a file beside the file in the state.
+/// The calls. Those with the smallest changes come first. `other` is a file beside the file in the state.
 #[rustfmt::skip] // One call, one line.
 static KINDS: &[fn(&File, &File) -> Call] = &[
     |file, _| Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; BLOCK_LEN as usize] },

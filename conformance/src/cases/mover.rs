@@ -16,7 +16,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let agent = file.agent()?;
         let call = Call::Defragment { fd: file.fd() };
-        // Whether it is refused or does nothing, the file is as it was.
+        // The call may be refused, or it may do nothing. In both cases the file stays as it was.
         let seen = file.act(&call, Effect::Nothing)?;
         Ok(seen.and(in_place(&file, &*agent)?))
     }),
@@ -54,11 +54,11 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// The number of files that are tried: metadata that cannot be moved may lie behind one, and then the file is not in
-/// the way.
+/// The number of files to try. Metadata that cannot be moved may lie behind a file, and then the file is not in the
+/// way.
 const FILES: i32 = 4;
 
-/// The number of tries to shrink where no file is in the way. The file system frees the blocks when it is synced.
+/// The number of attempts to shrink if no file is in the way. The file system frees the blocks when it is synced.
 const TRIES: usize = 10;
 
 /// The result of shrinking over a file, or the reason why the result says nothing about the file.
@@ -98,8 +98,9 @@ fn evacuated(t: &Context, call: &Call) -> Seen {
     Ok(seen.and(in_place(&file, &*agent)?))
 }
 
-/// A file far behind free space. The file system is filled up in parts, the part that is last makes room for the file,
-/// and all others go. Allocation groups take turns with directories, so it is tried in some.
+/// A file far behind free space. The file system is filled up in parts. The last part makes room for the file, and all
+/// other parts are removed. A new directory gets the next allocation group, so the file is tried in several
+/// directories.
 fn far<'a>(t: &'a Context<'a>, attempt: i32) -> Result<File<'a>, Trouble> {
     let numbers = 0..8;
     let len = t.free_space()? / 10 / BLOCK_LEN * BLOCK_LEN;
@@ -110,7 +111,7 @@ fn far<'a>(t: &'a Context<'a>, attempt: i32) -> Result<File<'a>, Trouble> {
     let mut starts = Vec::new();
     for number in numbers.clone() {
         let fd = t.open(&part(number), OFlag::O_RDWR | OFlag::O_CREAT)?;
-        // There may be less space than is said to be free.
+        // There may be less space than the file system says.
         if t.attempt(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len })?.is_ok() {
             t.free_space()?;
             starts.push((t.agent(fd)?.span()?.start, number));
@@ -139,7 +140,7 @@ fn far<'a>(t: &'a Context<'a>, attempt: i32) -> Result<File<'a>, Trouble> {
     Ok(file)
 }
 
-/// What an agent writes at the old place is what the file has.
+/// Checks that the file has the data that an agent writes at the old place.
 pub(super) fn in_place(file: &File, agent: &dyn StorageAgent) -> Result<Observed, Trouble> {
     let data = pattern(50, file.stat()?.size as i64 - file.at(0));
     agent.write(file.at(0), &data)?;

@@ -142,7 +142,7 @@ fn xflags(t: &Context, file: &File) -> Result<u32, Trouble> {
     }
 }
 
-/// The query works through a descriptor, and shows what it has to.
+/// Checks that the query works through a descriptor, and shows whether the file is sealed.
 fn shows(t: &Context, file: &File, fd: Fd, sealed: bool) -> Seen {
     let seen = t.observe(&Call::GetXflags { fd })?;
     if !succeeded(&seen) {

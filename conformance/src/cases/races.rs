@@ -18,7 +18,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&RACE_TRUNCATE, "truncate", "a racing truncation comes before the seal or is refused", |t| {
         t.needs_seal("refusal of growth: the calls race for nothing")?;
-        // A grown file has a hole: sealed after that it would have been refused.
+        // A file that grew has a hole: sealing would be refused after that.
         entering(t, |race| vec![Call::Ftruncate { fd: race.file.fd(), size: race.file.at(2 * SIZE) }])
     }),
     case(
@@ -81,7 +81,7 @@ pub(super) static CASES: &[Case] = &[
         "copy_orders",
         "some order of the calls explains the result of a racing copy_file_range beyond the size",
         |t| {
-            // Some file systems share where they are to copy, which is in the way of activation.
+            // Some file systems share storage when they copy, and then the file cannot be activated.
             t.needs_seal("range that a copy could make too short")?;
             entering(t, |race| {
                 let (from, to, len) = (race.neighbour.fd(), race.file.fd(), BLOCK_LEN as usize);
@@ -135,7 +135,7 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// What takes part in a race.
+/// The participants of a race.
 struct Race<'a> {
     mechanism: Mechanism,
     file: File<'a>,
@@ -150,14 +150,14 @@ struct Race<'a> {
 type Series = fn(&Race) -> Vec<Call>;
 
 impl<'a> Race<'a> {
-    /// On the model `by` is sealing, whatever the mechanism: it has one state.
+    /// On the model, `by` is sealing for each mechanism, because the model has one state.
     fn prepare(t: &'a Context<'a>, name: &str, by: Mechanism, entered: bool) -> Result<Self, Trouble> {
         let mechanism = t.mechanism();
         let file = t.file(name, SIZE)?;
         let (offset, data) = (file.at(0), pattern(73, BLOCK_LEN));
         let write = |fd| t.setup(&Call::Pwrite { fd, offset, data }).map(|_| ());
         let neighbour = File::from_ready(t, t.make(&format!("{name}-neighbour"), write)?);
-        // Where entering takes no range, that is sealing with one that is long enough.
+        // A call without a range is like sealing with a range that is long enough.
         let size = if mechanism == Mechanism::Seal { SIZE } else { 1 << 40 };
         let (enter, leave) = (by.enter(file.fd(), size)?, by.leave(file.fd(), size)?);
         if entered {
@@ -174,13 +174,13 @@ impl<'a> Race<'a> {
         Call::Fallocate { fd: self.file.fd(), mode, offset: self.file.at(BLOCK_LEN), len: BLOCK_LEN }
     }
 
-    /// A mapping, and the state during its life.
+    /// Makes a mapping, and asks for the state while the mapping exists.
     fn mapping(&self) -> Vec<Call> {
         let fd = self.file.fd();
         vec![Call::Map { fd, len: SIZE as usize, shared: true, write: true }, Call::GetXflags { fd }]
     }
 
-    /// fstat(2), for the size.
+    /// fstat(2), which shows the size.
     fn look(&self) -> Call {
         Call::Stat { fd: self.file.fd() }
     }
@@ -196,13 +196,13 @@ impl<'a> Race<'a> {
     }
 }
 
-/// Shares the first block after what belongs to the mechanism: the kernel swaps to that.
+/// Shares the first block after the lead of the mechanism, because the kernel swaps to the lead.
 fn share(source: &File, target: &File) -> Call {
     let (from, from_offset, to, to_offset) = (source.fd(), source.at(0), target.fd(), target.at(0));
     Call::CloneRange { from, from_offset, to, to_offset, len: BLOCK_LEN }
 }
 
-/// What the calls of both sides returned, and what they left.
+/// The results of the calls of both sides, and the files afterwards.
 #[derive(PartialEq)]
 struct End {
     returned: [Vec<Result<u64, Errno>>; 2],
@@ -212,7 +212,7 @@ struct End {
     neighbour: Vec<u8>,
 }
 
-/// What is the same on every system.
+/// The part of a result that is the same on every system.
 fn returned(call: &Call, outcome: &Outcome, bit: u32) -> Result<u64, Errno> {
     outcome.as_ref().map_err(|errno| *errno).map(|reply| match (call, reply) {
         (Call::Map { .. }, _) => 0,
@@ -223,15 +223,17 @@ fn returned(call: &Call, outcome: &Outcome, bit: u32) -> Result<u64, Errno> {
     })
 }
 
-/// Calls against the one that enters the state and a look at the size after it: in the state it does not change.
+/// Calls race with the call that enters the state and a look at the size after it: in the state the size does not
+/// change.
 fn entering(t: &Context, one: Series) -> Seen {
     orders(t, false, one, |race| vec![race.enter.clone(), race.look()])
 }
 
-/// Two sides race, and the model makes the same calls in every order. What comes of a race has to be among that.
+/// Two sides race, and the model makes the same calls in every order. The result of the race has to be one of the
+/// results of the model.
 fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
     let rounds = match t.mechanism() {
-        // What comes first is up to the scheduler.
+        // The scheduler decides which call comes first.
         Mechanism::Seal => 16,
         // Deactivation waits for a grace period.
         Mechanism::Swapfile => 10,
@@ -266,7 +268,7 @@ fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
             }
             _ => race.file.close()?,
         }
-        // Only a result that no order explains is ever printed.
+        // A result is printed only if no order explains it.
         let what = if is_one { String::new() } else { described(&calls, &end) };
         seen = seen.and(t.fact(&what, is_one));
         // One such round is enough, and it is the last one, because a program that repeats the race has to see its
@@ -289,11 +291,11 @@ fn described(calls: &[Vec<Call>; 2], end: &End) -> String {
     format!("{one}, and at the same time {other}: one order explains that, and the {} bytes that are left", end.size)
 }
 
-/// What each order of the calls leaves, those of one side in their order.
+/// The result of each order of the calls. The calls of one side keep their order.
 fn in_every_order(mechanism: Mechanism, entered: bool, one: Series, other: Series) -> Result<Vec<End>, Trouble> {
     let lengths = on_model(mechanism, entered, |_, race| Ok([one(race).len(), other(race).len()]))?;
     let count = lengths[0] + lengths[1];
-    // A bit for each call: set if it is one of the first side's.
+    // A bit for each call, which is set for a call of the first side.
     let orders = (0..1_u32 << count).filter(|order| order.count_ones() as usize == lengths[0]);
     let end = |order: u32| {
         on_model(mechanism, entered, |t, race| {
@@ -311,7 +313,7 @@ fn in_every_order(mechanism: Mechanism, entered: bool, one: Series, other: Serie
     orders.map(end).collect()
 }
 
-/// Does something with a race on a model of its own.
+/// Calls `act` with a race on a model of its own.
 fn on_model<T>(
     mechanism: Mechanism,
     entered: bool,

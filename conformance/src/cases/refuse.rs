@@ -12,7 +12,7 @@ pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 pub(super) static CASES: &[Case] = &[
     case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for a process that has the file mapped", |t| {
         let file = t.sealed()?;
-        // Where the file cannot be mapped there is one thing less to wait for.
+        // If the file cannot be mapped, there is one thing less to wait for.
         let _ = file.map(true, true)?;
         let begin = Instant::now();
         let call = Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) };
@@ -33,7 +33,7 @@ pub(super) static CASES: &[Case] = &[
             let seen = seen.and(file.refused(&crossing)?);
             let seen = seen.and(file.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN)?);
             let seen = seen.and(file.fallocate(Mode::KEEP_SIZE, SIZE, BLOCK_LEN)?);
-            // The clause is about calls that fail with ETXTBSY; which do is for other clauses.
+            // The clause is about calls that fail with ETXTBSY. Other clauses say which calls do.
             let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
             if refusals.is_empty() {
                 return Err(Trouble::NotOffered("no call fails with ETXTBSY".into()));

@@ -1,6 +1,6 @@
-//! The clauses on every other way to make a call.
+//! The clauses, tested on every other way to make a call.
 //!
-//! Each case makes the same call on an ordinary file first: where that fails, there is no such way.
+//! Each case makes the same call on an ordinary file first: if that fails, the way does not exist.
 
 use super::seal::each;
 use super::write::atomic_in_place;
@@ -32,12 +32,12 @@ macro_rules! writes {
     };
 }
 
-/// The cases of each way to do something else, of one kind.
+/// The cases of a clause: one for each way to make its call.
 macro_rules! cases {
     ($kind:ident $clause:ident, $prefix:literal, $about:literal, $check:ident: $($route:ident $id:literal),* $(,)?) => {
         &[$(
             $kind(&$clause, concat!($prefix, $id), concat!($about, ": ", $id), |t| {
-                // Before anything is prepared: most file systems do not have most of these.
+                // Ask before the preparation: most file systems do not have most of these ways.
                 t.reach(&Call::FreeSpace.via(Route::$route))?;
                 $check(t, Route::$route)
             }),
@@ -175,7 +175,7 @@ fn stored(t: &Context, route: Route) -> Seen {
     Ok(seen.and(file.write_with(call, BLOCK_LEN, &data)?))
 }
 
-/// The mode of fallocate(2) that one of XFS's own calls amounts to.
+/// The mode of fallocate(2) that does the same as an ioctl of a file system.
 fn mode(route: Route) -> Mode {
     match route {
         Route::XfsUnreserve => Mode::PUNCH_HOLE | Mode::KEEP_SIZE,
@@ -191,7 +191,7 @@ fn allocation(t: &Context, route: Route) -> Seen {
     };
     probe(t, |file| call(file, BLOCK_LEN))?;
     let file = t.sealed()?;
-    // Inside the size an allocation is no change.
+    // Inside the size, an allocation changes nothing.
     let offsets: &[i64] = if mode(route) == Mode::KEEP_SIZE { &[SIZE] } else { &[0, BLOCK_LEN, SIZE] };
     each(offsets, |offset| file.refused(&call(&file, *offset)))
 }
@@ -233,12 +233,12 @@ fn defragment(t: &Context, route: Route) -> Seen {
     let file = scattered(t, "file")?;
     t.setup(&file.enter_call()?)?;
     let agent = file.agent()?;
-    // Some programs set and clear attributes on the way.
+    // Some programs set and clear attributes during their work.
     let seen = file.act(&call(&file), Effect::Times)?;
     Ok(seen.and(super::mover::in_place(&file, &*agent)?))
 }
 
-/// A file of [`SIZE`] bytes, not in the state, that lies in pieces: something to do for defragmentation.
+/// A file of [`SIZE`] bytes, not in the state, that lies in pieces, so that defragmentation has work to do.
 fn scattered<'a>(t: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
     let spacer = t.open(&format!("{name}-spacer"), OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_DIRECT)?;
     let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
@@ -277,7 +277,7 @@ fn linked(t: &Context, route: Route) -> Seen {
     file.act(&call(&file), Effect::Change(&|after| after.stat.links += 1))
 }
 
-/// A file in a subvolume, and the call that is about to remove the subvolume with all its files.
+/// A file in a subvolume, and a call that removes the subvolume with all its files.
 fn inside_another<'a>(t: &'a Context<'a>, name: &str) -> Result<(File<'a>, Call), Trouble> {
     let subvolume = Call::Subvolume { name: name.into() };
     t.reach(&subvolume)?;

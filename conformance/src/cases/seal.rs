@@ -350,7 +350,7 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// What every element of a list leads to.
+/// The observations of a step for each element of a list.
 pub(super) fn each<T>(list: &[T], mut step: impl FnMut(&T) -> Seen) -> Seen {
     list.iter().try_fold(Default::default(), |seen: Observed, one| Ok(seen.and(step(one)?)))
 }
@@ -393,7 +393,7 @@ fn each_block(write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(),
     data.chunks(BLOCK).enumerate().rev().try_for_each(|(block, bytes)| write(block as i64 * BLOCK_LEN, bytes.into()))
 }
 
-/// The file is sealed; it and a file that is written later have each their own data.
+/// Checks that the file is sealed, and that the file and a later one have their own data.
 fn kept_apart(t: &Context, file: &File) -> Seen {
     let seen = file.enter()?;
     let other = t.churn()?;
@@ -415,7 +415,7 @@ fn shared_by_three<'a>(t: &'a Context<'a>) -> Result<(File<'a>, [Fd; 2]), Troubl
     Ok((file, others))
 }
 
-/// What a refused sealing leaves behind; whether it is refused is for other clauses.
+/// The state that a refused sealing leaves. Other clauses say whether it is refused.
 fn refusal(file: &File) -> Seen {
     let seen = file.refused(&file.enter_call()?)?;
     if succeeded(&seen) {

@@ -9,7 +9,8 @@ use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 
-/// Where a case may look in a file that the kernel swaps to: after the header and the page that it offers.
+/// The offset from which on a case may read a file to which the kernel swaps: after the header and the page that it
+/// offers.
 const AFTER_SWAP: i64 = 2 * BLOCK_LEN;
 
 pub(super) static CASES: &[Case] = &[

@@ -358,7 +358,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&UNSEAL_ORDINARY, "shrink", "a file system that shrinks moves an unsealed file out of the way", |t| {
         t.reach(&Call::Shrink { size: 8 * BLOCK_LEN })?;
-        // Something else takes the low addresses, so that the file is in the way.
+        // Another file takes the low addresses first, so that the file is in the way.
         t.churn()?;
         let file = unsealed(t)?;
         t.setup(&Call::Truncate { name: "churn".into(), size: 0 })?;
@@ -377,7 +377,7 @@ pub(super) static CASES: &[Case] = &[
         let frees = |file: &File| {
             let before = t.free_space()?;
             let mode = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
-            // From the first byte on: btrfs frees extents as a whole.
+            // Punch from the first byte on: btrfs frees an extent only as a whole.
             t.setup(&Call::Fallocate { fd: file.fd(), mode, offset: 0, len: file.at(len) })?;
             t.eventually(|| Ok(t.free_space()? - before > len / 2))
         };
@@ -469,7 +469,7 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// A sealed file that got an attribute.
+/// Checks that a sealed file with this attribute refuses to be unsealed.
 fn with_attribute(t: &Context, flag: u32) -> Seen {
     t.needs_seal("attribute beside the state")?;
     let file = t.sealed()?;
@@ -479,15 +479,15 @@ fn with_attribute(t: &Context, flag: u32) -> Seen {
     seen
 }
 
-/// A file that was sealed.
+/// A file that was sealed and unsealed.
 fn unsealed<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     let file = t.sealed()?;
     t.setup(&file.leave_call()?)?;
     Ok(file)
 }
 
-/// Calls that work one after the other on a file that was never sealed work on one that was. Each changes the bytes as
-/// `change` does; holes are where the other file has them.
+/// Checks that calls that work one after the other on a file that was never sealed also work on an unsealed file. Each
+/// call changes the bytes as `change` does. Both files have their holes at the same places.
 fn works<T>(t: &Context, steps: &[T], call: impl Fn(&File, &T) -> Call, change: impl Fn(&mut Vec<u8>, &T)) -> Seen {
     let twin = t.file("twin", SIZE)?;
     let file = unsealed(t)?;
@@ -503,7 +503,7 @@ fn works<T>(t: &Context, steps: &[T], call: impl Fn(&File, &T) -> Call, change: 
     })
 }
 
-/// The same for ranges that are given to fallocate(2).
+/// The same check for ranges of fallocate(2).
 fn allocates(t: &Context, mode: Mode, ranges: &[(i64, i64)], change: impl Fn(&mut Vec<u8>, Range<usize>)) -> Seen {
     let call = |file: &File, (offset, len): &(i64, i64)| {
         let (offset, len) = (file.at(*offset), *len);
@@ -512,7 +512,7 @@ fn allocates(t: &Context, mode: Mode, ranges: &[(i64, i64)], change: impl Fn(&mu
     works(t, ranges, call, |data, (offset, len)| change(data, *offset as usize..(*offset + *len) as usize))
 }
 
-/// Zeros a range, as far as there are bytes or, if it `grows`, all of it.
+/// Zeros a range: all of it if it `grows`, otherwise the part of it that exists.
 fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
     if grows {
         data.resize(data.len().max(range.end), 0);
@@ -521,8 +521,8 @@ fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
     data[range.start.min(len)..range.end.min(len)].fill(0);
 }
 
-/// Calls that fail on a file that was never sealed fail in the same way on one that was, and change nothing but
-/// the times: some kernels update them before they look at the rest.
+/// Checks that calls that fail on a file that was never sealed fail in the same way on an unsealed file, and change
+/// nothing but the times: some kernels update the times before their other checks.
 fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> Call) -> Seen {
     let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
     each(steps, |step| {

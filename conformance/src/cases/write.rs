@@ -196,7 +196,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_NO_HOLE, "zeros", "writing zeros to a sealed file does not make a hole", |t| {
         let file = t.sealed()?;
-        // Where writes are refused, the file as it was made has to do.
+        // If writes are refused, the case uses the file as it was made.
         let _ = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; 2 * BLOCK] })?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
@@ -308,7 +308,7 @@ fn refused_write(file: &File, offset: i64, len: i64) -> Seen {
     file.refused(&Call::Pwrite { fd: file.fd(), offset: file.at(offset), data: pattern(21, len) })
 }
 
-/// An atomic write of `data` at the beginning. Where it succeeds, the data arrive on the storage that the file had.
+/// An atomic write of `data` at the beginning. If it succeeds, the data arrive on the storage that the file had.
 pub(super) fn atomic_in_place(t: &Context, call: impl FnOnce(&File) -> Call, data: &[u8]) -> Seen {
     let file = t.sealed()?;
     let agent = file.agent()?;

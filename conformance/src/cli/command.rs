@@ -98,7 +98,7 @@ pub(crate) enum Command {
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
     if is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
-        // A dumb terminal is one, whatever else the environment says.
+        // A dumb terminal gets no colours, except if CLICOLOR_FORCE asks for them.
         ColorChoice::Never.write_global();
     }
     end("iomap-conformance", || match Cli::try_parse() {

@@ -71,11 +71,11 @@ pub(crate) fn run(args: &LabArgs) -> Result<Exit, Error> {
     let document = lab::run(&args.options, &write).map_err(|error| Error::of(Exit::Environment, error))?;
     match path {
         None => Output::standard().write_styled(&text(&document))?,
-        // The disk may be full now although it was not at the start.
+        // The disk may have become full since the start.
         Some(path) => replace(path, &text(&document), true)?,
     }
     if path.is_some() || args.format == ListFormat::Json {
-        // Nobody reads a document to find out why the exit code is what it is.
+        // A reader of a document does not learn the reason of the exit code, so standard error gets the reason.
         tell(matrix::trouble(&document.runs));
     }
     Ok(Sum::of(&document.runs).exit())

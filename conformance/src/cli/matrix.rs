@@ -48,7 +48,7 @@ pub(crate) fn run(args: &MatrixArgs) -> Result<Exit, Error> {
         TableFormat::Json => format::json(&all),
     })?;
     if !output.is_standard() || args.format != TableFormat::Human {
-        // A document is not read to learn the reason of the exit code, so standard error gets the reason.
+        // A reader of a document does not learn the reason of the exit code, so standard error gets the reason.
         tell(trouble);
     }
     Ok(Sum::of(&all).exit())
@@ -58,7 +58,7 @@ fn gap(text: &str) -> &'static str {
     if text.is_empty() { "" } else { "\n" }
 }
 
-/// What there is to compare on a kernel, in the order of the columns.
+/// The pairs to compare on a kernel, in the order of the columns.
 fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
     let mechanisms = [Mechanism::Swapfile, Mechanism::ImmutableAttr, Mechanism::Seal];
     mechanisms.into_iter().flat_map(|mechanism| FsKind::USUAL.map(|fs| (fs, mechanism)))

@@ -129,7 +129,7 @@ impl RunArgs {
     }
 }
 
-/// Who submits to KCIDB.
+/// The submission to KCIDB.
 #[derive(Args)]
 #[command(next_help_heading = "With --format kcidb")]
 struct Kcidb {
@@ -149,7 +149,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     programs::set_limit(args.timeout);
     let cases = args.libtest.cases()?;
     let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
-    // The namespace of the host target hides a directory, so the file is made first.
+    // The namespace of the host target hides a directory, so the file is made before the namespace.
     let mut output = Output::open(args.output.as_deref())?;
     let reproducers = args.reproducers.as_deref().map(reproducer::Directory::open).transpose()?;
     let names = args.expectations_of();
@@ -225,7 +225,7 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
     Update::open(&args.expectations, name)
 }
 
-/// The violation with this name, or those whose names begin alike.
+/// The violation with this name. If no violation has it, the error names those that begin alike.
 fn violation(id: Option<&str>) -> Result<Option<Violation>, Error> {
     let Some(id) = id else { return Ok(None) };
     let all = violations();

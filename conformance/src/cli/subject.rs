@@ -48,7 +48,7 @@ pub(crate) fn expected(names: &[&str], fs: &str) -> Result<Expectations, Error> 
     Expectations::of(names, fs, &kernel::release())
 }
 
-/// Said once, however many runs there are.
+/// The message is printed once, for any number of runs.
 static UNREADABLE: Once = Once::new();
 
 pub(crate) fn one_run(
@@ -77,7 +77,7 @@ pub(crate) fn one_run(
 }
 
 pub(crate) fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Error> {
-    // All missing programs in one line, so that the user installs packages once.
+    // All missing programs are named in one line, so that the user installs packages once.
     let mut missing: Vec<String> = kinds.iter().filter_map(|kind| target::host::missing(*kind)).collect();
     missing.dedup();
     if !missing.is_empty() {
@@ -86,7 +86,7 @@ pub(crate) fn sandbox(kinds: &[FsKind]) -> Result<Sandbox, Error> {
     Sandbox::enter().map_err(|error| Error::of(Exit::Environment, error))
 }
 
-/// A bar on a terminal that says where the run is. Elsewhere nothing.
+/// A bar on a terminal that shows the progress of the run. Without a terminal, no bar.
 fn progress(label: &str, total: usize) -> Progress {
     if !can_pass() {
         return Arc::new(|_| ());

@@ -1,4 +1,4 @@
-//! The activation of swap files, one after the other where the kernel wants it so.
+//! The activation of swap files, one at a time if the kernel wants that.
 
 use crate::filesystem::FsKind;
 use iomap_reference::Call;
@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static ACTIVATION: Mutex<()> = Mutex::new(());
 
-/// The turn of an activation: the EBUSY of a kernel that activates another file must not reach a case from its
-/// neighbours.
+/// The turn of an activation. A kernel that is activating another file answers EBUSY, and no case may see an EBUSY that
+/// its neighbours caused.
 pub(crate) fn activation(kind: FsKind, call: &Call) -> Option<MutexGuard<'static, ()>> {
     if let Call::Via { call, .. } = call {
         return activation(kind, call);

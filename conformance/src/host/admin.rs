@@ -1,6 +1,8 @@
-//! What administrators and their programs do to files and file systems: defragmentation, balancing, snapshots, exchange.
+//! Operations of administrators and their programs on files and file systems: defragmentation, balancing, snapshots,
+//! exchange.
 //!
-//! One row for each operation and file system that has it. A file system without a row does not offer the operation.
+//! There is one row for each operation and each file system that has it. A file system without a row does not offer the
+//! operation.
 
 use super::held::Held;
 use super::image::Image;
@@ -14,18 +16,18 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// Where an operation takes place.
+/// The place of an operation.
 pub(crate) struct Place<'a> {
     pub(crate) held: &'a Held,
-    /// Where the file system is mounted.
+    /// The place where the file system is mounted.
     pub(crate) root: &'a Path,
     /// The directory of the case.
     pub(crate) directory: &'a Path,
-    /// What the file system lies on, if it is the suite's own.
+    /// The storage of the file system, if the suite made it.
     pub(crate) image: Option<&'a Image>,
 }
 
-/// Which operation a call is.
+/// The operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Exchange,
@@ -78,29 +80,29 @@ fn row(fs: FsKind, operation: Operation) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.fs == fs.family() && row.operation == operation)
 }
 
-/// Whether a file system has the operation that a call is.
+/// Whether a file system has the operation of a call.
 pub(crate) fn has(fs: FsKind, call: &Call) -> bool {
     operation(call).is_some_and(|operation| row(fs, operation).is_some())
 }
 
-/// Carries out a call that is an operation.
+/// Carries out a call, if it is an operation that the file system has.
 pub(crate) fn perform(fs: FsKind, place: &Place, call: &Call) -> Option<Outcome> {
     let row = row(fs, operation(call)?)?;
     Some((row.run)(place, call).map(|()| Reply::Number(0)))
 }
 
-/// XFS_IOC_SWAPEXT, which every XFS has; it wants files of one size.
+/// XFS_IOC_SWAPEXT, which every XFS has. It needs files of one size.
 fn exchange(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
     place.held.with(*one, |one| place.held.with(*other, |other| xfs::swap_extents(one, other)))
 }
 
-/// What xfs_fsr(8) does: copies the file into storage of its own choice, and exchanges the two.
+/// Defragments as xfs_fsr(8) does: copies the file to storage that XFS chooses, and exchanges the two.
 fn swap_extents(place: &Place, call: &Call) -> Result<(), Errno> {
     with_copy(place, call, |file, copy| xfs::swap_extents(file.as_fd(), copy.as_fd()))
 }
 
-/// What e4defrag(8) does: has the file moved to the storage of another.
+/// Defragments as e4defrag(8) does: moves the file to the storage of another file.
 fn move_extents(place: &Place, call: &Call) -> Result<(), Errno> {
     with_copy(place, call, |file, copy| {
         let blocks = file.metadata().map_err(vfs::errno)?.len().div_ceil(BLOCK as u64);
@@ -114,7 +116,7 @@ fn defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     place.held.with(*fd, btrfs::defragment)
 }
 
-/// BTRFS_IOC_BALANCE_V2 of everything.
+/// BTRFS_IOC_BALANCE_V2 of all data and metadata.
 fn balance(place: &Place, _: &Call) -> Result<(), Errno> {
     btrfs::balance(File::open(place.root).map_err(vfs::errno)?.as_fd(), false)
 }
@@ -125,16 +127,16 @@ fn f2fs_defragment(place: &Place, call: &Call) -> Result<(), Errno> {
     place.held.with(*fd, f2fs::defragment)
 }
 
-/// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: left to itself, f2fs finds nothing to collect on a clean image.
+/// F2FS_IOC_GARBAGE_COLLECT_RANGE of every segment: by itself, f2fs finds nothing to collect on a clean image.
 fn collect(place: &Place, _: &Call) -> Result<(), Errno> {
-    // The segment that is being written to is not collected: it must not be that of the file.
+    // f2fs does not collect the segment that it is writing to, so the file must not be in that one.
     segments::next_segment(place.directory).map_err(vfs::errno)?;
     let root = File::open(place.root).map_err(vfs::errno)?;
     let image = place.image.ok_or(Errno::ENOSYS)?.backing();
     let (first, segments) = segments::main_area(&image).map_err(vfs::errno)?;
     (first..).step_by(SEGMENT).take(segments).try_for_each(|block| {
         match f2fs::collect(root.as_fd(), block) {
-            // Nothing in use, in use at this moment, or something that must not be moved.
+            // The segment is empty, is busy at this moment, or has data that must not be moved.
             Err(Errno::ENODATA | Errno::EAGAIN | Errno::EBUSY) => Ok(()),
             other => other,
         }
@@ -146,7 +148,7 @@ fn make_subvolume(place: &Place, call: &Call) -> Result<(), Errno> {
     btrfs::subvolume(&place.directory.join(name))
 }
 
-/// XFS_IOC_FSGROWFSDATA, which takes away free space at the end of the last allocation group as well.
+/// XFS_IOC_FSGROWFSDATA, which can also take away free space at the end of the last allocation group.
 fn xfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
     let Call::Shrink { size } = call else { return Err(Errno::EINVAL) };
     xfs::resize(File::open(place.root).map_err(vfs::errno)?.as_fd(), size.cast_unsigned() / BLOCK as u64)
@@ -158,7 +160,7 @@ fn btrfs_resize(place: &Place, call: &Call) -> Result<(), Errno> {
     btrfs::resize(File::open(place.root).map_err(vfs::errno)?.as_fd(), *size)
 }
 
-/// BTRFS_IOC_ADD_DEV of a new device, then BTRFS_IOC_RM_DEV of the one that was there.
+/// BTRFS_IOC_ADD_DEV of a new device, then BTRFS_IOC_RM_DEV of the old one.
 fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
     let root = File::open(place.root).map_err(vfs::errno)?;
     place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| {
@@ -171,24 +173,25 @@ fn remove_device(place: &Place, _: &Call) -> Result<(), Errno> {
     })
 }
 
-/// BTRFS_IOC_DEV_REPLACE. It needs room for another chunk, and those of files that are gone are free only some time later.
+/// BTRFS_IOC_DEV_REPLACE. It needs room for another chunk. The chunks of removed files become free only some time
+/// later, so they are freed first.
 fn replace_device(place: &Place, _: &Call) -> Result<(), Errno> {
     let root = File::open(place.root).map_err(vfs::errno)?;
     btrfs::balance(root.as_fd(), true)?;
     place.image.ok_or(Errno::ENOSYS)?.change_device(|old, new| btrfs::replace_device(root.as_fd(), old, new))
 }
 
-/// Does something with a file and a new file of the same contents.
+/// Calls `act` with a file and a new copy of it.
 fn with_copy(place: &Place, call: &Call, act: impl FnOnce(&File, &File) -> Result<(), Errno>) -> Result<(), Errno> {
     let Call::Defragment { fd } = call else { return Err(Errno::EINVAL) };
     let path = place.directory.join("donor");
     let copy = File::options().read(true).write(true).create_new(true).open(&path).map_err(vfs::errno)?;
-    // The name is of no use any more, whatever happens.
+    // The copy needs no name.
     std::fs::remove_file(&path).map_err(vfs::errno)?;
     place.held.with(*fd, |file| {
         let file = File::from(file.try_clone_to_owned().map_err(vfs::errno)?);
         let len = file.metadata().map_err(vfs::errno)?.len() as usize;
-        // Aligned, because the descriptor may be one with O_DIRECT.
+        // The buffer is aligned, because the descriptor may have O_DIRECT.
         let mut data = Aligned::new(len);
         std::os::unix::fs::FileExt::read_exact_at(&file, data.get_mut(), 0).map_err(vfs::errno)?;
         std::os::unix::fs::FileExt::write_all_at(&copy, data.get(), 0).map_err(vfs::errno)?;

@@ -1,4 +1,5 @@
-//! The storage agent of this kernel: the image underneath, at the places that the file had when the agent was made.
+//! The storage agent of this kernel. It accesses the image below, at the places that the file had when the agent was
+//! made.
 //!
 //! The loop device reads and writes the image through the same page cache, so both see each other's bytes at once.
 
@@ -18,16 +19,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-/// Access to what was the storage of a file.
+/// Access to the storage that a file had when the access was given.
 pub(crate) struct BackingAgent {
     image: Arc<File>,
     pieces: Vec<FiemapExtent>,
     chunks: Vec<Chunk>,
-    /// From here on only the file system can write.
+    /// The address from which on only the file system can write.
     end: u64,
 }
 
-/// A run of btrfs's own addresses, and where it lies on the device. In bytes.
+/// A range of btrfs's own addresses, and its place on the device, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Chunk {
     start: u64,
@@ -47,7 +48,7 @@ impl BackingAgent {
         Ok(Self { image, pieces, chunks, end: device::writable(facts.medium) })
     }
 
-    /// Where [offset, offset + len) of the file lies in the image: offset in the buffer, address, length.
+    /// The places of [offset, offset + len) of the file in the image: offset in the buffer, address, length.
     fn spans(&self, offset: i64, len: usize) -> Result<Vec<(usize, u64, usize)>, Trouble> {
         let (from, to) = (offset as u64, offset as u64 + len as u64);
         let mut spans = Vec::new();
@@ -105,7 +106,7 @@ fn io_trouble(error: std::io::Error) -> Trouble {
     Trouble::Setup(format!("the image: {error}"))
 }
 
-/// Where btrfs keeps what, from its chunk tree. The suite's file systems have one device and no redundancy of data.
+/// The chunks of btrfs, from its chunk tree. The suite's file systems have one device and no redundancy of data.
 fn chunks(root: &Path) -> Result<Vec<Chunk>, Trouble> {
     let device = proc::mount_of(root)
         .map(|mount| mount.source)

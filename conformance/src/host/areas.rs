@@ -1,8 +1,8 @@
 //! The swap areas of the machine: there are few of them, and all processes share them.
 //!
-//! One run at a time activates swap files. A lock on /proc/swaps marks the run that has its turn: the file exists where
-//! there is swap, the lock needs no writable directory, and a lock ends with its process, however the process ends.
-//! Within a run, each activation of a file first takes a place for it.
+//! One run at a time activates swap files. A lock on /proc/swaps marks the run that has its turn. This file exists if
+//! the kernel has swap, its lock needs no writable directory, and a lock ends with its process, however the process
+//! ends. Within a run, each activation of a file first takes a place for it.
 
 use super::proc;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The number of areas that every Linux has: MAX_SWAPFILES, which is 32 without those for migration, for poisoned
+/// The number of areas that every Linux has: MAX_SWAPFILES. That is 32, minus the areas for migration, for poisoned
 /// memory, for devices and for markers. Kernels that lack some of these have room for more.
 pub(crate) const LIMIT: usize = 23;
 
@@ -30,7 +30,7 @@ const OWN: usize = 8;
 /// The smallest number of places with which a run works.
 pub(crate) const FEWEST: usize = OWN + 2;
 
-/// The time that a run waits for another one. A run takes seconds, unless its cases do not end.
+/// The time that a run waits for another one. A run takes seconds, unless one of its cases hangs.
 const TURN: Duration = Duration::from_secs(600);
 
 /// The time in which the areas of a killed run have to disappear, and in which a place has to become free.
@@ -42,7 +42,7 @@ pub(crate) struct Areas {
     room: usize,
     taken: Mutex<Taken>,
     fewer: Condvar,
-    /// `None` where there is no swap.
+    /// `None` if the kernel has no swap.
     _turn: Option<Flock<File>>,
 }
 
@@ -76,7 +76,7 @@ impl Areas {
         })
     }
 
-    /// The places of a run that activates no swap file, or has the machine to itself.
+    /// The places of a run that activates no swap file, or that has the machine to itself.
     pub(crate) fn unlimited() -> Self {
         Self { room: LIMIT, taken: Mutex::default(), fewer: Condvar::new(), _turn: None }
     }

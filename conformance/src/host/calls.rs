@@ -40,7 +40,7 @@ impl Deref for Calls {
     }
 }
 
-/// The delay of the next race, in microseconds: a positive delay is one of the first side, a negative one of the second.
+/// The delay of the next race, in microseconds. A positive delay is for the first side, a negative one for the second.
 #[derive(Clone, Copy)]
 struct Pace {
     delay: i64,
@@ -53,7 +53,7 @@ impl Pace {
 }
 
 impl Calls {
-    /// Calls at a site, below the place where its file system is mounted.
+    /// Calls at a site. `root` is the place where its file system is mounted.
     pub(crate) fn new(site: Site, root: PathBuf) -> Self {
         Self::with(Held::new(site.directory.clone(), root), site)
     }
@@ -197,7 +197,7 @@ impl Calls {
             Call::ChangeXflags { fd, set, clear } => self.with(*fd, |f| vfs::change_xflags(f, *set, *clear)).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.with(*fd, |f| vfs::change_flags(&f, *set, *clear)).map(zero),
             Call::FreeSpace => {
-                // Some file systems free space behind the caller's back; syncing makes them do it.
+                // Some file systems free space in the background; syncing makes them do it now.
                 unistd::syncfs(File::open(self.root()).map_err(|_| Errno::EIO)?)?;
                 let stat = nix::sys::statvfs::statvfs(self.root())?;
                 Ok((stat.blocks_free() * stat.fragment_size()) as i64)
@@ -220,8 +220,7 @@ impl Calls {
             Call::Subvolume { name } => btrfs::subvolume(&self.path(name)).map(zero),
             Call::Snapshot => btrfs::snapshot(self.root()).map(zero),
             Call::Pin { fd, on } => self.with(*fd, |f| f2fs::pin(f, *on)).map(zero),
-            // `make` handles the first seven; the others are no system calls, or this module does not make them yet:
-            // see `reach`.
+            // `make` handles the first seven. The others are not system calls, or other modules make them: see `reach`.
             Call::Read { .. } | Call::Pread { .. } | Call::Load { .. } | Call::Stat { .. } => Err(Errno::EINVAL),
             Call::DeviceLoad { .. } | Call::SwapIn { .. } | Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Defragment { .. } => Err(Errno::ENOSYS),
@@ -231,7 +230,7 @@ impl Calls {
         }
     }
 
-    /// Makes a call as somebody.
+    /// Makes a call as this caller.
     pub(crate) fn call(&self, caller: Caller, call: &Call) -> Outcome {
         match caller {
             Caller::Privileged => self.make(call),
@@ -239,8 +238,9 @@ impl Calls {
         }
     }
 
-    /// Makes two series of calls at the same time. Only the first may map. What is tested lies between winning and
-    /// losing: whoever won the last race begins later in this one, by a step that grows until the other wins.
+    /// Makes two series of calls at the same time. Only the first series may map. The moment to test lies between
+    /// winning and losing: the side that won the last race begins later in this one, by a step that grows until the
+    /// other side wins.
     pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         self.site.ask_for_race(one, other)?;
         let Pace { delay, step } = self.pace.get();
@@ -264,7 +264,7 @@ impl Calls {
         Ok(outcomes)
     }
 
-    /// Does something while calls are made, which begin after `delay`.
+    /// Calls `act` while another thread makes calls, which begin after `delay`.
     pub(crate) fn while_making<T>(
         &self,
         delay: Duration,
@@ -289,7 +289,8 @@ impl Calls {
     }
 
     fn make(&self, call: &Call) -> Outcome {
-        // Cases ask before they call (`System::reach`) and say the reason. This line is for a case that does not ask.
+        // Cases ask before they call (`System::reach`) and report the reason. This line is for a case that does not
+        // ask.
         self.site.ask(call).map_err(|_| Errno::EOPNOTSUPP)?;
         match call {
             Call::Read { fd, len } => self.read(*len, |buffer| self.with(*fd, |f| unistd::read(f, buffer))),
@@ -344,7 +345,7 @@ pub(crate) fn unless_busy(patience: Duration, mut act: impl FnMut() -> Outcome) 
     }
 }
 
-/// Lets some time pass without giving the processor away, which would take longer.
+/// Waits without giving up the processor, because that would take longer.
 pub(crate) fn spin(time: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < time {

@@ -1,4 +1,4 @@
-//! What a file system lies on.
+//! The devices below file systems.
 
 use super::sys::{loop_device, vfs};
 use crate::error::{Error, Result, at};
@@ -14,15 +14,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a file system lies on at present: after a loss of power that can be something else.
+/// The present storage of a file system. A loss of power can replace it.
 pub(crate) struct Storage {
-    /// What is underneath, for whoever goes past the file system. Offsets and lengths are those of O_DIRECT.
+    /// The storage, for access that bypasses the file system. Offsets and lengths must suit O_DIRECT.
     pub(crate) backing: Arc<File>,
-    /// The device that was attached last; free for others once it is not mounted.
+    /// The device that was attached last. When it is not mounted any more, others can get it.
     pub(crate) device: PathBuf,
 }
 
-/// The address from which on not every byte of a device can be written at any time.
+/// The end of the part of a device in which every byte can be written at any time.
 pub(crate) fn writable(medium: Medium) -> u64 {
     match medium {
         Medium::Zoned => CONVENTIONAL,
@@ -30,7 +30,8 @@ pub(crate) fn writable(medium: Medium) -> u64 {
     }
 }
 
-/// An unused device, of `size` bytes where there is a choice, and a descriptor that keeps it attached.
+/// An unused device, and a descriptor that keeps it attached. The device has `size` bytes if the suite can choose the
+/// size.
 pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage)> {
     match medium {
         Medium::Loop => {
@@ -44,10 +45,11 @@ pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage)> {
     }
 }
 
-/// How much of a zoned device can be written as any other, in bytes: `zone_nr_conv`, in zones of `zone_size`.
+/// The size of the part of a zoned device that can be written like other devices, in bytes: `zone_nr_conv`, in zones of
+/// `zone_size`.
 const CONVENTIONAL: u64 = 256 * (2 << 20);
 
-/// What a zoned device is like, by the attributes of null_blk: sizes are in MiB, and the last one switches it on. The
+/// The attributes of a zoned device of null_blk. Sizes are in MiB, and the last attribute switches the device on. The
 /// conventional zones are for metadata and for pinned files.
 const ZONED: [(&str, &str); 7] = [
     ("size", "2048"),
@@ -59,11 +61,12 @@ const ZONED: [(&str, &str); 7] = [
     ("power", "1"),
 ];
 
-/// Where null_blk gets its devices from.
+/// The directory in which devices of null_blk are made.
 const NULL_BLK: &str = "/sys/kernel/config/nullb";
 
-/// Adds a zoned device to a guest, under the next name. Nobody gets one that was used: mkfs.f2fs takes its random numbers
-/// from the time in seconds, and f2fs recovers what a file system that was made in the same second has left of fsync(2).
+/// Adds a zoned device to a guest, under the next name. A used device is never used again. mkfs.f2fs takes its random
+/// numbers from the time in seconds, so two file systems of the same second have the same numbers. f2fs would then
+/// recover data of fsync(2) that the other file system left on the device.
 fn add_zoned() -> Result<PathBuf> {
     let root = Path::new(NULL_BLK);
     if !root.exists() {
@@ -80,14 +83,14 @@ fn add_zoned() -> Result<PathBuf> {
     Ok(Path::new("/dev").join(name))
 }
 
-/// Gives back the memory of a zoned device that nobody uses any more.
+/// Gives back the memory of a zoned device that is not needed any more.
 pub(crate) fn remove_zoned(device: &Path) {
     let directory = Path::new(NULL_BLK).join(device.file_name().unwrap_or_default());
     // If it is still in use, it stays until the guest ends.
     let _ = set(&directory.join("power"), "0").map(|()| std::fs::remove_dir(&directory));
 }
 
-/// What libnvdimm has in sysfs.
+/// The directory of libnvdimm in sysfs.
 pub(crate) const ND: &str = "/sys/bus/nd";
 
 /// Writes to an attribute in sysfs or configfs.
@@ -95,10 +98,10 @@ pub(crate) fn set(attribute: &Path, value: &str) -> Result<()> {
     std::fs::write(attribute, value).map_err(at(attribute))
 }
 
-/// The first device of a guest, by the beginning of its name, that is not mounted.
+/// The first device of a guest that has a name with this beginning and is not mounted.
 fn unused(prefix: &str) -> Result<PathBuf> {
     let mut devices = (0..).map(|number| PathBuf::from(format!("{prefix}{number}"))).take_while(|path| path.exists());
-    // The kernel gives an exclusive descriptor of a device that is mounted to nobody.
+    // The kernel refuses an exclusive descriptor of a mounted device.
     let unused = devices.find(|device| open(device, OFlag::O_EXCL).is_ok());
     unused.ok_or_else(|| format!("no device {prefix} that is not in use").into())
 }
@@ -107,24 +110,24 @@ fn open(device: &Path, flags: OFlag) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(device)
 }
 
-/// A device of a guest, which is there anyway.
+/// Opens an existing device of a guest.
 fn opened(device: PathBuf) -> Result<(File, Storage)> {
     let backing = open(&device, OFlag::O_DIRECT).and_then(|backing| Ok((backing.try_clone()?, backing)));
     let (held, backing) = backing.map_err(at(&device))?;
     Ok((held, Storage { backing: Arc::new(backing), device }))
 }
 
-/// The device that gives loop devices.
+/// The device that provides loop devices.
 pub(crate) const LOOP_CONTROL: &str = "/dev/loop-control";
 
-/// A file of the size of an image, without contents.
+/// A file of the size of an image, without data.
 pub(crate) fn blank(size: u64) -> std::result::Result<File, Errno> {
     let file = nameless()?;
     file.set_len(size).map_err(vfs::errno)?;
     Ok(file)
 }
 
-/// A file that never had a name, in the directory for temporary files, or in memory where that cannot be.
+/// A file that never had a name, in the directory for temporary files, or in memory if it cannot be there.
 pub(crate) fn nameless() -> std::result::Result<File, Errno> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     match nix::fcntl::open(&std::env::temp_dir(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
@@ -136,13 +139,13 @@ pub(crate) fn nameless() -> std::result::Result<File, Errno> {
 
 /// Attaches a file to a free loop device that detaches itself after its last use.
 ///
-/// Where all devices are in use the kernel makes another one, whose node stays for the next user of a loop device.
-/// LOOP_CTL_REMOVE would remove the node, but is not used: LOOP_CTL_GET_FREE reserves nothing, so between our last use
-/// and the removal another process may have got the number, and its open(2) of the node would fail. No lock that
+/// If all devices are in use, the kernel makes another one. Its node stays for the next user of a loop device.
+/// LOOP_CTL_REMOVE would remove the node, but is not used: LOOP_CTL_GET_FREE reserves nothing. Between our last use and
+/// the removal, another process may have got the number, and its open(2) of the node would fail. No lock that
 /// losetup(8) and mount(8) take prevents that.
 ///
-/// One thread at a time: LOOP_CONFIGURE claims its device before it sees that another thread was faster (loop_configure),
-/// and a mount of the device by that thread fails with EBUSY meanwhile.
+/// Only one thread at a time attaches a file. LOOP_CONFIGURE claims its device before it sees that another thread was
+/// faster (loop_configure); meanwhile, a mount of the device by that other thread fails with EBUSY.
 pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf)> {
     static ATTACHING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = ATTACHING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +162,7 @@ pub(crate) fn attach(backing: &File) -> Result<(File, PathBuf)> {
         let device = device.map_err(at(&path))?;
         match loop_device::attach(&device, backing) {
             Ok(()) => return Ok((device, path)),
-            // Somebody else was faster.
+            // Another process was faster.
             Err(Errno::EBUSY) => (),
             Err(errno) => return Err(at(&path)(errno)),
         }

@@ -1,14 +1,14 @@
-//! The process that puts away what outlives the suite.
+//! The process that cleans up after the suite.
 //!
-//! An active swap file outlives the process that activated it and keeps the file system and the loop device busy, and a
-//! frozen file system cannot be unmounted. The guardian waits for the end of the suite, which closes the other end of
-//! its standard input however the suite ends. Then it ends the programs that the suite left, and thaws and deactivates
-//! everything below the suite's own directory. It is in the suite's mount namespace, which ends with it. It removes a
-//! directory that the suite made on the user's file system.
+//! An active swap file outlives the process that activated it, and keeps the file system and the loop device busy. A
+//! frozen file system cannot be unmounted. The guardian waits for the end of the suite: however the suite ends, the
+//! other end of the guardian's standard input is closed then. Then the guardian ends the programs that the suite left,
+//! and thaws and deactivates everything below the suite's own directory. It is in the suite's mount namespace, which
+//! ends with it. With an option, it instead removes a directory that the suite made on the user's file system.
 //!
 //! A user who stops the suite may send the same signal to every process of it. The guardian blocks all signals, and
 //! ends by itself when it has done its work; only SIGKILL ends it before. Then the suite starts another guardian, and
-//! says so. If both are killed no process is left to clean up: the page of the command says how people do that.
+//! says so. If both are killed, no process is left to clean up: the page of the command tells people how to do it.
 
 use super::proc;
 use super::sys::{swap, vfs};
@@ -31,16 +31,16 @@ use std::thread::JoinHandle;
 /// The hidden subcommand.
 pub const COMMAND: &str = "guard";
 
-/// Its option.
+/// The option to remove a directory.
 const REMOVE: &str = "--remove";
 
-/// How often a swap file that cannot be deactivated is tried again.
+/// The number of attempts to deactivate all swap files.
 const ROUNDS: usize = 50;
 
 /// The number of guardians after the first one. A user who kills each of them does so on purpose.
 const SUCCESSORS: usize = 8;
 
-/// The guardian, seen from the suite. It does its work when this is dropped, or the suite is gone.
+/// The guardian, as the suite sees it. It does its work when this value is dropped or the suite has ended.
 pub(crate) struct Guardian {
     tether: Arc<Mutex<Tether>>,
     watcher: Option<JoinHandle<()>>,
@@ -60,12 +60,12 @@ struct Post {
 }
 
 impl Guardian {
-    /// Of what is mounted below `stage`.
+    /// A guardian of all that is mounted below `stage`.
     pub(crate) fn of_mounts(stage: &Path) -> Result<Self> {
         Self::start(Post { stage: stage.into(), options: &[] })
     }
 
-    /// Of a directory that has to be gone in the end.
+    /// A guardian of a directory that has to be removed in the end.
     pub(crate) fn of_directory(path: &Path) -> Result<Self> {
         Self::start(Post { stage: path.into(), options: &[REMOVE] })
     }
@@ -87,7 +87,7 @@ fn locked(tether: &Mutex<Tether>) -> MutexGuard<'_, Tether> {
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        // Closing its standard input tells the guardian that we are done.
+        // Closing the guardian's standard input tells it that the suite is done.
         let mut tether = locked(&self.tether);
         tether.ended = true;
         drop(tether.stdin.take());
@@ -99,7 +99,7 @@ impl Drop for Guardian {
 impl Post {
     /// Starts a guardian, and waits until only SIGKILL can end it.
     fn occupy(&self) -> Result<Child> {
-        // The group keeps a Ctrl-C at the terminal from reaching it.
+        // In a process group of its own, the guardian gets no Ctrl-C from the terminal.
         let mut child = Command::new("/proc/self/exe")
             .arg(COMMAND)
             .arg(&self.stage)
@@ -151,7 +151,7 @@ impl Post {
 pub fn run(stage: &Path, remove: bool) {
     // No signal is meant for the guardian. The call fails only for a signal that does not exist.
     let _ = SigSet::all().thread_block();
-    // If no process reads the output, the suite is gone, and that shows below.
+    // If no process reads the output, the suite has ended, and the next read shows that.
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
     // Only the end of the stream matters; an error is an end as well.
@@ -160,7 +160,7 @@ pub fn run(stage: &Path, remove: bool) {
         return remove_when_free(stage);
     }
     end_programs();
-    // A frozen file system holds whoever writes to it, and would never be unmounted.
+    // A frozen file system blocks each process that writes to it, and could never be unmounted.
     for mount in proc::mounts().iter().filter(|mount| mount.at.starts_with(stage)) {
         let _ = std::fs::File::open(&mount.at).map(|root| vfs::thaw(root.as_fd()));
     }
@@ -168,7 +168,7 @@ pub fn run(stage: &Path, remove: bool) {
 }
 
 /// Kills the programs that the suite left in its own mount namespace, which contains only these programs and their
-/// children: a mkfs that hangs would keep the mounts. As long as the suite exists, it is the parent.
+/// children: a mkfs that hangs would keep the mounts. The parent is spared: it is the suite, as long as that exists.
 fn end_programs() {
     let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt"));
     let Ok(own) = namespace("self") else { return };
@@ -182,7 +182,7 @@ fn end_programs() {
     }
 }
 
-/// Deactivates every swap file below a directory, and again if that did not work.
+/// Deactivates every swap file below a directory, and tries again if that did not work.
 pub(crate) fn deactivate_all(stage: &Path) {
     for _ in 0..ROUNDS {
         if proc::active_below(stage).is_empty() {
@@ -192,12 +192,13 @@ pub(crate) fn deactivate_all(stage: &Path) {
     }
 }
 
-/// Deactivates the swap files below a directory, as far as that goes.
+/// Deactivates the swap files below a directory, as far as possible.
 pub(crate) fn deactivate_below(directory: &Path) {
     proc::active_below(directory).iter().for_each(|path| deactivate(path));
 }
 
-/// swapoff(2) opens the file for writing, which the attributes forbid.
+/// Deactivates a swap file. swapoff(2) opens the file for writing, which the attributes forbid, so they are removed
+/// first.
 fn deactivate(path: &Path) {
     if let Ok(file) = std::fs::File::open(path) {
         let _ = vfs::change_flags(&file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
@@ -214,7 +215,7 @@ fn remove_when_free(path: &Path) {
     }
 }
 
-/// Removes a directory of a suite with all that is in it.
+/// Removes a directory of a suite with all its contents.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     deactivate_all(path);
     std::fs::remove_dir_all(path).or_else(|_| {
@@ -223,7 +224,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Files with these attributes cannot be removed.
+/// Removes the attributes that make the removal of a file fail.
 fn clear_attributes(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)?.flatten() {
         let kind = entry.file_type()?;

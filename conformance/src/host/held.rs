@@ -20,7 +20,7 @@ pub(crate) struct Held {
     registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
 }
 
-/// A place on its way to another thread, with duplicates of the open descriptors.
+/// A place that is passed to another thread, with duplicates of the open descriptors.
 pub(crate) struct Duplicate {
     directory: PathBuf,
     root: PathBuf,
@@ -39,7 +39,7 @@ impl Held {
         Self { directory, root, open, maps, registrations }
     }
 
-    /// The same place for a second thread, which makes it with [`Self::from`]: mappings stay with their thread.
+    /// The same place for a second thread, which makes it with [`Self::from`]. Mappings stay with their thread.
     pub(crate) fn duplicate(&self) -> io::Result<Duplicate> {
         let again = |(fd, file): (&Fd, &OwnedFd)| Ok((*fd, file.try_clone()?));
         let open: io::Result<_> = self.open.borrow().iter().map(again).collect();
@@ -61,7 +61,7 @@ impl Held {
         self.registrations.borrow_mut().remove(&registration).map(drop).ok_or(Errno::ENXIO)
     }
 
-    /// Gives the descriptors of a file away.
+    /// Takes the descriptors of a file out, without closing them.
     pub(crate) fn release(&self, file: &Ready) -> Vec<OwnedFd> {
         let mut open = self.open.borrow_mut();
         [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
@@ -83,24 +83,24 @@ impl Held {
         self.directory.join(name)
     }
 
-    /// Does something with an open file.
+    /// Calls `act` with an open file.
     pub(crate) fn with<T>(&self, fd: Fd, act: impl FnOnce(BorrowedFd) -> Result<T, Errno>) -> Result<T, Errno> {
         act(self.open.borrow().get(&fd).ok_or(Errno::EBADF)?.as_fd())
     }
 
-    /// Takes a descriptor over.
+    /// Keeps a descriptor, and returns its number.
     pub(crate) fn keep(&self, fd: OwnedFd) -> i64 {
         let number = fd.as_raw_fd();
         self.open.borrow_mut().insert(number, fd);
         number.into()
     }
 
-    /// Where the file system is mounted.
+    /// The place where the file system is mounted.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Takes a mapping over.
+    /// Keeps a mapping, and returns its number.
     pub(crate) fn keep_mapping(&self, mapping: Mapping) -> i64 {
         let mut maps = self.maps.borrow_mut();
         let id = maps.last_key_value().map_or(0, |(id, _)| id + 1);
@@ -108,14 +108,14 @@ impl Held {
         id as i64
     }
 
-    /// Takes a registration over.
+    /// Keeps a registration, and returns its number.
     pub(crate) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
         let number = registration.number();
         self.registrations.borrow_mut().insert(number as MapId, registration);
         number.into()
     }
 
-    /// Has a device do something with a registration.
+    /// Calls `act` with a registration.
     pub(crate) fn with_registration<T>(
         &self,
         id: MapId,
@@ -124,7 +124,7 @@ impl Held {
         act(&mut **self.registrations.borrow_mut().get_mut(&id).ok_or(Errno::ENXIO)?)
     }
 
-    /// Does something with a mapping.
+    /// Calls `act` with a mapping.
     pub(crate) fn with_mapping<T>(
         &self,
         map: MapId,

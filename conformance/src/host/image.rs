@@ -24,13 +24,13 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long something may take that is over in milliseconds.
+/// The time limit for work that usually takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a file system lies on.
+/// The things on which a file system can lie.
 enum Ground {
     Device(Mutex<Storage>),
-    /// Another file system, which is mounted beside it.
+    /// Another file system. It is mounted beside the one that lies on it.
     Layer(Box<Image>),
 }
 
@@ -38,12 +38,12 @@ enum Ground {
 pub(crate) struct Image {
     kind: FsKind,
     root: PathBuf,
-    /// What mount(2) gets besides.
+    /// The options of mount(2).
     options: String,
     ground: Ground,
-    /// The names of all that it ever lay on, and others.
+    /// The names of all devices that this file system and others have used.
     devices: Devices,
-    /// The machine, which shows what is lacking.
+    /// The machine, which shows what it lacks.
     machine: Machine,
 }
 
@@ -52,7 +52,7 @@ impl Image {
         Self::mounted(kind, root, &[], "", devices)
     }
 
-    /// One that can have limits for users.
+    /// A file system that can have limits for users, if the suite knows such limits for its kind.
     pub(crate) fn with_quotas(kind: FsKind, root: PathBuf, devices: &Devices) -> Result<Self> {
         match kind.facts().quotas {
             Quotas::Mounted { mkfs, mount } => Self::mounted(kind, root, mkfs, mount, devices),
@@ -60,7 +60,7 @@ impl Image {
         }
     }
 
-    /// What is on a device, mounted as it is.
+    /// Mounts the file system that is already on a device.
     pub(crate) fn found(kind: FsKind, root: PathBuf, device: PathBuf) -> Result<Self> {
         let backing = File::options().read(true).write(true).open(&device);
         let backing = Arc::new(backing.map_err(at(&device))?);
@@ -95,16 +95,16 @@ impl Image {
             Unmounted::Program(failure) => named(&image.machine, failure.into()),
         })?;
         if facts.medium == Medium::Zoned {
-            // The first segments are in conventional zones, where mkfs begins, and all others are not.
+            // mkfs begins in conventional zones: the first segments are there, and all others are not.
             segments::next_segment(&image.root).map_err(|error| Error::about("the first segments", error))?;
         }
-        // Open while the file system is made: the device detaches itself when nobody uses it.
+        // The device detaches itself after its last use, so it was kept open while the file system was made.
         drop(device);
         image.in_its_place().map(|()| image)
     }
 
-    /// Whether a file system for direct access really has it: XFS goes on without it where the device has none
-    /// (xfs_setup_dax_always), and every verdict would be one about the page cache.
+    /// Checks that a file system for direct access really has it. XFS goes on without it if the device has none
+    /// (xfs_setup_dax_always), and every verdict would be about the page cache.
     fn in_its_place(&self) -> Result<()> {
         if !self.kind.is_dax() {
             return Ok(());
@@ -119,17 +119,17 @@ impl Image {
         mapped.map(drop).map_err(|errno| Error::about(what(), errno))
     }
 
-    /// Which file system it is.
+    /// The kind of the file system.
     pub(crate) fn kind(&self) -> FsKind {
         self.kind
     }
 
-    /// The machine, which shows what is lacking.
+    /// The machine, which shows what it lacks.
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// Where it is mounted.
+    /// The place where the file system is mounted.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -142,7 +142,7 @@ impl Image {
         }
     }
 
-    /// The file underneath.
+    /// The file or device below the file system.
     pub(crate) fn backing(&self) -> Arc<File> {
         self.storage().backing.clone()
     }
@@ -179,7 +179,7 @@ impl Image {
         self.mount(Path::new(&named_below(over.source, &below.root)))
     }
 
-    /// Unmounts it, does something with the layer below, and mounts it again.
+    /// Unmounts the file system, calls `act` on the layer below, and mounts the file system again.
     fn around(
         &self,
         below: &Self,
@@ -196,14 +196,14 @@ impl Image {
         mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))
     }
 
-    /// Mounts what mkfs made, with everything that this kernel knows.
+    /// Mounts a new file system, with all features that this kernel knows.
     fn first_mount(&self, device: &Path) -> std::result::Result<(), Unmounted> {
         let plain = match self.kind.facts().addition {
             Addition::ExchangeRange => exchange::allow(device)?,
             Addition::Nothing => None,
         };
         match (self.mount(device), plain) {
-            // A kernel that does not know the bit.
+            // The kernel does not know the bit.
             (Err(Errno::EINVAL), Some(features)) => {
                 exchange::write(device, features)?;
                 Ok(self.mount(device)?)
@@ -212,12 +212,13 @@ impl Image {
         }
     }
 
-    /// umount(2). Fails with EBUSY while something is open or active.
+    /// umount(2). Fails with EBUSY while a file is open or a swap file is active.
     pub(crate) fn unmount(&self) -> std::result::Result<(), Errno> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match umount2(&self.root, MntFlags::empty()) {
-                // What was closed may be put away later; what is active stays until it is deactivated.
+                // The kernel may release closed files some time later, but an active swap file stays until it is
+                // deactivated.
                 Err(Errno::EBUSY) if Instant::now() < deadline && proc::active_below(&self.root).is_empty() => {
                     std::thread::yield_now();
                 }
@@ -226,28 +227,29 @@ impl Image {
         }
     }
 
-    /// umount(2) and mount(2). Fails with EBUSY while something is open or active.
+    /// umount(2) and mount(2). Fails with EBUSY while a file is open or a swap file is active.
     pub(crate) fn cycle(&self) -> std::result::Result<(), Errno> {
         if let Ground::Layer(below) = &self.ground {
             return self.around(below, Self::cycle);
         }
         let storage = self.storage();
-        // Open, so that it stays attached.
+        // Keep the device open, so that it stays attached.
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         self.mount(&storage.device)
     }
 
-    /// Whether [`Self::copy`] can be: what is not a file has no modification time to go by.
+    /// Whether [`Self::copy`] works. It needs the modification time of a file, and only a loop device lies on a file.
     pub(crate) fn can_be_copied(&self) -> bool {
         self.kind.is_on_a_loop_device()
     }
 
-    /// What the storage has at this moment: everything that the loop device has taken counts as durable, and what is
-    /// only in the memory of the file system does not.
+    /// A copy of the storage at this moment. All data that the loop device has taken count as durable. Data that are
+    /// only in the memory of the file system do not.
     ///
-    /// A copy takes a while, and a state that the storage never had says nothing about the file system. So what was
-    /// written to meanwhile is copied again, until there is a copy of one moment; the modification time shows it.
+    /// A copy takes a while, and a state that the storage never had would say nothing about the file system. So if the
+    /// storage was written to meanwhile, which its modification time shows, another copy is made, until one is of a
+    /// single moment.
     pub(crate) fn copy(&self) -> std::result::Result<File, Errno> {
         let backing = self.backing();
         let modified = || backing.metadata().and_then(|metadata| metadata.modified()).map_err(vfs::errno);
@@ -263,8 +265,8 @@ impl Image {
         Err(Errno::ETIMEDOUT)
     }
 
-    /// Goes on with a copy in place of the storage. Nothing may be open or active. If the copy cannot be mounted, all is
-    /// as it was.
+    /// Continues with a copy in place of the storage. No file may be open, and no swap file may be active. If the copy
+    /// cannot be mounted, nothing changes.
     pub(crate) fn continue_with(&self, copy: File) -> std::result::Result<(), Errno> {
         if let Ground::Layer(below) = &self.ground {
             return self.around(below, |below| below.continue_with(copy));
@@ -285,7 +287,7 @@ impl Image {
         Ok(())
     }
 
-    /// Limits what the data of a user's files may come to, in bytes; 0 is no limit.
+    /// Limits the size of all data of a user, in bytes; 0 means no limit.
     pub(crate) fn limit(&self, uid: u32, bytes: u64) -> std::result::Result<(), Errno> {
         match self.kind.facts().quotas {
             Quotas::Mounted { .. } => (),
@@ -293,13 +295,14 @@ impl Image {
             Quotas::Missing => return Err(Errno::EOPNOTSUPP),
         }
         let mut limits = Dqblk::default();
-        // In units of QIF_DQBLKSIZE.
+        // The limit is a number of units of QIF_DQBLKSIZE.
         limits.set_blocks_hard_limit(bytes / 1024);
         let (user, device) = (QuotaType::USRQUOTA, &self.storage().device);
         quotactl_set(user, device, uid.cast_signed(), &limits, QuotaValidFlags::QIF_BLIMITS)
     }
 
-    /// Has the file system moved to a new device, and goes on there. The first path is that of the old one.
+    /// Lets `change` move the file system to a new device, and continues there. The first path is that of the old
+    /// device.
     pub(crate) fn change_device(
         &self,
         change: impl FnOnce(&Path, &Path) -> std::result::Result<(), Errno>,
@@ -316,8 +319,8 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // If something is still active there it stays: the guardian finds it by its path, and the mount ends with
-        // the namespace.
+        // If a swap file is still active there, the file system stays mounted: the guardian finds the file by its path,
+        // and the mount ends with the namespace.
         let unmounted = umount2(&self.root, MntFlags::empty());
         if self.kind.facts().medium == Medium::Zoned && unmounted.is_ok() {
             remove_zoned(&self.storage().device);
@@ -325,12 +328,12 @@ impl Drop for Image {
     }
 }
 
-/// A word of a file system over another one.
+/// A string of a file system over another one, with the place of the other one filled in.
 fn named_below(word: &str, below: &Path) -> String {
     word.replace("{below}", &below.to_string_lossy())
 }
 
-/// btrfs counts for subvolumes, of which the first has the number 5, and for nobody unless it is told to.
+/// btrfs has limits for subvolumes, of which the first has the number 5. It counts only after it was told to count.
 fn limit_subvolume(root: &Path, bytes: u64) -> std::result::Result<(), Errno> {
     let limit = bytes.to_string();
     let commands: &[&[&str]] = match bytes {
@@ -343,13 +346,13 @@ fn limit_subvolume(root: &Path, bytes: u64) -> std::result::Result<(), Errno> {
     })
 }
 
-/// Copies what is not a hole.
+/// Copies the data, but not the holes.
 pub(crate) fn copy_data(from: &File, to: &File) -> std::result::Result<(), Errno> {
     let mut end = 0;
     loop {
         let start = match lseek(from, end, Whence::SeekData) {
             Ok(start) => start,
-            // No data any more.
+            // There are no data any more.
             Err(Errno::ENXIO) => return Ok(()),
             Err(errno) => return Err(errno),
         };
@@ -358,7 +361,7 @@ pub(crate) fn copy_data(from: &File, to: &File) -> std::result::Result<(), Errno
         while source < end {
             let rest = (end - source) as usize;
             let copied = match copy_file_range(from, Some(&mut source), to, Some(&mut target), rest) {
-                // They are on file systems of different kinds.
+                // The files are on file systems of different kinds.
                 Err(Errno::EXDEV) => copy_block(from, to, &mut source, rest).map_err(vfs::errno)?,
                 copied => copied?,
             };
@@ -370,7 +373,7 @@ pub(crate) fn copy_data(from: &File, to: &File) -> std::result::Result<(), Errno
     }
 }
 
-/// Copies some of it by way of a buffer.
+/// Copies a part of the data through a buffer.
 fn copy_block(from: &File, to: &File, at: &mut i64, rest: usize) -> io::Result<usize> {
     let mut buffer = vec![0; rest.min(1 << 20)];
     let read = from.read_at(&mut buffer, *at as u64)?;
@@ -387,7 +390,7 @@ fn named(machine: &Machine, why: Error) -> Error {
     }
 }
 
-/// Remembers what the kernel log may speak of.
+/// Notes the name of a device, because the kernel log may name it.
 fn note(devices: &Devices, device: &Path) {
     let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
     devices.lock().unwrap_or_else(PoisonError::into_inner).push(name);
@@ -432,7 +435,7 @@ impl From<Failure> for Unmounted {
 }
 
 /// The bit of the superblock that XFS_IOC_EXCHANGE_RANGE needs. mkfs.xfs can set it since 6.10; xfs_db(8) always could.
-/// Without the bit the call is not offered; only an xfs_db that has to be killed is an error.
+/// Without the bit the call is not offered. Only an xfs_db that has to be killed is an error.
 mod exchange {
     use crate::programs::{self, Failure};
     use std::fs::File;
@@ -459,7 +462,7 @@ mod exchange {
         Ok(Some(before))
     }
 
-    /// Sets the field, and the checksum with it.
+    /// Sets the field and the checksum.
     pub(crate) fn write(device: &Path, value: u32) -> Result<(), Failure> {
         let Some(program) = programs::find("xfs_db") else { return Ok(()) };
         let set = format!("write -d features_incompat {value:#x}");

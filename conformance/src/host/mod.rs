@@ -1,8 +1,8 @@
-//! This kernel: file systems of our own on loop devices, in a mount namespace of our own.
+//! This kernel: file systems that the suite makes on loop devices, in its own mount namespace.
 //!
-//! Nothing is left behind, however the process ends. The image has no name, the loop device detaches itself, the
-//! mounts live in a namespace that ends with its processes; only an active swap file outlives its process, and the
-//! guardian takes care of that.
+//! Nothing stays behind, however the process ends. The image has no name, the loop device detaches itself, and the
+//! mounts live in a namespace that ends with its processes. Only an active swap file outlives its process; the guardian
+//! deactivates it.
 
 pub(crate) mod activation;
 pub(crate) mod admin;

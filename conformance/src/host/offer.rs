@@ -9,8 +9,8 @@ use iomap_reference::{Call, Caller, FLAG_IMMUTABLE, Reply};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// The reason why a kernel does not have a mechanism on some file system, or `None`. An ordinary file shows it. A
-/// failure to find out is no answer but an error.
+/// The reason why a kernel does not have a mechanism on a file system; `None` if it has the mechanism. An ordinary file
+/// shows it. If the test itself fails, that is an error and no answer.
 pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<String>> {
     let call = |call: &Call| {
         let outcome = system.call(Caller::Privileged, call);
@@ -52,7 +52,7 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
                 Ok(_) => None,
             },
         },
-        // On anything else the call does not exist.
+        // Other file systems do not have the call.
         Mechanism::F2fsPin => match call(&Call::Pin { fd, on: true })? {
             Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => Some("only f2fs pins files".into()),
             Err(Errno::EINVAL) => Some("f2fs pins no file where it writes nothing in place: EINVAL".into()),

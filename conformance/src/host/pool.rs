@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// The number of threads that make files: one fsync(2) waits for the disk.
+/// The number of threads that make files. One of them can work while another one waits for the disk in fsync(2).
 const MAKING: usize = 3;
 
-/// Files in the state, ready to be used.
+/// Files in the state, ready for cases.
 pub(crate) struct Pool {
     stock: Stock,
     makers: Vec<JoinHandle<()>>,
@@ -58,7 +58,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // The makers end one by one; what they made and nobody took is active all the same.
+        // The makers end one after another. A file that they made and that no case took is active, and has to be
+        // deactivated too.
         while let Some(made) = self.stock.next() {
             made.into_iter().for_each(|Stocked { descriptors, place, .. }| self.retirement.send(descriptors, place));
         }
@@ -101,7 +102,7 @@ impl Maker {
         let system = HostSystem::new(directory.into(), &self.image, None, &self.retirement, None, site);
         let trace = Trace::default();
         let recorder = Recorder::new(&system, trace.clone());
-        // The directory of a case lies beside this one, so that the name is good in both.
+        // The directory of a case lies beside this one, so the name is valid in both.
         let name = format!("../{}/{number}", self.directory);
         let file = make_written(&recorder, Mechanism::Swapfile, &name, SIZE)?;
         let call = Call::Swapon { fd: file.fd };

@@ -1,4 +1,4 @@
-//! Asks this machine what it or the caller lacks.
+//! Finds out what the machine or the caller lacks.
 
 use super::device::{attach, blank};
 use super::sys::{swap, vfs};
@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Raises the limits of descriptors and of address space to the most that this process may have.
+/// Raises the limits of descriptors and of address space to the highest values that this process may have.
 pub(crate) fn raise_limits() {
     for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_AS] {
         // A limit that may not be raised stays, and the check before the run compares it.
@@ -43,7 +43,7 @@ impl Machine {
         Self { images: Some(std::env::temp_dir()), mounted: None, directory: None, was_full: AtomicBool::new(false) }
     }
 
-    /// The same, for the file system that is going to be mounted there.
+    /// The same machine, for a file system that will be mounted at this place.
     pub(crate) fn below(self, mounted: &Path) -> Self {
         Self { mounted: Some(mounted.into()), ..self }
     }
@@ -58,7 +58,7 @@ impl Machine {
         Self { images: None, mounted: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
     }
 
-    /// The lack that caused the failure of a call that the caller made with all its rights.
+    /// The lack that made a privileged call fail.
     pub(crate) fn behind(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
         if caller != Caller::Privileged {
             return None;
@@ -116,7 +116,7 @@ impl Probe for Machine {
     }
 
     fn has(&self, capability: Capability) -> bool {
-        // Root of another user namespace has every capability, but not for the machine.
+        // Root of another user namespace has every capability there, but not on the machine.
         let first = std::fs::read_to_string("/proc/self/uid_map");
         let is_first = first.map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]));
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
@@ -150,7 +150,7 @@ impl Probe for Machine {
         if self.was_full.load(Ordering::Relaxed) {
             return Some((name, Counter { used: 0, limit: 0 }));
         }
-        // Where files cannot be made without a name, images are in memory, and a lack of memory has a row of its own.
+        // If files without a name cannot be made here, images are in memory, and a lack of memory has a row of its own.
         open(place, OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::S_IRUSR).ok()?;
         let stat = statvfs(place).ok()?;
         // Some file systems in memory report no number of blocks.

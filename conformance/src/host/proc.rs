@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// The table of active swap areas. It exists where there is swap.
+/// The table of active swap areas. It exists if the kernel has swap.
 pub(crate) const SWAPS: &str = "/proc/swaps";
 
 /// A mount of this namespace.
@@ -34,10 +34,10 @@ fn mount(line: &str) -> Option<Mount> {
     Some(Mount { at: unescape(place.split(' ').nth(4)?), fs: rest.next()?.to_owned(), source: unescape(rest.next()?) })
 }
 
-/// The mount that a path is on. The path has no symbolic links.
+/// The mount of a path that has no symbolic links.
 pub(crate) fn mount_of(path: &Path) -> Option<Mount> {
     let mounts = mounts().into_iter().filter(|mount| path.starts_with(&mount.at));
-    // Of mounts on one directory the last is on top.
+    // Of several mounts on one directory, the last one is on top.
     mounts.max_by_key(|mount| mount.at.as_os_str().len())
 }
 
@@ -55,7 +55,7 @@ pub fn active_below(directory: &Path) -> Vec<PathBuf> {
     swaps().into_iter().filter(|path| path.starts_with(directory)).collect()
 }
 
-/// Blanks and backslashes are three octal digits in both tables.
+/// Both tables write blanks and backslashes as three octal digits.
 fn unescape(name: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = name.as_bytes();

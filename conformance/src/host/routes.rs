@@ -1,6 +1,6 @@
-//! The other ways to make a call, as this kernel has them.
+//! The routes: other ways to make a call on this kernel.
 //!
-//! One row for each. A row without file systems is for all of them.
+//! There is one row for each. A row that names no file system is for all file systems.
 
 use super::held::Held;
 use super::sys::buffer::Aligned;
@@ -94,7 +94,7 @@ pub(crate) fn has(fs: Option<FsKind>, route: Route) -> bool {
     ROWS.iter().any(|row| row.route == route && fits(row))
 }
 
-/// Makes a call in another way.
+/// Makes a call by a route.
 pub(crate) fn make(calls: &Held, route: Route, call: &Call) -> Outcome {
     let row = ROWS.iter().find(|row| row.route == route).ok_or(Errno::ENOSYS)?;
     (row.make)(calls, route, call)
@@ -120,7 +120,7 @@ fn transfer(calls: &Held, route: Route, call: &Call) -> Outcome {
             let data = Aligned::of(data);
             calls.with(*fd, |file| write(route, file, Some(*offset), data.get())).map(count)
         }
-        // For descriptors with O_APPEND, which decides where.
+        // This is for descriptors with O_APPEND: the kernel chooses the offset.
         Call::Write { fd, data } => {
             let data = Aligned::of(data);
             calls.with(*fd, |file| write(route, file, None, data.get())).map(count)
@@ -152,7 +152,8 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
             nix::fcntl::vmsplice(&writer, &[IoSlice::new(data)], SpliceFFlags::SPLICE_F_GIFT)?;
             drain(reader.as_fd(), file, at, data.len(), SpliceFFlags::SPLICE_F_MOVE)
         }
-        // It writes at the file offset, which is put back, so that this too is a write at an offset.
+        // sendfile(2) writes at the file offset. The old file offset is restored afterwards, so that this route, too,
+        // is a write at an offset.
         Route::Sendfile => {
             let from = mapping::scratch(data)?;
             let before = unistd::lseek(file, 0, unistd::Whence::SeekCur)?;
@@ -165,7 +166,7 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
     }
 }
 
-/// A pipe that holds more than any case writes at once.
+/// A pipe that has room for all data that a case writes at once.
 fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), Errno> {
     let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 20))?;
@@ -207,7 +208,7 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
     }
 }
 
-/// Shared writable mappings.
+/// Makes shared writable mappings.
 fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Map { fd, len, shared: true, write: true } = call else { return Err(Errno::EINVAL) };
     let plain = |write| calls.with(*fd, |file| Mapping::new(file, *len, true, write));
@@ -266,7 +267,7 @@ fn register(calls: &Held, _: Route, call: &Call) -> Outcome {
     Ok(Reply::Number(calls.keep_registration(Box::new(region))))
 }
 
-/// What file systems have of their own for allocation.
+/// Allocation by ioctls of a file system.
 fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fallocate { fd, offset, len, .. } = call else { return Err(Errno::EINVAL) };
     let act = match route {
@@ -279,13 +280,13 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     done(calls.with(*fd, |file| act(file, *offset, *len)))
 }
 
-/// An atomic write in several calls.
+/// An atomic write that takes several calls.
 fn atomic(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
     calls.with(*fd, |file| f2fs::atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)
 }
 
-/// Exchanges of storage between two files, as a whole.
+/// Exchanges of storage between two files, over their whole size.
 fn exchange(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Exchange { one, other } = call else { return Err(Errno::EINVAL) };
     let result = calls.with(*one, |one| {
@@ -309,7 +310,7 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::F2fsDefragment => done(calls.with(*fd, f2fs::defragment)),
         Route::BtrfsDefragRange => done(calls.with(*fd, btrfs::defragment_range)),
         Route::Ext4Migrate => done(calls.with(*fd, |file| {
-            // To a map of blocks, and back.
+            // Turn the extents into a map of blocks, and back.
             vfs::change_flags(&file, 0, EXT4_EXTENTS_FL)?;
             ext4::migrate(file)
         })),
@@ -319,7 +320,8 @@ fn defragment(calls: &Held, route: Route, call: &Call) -> Outcome {
     }
 }
 
-/// Runs a program on a file. What it thinks of it is not asked: the case looks where the file is afterwards.
+/// Runs a program on a file. The program's own verdict does not count: the case looks for the place of the file
+/// afterwards.
 fn program(calls: &Held, fd: Fd, name: &str, arguments: &[&str]) -> Outcome {
     let program = programs::find(name).ok_or(Errno::ENOENT)?;
     let path = calls.with(fd, |file| std::fs::read_link(vfs::proc_path(&file)).map_err(vfs::errno))?;
@@ -393,7 +395,7 @@ fn activate(calls: &Held, _: Route, call: &Call) -> Outcome {
     done(calls.with(*fd, |file| swap::swapon(&vfs::proc_path(&file), swap::PREFERRED)))
 }
 
-/// `struct posix_acl_xattr_header` and its entries: what the mode bits say, as an access control list.
+/// `struct posix_acl_xattr_header` and its entries: the mode bits as an access control list.
 fn access_list(mode: u32) -> Vec<u8> {
     const VERSION: u32 = 2;
     const NOBODY: u32 = u32::MAX;
@@ -407,7 +409,7 @@ fn access_list(mode: u32) -> Vec<u8> {
     list
 }
 
-/// What happens to the whole file system, or to what is cached of a file.
+/// Events of the whole file system, or of the cached data of a file.
 fn event(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Fsync { fd } = call else { return Err(Errno::EINVAL) };
     let root = || File::open(calls.root()).map_err(vfs::errno);

@@ -1,6 +1,6 @@
-//! A mount namespace of our own, and the guardian in it.
+//! The suite's own mount namespace, and the guardian in it.
 //!
-//! Whoever is not root makes a user namespace as well, where FUSE can be mounted, and real file systems cannot.
+//! An ordinary user also gets a user namespace. FUSE can be mounted there, and real file systems cannot.
 
 use super::guardian::Guardian;
 use crate::error::{Error, Result, at};
@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 /// The namespace, until it is dropped.
 pub(crate) struct Sandbox {
     stage: PathBuf,
-    /// Dropped, it deactivates what is active.
+    /// Dropping it deactivates the active swap files.
     _guardian: Guardian,
     ordinary: bool,
 }
 
-/// Directories that every Linux has and that nobody needs inside the namespace.
+/// Directories that every Linux has, and that are not needed inside the namespace.
 const STAGES: [&str; 3] = ["/mnt", "/media", "/srv"];
 
 impl Sandbox {
-    /// Moves this thread, and the threads and processes it starts from now on, into a namespace of its own. Call it
-    /// before any other thread exists.
+    /// Moves this thread, and the threads and processes that it starts later, into a namespace of its own. No other
+    /// thread may exist at this moment.
     pub(crate) fn enter() -> Result<Self> {
         let none = None::<&str>;
         let ordinary = !geteuid().is_root();
@@ -40,7 +40,7 @@ impl Sandbox {
         Ok(Self { stage, _guardian: guardian, ordinary })
     }
 
-    /// Whether it was entered by an ordinary user, who is root only inside.
+    /// Whether an ordinary user entered the namespace. This user is root only inside.
     pub(crate) fn is_ordinary(&self) -> bool {
         self.ordinary
     }

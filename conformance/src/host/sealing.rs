@@ -13,20 +13,20 @@ use std::sync::OnceLock;
 pub(crate) struct Sealing(OnceLock<Option<String>>);
 
 impl Sealing {
-    /// The answer; the first question takes a file in this directory.
+    /// The answer. The first question makes a file in this directory.
     pub(crate) fn lack(&self, directory: &Path) -> Option<String> {
         self.0.get_or_init(|| ask(directory)).clone()
     }
 
-    /// An answer that a test makes up.
+    /// An answer for a test.
     #[cfg(test)]
     pub(crate) fn answered(answer: Option<String>) -> Self {
         Self(OnceLock::from(answer))
     }
 }
 
-/// Asks with an empty file whose name is removed. Whatever the kernel takes the mode for, such a file has no data to
-/// lose.
+/// Asks with an empty file whose name is removed. Such a file has no data to lose, whatever the mode means to the
+/// kernel.
 fn ask(directory: &Path) -> Option<String> {
     let path = directory.join("asks-for-sealing");
     let made = File::options().read(true).write(true).create_new(true).open(&path);

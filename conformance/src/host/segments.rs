@@ -9,9 +9,9 @@ use std::path::Path;
 /// The number of blocks of a segment.
 pub(crate) const SEGMENT: usize = 512;
 
-/// Has f2fs write small files to another segment from now on.
+/// Makes f2fs write small files to another segment from now on.
 pub(crate) fn next_segment(directory: &Path) -> std::io::Result<()> {
-    // What is written at once, if it is to go to the same segments as small files (DEF_MIN_HOT_BLOCKS).
+    // The number of blocks of one write that f2fs still writes to the segments of small files (DEF_MIN_HOT_BLOCKS).
     const LITTLE: usize = 16;
     let path = directory.join("next-segment");
     let mut next = File::create_new(&path)?;
@@ -22,7 +22,8 @@ pub(crate) fn next_segment(directory: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// `main_blkaddr` and `segment_count_main` of struct f2fs_super_block, which is at 1024 and has them at 92 and 68.
+/// `main_blkaddr` and `segment_count_main` of struct f2fs_super_block, which begins at byte 1024 and has them at its
+/// bytes 92 and 68.
 pub(crate) fn main_area(image: &File) -> std::io::Result<(u64, usize)> {
     let mut block = Aligned::new(BLOCK);
     std::os::unix::fs::FileExt::read_exact_at(image, block.get_mut(), 0)?;

@@ -1,7 +1,8 @@
-//! Swap files that are active before a case needs one, and the deactivation of those that cases have used.
+//! Swap files that are activated before a case needs one, and the deactivation of those that cases have used.
 //!
-//! swapoff(2) waits for grace periods: about 19 ms in which nothing is done. Waiting for several at once costs no more
-//! than waiting for one, so cases neither wait for an activation nor for a deactivation. Each file serves one case.
+//! swapoff(2) waits for grace periods: about 19 ms in which the thread is idle. Waiting for several at once costs no
+//! more than waiting for one, so cases wait neither for an activation nor for a deactivation. Each file serves one
+//! case.
 
 use super::areas::{Areas, Place};
 use super::sys::{swap, vfs};
@@ -14,23 +15,23 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// The number of threads that deactivate.
+/// The number of threads that deactivate files.
 const RETIRING: usize = 12;
 
 /// A file with the descriptors that it owns.
 pub(crate) struct Stocked {
     pub(crate) file: Ready,
-    /// How it was made.
+    /// The steps that made the file.
     pub(crate) steps: Vec<Step>,
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) place: Place,
 }
 
-/// Files in the state, ready to be used.
+/// Files in the state, ready for cases.
 pub(crate) struct Stock(Mutex<Receiver<Result<Stocked, Trouble>>>);
 
 impl Stock {
-    /// The files that come from here.
+    /// A stock that receives these files.
     pub(crate) fn new(files: Receiver<Result<Stocked, Trouble>>) -> Self {
         Self(Mutex::new(files))
     }
@@ -40,13 +41,13 @@ impl Stock {
         self.next().unwrap_or_else(|| Err(Trouble::Setup("the pool of swap files has ended".into())))
     }
 
-    /// The next file, or nothing after the last maker has ended.
+    /// The next file, or `None` after the last maker has ended.
     pub(crate) fn next(&self) -> Option<Result<Stocked, Trouble>> {
         locked(&self.0).recv().ok()
     }
 }
 
-/// Takes files out of the state, several at once, and counts those that are in it.
+/// Threads that take files out of the state, several at once, and the places for active files.
 pub(crate) struct Retirement {
     areas: Arc<Areas>,
     queue: Option<Sender<(Vec<OwnedFd>, Place)>>,
@@ -61,7 +62,7 @@ impl Retirement {
         let thread = |_| {
             let receiver = receiver.clone();
             std::thread::Builder::new().spawn(move || {
-                // The lock is held while waiting for a file, not while deactivating it.
+                // The thread holds the lock while it waits for a file, not while it deactivates the file.
                 while let Ok((descriptors, place)) = { locked(&receiver).recv() } {
                     deactivate(&descriptors);
                     drop(place);
@@ -95,7 +96,7 @@ impl Drop for Retirement {
     }
 }
 
-/// swapoff(2) opens the file for writing, which the attributes forbid: they go first.
+/// Deactivates a file. swapoff(2) opens the file for writing, which the attributes forbid, so they are removed first.
 pub(crate) fn deactivate(descriptors: &[OwnedFd]) {
     if let Some(file) = descriptors.first() {
         let _ = vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);

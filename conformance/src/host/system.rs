@@ -1,4 +1,4 @@
-//! The calls of a case, made to this kernel, in a directory of the case.
+//! The calls of a case on this kernel, in a directory of the case.
 
 use super::activation::activation;
 use super::areas::Places;
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// A directory on a mounted file system, with what a case has open there.
+/// A directory on a mounted file system, with the files that a case has open there.
 pub(crate) struct HostSystem<'a> {
     calls: Calls,
     directory: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct HostSystem<'a> {
     /// Held while the case has the file system to itself.
     turn: Option<MutexGuard<'a, ()>>,
     places: Places,
-    /// How often the power was lost.
+    /// The number of times that the power was lost.
     losses: Cell<u32>,
     /// The file system may have become smaller.
     resized: Cell<bool>,
@@ -74,27 +74,28 @@ impl HostSystem<'_> {
         admin::perform(self.image.kind(), &place, call)
     }
 
-    /// The power goes, and with it all descriptors and mappings.
+    /// Loses the power, and with it all descriptors and mappings.
     fn lose_power(&self, during: Option<&Call>) -> Result<(), Errno> {
         let count = self.losses.replace(self.losses.get() + 1);
         let at_a_moment = |act: &dyn Fn() -> Result<Loss, Errno>| match during {
             None => act(),
             Some(call) => {
                 let later = || {
-                    // A later moment from time to time: it is what is tested.
+                    // Each loss of power comes a little later in the call than the one before, so that several moments
+                    // are tested.
                     spin(Duration::from_micros(20) * count);
                     act()
                 };
-                // Nobody learns what the call returned.
+                // The result of the call is lost with the power.
                 self.calls
                     .while_making(Duration::ZERO, std::slice::from_ref(call), later)
                     .map_or(Err(Errno::EIO), |(loss, _)| loss)
             }
         };
-        // Either way in turn, where there are two.
+        // If both ways are possible, they take turns.
         let stop = match self.image.can_be_copied() {
             true => count % 2 == 1 && during.is_some_and(|call| self.can_be_stopped(call)),
-            // In a guest, which no swap file outlives.
+            // In a guest, no swap file outlives the guest.
             false => true,
         };
         let loss = if stop {
@@ -102,7 +103,7 @@ impl HostSystem<'_> {
         } else {
             at_a_moment(&|| self.image.copy().map(Loss::Copied))
         }?;
-        // A copy has no active swap file, but this kernel has, and wants it back before the file system goes.
+        // The copy has no active swap file, but this kernel has. Deactivate it before the file system is unmounted.
         guardian::deactivate_below(self.image.root());
         self.calls.clear();
         match loss {
@@ -111,8 +112,8 @@ impl HostSystem<'_> {
         }
     }
 
-    /// Whether FS_IOC_SHUTDOWN may be used during a call. With an active swap file it must not: the file cannot be
-    /// opened any more, and stays active for ever.
+    /// Whether FS_IOC_SHUTDOWN may be used during a call. It must not be used with an active swap file: the file could
+    /// not be opened any more, and would stay active for ever.
     fn can_be_stopped(&self, call: &Call) -> bool {
         self.image.kind().facts().shuts_down
             && !matches!(call, Call::Swapon { .. } | Call::Swapoff { .. })
@@ -120,11 +121,11 @@ impl HostSystem<'_> {
     }
 }
 
-/// What a loss of power left.
+/// The storage after a loss of power.
 enum Loss {
-    /// A copy of what the storage had.
+    /// A copy of the storage.
     Copied(File),
-    /// The storage itself: the file system was shut down in the middle, and its log not written.
+    /// The storage itself: the file system was shut down in the middle, without writing its log.
     Stopped,
 }
 
@@ -133,7 +134,8 @@ impl System for HostSystem<'_> {
         let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
         if matches!(call, Call::Swapon { .. }) {
-            // The clones of the file that were removed are no reason to refuse it.
+            // A program that is starting may still have open clones of the file that were removed. They are no reason
+            // to refuse the file.
             programs::settle();
         }
         let outcome = match call {
@@ -186,7 +188,7 @@ impl System for HostSystem<'_> {
     }
 
     fn ready(&self) -> Option<(Ready, Vec<Step>)> {
-        // If the stock fails, the case makes its own file and so finds out why.
+        // If the stock fails, the case makes its own file and so finds the reason.
         let Stocked { file, steps, descriptors, place } = self.stock?.take().ok()?;
         self.places.add(file.fd, place);
         descriptors.into_iter().for_each(|fd| {
@@ -198,7 +200,8 @@ impl System for HostSystem<'_> {
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
         match (mechanism, self.places.remove(file.fd), descriptors.first()) {
-            // Where the file system goes away or its blocks are counted, no work is left for later.
+            // A case that has the file system to itself may unmount it or count its blocks, so no work is left for
+            // later.
             (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
             (Mechanism::Swapfile, ..) => deactivate(&descriptors),
             (_, _, Some(file)) => drop(vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND)),
@@ -213,7 +216,8 @@ fn has_fine_times(fs: FsKind) -> bool {
     fs.facts().fine_times.is_some_and(|since| this.is_some_and(|this| this >= since))
 }
 
-/// The clock that the kernel takes times of files from, in nanoseconds. It goes on with each interrupt of the timer.
+/// The clock from which the kernel takes the times of files, in nanoseconds. It advances with each interrupt of the
+/// timer.
 fn coarse_clock() -> i128 {
     // The clock is there since Linux 2.6.32.
     clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(i128::MAX, |now| i128::from(now.num_nanoseconds()))
@@ -227,8 +231,9 @@ impl Drop for HostSystem<'_> {
                 let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
             }
             let _ = std::fs::remove_dir_all(&self.directory);
-            // The next case wants the space. File systems give it back in the background (xfs_inodegc_worker,
-            // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then; unmounting waits for the end of that.
+            // The next case needs the space. File systems free it in the background (xfs_inodegc_worker,
+            // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then. Unmounting waits until that has
+            // ended.
             if !self.filled.get() || self.image.cycle().is_err() {
                 let _ = File::open(self.image.root()).map(unistd::syncfs);
             }

@@ -1,7 +1,8 @@
-//! A device of persistent memory that applications map: no file system, no page cache, and nothing that could move.
+//! A device of persistent memory that applications map. There is no file system, no page cache, and nothing that could
+//! move.
 //!
-//! It is made of what the kernel was told is persistent (memmap=), as ndctl(1) would make it. There is one, so one case
-//! is at work at a time.
+//! The device is made of the memory that the kernel was told is persistent (memmap=), as ndctl(1) would make it. There
+//! is one device, so one case runs at a time.
 
 use crate::error::{Result, at};
 use crate::filesystem::FsKind;
@@ -27,8 +28,8 @@ pub(crate) struct DeviceDax {
     turn: Mutex<()>,
 }
 
-/// How a namespace becomes a device, by sysfs: the file and what is written to it. The unit of mappings is a page, so that
-/// one can reach beyond the end.
+/// The steps that turn a namespace into a device, by sysfs: the file, and the text to write to it. The unit of mappings
+/// is a page, so that a mapping can reach beyond the end.
 const STEPS: [(&str, &str); 5] = [
     ("devices/dax0.0/uuid", "5a1ed000-0000-4000-8000-000000000000"),
     ("devices/dax0.0/mode", "ram"),
@@ -69,7 +70,7 @@ impl Target for DeviceDax {
     }
 }
 
-/// The device while a case has it.
+/// The device, as long as a case has it.
 struct DeviceSystem<'a> {
     calls: Calls,
     _turn: MutexGuard<'a, ()>,
@@ -78,7 +79,7 @@ struct DeviceSystem<'a> {
 impl System for DeviceSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let mut outcome = self.calls.call(caller, call);
-        // To fstat(2) a device is empty; sysfs knows better.
+        // fstat(2) says that a device is empty, so the size is filled in. `new` compared this size with sysfs.
         if let Ok(Reply::Stat(stat)) = &mut outcome {
             stat.size = DEVICE_LEN as u64;
         }
@@ -93,7 +94,7 @@ impl System for DeviceSystem<'_> {
         self.calls.race(one, other)
     }
 
-    /// A mapping of its own.
+    /// The agent gets a mapping of its own.
     fn agent(&self, fd: Fd) -> std::result::Result<Box<dyn StorageAgent>, Trouble> {
         let mapping = self.calls.with(fd, |file| Mapping::new(file, DEVICE_LEN, true, true));
         Ok(Box::new(DeviceAgent(mapping.map_err(|errno| Trouble::Setup(format!("mmap: {}", words::name(errno))))?)))
@@ -104,7 +105,7 @@ impl System for DeviceSystem<'_> {
     }
 }
 
-/// Stores and loads of a second process, as it were.
+/// Stores and loads as a second process would make them.
 struct DeviceAgent(Mapping);
 
 impl StorageAgent for DeviceAgent {

@@ -1,7 +1,8 @@
-//! A directory that the user names: this kernel, on a file system that is not the suite's own.
+//! A directory that the user names. The kernel is this one, and the file system is not the suite's own.
 //!
-//! Everything happens in a fresh directory in it. A lock says that it is in use, because locks end with their process,
-//! and a guardian removes it in the end, however the suite ends. What nobody could remove, the next suite removes.
+//! The suite works only in a fresh directory in it. A lock marks the fresh directory as used, because a lock ends with
+//! its process. A guardian removes the directory in the end, however the suite ends. If no guardian could do that, the
+//! next suite removes the directory.
 
 use crate::error::{Error, Result};
 use crate::filesystem::FsKind;
@@ -32,10 +33,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What the fresh directories are called.
+/// The beginning of the names of fresh directories.
 pub(crate) const PREFIX: &str = "iomap-conformance.";
 
-/// A fresh directory in a directory of the user's, until it is dropped.
+/// A fresh directory in a directory of the user, until it is dropped.
 pub struct Fresh {
     path: PathBuf,
     lock: Option<Flock<File>>,
@@ -43,7 +44,7 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Makes one, and removes those that dead suites left.
+    /// Makes a fresh directory, and removes those of dead suites.
     pub fn new(parent: &Path) -> Result<Self> {
         let failed = |what: &str| format!("{}: {what}", parent.display());
         let parent = parent.canonicalize().map_err(|error| Error::about(failed("no directory to work in"), error))?;
@@ -51,7 +52,7 @@ impl Fresh {
         loop {
             let path = nix::unistd::mkdtemp(&parent.join(format!("{PREFIX}XXXXXX")))
                 .map_err(|errno| Error::about(failed("a directory cannot be made in it"), errno))?;
-            // Another suite may take it for abandoned until it is locked, and remove it.
+            // Until the directory is locked, another suite may take it for abandoned and remove it.
             if let Some(lock) = locked(&path) {
                 let guardian = Guardian::of_directory(&path)?;
                 return Ok(Self { path, lock: Some(lock), guardian: Some(guardian) });
@@ -68,7 +69,7 @@ impl Drop for Fresh {
     }
 }
 
-/// The lock of a directory, unless somebody has it or the directory is gone.
+/// The lock of a directory; `None` if another process has the lock or the directory is gone.
 fn locked(path: &Path) -> Option<Flock<File>> {
     let file = File::open(path).ok()?;
     let inode = file.metadata().ok()?.ino();
@@ -131,7 +132,8 @@ impl Directory {
         ask(&in_turn)?;
         let fs = proc::mount_of(&fresh.path).ok_or("the file system of the directory is unknown")?.fs;
         let kind = FsKind::ALL.into_iter().find(|kind| kind.name() == fs);
-        // The layers below a user's file system can be any: what the suite knows of its own ones says nothing of them.
+        // Any file system can be a layer below a user's file system. The facts of the suite's own layers say nothing
+        // about it.
         let (kind, fs) = match kind {
             Some(kind) if kind.facts().over.is_some() => (None, format!("{fs} of others")),
             kind => (kind, fs),
@@ -146,7 +148,7 @@ impl Directory {
         Ok(target)
     }
 
-    /// Its file system, as mount(8) calls it.
+    /// The file system, as mount(8) calls it.
     pub fn fs(&self) -> &str {
         &self.fs
     }
@@ -225,7 +227,7 @@ impl System for DirectorySystem<'_> {
 
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.calls.release(&file);
-        // Given back after the file is deactivated.
+        // The place is given back after the file is deactivated.
         let _place = self.places.remove(file.fd);
         match (mechanism, descriptors.first()) {
             (Mechanism::Swapfile, _) => deactivate(&descriptors),
@@ -238,7 +240,7 @@ impl System for DirectorySystem<'_> {
 impl Drop for DirectorySystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
-        // The user's file system need not hold everything until the end.
+        // Remove the files of the case now: the user's file system may have no room for those of all cases.
         let _ = guardian::remove(&self.directory);
     }
 }

@@ -1,8 +1,8 @@
-//! The reference behind FUSE: real system calls, on a mount for each case, served by a thread of this process.
+//! The reference behind FUSE: real system calls, on one mount for each case. A thread of this process serves the mount.
 //!
-//! The mounts are in a mount namespace of our own, which ends with the process, however that ends. The thread has its
-//! own table of descriptors: where /dev/fuse is in the table of those who wait for an answer, a process that is killed
-//! waits for itself, for ever.
+//! The mounts are in the suite's own mount namespace, which ends with the process, however the process ends. The thread
+//! has its own table of descriptors. If /dev/fuse were in the table of the threads that wait for an answer, a process
+//! that is killed would wait for itself for ever.
 
 use super::reference::{BLOCKS, Reference};
 use crate::error::{Error, Result, at};
@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
-/// Clauses about what a daemon is not told, each with the reason.
+/// Clauses about facts that a daemon is not told, each with the reason.
 static UNTOLD: &[(&Clause, &str)] = &[
     (&SEAL_MAPPED, UNSEEN_MAPPINGS),
     (&UNSEAL_MAPPED, UNSEEN_MAPPINGS),
@@ -43,18 +43,18 @@ const DEVICE: &str = "/dev/fuse";
 /// The reference, mounted for each case.
 pub(crate) struct Fuse {
     stage: PathBuf,
-    /// The sandbox is a user namespace.
+    /// Whether the sandbox is a user namespace.
     ordinary: bool,
     violation: Option<Violation>,
     mounts: AtomicUsize,
 }
 
 impl Fuse {
-    /// The reference, or one that breaks a clause.
+    /// The reference, or a reference that breaks a clause.
     pub(crate) fn new(sandbox: &Sandbox, violation: Option<Violation>) -> Result<Self> {
         let (stage, ordinary) = (sandbox.directory("fuse")?, sandbox.is_ordinary());
         let fuse = Self { stage, ordinary, violation, mounts: AtomicUsize::new(0) };
-        // What is missing shows itself at the first mount.
+        // Mount once: the first mount shows what is missing.
         fuse.mounted(Fs::new(BLOCKS)).map(|_| fuse)
     }
 
@@ -66,7 +66,7 @@ impl Fuse {
         let calls = Calls::new(site, root.clone());
         let system = FuseSystem { fs, calls, root, daemon: RefCell::default() };
         system.mount().map_err(|error| match File::options().read(true).write(true).open(DEVICE) {
-            // The reason is the missing device, and fusermount3 is useless without it.
+            // The reason is the missing device: without it, fusermount3 cannot help.
             Err(error) => Error::about(format!("mounting the reference: {DEVICE}"), error),
             Ok(_) => Error::about("mounting the reference", error),
         })?;
@@ -111,7 +111,7 @@ impl FuseSystem {
             let options = MountOptions { source: "iomap-conformance".into(), ..MountOptions::default() };
             let session =
                 process::own_descriptors().map_err(io::Error::from).and_then(|()| fs.session(&root, &options));
-            // Whoever mounts waits for it.
+            // `mount` waits for this message.
             let _ = match session {
                 Ok(session) => {
                     let _ = sender.send(Ok(()));
@@ -127,12 +127,12 @@ impl FuseSystem {
 
     fn unmount(&self) -> Outcome {
         unless_busy(self.patience(), || umount2(&self.root, MntFlags::empty()).map(|()| Reply::Number(0)))?;
-        // It ends with the mount.
+        // The thread ends with the mount.
         let _ = self.daemon.take().map(JoinHandle::join);
         Ok(Reply::Number(0))
     }
 
-    /// Does something with the daemon's own descriptor of an open file.
+    /// Calls `act` with the daemon's own descriptor of an open file.
     fn inside<T>(
         &self,
         fd: Fd,
@@ -141,12 +141,12 @@ impl FuseSystem {
         let stat = self.calls.with(fd, |file| nix::sys::stat::fstat(file))?;
         let own = self.fs.open(Caller::Privileged.credentials(), stat.st_ino, OFlag::O_RDWR)?;
         let result = act(own);
-        // The power may have gone in between.
+        // The power may have been lost meanwhile.
         let _ = self.fs.release(own);
         result
     }
 
-    /// Acts of administrators, and losses of power.
+    /// Operations of administrators, and losses of power.
     fn administer(&self, caller: Caller, call: &Call) -> Option<Outcome> {
         let here = |call: &Call| self.fs.call(caller, call);
         Some(match call {
@@ -159,7 +159,7 @@ impl FuseSystem {
             }
             Call::PowerLoss { during } => {
                 let lost = self.lose_power(during.as_deref());
-                // What the kernel still has open and in its cache goes as well.
+                // The open files and the cache of the kernel are lost too.
                 self.calls.clear();
                 lost.and(self.unmount()).and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))
             }
@@ -207,7 +207,7 @@ impl System for FuseSystem {
 impl Drop for FuseSystem {
     fn drop(&mut self) {
         self.calls.clear();
-        // If something is still open the mount ends with the namespace.
+        // If a file is still open, the mount ends with the namespace.
         let _ = self.unmount();
         let _ = std::fs::remove_dir(&self.root);
     }

@@ -29,9 +29,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// A file system that is made when a case wants it.
+/// A file system that is made when a case needs it.
 struct Spare {
-    /// Where it is going to be mounted.
+    /// The place where it will be mounted.
     root: PathBuf,
     image: OnceLock<Result<Image>>,
     /// The turn of a case on this file system.
@@ -50,18 +50,19 @@ impl Spare {
 
 /// One file system of this kernel, with one mechanism.
 pub(crate) struct Host {
-    // Dropped in this order: what uses a mount, then the mounts.
+    // The order of dropping: first the users of a mount, then the mounts.
     pool: Option<Pool>,
     retirement: Arc<Retirement>,
     main: Arc<Image>,
-    /// For cases that want a file system to themselves.
+    /// For cases that need a file system to themselves.
     alone: Spare,
-    /// For cases whose file system loses its power: these cases take long, and the others need not wait for them.
+    /// For cases whose file system loses its power. These cases take long, and the others do not wait for them.
     power: Spare,
     moment: Spare,
-    /// One more for limits, which not every case has to live with: after a loss of power f2fs finds its quotas damaged.
+    /// For cases with limits for users. Other cases do not get these limits: after a loss of power, f2fs reports
+    /// damaged quotas.
     limited: Spare,
-    /// Those of all of them.
+    /// The devices of all these file systems.
     devices: Devices,
     cases: AtomicUsize,
     sealing: Arc<Sealing>,
@@ -118,7 +119,7 @@ impl Host {
         let directory = image.root().join(format!("case-{number}"));
         std::fs::create_dir(&directory).map_err(|error| Trouble::Setup(format!("mkdir: {error}")))?;
         if turn.is_some() {
-            // The directory is the suite's: it has to be there after a loss of power.
+            // The suite made the directory, not the case: it has to exist after a loss of power.
             let synced = File::open(image.root()).map_err(vfs::errno).and_then(unistd::syncfs);
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {}", words::name(errno))))?;
         }
@@ -144,7 +145,7 @@ impl Target for Host {
         });
         let image = image.map_err(|why| match self.lacking() {
             None if limits => Trouble::NotOffered(format!("no limits for users: {why}")),
-            // The lack is named in the reason, except where a program failed.
+            // The reason names the lack, except if a program failed.
             Some(lack) if limits => Trouble::Setup(format!("{lack}: {why}")),
             _ => Trouble::Setup(why.to_string()),
         })?;
@@ -164,7 +165,7 @@ impl Target for Host {
     }
 }
 
-/// What is missing for the host target, in one line, or nothing.
+/// The first thing that is missing for the host target, in one line, or `None`.
 pub fn missing(kind: FsKind) -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
@@ -178,7 +179,7 @@ pub fn missing(kind: FsKind) -> Option<String> {
     without_programs(kind).map(|what| format!("target host needs {what}"))
 }
 
-/// Which program is missing to make a file system, and how to get it.
+/// The first program that is missing to make a file system, and the command that installs it.
 pub(crate) fn without_programs(kind: FsKind) -> Option<String> {
     let (missing, package) = kind.programs().find(|(name, _)| programs::find(name).is_none())?;
     Some(format!("{missing} for {}: apt-get install {package}", kind.name()))

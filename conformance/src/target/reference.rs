@@ -1,4 +1,4 @@
-//! Where the calls of a case go.
+//! The reference in this process, as a target.
 
 use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
@@ -10,16 +10,16 @@ use iomap_reference::{Agent, Call, Caller, Fd, Fs, Outcome, Violation};
 use std::ops::Range;
 use std::time::Duration;
 
-/// The in-process reference: each case has a file system of its own.
+/// The in-process reference. Each case has its own file system.
 pub struct Reference {
     violation: Option<Violation>,
 }
 
-/// How large the reference's storage is for one case, in blocks.
+/// The size of the reference's storage for one case, in blocks.
 pub(crate) const BLOCKS: usize = 160;
 
 impl Reference {
-    /// The reference, or one that breaks a clause.
+    /// The reference, or a reference that breaks a clause.
     pub fn new(violation: Option<Violation>) -> Self {
         Self { violation }
     }
@@ -52,7 +52,7 @@ impl System for Fs {
     }
 
     fn patience(&self) -> Duration {
-        // Nothing happens here but in calls.
+        // Effects come with the calls, never later.
         Duration::ZERO
     }
 

@@ -53,11 +53,11 @@ pub(crate) fn write(file: BorrowedFd, data: &[u8], offset: i64) -> Result<usize,
 /// Reads at an offset. Returns the bytes read.
 pub(crate) fn read(file: BorrowedFd, data: &mut [u8], offset: i64) -> Result<usize, Errno> {
     const IOCB_CMD_PREAD: u16 = 0;
-    // SAFETY: the kernel writes to `data`, which nobody else has and which outlives the request.
+    // SAFETY: the kernel writes to `data`, which no other code uses and which outlives the request.
     unsafe { submit(file, IOCB_CMD_PREAD, data.as_mut_ptr().expose_provenance(), data.len(), offset) }
 }
 
-/// Hands a request over and waits for its end. The buffer has to live as long.
+/// Submits a request and waits for its end. The buffer has to live until then.
 unsafe fn submit(file: BorrowedFd, opcode: u16, buffer: usize, len: usize, offset: i64) -> Result<usize, Errno> {
     let context = CONTEXT.with(Clone::clone)?;
     let mut request = Request {
@@ -69,7 +69,7 @@ unsafe fn submit(file: BorrowedFd, opcode: u16, buffer: usize, len: usize, offse
         ..Request::default()
     };
     let mut requests = [&raw mut request];
-    // SAFETY: there is one request, which points to a buffer that lives, by the contract of this function.
+    // SAFETY: there is one request. It points to a buffer that lives, by the contract of this function.
     Errno::result(unsafe { libc::syscall(libc::SYS_io_submit, context, 1, requests.as_mut_ptr()) })?;
     let mut event = Event::default();
     let no_timeout = std::ptr::null_mut::<libc::timespec>();

@@ -11,7 +11,7 @@ use std::path::Path;
 use zerocopy::{FromBytes, IntoBytes};
 
 const BTRFS_IOC_SNAP_CREATE: Request<VolumeArgs> = Request::write(0x94, 1);
-/// Without an argument it takes the whole file.
+/// Without an argument the request takes the whole file.
 const BTRFS_IOC_DEFRAG: Request<Number> = Request::numbered(0x5000_9402);
 const BTRFS_IOC_RESIZE: Request<VolumeArgs> = Request::write(0x94, 3);
 const BTRFS_IOC_ADD_DEV: Request<VolumeArgs> = Request::write(0x94, 10);
@@ -123,14 +123,14 @@ struct BalanceArgs {
     rest: [u64; 127],
 }
 
-/// BTRFS_IOC_BALANCE_V2 of all data and metadata, or of chunks only that have nothing in them, which then are free.
+/// BTRFS_IOC_BALANCE_V2 of all data and metadata, or only of empty chunks, which then are free.
 pub(crate) fn balance(root: BorrowedFd, empty: bool) -> Result<(), Errno> {
     const DATA_AND_METADATA: u64 = 1 << 0 | 1 << 2;
     const BALANCE_ARGS_USAGE: u64 = 1 << 1;
     let mut args = BalanceArgs { flags: DATA_AND_METADATA, rest: [0; 127] };
     if empty {
-        // After the state, two `struct btrfs_balance_args` of 17 numbers, the ninth of which says that the second, a
-        // percentage, counts. It stays 0.
+        // After the state there are two `struct btrfs_balance_args` of 17 numbers. The ninth number says that the
+        // second one, a percentage, counts. The percentage stays 0.
         [1, 18].iter().for_each(|start| args.rest[start + 8] = BALANCE_ARGS_USAGE);
     }
     ioctl(&root, &BTRFS_IOC_BALANCE_V2, &mut args)
@@ -166,7 +166,7 @@ pub(crate) fn add_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
     ioctl(&root, &BTRFS_IOC_ADD_DEV, &mut args)
 }
 
-/// BTRFS_IOC_RM_DEV, which first moves what is there.
+/// BTRFS_IOC_RM_DEV, which first moves the data of the device.
 pub(crate) fn remove_device(root: BorrowedFd, device: &Path) -> Result<(), Errno> {
     let mut args = VolumeArgs::new(0, &c_path(device)?);
     ioctl(&root, &BTRFS_IOC_RM_DEV, &mut args)
@@ -186,7 +186,7 @@ struct ReplaceArgs {
     rest: [u64; 64],
 }
 
-/// BTRFS_IOC_DEV_REPLACE, until it has finished. Whatever keeps it from starting is EBUSY.
+/// BTRFS_IOC_DEV_REPLACE, until it has finished. If it cannot start, for any reason, the error is EBUSY.
 pub(crate) fn replace_device(root: BorrowedFd, from: &Path, to: &Path) -> Result<(), Errno> {
     let name = |path: &Path| {
         let mut name = [0; 1025];

@@ -2,8 +2,8 @@
 
 use nix::errno::Errno;
 
-/// Runs something without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE, for which there are no quotas, in the
-/// effective set of this thread.
+/// Calls `act` without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE in the effective set of this thread.
+/// Quotas do not bind a thread with CAP_SYS_RESOURCE.
 pub(crate) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
     const DROPPED: u64 = 1 << 9 | 1 << 21 | 1 << 24;
     let before = capabilities()?;

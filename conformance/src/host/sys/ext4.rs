@@ -21,7 +21,7 @@ struct MoveExtent {
     moved: u64,
 }
 
-/// EXT4_IOC_MOVE_EXT of the first blocks of a file to the storage of another.
+/// EXT4_IOC_MOVE_EXT of the first blocks of a file to the storage of another file.
 pub(crate) fn move_extents(file: BorrowedFd, donor: BorrowedFd, blocks: u64) -> Result<(), Errno> {
     let donor = donor.as_raw_fd().unsigned_abs();
     let mut range = MoveExtent { reserved: 0, donor, start: 0, donor_start: 0, len: blocks, moved: 0 };

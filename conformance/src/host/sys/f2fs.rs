@@ -53,19 +53,19 @@ struct CollectRange {
     len: u64,
 }
 
-/// F2FS_IOC_GARBAGE_COLLECT_RANGE of the section in which a block is.
+/// F2FS_IOC_GARBAGE_COLLECT_RANGE of the section that contains a block.
 pub(crate) fn collect(root: BorrowedFd, block: u64) -> Result<(), Errno> {
     let mut range = CollectRange { synchronous: 1, pad: 0, start: block, len: 1 };
     ioctl(&root, &F2FS_IOC_GARBAGE_COLLECT_RANGE, &mut range)
 }
 
-/// F2FS_IOC_SEC_TRIM_FILE with F2FS_TRIM_FILE_ZEROOUT: zeros, on storage, in place of some data.
+/// F2FS_IOC_SEC_TRIM_FILE with F2FS_TRIM_FILE_ZEROOUT: zeros replace some data on the storage.
 pub(crate) fn erase(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     const ZEROOUT: i64 = 2;
     ioctl(&file, &F2FS_IOC_SEC_TRIM_FILE, &mut [start, len, ZEROOUT])
 }
 
-/// F2FS_IOC_START_ATOMIC_WRITE, then what `write` does, and F2FS_IOC_COMMIT_ATOMIC_WRITE if it succeeds.
+/// F2FS_IOC_START_ATOMIC_WRITE, then `write`, then F2FS_IOC_COMMIT_ATOMIC_WRITE if `write` succeeds.
 pub(crate) fn atomic<T>(file: BorrowedFd, write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     ioctl(&file, &F2FS_IOC_START_ATOMIC_WRITE, &mut ())?;
     let written = write();

@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// A request, and the type of its argument. Only the constants of `sys/` are made of these functions, each beside the
-/// type that the kernel's header has for it.
+/// A request, and the type of its argument. Only the constants of `sys/` are made by these functions. Each constant
+/// stands beside the type that the kernel's header has for it.
 pub(super) struct Request<T> {
     number: libc::c_ulong,
     argument: PhantomData<fn(&mut T)>,
 }
 
-/// The argument of a request that takes a number where others take a pointer.
+/// The argument of a request that takes a number and not a pointer.
 pub(super) struct Number;
 
 /// The directions in the number of a request, as the caller sees them.
@@ -20,7 +20,7 @@ const WRITE: libc::c_ulong = 1;
 const READ: libc::c_ulong = 2;
 
 impl<T> Request<T> {
-    /// A request whose number says nothing true of its argument.
+    /// A request whose number does not describe its argument.
     pub(super) const fn numbered(number: u32) -> Self {
         Self { number: number as libc::c_ulong, argument: PhantomData }
     }
@@ -54,7 +54,7 @@ impl Request<()> {
     }
 }
 
-/// Makes a request. Whatever the kernel writes to the argument is a value of its type, by [`FromBytes`].
+/// Makes a request. The kernel may write any bytes to the argument: they are a value of its type, by [`FromBytes`].
 pub(super) fn ioctl<T>(file: &impl AsFd, request: &Request<T>, argument: &mut T) -> Result<(), Errno>
 where
     T: FromBytes + IntoBytes,
@@ -68,8 +68,9 @@ pub(super) fn ioctl_with_number(file: &impl AsFd, request: &Request<Number>, num
 }
 
 fn enter(file: &impl AsFd, number: libc::c_ulong, argument: *mut libc::c_void) -> Result<i32, Errno> {
-    // SAFETY: the argument is a number that the kernel does not follow, or the type that the constant of the request
-    // has, which is as large as what the kernel reads and writes and lives during the call.
+    // SAFETY: the argument is a number that the kernel does not follow, or a value of the type that the request's
+    // constant has. That type is as large as the data that the kernel reads and writes, and the value lives during the
+    // call.
     Errno::result(unsafe { libc::ioctl(file.as_fd().as_raw_fd(), number as libc::Ioctl, argument) })
 }
 

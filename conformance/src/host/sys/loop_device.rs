@@ -34,7 +34,7 @@ struct LoopInfo {
     init: [u64; 2],
 }
 
-/// The number of a loop device that is free, or was a moment ago.
+/// The number of a loop device that is free now, or was free a moment ago.
 pub(crate) fn free(control: &File) -> Result<i32, Errno> {
     ioctl_with_number(control, &LOOP_CTL_GET_FREE, 0)
 }

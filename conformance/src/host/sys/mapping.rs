@@ -1,4 +1,4 @@
-//! Mappings of files, and stores and loads through one.
+//! Mappings of files, and stores and loads through a mapping.
 
 use super::ioctl::{Request, ioctl};
 use super::vfs::errno;
@@ -52,8 +52,8 @@ impl Mapping {
         Ok(unsafe { self.start.as_ptr().byte_add(offset) })
     }
 
-    /// Stores by way of the kernel, which reports a page that cannot be written as EFAULT where a store by the
-    /// processor would be a SIGBUS. The fault that the file system sees is the same.
+    /// Stores through the kernel. If a page cannot be written, the kernel reports EFAULT, where a store by the
+    /// processor would raise SIGBUS. The fault that the file system sees is the same.
     pub(crate) fn store(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let scratch = scratch(data)?;
         let to = self.at(offset, data.len())?;
@@ -115,8 +115,8 @@ impl Mapping {
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_POPULATE_WRITE) }
     }
 
-    /// Write-protects every page by userfaultfd(2), in the asynchronous mode, in which the kernel itself lets each
-    /// first store through (Linux 6.7). It lasts until the descriptor is closed.
+    /// Write-protects every page by userfaultfd(2) in the asynchronous mode: the kernel itself lets the first store to
+    /// each page through (Linux 6.7). The protection lasts until the descriptor is closed.
     pub(crate) fn write_protect(&self) -> Result<OwnedFd, Errno> {
         const UFFD_API: u64 = 0xaa;
         const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
@@ -124,7 +124,7 @@ impl Mapping {
         const WRITEPROTECT_MODE_WP: u64 = 1;
         // SAFETY: the call takes a number.
         let fd = Errno::result(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) })?;
-        // SAFETY: the descriptor was just made and nobody else has it.
+        // SAFETY: the descriptor was just made and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let (start, len) = (self.start.as_ptr().addr() as u64, self.len as u64);
         let mut api = [UFFD_API, UFFD_FEATURE_WP_ASYNC, 0];
@@ -144,7 +144,7 @@ impl Mapping {
         if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
-    /// A write to /proc/self/mem, as debuggers do it.
+    /// A write to /proc/self/mem, as a debugger writes.
     pub(crate) fn store_as_debugger(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let to = self.at(offset, data.len())?.addr() as u64;
         let memory = File::options().write(true).open("/proc/self/mem").map_err(errno)?;
@@ -152,8 +152,8 @@ impl Mapping {
         if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
-    /// A store that the processor then takes out of its caches: CLFLUSH of each line and SFENCE. Every x86-64 has these;
-    /// what newer ones have besides is faster.
+    /// A store. The processor then writes it back from its caches: CLFLUSH of each line, and SFENCE. Every x86-64 has
+    /// these instructions; newer instructions are only faster.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn store_and_flush(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         const LINE: usize = 64;
@@ -169,7 +169,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Not known of other processors.
+    /// The suite does not know the instructions of other processors.
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn store_and_flush(&self, _: usize, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
@@ -191,16 +191,16 @@ impl Drop for Mapping {
     }
 }
 
-/// What a device may access for the long term: the pages of a mapping, pinned (FOLL_LONGTERM) until this is dropped. The
-/// mapping may go before.
+/// The long-term access of a device to the pages of a mapping. The pages are pinned (FOLL_LONGTERM) until this is
+/// dropped. The mapping may end before.
 pub(crate) trait Registration {
-    /// A descriptor that is open as long as this lasts.
+    /// A descriptor that is open as long as the registration lasts.
     fn number(&self) -> i32;
 
-    /// Has the device write to the pages.
+    /// Makes the device write to the pages.
     fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), Errno>;
 
-    /// Has the device read from the pages.
+    /// Makes the device read from the pages.
     fn read(&mut self, offset: usize, len: usize) -> Result<Vec<u8>, Errno>;
 }
 

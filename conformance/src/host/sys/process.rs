@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Gives this thread a table of descriptors of its own, with nothing in it but the standard three.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
-    // SAFETY: the call takes numbers. What it closes stays open in the table that this thread leaves.
+    // SAFETY: the call takes numbers. The descriptors that it closes stay open in the table that this thread leaves.
     let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
     Errno::result(result).map(|_| ())
 }

@@ -1,8 +1,8 @@
 //! RDMA between a process and itself, through the software adapter rdma_rxe.
 //!
-//! The commands are those of <rdma/ib_user_verbs.h>, which write(2) takes, and the queues those of
-//! <rdma/rdma_user_rxe.h>, in memory that is shared with the kernel. Both are ABI: no library is needed. All words have
-//! 32 bits, and numbers of 64 bits are two of them.
+//! The commands are those of <rdma/ib_user_verbs.h>, and write(2) takes them. The queues are those of
+//! <rdma/rdma_user_rxe.h>, in memory that is shared with the kernel. Both are ABI: no library is needed. A word has 32
+//! bits, and a number of 64 bits is two words.
 
 use super::mapping::{Mapping, Registration, scratch};
 use super::vfs::errno;
@@ -14,20 +14,20 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long the adapter may take, which is a part of the kernel: it would answer after its own timeouts, about 2 s.
+/// The time limit for the adapter. The adapter is a part of the kernel, and answers after its own timeouts, about 2 s.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What a transfer carries at most, in bytes.
+/// The largest transfer, in bytes.
 const ROOM: usize = 1 << 20;
 
-/// An adapter: its device, and an address of its port, with the number that the kernel has for it.
+/// An adapter: its device, an address of its port, and the number of the address in the kernel.
 struct Adapter {
     device: PathBuf,
     number: u8,
     address: Ipv6Addr,
 }
 
-/// The first adapter of rdma_rxe whose network device has an IPv4 address: it is on the way to itself.
+/// The first adapter of rdma_rxe whose network device has an IPv4 address: such an adapter can reach itself.
 fn adapter() -> Option<Adapter> {
     std::fs::read_dir("/sys/class/infiniband_verbs").ok()?.flatten().find_map(|entry| {
         let name = std::fs::read_to_string(entry.path().join("ibdev")).ok().filter(|name| name.starts_with("rxe"))?;
@@ -65,7 +65,7 @@ impl Queue {
     const CONSUMER: usize = 64;
     const ELEMENTS: usize = 96;
 
-    /// By the `struct mminfo` in a response.
+    /// The queue that the `struct mminfo` in a response describes.
     fn new(device: &File, place: &[u32]) -> Result<Self, Errno> {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let (offset, len) = (i64::from(place[0]) | i64::from(place[1]) << 32, place[2] as usize);
@@ -76,7 +76,7 @@ impl Queue {
         Ok(word(&self.0.load(4 * at, 4)?, 0))
     }
 
-    /// Where the element is to which an index points, in bytes.
+    /// The offset of the element to which an index points, in bytes.
     fn element(&self, index: usize) -> Result<usize, Errno> {
         Ok(4 * Self::ELEMENTS + ((self.get(index)? as usize) << self.get(0)?))
     }
@@ -93,14 +93,14 @@ impl Queue {
 
 /// A mapping as a memory region, and a queue pair that is connected to itself to reach it.
 pub(crate) struct Region {
-    /// Everything else ends with it.
+    /// All other objects end with this descriptor.
     device: File,
     _events: OwnedFd,
     pair: u32,
     sends: Queue,
     completions: Queue,
     sequence: u32,
-    /// What is sent, and where it is received.
+    /// The data to send, and the place for received data.
     local: Mapping,
     local_key: u32,
     remote: u64,
@@ -108,7 +108,7 @@ pub(crate) struct Region {
     len: usize,
 }
 
-/// A command, its arguments, and how many words come back.
+/// Makes a command with these arguments. Returns `answers` words.
 fn command(device: &File, number: u32, arguments: &[u32], answers: usize) -> Result<Vec<u32>, Errno> {
     let mut answer = vec![0_u32; answers];
     let place = answer.as_mut_ptr().expose_provenance() as u64;
@@ -122,7 +122,7 @@ fn command(device: &File, number: u32, arguments: &[u32], answers: usize) -> Res
     Ok(std::hint::black_box(answer))
 }
 
-/// IB_USER_VERBS_CMD_REG_MR for access from everywhere. Returns lkey and rkey.
+/// IB_USER_VERBS_CMD_REG_MR for local and remote access. Returns lkey and rkey.
 fn register(device: &File, domain: u32, mapping: &Mapping) -> Result<(u32, u32), Errno> {
     const LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ: u32 = 1 | 2 | 4;
     let start = halves(mapping.start.as_ptr().addr() as u64);
@@ -137,7 +137,7 @@ impl Region {
         let device = File::options().read(true).write(true).open(&adapter.device).map_err(errno)?;
         // IB_USER_VERBS_CMD_GET_CONTEXT
         let context = command(&device, 0, &[], 2)?;
-        // SAFETY: the descriptor was just made and nobody else has it.
+        // SAFETY: the descriptor was just made and has no other owner.
         let _events = unsafe { OwnedFd::from_raw_fd(context[0].cast_signed()) };
         // IB_USER_VERBS_CMD_ALLOC_PD
         let domain = command(&device, 3, &[], 1)?[0];
@@ -159,7 +159,7 @@ impl Region {
         Ok(Self { device, _events, pair, sends, completions, sequence, local, local_key, remote, remote_key, len })
     }
 
-    /// One request, until it is completed.
+    /// Makes one request, and waits until it is completed.
     fn transfer(&mut self, opcode: u32, offset: usize, len: usize) -> Result<(), Errno> {
         if len > ROOM || offset.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(Errno::EFAULT);
@@ -179,7 +179,7 @@ impl Region {
         request[52..].copy_from_slice(&[local[0], local[1], len as u32, self.local_key]);
         self.sends.0.store(self.sends.element(Queue::PRODUCER)?, &bytes(&request))?;
         self.sends.advance(Queue::PRODUCER)?;
-        // IB_USER_VERBS_CMD_POST_SEND without requests only says that there are some in the queue.
+        // IB_USER_VERBS_CMD_POST_SEND without requests only tells the kernel that the queue has requests.
         const REQUEST_WORDS: u32 = 14;
         command(&self.device, 28, &[self.pair, 0, 0, 4 * REQUEST_WORDS], 1)?;
         let deadline = Instant::now() + DEADLINE;
@@ -196,7 +196,8 @@ impl Region {
     }
 }
 
-/// Three times IB_USER_VERBS_CMD_MODIFY_QP, from one state to the next, with what each needs of the same attributes.
+/// IB_USER_VERBS_CMD_MODIFY_QP three times, from one state to the next. The mask of each call says which of the
+/// attributes it needs.
 fn connect(device: &File, (pair, number): (u32, u32), adapter: &Adapter) -> Result<(), Errno> {
     const STATE: u32 = 1;
     const INIT: u32 = 1 << 3 | 1 << 4 | 1 << 5;

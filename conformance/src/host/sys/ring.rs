@@ -7,12 +7,12 @@ use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-/// Where a request begins; nothing is the file offset.
+/// The place where a request begins; `None` means the file offset.
 fn place(offset: Option<i64>) -> u64 {
     offset.map_or(u64::MAX, i64::cast_unsigned)
 }
 
-/// Writes from a buffer, which is registered before if `fixed` says so. Returns the bytes written.
+/// Writes from a buffer, which is registered first if `fixed` is set. Returns the bytes written.
 pub(crate) fn write(file: BorrowedFd, data: &[u8], offset: Option<i64>, fixed: bool) -> Result<usize, Errno> {
     let (fd, start, len) = (types::Fd(file.as_raw_fd()), data.as_ptr(), data.len() as u32);
     let entry = if fixed {
@@ -34,11 +34,11 @@ pub(crate) fn read(file: BorrowedFd, data: &mut [u8], offset: Option<i64>, fixed
         opcode::Read::new(fd, start, len).offset(place(offset)).build()
     };
     let buffer = libc::iovec { iov_base: start.cast(), iov_len: data.len() };
-    // SAFETY: the kernel writes to `data`, which nobody else has and which outlives the request.
+    // SAFETY: the kernel writes to `data`, which no other code uses and which outlives the request.
     unsafe { submit(&entry, fixed.then_some(buffer)) }
 }
 
-/// Hands a request over and waits for its end. What it points to has to live as long.
+/// Submits a request and waits for its end. The memory to which it points has to live until then.
 unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<usize, Errno> {
     let mut ring = IoUring::new(1).map_err(errno)?;
     if let Some(buffer) = buffer {
@@ -49,7 +49,7 @@ unsafe fn submit(entry: &squeue::Entry, buffer: Option<libc::iovec>) -> Result<u
     unsafe { complete(&mut ring, entry) }
 }
 
-/// The same on a ring that is there.
+/// Submits a request to an existing ring, in the same way.
 unsafe fn complete(ring: &mut IoUring, entry: &squeue::Entry) -> Result<usize, Errno> {
     // SAFETY: by the contract of this function.
     unsafe { ring.submission().push(entry) }.map_err(|_| Errno::EAGAIN)?;
@@ -69,19 +69,19 @@ impl Buffer {
     pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
         let ring = IoUring::new(1).map_err(errno)?;
         let buffer = libc::iovec { iov_base: mapping.start.as_ptr(), iov_len: mapping.len };
-        // SAFETY: the kernel pins the pages, and asks no more whether they are mapped.
+        // SAFETY: the kernel pins the pages, and does not ask later whether they are mapped.
         unsafe { ring.submitter().register_buffers(&[buffer]) }.map_err(errno)?;
         Ok(Self { ring, start: mapping.start.as_ptr().expose_provenance(), len: mapping.len })
     }
 
-    /// Where the buffer was mapped. It is only a name for the page there.
+    /// The address at which the buffer was mapped. It is only a name for the page there.
     fn at(&self, offset: usize, len: usize) -> Result<*mut u8, Errno> {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
         if inside { Ok(std::ptr::with_exposed_provenance_mut(self.start + offset)) } else { Err(Errno::EFAULT) }
     }
 
     fn transfer(&mut self, entry: &squeue::Entry, len: usize) -> Result<(), Errno> {
-        // SAFETY: the request reaches the pinned pages, and a file of ours.
+        // SAFETY: the request uses only the pinned pages and our own file.
         let count = unsafe { complete(&mut self.ring, entry) }?;
         if count == len { Ok(()) } else { Err(Errno::EIO) }
     }

@@ -15,13 +15,13 @@ const FS_IOC_FSGETXATTR: Request<FsXattr> = Request::read(b'X', 31);
 const FS_IOC_FSSETXATTR: Request<FsXattr> = Request::write(b'X', 32);
 const FICLONE: Request<Number> = Request::numbered(0x4004_9409);
 const FICLONERANGE: Request<CloneRange> = Request::write(0x94, 13);
-/// The number has the size of the head, `struct file_dedupe_range`, alone.
+/// The number has only the size of the head, `struct file_dedupe_range`.
 const FIDEDUPERANGE: Request<DedupeRange> = Request::numbered(0xc018_9436);
-/// The number has the size of the head, `struct fiemap`, alone.
+/// The number has only the size of the head, `struct fiemap`.
 const FS_IOC_FIEMAP: Request<Fiemap> = Request::numbered(0xc020_660b);
 /// The kernel reads a 32-bit number, whatever the number of the request says.
 const FS_IOC_SHUTDOWN: Request<u32> = Request::read(b'X', 125);
-/// The kernel looks at no argument.
+/// The kernel ignores the argument.
 const FIFREEZE: Request<Number> = Request::numbered(0xc004_5877);
 const FITHAW: Request<Number> = Request::numbered(0xc004_5878);
 const FITRIM: Request<[u64; 3]> = Request::read_write(b'X', 121);
@@ -31,7 +31,7 @@ pub(crate) fn errno(error: std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// The name of an open file in /proc.
+/// The path of an open file in /proc.
 pub(crate) fn proc_path(file: &impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
 }
@@ -40,7 +40,7 @@ pub(super) fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-/// A count, or an error as the kernel passes it inside.
+/// A count, or a negative errno as the kernel uses it inside.
 pub(super) fn check_count(result: i64) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno::from_raw(-result as i32))
 }
@@ -72,8 +72,8 @@ pub(crate) fn pwritev2(file: BorrowedFd, parts: &[&[u8]], offset: i64, flags: i3
     Errno::result(count).map(|count| count as usize)
 }
 
-/// fallocate(2). Only [`crate::host::calls::Calls`], which asks `reach.rs` before, and the question of
-/// `host/sealing.rs` call it.
+/// fallocate(2). Only two places call it: [`crate::host::calls::Calls`], which asks `reach.rs` before, and the question
+/// of `host/sealing.rs`.
 pub(crate) fn fallocate(file: BorrowedFd, mode: iomap_reference::Mode, offset: i64, len: i64) -> Result<(), Errno> {
     let mode = nix::fcntl::FallocateFlags::from_bits_retain(mode.0.cast_signed());
     nix::fcntl::fallocate(file, mode, offset, len)
@@ -124,7 +124,7 @@ pub(crate) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
     ioctl(&file, &FS_IOC_FSSETXATTR, &mut attributes)
 }
 
-/// What FS_IOC_FSSETXATTR can change besides flags; sizes in bytes.
+/// The attributes besides flags that FS_IOC_FSSETXATTR can change; sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Attribute {
     /// `fsx_projid`.
@@ -214,7 +214,7 @@ pub(crate) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usi
     }
 }
 
-/// How many pieces of a file are asked for: the files of the cases are small.
+/// The largest number of pieces of a file that is asked for: the files of the cases are small.
 const PIECES: usize = 64;
 
 /// `struct fiemap` of <linux/fiemap.h>, with room for the extents.
@@ -234,19 +234,19 @@ struct Fiemap {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes)]
 pub(crate) struct FiemapExtent {
-    /// Where it begins in the file.
+    /// The offset in the file.
     pub(crate) logical: u64,
-    /// Where it begins in the address space of the file system.
+    /// The offset in the address space of the file system.
     pub(crate) physical: u64,
-    /// How long it is.
+    /// The length.
     pub(crate) length: u64,
     reserved64: [u64; 2],
     flags: u32,
     reserved: [u32; 3],
 }
 
-/// FS_IOC_FIEMAP over the whole file, after writing back what is dirty. Used to give an agent its access, as pNFS
-/// servers and boot loaders do, and never for a verdict.
+/// FS_IOC_FIEMAP over the whole file, after the dirty data were written back. It gives an agent its access, as it does
+/// for pNFS servers and boot loaders. No verdict uses it.
 pub(crate) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {
     const FIEMAP_FLAG_SYNC: u32 = 1;
     let mut map = Fiemap {
@@ -278,7 +278,7 @@ pub(crate) fn thaw(root: BorrowedFd) -> Result<(), Errno> {
     ioctl_with_number(&root, &FITHAW, 0).map(|_| ())
 }
 
-/// FITRIM of all that is free.
+/// FITRIM of all free space.
 pub(crate) fn trim(root: BorrowedFd) -> Result<(), Errno> {
     let mut range = [0, u64::MAX, 0];
     ioctl(&root, &FITRIM, &mut range)

@@ -26,7 +26,7 @@ struct Space {
     rest: [i32; 4],
 }
 
-/// XFS_IOC_RESVSP64: allocates, and leaves the size alone.
+/// XFS_IOC_RESVSP64: allocates, and does not change the size.
 pub(crate) fn reserve(file: BorrowedFd, start: i64, len: i64) -> Result<(), Errno> {
     ioctl(&file, &XFS_IOC_RESVSP64, &mut Space { start, len, ..Space::default() })
 }
@@ -103,7 +103,8 @@ struct GrowArgs {
     pad: u32,
 }
 
-/// XFS_IOC_FSGROWFSDATA to a size in blocks, smaller or larger. A quarter may be inodes, as mkfs.xfs has it.
+/// XFS_IOC_FSGROWFSDATA to a size in blocks, smaller or larger. Inodes may take a quarter of the space, as mkfs.xfs
+/// sets it.
 pub(crate) fn resize(root: BorrowedFd, blocks: u64) -> Result<(), Errno> {
     let mut args = GrowArgs { blocks, inode_percent: 25, pad: 0 };
     ioctl(&root, &XFS_IOC_FSGROWFSDATA, &mut args)
