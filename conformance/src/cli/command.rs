@@ -66,12 +66,12 @@ pub(crate) enum Command {
     /// Without files it runs every file system of this kernel with every
     /// mechanism; that needs root.
     Matrix(MatrixArgs),
-    /// Says by clause what changed between two results, say of two kernels
+    /// Compares two results clause by clause, for example of two kernels
     ///
     /// A and B have results that `run` or `matrix` wrote with --format json.
-    /// What belongs together in lists, file system and mechanism say. Exit
-    /// code 1 means that a clause that held in A is violated in B; anything
-    /// else that changed is 0.
+    /// In lists, the results with the same file system and mechanism are
+    /// compared. Exit code 1 means that a clause that held in A is violated in
+    /// B; after any other change it is 0.
     #[command(verbatim_doc_comment)]
     Compare(CompareArgs),
     /// Prints the JSON Schema of a document that this program writes

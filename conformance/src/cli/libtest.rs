@@ -24,7 +24,7 @@ pub(crate) struct Libtest {
     /// List the cases, do not run them
     #[arg(long)]
     pub(crate) list: bool,
-    /// How many cases run at the same time
+    /// The number of cases that run at the same time
     #[arg(short = 'j', long = "test-threads", value_name = "N", value_parser = at_least_one)]
     pub(crate) test_threads: Option<usize>,
     /// Means --format terse

@@ -71,7 +71,7 @@ pub(crate) struct RunArgs {
     /// Write the results to a file
     #[arg(long, alias = "logfile", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Write programs that do again what a violated case did
+    /// Write programs that repeat the violated cases
     ///
     /// CASE.c for each, and CASE.xfs_io.sh where xfs_io(8) can say it. Both
     /// take a directory.
@@ -89,9 +89,9 @@ pub(crate) struct RunArgs {
     /// Report the time of each family on standard error
     #[arg(long)]
     timings: bool,
-    /// Add what was observed and not expected to the expectations in a checkout
+    /// Add the unexpected verdicts to the expectations in a checkout
     ///
-    /// Each verdict that nobody expected gets a row, valid from this kernel on,
+    /// Each unexpected verdict gets a row, valid from this kernel on,
     /// before the row that it contradicts; nothing is removed. Rows have no
     /// explanation yet: see `git diff`, say why, commit. The exit code is that
     /// of the run.
@@ -136,7 +136,7 @@ struct Kcidb {
     /// The CI system that submits: lower-case letters, digits and _
     #[arg(long, value_name = "NAME", default_value = "iomap", value_parser = kcidb::origin)]
     kcidb_origin: String,
-    /// The build of the kernel, which somebody else submits [default:
+    /// The id of the build of the kernel in KCIDB [default:
     /// ORIGIN:RELEASE]
     #[arg(long, value_name = "ID", value_parser = kcidb::build)]
     kcidb_build: Option<String>,

@@ -21,7 +21,7 @@ pub(crate) struct Mkfs {
     /// A name for the file system, of at most 32 bytes
     #[arg(long, default_value = "", hide_default_value = true, value_parser = label)]
     label: String,
-    /// Overwrite what is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }

@@ -54,7 +54,7 @@ Example:
 #[derive(Parser)]
 #[command(version, max_term_width = 80, after_help = AFTER_HELP)]
 struct Arguments {
-    /// The directory of the pages, instead of the one in IOMAP_SPEC_PAGES, that of the checkout, or what is built in
+    /// The directory of the pages, instead of the one in IOMAP_SPEC_PAGES, that of the checkout, or the built-in pages
     #[arg(long, global = true, value_name = "DIR")]
     pages: Option<PathBuf>,
     #[command(subcommand)]
@@ -63,7 +63,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what is wrong with the pages, where, and how to mend it
+    /// Check the pages, and print each finding with its place and its mend
     #[command(after_help = "\
 Example:
   iomap-spec check
@@ -73,7 +73,7 @@ Example:
         /// For people, for programs, or for the annotations of GitHub
         #[arg(long, default_value = "human")]
         format: Report,
-        /// Instead of checking, say what a finding with this code means
+        /// Instead of checking, explain the findings with this code
         #[arg(long, value_name = "CODE", conflicts_with_all = ["format", "paths"])]
         explain: Option<String>,
         /// Pages, or directories of pages, to check together instead of those of --pages
@@ -100,7 +100,7 @@ Example:
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Show clauses: what they say, what they allow, and where they stand
+    /// Show clauses: their text, their outcomes and their place
     #[command(after_help = "\
 Example:
   iomap-spec show truncate.shrink")]
@@ -109,7 +109,7 @@ Example:
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Print clauses as plain text for mail, with the version and the hash that pin what they say
+    /// Print clauses as plain text for mail, with the version and the hash of their wording
     #[command(after_help = "\
 Example:
   iomap-spec cite truncate.shrink

@@ -49,10 +49,10 @@ pub(crate) struct Arguments {
     /// The table of entry points, instead of the one that is built in
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
-    /// Read no patch: say what the table names and this kernel source tree lacks
+    /// Read no patch: print the names in the table that this kernel source tree lacks
     #[arg(long, value_name = "TREE", conflicts_with_all = ["patch", "format", "full"])]
     kernel: Option<PathBuf>,
-    /// With --kernel: name what functions of the table call in their files, too, and the table does not have
+    /// With --kernel: print the functions that functions of the table call in their files, and that the table lacks, too
     #[arg(long, requires = "kernel")]
     callees: bool,
     /// A diff, a mail or a mailbox, perhaps compressed by gzip; standard input if there is none, or if it is -
