@@ -235,6 +235,7 @@ static SECTIONS: &[Section] = &[
             refuse(&UNSEAL_MAPPED, EBUSY, |r| r.unsealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.unsealing(|_| r.file.registrations > 0)),
             refuse(&SWAP_UNSEAL, EBUSY, |r| r.unsealing(|_| r.file.swap)),
+            grant(&UNSEAL_FULL, |r| r.unsealing(|_| r.full())),
             grant(&UNSEAL_UNSEALED, |r| r.unsealing(|_| true)),
         ],
     ),
