@@ -40,6 +40,7 @@ pub(crate) enum Op {
     CloneInto,
     DedupeFrom,
     DedupeInto,
+    ShareWithin,
     ExchangeOne,
     ExchangeOther,
     Snapshot,
@@ -207,6 +208,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SEAL_INLINE, EINVAL, |r| r.sealing(|_| r.file.inline.is_some())),
             refuse(&SEAL_HOLE, EINVAL, |r| r.sealing(|_| r.file.hole().is_some())),
             refuse(&SEAL_UNWRITTEN, EINVAL, |r| r.sealing(|_| r.file.has_unwritten())),
+            refuse(&SEAL_SHARED_WITHIN, EINVAL, |r| r.sealing(|_| r.file.shares_within())),
             refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared())),
             refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.sealing(|_| r.file.registrations > 0)),
@@ -323,6 +325,7 @@ static SECTIONS: &[Section] = &[
                     | Op::CloneInto
                     | Op::DedupeFrom
                     | Op::DedupeInto
+                    | Op::ShareWithin
                     | Op::ExchangeOne
                     | Op::ExchangeOther
                     | Op::Snapshot
@@ -331,6 +334,7 @@ static SECTIONS: &[Section] = &[
         &[
             refuse(&SHARE_SOURCE, ETXTBSY, |r| r.is(Op::CloneFrom)),
             refuse(&SHARE_TARGET, ETXTBSY, |r| r.is(Op::CloneInto)),
+            refuse(&SHARE_WITHIN, ETXTBSY, |r| r.is(Op::ShareWithin)),
             refuse(&SHARE_DEDUPE_SOURCE, ETXTBSY, |r| r.is(Op::DedupeFrom)),
             refuse(&SHARE_DEDUPE_TARGET, ETXTBSY, |r| r.is(Op::DedupeInto)),
             refuse(&SHARE_EXCHANGE, ETXTBSY, |r| r.is(Op::ExchangeOne)),

@@ -1,3 +1,4 @@
+use super::share::clone_within;
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -299,6 +300,12 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&file.enter_call()?)
         },
     ),
+    case(&SEAL_SHARED_WITHIN, "shared_within", "sealing a file two parts of which share storage is refused", |t| {
+        let file = t.file("file", SIZE)?;
+        t.given(&clone_within(&file, 0, 2 * BLOCK_LEN), "no clone of a part to another part")?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        file.refused(&file.enter_call()?)
+    }),
     case(&SEAL_SHARED, "partly_shared", "sealing a file that shares one block is refused", |t| {
         t.needs_sharing()?;
         let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);

@@ -7,7 +7,7 @@ use crate::storage::extents::ExtentMap;
 use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// The type of a file.
@@ -153,6 +153,12 @@ impl Inode {
 
     pub(crate) fn has_unwritten(&self) -> bool {
         self.map.runs(0..self.blocks()).any(|run| !run.written)
+    }
+
+    /// Whether two parts of the file share a block.
+    pub(crate) fn shares_within(&self) -> bool {
+        let mut seen = HashSet::new();
+        self.shares && self.map.addresses().any(|at| !seen.insert(at))
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
