@@ -132,7 +132,8 @@ impl State {
         let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
         let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
         self.room_for(ino, takes, grows)?;
-        if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
+        let moves = self.has(Quirk::MoveOnOverwrite) || (self.has(Quirk::MoveOnceShared) && self.inode(ino).shares);
+        if self.inode(ino).sealed && moves {
             self.volume.relocate(ino);
         }
         let (mut rest, mut block) = (data, touched.start);
