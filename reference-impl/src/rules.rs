@@ -181,7 +181,7 @@ const fn section(about: fn(Op) -> bool, rules: &'static [Rule]) -> Section {
     Section { about, rules }
 }
 
-use Errno::{EBADF, EBUSY, EINVAL, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
+use Errno::{EBADF, EBUSY, EINVAL, ENODEV, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
 
 /// The rules, in the order of the checks.
 static SECTIONS: &[Section] = &[
@@ -198,6 +198,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SEAL_APPEND_ONLY, EPERM, |r| r.sealing(|_| r.file.is_append_only())),
             refuse(&SEAL_IMMUTABLE, EPERM, |r| r.sealing(|_| r.file.is_immutable())),
             first(&SEAL_FIFO, ESPIPE, |r| r.sealing(|_| r.file.kind == Kind::Fifo)),
+            first(&SEAL_SPECIAL, ENODEV, |r| r.sealing(|_| r.file.is_special())),
             refuse(&SEAL_OFFSET, EINVAL, |r| r.sealing(|c| c.offset != 0)),
             refuse(&SEAL_SHORT, EINVAL, |r| r.sealing(|c| c.len.unsigned_abs() < r.file.size)),
             done(&SWAP_AGAIN, |r| r.sealing(|_| r.sealed() && r.file.swap)),
@@ -230,6 +231,7 @@ static SECTIONS: &[Section] = &[
             refuse(&UNSEAL_APPEND_ONLY, EPERM, |r| r.unsealing(|_| r.file.is_append_only())),
             refuse(&UNSEAL_IMMUTABLE, EPERM, |r| r.unsealing(|_| r.file.is_immutable())),
             first(&UNSEAL_FIFO, ESPIPE, |r| r.unsealing(|_| r.file.kind == Kind::Fifo)),
+            first(&UNSEAL_SPECIAL, ENODEV, |r| r.unsealing(|_| r.file.is_special())),
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset != 0)),
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.len.unsigned_abs() < r.file.size)),
             done(&SWAP_AGAIN, |r| r.unsealing(|_| !r.sealed() && r.file.swap)),

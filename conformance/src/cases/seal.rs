@@ -247,6 +247,10 @@ pub(super) static CASES: &[Case] = &[
         let fd = t.open("fifo", OFlag::O_RDWR)?;
         t.observe(&mechanism::seal(fd, SIZE))
     }),
+    case(&SEAL_SPECIAL, "special", "sealing a device or a socket is refused", |t| {
+        t.needs_seal("descriptor of a device")?;
+        each(&[false, true], |socket| t.observe(&mechanism::seal(t.special(*socket)?, SIZE)))
+    }),
     case(&SEAL_EMPTY, "empty", "sealing an empty file is refused", |t| {
         if t.mechanism().lead() > 0 {
             let name = t.mechanism().name();

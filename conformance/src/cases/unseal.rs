@@ -467,6 +467,10 @@ pub(super) static CASES: &[Case] = &[
         let fd = t.open("fifo", OFlag::O_RDWR)?;
         t.observe(&mechanism::unseal(fd, SIZE))
     }),
+    case(&UNSEAL_SPECIAL, "special", "unsealing a device or a socket is refused", |t| {
+        t.needs_seal("descriptor of a device")?;
+        each(&[false, true], |socket| t.observe(&mechanism::unseal(t.special(*socket)?, SIZE)))
+    }),
     case(&UNSEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
     }),

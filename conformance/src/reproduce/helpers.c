@@ -18,6 +18,7 @@
 #include <sys/ioctl.h> /* ioctl */
 #include <sys/mman.h> /* mmap munmap memfd_create */
 #include <sys/sendfile.h> /* sendfile */
+#include <sys/socket.h> /* socket */
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h> /* syscall */

@@ -174,6 +174,11 @@ impl Inode {
         }
     }
 
+    /// Whether the file is a device or a socket, which the kernel serves.
+    pub(crate) fn is_special(&self) -> bool {
+        matches!(self.kind, Kind::Socket | Kind::Character | Kind::Block)
+    }
+
     pub(crate) fn is_immutable(&self) -> bool {
         self.flags & FLAG_IMMUTABLE != 0
     }
