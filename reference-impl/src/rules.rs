@@ -60,6 +60,9 @@ pub(crate) enum Op {
     Xattr,
     Query,
     SetXflags { old: u32, new: u32 },
+    SetProject,
+    SetDax,
+    Convert,
 }
 
 /// The parts of the file system that a rule can read.
@@ -346,9 +349,11 @@ static SECTIONS: &[Section] = &[
     ),
     // Moves by the file system.
     section(
-        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. }),
+        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::Convert),
         &[
             refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
+            refuse(&MOVER_DAX, ETXTBSY, |r| r.is(Op::SetDax)),
+            refuse(&MOVER_MIGRATE, ETXTBSY, |r| r.is(Op::Convert)),
             refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
             refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
                 r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0))
@@ -368,12 +373,13 @@ static SECTIONS: &[Section] = &[
     ),
     // Metadata.
     section(
-        |op| matches!(op, Op::Chmod | Op::Chown | Op::Utimes | Op::Xattr),
+        |op| matches!(op, Op::Chmod | Op::Chown | Op::Utimes | Op::Xattr | Op::SetProject),
         &[
             grant(&META_CHMOD, |r| r.is(Op::Chmod)),
             grant(&META_CHOWN, |r| r.is(Op::Chown)),
             grant(&META_UTIMES, |r| r.is(Op::Utimes)),
             grant(&META_XATTR, |r| r.is(Op::Xattr)),
+            grant(&META_PROJECT, |r| r.is(Op::SetProject)),
         ],
     ),
     // Swap.

@@ -1,6 +1,7 @@
 //! Calls with two files: copies, shared storage, and exchanges.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
+use crate::call::route::Route;
 use crate::call::system_call::{At, Fd};
 use crate::model::data::TRANSFER_MAX;
 use crate::model::state::State;
@@ -187,7 +188,8 @@ impl State {
         for ino in [one, other] {
             self.inode(ino).must_be_regular()?;
         }
-        self.guarded(who, one, true, Op::ExchangeOne, |fs| {
+        let op = if self.route == Some(Route::Ext4Boot) { Op::Convert } else { Op::ExchangeOne };
+        self.guarded(who, one, true, op, |fs| {
             fs.guarded(who, other, true, Op::ExchangeOther, |fs| {
                 let now = fs.now();
                 let take = |fs: &mut Self, ino: Ino| {
