@@ -63,6 +63,8 @@ pub(crate) enum Op {
     SetProject,
     SetDax,
     Convert,
+    /// Any other change of the size or the place, which no section names.
+    Other,
 }
 
 /// The parts of the file system that a rule can read.
@@ -410,6 +412,8 @@ static SECTIONS: &[Section] = &[
             grant(&QUERY_OTHERS, |r| r.sealed()),
         ],
     ),
+    // Whatever comes later.
+    section(|op| matches!(op, Op::Other), &[refuse(&REFUSE_OTHER, ETXTBSY, |r| r.is(Op::Other))]),
 ];
 
 /// Clauses that hold because of the design of the whole file system, not because of one row. Each has a violation in

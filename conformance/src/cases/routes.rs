@@ -72,6 +72,7 @@ pub(super) static CASES: &[&[Case]] = &[
     ),
     cases!(case MOVER_MIGRATE, "exchange_", "exchanging a sealed file with that of a boot loader is refused", exchange: Ext4Boot "ext4_boot"),
     cases!(case MOVER_MIGRATE, "convert_", "converting the map of a sealed file is refused", converted: Ext4Migrate "ext4_migrate"),
+    cases!(case REFUSE_OTHER, "other_", "a write that stores data in another form is refused", in_another_form: BtrfsEncoded "btrfs_encoded"),
     cases!(case MOVER_DAX, "", "changing FS_XFLAG_DAX of a sealed file is refused", kept_as_it_is: Dax "dax"),
     cases!(case META_PROJECT, "", "the project of a sealed file can be changed", changed: ProjectId "project"),
     cases!(
@@ -102,6 +103,15 @@ pub(super) static CASES: &[&[Case]] = &[
         Freeze "freeze", Trim "trim", SyncRange "sync_range", Fadvise "fadvise", BtrfsScrub "btrfs_scrub",
     ),
 ];
+
+fn in_another_form(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| pwrite(file, 0, vec![0; BLOCK]).via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let seen = file.refused(&call(&file))?;
+    Ok(seen.and(super::mover::in_place(&file, &*agent)?))
+}
 
 /// An ordinary file on which the same can be done.
 fn probe<'a>(t: &'a Context<'a>, call: impl Fn(&File) -> Call) -> Result<File<'a>, Trouble> {

@@ -57,6 +57,7 @@ pub enum Route {
     Fadvise,
     BtrfsScrub,
     BtrfsDestroy,
+    BtrfsEncoded,
     Preferred,
 }
 
@@ -130,6 +131,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Fadvise, id: "fadvise", text: "posix_fadvise(2) with POSIX_FADV_DONTNEED", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsScrub, id: "btrfs_scrub", text: "BTRFS_IOC_SCRUB", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
+    Row { route: Route::BtrfsEncoded, id: "btrfs_encoded", text: "BTRFS_IOC_ENCODED_WRITE", clauses: &[&REFUSE_OTHER] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
 ];
 
