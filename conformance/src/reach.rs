@@ -133,6 +133,7 @@ static ROWS: &[Row] = rows! {
 
     // The other calls that a daemon behind FUSE does not get.
     FUSE, (None, Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. }) => NotReachable, Text("FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel");
+    FUSE, (None, Call::Special { .. }) => NotReachable, Text("the kernel serves devices and sockets, and not a daemon");
     FUSE, (None, Call::Exchange { .. }) => NotReachable, Text("the number of a descriptor in the argument of an ioctl means nothing to a daemon");
     FUSE, (Some(_), Call::ChangeXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (Some(Route::Rdma), _) | (None, Call::Register { .. }) => NotReachable, Text("a daemon is not told what is registered for a device");

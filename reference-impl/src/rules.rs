@@ -40,6 +40,7 @@ pub(crate) enum Op {
     CloneInto,
     DedupeFrom,
     DedupeInto,
+    ShareWithin,
     ExchangeOne,
     ExchangeOther,
     Snapshot,
@@ -59,6 +60,11 @@ pub(crate) enum Op {
     Xattr,
     Query,
     SetXflags { old: u32, new: u32 },
+    SetProject,
+    SetDax,
+    Convert,
+    /// Any other change of the size or the place, which no section names.
+    Other,
 }
 
 /// The parts of the file system that a rule can read.
@@ -180,7 +186,7 @@ const fn section(about: fn(Op) -> bool, rules: &'static [Rule]) -> Section {
     Section { about, rules }
 }
 
-use Errno::{EBADF, EBUSY, EINVAL, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
+use Errno::{EBADF, EBUSY, EINVAL, ENODEV, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY};
 
 /// The rules, in the order of the checks.
 static SECTIONS: &[Section] = &[
@@ -197,6 +203,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SEAL_APPEND_ONLY, EPERM, |r| r.sealing(|_| r.file.is_append_only())),
             refuse(&SEAL_IMMUTABLE, EPERM, |r| r.sealing(|_| r.file.is_immutable())),
             first(&SEAL_FIFO, ESPIPE, |r| r.sealing(|_| r.file.kind == Kind::Fifo)),
+            first(&SEAL_SPECIAL, ENODEV, |r| r.sealing(|_| r.file.is_special())),
             refuse(&SEAL_OFFSET, EINVAL, |r| r.sealing(|c| c.offset != 0)),
             refuse(&SEAL_SHORT, EINVAL, |r| r.sealing(|c| c.len.unsigned_abs() < r.file.size)),
             done(&SWAP_AGAIN, |r| r.sealing(|_| r.sealed() && r.file.swap)),
@@ -207,6 +214,7 @@ static SECTIONS: &[Section] = &[
             refuse(&SEAL_INLINE, EINVAL, |r| r.sealing(|_| r.file.inline.is_some())),
             refuse(&SEAL_HOLE, EINVAL, |r| r.sealing(|_| r.file.hole().is_some())),
             refuse(&SEAL_UNWRITTEN, EINVAL, |r| r.sealing(|_| r.file.has_unwritten())),
+            refuse(&SEAL_SHARED_WITHIN, EINVAL, |r| r.sealing(|_| r.file.shares_within())),
             refuse(&SEAL_SHARED, EINVAL, |r| r.sealing(|_| r.shared())),
             refuse(&SEAL_MAPPED, EBUSY, |r| r.sealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.sealing(|_| r.file.registrations > 0)),
@@ -228,6 +236,7 @@ static SECTIONS: &[Section] = &[
             refuse(&UNSEAL_APPEND_ONLY, EPERM, |r| r.unsealing(|_| r.file.is_append_only())),
             refuse(&UNSEAL_IMMUTABLE, EPERM, |r| r.unsealing(|_| r.file.is_immutable())),
             first(&UNSEAL_FIFO, ESPIPE, |r| r.unsealing(|_| r.file.kind == Kind::Fifo)),
+            first(&UNSEAL_SPECIAL, ENODEV, |r| r.unsealing(|_| r.file.is_special())),
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset != 0)),
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.len.unsigned_abs() < r.file.size)),
             done(&SWAP_AGAIN, |r| r.unsealing(|_| !r.sealed() && r.file.swap)),
@@ -235,6 +244,7 @@ static SECTIONS: &[Section] = &[
             refuse(&UNSEAL_MAPPED, EBUSY, |r| r.unsealing(|_| r.file.is_mapped())),
             refuse(&HOLD_REGISTRATION, EBUSY, |r| r.unsealing(|_| r.file.registrations > 0)),
             refuse(&SWAP_UNSEAL, EBUSY, |r| r.unsealing(|_| r.file.swap)),
+            grant(&UNSEAL_FULL, |r| r.unsealing(|_| r.full())),
             grant(&UNSEAL_UNSEALED, |r| r.unsealing(|_| true)),
         ],
     ),
@@ -322,6 +332,7 @@ static SECTIONS: &[Section] = &[
                     | Op::CloneInto
                     | Op::DedupeFrom
                     | Op::DedupeInto
+                    | Op::ShareWithin
                     | Op::ExchangeOne
                     | Op::ExchangeOther
                     | Op::Snapshot
@@ -330,6 +341,7 @@ static SECTIONS: &[Section] = &[
         &[
             refuse(&SHARE_SOURCE, ETXTBSY, |r| r.is(Op::CloneFrom)),
             refuse(&SHARE_TARGET, ETXTBSY, |r| r.is(Op::CloneInto)),
+            refuse(&SHARE_WITHIN, ETXTBSY, |r| r.is(Op::ShareWithin)),
             refuse(&SHARE_DEDUPE_SOURCE, ETXTBSY, |r| r.is(Op::DedupeFrom)),
             refuse(&SHARE_DEDUPE_TARGET, ETXTBSY, |r| r.is(Op::DedupeInto)),
             refuse(&SHARE_EXCHANGE, ETXTBSY, |r| r.is(Op::ExchangeOne)),
@@ -339,9 +351,11 @@ static SECTIONS: &[Section] = &[
     ),
     // Moves by the file system.
     section(
-        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. }),
+        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::Convert),
         &[
             refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
+            refuse(&MOVER_DAX, ETXTBSY, |r| r.is(Op::SetDax)),
+            refuse(&MOVER_MIGRATE, ETXTBSY, |r| r.is(Op::Convert)),
             refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
             refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
                 r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0))
@@ -361,12 +375,13 @@ static SECTIONS: &[Section] = &[
     ),
     // Metadata.
     section(
-        |op| matches!(op, Op::Chmod | Op::Chown | Op::Utimes | Op::Xattr),
+        |op| matches!(op, Op::Chmod | Op::Chown | Op::Utimes | Op::Xattr | Op::SetProject),
         &[
             grant(&META_CHMOD, |r| r.is(Op::Chmod)),
             grant(&META_CHOWN, |r| r.is(Op::Chown)),
             grant(&META_UTIMES, |r| r.is(Op::Utimes)),
             grant(&META_XATTR, |r| r.is(Op::Xattr)),
+            grant(&META_PROJECT, |r| r.is(Op::SetProject)),
         ],
     ),
     // Swap.
@@ -397,6 +412,8 @@ static SECTIONS: &[Section] = &[
             grant(&QUERY_OTHERS, |r| r.sealed()),
         ],
     ),
+    // Whatever comes later.
+    section(|op| matches!(op, Op::Other), &[refuse(&REFUSE_OTHER, ETXTBSY, |r| r.is(Op::Other))]),
 ];
 
 /// Clauses that hold because of the design of the whole file system, not because of one row. Each has a violation in
@@ -408,6 +425,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_CTIME, "sealing sets the status change time"),
     (&SEAL_INODE, "the state is a field of the inode"),
     (&SEAL_UNCHANGED, "sealing prepares nothing"),
+    (&SEAL_UNSHARED, "only the present references to a block count"),
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&HOLD_REFUSAL, "no registration is refused"),
@@ -424,6 +442,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&DURABLE_EITHER, "a commit is done as a whole or not at all"),
     (&DURABLE_REMOUNT, "the state is committed with the inode"),
     (&DURABLE_UNSEAL, "unsealing commits before it returns"),
+    (&DURABLE_RECOVERY, "a mount reads the log, which has no data"),
     (&DURABLE_AGENT, "an agent writes to storage, not to the write cache"),
     (&COPY_UNSEALED, "copying is writing to another file"),
     (&COPY_INHERIT, "a new inode is not sealed"),

@@ -78,6 +78,13 @@ impl<'a> Context<'a> {
         Ok(fd)
     }
 
+    /// Opens a device or a socket for the rest of the case.
+    pub(crate) fn special(&self, socket: bool) -> Result<Fd, Trouble> {
+        let fd = self.setup_number(&Call::Special { socket })? as Fd;
+        self.cleanup.borrow_mut().push(Undo::Close(fd));
+        Ok(fd)
+    }
+
     /// A file of `size` bytes outside of the state, all written and on storage.
     pub(crate) fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
         Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))

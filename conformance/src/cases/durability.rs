@@ -94,6 +94,28 @@ pub(super) static CASES: &[Case] = &[
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
     }),
     power(
+        &DURABLE_RECOVERY,
+        "journal",
+        "recovery does not write what a file had before it was sealed over the data of an agent",
+        |t| {
+            t.reach(&POWER_LOSS)?;
+            let file = t.file("file", SIZE)?;
+            // The last version before the seal is one that a journal may have.
+            for seed in [58, 59] {
+                t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(seed, SIZE) })?;
+                t.setup(&Call::Fsync { fd: file.fd() })?;
+            }
+            t.setup(&file.enter_call_uncommitted()?)?;
+            let data = pattern(60, SIZE);
+            file.agent()?.write(file.at(0), &data)?;
+            // Later transactions follow the one with the old data.
+            let other = t.churn()?;
+            t.power_loss(None)?;
+            let seen = afterwards(t, "file", |file| Ok(file.holds(0, &data)))?;
+            Ok(seen.and(t.churn_intact(&other)?))
+        },
+    ),
+    power(
         &DURABLE_AGENT,
         "flush",
         "data stored through MAP_SYNC and flushed survive a loss of power without fsync",

@@ -68,8 +68,13 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(case FALLOCATE_ZERO, "", "zeroing a range of a sealed file is refused", allocation: XfsZero "xfs_zero", F2fsErase "f2fs_sec_trim"),
     cases!(
         case SHARE_EXCHANGE, "exchange_", "exchanging the contents of a sealed file is refused", exchange:
-        XfsExchange "xfs_exchange", Ext4Move "ext4_move", Ext4Boot "ext4_boot", F2fsMove "f2fs_move",
+        XfsExchange "xfs_exchange", Ext4Move "ext4_move", F2fsMove "f2fs_move",
     ),
+    cases!(case MOVER_MIGRATE, "exchange_", "exchanging a sealed file with that of a boot loader is refused", exchange: Ext4Boot "ext4_boot"),
+    cases!(case MOVER_MIGRATE, "convert_", "converting the map of a sealed file is refused", converted: Ext4Migrate "ext4_migrate"),
+    cases!(case REFUSE_OTHER, "other_", "a write that stores data in another form is refused", in_another_form: BtrfsEncoded "btrfs_encoded"),
+    cases!(case MOVER_DAX, "", "changing FS_XFLAG_DAX of a sealed file is refused", kept_as_it_is: Dax "dax"),
+    cases!(case META_PROJECT, "", "the project of a sealed file can be changed", changed: ProjectId "project"),
     cases!(
         case SHARE_EXCHANGE_OTHER, "exchange_other_", "exchanging contents with a sealed file as the second file is refused", exchange_other:
         XfsExchange "xfs_exchange", Ext4Move "ext4_move", F2fsMove "f2fs_move",
@@ -77,13 +82,12 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(case WRITE_ATOMIC, "atomic_", "an atomic write stays in place or is refused", atomic: F2fsAtomic "f2fs"),
     cases!(
         case MOVER_DEFRAGMENT, "defragment_", "defragmentation leaves a sealed file in place", defragment:
-        Ext4Migrate "ext4_migrate", XfsFsr "xfs_fsr", E4defrag "e4defrag", BtrfsDefragRange "btrfs_range",
-        F2fsDefragment "f2fs",
+        XfsFsr "xfs_fsr", E4defrag "e4defrag", BtrfsDefragRange "btrfs_range", F2fsDefragment "f2fs",
     ),
     cases!(case MOVER_ATTRIBUTE, "", "marking a sealed file for compression is refused", compression: BtrfsProperty "btrfs_property"),
     cases!(
         case QUERY_OTHERS, "others_", "changing an attribute does not change the state", attribute:
-        ProjectId "project", ExtentSize "extsize", CowExtentSize "cowextsize", Dax "dax",
+        ExtentSize "extsize", CowExtentSize "cowextsize",
     ),
     cases!(case NAME_LINK, "link_", "a sealed file can be given another name", linked: LinkByDescriptor "descriptor"),
     cases!(case NAME_UNLINK, "unlink_", "a sealed file can be removed", destroyed: BtrfsDestroy "btrfs_destroy"),
@@ -99,6 +103,15 @@ pub(super) static CASES: &[&[Case]] = &[
         Freeze "freeze", Trim "trim", SyncRange "sync_range", Fadvise "fadvise", BtrfsScrub "btrfs_scrub",
     ),
 ];
+
+fn in_another_form(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| pwrite(file, 0, vec![0; BLOCK]).via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let seen = file.refused(&call(&file))?;
+    Ok(seen.and(super::mover::in_place(&file, &*agent)?))
+}
 
 /// An ordinary file on which the same can be done.
 fn probe<'a>(t: &'a Context<'a>, call: impl Fn(&File) -> Call) -> Result<File<'a>, Trouble> {
@@ -263,11 +276,34 @@ fn compression(t: &Context, route: Route) -> Seen {
 }
 
 fn attribute(t: &Context, route: Route) -> Seen {
-    let call = |file: &File| Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }.via(route);
-    probe(t, call)?;
     t.needs_query()?;
+    changed(t, route)
+}
+
+/// The call that sets an attribute by a route, whose other attribute is of no concern here.
+fn set_attribute(file: &File, route: Route) -> Call {
+    Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }.via(route)
+}
+
+fn kept_as_it_is(t: &Context, route: Route) -> Seen {
+    probe(t, |file| set_attribute(file, route))?;
     let file = t.sealed()?;
-    file.act(&call(&file), Effect::Times)
+    file.refused(&set_attribute(&file, route))
+}
+
+fn changed(t: &Context, route: Route) -> Seen {
+    probe(t, |file| set_attribute(file, route))?;
+    let file = t.sealed()?;
+    file.act(&set_attribute(&file, route), Effect::Times)
+}
+
+fn converted(t: &Context, route: Route) -> Seen {
+    let call = |file: &File| Call::Defragment { fd: file.fd() }.via(route);
+    probe(t, call)?;
+    let file = t.sealed()?;
+    let agent = file.agent()?;
+    let seen = file.refused(&call(&file))?;
+    Ok(seen.and(super::mover::in_place(&file, &*agent)?))
 }
 
 fn linked(t: &Context, route: Route) -> Seen {

@@ -1,3 +1,4 @@
+use super::share::clone_within;
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -89,6 +90,32 @@ pub(super) static CASES: &[Case] = &[
         // uses the pages that begin on a page boundary (iomap_swapfile_add_extent): with its header the file needs one
         // page more than it offers.
         each(&[BLOCK_LEN, BLOCK_LEN + 1], |size| t.file(&format!("file-{size}"), *size)?.enter())
+    }),
+    case(&SEAL_UNSHARED, "written_after", "writes to a file whose sharing ended before it was sealed are in place", |t| {
+        t.needs_sharing()?;
+        let file = t.file("file", SIZE)?;
+        let clone = t.make("clone", |to| {
+            t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
+            // Now the file has space in reserve to move to.
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(2, BLOCK_LEN) })?;
+            t.setup(&Call::Fsync { fd: to }).map(|_| ())
+        })?;
+        File::from_ready(t, clone).close()?;
+        t.setup(&Call::Unlink { name: "clone".into() })?;
+        let seen = file.enter()?;
+        if !succeeded(&seen) {
+            return Ok(seen);
+        }
+        let agent = file.agent()?;
+        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
+            let data = pattern(23, BLOCK_LEN);
+            let write = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
+            t.given(&write, "no write to a file in the state")?;
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            let found = agent.read(file.at(*offset), BLOCK)?;
+            Ok(t.fact("a write arrives on the storage that the file had when it was sealed", found == data))
+        })
+        .map(|written| seen.and(written))
     }),
     alone(
         &SEAL_SEALED,
@@ -220,6 +247,10 @@ pub(super) static CASES: &[Case] = &[
         let fd = t.open("fifo", OFlag::O_RDWR)?;
         t.observe(&mechanism::seal(fd, SIZE))
     }),
+    case(&SEAL_SPECIAL, "special", "sealing a device or a socket is refused", |t| {
+        t.needs_seal("descriptor of a device")?;
+        each(&[false, true], |socket| t.observe(&mechanism::seal(t.special(*socket)?, SIZE)))
+    }),
     case(&SEAL_EMPTY, "empty", "sealing an empty file is refused", |t| {
         if t.mechanism().lead() > 0 {
             let name = t.mechanism().name();
@@ -299,6 +330,12 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&file.enter_call()?)
         },
     ),
+    case(&SEAL_SHARED_WITHIN, "shared_within", "sealing a file two parts of which share storage is refused", |t| {
+        let file = t.file("file", SIZE)?;
+        t.given(&clone_within(&file, 0, 2 * BLOCK_LEN), "no clone of a part to another part")?;
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+        file.refused(&file.enter_call()?)
+    }),
     case(&SEAL_SHARED, "partly_shared", "sealing a file that shares one block is refused", |t| {
         t.needs_sharing()?;
         let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);

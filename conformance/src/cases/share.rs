@@ -1,6 +1,6 @@
 use super::write::rewritten_in_place;
 use crate::case::definition::{Case, alone, case};
-use crate::case::file::Effect;
+use crate::case::file::{Effect, File};
 use crate::mechanism::{BLOCK_LEN, SIZE};
 use iomap_clauses::*;
 use iomap_reference::Call;
@@ -12,6 +12,13 @@ pub(super) static CASES: &[Case] = &[
         let target = t.file("target", BLOCK_LEN)?;
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
+    }),
+    case(&SHARE_WITHIN, "within", "a part of a sealed file cannot be cloned to another part of it", |t| {
+        let clone = |file: &File| clone_within(file, 0, 2 * BLOCK_LEN);
+        t.given(&clone(&t.file("probe", SIZE)?), "no clone of a part to another part")?;
+        let file = t.sealed()?;
+        let seen = file.refused(&clone(&file))?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         t.needs_sharing()?;
@@ -59,3 +66,9 @@ pub(super) static CASES: &[Case] = &[
         file.act(&Call::Clone { from: from.fd(), to: file.fd() }, Effect::Nothing)
     }),
 ];
+
+/// The call that clones one block of a file to another place in it; both are offsets of the case.
+pub(super) fn clone_within(file: &File, from: i64, to: i64) -> Call {
+    let (fd, from_offset, to_offset) = (file.fd(), file.at(from), file.at(to));
+    Call::CloneRange { from: fd, from_offset, to: fd, to_offset, len: BLOCK_LEN }
+}

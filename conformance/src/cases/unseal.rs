@@ -1,6 +1,7 @@
 use super::seal::{each, hole_from, mapped};
+use super::write::owner_at_limit;
 use crate::case::context::Context;
-use crate::case::definition::{Case, alone, case};
+use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
 use crate::case::picture::Picture;
 use crate::case::prepare::pattern;
@@ -117,6 +118,15 @@ pub(super) static CASES: &[Case] = &[
             let new = mode.map_or(pattern(91, BLOCK_LEN), |_| vec![0; BLOCK]);
             data[*offset as usize..][..BLOCK].copy_from_slice(&new);
         })
+    }),
+    alone(&UNSEAL_FULL, "full_unseal", "a sealed file can be unsealed on a full file system", |t| {
+        let file = t.sealed()?;
+        t.fill()?;
+        file.leave()
+    }),
+    limited(&UNSEAL_FULL, "quota_unseal", "a sealed file whose owner has exhausted a quota can be unsealed", |t| {
+        let (file, _ordinary) = owner_at_limit(t)?;
+        file.leave()
     }),
     alone(&UNSEAL_ORDINARY, "full", "allocating and zeroing existing storage needs no space after unsealing", |t| {
         let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
@@ -456,6 +466,10 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Mkfifo { name: "fifo".into() })?;
         let fd = t.open("fifo", OFlag::O_RDWR)?;
         t.observe(&mechanism::unseal(fd, SIZE))
+    }),
+    case(&UNSEAL_SPECIAL, "special", "unsealing a device or a socket is refused", |t| {
+        t.needs_seal("descriptor of a device")?;
+        each(&[false, true], |socket| t.observe(&mechanism::unseal(t.special(*socket)?, SIZE)))
     }),
     case(&UNSEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)

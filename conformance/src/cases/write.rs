@@ -168,19 +168,7 @@ pub(super) static CASES: &[Case] = &[
         each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
     }),
     limited(&WRITE_FULL, "quota", "an exhausted quota does not stop writes inside the size", |t| {
-        const OWNER: u32 = 1234;
-        t.reach(&Call::SetQuota { uid: OWNER, bytes: 0 })?;
-        let ordinary = t.file("ordinary", SIZE)?;
-        t.setup(&given_away(&ordinary, OWNER))?;
-        let file = t.sealed()?;
-        if t.attempt(&given_away(&file, OWNER))?.is_err() {
-            // An immutable file has to stop being that for a moment.
-            [file.leave_call()?, given_away(&file, OWNER), file.enter_call()?]
-                .iter()
-                .try_for_each(|call| t.setup(call).map(drop))?;
-        }
-        let (fd, offset, data) = (ordinary.fd(), ordinary.at(SIZE), pattern(89, BLOCK_LEN));
-        t.limit(OWNER, BLOCK as u64, &Call::Pwrite { fd, offset, data })?;
+        let (file, _ordinary) = owner_at_limit(t)?;
         each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
             let data = pattern(90, BLOCK_LEN);
             let call = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
@@ -318,6 +306,24 @@ pub(super) fn atomic_in_place(t: &Context, call: impl FnOnce(&File) -> Call, dat
     }
     t.setup(&Call::Fsync { fd: file.fd() })?;
     Ok(seen.and(t.fact("the data is where the file was", agent.read(file.at(0), data.len())? == data)))
+}
+
+/// A file in the state and an ordinary one, of a user who may take no more space.
+pub(super) fn owner_at_limit<'a>(t: &'a Context<'a>) -> Result<(File<'a>, File<'a>), Trouble> {
+    const OWNER: u32 = 1234;
+    t.reach(&Call::SetQuota { uid: OWNER, bytes: 0 })?;
+    let ordinary = t.file("ordinary", SIZE)?;
+    t.setup(&given_away(&ordinary, OWNER))?;
+    let file = t.sealed()?;
+    if t.attempt(&given_away(&file, OWNER))?.is_err() {
+        // An immutable file has to stop being that for a moment.
+        [file.leave_call()?, given_away(&file, OWNER), file.enter_call()?]
+            .iter()
+            .try_for_each(|call| t.setup(call).map(drop))?;
+    }
+    let (fd, offset, data) = (ordinary.fd(), ordinary.at(SIZE), pattern(89, BLOCK_LEN));
+    t.limit(OWNER, BLOCK as u64, &Call::Pwrite { fd, offset, data })?;
+    Ok((file, ordinary))
 }
 
 /// The next write reaches the storage that the file has now: it would not if that had become shared. Where writes are

@@ -172,6 +172,13 @@ impl Calls {
                 unistd::linkat(here, &self.path(from), here, &self.path(to), AtFlags::empty()).map(zero)
             }
             Call::Mkfifo { name } => unistd::mkfifo(&self.path(name), FileMode::S_IRUSR | FileMode::S_IWUSR).map(zero),
+            Call::Special { socket: true } => {
+                use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+                socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(|fd| self.keep(fd))
+            }
+            Call::Special { socket: false } => {
+                nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, FileMode::empty()).map(|fd| self.keep(fd))
+            }
             Call::Chmod { name, mode } => {
                 let (here, mode) = (nix::fcntl::AT_FDCWD, FileMode::from_bits_truncate(*mode));
                 let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;

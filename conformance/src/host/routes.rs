@@ -85,6 +85,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Fadvise, fs: EVERY, make: event },
     Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
     Row { route: Route::BtrfsDestroy, fs: BTRFS, make: name },
+    Row { route: Route::BtrfsEncoded, fs: BTRFS, make: encoded },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
 ];
 
@@ -347,6 +348,16 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
         other => return unknown(other),
     };
     done(calls.with(*fd, |file| vfs::set_attribute(file, attribute)))
+}
+
+/// Writes zeros that are compressed already.
+fn encoded(calls: &Held, route: Route, call: &Call) -> Outcome {
+    match (route, call) {
+        (Route::BtrfsEncoded, Call::Pwrite { fd, offset, data }) if *data == [0; BLOCK] => {
+            calls.with(*fd, |file| btrfs::write_encoded_zeros(file, *offset)).map(|()| count(BLOCK))
+        }
+        (other, _) => unknown(other),
+    }
 }
 
 /// Names and metadata, by descriptor where the plain call takes a name.

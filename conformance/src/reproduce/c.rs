@@ -78,7 +78,7 @@ impl Names {
     fn learn(&mut self, call: &Call, number: i64) {
         match call {
             Call::Via { call, .. } => return self.learn(call, number),
-            Call::Open { .. } | Call::Register { .. } => {
+            Call::Open { .. } | Call::Special { .. } | Call::Register { .. } => {
                 self.descriptors.insert(number as Fd, self.made);
             }
             Call::Map { len, .. } => {
@@ -251,13 +251,16 @@ fn statement(call: &Call, step: &Step, names: &mut Names) -> Result<String, Obst
     })
 }
 
+/// Whether the result of a call is a number that the next run of the program may give to something else.
+fn makes(call: &Call) -> bool {
+    matches!(call, Call::Open { .. } | Call::Special { .. } | Call::Map { .. } | Call::Register { .. })
+}
+
 /// The outcome of a call, as arguments of the macro CALL.
 fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
     let plain = if let Call::Via { call, .. } = call { call } else { call };
     match outcome {
-        Some(Ok(Reply::Number(_))) if matches!(plain, Call::Open { .. } | Call::Map { .. } | Call::Register { .. }) => {
-            "ANY".into()
-        }
+        Some(Ok(Reply::Number(_))) if makes(plain) => "ANY".into(),
         Some(Ok(Reply::Number(number))) => number.to_string(),
         Some(Ok(Reply::Data(data))) => data.len().to_string(),
         Some(Err(errno)) => format!("-{errno}"),
@@ -338,6 +341,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             format!("fd[{made}] = open({}, {}, 0{mode:o})", flat(name), open_flags(*flags))
         }
         Call::Open { name, flags, .. } => format!("fd[{made}] = open({}, {})", flat(name), open_flags(*flags)),
+        Call::Special { .. } => format!("fd[{made}] = {call}"),
         Call::Close { fd: it } => format!("close({})", fd(it)),
         Call::Read { fd: it, len } => format!("read({}, buffer({len}), {len})", fd(it)),
         Call::Pread { fd: it, offset, len } => format!("pread({}, buffer({len}), {len}, {offset})", fd(it)),

@@ -3,7 +3,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <linux/aio_abi.h> /* aio can_aio */
-#include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB BTRFS_IOC_SUBVOL_CREATE BTRFS_IOC_SNAP_DESTROY */
+#include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB BTRFS_IOC_SUBVOL_CREATE BTRFS_IOC_SNAP_DESTROY BTRFS_IOC_ENCODED_WRITE */
 #include <linux/f2fs.h> /* F2FS_IOC_DEFRAGMENT F2FS_IOC_MOVE_RANGE F2FS_IOC_SEC_TRIM_FILE F2FS_IOC_START_ATOMIC_WRITE */
 #include <linux/fs.h>
 #include <linux/io_uring.h> /* ring io_uring_params */
@@ -18,6 +18,7 @@
 #include <sys/ioctl.h> /* ioctl */
 #include <sys/mman.h> /* mmap munmap memfd_create */
 #include <sys/sendfile.h> /* sendfile */
+#include <sys/socket.h> /* socket */
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h> /* syscall */

@@ -20,7 +20,7 @@ static CALLS: &[(&[&str], &str, &str)] = &[
     (&["0x100", "0x200"], "a kernel that offers sealing", "can_seal()"),
     (&["chown", "fchown"], "CAP_CHOWN, for chown(2)", "capable(0)"),
     (&["privileges"], "CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN, to do without them", "capable(9) && capable(21)"),
-    (&["FIFREEZE", "FITRIM", "EXT4_IOC_SWAP_BOOT", "BTRFS_IOC_SCRUB", "destroy_subvolume_of", "F2FS_IOC_MOVE_RANGE"], "CAP_SYS_ADMIN, for the ioctl", "capable(21)"),
+    (&["FIFREEZE", "FITRIM", "EXT4_IOC_SWAP_BOOT", "BTRFS_IOC_SCRUB", "BTRFS_IOC_ENCODED_WRITE", "destroy_subvolume_of", "F2FS_IOC_MOVE_RANGE"], "CAP_SYS_ADMIN, for the ioctl", "capable(21)"),
     (&["FICLONE", "FICLONERANGE", "FIDEDUPERANGE", "dedupe"], "a file system whose files can share storage (mkfs.xfs -m reflink=1)", "can_share()"),
     (&["XFS_IOC_EXCHANGE_RANGE"], "XFS with the exchange bit (mkfs.xfs -i exchange=1) and Linux 6.10", "can_exchange()"),
     (&["ring", "register_buffer"], "io_uring (sysctl kernel.io_uring_disabled=0)", "can_ring()"),

@@ -57,6 +57,7 @@ pub enum Route {
     Fadvise,
     BtrfsScrub,
     BtrfsDestroy,
+    BtrfsEncoded,
     Preferred,
 }
 
@@ -103,8 +104,8 @@ static ROWS: &[Row] = &[
     Row { route: Route::XfsZero, id: "xfs_zero", text: "XFS_IOC_ZERO_RANGE", clauses: &[&FALLOCATE_ZERO] },
     Row { route: Route::XfsExchange, id: "xfs_exchange", text: "XFS_IOC_EXCHANGE_RANGE", clauses: EXCHANGES },
     Row { route: Route::Ext4Move, id: "ext4_move", text: "EXT4_IOC_MOVE_EXT", clauses: EXCHANGES },
-    Row { route: Route::Ext4Boot, id: "ext4_boot", text: "EXT4_IOC_SWAP_BOOT", clauses: &[&SHARE_EXCHANGE] },
-    Row { route: Route::Ext4Migrate, id: "ext4_migrate", text: "EXT4_IOC_MIGRATE", clauses: &[&MOVER_DEFRAGMENT] },
+    Row { route: Route::Ext4Boot, id: "ext4_boot", text: "EXT4_IOC_SWAP_BOOT", clauses: &[&MOVER_MIGRATE] },
+    Row { route: Route::Ext4Migrate, id: "ext4_migrate", text: "EXT4_IOC_MIGRATE", clauses: &[&MOVER_MIGRATE] },
     Row { route: Route::XfsFsr, id: "xfs_fsr", text: "xfs_fsr(8)", clauses: &[&MOVER_DEFRAGMENT] },
     Row { route: Route::E4defrag, id: "e4defrag", text: "e4defrag(8)", clauses: &[&MOVER_DEFRAGMENT] },
     Row { route: Route::BtrfsDefragRange, id: "btrfs_range", text: "BTRFS_IOC_DEFRAG_RANGE with compression", clauses: &[&MOVER_DEFRAGMENT] },
@@ -113,10 +114,10 @@ static ROWS: &[Row] = &[
     Row { route: Route::F2fsMove, id: "f2fs_move", text: "F2FS_IOC_MOVE_RANGE", clauses: EXCHANGES },
     Row { route: Route::F2fsErase, id: "f2fs_sec_trim", text: "F2FS_IOC_SEC_TRIM_FILE", clauses: &[&FALLOCATE_ZERO] },
     Row { route: Route::F2fsAtomic, id: "f2fs_atomic", text: "F2FS_IOC_START_ATOMIC_WRITE and F2FS_IOC_COMMIT_ATOMIC_WRITE", clauses: &[&WRITE_ATOMIC] },
-    Row { route: Route::ProjectId, id: "project", text: "FS_IOC_FSSETXATTR of the project", clauses: &[&QUERY_OTHERS] },
+    Row { route: Route::ProjectId, id: "project", text: "FS_IOC_FSSETXATTR of the project", clauses: &[&META_PROJECT] },
     Row { route: Route::ExtentSize, id: "extsize", text: "FS_IOC_FSSETXATTR of the extent size hint", clauses: &[&QUERY_OTHERS] },
     Row { route: Route::CowExtentSize, id: "cowextsize", text: "FS_IOC_FSSETXATTR of the hint for copies", clauses: &[&QUERY_OTHERS] },
-    Row { route: Route::Dax, id: "dax", text: "FS_IOC_FSSETXATTR with FS_XFLAG_DAX", clauses: &[&QUERY_OTHERS] },
+    Row { route: Route::Dax, id: "dax", text: "FS_IOC_FSSETXATTR with FS_XFLAG_DAX", clauses: &[&MOVER_DAX] },
     Row { route: Route::LinkByDescriptor, id: "descriptor", text: "linkat(2) of /proc/self/fd", clauses: &[&NAME_LINK] },
     Row { route: Route::Whiteout, id: "whiteout", text: "renameat2(2) with RENAME_WHITEOUT", clauses: &[&NAME_RENAME] },
     Row { route: Route::Acl, id: "acl", text: "an access control list", clauses: &[&META_CHMOD] },
@@ -130,6 +131,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Fadvise, id: "fadvise", text: "posix_fadvise(2) with POSIX_FADV_DONTNEED", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsScrub, id: "btrfs_scrub", text: "BTRFS_IOC_SCRUB", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
+    Row { route: Route::BtrfsEncoded, id: "btrfs_encoded", text: "BTRFS_IOC_ENCODED_WRITE", clauses: &[&REFUSE_OTHER] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
 ];
 

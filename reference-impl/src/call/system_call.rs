@@ -87,6 +87,8 @@ pub enum Call {
     Subvolume { name: String },
     Rmdir { name: String },
     Mkfifo { name: String },
+    /// A descriptor of something that is no file of a file system: socket(2), or open(2) of /dev/null.
+    Special { socket: bool },
     Chmod { name: String, mode: u32 },
     Chown { name: String, uid: u32, gid: u32 },
     /// utimensat(2), both times, in seconds since the epoch.
@@ -215,6 +217,8 @@ impl fmt::Display for Call {
             Self::Rmdir { name } => write!(f, "rmdir({name:?})"),
             Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
             Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
+            Self::Special { socket: true } => write!(f, "socket(AF_UNIX, SOCK_STREAM, 0)"),
+            Self::Special { socket: false } => write!(f, "open(\"/dev/null\", O_RDWR)"),
             Self::Chmod { name, mode } => write!(f, "chmod({name:?}, {mode:#o})"),
             Self::Chown { name, uid, gid } => write!(f, "chown({name:?}, {uid}, {gid})"),
             Self::Utimes { name, atime, mtime } => write!(f, "utimensat(AT_FDCWD, {name:?}, {{{atime}, {mtime}}}, 0)"),

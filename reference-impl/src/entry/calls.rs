@@ -96,6 +96,7 @@ impl State {
             Call::Mkfifo { name } => {
                 self.make_at(who, name.as_bytes(), Making::of(Kind::Fifo, 0o600)).map(|_| number(0))
             }
+            Call::Special { socket } => self.open_special(who, *socket).map(|fd| number(fd.into())),
             Call::Chmod { name, mode } => {
                 self.change_at(who, name, Changes { mode: Some(*mode), ..Changes::default() }).map(zero)
             }

@@ -2,6 +2,7 @@
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::route::Route;
 use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
@@ -32,7 +33,12 @@ impl State {
         let old = self.xflags(who, fd)?;
         let new = (old | set) & !clear;
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(who, ino, true, Op::SetXflags { old, new }, |fs| {
+        let op = match self.route {
+            Some(Route::ProjectId) => Op::SetProject,
+            Some(Route::Dax) => Op::SetDax,
+            _ => Op::SetXflags { old, new },
+        };
+        self.guarded(who, ino, true, op, |fs| {
             let guarded_flags = [(XFLAG_IMMUTABLE, FLAG_IMMUTABLE), (XFLAG_APPEND, FLAG_APPEND)];
             if !who.has(Capabilities::LINUX_IMMUTABLE) && guarded_flags.iter().any(|(x, _)| (old ^ new) & x != 0) {
                 return Err(Errno::EPERM);

@@ -1,6 +1,7 @@
 //! Data: reading and writing.
 
 use crate::call::caller::Credentials;
+use crate::call::route::Route;
 use crate::call::system_call::Fd;
 use crate::model::descriptors::Descriptor;
 use crate::model::state::State;
@@ -70,7 +71,11 @@ impl State {
         let asked = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
         let (size, sealed) = (file.size, file.sealed);
         let at = if append { size } else { asked };
-        let op = Op::Write { offset: at, len: data.len() as u64, append };
+        let op = match self.route {
+            // Data in another form need another place.
+            Some(Route::BtrfsEncoded) => Op::Other,
+            _ => Op::Write { offset: at, len: data.len() as u64, append },
+        };
         let inside = &data[..size.saturating_sub(at).min(data.len() as u64) as usize];
         if sealed && self.has(Quirk::ShortWrite) && !inside.is_empty() {
             return self.write_at(descriptor.ino, at, inside);
@@ -132,7 +137,8 @@ impl State {
         let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
         let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
         self.room_for(ino, takes, grows)?;
-        if self.inode(ino).sealed && self.has(Quirk::MoveOnOverwrite) {
+        let moves = self.has(Quirk::MoveOnOverwrite) || (self.has(Quirk::MoveOnceShared) && self.inode(ino).shares);
+        if self.inode(ino).sealed && moves {
             self.volume.relocate(ino);
         }
         let (mut rest, mut block) = (data, touched.start);

@@ -5,7 +5,7 @@ use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::extents::Run;
-use crate::units::Ino;
+use crate::units::{Address, Ino};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
@@ -48,6 +48,9 @@ impl State {
         if self.has(Quirk::MountForgets) {
             self.volume.inodes.values_untracked().for_each(|file| file.sealed = false);
         }
+        if self.has(Quirk::AttributesDropStateOnDisk) {
+            self.volume.inodes.values_untracked().for_each(|file| file.sealed &= file.xflags == 0);
+        }
         Ok(())
     }
 
@@ -55,6 +58,11 @@ impl State {
     pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
         self.volume.lose_power()?;
         self.begin_again();
+        if self.has(Quirk::RecoveryOverwrites) {
+            let sealed = self.volume.inodes.iter().filter(|(_, file)| file.sealed);
+            let places: Vec<Address> = sealed.flat_map(|(_, file)| file.map.addresses()).collect();
+            places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Calls that move files: defragmentation, garbage collection, shrinking.
 
 use crate::call::caller::Credentials;
+use crate::call::route::Route;
 use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
@@ -12,7 +13,8 @@ use nix::errno::Errno;
 impl State {
     pub(crate) fn defragment(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let ino = self.descriptor(fd)?.ino;
-        self.guarded(who, ino, true, Op::Defragment, |fs| {
+        let op = if self.route == Some(Route::Ext4Migrate) { Op::Convert } else { Op::Defragment };
+        self.guarded(who, ino, true, op, |fs| {
             fs.volume.relocate(ino);
             Ok(())
         })

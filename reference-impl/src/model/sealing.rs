@@ -29,6 +29,9 @@ impl State {
         if self.has(Quirk::UnsealNeedsOnlyOpener) && self.inode(ino).descriptors > 4 {
             return Err(Errno::EBUSY);
         }
+        if self.has(Quirk::UnsealNeedsSpace) && self.volume.free() == 0 {
+            return Err(Errno::ENOSPC);
+        }
         let now = self.now();
         let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
         let cosmetic = self.has(Quirk::UnsealIsCosmetic);

@@ -1,6 +1,7 @@
 //! Calls with two files: copies, shared storage, and exchanges.
 
 use crate::call::caller::{Capabilities, Credentials, WRITE};
+use crate::call::route::Route;
 use crate::call::system_call::{At, Fd};
 use crate::model::data::TRANSFER_MAX;
 use crate::model::state::State;
@@ -11,6 +12,11 @@ use crate::units::{BLOCK, Ino, LARGEST};
 use crate::violation::Quirk;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+
+/// The requests to both files of a call, which can be the same file.
+fn roles(same: bool, from: Op, into: Op) -> (Op, Op) {
+    if same { (Op::ShareWithin, Op::ShareWithin) } else { (from, into) }
+}
 
 /// A part of one file that another file is to share: offsets and length in bytes.
 pub(crate) struct Shared {
@@ -78,8 +84,9 @@ impl State {
         if !source.readable() || !target.writable() || target.flags.contains(OFlag::O_APPEND) {
             return Err(Errno::EBADF);
         }
-        self.guarded(who, source.ino, source.writable(), Op::CloneFrom, |fs| {
-            fs.guarded(who, target.ino, true, Op::CloneInto, |fs| {
+        let (from_op, into_op) = roles(source.ino == target.ino, Op::CloneFrom, Op::CloneInto);
+        self.guarded(who, source.ino, source.writable(), from_op, |fs| {
+            fs.guarded(who, target.ino, true, into_op, |fs| {
                 let range = fs.range((source.ino, from.offset), (target.ino, to.offset), len)?;
                 if range.len == 0 {
                     return Ok(());
@@ -110,8 +117,9 @@ impl State {
         if !may {
             return Err(Errno::EPERM);
         }
-        self.guarded(who, source.ino, true, Op::DedupeFrom, |fs| {
-            fs.guarded(who, target.ino, true, Op::DedupeInto, |fs| {
+        let (from_op, into_op) = roles(source.ino == target.ino, Op::DedupeFrom, Op::DedupeInto);
+        self.guarded(who, source.ino, true, from_op, |fs| {
+            fs.guarded(who, target.ino, true, into_op, |fs| {
                 if len == 0 {
                     return Ok(0);
                 }
@@ -180,7 +188,8 @@ impl State {
         for ino in [one, other] {
             self.inode(ino).must_be_regular()?;
         }
-        self.guarded(who, one, true, Op::ExchangeOne, |fs| {
+        let op = if self.route == Some(Route::Ext4Boot) { Op::Convert } else { Op::ExchangeOne };
+        self.guarded(who, one, true, op, |fs| {
             fs.guarded(who, other, true, Op::ExchangeOther, |fs| {
                 let now = fs.now();
                 let take = |fs: &mut Self, ino: Ino| {

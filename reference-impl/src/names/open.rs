@@ -7,7 +7,7 @@ use crate::model::state::State;
 use crate::names::entries::{Making, Place};
 use crate::rules::Op;
 use crate::storage::inode::Kind;
-use crate::units::Ino;
+use crate::units::{Ino, ROOT};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -72,6 +72,15 @@ impl State {
         let file = self.inode_mut(ino);
         (file.links, file.linkable) = (0, !flags.contains(OFlag::O_EXCL));
         self.opened(ino, flags)
+    }
+
+    /// Opens a device or a socket that has no name here. A kernel has its own; this is for calls that refuse both.
+    pub(crate) fn open_special(&mut self, who: &Credentials, socket: bool) -> Result<Fd, Errno> {
+        self.changeable()?;
+        let kind = if socket { Kind::Socket } else { Kind::Character };
+        let ino = self.make_unnamed(who, ROOT, Making::of(kind, 0o666))?;
+        self.inode_mut(ino).links = 0;
+        self.opened(ino, OFlag::O_RDWR)
     }
 
     fn opened(&mut self, ino: Ino, flags: OFlag) -> Result<Fd, Errno> {

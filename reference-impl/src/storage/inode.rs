@@ -7,7 +7,7 @@ use crate::storage::extents::ExtentMap;
 use crate::units::{BLOCK, Ino};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// The type of a file.
@@ -155,6 +155,12 @@ impl Inode {
         self.map.runs(0..self.blocks()).any(|run| !run.written)
     }
 
+    /// Whether two parts of the file share a block.
+    pub(crate) fn shares_within(&self) -> bool {
+        let mut seen = HashSet::new();
+        self.shares && self.map.addresses().any(|at| !seen.insert(at))
+    }
+
     pub(crate) fn is_mapped(&self) -> bool {
         self.mappings > 0
     }
@@ -166,6 +172,11 @@ impl Inode {
             Kind::Directory => Err(Errno::EISDIR),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// Whether the file is a device or a socket, which the kernel serves.
+    pub(crate) fn is_special(&self) -> bool {
+        matches!(self.kind, Kind::Socket | Kind::Character | Kind::Block)
     }
 
     pub(crate) fn is_immutable(&self) -> bool {

@@ -5,6 +5,7 @@ use super::vfs::{self, c_path};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,6 +23,8 @@ const BTRFS_IOC_DEFRAG_RANGE: Request<DefragmentRange> = Request::write(0x94, 16
 const BTRFS_IOC_SCRUB: Request<Scrub> = Request::read_write(0x94, 27);
 const BTRFS_IOC_BALANCE_V2: Request<BalanceArgs> = Request::read_write(0x94, 32);
 const BTRFS_IOC_DEV_REPLACE: Request<ReplaceArgs> = Request::read_write(0x94, 53);
+
+const BTRFS_IOC_ENCODED_WRITE: Request<EncodedWrite> = Request::write(0x94, 64);
 
 /// BTRFS_IOC_SNAP_CREATE, and the snapshot goes again.
 pub(crate) fn snapshot(root: &Path) -> Result<(), Errno> {
@@ -152,6 +155,43 @@ struct Scrub {
 pub(crate) fn scrub(root: BorrowedFd) -> Result<(), Errno> {
     let mut scrub = Scrub { device: 1, start: 0, end: u64::MAX, flags: 0, progress: [0; 15], unused: [0; 109] };
     ioctl(&root, &BTRFS_IOC_SCRUB, &mut scrub)
+}
+
+/// `struct btrfs_ioctl_encoded_io_args` of <linux/btrfs.h>.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct EncodedWrite {
+    parts: u64,
+    count: u64,
+    offset: i64,
+    flags: u64,
+    len: u64,
+    unencoded_len: u64,
+    unencoded_offset: u64,
+    compression: u32,
+    encryption: u32,
+    reserved: [u8; 64],
+}
+
+/// BTRFS_IOC_ENCODED_WRITE of a page of zeros, compressed by zlib.
+pub(crate) fn write_encoded_zeros(file: BorrowedFd, offset: i64) -> Result<(), Errno> {
+    const LEN: u64 = 4096;
+    const ZLIB: u32 = 1;
+    const ZEROS: &[u8] = b"\x78\xda\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7\x4f\x6d\x0f\x07\x14\x00\x00\x00\xf0\x6e\x10\x00\x00\x01";
+    let part = IoSlice::new(ZEROS);
+    let mut args = EncodedWrite {
+        parts: (&raw const part).addr() as u64,
+        count: 1,
+        offset,
+        flags: 0,
+        len: LEN,
+        unencoded_len: LEN,
+        unencoded_offset: 0,
+        compression: ZLIB,
+        encryption: 0,
+        reserved: [0; 64],
+    };
+    ioctl(&file, &BTRFS_IOC_ENCODED_WRITE, &mut args)
 }
 
 /// BTRFS_IOC_RESIZE of the first device to a size in bytes.
