@@ -264,6 +264,9 @@ static SECTIONS: &[Section] = &[
             done(&WRITE_EMPTY, |r| r.written().is_some_and(|(_, len)| len == 0)),
             refuse(&SWAP_WRITES, ETXTBSY, |r| r.file.swap && r.written().is_some()),
             refuse(&WRITE_APPEND, ETXTBSY, |r| r.any(|op| matches!(op, Op::Write { append: true, .. }))),
+            refuse(&WRITE_COPY_BEYOND, ETXTBSY, |r| {
+                r.any(|op| matches!(op, Op::CopyInto { offset, len } if offset.saturating_add(len) > r.file.size))
+            }),
             refuse(&WRITE_BEYOND, ETXTBSY, |r| r.writing(|offset, _| offset >= r.file.size)),
             refuse(&WRITE_CROSSING, ETXTBSY, |r| r.writing(|offset, len| offset.saturating_add(len) > r.file.size)),
             grant(&WRITE_ATOMIC, |r| r.any(|op| matches!(op, Op::WriteAtomic { .. }))),
@@ -403,6 +406,7 @@ static SECTIONS: &[Section] = &[
 /// `violation.rs`, too.
 pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&REFUSE_PROMPT, "the rules come before anything that could wait"),
+    (&REFUSE_BUSY, "the rules come before anything that could wait"),
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
     (&SEAL_KEEPS, "sealing sets the state and the status change time, nothing else"),
     (&SEAL_CTIME, "sealing sets the status change time"),
@@ -411,8 +415,14 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&HOLD_REFUSAL, "no registration is refused"),
+    (&HOLD_UNMOUNT, "a registration is a use of the mount"),
     (&HOLD_CLOSE, "descriptors are not looked at"),
+    (&WRITE_NO_APPEND, "the flag of the call counts before that of the descriptor"),
+    (&WRITE_COPY_PROMPT, "a copy is a read and a write"),
+    (&WRITE_LIMIT, "the limit is looked at when a write is carried out, after the rules"),
     (&WRITE_TIMES, "a write is a write"),
+    (&TRUNCATE_SAME_PROMPT, "only times are set"),
+    (&FALLOCATE_INSIDE_PROMPT, "what is allocated and written is left alone"),
     (&MAP_TAIL, "only what is inside the size is written"),
     (&MAP_BEYOND, "a mapping ends with the last page of the file"),
     (&MOVER_COLLECT, "sealed files are passed over"),
@@ -438,6 +448,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&UNSEAL_CTIME, "unsealing sets the status change time"),
     (&AGENT_SEES, "a written, unshared block is overwritten in place"),
     (&AGENT_MEMORY, "a device stores to the blocks of the file"),
+    (&AGENT_MEMORY_SEES, "a device loads from the blocks of the file"),
     (&AGENT_WRITES, "nothing moves a written, unshared block"),
     (&AGENT_NEIGHBOURS, "a block is free only when no file refers to it"),
     (&NAME_KEPT, "storage is released with the last name, descriptor, mapping and registration"),

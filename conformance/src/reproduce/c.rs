@@ -7,7 +7,7 @@ use crate::reproduce::needs::{self, has_word};
 use crate::reproduce::origin::{Origin, seed};
 use crate::reproduce::routes;
 use crate::system::{Action, Step};
-use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence};
+use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence, append_flag};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -348,8 +348,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
         Call::PwriteAtomic { fd: it, offset, data } => {
             vector(&fd(it), std::slice::from_ref(data), *offset, "RWF_ATOMIC")
         }
-        Call::Pwritev { fd: it, offset, parts, append } => {
-            vector(&fd(it), parts, *offset, if *append { "RWF_APPEND" } else { "0" })
+        Call::Pwritev { fd: it, offset, parts, append } => vector(&fd(it), parts, *offset, append_flag(*append)),
+        Call::PwriteLimited { fd: it, offset, data, limit } => {
+            format!("limited_pwrite({}, {}, {}, {offset}, {limit})", fd(it), bytes(data), data.len())
         }
         Call::Seek { fd: it, offset, whence } => {
             let whence = match whence {

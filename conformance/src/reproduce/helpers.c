@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h> /* ioctl */
 #include <sys/mman.h> /* mmap munmap memfd_create */
+#include <sys/resource.h> /* setrlimit */
 #include <sys/sendfile.h> /* sendfile */
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -315,7 +316,35 @@ static long send_in(int file, char *data, size_t len, off_t offset)
 	return sent < 0 ? sent : pread(scratch, data, sent, 0);
 }
 
-/* Since Linux 6.11 and 6.14. */
+/* By a child with this limit, which SIGXFSZ ends. */
+static long limited_pwrite(int file, char *data, size_t len, off_t offset, rlim_t limit)
+{
+	long came = -EFBIG;
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends) || (child = fork()) < 0)
+		exit(2);
+	if (!child) {
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ limit, limit });
+		came = pwrite(file, data, len, offset);
+		came = came < 0 ? -errno : came;
+		_exit(write(ends[1], &came, sizeof(came)) != sizeof(came));
+	}
+	close(ends[1]);
+	if (read(ends[0], &came, sizeof(came)) < 0 || waitpid(child, NULL, 0) < 0)
+		exit(2);
+	close(ends[0]);
+	return checked(came);
+}
+
+/* Since Linux 6.9, 6.11 and 6.14. */
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+
 #ifndef RWF_ATOMIC
 #define RWF_ATOMIC 0x40
 #endif

@@ -52,6 +52,9 @@ pub(super) fn check(result: libc::c_int) -> Result<(), Errno> {
 /// pwritev2(2) with RWF_APPEND.
 pub(crate) const APPEND: i32 = libc::RWF_APPEND;
 
+/// pwritev2(2) with RWF_NOAPPEND, since Linux 6.9.
+pub(crate) const NO_APPEND: i32 = libc::RWF_NOAPPEND;
+
 /// pwritev2(2) with RWF_DSYNC.
 pub(crate) const DSYNC: i32 = libc::RWF_DSYNC;
 
