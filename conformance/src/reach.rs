@@ -134,6 +134,8 @@ static ROWS: &[Row] = rows! {
     // The other calls that a daemon behind FUSE does not get.
     FUSE, (None, Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. }) => NotReachable, Text("FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel");
     FUSE, (None, Call::Exchange { .. }) => NotReachable, Text("the number of a descriptor in the argument of an ioctl means nothing to a daemon");
+    FUSE, (_, Call::Statx { .. }) => NotReachable, Text("FUSE passes no attribute of statx(2) on (fuse_fillattr)");
+    FUSE, (Some(_), Call::GetXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (_, Call::PwriteLimited { .. }) => NotReachable, Text("the kernel cuts a write at RLIMIT_FSIZE before a daemon sees it (generic_write_checks)");
     FUSE, (Some(_), Call::ChangeXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (Some(Route::Rdma), _) | (None, Call::Register { .. }) => NotReachable, Text("a daemon is not told what is registered for a device");

@@ -190,6 +190,10 @@ impl Calls {
             }
             Call::SetXattr { name, key, value } => xattr::set_xattr(&self.path(name), key, value).map(zero),
             Call::RemoveXattr { name, key } => xattr::remove_xattr(&self.path(name), key).map(zero),
+            Call::Statx { name, mask } => {
+                let (attributes, of_all) = vfs::statx(&self.path(name))?;
+                Ok((if *mask { of_all } else { attributes }).cast_signed())
+            }
             Call::GetXflags { fd } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
             }

@@ -86,6 +86,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
     Row { route: Route::BtrfsDestroy, fs: BTRFS, make: name },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
+    Row { route: Route::FileGetattr, fs: EVERY, make: query },
 ];
 
 /// Whether a file system has a route.
@@ -277,6 +278,12 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
         other => return unknown(other),
     };
     done(calls.with(*fd, |file| act(file, *offset, *len)))
+}
+
+/// Queries of attributes.
+fn query(calls: &Held, _: Route, call: &Call) -> Outcome {
+    let Call::GetXflags { fd } = call else { return Err(Errno::EINVAL) };
+    calls.with(*fd, vfs::file_getattr).map(|flags| Reply::Number(flags.cast_signed()))
 }
 
 /// An atomic write in several calls.

@@ -423,6 +423,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
         }
         Call::RemoveXattr { name, key } => format!("removexattr({}, {key:?})", flat(name)),
         Call::Stat { fd: it } => format!("file_size({})", fd(it)),
+        Call::Statx { name, mask } => {
+            format!("{}({})", if *mask { "statx_mask" } else { "statx_attributes" }, flat(name))
+        }
         Call::GetXflags { fd: it } => format!("xflags({})", fd(it)),
         Call::ChangeXflags { fd: it, set, clear } => format!("change_xflags({}, {set:#x}, {clear:#x})", fd(it)),
         Call::ChangeFlags { fd: it, set, clear } => {
@@ -492,7 +495,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
             vec![file(fd), ("offset", offset.to_string()), ("len", len.to_string())]
         }
         Call::Exchange { one, other } => vec![file(one), ("other", names.fd(*other))],
-        Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } => vec![file(fd)],
+        Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } | Call::GetXflags { fd } => vec![file(fd)],
         Call::Unlink { name } => vec![("name", flat(name))],
         Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![file(fd)],
         Call::Link { from, to } | Call::Rename { from, to, .. } => vec![("name", flat(from)), ("to", flat(to))],

@@ -481,6 +481,31 @@ static long xflags(int file)
 	return ioctl(file, FS_IOC_FSGETXATTR, &attr) ? -1 : (long)attr.fsx_xflags;
 }
 
+/* file_getattr(2) of Linux 6.17 and struct file_attr. */
+static long file_attributes(int file)
+{
+	struct {
+		uint64_t xflags;
+		uint32_t rest[4];
+	} attr = { 0 };
+
+	return syscall(468, file, "", &attr, sizeof(attr), AT_EMPTY_PATH) ? -1 : (long)attr.xflags;
+}
+
+static long statx_attributes(const char *name)
+{
+	struct statx shown;
+
+	return statx(AT_FDCWD, name, 0, 0, &shown) ? -1 : (long)shown.stx_attributes;
+}
+
+static long statx_mask(const char *name)
+{
+	struct statx shown;
+
+	return statx(AT_FDCWD, name, 0, 0, &shown) ? -1 : (long)shown.stx_attributes_mask;
+}
+
 static int change_xflags(int file, uint32_t set, uint32_t clear)
 {
 	struct fsxattr attr;

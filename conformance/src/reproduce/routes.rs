@@ -54,6 +54,7 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::Fadvise, "checked(-posix_fadvise({fd}, 0, 0, POSIX_FADV_DONTNEED))"),
     (Route::BtrfsScrub, "ioctl({fd}, BTRFS_IOC_SCRUB, &(struct btrfs_ioctl_scrub_args){ .devid = 1, .end = -1 })"),
     (Route::BtrfsDestroy, "destroy_subvolume_of({name})"),
+    (Route::FileGetattr, "file_attributes({fd})"),
     (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 

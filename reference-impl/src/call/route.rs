@@ -58,6 +58,7 @@ pub enum Route {
     BtrfsScrub,
     BtrfsDestroy,
     Preferred,
+    FileGetattr,
 }
 
 /// The facts of a route.
@@ -131,6 +132,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsScrub, id: "btrfs_scrub", text: "BTRFS_IOC_SCRUB", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
+    Row { route: Route::FileGetattr, id: "file_getattr", text: "file_getattr(2)", clauses: &[&QUERY_FILE_GETATTR] },
 ];
 
 impl Route {
@@ -171,6 +173,6 @@ mod tests {
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.route as usize, place, "{:?}", row.route);
         }
-        assert_eq!(ROWS.len(), Route::Preferred as usize + 1);
+        assert_eq!(ROWS.len(), Route::FileGetattr as usize + 1);
     }
 }

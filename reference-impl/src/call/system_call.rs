@@ -96,6 +96,8 @@ pub enum Call {
     SetXattr { name: String, key: String, value: Vec<u8> },
     RemoveXattr { name: String, key: String },
     Stat { fd: Fd },
+    /// statx(2) by name: the reply is `stx_attributes_mask`, or else `stx_attributes`.
+    Statx { name: String, mask: bool },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
     GetXflags { fd: Fd },
     /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with the bits of `set` added to `fsx_xflags` and those of `clear`
@@ -226,6 +228,9 @@ impl fmt::Display for Call {
             Self::SetXattr { name, key, value } => write!(f, "setxattr({name:?}, {key:?}, value, {}, 0)", value.len()),
             Self::RemoveXattr { name, key } => write!(f, "removexattr({name:?}, {key:?})"),
             Self::Stat { fd } => write!(f, "fstat({fd}, &st)"),
+            Self::Statx { name, mask } => {
+                write!(f, "statx(AT_FDCWD, {name:?}, 0, 0, &st), {}", if *mask { "the mask" } else { "the attributes" })
+            }
             Self::GetXflags { fd } => write!(f, "ioctl({fd}, FS_IOC_FSGETXATTR, &attr)"),
             Self::ChangeXflags { fd, set, clear } => {
                 write!(f, "ioctl({fd}, FS_IOC_FSSETXATTR, xflags | {set:#x} & ~{clear:#x})")

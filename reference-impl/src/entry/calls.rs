@@ -131,6 +131,10 @@ impl State {
                 self.remove_xattr(who, ino, key.as_bytes()).map(zero)
             }
             Call::Stat { fd } => self.stat(*fd).map(|stat| Reply::Stat(Box::new(stat))),
+            Call::Statx { name, mask } => {
+                let (attributes, of_all) = self.statx(self.resolve(who, name.as_bytes(), true)?);
+                Ok(number((if *mask { of_all } else { attributes }).cast_signed()))
+            }
             Call::GetXflags { fd } => self.xflags(who, *fd).map(|flags| number(flags.into())),
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.change_flags(who, *fd, *set, *clear).map(zero),
