@@ -3,7 +3,7 @@
 use crate::filesystem::FsKind;
 use crate::verdict::Trouble;
 use iomap_clauses::Errno;
-use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use iomap_reference::{BLOCK, Call, FLAG_IMMUTABLE, Fd, Mode, STATX_SEALED, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use nix::fcntl::OFlag;
 
 /// The unit of the cases: the block size of the file systems that the suite makes, in bytes.
@@ -32,6 +32,7 @@ struct Row {
     /// the state.
     calls: Option<[Change; 2]>,
     state_bit: Option<u32>,
+    statx_bit: Option<u64>,
     access: OFlag,
     refusal: Option<Errno>,
     wants_committed: bool,
@@ -67,6 +68,7 @@ mechanisms! {
         about: "fallocate(2) with FALLOC_FL_SEAL_BLOCK_MAP, the specified interface",
         calls: Some([seal, unseal]),
         state_bit: Some(XFLAG_SEALED),
+        statx_bit: Some(STATX_SEALED),
         refusal: Some(Errno::ETXTBSY),
         ..PLAIN
     };
@@ -90,6 +92,7 @@ mechanisms! {
             |fd, _| Call::ChangeFlags { fd, set: 0, clear: FLAG_IMMUTABLE },
         ]),
         state_bit: Some(XFLAG_IMMUTABLE),
+        statx_bit: Some(libc::STATX_ATTR_IMMUTABLE as u64),
         access: OFlag::O_RDONLY,
         refusal: Some(Errno::EPERM),
         ..PLAIN
@@ -121,6 +124,7 @@ const PLAIN: Row = Row {
     fits: |fs| !matches!(fs, FsKind::Devdax),
     calls: None,
     state_bit: None,
+    statx_bit: None,
     access: OFlag::O_RDWR,
     refusal: None,
     wants_committed: false,
@@ -168,6 +172,11 @@ impl Mechanism {
     /// The bit of `fsx_xflags` that shows the state, if a bit does.
     pub fn state_bit(self) -> Option<u32> {
         self.row().state_bit
+    }
+
+    /// The bit of `stx_attributes` that shows the state, if a bit does.
+    pub fn statx_bit(self) -> Option<u64> {
+        self.row().statx_bit
     }
 
     /// The access with which a file in the state can be opened.

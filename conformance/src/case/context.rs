@@ -51,6 +51,13 @@ impl<'a> Context<'a> {
         self.mechanism.state_bit().ok_or_else(why)
     }
 
+    /// Ends the case unless statx(2) shows the state. Returns the bit.
+    pub(crate) fn needs_statx(&self) -> Result<u64, Trouble> {
+        let why = || Trouble::NotOffered(format!("{}: statx(2) does not show the state", self.mechanism.name()));
+        let bit = self.mechanism.statx_bit().ok_or_else(why)?;
+        self.reach(&Call::Statx { name: String::new(), mask: false }).map(|()| bit)
+    }
+
     /// Makes a call that has to succeed; a failure ends the case with an error.
     pub(crate) fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
         setup(&self.system, call)

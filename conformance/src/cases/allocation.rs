@@ -1,7 +1,10 @@
+use super::holds::registered;
+use super::prompt;
 use super::seal::each;
 use crate::case::context::Context;
-use crate::case::definition::{Case, case};
-use crate::case::file::Effect;
+use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
+use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
@@ -26,6 +29,49 @@ pub(super) static CASES: &[Case] = &[
         "inside_unshare",
         "unsharing a range of a sealed file, which shares nothing, succeeds",
         |t| succeeds(t, Mode::UNSHARE_RANGE),
+    ),
+    case(
+        &FALLOCATE_INSIDE_PROMPT,
+        "inside_mapped",
+        "allocating space inside the size does not wait for a process that has the file mapped",
+        |t| prompt::while_held(t, allocate_again, |file| file.map(true, true).map(drop)),
+    ),
+    case(
+        &FALLOCATE_INSIDE_PROMPT,
+        "inside_registered",
+        "allocating space inside the size does not wait for a device",
+        |t| prompt::while_held(t, allocate_again, |file| registered(file, None).map(drop)),
+    ),
+    alone(
+        &FALLOCATE_INSIDE_PROMPT,
+        "inside_full",
+        "allocating space inside the size works on a full file system",
+        |t| prompt::when_full(t, allocate_again),
+    ),
+    case(
+        &FALLOCATE_INSIDE_PROMPT,
+        "inside_tail",
+        "allocating space inside the size leaves bytes of an agent behind the end",
+        |t| prompt::beside_an_agent(t, allocate_again),
+    ),
+    alone(
+        &FALLOCATE_INSIDE_PROMPT,
+        "database",
+        "the calls with which a memory-mapped database opens its file work on a full file system",
+        |t| {
+            let file = t.sealed()?;
+            t.given(&allocate_again(&file)?, "not before the file system is full either")?;
+            t.fill()?;
+            let fd = t.open(&file.name(), t.mechanism().access())?;
+            let len = file.at(SIZE);
+            let seen = t.observe(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len })?;
+            let seen = seen.and(t.observe(&Call::Ftruncate { fd, size: len })?);
+            let (mapped, map) = file.map(true, true)?;
+            let Some(map) = map else { return Ok(seen.and(mapped)) };
+            let data = pattern(97, BLOCK_LEN);
+            let store = Call::Store { map, offset: file.at(0) as usize, data: data.clone() };
+            Ok(seen.and(mapped).and(file.write_with(store, 0, &data)?))
+        },
     ),
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size of a sealed file is refused", |t| {
         refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
@@ -78,6 +124,11 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
 ];
+
+/// Allocates all of a file, which has its space already.
+fn allocate_again(file: &File) -> Result<Call, Trouble> {
+    Ok(Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: 0, len: file.stat()?.size as i64 })
+}
 
 /// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.
 fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {

@@ -9,7 +9,6 @@ use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Reply, Route};
-use std::time::Instant;
 
 /// The cases of each device.
 macro_rules! devices {
@@ -18,9 +17,12 @@ macro_rules! devices {
             case(&AGENT_MEMORY, concat!("device_writes_", $id), concat!("read returns the data of a device: ", $name), |t| {
                 writes(t, $by)
             }),
-            case(&AGENT_SEES, concat!("device_sees_", $id), concat!("a device reads the data of a write: ", $name), |t| {
-                sees(t, $by)
-            }),
+            case(
+                &AGENT_MEMORY_SEES,
+                concat!("device_sees_", $id),
+                concat!("a device reads the data of a write: ", $name),
+                |t| sees(t, $by),
+            ),
             case(
                 &AGENT_NEIGHBOURS,
                 concat!("device_neighbours_", $id),
@@ -75,7 +77,6 @@ fn sees(t: &Context, by: Option<Route>) -> Seen {
     let registration = registered(&file, by)?;
     let data = pattern(52, SIZE);
     t.given(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() }, "no write to look for")?;
-    t.setup(&Call::Fsync { fd: file.fd() })?;
     let load = Call::DeviceLoad { registration, offset: file.at(0) as usize, len: data.len() };
     Ok(t.fact("the device reads what was written", t.setup(&load)? == Reply::Data(data)))
 }
@@ -105,12 +106,8 @@ fn mapped(t: &Context, by: Option<Route>) -> Seen {
 fn refusal(t: &Context, by: Option<Route>) -> Seen {
     let file = t.sealed()?;
     let registration = registered(&file, by)?;
-    let begin = Instant::now();
     let call = Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) };
-    if t.attempt(&call)? != Err(Errno::ETXTBSY) {
-        return Err(Trouble::NotOffered("truncation does not fail with ETXTBSY".into()));
-    }
-    let seen = t.fact("it was refused at once", begin.elapsed() < super::refuse::AT_ONCE);
+    let seen = super::refuse::at_once(t, &call, Err(Errno::ETXTBSY))?;
     let data = pattern(55, SIZE);
     stores(t, &file, registration, &data)?;
     Ok(seen.and(reads(t, &file, &data)?))

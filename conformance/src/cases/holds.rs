@@ -1,6 +1,6 @@
 use super::seal::succeeded;
 use crate::case::context::Context;
-use crate::case::definition::{Case, case};
+use crate::case::definition::{Case, alone, case};
 use crate::case::file::File;
 use crate::mechanism::SIZE;
 use crate::verdict::{Seen, Trouble};
@@ -37,6 +37,20 @@ pub(super) static CASES: &[Case] = &[
     case(&HOLD_REGISTRATION, "seal", "a registered file cannot be sealed", |t| seal(t, None)),
     case(&HOLD_REGISTRATION, "seal_rdma", "a file that is registered with an RDMA adapter cannot be sealed", |t| {
         seal(t, RDMA)
+    }),
+    alone(&HOLD_UNMOUNT, "unmount", "a file system is not unmounted while a removed file of it is registered", |t| {
+        t.reach(&Call::Cycle)?;
+        let file = t.sealed()?;
+        let registration = registered(&file, None)?;
+        t.given(&Call::Unlink { name: file.name() }, "the file keeps its name")?;
+        file.close()?;
+        let seen = t.observe(&Call::Cycle)?;
+        if succeeded(&seen) {
+            return Ok(seen);
+        }
+        t.setup(&Call::Unregister { registration })?;
+        let after = t.eventually(|| Ok(t.attempt(&Call::Cycle)?.is_ok()))?;
+        Ok(seen.and(t.fact("it is unmounted after the registration has ended", after)))
     }),
     case(&HOLD_CLOSE, "open_elsewhere", "an open descriptor does not keep a file sealed", |t| {
         let file = t.sealed()?;

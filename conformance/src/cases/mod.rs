@@ -11,6 +11,7 @@ mod meanwhile;
 mod metadata;
 mod mover;
 mod names;
+mod prompt;
 mod query;
 mod races;
 mod read;

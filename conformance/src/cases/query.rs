@@ -1,5 +1,5 @@
 use super::meanwhile;
-use super::seal::{make_closed, succeeded};
+use super::seal::{each, make_closed, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -7,7 +7,7 @@ use crate::mechanism::SIZE;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Caller, FLAG_APPEND, Fd, Reply, XFLAG_APPEND, XFLAG_NODUMP, XFLAG_SEALED};
+use iomap_reference::{Call, Caller, FLAG_APPEND, Fd, Reply, Route, XFLAG_APPEND, XFLAG_NODUMP, XFLAG_SEALED};
 use nix::fcntl::OFlag;
 
 /// `FS_NODUMP_FL` of FS_IOC_SETFLAGS.
@@ -30,6 +30,62 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", SIZE)?;
         shows(t, &file, file.fd(), false)
     }),
+    case(&QUERY_STATX, "statx", "statx shows a sealed file as sealed, without privilege and by each name", |t| {
+        let bit = t.needs_statx()?;
+        let file = t.sealed()?;
+        t.setup(&file.leave_call()?)?;
+        let linked = "another-name".to_owned();
+        t.setup(&Call::Link { from: file.name(), to: linked.clone() })?;
+        t.setup(&file.enter_call()?)?;
+        each(&[file.name(), linked], |name| statx_shows(t, name, false, bit, true))
+    }),
+    case(&QUERY_STATX, "statx_unsealed", "statx shows neither an unsealed file nor a directory as sealed", |t| {
+        let bit = t.needs_statx()?;
+        let file = t.file("unsealed", SIZE)?;
+        let left = t.sealed_as("left")?;
+        t.setup(&left.leave_call()?)?;
+        let directory = "directory".to_owned();
+        t.setup(&Call::Mkdir { name: directory.clone(), mode: 0o700 })?;
+        each(&[file.name(), left.name(), directory, ".".into()], |name| statx_shows(t, name, false, bit, false))
+    }),
+    alone(&QUERY_STATX, "statx_readonly_mount", "statx shows a sealed file as sealed on a read-only mount", |t| {
+        let bit = t.needs_statx()?;
+        let file = t.sealed_as("file")?;
+        file.close()?;
+        t.read_only_mount()?;
+        statx_shows(t, "file", false, bit, true)
+    }),
+    case(&QUERY_STATX_MASK, "statx_mask", "the mask of statx has the bit for files and directories", |t| {
+        let bit = t.needs_statx()?;
+        let (sealed, file) = (t.sealed()?, t.file("unsealed", SIZE)?);
+        each(&[sealed.name(), file.name(), ".".into()], |name| statx_shows(t, name, true, bit, true))
+    }),
+    alone(&QUERY_STATX_MASK, "statx_mask_readonly", "the mask of statx has the bit on a read-only mount", |t| {
+        let bit = t.needs_statx()?;
+        make_closed(t, "file")?;
+        t.read_only_mount()?;
+        each(&["file", "."], |name| statx_shows(t, name, true, bit, true))
+    }),
+    case(
+        &QUERY_FILE_GETATTR,
+        "file_getattr",
+        "file_getattr shows a sealed file as sealed and an unsealed one as not",
+        |t| {
+            let bit = t.needs_query()?;
+            let query = |file: &File| Call::GetXflags { fd: file.reader() }.via(Route::FileGetattr);
+            let file = t.file("unsealed", SIZE)?;
+            t.given(&query(&file), "no such call")?;
+            let sealed = t.sealed()?;
+            each(&[(&file, false), (&sealed, true)], |(file, state)| {
+                let seen = t.observe(&query(file))?;
+                if !succeeded(&seen) {
+                    return Ok(seen);
+                }
+                let shown = t.setup_number(&query(file))? as u32 & bit != 0;
+                Ok(seen.and(t.fact(&format!("it shows the state of {}", file.name()), shown == *state)))
+            })
+        },
+    ),
     case(&QUERY_READONLY, "readonly", "the query works on a descriptor for reading", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
@@ -75,18 +131,23 @@ pub(super) static CASES: &[Case] = &[
             .and(file.act(&clear, Effect::Times)?)
             .and(t.fact("nothing but it is clear", xflags(t, &file)? == before)))
     }),
-    alone(&QUERY_OTHERS, "others_remounted", "a change of another attribute leaves the state after the next mount", |t| {
-        let bit = t.needs_query()?;
-        t.reach(&Call::Cycle)?;
-        let file = t.sealed()?;
-        t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
-        file.close()?;
-        t.setup(&Call::Cycle)?;
-        let fd = t.open("file", OFlag::O_RDONLY)?;
-        let flags = t.setup_number(&Call::GetXflags { fd })? as u32;
-        let both = t.fact("both attributes are shown", flags & (bit | XFLAG_NODUMP) == bit | XFLAG_NODUMP);
-        Ok(both.and(t.fact("the file refuses to shrink", refuses_cut(t, "file")?)))
-    }),
+    alone(
+        &QUERY_OTHERS,
+        "others_remounted",
+        "a change of another attribute leaves the state after the next mount",
+        |t| {
+            let bit = t.needs_query()?;
+            t.reach(&Call::Cycle)?;
+            let file = t.sealed()?;
+            t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
+            file.close()?;
+            t.setup(&Call::Cycle)?;
+            let fd = t.open("file", OFlag::O_RDONLY)?;
+            let flags = t.setup_number(&Call::GetXflags { fd })? as u32;
+            let both = t.fact("both attributes are shown", flags & (bit | XFLAG_NODUMP) == bit | XFLAG_NODUMP);
+            Ok(both.and(t.fact("the file refuses to shrink", refuses_cut(t, "file")?)))
+        },
+    ),
     case(
         &QUERY_UNSEALED,
         "after_others",
@@ -136,6 +197,18 @@ pub(super) static CASES: &[Case] = &[
 /// Whether the file of this name refuses to become smaller.
 fn refuses_cut(t: &Context, name: &str) -> Result<bool, Trouble> {
     Ok(t.attempt(&Call::Truncate { name: name.into(), size: 1 })?.is_err())
+}
+
+/// statx(2) without privilege, whose mask or attributes have a bit, or have it not.
+fn statx_shows(t: &Context, name: &str, mask: bool, bit: u64, set: bool) -> Seen {
+    let call = Call::Statx { name: name.into(), mask };
+    let seen = t.observe_as(Caller::Unprivileged, &call)?;
+    if !succeeded(&seen) {
+        return Ok(seen);
+    }
+    let shown = t.setup_number(&call)?.cast_unsigned() & bit != 0;
+    let word = if set { "set" } else { "clear" };
+    Ok(seen.and(t.fact(&format!("the bit is {word} for {name:?}"), shown == set)))
 }
 
 /// On a file that has the append-only attribute beside the state, which only a privileged caller may change.

@@ -1,25 +1,54 @@
+use super::holds::registered;
+use crate::case::context::Context;
 use crate::case::definition::{Case, case};
+use crate::case::file::File;
 use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
-use crate::verdict::{Observed, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};
 use std::time::{Duration, Instant};
 
+/// Makes a call that must come to this, which other clauses say, and must not wait for anything.
+pub(super) fn at_once(t: &Context, call: &Call, expected: Result<(), Errno>) -> Seen {
+    let begin = Instant::now();
+    let came = t.attempt(call)?.map(drop);
+    if came != expected {
+        let came = came.map_or_else(words::failure, |()| "ok".into());
+        return Err(Trouble::NotOffered(format!("{call} = {came}")));
+    }
+    Ok(t.fact(&format!("{call} returns at once"), begin.elapsed() < AT_ONCE))
+}
+
+/// Sealing and unsealing of files that are held.
+fn busy(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
+    let file = t.file("unsealed", SIZE)?;
+    hold(&file)?;
+    let seen = at_once(t, &file.enter_call()?, Err(Errno::EBUSY))?;
+    let file = t.sealed()?;
+    hold(&file)?;
+    Ok(seen.and(at_once(t, &file.leave_call()?, Err(Errno::EBUSY))?))
+}
+
 /// Far more than a call needs, far less than an agent can hold a file.
-pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 pub(super) static CASES: &[Case] = &[
     case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for a process that has the file mapped", |t| {
         let file = t.sealed()?;
         // If the file cannot be mapped, there is one thing less to wait for.
         let _ = file.map(true, true)?;
-        let begin = Instant::now();
-        let call = Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) };
-        if t.attempt(&call)? != Err(Errno::ETXTBSY) {
-            return Err(Trouble::NotOffered("truncation does not fail with ETXTBSY".into()));
-        }
-        Ok(t.fact("it was refused at once", begin.elapsed() < AT_ONCE))
+        at_once(t, &Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) }, Err(Errno::ETXTBSY))
+    }),
+    case(
+        &REFUSE_BUSY,
+        "busy_mapped",
+        "sealing and unsealing do not wait for a process that has the file mapped",
+        |t| busy(t, |file| file.map(true, true).map(drop)),
+    ),
+    case(&REFUSE_BUSY, "busy_registered", "sealing and unsealing do not wait for a device", |t| {
+        busy(t, |file| registered(file, None).map(drop))
     }),
     case(
         &REFUSE_NOTHING,

@@ -50,6 +50,10 @@ pub(super) static CASES: &[&[Case]] = &[
         Dsync "dsync", Uncached "uncached", Aio "aio", Ring "ring", RingFixed "ring_fixed", Splice "splice",
         Sendfile "sendfile", Gift "gift",
     ),
+    cases!(
+        case WRITE_CROSSING, "pieces_", "a long write across the end stores only whole pieces inside the size", in_pieces:
+        Splice "splice", Sendfile "sendfile",
+    ),
     cases!(case WRITE_APPEND, "append_", "a write that appends stores nothing", appended: Aio "aio", Ring "ring", RingFixed "ring_fixed"),
     cases!(
         case READ_ANY, "read_", "a read of a sealed file returns the data", read:
@@ -138,6 +142,25 @@ fn refused(t: &Context, route: Route, ranges: &[(i64, i64)]) -> Seen {
     probe(t, |file| pwrite(file, 0, pattern(82, BLOCK_LEN)).via(route))?;
     let file = t.sealed()?;
     each(ranges, |(offset, len)| file.refused(&pwrite(&file, *offset, pattern(83, *len)).via(route)))
+}
+
+/// A write that the kernel may make in several pieces, each of which is refused or not.
+fn in_pieces(t: &Context, route: Route) -> Seen {
+    const LONG: i64 = 1 << 18;
+    let file = t.file("file", LONG)?;
+    t.setup(&file.enter_call()?)?;
+    let (mut expected, data) = (file.read(0, LONG)?, pattern(99, LONG));
+    let call = pwrite(&file, BLOCK_LEN, data.clone()).via(route);
+    match t.attempt(&call)? {
+        Ok(Reply::Number(written)) => {
+            let (from, len) = (BLOCK_LEN as usize, (written as usize).min((LONG - BLOCK_LEN) as usize));
+            expected[from..from + len].copy_from_slice(&data[..len]);
+        }
+        Err(Errno::ETXTBSY) => (),
+        other => return Ok(t.one(call.to_string(), Some(other.err()), Vec::new())),
+    }
+    let size = t.fact("the size is what it was", file.stat()?.size as i64 == file.at(LONG));
+    Ok(size.and(t.fact("the file has what the call says that it wrote", file.read(0, LONG)? == expected)))
 }
 
 fn appended(t: &Context, route: Route) -> Seen {

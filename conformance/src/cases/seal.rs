@@ -91,32 +91,37 @@ pub(super) static CASES: &[Case] = &[
         // page more than it offers.
         each(&[BLOCK_LEN, BLOCK_LEN + 1], |size| t.file(&format!("file-{size}"), *size)?.enter())
     }),
-    case(&SEAL_UNSHARED, "written_after", "writes to a file whose sharing ended before it was sealed are in place", |t| {
-        t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
-        let clone = t.make("clone", |to| {
-            t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
-            // Now the file has space in reserve to move to.
-            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(2, BLOCK_LEN) })?;
-            t.setup(&Call::Fsync { fd: to }).map(|_| ())
-        })?;
-        File::from_ready(t, clone).close()?;
-        t.setup(&Call::Unlink { name: "clone".into() })?;
-        let seen = file.enter()?;
-        if !succeeded(&seen) {
-            return Ok(seen);
-        }
-        let agent = file.agent()?;
-        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
-            let data = pattern(23, BLOCK_LEN);
-            let write = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
-            t.given(&write, "no write to a file in the state")?;
-            t.setup(&Call::Fsync { fd: file.fd() })?;
-            let found = agent.read(file.at(*offset), BLOCK)?;
-            Ok(t.fact("a write arrives on the storage that the file had when it was sealed", found == data))
-        })
-        .map(|written| seen.and(written))
-    }),
+    case(
+        &SEAL_UNSHARED,
+        "written_after",
+        "writes to a file whose sharing ended before it was sealed are in place",
+        |t| {
+            t.needs_sharing()?;
+            let file = t.file("file", SIZE)?;
+            let clone = t.make("clone", |to| {
+                t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
+                // Now the file has space in reserve to move to.
+                t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(2, BLOCK_LEN) })?;
+                t.setup(&Call::Fsync { fd: to }).map(|_| ())
+            })?;
+            File::from_ready(t, clone).close()?;
+            t.setup(&Call::Unlink { name: "clone".into() })?;
+            let seen = file.enter()?;
+            if !succeeded(&seen) {
+                return Ok(seen);
+            }
+            let agent = file.agent()?;
+            each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
+                let data = pattern(23, BLOCK_LEN);
+                let write = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
+                t.given(&write, "no write to a file in the state")?;
+                t.setup(&Call::Fsync { fd: file.fd() })?;
+                let found = agent.read(file.at(*offset), BLOCK)?;
+                Ok(t.fact("a write arrives on the storage that the file had when it was sealed", found == data))
+            })
+            .map(|written| seen.and(written))
+        },
+    ),
     alone(
         &SEAL_SEALED,
         "sharing_ended_remounted",

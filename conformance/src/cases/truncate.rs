@@ -1,10 +1,17 @@
+use super::holds::registered;
+use super::prompt;
 use super::seal::each;
-use crate::case::definition::{Case, case};
-use crate::case::file::Effect;
+use crate::case::definition::{Case, alone, case};
+use crate::case::file::{Effect, File};
 use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::Call;
 use nix::fcntl::OFlag;
+
+fn same_size(file: &File) -> Result<Call, Trouble> {
+    Ok(Call::Ftruncate { fd: file.fd(), size: file.stat()?.size as i64 })
+}
 
 pub(super) static CASES: &[Case] = &[
     case(&TRUNCATE_SHRINK, "shrink", "shrinking a sealed file is refused and changes nothing", |t| {
@@ -20,6 +27,24 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         file.act(&Call::Truncate { name: file.name(), size: file.at(SIZE) }, Effect::Times)
     }),
+    case(
+        &TRUNCATE_SAME_PROMPT,
+        "same_mapped",
+        "truncation to the own size does not wait for a process that has the file mapped",
+        |t| prompt::while_held(t, same_size, |file| file.map(true, true).map(drop)),
+    ),
+    case(&TRUNCATE_SAME_PROMPT, "same_registered", "truncation to the own size does not wait for a device", |t| {
+        prompt::while_held(t, same_size, |file| registered(file, None).map(drop))
+    }),
+    alone(&TRUNCATE_SAME_PROMPT, "same_full", "truncation to the own size works on a full file system", |t| {
+        prompt::when_full(t, same_size)
+    }),
+    case(
+        &TRUNCATE_SAME_PROMPT,
+        "same_tail",
+        "truncation to the own size leaves bytes of an agent behind the end",
+        |t| prompt::beside_an_agent(t, same_size),
+    ),
     case(&TRUNCATE_GROW, "grow", "growing a sealed file is refused", |t| {
         let file = t.sealed()?;
         each(&[SIZE + 1, 2 * SIZE, 1000 * SIZE], |size| file.truncate(*size))

@@ -1,4 +1,6 @@
+use super::holds::registered;
 use super::meanwhile;
+use super::refuse::at_once;
 use super::seal::{each, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, limited};
@@ -34,7 +36,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let parts = vec![pattern(7, 100), pattern(8, BLOCK_LEN)];
         let data = parts.concat();
-        let call = Call::Pwritev { fd: file.fd(), offset: file.at(50), parts, append: false };
+        let call = Call::Pwritev { fd: file.fd(), offset: file.at(50), parts, append: None };
         file.write_with(call, 50, &data)
     }),
     case(&WRITE_INSIDE, "direct", "a write with O_DIRECT inside the size works", |t| {
@@ -67,6 +69,20 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::Store { map, offset: file.at(BLOCK_LEN) as usize, data: data.clone() };
         Ok(seen.and(file.write_with(call, BLOCK_LEN, &data)?))
     }),
+    case(
+        &WRITE_NO_APPEND,
+        "no_append",
+        "a write with RWF_NOAPPEND inside the size works on a descriptor with O_APPEND",
+        |t| {
+            let ordinary = t.file("ordinary", SIZE)?;
+            t.given(&not_appended(&ordinary, 0, pattern(93, 10)), "not for an ordinary file either")?;
+            let file = t.sealed()?;
+            each(&[0, BLOCK_LEN + 1, SIZE - 10], |offset| {
+                let data = pattern(94, 10);
+                file.write_with(not_appended(&file, *offset, data.clone()), *offset, &data)
+            })
+        },
+    ),
     case(&WRITE_COPY, "into", "copy_file_range into a sealed file leaves it in place", |t| {
         let file = t.sealed()?;
         let source = t.open("source", OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -97,6 +113,15 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::CopyRange { from: file.fd(), from_offset: file.at(0), to, to_offset: 0, len };
         let seen = file.act(&call, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
+    case(
+        &WRITE_COPY_PROMPT,
+        "copy_mapped",
+        "copy_file_range does not wait for a process that has the file mapped",
+        |t| copy_at_once(t, |file| file.map(true, true).map(drop)),
+    ),
+    case(&WRITE_COPY_PROMPT, "copy_registered", "copy_file_range does not wait for a device", |t| {
+        copy_at_once(t, |file| registered(file, None).map(drop))
     }),
     case(&WRITE_ATOMIC, "atomic", "an atomic write stays in place or is refused", |t| {
         let data = pattern(24, BLOCK_LEN);
@@ -226,10 +251,10 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             let file = t.sealed()?;
             let parts = vec![pattern(15, SIZE), pattern(16, 1)];
-            file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: false })
+            file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: None })
         },
     ),
-    case(&WRITE_CROSSING, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
+    case(&WRITE_COPY_BEYOND, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
         let file = t.sealed()?;
         let source = t.file("source", SIZE)?;
         let (from, offset) = (source.fd(), source.at(0));
@@ -238,6 +263,18 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: SIZE as usize })
         })
     }),
+    case(
+        &WRITE_COPY_BEYOND,
+        "crossing_long_copy",
+        "a copy of more than a pipe holds stores nothing if it would cross the end",
+        |t| {
+            const LONG: i64 = 1 << 18;
+            let (file, source) = (t.file("file", LONG)?, t.file("source", LONG)?);
+            t.setup(&file.enter_call()?)?;
+            let (from, from_offset, to, to_offset) = (source.fd(), source.at(0), file.fd(), file.at(BLOCK_LEN));
+            file.refused(&Call::CopyRange { from, from_offset, to, to_offset, len: LONG as usize })
+        },
+    ),
     case(&WRITE_CROSSING, "crossing_direct", "a write with O_DIRECT across the end is refused", |t| {
         let file = t.sealed()?;
         let data = pattern(17, 2 * BLOCK_LEN);
@@ -247,7 +284,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         each(&[SIZE, SIZE + 1, SIZE + BLOCK_LEN, 100 * SIZE], |offset| refused_write(&file, *offset, 1))
     }),
-    case(&WRITE_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
+    case(&WRITE_COPY_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
         let file = t.sealed()?;
         let source = t.file("source", SIZE)?;
         let (from, from_offset, len) = (source.fd(), source.at(0), 10);
@@ -255,6 +292,29 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::CopyRange { from, from_offset, to: file.fd(), to_offset: file.at(*to), len })
         })
     }),
+    case(&WRITE_BEYOND, "beyond_no_append", "a write with RWF_NOAPPEND at the end of a sealed file is refused", |t| {
+        let ordinary = t.file("ordinary", SIZE)?;
+        t.given(&not_appended(&ordinary, 0, pattern(93, 10)), "not for an ordinary file either")?;
+        let file = t.sealed()?;
+        file.refused(&not_appended(&file, SIZE, pattern(95, 10)))
+    }),
+    case(
+        &WRITE_LIMIT,
+        "limit",
+        "a write across the end is refused before RLIMIT_FSIZE cuts it or ends the process",
+        |t| {
+            let file = t.sealed()?;
+            each(&[SIZE - 1, SIZE - BLOCK_LEN, BLOCK_LEN], |limit| {
+                let (offset, data) = (file.at(SIZE - BLOCK_LEN), pattern(96, 2 * BLOCK_LEN));
+                file.refused(&Call::PwriteLimited {
+                    fd: file.fd(),
+                    offset,
+                    data,
+                    limit: file.at(*limit).unsigned_abs(),
+                })
+            })
+        },
+    ),
     case(&WRITE_APPEND, "o_append", "a write with O_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;
         file.refused(&Call::Write { fd: file.append(), data: pattern(18, 1) })
@@ -262,7 +322,7 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_APPEND, "rwf_append", "a write with RWF_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;
         let parts = vec![pattern(19, 1)];
-        file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: true })
+        file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: Some(true) })
     }),
     case(&WRITE_EMPTY, "empty", "a write of 0 bytes returns 0 at every offset", |t| {
         let file = t.sealed()?;
@@ -286,6 +346,22 @@ impl File<'_> {
     fn write_nothing(&self, offset: i64) -> Seen {
         self.act(&Call::Pwrite { fd: self.fd(), offset: self.at(offset), data: Vec::new() }, Effect::Nothing)
     }
+}
+
+/// A write to a descriptor with O_APPEND that is not to append.
+fn not_appended(file: &File, offset: i64, data: Vec<u8>) -> Call {
+    Call::Pwritev { fd: file.append(), offset: file.at(offset), parts: vec![data], append: Some(false) }
+}
+
+/// Copies into a sealed file and out of it, while it is held.
+fn copy_at_once(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
+    let (file, other) = (t.sealed()?, t.file("other", SIZE)?);
+    hold(&file)?;
+    each(&[(&other, &file), (&file, &other)], |(from, to)| {
+        let (from_offset, to_offset, len) = (from.at(0), to.at(0), BLOCK);
+        let call = Call::CopyRange { from: from.fd(), from_offset, to: to.fd(), to_offset, len };
+        at_once(t, &call, Ok(()))
+    })
 }
 
 fn given_away(file: &File, uid: u32) -> Call {

@@ -4,7 +4,7 @@ use super::held::Held;
 use super::routes;
 use super::sys::buffer::Aligned;
 use super::sys::mapping::Mapping;
-use super::sys::{btrfs, caps, f2fs, ring, swap, vfs, xattr};
+use super::sys::{btrfs, caps, f2fs, process, ring, swap, vfs, xattr};
 use crate::reach::{Kind, Site};
 use crate::system::Outcomes;
 use crate::verdict::Trouble;
@@ -86,8 +86,11 @@ impl Calls {
             }
             Call::Pwritev { fd, offset, parts, append } => {
                 let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-                let flags = if *append { vfs::APPEND } else { 0 };
+                let flags = append.map_or(0, |append| if append { vfs::APPEND } else { vfs::NO_APPEND });
                 self.with(*fd, |f| vfs::pwritev2(f, &parts, *offset, flags)).map(signed)
+            }
+            Call::PwriteLimited { fd, offset, data, limit } => {
+                self.with(*fd, |f| process::pwrite_limited(f, data, *offset, *limit)).map(signed)
             }
             Call::PwriteAtomic { fd, offset, data } => {
                 let data = Aligned::of(data);
@@ -177,7 +180,8 @@ impl Calls {
                 socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(|fd| self.keep(fd))
             }
             Call::Special { socket: false } => {
-                nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, FileMode::empty()).map(|fd| self.keep(fd))
+                nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, FileMode::empty())
+                    .map(|fd| self.keep(fd))
             }
             Call::Chmod { name, mode } => {
                 let (here, mode) = (nix::fcntl::AT_FDCWD, FileMode::from_bits_truncate(*mode));
@@ -194,6 +198,10 @@ impl Calls {
             }
             Call::SetXattr { name, key, value } => xattr::set_xattr(&self.path(name), key, value).map(zero),
             Call::RemoveXattr { name, key } => xattr::remove_xattr(&self.path(name), key).map(zero),
+            Call::Statx { name, mask } => {
+                let (attributes, of_all) = vfs::statx(&self.path(name))?;
+                Ok((if *mask { of_all } else { attributes }).cast_signed())
+            }
             Call::GetXflags { fd } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
             }

@@ -67,9 +67,9 @@ impl Held {
         [file.fd, file.append, file.direct, file.reader].iter().filter_map(|fd| open.remove(fd)).collect()
     }
 
-    /// Whether nothing is open, mapped or registered.
-    pub(crate) fn is_clear(&self) -> bool {
-        self.maps.borrow().is_empty() && self.open.borrow().is_empty() && self.registrations.borrow().is_empty()
+    /// Whether nothing is open or mapped. The kernel has to know of what is registered.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.maps.borrow().is_empty() && self.open.borrow().is_empty()
     }
 
     /// Undoes registrations, unmaps and closes everything.

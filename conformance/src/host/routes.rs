@@ -87,6 +87,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsDestroy, fs: BTRFS, make: name },
     Row { route: Route::BtrfsEncoded, fs: BTRFS, make: encoded },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
+    Row { route: Route::FileGetattr, fs: EVERY, make: query },
 ];
 
 /// Whether a file system has a route.
@@ -281,7 +282,13 @@ fn space(calls: &Held, route: Route, call: &Call) -> Outcome {
     done(calls.with(*fd, |file| act(file, *offset, *len)))
 }
 
-/// An atomic write that takes several calls.
+/// Queries of attributes.
+fn query(calls: &Held, _: Route, call: &Call) -> Outcome {
+    let Call::GetXflags { fd } = call else { return Err(Errno::EINVAL) };
+    calls.with(*fd, vfs::file_getattr).map(|flags| Reply::Number(flags.cast_signed()))
+}
+
+/// An atomic write in several calls.
 fn atomic(calls: &Held, _: Route, call: &Call) -> Outcome {
     let Call::PwriteAtomic { fd, offset, data } = call else { return Err(Errno::EINVAL) };
     calls.with(*fd, |file| f2fs::atomic(file, || nix::sys::uio::pwrite(file, data, *offset))).map(count)

@@ -140,7 +140,7 @@ impl System for HostSystem<'_> {
         }
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
-            Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
+            Call::Cycle if !self.calls.is_closed() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
             Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
             Call::SetQuota { uid, bytes } => done(self.image.limit(*uid, *bytes)),

@@ -7,7 +7,7 @@ use crate::reproduce::needs::{self, has_word};
 use crate::reproduce::origin::{Origin, seed};
 use crate::reproduce::routes;
 use crate::system::{Action, Step};
-use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence};
+use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence, append_flag};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -352,8 +352,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
         Call::PwriteAtomic { fd: it, offset, data } => {
             vector(&fd(it), std::slice::from_ref(data), *offset, "RWF_ATOMIC")
         }
-        Call::Pwritev { fd: it, offset, parts, append } => {
-            vector(&fd(it), parts, *offset, if *append { "RWF_APPEND" } else { "0" })
+        Call::Pwritev { fd: it, offset, parts, append } => vector(&fd(it), parts, *offset, append_flag(*append)),
+        Call::PwriteLimited { fd: it, offset, data, limit } => {
+            format!("limited_pwrite({}, {}, {}, {offset}, {limit})", fd(it), bytes(data), data.len())
         }
         Call::Seek { fd: it, offset, whence } => {
             let whence = match whence {
@@ -426,6 +427,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
         }
         Call::RemoveXattr { name, key } => format!("removexattr({}, {key:?})", flat(name)),
         Call::Stat { fd: it } => format!("file_size({})", fd(it)),
+        Call::Statx { name, mask } => {
+            format!("{}({})", if *mask { "statx_mask" } else { "statx_attributes" }, flat(name))
+        }
         Call::GetXflags { fd: it } => format!("xflags({})", fd(it)),
         Call::ChangeXflags { fd: it, set, clear } => format!("change_xflags({}, {set:#x}, {clear:#x})", fd(it)),
         Call::ChangeFlags { fd: it, set, clear } => {
@@ -495,7 +499,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
             vec![file(fd), ("offset", offset.to_string()), ("len", len.to_string())]
         }
         Call::Exchange { one, other } => vec![file(one), ("other", names.fd(*other))],
-        Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } => vec![file(fd)],
+        Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } | Call::GetXflags { fd } => vec![file(fd)],
         Call::Unlink { name } => vec![("name", flat(name))],
         Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![file(fd)],
         Call::Link { from, to } | Call::Rename { from, to, .. } => vec![("name", flat(from)), ("to", flat(to))],

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h> /* ioctl */
 #include <sys/mman.h> /* mmap munmap memfd_create */
+#include <sys/resource.h> /* setrlimit */
 #include <sys/sendfile.h> /* sendfile */
 #include <sys/socket.h> /* socket */
 #include <sys/stat.h>
@@ -316,7 +317,35 @@ static long send_in(int file, char *data, size_t len, off_t offset)
 	return sent < 0 ? sent : pread(scratch, data, sent, 0);
 }
 
-/* Since Linux 6.11 and 6.14. */
+/* By a child with this limit, which SIGXFSZ ends. */
+static long limited_pwrite(int file, char *data, size_t len, off_t offset, rlim_t limit)
+{
+	long came = -EFBIG;
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends) || (child = fork()) < 0)
+		exit(2);
+	if (!child) {
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ limit, limit });
+		came = pwrite(file, data, len, offset);
+		came = came < 0 ? -errno : came;
+		_exit(write(ends[1], &came, sizeof(came)) != sizeof(came));
+	}
+	close(ends[1]);
+	if (read(ends[0], &came, sizeof(came)) < 0 || waitpid(child, NULL, 0) < 0)
+		exit(2);
+	close(ends[0]);
+	return checked(came);
+}
+
+/* Since Linux 6.9, 6.11 and 6.14. */
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+
 #ifndef RWF_ATOMIC
 #define RWF_ATOMIC 0x40
 #endif
@@ -451,6 +480,31 @@ static long xflags(int file)
 	struct fsxattr attr;
 
 	return ioctl(file, FS_IOC_FSGETXATTR, &attr) ? -1 : (long)attr.fsx_xflags;
+}
+
+/* file_getattr(2) of Linux 6.17 and struct file_attr. */
+static long file_attributes(int file)
+{
+	struct {
+		uint64_t xflags;
+		uint32_t rest[4];
+	} attr = { 0 };
+
+	return syscall(468, file, "", &attr, sizeof(attr), AT_EMPTY_PATH) ? -1 : (long)attr.xflags;
+}
+
+static long statx_attributes(const char *name)
+{
+	struct statx shown;
+
+	return statx(AT_FDCWD, name, 0, 0, &shown) ? -1 : (long)shown.stx_attributes;
+}
+
+static long statx_mask(const char *name)
+{
+	struct statx shown;
+
+	return statx(AT_FDCWD, name, 0, 0, &shown) ? -1 : (long)shown.stx_attributes_mask;
 }
 
 static int change_xflags(int file, uint32_t set, uint32_t clear)

@@ -59,6 +59,7 @@ pub enum Route {
     BtrfsDestroy,
     BtrfsEncoded,
     Preferred,
+    FileGetattr,
 }
 
 /// The facts of a route.
@@ -133,6 +134,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
     Row { route: Route::BtrfsEncoded, id: "btrfs_encoded", text: "BTRFS_IOC_ENCODED_WRITE", clauses: &[&REFUSE_OTHER] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
+    Row { route: Route::FileGetattr, id: "file_getattr", text: "file_getattr(2)", clauses: &[&QUERY_FILE_GETATTR] },
 ];
 
 impl Route {
@@ -173,6 +175,6 @@ mod tests {
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.route as usize, place, "{:?}", row.route);
         }
-        assert_eq!(ROWS.len(), Route::Preferred as usize + 1);
+        assert_eq!(ROWS.len(), Route::FileGetattr as usize + 1);
     }
 }

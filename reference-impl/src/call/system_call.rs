@@ -35,8 +35,10 @@ pub enum Call {
     Pread { fd: Fd, offset: i64, len: usize },
     Write { fd: Fd, data: Vec<u8> },
     Pwrite { fd: Fd, offset: i64, data: Vec<u8> },
-    /// pwritev2(2): `append` is RWF_APPEND.
-    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: bool },
+    /// pwritev2(2): `append` is RWF_APPEND or RWF_NOAPPEND.
+    Pwritev { fd: Fd, offset: i64, parts: Vec<Vec<u8>>, append: Option<bool> },
+    /// pwrite(2) by a process whose RLIMIT_FSIZE is `limit`. A process that gets SIGXFSZ ends: EFBIG.
+    PwriteLimited { fd: Fd, offset: i64, data: Vec<u8>, limit: u64 },
     Seek { fd: Fd, offset: i64, whence: Whence },
     Fsync { fd: Fd },
     Ftruncate { fd: Fd, size: i64 },
@@ -96,6 +98,8 @@ pub enum Call {
     SetXattr { name: String, key: String, value: Vec<u8> },
     RemoveXattr { name: String, key: String },
     Stat { fd: Fd },
+    /// statx(2) by name: the reply is `stx_attributes_mask`, or else `stx_attributes`.
+    Statx { name: String, mask: bool },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
     GetXflags { fd: Fd },
     /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with the bits of `set` added to `fsx_xflags` and those of `clear`
@@ -159,8 +163,11 @@ impl fmt::Display for Call {
             Self::Pwrite { fd, offset, data } => write!(f, "pwrite({fd}, buf, {}, {offset})", data.len()),
             Self::Pwritev { fd, offset, parts, append } => {
                 let lengths = parts.iter().map(|p| p.len().to_string()).collect::<Vec<_>>().join(" + ");
-                let flags = if *append { "RWF_APPEND" } else { "0" };
+                let flags = append_flag(*append);
                 write!(f, "pwritev2({fd}, [{lengths}], {}, {offset}, {flags})", parts.len())
+            }
+            Self::PwriteLimited { fd, offset, data, limit } => {
+                write!(f, "pwrite({fd}, buf, {}, {offset}) with an RLIMIT_FSIZE of {limit}", data.len())
             }
             Self::Seek { fd, offset, whence } => {
                 write!(f, "lseek({fd}, {offset}, SEEK_{})", format!("{whence:?}").to_uppercase())
@@ -225,6 +232,9 @@ impl fmt::Display for Call {
             Self::SetXattr { name, key, value } => write!(f, "setxattr({name:?}, {key:?}, value, {}, 0)", value.len()),
             Self::RemoveXattr { name, key } => write!(f, "removexattr({name:?}, {key:?})"),
             Self::Stat { fd } => write!(f, "fstat({fd}, &st)"),
+            Self::Statx { name, mask } => {
+                write!(f, "statx(AT_FDCWD, {name:?}, 0, 0, &st), {}", if *mask { "the mask" } else { "the attributes" })
+            }
             Self::GetXflags { fd } => write!(f, "ioctl({fd}, FS_IOC_FSGETXATTR, &attr)"),
             Self::ChangeXflags { fd, set, clear } => {
                 write!(f, "ioctl({fd}, FS_IOC_FSSETXATTR, xflags | {set:#x} & ~{clear:#x})")
@@ -245,6 +255,15 @@ impl fmt::Display for Call {
             Self::Via { route, call } => write!(f, "{route}, as {call}"),
             Self::Pin { fd, on } => write!(f, "ioctl({fd}, F2FS_IOC_SET_PIN_FILE, {})", u32::from(*on)),
         }
+    }
+}
+
+/// The flag of pwritev2(2).
+pub fn append_flag(append: Option<bool>) -> &'static str {
+    match append {
+        None => "0",
+        Some(true) => "RWF_APPEND",
+        Some(false) => "RWF_NOAPPEND",
     }
 }
 

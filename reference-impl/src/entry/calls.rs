@@ -4,6 +4,7 @@ use crate::call::caller::Credentials;
 use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
 use crate::call::system_call::{At, Call, Fd};
+use crate::model::data::Manner;
 use crate::model::metadata::{Changes, SetTime};
 use crate::model::state::State;
 use crate::names::entries::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
@@ -21,10 +22,17 @@ impl State {
             Call::Close { fd } => self.close(*fd).map(zero),
             Call::Read { fd, len } => self.read(who, *fd, None, *len).map(Reply::Data),
             Call::Pread { fd, offset, len } => self.read(who, *fd, Some(*offset), *len).map(Reply::Data),
-            Call::Write { fd, data } => self.write(who, *fd, None, data, false).map(length),
-            Call::Pwrite { fd, offset, data } => self.write(who, *fd, Some(*offset), data, false).map(length),
+            Call::Write { fd, data } => self.write(who, *fd, None, data, Manner::default()).map(length),
+            Call::Pwrite { fd, offset, data } => {
+                self.write(who, *fd, Some(*offset), data, Manner::default()).map(length)
+            }
             Call::Pwritev { fd, offset, parts, append } => {
-                self.write(who, *fd, Some(*offset), &parts.concat(), *append).map(length)
+                let manner = Manner { append: *append, ..Manner::default() };
+                self.write(who, *fd, Some(*offset), &parts.concat(), manner).map(length)
+            }
+            Call::PwriteLimited { fd, offset, data, limit } => {
+                let manner = Manner { limit: Some(*limit), ..Manner::default() };
+                self.write(who, *fd, Some(*offset), data, manner).map(length)
             }
             Call::Seek { fd, offset, whence } => self.seek(who, *fd, *offset, *whence).map(number),
             Call::Fsync { fd } => self.sync(who, *fd).map(zero),
@@ -124,6 +132,10 @@ impl State {
                 self.remove_xattr(who, ino, key.as_bytes()).map(zero)
             }
             Call::Stat { fd } => self.stat(*fd).map(|stat| Reply::Stat(Box::new(stat))),
+            Call::Statx { name, mask } => {
+                let (attributes, of_all) = self.statx(self.resolve(who, name.as_bytes(), true)?);
+                Ok(number((if *mask { of_all } else { attributes }).cast_signed()))
+            }
             Call::GetXflags { fd } => self.xflags(who, *fd).map(|flags| number(flags.into())),
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),
             Call::ChangeFlags { fd, set, clear } => self.change_flags(who, *fd, *set, *clear).map(zero),

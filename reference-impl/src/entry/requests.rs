@@ -8,6 +8,7 @@ use crate::call::caller::Credentials;
 use crate::call::mode::Mode;
 use crate::call::system_call::{At, Fd, Whence};
 use crate::entry::fs::Fs;
+use crate::model::data::Manner;
 use crate::model::metadata::{Attributes, Changes};
 use crate::model::quota::Quota;
 use crate::model::state::State;
@@ -218,7 +219,7 @@ impl Fs {
 
     /// pwrite(2). Writes all bytes or fails.
     pub fn write(&self, who: &Credentials, fd: Fd, offset: i64, data: &[u8]) -> Result<usize, Errno> {
-        self.state().write(who, fd, Some(offset), data, false)
+        self.state().write(who, fd, Some(offset), data, Manner::default())
     }
 
     /// Writes back pages of a kernel's cache, after stores by any process. Bytes beyond the size are not data.

@@ -43,6 +43,9 @@ impl State {
             possible(fs.inode(ino), mode)?;
             let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
             fs.drop_privileges(who, ino);
+            if fs.inode(ino).sealed {
+                fs.changed_nothing(ino, [Quirk::InsideWaits, Quirk::InsideTakesSpace, Quirk::InsideZeroes])?;
+            }
             fs.allocate(ino, mode, offset.unsigned_abs(), end.unsigned_abs())
         })
     }

@@ -1,11 +1,13 @@
 //! The flags of files, and the query for the sealed state.
 
 use crate::call::caller::{Capabilities, Credentials};
-use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
+use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, STATX_SEALED, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::call::route::Route;
 use crate::call::system_call::Fd;
 use crate::model::state::State;
 use crate::rules::Op;
+use crate::storage::inode::Kind;
+use crate::units::Ino;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
@@ -27,6 +29,16 @@ impl State {
             flags |= if file.is_append_only() { XFLAG_APPEND } else { 0 };
             Ok(flags)
         })
+    }
+
+    /// `stx_attributes` and `stx_attributes_mask` of statx(2).
+    pub(crate) fn statx(&self, ino: Ino) -> (u64, u64) {
+        let file = self.inode(ino);
+        let hidden = self.has(Quirk::StatxHidden);
+        let shown = (file.sealed && !hidden) || (file.kind == Kind::Directory && self.has(Quirk::StatxOfDirectories));
+        let unknown = self.has(Quirk::MaskMissing) || (self.volume.read_only && self.has(Quirk::MaskOfWritable));
+        let bit = |is_set| if is_set { STATX_SEALED } else { 0 };
+        (bit(shown), bit(!unknown))
     }
 
     pub(crate) fn change_xflags(&mut self, who: &Credentials, fd: Fd, set: u32, clear: u32) -> Result<(), Errno> {

@@ -19,6 +19,24 @@ pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
 /// The alignment for O_DIRECT: the logical block of a disk.
 const SECTOR: u64 = 512;
 
+/// The manner of a write, beside its descriptor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// RWF_APPEND, or RWF_NOAPPEND.
+    pub(crate) append: Option<bool>,
+    /// RLIMIT_FSIZE.
+    pub(crate) limit: Option<u64>,
+}
+
+impl Manner {
+    /// The part of the data that the limit lets through.
+    fn cut(self, at: u64, data: &[u8]) -> Result<&[u8], Errno> {
+        let room =
+            self.limit.map_or(Ok(u64::MAX), |limit| limit.checked_sub(at).filter(|n| *n > 0).ok_or(Errno::EFBIG));
+        room.map(|room| &data[..room.min(data.len() as u64) as usize])
+    }
+}
+
 impl State {
     pub(crate) fn read(
         &mut self,
@@ -57,12 +75,13 @@ impl State {
         who: &Credentials,
         fd: Fd,
         offset: Option<i64>,
-        data: &[u8],
-        append: bool,
+        mut data: &[u8],
+        manner: Manner,
     ) -> Result<usize, Errno> {
         let descriptor = *self.descriptor(fd)?;
-        let append = append || descriptor.flags.contains(OFlag::O_APPEND);
         let file = self.inode(descriptor.ino);
+        let asked = manner.append.filter(|append| *append || !(file.sealed && self.has(Quirk::NoAppendIgnored)));
+        let append = asked.unwrap_or(descriptor.flags.contains(OFlag::O_APPEND));
         match file.kind {
             Kind::Regular => (),
             Kind::Directory => return Err(Errno::EBADF),
@@ -71,6 +90,9 @@ impl State {
         let asked = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
         let (size, sealed) = (file.size, file.sealed);
         let at = if append { size } else { asked };
+        if sealed && self.has(Quirk::LimitFirst) {
+            data = manner.cut(at, data)?;
+        }
         let op = match self.route {
             // Data in another form need another place.
             Some(Route::BtrfsEncoded) => Op::Other,
@@ -82,7 +104,7 @@ impl State {
         }
         let count = self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
             aligned(&descriptor, at, data.len())?;
-            fs.write_for(who, &descriptor, at, data)
+            fs.write_for(who, &descriptor, at, manner.cut(at, data)?)
         })?;
         if offset.is_none() && count > 0 {
             self.descriptors.advance(fd, at + count as u64);

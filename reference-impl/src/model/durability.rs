@@ -39,7 +39,8 @@ impl State {
 
     /// umount(2) and mount(2).
     pub(crate) fn cycle(&mut self) -> Result<(), Errno> {
-        if !self.descriptors.is_empty() || !self.mappings.is_empty() || !self.registrations.is_empty() {
+        let registered = !self.registrations.is_empty() && !self.has(Quirk::RegistrationUnmounts);
+        if !self.descriptors.is_empty() || !self.mappings.is_empty() || registered {
             return Err(Errno::EBUSY);
         }
         self.volume.commit()?;

@@ -4,7 +4,7 @@ use crate::call::caller::Credentials;
 use crate::model::state::State;
 use crate::rules::{Answer, Op, Request, View, rule_for};
 use crate::units::{Address, Ino};
-use crate::violation::How;
+use crate::violation::{How, Quirk};
 use nix::errno::Errno;
 
 impl View for State {
@@ -78,8 +78,10 @@ impl State {
             }
             Answer::Done => Ok(T::default()),
             Answer::Refuse(errno) => {
-                if errno == Errno::ETXTBSY {
-                    self.refused(ino);
+                match errno {
+                    Errno::ETXTBSY => self.refused(ino),
+                    Errno::EBUSY => self.wait_under(Quirk::BusyWaits),
+                    _ => (),
                 }
                 Err(errno)
             }

@@ -7,7 +7,7 @@ use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
 use crate::call::system_call::Call;
 use crate::model::state::State;
-use crate::units::{Address, Ino};
+use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use iomap_clauses::{AGENT_MEMORY, AGENT_WRITES, Clause, HOLD_REFUSAL};
 use nix::errno::Errno;
@@ -89,6 +89,8 @@ impl State {
             Call::Store { .. } => Some(Ok(Reply::Number(0))),
             // No rule refuses a registration, so refuse it here.
             Call::Register { .. } if clause == &HOLD_REFUSAL => Some(Err(Errno::ETXTBSY)),
+            // Nor has a query by this route: it shows nothing.
+            Call::GetXflags { .. } => Some(Ok(Reply::Number(0))),
             _ => {
                 if [&AGENT_MEMORY, &AGENT_WRITES].contains(&clause) {
                     self.relocate_all(true);
@@ -112,12 +114,30 @@ impl State {
             let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
             places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         }
-        if self.has(Quirk::RefusalWaits) {
-            std::thread::sleep(std::time::Duration::from_millis(1200));
-        }
+        self.wait_under(Quirk::RefusalWaits);
         if self.has(Quirk::MoveOnRefusal) {
             self.volume.relocate(ino);
         }
+    }
+
+    /// Waits as for a hold that does not end, under a violation only.
+    pub(crate) fn wait_under(&self, quirk: Quirk) {
+        if self.has(quirk) {
+            std::thread::sleep(std::time::Duration::from_millis(1200));
+        }
+    }
+
+    /// Side effects of a call that changes nothing about a sealed file, under a violation only.
+    pub(crate) fn changed_nothing(&mut self, ino: Ino, [waits, takes_space, zeroes]: [Quirk; 3]) -> Result<(), Errno> {
+        self.wait_under(waits);
+        if self.has(takes_space) {
+            self.room_for(ino, 1, 1)?;
+        }
+        if self.has(zeroes) {
+            let size = self.inode(ino).size;
+            self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
+        }
+        Ok(())
     }
 
     /// Moves every sealed file, under a violation only.

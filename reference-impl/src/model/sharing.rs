@@ -27,6 +27,9 @@ pub(crate) struct Shared {
     pub(crate) len: u64,
 }
 
+/// The number of bytes that a pipe holds: the piece in which Linux copies where it cannot share.
+const PIPE: usize = 1 << 16;
+
 impl State {
     /// copy_file_range(2).
     pub(crate) fn copy_range(&mut self, who: &Credentials, from: At, to: At, len: usize) -> Result<usize, Errno> {
@@ -53,10 +56,19 @@ impl State {
             fs.accessed(source.ino, source.flags);
             Ok(data)
         })?;
+        let sealed = |fs: &Self, ino| fs.inode(ino).sealed;
+        if sealed(self, source.ino) || sealed(self, target.ino) {
+            self.wait_under(Quirk::CopyWaits);
+        }
+        let inside = self.inode(target.ino).size.saturating_sub(to.offset).min(data.len() as u64) as usize;
+        let pieces = inside - inside % PIPE;
+        if sealed(self, target.ino) && inside < data.len() && pieces > 0 && self.has(Quirk::CopyInPieces) {
+            return self.write_at(target.ino, to.offset, &data[..pieces]);
+        }
         let op = Op::CopyInto { offset: to.offset, len: data.len() as u64 };
         let shares = |fs: &Self| {
-            (fs.has(Quirk::ShareOnCopyInto) && fs.inode(target.ino).sealed)
-                || (fs.has(Quirk::ShareOnCopyFrom) && fs.inode(source.ino).sealed)
+            (fs.has(Quirk::ShareOnCopyInto) && sealed(fs, target.ino))
+                || (fs.has(Quirk::ShareOnCopyFrom) && sealed(fs, source.ino))
         };
         self.guarded(who, target.ino, target.writable(), op, |fs| {
             if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {

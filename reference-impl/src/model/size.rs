@@ -7,6 +7,7 @@ use crate::rules::Op;
 use crate::storage::inode::{Inode, Kind};
 use crate::storage::volume::errno;
 use crate::units::{BLOCK, Ino};
+use crate::violation::Quirk;
 use nix::errno::Errno;
 
 impl State {
@@ -58,6 +59,7 @@ impl State {
         let old = self.inode(ino).size;
         if size == old && self.inode(ino).sealed {
             // What agents stored stays, after the end too.
+            self.changed_nothing(ino, [Quirk::TruncateWaits, Quirk::TruncateTakesSpace, Quirk::TruncateZeroes])?;
             let now = self.now();
             let file = self.inode_mut(ino);
             (file.mtime, file.ctime) = (now, now);

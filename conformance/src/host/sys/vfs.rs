@@ -52,6 +52,9 @@ pub(super) fn check(result: libc::c_int) -> Result<(), Errno> {
 /// pwritev2(2) with RWF_APPEND.
 pub(crate) const APPEND: i32 = libc::RWF_APPEND;
 
+/// pwritev2(2) with RWF_NOAPPEND, since Linux 6.9.
+pub(crate) const NO_APPEND: i32 = libc::RWF_NOAPPEND;
+
 /// pwritev2(2) with RWF_DSYNC.
 pub(crate) const DSYNC: i32 = libc::RWF_DSYNC;
 
@@ -122,6 +125,36 @@ pub(crate) fn change_xflags(file: BorrowedFd, set: u32, clear: u32) -> Result<()
     let mut attributes = fs_xattr(file)?;
     attributes.xflags = (attributes.xflags | set) & !clear;
     ioctl(&file, &FS_IOC_FSSETXATTR, &mut attributes)
+}
+
+/// `struct file_attr` of <linux/fs.h>.
+#[repr(C)]
+#[derive(Default)]
+struct FileAttr {
+    xflags: u64,
+    rest: [u32; 4],
+}
+
+/// file_getattr(2), since Linux 6.17: `fa_xflags`.
+pub(crate) fn file_getattr(file: BorrowedFd) -> Result<u64, Errno> {
+    const SYS_FILE_GETATTR: libc::c_long = 468;
+    let mut shown = FileAttr::default();
+    let (descriptor, place) = (file.as_raw_fd(), &raw mut shown);
+    // SAFETY: the kernel writes as many bytes as the struct has, and the path is a terminated string.
+    let result = unsafe {
+        libc::syscall(SYS_FILE_GETATTR, descriptor, c"".as_ptr(), place, size_of::<FileAttr>(), libc::AT_EMPTY_PATH)
+    };
+    Errno::result(result).map(|_| shown.xflags)
+}
+
+/// statx(2): `stx_attributes` and `stx_attributes_mask`.
+pub(crate) fn statx(path: &Path) -> Result<(u64, u64), Errno> {
+    let path = c_path(path)?;
+    // SAFETY: zeros are valid for each field.
+    let mut shown: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a terminated string, and the kernel writes the struct.
+    check(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut shown) })?;
+    Ok((shown.stx_attributes, shown.stx_attributes_mask))
 }
 
 /// The attributes besides flags that FS_IOC_FSSETXATTR can change; sizes are in bytes.

@@ -1,0 +1,40 @@
+//! Calls that change nothing about a sealed file: they wait for nothing, need nothing and leave all as it is.
+
+use super::refuse::at_once;
+use crate::case::context::Context;
+use crate::case::file::File;
+use crate::case::prepare::pattern;
+use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::verdict::{Seen, Trouble};
+use iomap_reference::Call;
+
+/// The call on a file. Other clauses say that it succeeds.
+type Make = fn(&File) -> Result<Call, Trouble>;
+
+/// The call while a hold exists that does not end.
+pub(super) fn while_held(t: &Context, make: Make, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
+    let file = t.sealed()?;
+    hold(&file)?;
+    at_once(t, &make(&file)?, Ok(()))
+}
+
+/// The call on a full file system.
+pub(super) fn when_full(t: &Context, make: Make) -> Seen {
+    let file = t.sealed()?;
+    let call = make(&file)?;
+    t.given(&call, "not before the file system is full either")?;
+    t.fill()?;
+    t.observe(&call)
+}
+
+/// The call after an agent has stored in the last block, before and behind the end of the file.
+pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
+    let file = t.file("file", SIZE - 100)?;
+    t.setup(&file.enter_call()?)?;
+    let (call, agent) = (make(&file)?, file.agent()?);
+    let (last, data) = (file.at(SIZE - BLOCK_LEN), pattern(98, BLOCK_LEN));
+    agent.write(last, &data)?;
+    t.given(&call, "no such call succeeds")?;
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok(t.fact("the storage has what the agent stored", agent.read(last, data.len())? == data))
+}
