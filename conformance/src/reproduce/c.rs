@@ -557,7 +557,7 @@ mod tests {
         let (fd, map, offset, data) = (3, 0, 0, pattern(1, 512));
         let name = "file".to_owned();
         let plain = |route: Route| match route.clauses()[0].id {
-            "read.any" | "write.inside" => Call::Pwrite { fd, offset, data: data.clone() },
+            "read.any" | "write.inside" | "refuse.other" => Call::Pwrite { fd, offset, data: data.clone() },
             "write.atomic" => Call::Pwrite { fd, offset, data: data.clone() },
             "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto) => {
                 Call::Store { map, offset: 0, data: data.clone() }
@@ -573,6 +573,7 @@ mod tests {
             "meta.chown" => Call::Chown { name: name.clone(), uid: 1, gid: 1 },
             "meta.utimes" => Call::Utimes { name: name.clone(), atime: 1, mtime: 2 },
             "meta.xattr" => Call::SetXattr { name: name.clone(), key: "user.k".into(), value: data.clone() },
+            id if id.starts_with("query") => Call::GetXflags { fd },
             id if id.starts_with("fallocate") => Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset, len: 4096 },
             _ => Call::Fsync { fd },
         };
