@@ -75,14 +75,18 @@ impl HostSystem<'_> {
     }
 
     /// The power goes, and with it all descriptors and mappings.
-    fn lose_power(&self, during: Option<&Call>) -> Result<(), Errno> {
+    fn lose_power(&self, during: Option<&Call>, first: Option<&Call>) -> Outcome {
+        let returned = Cell::new(Ok(Reply::Number(0)));
         let count = self.losses.replace(self.losses.get() + 1);
         let at_a_moment = |act: &dyn Fn() -> Result<Loss, Errno>| match during {
             None => act(),
             Some(call) => {
                 let later = || {
-                    // A later moment from time to time: it is what is tested.
-                    spin(Duration::from_micros(20) * count);
+                    match first {
+                        Some(call) => returned.set(self.calls.call(Caller::Privileged, call)),
+                        // A later moment from time to time: it is what is tested.
+                        None => spin(Duration::from_micros(20) * count),
+                    }
                     act()
                 };
                 // Nobody learns what the call returned.
@@ -108,7 +112,8 @@ impl HostSystem<'_> {
         match loss {
             Loss::Copied(copy) => self.image.continue_with(copy),
             Loss::Stopped => self.image.cycle(),
-        }
+        }?;
+        returned.into_inner()
     }
 
     /// Whether FS_IOC_SHUTDOWN may be used during a call. With an active swap file it must not: the file cannot be
@@ -140,7 +145,8 @@ impl System for HostSystem<'_> {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle if !self.calls.is_clear() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
-            Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
+            Call::PowerLoss { during } => self.lose_power(during.as_deref(), None),
+            Call::PowerLossAfter { begun, call } => self.lose_power(Some(begun), Some(call)),
             Call::SetQuota { uid, bytes } => done(self.image.limit(*uid, *bytes)),
             Call::Shrink { .. } => {
                 self.resized.set(true);
