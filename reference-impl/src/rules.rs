@@ -5,7 +5,7 @@
 //! any other file.
 
 use crate::call::caller::{Capabilities, Credentials};
-use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
+use crate::call::flags::{FLAG_COMPRESS, FLAG_JOURNAL, XFLAG_SEALED};
 use crate::call::mode::Mode;
 use crate::storage::inode::{Inode, Kind};
 use crate::units::Address;
@@ -27,14 +27,30 @@ pub(crate) enum Op {
     Read,
     OpenToWrite,
     OpenToTruncate,
-    Write { offset: u64, len: u64, append: bool },
-    WriteAtomic { offset: u64, len: u64 },
-    CopyInto { offset: u64, len: u64 },
+    Write {
+        offset: u64,
+        len: u64,
+        append: bool,
+    },
+    WriteAtomic {
+        offset: u64,
+        len: u64,
+    },
+    CopyInto {
+        offset: u64,
+        len: u64,
+    },
     CopyFrom,
-    Map { shared: bool, write: bool },
+    Map {
+        shared: bool,
+        write: bool,
+    },
     Sync,
     SeekHole,
-    Truncate { size: i64, by_name: bool },
+    Truncate {
+        size: i64,
+        by_name: bool,
+    },
     Fallocate(Allocation),
     CloneFrom,
     CloneInto,
@@ -46,7 +62,10 @@ pub(crate) enum Op {
     Snapshot,
     Defragment,
     ShrinkAway,
-    SetFlags { old: u32, new: u32 },
+    SetFlags {
+        old: u32,
+        new: u32,
+    },
     Register,
     Swapon,
     Unlink,
@@ -59,9 +78,13 @@ pub(crate) enum Op {
     Utimes,
     Xattr,
     Query,
-    SetXflags { old: u32, new: u32 },
+    SetXflags {
+        old: u32,
+        new: u32,
+    },
     SetProject,
     SetDax,
+    EnableVerity,
     Convert,
     /// Any other change of the size or the place, which no section names.
     Other,
@@ -351,14 +374,20 @@ static SECTIONS: &[Section] = &[
     ),
     // Moves by the file system.
     section(
-        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::Convert),
+        |op| {
+            matches!(
+                op,
+                Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::EnableVerity | Op::Convert
+            )
+        },
         &[
             refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
             refuse(&MOVER_DAX, ETXTBSY, |r| r.is(Op::SetDax)),
+            refuse(&MOVER_VERITY, ETXTBSY, |r| r.is(Op::EnableVerity)),
             refuse(&MOVER_MIGRATE, ETXTBSY, |r| r.is(Op::Convert)),
             refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
             refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
-                r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0))
+                r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & (FLAG_COMPRESS | FLAG_JOURNAL) != 0))
             }),
         ],
     ),

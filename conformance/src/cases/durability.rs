@@ -17,7 +17,8 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_VISIBLE, "seen", "a file that is shown as sealed has its size and its data after a crash", |t| {
         t.needs_seal("moment at which a file is shown as sealed")?;
         let bit = t.needs_query()?;
-        let ready = t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) }).map(|_| ()))?;
+        let ready =
+            t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) }).map(|_| ()))?;
         let file = File::from_ready(t, ready);
         let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
         match flags {
@@ -34,15 +35,20 @@ pub(super) static CASES: &[Case] = &[
             Err(errno) => Err(Trouble::NotOffered(format!("the second call fails with {}", words::name(errno)))),
         }
     }),
-    power(&SEAL_AGAIN_DURABLE, "unseal_durable", "unsealing a file that another call unseals is durable on return", |t| {
-        t.needs_seal("second call that succeeds")?;
-        let file = t.sealed()?;
-        let call = file.leave_call()?;
-        match power_loss_after(t, call.clone(), call)? {
-            Ok(_) => afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?))),
-            Err(errno) => Err(Trouble::NotOffered(format!("the second call fails with {}", words::name(errno)))),
-        }
-    }),
+    power(
+        &SEAL_AGAIN_DURABLE,
+        "unseal_durable",
+        "unsealing a file that another call unseals is durable on return",
+        |t| {
+            t.needs_seal("second call that succeeds")?;
+            let file = t.sealed()?;
+            let call = file.leave_call()?;
+            match power_loss_after(t, call.clone(), call)? {
+                Ok(_) => afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?))),
+                Err(errno) => Err(Trouble::NotOffered(format!("the second call fails with {}", words::name(errno)))),
+            }
+        },
+    ),
     power(&DURABLE_SEAL, "sealed", "a sealed file stays sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         t.sealed()?;

@@ -75,18 +75,23 @@ pub(super) static CASES: &[Case] = &[
             .and(file.act(&clear, Effect::Times)?)
             .and(t.fact("nothing but it is clear", xflags(t, &file)? == before)))
     }),
-    alone(&QUERY_OTHERS, "others_remounted", "a change of another attribute leaves the state after the next mount", |t| {
-        let bit = t.needs_query()?;
-        t.reach(&Call::Cycle)?;
-        let file = t.sealed()?;
-        t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
-        file.close()?;
-        t.setup(&Call::Cycle)?;
-        let fd = t.open("file", OFlag::O_RDONLY)?;
-        let flags = t.setup_number(&Call::GetXflags { fd })? as u32;
-        let both = t.fact("both attributes are shown", flags & (bit | XFLAG_NODUMP) == bit | XFLAG_NODUMP);
-        Ok(both.and(t.fact("the file refuses to shrink", refuses_cut(t, "file")?)))
-    }),
+    alone(
+        &QUERY_OTHERS,
+        "others_remounted",
+        "a change of another attribute leaves the state after the next mount",
+        |t| {
+            let bit = t.needs_query()?;
+            t.reach(&Call::Cycle)?;
+            let file = t.sealed()?;
+            t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
+            file.close()?;
+            t.setup(&Call::Cycle)?;
+            let fd = t.open("file", OFlag::O_RDONLY)?;
+            let flags = t.setup_number(&Call::GetXflags { fd })? as u32;
+            let both = t.fact("both attributes are shown", flags & (bit | XFLAG_NODUMP) == bit | XFLAG_NODUMP);
+            Ok(both.and(t.fact("the file refuses to shrink", refuses_cut(t, "file")?)))
+        },
+    ),
     case(
         &QUERY_UNSEALED,
         "after_others",

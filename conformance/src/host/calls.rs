@@ -177,7 +177,8 @@ impl Calls {
                 socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(|fd| self.keep(fd))
             }
             Call::Special { socket: false } => {
-                nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, FileMode::empty()).map(|fd| self.keep(fd))
+                nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, FileMode::empty())
+                    .map(|fd| self.keep(fd))
             }
             Call::Chmod { name, mode } => {
                 let (here, mode) = (nix::fcntl::AT_FDCWD, FileMode::from_bits_truncate(*mode));

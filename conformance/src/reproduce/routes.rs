@@ -55,6 +55,7 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::BtrfsScrub, "ioctl({fd}, BTRFS_IOC_SCRUB, &(struct btrfs_ioctl_scrub_args){ .devid = 1, .end = -1 })"),
     (Route::BtrfsDestroy, "destroy_subvolume_of({name})"),
     (Route::BtrfsEncoded, "ioctl({fd}, BTRFS_IOC_ENCODED_WRITE, &(struct btrfs_ioctl_encoded_io_args){ .iov = &(struct iovec){ \"\\x78\\xda\\xed\\xc1\\x01\\x0d\\0\\0\\0\\xc2\\xa0\\xf7\\x4f\\x6d\\x0f\\x07\\x14\\0\\0\\0\\xf0\\x6e\\x10\\0\\0\\x01\", 26 }, .iovcnt = 1, .offset = {offset}, .len = {len}, .unencoded_len = {len}, .compression = BTRFS_ENCODED_IO_COMPRESSION_ZLIB })"),
+    (Route::Verity, "ioctl({fd}, FS_IOC_ENABLE_VERITY, &(struct fsverity_enable_arg){ .version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = 4096 })"),
     (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 

@@ -177,7 +177,8 @@ struct EncodedWrite {
 pub(crate) fn write_encoded_zeros(file: BorrowedFd, offset: i64) -> Result<(), Errno> {
     const LEN: u64 = 4096;
     const ZLIB: u32 = 1;
-    const ZEROS: &[u8] = b"\x78\xda\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7\x4f\x6d\x0f\x07\x14\x00\x00\x00\xf0\x6e\x10\x00\x00\x01";
+    const ZEROS: &[u8] =
+        b"\x78\xda\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7\x4f\x6d\x0f\x07\x14\x00\x00\x00\xf0\x6e\x10\x00\x00\x01";
     let part = IoSlice::new(ZEROS);
     let mut args = EncodedWrite {
         parts: (&raw const part).addr() as u64,
