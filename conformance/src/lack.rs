@@ -219,7 +219,7 @@ fn bare(call: &Call) -> &Call {
 
 /// Whether the suite makes an image, and attaches it, during a call.
 fn replaces_storage(call: &Call) -> bool {
-    matches!(call, Call::PowerLoss { .. } | Call::RemoveDevice | Call::ReplaceDevice)
+    matches!(call, Call::PowerLoss { .. } | Call::PowerLossAfter { .. } | Call::RemoveDevice | Call::ReplaceDevice)
 }
 
 /// The capability that a call needs for every file.
@@ -235,7 +235,7 @@ fn right(call: &Call) -> Option<Capability> {
         Call::Chown { .. } => CHOWN,
         Call::Swapon { .. } | Call::Swapoff { .. } | Call::Remount { .. } | Call::Cycle => SYS_ADMIN,
         Call::PowerLoss { .. } | Call::SetQuota { .. } | Call::Snapshot | Call::Collect => SYS_ADMIN,
-        Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => SYS_ADMIN,
+        Call::PowerLossAfter { .. } | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => SYS_ADMIN,
         _ => return None,
     })
 }

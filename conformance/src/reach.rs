@@ -133,6 +133,7 @@ static ROWS: &[Row] = rows! {
 
     // The other calls that a daemon behind FUSE does not get.
     FUSE, (None, Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. }) => NotReachable, Text("FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel");
+    FUSE, (None, Call::PowerLossAfter { .. }) => NotReachable, Text("the daemon answers one call after the other");
     FUSE, (None, Call::Special { .. }) => NotReachable, Text("the kernel serves devices and sockets, and not a daemon");
     FUSE, (None, Call::Exchange { .. }) => NotReachable, Text("the number of a descriptor in the argument of an ioctl means nothing to a daemon");
     FUSE, (_, Call::Statx { .. }) => NotReachable, Text("FUSE passes no attribute of statx(2) on (fuse_fillattr)");
@@ -145,7 +146,7 @@ static ROWS: &[Row] = rows! {
     FUSE_OF_A_USER, (_, Call::Chown { uid, gid, .. }) if (*uid, *gid) != (0, 0) => NotReachable, Text("there is one user in this user namespace");
 
     // A device is no file system. `FreeSpace` by a route is the question whether the route exists.
-    DEVICE, (_, Call::PowerLoss { .. }) => NotReachable, Text("the memory of a guest is lost with its power");
+    DEVICE, (_, Call::PowerLoss { .. } | Call::PowerLossAfter { .. }) => NotReachable, Text("the memory of a guest is lost with its power");
     DEVICE, (_, Call::Open { name, .. } | Call::Truncate { name, .. }) if name != mechanism::DEVICE => NotOffered, Text(NO_OTHER_FILE);
     DEVICE, (Some(Route::DirectInto), _) => NotOffered, Text(NO_OTHER_FILE);
     DEVICE, (_, Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. }) => NotOffered, Text("a device has no names: those of its node belong to devtmpfs");
@@ -165,8 +166,9 @@ static ROWS: &[Row] = rows! {
     NO_ROUTE, (Some(_), _) => NotOffered, Text("{fs}: no {route}");
 
     // Calls on the whole file system, while other cases or other people use it.
-    IN_TURN, (None, Call::Cycle | Call::PowerLoss { .. }) => Setup, Text("{call}: other cases are at work on this file system");
+    IN_TURN, (None, Call::Cycle | Call::PowerLoss { .. } | Call::PowerLossAfter { .. }) => Setup, Text("{call}: other cases are at work on this file system");
     DIRECTORY, (None, Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } | Call::SetQuota { .. }) => NotReachable, Text(OTHERS);
+    DIRECTORY, (None, Call::PowerLossAfter { .. }) => NotReachable, Text(OTHERS);
     DIRECTORY, (None, Call::Subvolume { .. } | Call::Snapshot | Call::Collect | Call::Shrink { .. }) => NotReachable, Text(OTHERS);
     DIRECTORY, (None, Call::RemoveDevice | Call::ReplaceDevice) => NotReachable, Text(OTHERS);
     // The last of these routes touches the inode of the boot loader.
@@ -227,6 +229,7 @@ impl Site {
         self.look(ROWS, call)?;
         match call {
             Call::PowerLoss { during: Some(call) } => self.ask(call),
+            Call::PowerLossAfter { begun, call } => self.ask(begun).and_then(|()| self.ask(call)),
             _ => Ok(()),
         }
     }

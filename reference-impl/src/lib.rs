@@ -52,8 +52,8 @@ mod violation;
 
 pub use call::caller::{Caller, Capabilities, Credentials, EXECUTE, READ, WRITE};
 pub use call::flags::{
-    FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_NOCOW, STATX_SEALED, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_NODUMP,
-    XFLAG_SEALED,
+    FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, FLAG_NOCOW, FLAG_VERITY, STATX_SEALED, XFLAG_APPEND,
+    XFLAG_IMMUTABLE, XFLAG_NODUMP, XFLAG_SEALED,
 };
 pub use call::mode::Mode;
 pub use call::reply::{Outcome, Reply, Stat};

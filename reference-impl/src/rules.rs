@@ -5,7 +5,7 @@
 //! any other file.
 
 use crate::call::caller::{Capabilities, Credentials};
-use crate::call::flags::{FLAG_COMPRESS, XFLAG_SEALED};
+use crate::call::flags::{FLAG_COMPRESS, FLAG_JOURNAL, XFLAG_SEALED};
 use crate::call::mode::Mode;
 use crate::storage::inode::{Inode, Kind};
 use crate::units::Address;
@@ -84,6 +84,7 @@ pub(crate) enum Op {
     },
     SetProject,
     SetDax,
+    EnableVerity,
     Convert,
     /// Any other change of the size or the place, which no section names.
     Other,
@@ -376,14 +377,20 @@ static SECTIONS: &[Section] = &[
     ),
     // Moves by the file system.
     section(
-        |op| matches!(op, Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::Convert),
+        |op| {
+            matches!(
+                op,
+                Op::Defragment | Op::ShrinkAway | Op::SetFlags { .. } | Op::SetDax | Op::EnableVerity | Op::Convert
+            )
+        },
         &[
             refuse(&MOVER_DEFRAGMENT, ETXTBSY, |r| r.is(Op::Defragment)),
             refuse(&MOVER_DAX, ETXTBSY, |r| r.is(Op::SetDax)),
+            refuse(&MOVER_VERITY, ETXTBSY, |r| r.is(Op::EnableVerity)),
             refuse(&MOVER_MIGRATE, ETXTBSY, |r| r.is(Op::Convert)),
             refuse(&MOVER_SHRINK, ETXTBSY, |r| r.is(Op::ShrinkAway)),
             refuse(&MOVER_ATTRIBUTE, ETXTBSY, |r| {
-                r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & FLAG_COMPRESS != 0))
+                r.any(|op| matches!(op, Op::SetFlags { old, new } if new & !old & (FLAG_COMPRESS | FLAG_JOURNAL) != 0))
             }),
         ],
     ),
@@ -451,6 +458,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_CTIME, "sealing sets the status change time"),
     (&SEAL_INODE, "the state is a field of the inode"),
     (&SEAL_UNCHANGED, "sealing prepares nothing"),
+    (&SEAL_AGAIN_DURABLE, "a call that finds the state commits, too"),
     (&SEAL_UNSHARED, "only the present references to a block count"),
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
@@ -469,6 +477,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SWAP_KEEPS, "activation reads the header and the map"),
     (&SWAP_OFF, "being active and being sealed are two fields"),
     (&SWAP_UNSEALED, "being active and being sealed are two fields"),
+    (&DURABLE_VISIBLE, "sealing commits size and data before it sets the state"),
     (&DURABLE_SEAL, "sealing commits before it returns"),
     (&DURABLE_DATA, "sealing commits the data as well"),
     (&DURABLE_EITHER, "a commit is done as a whole or not at all"),

@@ -4,8 +4,9 @@ use crate::case::file::File;
 use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
+use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, Outcome, Route};
+use iomap_reference::{BLOCK, Call, Outcome, Reply, Route};
 
 const POWER_LOSS: Call = Call::PowerLoss { during: None };
 
@@ -13,6 +14,41 @@ const POWER_LOSS: Call = Call::PowerLoss { during: None };
 const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
+    power(&DURABLE_VISIBLE, "seen", "a file that is shown as sealed has its size and its data after a crash", |t| {
+        t.needs_seal("moment at which a file is shown as sealed")?;
+        let bit = t.needs_query()?;
+        let ready =
+            t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) }).map(|_| ()))?;
+        let file = File::from_ready(t, ready);
+        let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
+        match flags {
+            Ok(Reply::Number(flags)) if flags as u32 & bit != 0 => afterwards(t, "file", |file| whole(t, file)),
+            _ => Err(Trouble::NotOffered("nobody saw the state before the crash".into())),
+        }
+    }),
+    power(&SEAL_AGAIN_DURABLE, "again_durable", "sealing a file that another call seals is durable on return", |t| {
+        t.needs_seal("second call that succeeds")?;
+        let file = t.file("file", SIZE)?;
+        let call = file.enter_call()?;
+        match power_loss_after(t, call.clone(), call)? {
+            Ok(_) => afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?))),
+            Err(errno) => Err(Trouble::NotOffered(format!("the second call fails with {}", words::name(errno)))),
+        }
+    }),
+    power(
+        &SEAL_AGAIN_DURABLE,
+        "unseal_durable",
+        "unsealing a file that another call unseals is durable on return",
+        |t| {
+            t.needs_seal("second call that succeeds")?;
+            let file = t.sealed()?;
+            let call = file.leave_call()?;
+            match power_loss_after(t, call.clone(), call)? {
+                Ok(_) => afterwards(t, "file", |file| Ok(t.fact("the file is not sealed", can_be_cut(t, file)?))),
+                Err(errno) => Err(Trouble::NotOffered(format!("the second call fails with {}", words::name(errno)))),
+            }
+        },
+    ),
     power(&DURABLE_SEAL, "sealed", "a sealed file stays sealed after a loss of power", |t| {
         t.reach(&POWER_LOSS)?;
         t.sealed()?;
@@ -133,6 +169,11 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
 ];
+
+/// Makes a call while another one is at work, and loses the power when it has returned.
+fn power_loss_after(t: &Context, begun: Call, call: Call) -> Result<Outcome, Trouble> {
+    t.attempt(&Call::PowerLossAfter { begun: Box::new(begun), call: Box::new(call) })
+}
 
 /// Prepares a file and loses the power during a call, in several rounds.
 fn rounds(t: &Context, call: impl Fn(&str) -> Result<Call, Trouble>) -> Seen {

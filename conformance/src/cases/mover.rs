@@ -7,7 +7,7 @@ use crate::system::StorageAgent;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, FLAG_COMPRESS, Mode};
+use iomap_reference::{Call, FLAG_COMPRESS, FLAG_JOURNAL, Mode};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
@@ -46,13 +46,21 @@ pub(super) static CASES: &[Case] = &[
         evacuated(t, &Call::ReplaceDevice)
     }),
     case(&MOVER_ATTRIBUTE, "compress", "a sealed file cannot be marked for compression", |t| {
-        let probe = t.file("probe", SIZE)?;
-        let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };
-        t.given(&call(probe.fd()), "no compression")?;
-        let file = t.sealed()?;
-        file.refused(&call(file.fd()))
+        marked(t, FLAG_COMPRESS, "no compression")
+    }),
+    case(&MOVER_ATTRIBUTE, "journal", "a sealed file cannot be marked for journaling of its data", |t| {
+        marked(t, FLAG_JOURNAL, "no journaling of data")
     }),
 ];
+
+/// A sealed file does not get an attribute that an ordinary file can have.
+fn marked(t: &Context, flag: u32, without: &str) -> Seen {
+    let probe = t.file("probe", SIZE)?;
+    let call = |fd| Call::ChangeFlags { fd, set: flag, clear: 0 };
+    t.given(&call(probe.fd()), without)?;
+    let file = t.sealed()?;
+    file.refused(&call(file.fd()))
+}
 
 /// The number of files to try. Metadata that cannot be moved may lie behind a file, and then the file is not in the
 /// way.

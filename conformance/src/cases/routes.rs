@@ -12,7 +12,7 @@ use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, Mode, Reply, Route, XFLAG_NODUMP};
+use iomap_reference::{BLOCK, Call, FLAG_COMPRESS, FLAG_VERITY, Mode, Reply, Route, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
 
 /// The cases of each way to write: inside the size, across the end, and beyond it.
@@ -77,6 +77,7 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(case MOVER_MIGRATE, "exchange_", "exchanging a sealed file with that of a boot loader is refused", exchange: Ext4Boot "ext4_boot"),
     cases!(case MOVER_MIGRATE, "convert_", "converting the map of a sealed file is refused", converted: Ext4Migrate "ext4_migrate"),
     cases!(case REFUSE_OTHER, "other_", "a write that stores data in another form is refused", in_another_form: BtrfsEncoded "btrfs_encoded"),
+    cases!(case MOVER_VERITY, "", "enabling fs-verity for a sealed file is refused", protected: Verity "verity"),
     cases!(case MOVER_DAX, "", "changing FS_XFLAG_DAX of a sealed file is refused", kept_as_it_is: Dax "dax"),
     cases!(case META_PROJECT, "", "the project of a sealed file can be changed", changed: ProjectId "project"),
     cases!(
@@ -301,6 +302,20 @@ fn compression(t: &Context, route: Route) -> Seen {
 fn attribute(t: &Context, route: Route) -> Seen {
     t.needs_query()?;
     changed(t, route)
+}
+
+/// fs-verity wants a file that nobody has open for writing, and nobody can open it for that afterwards.
+fn protected(t: &Context, route: Route) -> Seen {
+    t.needs_seal("state without a descriptor for writing")?;
+    let call = |fd| Call::ChangeFlags { fd, set: FLAG_VERITY, clear: 0 }.via(route);
+    t.file("probe", SIZE)?.close()?;
+    t.given(&call(t.open("probe", OFlag::O_RDONLY)?), "not for an ordinary file either")?;
+    let file = t.sealed()?;
+    let name = file.name();
+    file.close()?;
+    let seen = t.observe(&call(t.open(&name, OFlag::O_RDONLY)?))?;
+    let writer = t.attempt(&Call::Open { name, flags: OFlag::O_RDWR, mode: 0 })?;
+    Ok(seen.and(t.fact("the file can be opened for writing", writer.is_ok())))
 }
 
 /// The call that sets an attribute by a route, whose other attribute is of no concern here.

@@ -9,7 +9,8 @@ use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{
-    BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, Fd, Mode, Reply, XFLAG_APPEND, XFLAG_IMMUTABLE,
+    BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, Fd, Mode, Reply, XFLAG_APPEND,
+    XFLAG_IMMUTABLE,
 };
 use nix::fcntl::OFlag;
 
@@ -349,15 +350,10 @@ pub(super) static CASES: &[Case] = &[
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),
     case(&SEAL_NEVER, "compressed", "sealing a compressed file is refused", |t| {
-        t.needs_seal("word on compressed files")?;
-        let ready = t.make("file", |fd| {
-            t.setup(&Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 })
-                .map_err(|_| Trouble::NotOffered("the file system does not compress".into()))?;
-            t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) })?;
-            t.setup(&Call::Fsync { fd }).map(|_| ())
-        })?;
-        let file = File::from_ready(t, ready);
-        file.refused(&file.enter_call()?)
+        never(t, FLAG_COMPRESS, "the file system does not compress")
+    }),
+    case(&SEAL_NEVER, "journaled", "sealing a file whose data are journaled is refused", |t| {
+        never(t, FLAG_JOURNAL, "the file system journals no data")
     }),
     case(&SEAL_MAPPED, "mapped_shared", "sealing a file that is mapped shared and writable is refused", |t| {
         let file = t.file("file", SIZE)?;
@@ -483,6 +479,18 @@ fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
     t.needs_seal("range")?;
     let file = t.file("file", SIZE)?;
     each(ranges, |(offset, len)| seal_with(&file, Mode::SEAL, *offset, *len, Effect::Nothing))
+}
+
+/// A file that got an attribute before its data cannot be sealed.
+fn never(t: &Context, flag: u32, without: &str) -> Seen {
+    t.needs_seal("word on such files")?;
+    let ready = t.make("file", |fd| {
+        t.given(&Call::ChangeFlags { fd, set: flag, clear: 0 }, without)?;
+        t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) })?;
+        t.setup(&Call::Fsync { fd }).map(|_| ())
+    })?;
+    let file = File::from_ready(t, ready);
+    file.refused(&file.enter_call()?)
 }
 
 fn with_attribute(t: &Context, flag: u32) -> Seen {

@@ -240,7 +240,7 @@ impl Calls {
             Call::DeviceLoad { .. } | Call::SwapIn { .. } | Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Defragment { .. } => Err(Errno::ENOSYS),
             Call::RemoveDevice | Call::ReplaceDevice => Err(Errno::ENOSYS),
-            Call::SetQuota { .. } => Err(Errno::ENOSYS),
+            Call::SetQuota { .. } | Call::PowerLossAfter { .. } => Err(Errno::ENOSYS),
             Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
     }

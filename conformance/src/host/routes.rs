@@ -86,6 +86,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsScrub, fs: BTRFS, make: event },
     Row { route: Route::BtrfsDestroy, fs: BTRFS, make: name },
     Row { route: Route::BtrfsEncoded, fs: BTRFS, make: encoded },
+    Row { route: Route::Verity, fs: EVERY, make: attribute },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
     Row { route: Route::FileGetattr, fs: EVERY, make: query },
 ];
@@ -348,6 +349,7 @@ fn attribute(calls: &Held, route: Route, call: &Call) -> Outcome {
             let set = |file: BorrowedFd| xattr::set_xattr(&vfs::proc_path(&file), "btrfs.compression", b"zlib");
             return done(calls.with(*fd, set));
         }
+        Route::Verity => return done(calls.with(*fd, vfs::enable_verity)),
         Route::ProjectId => Attribute::Project(42),
         Route::ExtentSize => Attribute::ExtentSize(HINT),
         Route::CowExtentSize => Attribute::CowExtentSize(HINT),

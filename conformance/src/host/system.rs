@@ -75,15 +75,18 @@ impl HostSystem<'_> {
     }
 
     /// Loses the power, and with it all descriptors and mappings.
-    fn lose_power(&self, during: Option<&Call>) -> Result<(), Errno> {
+    fn lose_power(&self, during: Option<&Call>, first: Option<&Call>) -> Outcome {
+        let returned = Cell::new(Ok(Reply::Number(0)));
         let count = self.losses.replace(self.losses.get() + 1);
         let at_a_moment = |act: &dyn Fn() -> Result<Loss, Errno>| match during {
             None => act(),
             Some(call) => {
                 let later = || {
-                    // Each loss of power comes a little later in the call than the one before, so that several moments
-                    // are tested.
-                    spin(Duration::from_micros(20) * count);
+                    match first {
+                        Some(call) => returned.set(self.calls.call(Caller::Privileged, call)),
+                        // Each loss of power comes a little later in the call than the one before.
+                        None => spin(Duration::from_micros(20) * count),
+                    }
                     act()
                 };
                 // The result of the call is lost with the power.
@@ -109,7 +112,8 @@ impl HostSystem<'_> {
         match loss {
             Loss::Copied(copy) => self.image.continue_with(copy),
             Loss::Stopped => self.image.cycle(),
-        }
+        }?;
+        returned.into_inner()
     }
 
     /// Whether FS_IOC_SHUTDOWN may be used during a call. It must not be used with an active swap file: the file could
@@ -142,7 +146,8 @@ impl System for HostSystem<'_> {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle if !self.calls.is_closed() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
-            Call::PowerLoss { during } => done(self.lose_power(during.as_deref())),
+            Call::PowerLoss { during } => self.lose_power(during.as_deref(), None),
+            Call::PowerLossAfter { begun, call } => self.lose_power(Some(begun), Some(call)),
             Call::SetQuota { uid, bytes } => done(self.image.limit(*uid, *bytes)),
             Call::Shrink { .. } => {
                 self.resized.set(true);

@@ -449,7 +449,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
         }
         Call::Defragment { .. } => return Err("the file system was asked to move the file".into()),
         Call::Cycle | Call::Remount { .. } => return Err("the file system was mounted again".into()),
-        Call::PowerLoss { .. } => return Err("the power was lost".into()),
+        Call::PowerLoss { .. } | Call::PowerLossAfter { .. } => return Err("the power was lost".into()),
         Call::FreeSpace => return Err("the free space was counted".into()),
         Call::SetQuota { .. } => return Err("a quota was set".into()),
         Call::Pin { .. } => return Err("F2FS_IOC_SET_PIN_FILE".into()),

@@ -6,6 +6,7 @@
 #include <linux/btrfs.h> /* BTRFS_IOC_DEFRAG_RANGE BTRFS_IOC_SCRUB BTRFS_IOC_SUBVOL_CREATE BTRFS_IOC_SNAP_DESTROY BTRFS_IOC_ENCODED_WRITE */
 #include <linux/f2fs.h> /* F2FS_IOC_DEFRAGMENT F2FS_IOC_MOVE_RANGE F2FS_IOC_SEC_TRIM_FILE F2FS_IOC_START_ATOMIC_WRITE */
 #include <linux/fs.h>
+#include <linux/fsverity.h> /* FS_IOC_ENABLE_VERITY */
 #include <linux/io_uring.h> /* ring io_uring_params */
 #include <linux/posix_acl_xattr.h> /* acl */
 #include <linux/userfaultfd.h> /* write_protect */

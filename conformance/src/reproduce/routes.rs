@@ -56,6 +56,7 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::BtrfsDestroy, "destroy_subvolume_of({name})"),
     (Route::FileGetattr, "file_attributes({fd})"),
     (Route::BtrfsEncoded, "ioctl({fd}, BTRFS_IOC_ENCODED_WRITE, &(struct btrfs_ioctl_encoded_io_args){ .iov = &(struct iovec){ \"\\x78\\xda\\xed\\xc1\\x01\\x0d\\0\\0\\0\\xc2\\xa0\\xf7\\x4f\\x6d\\x0f\\x07\\x14\\0\\0\\0\\xf0\\x6e\\x10\\0\\0\\x01\", 26 }, .iovcnt = 1, .offset = {offset}, .len = {len}, .unencoded_len = {len}, .compression = BTRFS_ENCODED_IO_COMPRESSION_ZLIB })"),
+    (Route::Verity, "ioctl({fd}, FS_IOC_ENABLE_VERITY, &(struct fsverity_enable_arg){ .version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = 4096 })"),
     (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 

@@ -6,6 +6,10 @@ pub const FLAG_IMMUTABLE: u32 = 0x10;
 pub const FLAG_APPEND: u32 = 0x20;
 /// `FS_COMPR_FL` of FS_IOC_SETFLAGS.
 pub const FLAG_COMPRESS: u32 = 0x04;
+/// `FS_JOURNAL_DATA_FL` of FS_IOC_SETFLAGS.
+pub const FLAG_JOURNAL: u32 = 0x4000;
+/// `FS_VERITY_FL`, which only FS_IOC_ENABLE_VERITY sets.
+pub const FLAG_VERITY: u32 = 0x0010_0000;
 /// `FS_NOCOW_FL` of FS_IOC_SETFLAGS.
 pub const FLAG_NOCOW: u32 = 0x0080_0000;
 

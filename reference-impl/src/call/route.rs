@@ -58,6 +58,7 @@ pub enum Route {
     BtrfsScrub,
     BtrfsDestroy,
     BtrfsEncoded,
+    Verity,
     Preferred,
     FileGetattr,
 }
@@ -133,6 +134,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::BtrfsScrub, id: "btrfs_scrub", text: "BTRFS_IOC_SCRUB", clauses: &[&AGENT_WRITES] },
     Row { route: Route::BtrfsDestroy, id: "btrfs_destroy", text: "BTRFS_IOC_SNAP_DESTROY of the subvolume", clauses: &[&NAME_UNLINK] },
     Row { route: Route::BtrfsEncoded, id: "btrfs_encoded", text: "BTRFS_IOC_ENCODED_WRITE", clauses: &[&REFUSE_OTHER] },
+    Row { route: Route::Verity, id: "verity", text: "FS_IOC_ENABLE_VERITY", clauses: &[&MOVER_VERITY] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
     Row { route: Route::FileGetattr, id: "file_getattr", text: "file_getattr(2)", clauses: &[&QUERY_FILE_GETATTR] },
 ];

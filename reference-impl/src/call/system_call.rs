@@ -117,6 +117,9 @@ pub enum Call {
     Cycle,
     /// A loss of power, perhaps during a call, and a restart. No file is open afterwards.
     PowerLoss { during: Option<Box<Call>> },
+    /// A loss of power when `call` has returned and `begun`, which began before it, perhaps has not. The reply is that
+    /// of `call`.
+    PowerLossAfter { begun: Box<Call>, call: Box<Call> },
     /// swapon(2) and swapoff(2) of the file behind a descriptor, by its name in /proc/self/fd.
     Swapon { fd: Fd },
     Swapoff { fd: Fd },
@@ -248,6 +251,7 @@ impl fmt::Display for Call {
             Self::Cycle => write!(f, "umount and mount"),
             Self::PowerLoss { during: None } => write!(f, "power loss"),
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
+            Self::PowerLossAfter { begun, call } => write!(f, "power loss after {call}, begun during {begun}"),
             Self::Swapon { fd } => write!(f, "swapon(\"/proc/self/fd/{fd}\", 0)"),
             Self::Swapoff { fd } => write!(f, "swapoff(\"/proc/self/fd/{fd}\")"),
             Self::SwapOut { data, .. } => write!(f, "madvise(memory, {}, MADV_PAGEOUT)", data.len()),

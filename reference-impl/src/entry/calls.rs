@@ -64,6 +64,7 @@ impl State {
             }
             Call::Cycle => self.cycle().map(zero),
             Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
+            Call::PowerLossAfter { begun, call } => self.power_loss_after(who, begun, call),
             Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
             Call::CloneRange { from, from_offset, to, to_offset, len } => {
                 let (source, target) = (at(*from, *from_offset), at(*to, *to_offset));
@@ -160,6 +161,17 @@ impl State {
             self.volume.losing_power = false;
         }
         self.lose_power()
+    }
+
+    /// A call while another one waits for the storage with the state of a file, then a loss of power.
+    fn power_loss_after(&mut self, who: &Credentials, begun: &Call, call: &Call) -> Outcome {
+        self.stalled = true;
+        // Its caller learns no outcome.
+        let _ = self.call(who, begun);
+        self.stalled = false;
+        let outcome = self.call(who, call);
+        self.lose_power()?;
+        outcome
     }
 
     pub(crate) fn series(&mut self, who: &Credentials, calls: &[Call]) -> Vec<Outcome> {

@@ -26,8 +26,14 @@ impl State {
         let descriptor = *self.descriptor(fd)?;
         let (ino, writable) = (descriptor.ino, descriptor.writable());
         let call = Allocation { mode, offset, len };
+        // Another caller's change to this state may not be durable yet.
+        let again = |fs: &mut Self| if fs.has(Quirk::AgainEarly) { Ok(()) } else { fs.volume.commit() };
+        let sealed = self.inode(ino).sealed;
         if mode.contains(Mode::SEAL) {
             let result = self.guarded(who, ino, writable, Op::Seal(call), |fs| fs.seal(fd, ino, len));
+            if sealed && result.is_ok() {
+                return again(self);
+            }
             if result == Err(Errno::EINVAL) && self.has(Quirk::SealFillsHoles) {
                 self.fill(ino, 0, self.inode(ino).blocks(), true)?;
             }
@@ -37,7 +43,8 @@ impl State {
             return result;
         }
         if mode.contains(Mode::UNSEAL) {
-            return self.guarded(who, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino));
+            self.guarded(who, ino, writable, Op::Unseal(call), |fs| fs.unseal(ino))?;
+            return if sealed { Ok(()) } else { again(self) };
         }
         self.guarded(who, ino, writable, Op::Fallocate(call), |fs| {
             possible(fs.inode(ino), mode)?;

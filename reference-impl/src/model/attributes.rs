@@ -82,7 +82,11 @@ impl State {
         if changed & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 && !who.has(Capabilities::LINUX_IMMUTABLE) {
             return Err(Errno::EPERM);
         }
-        self.guarded(who, ino, true, Op::SetFlags { old, new }, |fs| {
+        let op = match self.route {
+            Some(Route::Verity) => Op::EnableVerity,
+            _ => Op::SetFlags { old, new },
+        };
+        self.guarded(who, ino, true, op, |fs| {
             let now = fs.now();
             let file = fs.inode_mut(ino);
             file.flags = new;

@@ -9,6 +9,10 @@ use nix::errno::Errno;
 impl State {
     /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
     pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
+        // Nobody may see the state before size and data would survive a crash.
+        if !self.has(Quirk::SealVisibleEarly) && !self.has(Quirk::SealCommitsNoData) {
+            self.volume.commit()?;
+        }
         let now = self.now();
         let (keep_ctime, touch_mtime) = (self.has(Quirk::SealSkipsCtime), self.has(Quirk::SealTouchesMtime));
         let (idle, grow) = (self.has(Quirk::SealDoesNothing), self.has(Quirk::SealGrows));
@@ -47,7 +51,7 @@ impl State {
     pub(crate) fn commit_state(&mut self, ino: Ino) -> Result<(), Errno> {
         let sealed = self.inode(ino).sealed;
         let skipped = if sealed { Quirk::SealNotCommitted } else { Quirk::UnsealNotCommitted };
-        if self.has(skipped) {
+        if self.stalled || self.has(skipped) {
             return Ok(());
         }
         if self.volume.losing_power && self.has(Quirk::TornSeal) {

@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// The source of the time; without it, times count changes.
     time: Option<Clock>,
     pub(crate) misbehaviour: Misbehaviour,
+    /// Whether the commit of a file's state waits for the storage.
+    pub(crate) stalled: bool,
     /// The route of the present call.
     pub(crate) route: Option<Route>,
 }
@@ -61,6 +63,7 @@ impl State {
             quotas: BTreeMap::new(),
             time,
             misbehaviour: Misbehaviour::new(violation),
+            stalled: false,
             route: None,
         };
         state.begin_again();

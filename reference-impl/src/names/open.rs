@@ -1,6 +1,7 @@
 //! Opening files and closing them.
 
 use crate::call::caller::{Credentials, EXECUTE, READ, WRITE};
+use crate::call::flags::FLAG_VERITY;
 use crate::call::system_call::Fd;
 use crate::model::descriptors::Descriptor;
 use crate::model::state::State;
@@ -33,6 +34,7 @@ impl State {
         let appends = flags.contains(OFlag::O_APPEND);
         match file.kind {
             _ if file.is_append_only() && (write && !appends || truncate) => return Err(Errno::EPERM),
+            _ if write && file.flags & FLAG_VERITY != 0 => return Err(Errno::EPERM),
             _ if flags.contains(OFlag::O_NOATIME) && !who.owns(file) => return Err(Errno::EPERM),
             // The kernel serves sockets and devices, not this file system.
             Kind::Socket | Kind::Character | Kind::Block => return Err(Errno::ENXIO),

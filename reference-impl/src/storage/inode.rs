@@ -1,6 +1,6 @@
 //! Files: the contents of an inode.
 
-use crate::call::flags::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE};
+use crate::call::flags::{FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL};
 use crate::call::system_call::Fd;
 use crate::storage::directory::Directory;
 use crate::storage::extents::ExtentMap;
@@ -187,8 +187,8 @@ impl Inode {
         self.flags & FLAG_APPEND != 0
     }
 
-    /// Whether each write goes to a new place, as in a compressed file.
+    /// Whether a write goes to a new place, as in a compressed file, or to a journal first.
     pub(crate) fn never_in_place(&self) -> bool {
-        self.flags & FLAG_COMPRESS != 0
+        self.flags & (FLAG_COMPRESS | FLAG_JOURNAL) != 0
     }
 }

@@ -14,6 +14,7 @@ const FS_IOC_SETFLAGS: Request<libc::c_int> = Request::numbered(0x4008_6602);
 const FS_IOC_FSGETXATTR: Request<FsXattr> = Request::read(b'X', 31);
 const FS_IOC_FSSETXATTR: Request<FsXattr> = Request::write(b'X', 32);
 const FICLONE: Request<Number> = Request::numbered(0x4004_9409);
+const FS_IOC_ENABLE_VERITY: Request<EnableVerity> = Request::write(b'f', 133);
 const FICLONERANGE: Request<CloneRange> = Request::write(0x94, 13);
 /// The number has only the size of the head, `struct file_dedupe_range`.
 const FIDEDUPERANGE: Request<DedupeRange> = Request::numbered(0xc018_9436);
@@ -183,6 +184,38 @@ pub(crate) fn set_attribute(file: BorrowedFd, attribute: Attribute) -> Result<()
         Attribute::Dax => all.xflags |= FS_XFLAG_DAX,
     }
     ioctl(&file, &FS_IOC_FSSETXATTR, &mut all)
+}
+
+/// `struct fsverity_enable_arg` of <linux/fsverity.h>.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct EnableVerity {
+    version: u32,
+    hash_algorithm: u32,
+    block_size: u32,
+    salt_size: u32,
+    salt: u64,
+    signature_size: u32,
+    reserved: u32,
+    signature: u64,
+    rest: [u64; 11],
+}
+
+/// FS_IOC_ENABLE_VERITY, with SHA-256 and without salt. Nobody may have the file open for writing.
+pub(crate) fn enable_verity(file: BorrowedFd) -> Result<(), Errno> {
+    const SHA256: u32 = 1;
+    let mut args = EnableVerity {
+        version: 1,
+        hash_algorithm: SHA256,
+        block_size: 4096,
+        salt_size: 0,
+        salt: 0,
+        signature_size: 0,
+        reserved: 0,
+        signature: 0,
+        rest: [0; 11],
+    };
+    ioctl(&file, &FS_IOC_ENABLE_VERITY, &mut args)
 }
 
 /// FICLONE.
