@@ -37,6 +37,16 @@ pub(crate) struct Observation {
     pub faults: Vec<String>,
     /// The number of calls of the case that had failed before because of a lack.
     pub lacks: usize,
+    /// The same call on a file that is not sealed failed with the same error at that moment.
+    pub ordinary: bool,
+}
+
+impl Observation {
+    /// Whether the error is one that a file meets sealed or not (rule.ordinary), and the clause does not exclude it.
+    fn is_excused(&self, clause: &Clause) -> bool {
+        let Some(Some(errno)) = self.outcome else { return false };
+        self.ordinary && self.faults.is_empty() && !clause.allows(self.outcome.flatten()) && !clause.excludes(errno)
+    }
 }
 
 /// The observations of a case.
@@ -85,9 +95,13 @@ pub(crate) fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict
         (Err(Trouble::NotOffered(why)), None) => return (Verdict::NotOffered, Some(why.clone())),
         (Err(Trouble::NotReachable(why)), None) => return (Verdict::NotReachable, Some(why.clone())),
     };
-    match observed.0.is_empty() {
-        true => (Verdict::Error, Some("the case observed nothing".into())),
-        false => (Verdict::Holds, None),
+    match (observed.0.first(), observed.0.iter().find(|one| !one.is_excused(clause))) {
+        (None, _) => (Verdict::Error, Some("the case observed nothing".into())),
+        (Some(_), Some(_)) => (Verdict::Holds, None),
+        (Some(one), None) => {
+            let why = one.outcome.flatten().map_or_else(String::new, words::failure);
+            (Verdict::NotOffered, Some(format!("{} = {why}, for a file that is not sealed, too", one.what)))
+        }
     }
 }
 
@@ -109,6 +123,9 @@ fn once(complaints: &[String]) -> String {
 
 /// The fault in the style of strace: `ftruncate(3, 0) = -1 EPERM, expected ETXTBSY`.
 fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
+    if one.is_excused(clause) {
+        return None;
+    }
     let faults = one.faults.join("; ");
     let Some(outcome) = one.outcome else {
         return (!faults.is_empty()).then(|| format!("{}: {faults}", one.what));
@@ -129,7 +146,13 @@ mod tests {
 
     fn seen(outcome: Option<Errno>, faults: &[&str]) -> Seen {
         let faults = faults.iter().map(|f| (*f).to_owned()).collect();
-        Ok(Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults, lacks: 0 }]))
+        Ok(Observed(vec![Observation {
+            what: "ftruncate(3, 0)".into(),
+            outcome: Some(outcome),
+            faults,
+            lacks: 0,
+            ordinary: false,
+        }]))
     }
 
     #[test]
@@ -166,7 +189,13 @@ mod tests {
 
     /// An observation made after `lacks` calls had failed because of a lack.
     fn after(lacks: usize, outcome: Option<Errno>) -> Observed {
-        Observed(vec![Observation { what: "ftruncate(3, 0)".into(), outcome: Some(outcome), faults: vec![], lacks }])
+        Observed(vec![Observation {
+            what: "ftruncate(3, 0)".into(),
+            outcome: Some(outcome),
+            faults: vec![],
+            lacks,
+            ordinary: false,
+        }])
     }
 
     #[test]

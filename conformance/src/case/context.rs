@@ -10,7 +10,7 @@ use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat};
 use nix::fcntl::OFlag;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 /// One run of one case.
@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) system: Recorder<'a>,
     pub(super) mechanism: Mechanism,
     pub(super) cleanup: RefCell<Vec<Undo>>,
+    /// The number of files so far that are not sealed and were asked for the same.
+    pub(super) twins: Cell<usize>,
 }
 
 /// An action to undo when the case ends.
@@ -33,7 +35,7 @@ pub(super) enum Undo {
 impl<'a> Context<'a> {
     /// A run of a case on a system with a mechanism. `trace` records its calls.
     pub(crate) fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
-        Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default() }
+        Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default(), twins: Cell::default() }
     }
 
     /// Ends the case unless the mechanism is the specified call. `reason` completes "seal has …, the mechanism has
@@ -297,7 +299,7 @@ impl<'a> Context<'a> {
 
     /// An observation made at this moment.
     pub(crate) fn one(&self, what: String, outcome: Option<Option<Errno>>, faults: Vec<String>) -> Observed {
-        Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks() }])
+        Observed(vec![Observation { what, outcome, faults, lacks: self.system.lacks(), ordinary: false }])
     }
 
     /// Observes a fact that must be true, whatever the envelope says.

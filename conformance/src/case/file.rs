@@ -131,6 +131,7 @@ impl File<'_> {
             self.commit()?;
         }
         let outcome = self.context.system.call(caller, call);
+        let ordinary = outcome.as_ref().err().is_some_and(|errno| self.twin_fails(caller, call, *errno));
         let after = Picture::take(self)?;
         let faults: Vec<String> = match (&outcome, effect) {
             (Err(_), _) | (Ok(_), Effect::Nothing) => before.differences(&after, true),
@@ -141,7 +142,9 @@ impl File<'_> {
                 expected.differences(&after, false)
             }
         };
-        Ok(self.context.one(call.to_string(), Some(outcome.err()), faults))
+        let mut seen = self.context.one(call.to_string(), Some(outcome.err()), faults);
+        seen.0.iter_mut().for_each(|one| one.ordinary = ordinary);
+        Ok(seen)
     }
 
     /// Makes a call that must not change the file, whether it succeeds or fails.

@@ -6,3 +6,4 @@ pub(crate) mod file;
 pub(crate) mod picture;
 pub(crate) mod prepare;
 pub(crate) mod trace;
+mod twin;

@@ -127,7 +127,7 @@ pub(super) static CASES: &[Case] = &[
 
 /// Allocates all of a file, which has its space already.
 fn allocate_again(file: &File) -> Result<Call, Trouble> {
-    Ok(Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: 0, len: file.stat()?.size as i64 })
+    Ok(Call::Fallocate { fd: file.fd(), mode: Mode::KEEP_SIZE, offset: 0, len: file.stat()?.size as i64 })
 }
 
 /// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.

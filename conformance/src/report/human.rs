@@ -56,8 +56,9 @@ fn report(results: &Results, whole: bool) -> String {
         .map(|verdict| format!("{} {verdict}", results.count(verdict)))
         .collect();
     let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
-    let (clauses, cases) = (count(results.clauses.len(), "clause"), count(cases, "case"));
-    let _ = writeln!(out, "{}", wrap(&format!("{clauses}, {cases}: {}", counts.join(", ")), 0));
+    let (clauses, cases) = (count(iomap_clauses::ALL.len(), "clause"), count(cases, "case"));
+    let all = format!("{clauses}, {} of them testable, {cases}: {}", results.clauses.len(), counts.join(", "));
+    let _ = writeln!(out, "{}", wrap(&all, 0));
     let _ = writeln!(out, "{}", results.sum());
     out
 }

@@ -584,6 +584,13 @@ mod tests {
         steps.extend(all.map(|route| call(plain(route).via(route), Err("EPERM"))));
         let reads = [Route::Aio, Route::Ring, Route::RingFixed, Route::Splice, Route::Sendfile];
         steps.extend(reads.map(|route| call(Call::Pread { fd, offset, len: 512 }.via(route), Err("EPERM"))));
+        let others = [
+            Call::Statx { name: name.clone(), mask: false },
+            Call::Statx { name: name.clone(), mask: true },
+            Call::PwriteLimited { fd, offset, data: data.clone(), limit: 100 },
+            Call::Pwritev { fd, offset, parts: vec![data.clone()], append: Some(false) },
+        ];
+        steps.extend(others.map(|it| call(it, Err("EPERM"))));
         let directory = tempfile::tempdir().unwrap();
         compiled(directory.path(), &steps);
         let text = std::fs::read_to_string(directory.path().join("again.c")).unwrap();

@@ -487,11 +487,11 @@ static long xflags(int file)
 static long file_attributes(int file)
 {
 	struct {
-		uint64_t flags;
+		uint64_t shown;
 		uint32_t rest[4];
 	} attr = { 0 };
 
-	return syscall(468, file, "", &attr, sizeof(attr), AT_EMPTY_PATH) ? -1 : (long)attr.flags;
+	return syscall(468, file, "", &attr, sizeof(attr), AT_EMPTY_PATH) ? -1 : (long)attr.shown;
 }
 
 static long statx_attributes(const char *name)

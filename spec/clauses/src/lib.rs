@@ -53,6 +53,18 @@ impl Clause {
         outcome.map_or(self.ok, |errno| self.errnos.contains(&errno))
     }
 
+    /// Whether anything that is observed can break it: a permission tells only what to be prepared for.
+    pub fn is_testable(&self) -> bool {
+        self.level != Level::May
+    }
+
+    /// Whether the text excludes this error by its name.
+    pub fn excludes(&self, errno: Errno) -> bool {
+        let name = format!("{errno:?}");
+        let mut words = self.text.split(|c: char| !c.is_ascii_alphanumeric());
+        !self.allows(Some(errno)) && words.any(|word| word == name)
+    }
+
     /// The part of the id before its first dot.
     pub fn family(&self) -> &'static str {
         iomap_vocabulary::family(self.id)

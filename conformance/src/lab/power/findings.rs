@@ -234,6 +234,7 @@ impl Findings {
                 outcome: None,
                 faults: faults.clone().into_iter().collect(),
                 lacks: 0,
+                ordinary: false,
             }])
         };
         let seen = match (faults.is_some(), trouble, own) {
