@@ -15,6 +15,7 @@ const ROUNDS: usize = 4;
 
 pub(super) static CASES: &[Case] = &[
     power(&DURABLE_VISIBLE, "seen", "a file that is shown as sealed has its size and its data after a crash", |t| {
+        t.reach(&POWER_LOSS)?;
         t.needs_seal("moment at which a file is shown as sealed")?;
         let bit = t.needs_query()?;
         let ready =
@@ -27,6 +28,7 @@ pub(super) static CASES: &[Case] = &[
         }
     }),
     power(&SEAL_AGAIN_DURABLE, "again_durable", "sealing a file that another call seals is durable on return", |t| {
+        t.reach(&POWER_LOSS)?;
         t.needs_seal("second call that succeeds")?;
         let file = t.file("file", SIZE)?;
         let call = file.enter_call()?;
@@ -40,6 +42,7 @@ pub(super) static CASES: &[Case] = &[
         "unseal_durable",
         "unsealing a file that another call unseals is durable on return",
         |t| {
+            t.reach(&POWER_LOSS)?;
             t.needs_seal("second call that succeeds")?;
             let file = t.sealed()?;
             let call = file.leave_call()?;
