@@ -51,7 +51,7 @@ pub(super) static CASES: &[&[Case]] = &[
         Sendfile "sendfile", Gift "gift",
     ),
     cases!(
-        case WRITE_CROSSING, "pieces_", "a long write across the end stores only whole pieces inside the size", in_pieces:
+        case WRITE_CROSSING, "crossing_pieces_", "a long write across the end stores only whole pieces inside the size", in_pieces:
         Splice "splice", Sendfile "sendfile",
     ),
     cases!(case WRITE_APPEND, "append_", "a write that appends stores nothing", appended: Aio "aio", Ring "ring", RingFixed "ring_fixed"),
