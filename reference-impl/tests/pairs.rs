@@ -95,14 +95,14 @@ fn open(fs: &Fs, flags: OFlag) -> Fd {
 fn come(it: &Try) -> Outcome {
     let fs = Fs::new(64);
     let made = open(&fs, OFlag::O_RDWR);
-    let made_and_asked = |call: &Call| fs.call(Caller::Privileged, call).unwrap();
+    let made_and_asked = |call: &Call| fs.call(Caller::Privileged, call).expect("the preparation succeeds");
     made_and_asked(&Call::Pwrite { fd: made, offset: 0, data: vec![7; SIZE as usize] });
     let fd = open(&fs, it.flags);
     if it.sealed {
         made_and_asked(&Call::Fallocate { fd: made, mode: Mode::SEAL, offset: 0, len: SIZE });
     }
     for act in &it.before {
-        act(&fs, made).unwrap();
+        act(&fs, made).expect("the preparation succeeds");
     }
     fs.call(it.caller, &Call::Fallocate { fd, mode: it.mode, offset: it.offset, len: it.len })
 }

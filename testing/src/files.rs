@@ -13,9 +13,10 @@ pub fn below(top: &Path) -> io::Result<Vec<PathBuf>> {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = directory.join(&name);
+            let is_built = directory.as_os_str().is_empty() && name == "target";
             if !entry.file_type()?.is_dir() {
                 files.push(path);
-            } else if !name.starts_with('.') && !(directory.as_os_str().is_empty() && name == "target") {
+            } else if !name.starts_with('.') && !is_built {
                 open.push(path);
             }
         }
