@@ -444,7 +444,7 @@ static SECTIONS: &[Section] = &[
             grant(&QUERY_OTHERS, |r| r.sealed()),
         ],
     ),
-    // Whatever comes later.
+    // Calls of later kernels.
     section(|op| matches!(op, Op::Other), &[refuse(&REFUSE_OTHER, ETXTBSY, |r| r.is(Op::Other))]),
 ];
 

@@ -7,7 +7,7 @@ use nix::fcntl::OFlag;
 
 const SIZE: i64 = 16384;
 
-/// What a call meets, beside its own arguments.
+/// The circumstances of a call, beside its own arguments.
 #[derive(Clone)]
 struct Try {
     flags: OFlag,
@@ -17,7 +17,7 @@ struct Try {
     mode: Mode,
     offset: i64,
     len: i64,
-    /// What happens to the file before.
+    /// The actions on the file before the call.
     before: Vec<fn(&Fs, Fd) -> Outcome>,
 }
 

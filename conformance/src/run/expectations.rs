@@ -100,7 +100,7 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// What is expected of a mechanism on a file system of a kernel.
+/// The expectations of a mechanism on a file system of a kernel.
 pub struct Expectations {
     /// The rows that apply, with their places in the file.
     rows: Vec<(usize, Expectation)>,

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 impl State {
     /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
     pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
-        // Nobody may see the state before size and data would survive a crash.
+        // The state is visible only after size and data would survive a crash.
         if !self.has(Quirk::SealVisibleEarly) && !self.has(Quirk::SealCommitsNoData) {
             self.volume.commit()?;
         }

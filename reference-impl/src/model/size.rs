@@ -58,7 +58,7 @@ impl State {
     pub(crate) fn resize(&mut self, ino: Ino, size: u64) -> Result<(), Errno> {
         let old = self.inode(ino).size;
         if size == old && self.inode(ino).sealed {
-            // What agents stored stays, after the end too.
+            // Bytes that agents stored stay, even after the end.
             self.changed_nothing(ino, [Quirk::TruncateWaits, Quirk::TruncateTakesSpace, Quirk::TruncateZeroes])?;
             let now = self.now();
             let file = self.inode_mut(ino);
