@@ -42,7 +42,8 @@ fn agrees_with_the_reference() {
     let (mounted, code) = (results(&mounted), mounted.status.code());
     let reference = results(&suite(&["--format", "json"]));
     let reached = |clause: &&ClauseResult| clause.verdict != Verdict::NotReachable;
-    for clause in mounted.clauses.iter().filter(reached) {
+    // A committed expectation says, with its reason, where the kernel's FUSE makes a difference.
+    for clause in mounted.clauses.iter().filter(reached).filter(|clause| clause.reason.is_none()) {
         let other = reference.clauses.iter().find(|other| other.id == clause.id).map(|other| other.verdict);
         assert_eq!(Some(clause.verdict), other, "{}: {:#?}", clause.id, clause.cases);
     }
@@ -72,7 +73,7 @@ fn violations_show() {
 const VIOLATIONS: &[&str] = &[
     "truncate.shrink/errno",
     "truncate.grow/late",
-    "write.crossing/short_write",
+    "write.beyond/errno",
     "seal.sealed/does_nothing",
     "seal.privilege/permitted",
     "seal.keeps/touches_mtime",
