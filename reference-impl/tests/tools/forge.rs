@@ -58,7 +58,6 @@ pub(crate) fn image() -> Vec<u8> {
         };
         let (small, sealed, sparse, clone) = (create("small"), create("sealed"), create("sparse"), create("clone"));
         number(fs, Call::Pwrite { fd: small, offset: 0, data: b"in the inode".to_vec() });
-        number(fs, Call::Fsync { fd: small });
         number(fs, Call::Pwrite { fd: sealed, offset: 0, data: vec![1; 5 * BLOCK] });
         number(fs, Call::Fallocate { fd: sealed, mode: Mode::SEAL, offset: 0, len: i64::MAX });
         number(fs, Call::Pwrite { fd: sparse, offset: 7 * BLOCK as i64, data: vec![2; 2 * BLOCK] });
