@@ -128,11 +128,7 @@ pub(super) static CASES: &[Case] = &[
         "sharing_ended_remounted",
         "a file whose sharing ended is fit after unmounting and mounting",
         |t| {
-            let (file, others) = shared_by_three(t)?;
-            t.reach(&Call::Cycle)?;
-            others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
-            file.close()?;
-            t.setup(&Call::Cycle)?;
+            shared_by_three_remounted(t)?;
             for name in ["second", "third"] {
                 t.setup(&Call::Truncate { name: name.into(), size: 0 })?;
             }
@@ -326,11 +322,7 @@ pub(super) static CASES: &[Case] = &[
         "remounted",
         "sealing a file that shares storage is refused after unmounting and mounting",
         |t| {
-            let (file, others) = shared_by_three(t)?;
-            t.reach(&Call::Cycle)?;
-            others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
-            file.close()?;
-            t.setup(&Call::Cycle)?;
+            shared_by_three_remounted(t)?;
             t.setup(&Call::Unlink { name: "second".into() })?;
             let file = File::reopened(t, "file")?;
             file.refused(&file.enter_call()?)
@@ -451,6 +443,15 @@ fn shared_by_three<'a>(t: &'a Context<'a>) -> Result<(File<'a>, [Fd; 2]), Troubl
     }
     t.setup(&Call::Fsync { fd: file.fd() })?;
     Ok((file, others))
+}
+
+/// The same after unmounting and mounting: nothing is open.
+fn shared_by_three_remounted(t: &Context) -> Result<(), Trouble> {
+    let (file, others) = shared_by_three(t)?;
+    t.reach(&Call::Cycle)?;
+    others.iter().try_for_each(|fd| t.setup(&Call::Close { fd: *fd }).map(|_| ()))?;
+    file.close()?;
+    t.setup(&Call::Cycle).map(|_| ())
 }
 
 /// The state that a refused sealing leaves. Other clauses say whether it is refused.

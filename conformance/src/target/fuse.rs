@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 
 /// Clauses about facts that a daemon is not told, each with the reason.
 static UNTOLD: &[(&Clause, &str)] = &[
+    (&REFUSE_BUSY, UNSEEN_MAPPINGS),
     (&SEAL_MAPPED, UNSEEN_MAPPINGS),
     (&UNSEAL_MAPPED, UNSEEN_MAPPINGS),
     (&RACE_MAPPING, UNSEEN_MAPPINGS),
