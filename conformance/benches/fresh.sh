@@ -12,10 +12,13 @@ if [ -n "${FRESH_UNITS:-}" ] && [ $# -gt 0 ]; then
     done
     code=0
     "$@" || code=$?
-    times | tail -n 1 | awk -v name="$name" '{
+    # In a pipe, times would report the children of its own subshell.
+    times >"$FRESH_UNITS.$$"
+    tail -n 1 "$FRESH_UNITS.$$" | awk -v name="$name" '{
         split($1, own, "[ms]"); split($2, kernel, "[ms]")
         printf "%d %s\n", 1000 * (60 * (own[1] + kernel[1]) + own[2] + kernel[2]), name
     }' >>"$FRESH_UNITS"
+    rm -f "$FRESH_UNITS.$$"
     exit "$code"
 fi
 
