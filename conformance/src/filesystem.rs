@@ -39,6 +39,9 @@ pub(crate) struct Facts {
     pub(crate) is_cut: bool,
     /// The layer below, if this file system lies on another one of the suite and not on a device.
     pub(crate) over: Option<Over>,
+    /// The files below /sys/fs/FS/DEVICE with the number of times that the kernel repeats a write of metadata that
+    /// failed.
+    pub(crate) retries: &'static [&'static str],
     /// The program that makes the kernel forget a device, if the kernel recognizes such file systems by their identity.
     pub(crate) forget: Option<&'static [&'static str]>,
 }
@@ -164,6 +167,7 @@ const PLAIN: Facts = Facts {
     addition: Addition::Nothing,
     is_cut: false,
     over: None,
+    retries: &[],
     forget: None,
 };
 
@@ -183,6 +187,7 @@ const XFS: Facts = Facts {
     shuts_down: true,
     is_cut: true,
     addition: Addition::ExchangeRange,
+    retries: &["error/metadata/EIO/max_retries", "error/metadata/ENOSPC/max_retries"],
     ..PLAIN
 };
 

@@ -24,6 +24,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// The lack of the machine that may have changed data below the target, so that a violation proves nothing.
+    fn spoilt(&self) -> Option<String> {
+        None
+    }
+
     /// The block devices below the target, as the kernel log names them. `None` if the target does not test the kernel.
     fn devices(&self) -> Option<Devices> {
         None

@@ -193,7 +193,16 @@ impl Image {
 
     fn mount(&self, device: &Path) -> std::result::Result<(), Errno> {
         let fs = self.kind.family().name();
-        mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))
+        mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))?;
+        // XFS repeats a write for ever by default. While the image has no room, a call that waits for that write, such
+        // as FIFREEZE or umount(2), would never return.
+        let name = device.file_name().unwrap_or_default();
+        for file in self.kind.facts().retries {
+            let path = Path::new("/sys/fs").join(fs).join(name).join(file);
+            // A kernel without the file, or without sysfs, keeps its default.
+            let _ = std::fs::write(path, "0");
+        }
+        Ok(())
     }
 
     /// Mounts a new file system, with all features that this kernel knows.

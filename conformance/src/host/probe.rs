@@ -33,14 +33,16 @@ pub(crate) struct Machine {
     mounted: Option<PathBuf>,
     /// A directory on the file system of the user.
     directory: Option<PathBuf>,
-    /// An image once had no room: the data that were written to it then are lost.
-    was_full: AtomicBool,
 }
+
+/// An image once had no room: the data that were written to it then are lost. All images of a process are in one
+/// directory.
+static WAS_FULL: AtomicBool = AtomicBool::new(false);
 
 impl Machine {
     /// A machine with images in the directory for temporary files.
     pub(crate) fn with_images() -> Self {
-        Self { images: Some(std::env::temp_dir()), mounted: None, directory: None, was_full: AtomicBool::new(false) }
+        Self { images: Some(std::env::temp_dir()), mounted: None, directory: None }
     }
 
     /// The same machine, for a file system that will be mounted at this place.
@@ -50,12 +52,12 @@ impl Machine {
 
     /// A machine without images.
     pub(crate) fn without_images() -> Self {
-        Self { images: None, mounted: None, directory: None, was_full: AtomicBool::new(false) }
+        Self { images: None, mounted: None, directory: None }
     }
 
     /// A machine with a directory of the user.
     pub(crate) fn with_directory(directory: &Path) -> Self {
-        Self { images: None, mounted: None, directory: Some(directory.into()), was_full: AtomicBool::new(false) }
+        Self { images: None, mounted: None, directory: Some(directory.into()) }
     }
 
     /// The lack that made a privileged call fail.
@@ -65,7 +67,7 @@ impl Machine {
         }
         let lack = lack::behind(self, call, errno)?;
         if matches!(errno, Errno::EIO | Errno::EROFS | Errno::ENOSPC) {
-            self.was_full.store(self.images.is_some(), Ordering::Relaxed);
+            WAS_FULL.fetch_or(self.images.is_some(), Ordering::Relaxed);
         }
         Some(lack)
     }
@@ -147,7 +149,7 @@ impl Probe for Machine {
     fn room(&self) -> Option<(String, Counter)> {
         let place = self.images.as_ref()?;
         let name = place.display().to_string();
-        if self.was_full.load(Ordering::Relaxed) {
+        if WAS_FULL.load(Ordering::Relaxed) {
             return Some((name, Counter { used: 0, limit: 0 }));
         }
         // If files without a name cannot be made here, images are in memory, and a lack of memory has a row of its own.

@@ -69,7 +69,18 @@ fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace
         Trouble::Setup(why) => Trouble::Setup(named(why)),
         other => other,
     });
-    (seen, lacks)
+    (trusted(target, case, seen, &lacks), lacks)
+}
+
+/// These observations, if no lack of the machine can have made a violation of them.
+fn trusted(target: &dyn Target, case: &Case, seen: Seen, lacks: &[Lacking]) -> Seen {
+    match judge(case.clause, &seen, lacks) {
+        (Verdict::Violated, why) => match target.spoilt() {
+            Some(lack) => Err(Trouble::Setup(format!("{lack}\n{}", why.unwrap_or_default()))),
+            None => seen,
+        },
+        _ => seen,
+    }
 }
 
 fn result(case: &Case, took: Duration, seen: &Seen, lacks: &[Lacking], trace: &Trace) -> CaseResult {

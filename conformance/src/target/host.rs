@@ -160,6 +160,10 @@ impl Target for Host {
         lack::now(self.main.machine())
     }
 
+    fn spoilt(&self) -> Option<String> {
+        lack::lost_data(self.main.machine())
+    }
+
     fn devices(&self) -> Option<Devices> {
         Some(self.devices.clone())
     }
