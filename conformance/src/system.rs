@@ -143,13 +143,32 @@ pub enum Action {
     AgentWrite(i64, Vec<u8>),
 }
 
+/// The way in which an action failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A call failed with this errno.
+    Call(Errno),
+    /// The storage agent failed for this reason.
+    Agent(String),
+}
+
+/// `-1 ETXTBSY`, or the reason of the agent.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(errno) => f.write_str(&words::failure(*errno)),
+            Self::Agent(why) => f.write_str(why),
+        }
+    }
+}
+
 /// An action with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The action.
     pub action: Action,
     /// The outcome; `None` if the action has not returned.
-    pub outcome: Option<Result<Reply, String>>,
+    pub outcome: Option<Result<Reply, Failure>>,
     /// Whether the harness acted, not the case: it looks for other changes by a call.
     pub look: bool,
     /// The number of times that the same action had the same outcome.
@@ -170,11 +189,8 @@ impl fmt::Display for Step {
         }
         match &self.outcome {
             Some(Ok(reply)) => write!(f, " = {}", words::reply(reply))?,
-            Some(Err(error)) => match self.action {
-                Action::Call(..) | Action::Racing(_) | Action::Beside(_) => write!(f, " = -1 {error}")?,
-                // An error of the agent is a message, not the error of a call.
-                Action::AgentRead(..) | Action::AgentWrite(..) => write!(f, ": {error}")?,
-            },
+            Some(Err(failure @ Failure::Call(_))) => write!(f, " = {failure}")?,
+            Some(Err(failure @ Failure::Agent(_))) => write!(f, ": {failure}")?,
             None => write!(f, " does not return")?,
         }
         if self.times > 1 { write!(f, " ({} times)", self.times) } else { Ok(()) }

@@ -4,9 +4,8 @@
 
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
-use crate::system::{Action, Outcomes, Ready, Step, StorageAgent, System};
+use crate::system::{Action, Failure, Outcomes, Ready, Step, StorageAgent, System};
 use crate::verdict::Trouble;
-use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
@@ -59,7 +58,7 @@ impl Trace {
         Some(kept.steps.len() - 1)
     }
 
-    fn end(&self, place: Option<usize>, outcome: Result<Reply, String>) {
+    fn end(&self, place: Option<usize>, outcome: Result<Reply, Failure>) {
         let mut kept = self.kept();
         let Some(place) = place else { return };
         kept.steps[place].outcome = Some(outcome);
@@ -74,8 +73,8 @@ impl Trace {
     }
 }
 
-fn recorded(outcome: &Outcome) -> Result<Reply, String> {
-    outcome.clone().map_err(words::name)
+fn recorded(outcome: &Outcome) -> Result<Reply, Failure> {
+    outcome.clone().map_err(Failure::Call)
 }
 
 /// A system that records its calls.
@@ -188,7 +187,7 @@ impl RecordedAgent {
     ) -> Result<T, Trouble> {
         let place = self.trace.begin(action, false);
         let done = act();
-        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| trouble.reason().to_owned()));
+        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| Failure::Agent(trouble.reason().to_owned())));
         done
     }
 }

@@ -6,7 +6,8 @@ use crate::reach;
 use crate::reproduce::needs::{self, has_word};
 use crate::reproduce::origin::{Origin, seed};
 use crate::reproduce::routes;
-use crate::system::{Action, Step};
+use crate::system::{Action, Failure, Step};
+use crate::words;
 use iomap_reference::{Call, Caller, Fd, MapId, Reply, Stat, Whence, append_flag};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
@@ -257,13 +258,15 @@ fn makes(call: &Call) -> bool {
 }
 
 /// The outcome of a call, as arguments of the macro CALL.
-fn observed(call: &Call, outcome: Option<&Result<Reply, String>>) -> String {
+fn observed(call: &Call, outcome: Option<&Result<Reply, Failure>>) -> String {
     let plain = if let Call::Via { call, .. } = call { call } else { call };
     match outcome {
         Some(Ok(Reply::Number(_))) if makes(plain) => "ANY".into(),
         Some(Ok(Reply::Number(number))) => number.to_string(),
         Some(Ok(Reply::Data(data))) => data.len().to_string(),
-        Some(Err(errno)) => format!("-{errno}"),
+        Some(Err(Failure::Call(errno))) => format!("-{}", words::name(*errno)),
+        // Only calls come here.
+        Some(Err(Failure::Agent(_))) => "0".into(),
         Some(Ok(Reply::Stat(_))) | None => "0".into(),
     }
 }
@@ -522,16 +525,17 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
 mod tests {
     use super::*;
     use crate::case::prepare::pattern;
+    use iomap_clauses::Errno;
     use iomap_reference::Mode;
     use iomap_reference::Route;
     use std::process::Command;
 
-    fn step(action: Action, outcome: Result<i64, &str>) -> Step {
-        let outcome = outcome.map(Reply::Number).map_err(str::to_owned);
+    fn step(action: Action, outcome: Result<i64, Errno>) -> Step {
+        let outcome = outcome.map(Reply::Number).map_err(Failure::Call);
         Step { action, outcome: Some(outcome), look: false, times: 1, round: false }
     }
 
-    fn call(call: Call, outcome: Result<i64, &str>) -> Step {
+    fn call(call: Call, outcome: Result<i64, Errno>) -> Step {
         step(Action::Call(Caller::Privileged, call), outcome)
     }
 
@@ -581,16 +585,16 @@ mod tests {
         steps.push(call(Call::Map { fd, len: 4096, shared: true, write: true }, Ok(0)));
         // Routes with RDMA would need a library, so the programs do not have them.
         let all = Route::all().filter(|route| *route != Route::Rdma);
-        steps.extend(all.map(|route| call(plain(route).via(route), Err("EPERM"))));
+        steps.extend(all.map(|route| call(plain(route).via(route), Err(Errno::EPERM))));
         let reads = [Route::Aio, Route::Ring, Route::RingFixed, Route::Splice, Route::Sendfile];
-        steps.extend(reads.map(|route| call(Call::Pread { fd, offset, len: 512 }.via(route), Err("EPERM"))));
+        steps.extend(reads.map(|route| call(Call::Pread { fd, offset, len: 512 }.via(route), Err(Errno::EPERM))));
         let others = [
             Call::Statx { name: name.clone(), mask: false },
             Call::Statx { name: name.clone(), mask: true },
             Call::PwriteLimited { fd, offset, data: data.clone(), limit: 100 },
             Call::Pwritev { fd, offset, parts: vec![data.clone()], append: Some(false) },
         ];
-        steps.extend(others.map(|it| call(it, Err("EPERM"))));
+        steps.extend(others.map(|it| call(it, Err(Errno::EPERM))));
         let directory = tempfile::tempdir().unwrap();
         compiled(directory.path(), &steps);
         let text = std::fs::read_to_string(directory.path().join("again.c")).unwrap();
@@ -604,7 +608,7 @@ mod tests {
     fn two_calls_at_the_same_time() {
         let directory = tempfile::tempdir().unwrap();
         let write = Call::Pwrite { fd: 3, offset: 0, data: vec![1; 10] };
-        for (outcome, code) in [(Ok(10), 0), (Err("ETXTBSY"), 1)] {
+        for (outcome, code) in [(Ok(10), 0), (Err(Errno::ETXTBSY), 1)] {
             let steps = [
                 // This call belongs to an earlier round.
                 call(Call::Unlink { name: "nowhere".into() }, Ok(0)),

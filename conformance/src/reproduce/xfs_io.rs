@@ -2,9 +2,9 @@
 
 use crate::reproduce::needs;
 use crate::reproduce::origin::{Origin, seed};
-use crate::system::{Action, Step};
+use crate::system::{Action, Failure, Step};
+use crate::words;
 use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -104,10 +104,14 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
         }
         looked = None;
         let outcome = step.outcome.as_ref()?.as_ref();
-        if let Err(errno) = outcome {
-            let _ = writeln!(errors, "{}", message(errno)?);
-        }
-        let came = outcome.map_or_else(|errno| errno.as_str(), |_| "ok");
+        let came = match outcome {
+            Ok(_) => "ok".into(),
+            Err(Failure::Call(errno)) => {
+                let _ = writeln!(errors, "{}", errno.desc());
+                words::name(*errno)
+            }
+            Err(Failure::Agent(_)) => return None,
+        };
         let _ = writeln!(observed, "#   {command}: {came}");
     }
     let shares = ["reflink", "dedupe"].iter().any(|word| commands.contains(word));
@@ -123,12 +127,6 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
         ("{seen}", &seen),
     ];
     Some(words.iter().fold(SCRIPT.into(), |text: String, (word, value)| text.replace(word, value)))
-}
-
-/// The message of strerror(3) for an errno, by its name.
-fn message(name: &str) -> Option<&'static str> {
-    let errno = (1..134).map(Errno::from_raw).find(|errno| format!("{errno:?}") == name)?;
-    Some(errno.desc())
 }
 
 /// The flags of open(2) as options of `open`.
