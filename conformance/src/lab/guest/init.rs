@@ -98,10 +98,8 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
         Work::Power(run) => power::run(run, tell),
         Work::Suite { runs, filter } => {
             let run = runs.get(number).ok_or("no such run")?;
-            tell(&match suite::results(*run, filter.as_deref()) {
-                Ok(results) => Message::Results(Box::new(results)),
-                Err(reason) => Message::Failed(number, reason.to_string()),
-            })
+            suite::run(*run, filter.as_deref(), tell)
+                .or_else(|reason| tell(&Message::Failed(number, reason.to_string())))
         }
         Work::Script { .. } => Err("no such run".into()),
     }

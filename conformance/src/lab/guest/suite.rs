@@ -8,7 +8,6 @@ use crate::kernel_log::KernelLog;
 use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;
-use crate::results::Results;
 use crate::run::expectations::Expectations;
 use crate::run::select::Selection;
 use crate::run::trials;
@@ -22,8 +21,13 @@ use std::sync::Arc;
 /// The number of cases that run at the same time, as on real hardware, because they wait for disks and grace periods.
 const THREADS: usize = 8;
 
-/// The results of a run. Each case that begins or ends becomes a message to the host.
-pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Result<Results> {
+/// Carries out a run. Each case that begins or ends becomes a message to the host, and so do the results: they are
+/// there before the file systems are unmounted, which a kernel may never do.
+pub(crate) fn run(
+    Run { fs, mechanism }: Run,
+    filter: Option<&str>,
+    tell: &mut dyn FnMut(&Message) -> Result<()>,
+) -> Result<()> {
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())
         .map_err(|error| Error::about("expectations", error))?;
     let sandbox = Sandbox::enter()?;
@@ -46,5 +50,6 @@ pub(crate) fn results(Run { fs, mechanism }: Run, filter: Option<&str>) -> Resul
     // Messages of the kernel before and after the run are on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
-    Ok(trials::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress))
+    let results = trials::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress);
+    tell(&Message::Results(Box::new(results)))
 }
