@@ -1,6 +1,6 @@
 use super::seal::each;
 use crate::case::context::Context;
-use crate::case::definition::{Case, alone, case};
+use crate::case::definition::{Case, alone, case, power};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
@@ -12,7 +12,7 @@ use iomap_reference::{Call, FLAG_COMPRESS, FLAG_JOURNAL, Mode};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
-    alone(&MOUNT_OPTIONS, "options", "a sealed file stays in place when it is mounted with other options", |t| {
+    power(&MOUNT_OPTIONS, "options", "a sealed file stays in place when it is mounted with other options", |t| {
         // With each of these, some file system writes data to another place, or twice.
         each(&["data=journal", "compress-force=zlib", "mode=lfs", "dax=never"], |option| {
             let mount = Call::CycleWith { option: (*option).into() };

@@ -132,18 +132,19 @@ pub(super) static CASES: &[Case] = &[
         )
     }),
     case(&WRITE_ATOMIC_SIZE, "atomic_size", "an atomic write of the size that statx tells of is accepted", |t| {
-        let file = t.sealed()?;
-        let ask = Call::AtomicMax { name: file.name() };
-        t.reach(&ask)?;
-        let len = t.setup_number(&ask)?;
-        if len == 0 {
+        let largest = |name: &str| t.setup_number(&Call::AtomicMax { name: name.into() });
+        t.reach(&Call::AtomicMax { name: String::new() })?;
+        let size = largest(&t.file("ordinary", SIZE)?.name())?;
+        if size == 0 {
             return Err(Trouble::NotOffered("statx(2) tells of no atomic writes".into()));
         }
-        let plain = Call::Pwrite { fd: file.direct(), offset: file.at(0), data: pattern(24, BLOCK_LEN) };
-        t.given(&plain, "no write to a file in the state")?;
+        let file = t.file("file", size)?;
+        t.setup(&file.enter_call()?)?;
+        let (fd, offset, len) = (file.direct(), file.at(0), largest(&file.name())?);
+        t.given(&Call::Pwrite { fd, offset, data: pattern(24, BLOCK_LEN) }, "no write to a file in the state")?;
         // The size has to be accepted here, whatever an ordinary file accepts.
-        let call = Call::PwriteAtomic { fd: file.direct(), offset: file.at(0), data: pattern(24, len.min(SIZE)) };
-        let accepted = len <= SIZE && t.attempt(&call)?.is_ok();
+        let call = Call::PwriteAtomic { fd, offset, data: pattern(24, len.min(size)) };
+        let accepted = len <= size && t.attempt(&call)?.is_ok();
         Ok(t.fact(&format!("an atomic write of {len} bytes is accepted"), accepted))
     }),
     case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
