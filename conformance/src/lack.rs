@@ -226,14 +226,15 @@ fn replaces_storage(call: &Call) -> bool {
 fn right(call: &Call) -> Option<Capability> {
     Some(match call {
         Call::Via { route: Route::Freeze | Route::Trim, .. } => SYS_ADMIN,
-        Call::Via { call, .. } => return right(call),
+        Call::Via { call, .. } | Call::Watched { call, .. } => return right(call),
         Call::ChangeFlags { set, clear, .. } if (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND) != 0 => LINUX_IMMUTABLE,
         Call::ChangeXflags { set, clear, .. } if (set | clear) & (XFLAG_IMMUTABLE | XFLAG_APPEND) != 0 => {
             LINUX_IMMUTABLE
         }
         Call::Fallocate { mode, .. } if mode.changes_state() => LINUX_IMMUTABLE,
         Call::Chown { .. } => CHOWN,
-        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Remount { .. } | Call::Cycle => SYS_ADMIN,
+        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Remount { .. } => SYS_ADMIN,
+        Call::Cycle | Call::CycleWith { .. } => SYS_ADMIN,
         Call::PowerLoss { .. } | Call::SetQuota { .. } | Call::Snapshot | Call::Collect => SYS_ADMIN,
         Call::PowerLossAfter { .. } | Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice => SYS_ADMIN,
         _ => return None,

@@ -136,7 +136,8 @@ static ROWS: &[Row] = rows! {
     FUSE, (None, Call::PowerLossAfter { .. }) => NotReachable, Text("the daemon answers one call after the other");
     FUSE, (None, Call::Special { .. }) => NotReachable, Text("the kernel serves devices and sockets, and not a daemon");
     FUSE, (None, Call::Exchange { .. }) => NotReachable, Text("the number of a descriptor in the argument of an ioctl means nothing to a daemon");
-    FUSE, (_, Call::Statx { .. }) => NotReachable, Text("FUSE passes no attribute of statx(2) on (fuse_fillattr)");
+    FUSE, (_, Call::SetLease { .. }) => NotReachable, Text("the kernel has the leases of a mount, and asks for them before it asks the daemon");
+    FUSE, (_, Call::Statx { .. } | Call::AtomicMax { .. }) => NotReachable, Text("FUSE passes no attribute of statx(2) on (fuse_fillattr)");
     FUSE, (Some(_), Call::GetXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (_, Call::PwriteLimited { .. }) => NotReachable, Text("the kernel cuts a write at RLIMIT_FSIZE before a daemon sees it (generic_write_checks)");
     FUSE, (Some(_), Call::ChangeXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
@@ -154,7 +155,7 @@ static ROWS: &[Row] = rows! {
     DEVICE, (_, Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. }) => NotOffered, Text("a device has no metadata: those of its node belong to devtmpfs");
     DEVICE, (_, Call::SetXattr { .. } | Call::RemoveXattr { .. }) => NotOffered, Text("a device has no extended attributes");
     DEVICE, (_, Call::Fsync { .. }) => NotOffered, Text("fsync(2) fails with EINVAL: a device has nothing to write back");
-    DEVICE, (_, Call::Cycle | Call::Remount { .. } | Call::SetQuota { .. } | Call::Snapshot) | (None, Call::FreeSpace) => NotOffered, Text("a device is not mounted");
+    DEVICE, (_, Call::Cycle | Call::CycleWith { .. } | Call::Remount { .. } | Call::SetQuota { .. } | Call::Snapshot) | (None, Call::FreeSpace) => NotOffered, Text("a device is not mounted");
     DEVICE, (_, Call::Subvolume { .. }) => NotOffered, Text("a device has no file systems inside");
     DEVICE, (_, Call::Exchange { .. } | Call::Defragment { .. } | Call::Collect | Call::Shrink { .. }) => NotOffered, Text("nothing moves what is on a device");
     DEVICE, (_, Call::RemoveDevice | Call::ReplaceDevice) => NotOffered, Text("it is the device");
@@ -166,9 +167,9 @@ static ROWS: &[Row] = rows! {
     NO_ROUTE, (Some(_), _) => NotOffered, Text("{fs}: no {route}");
 
     // Calls on the whole file system, while other cases or other people use it.
-    IN_TURN, (None, Call::Cycle | Call::PowerLoss { .. } | Call::PowerLossAfter { .. }) => Setup, Text("{call}: other cases are at work on this file system");
+    IN_TURN, (None, Call::Cycle | Call::CycleWith { .. } | Call::PowerLoss { .. } | Call::PowerLossAfter { .. }) => Setup, Text("{call}: other cases are at work on this file system");
     DIRECTORY, (None, Call::FreeSpace | Call::Remount { .. } | Call::Cycle | Call::PowerLoss { .. } | Call::SetQuota { .. }) => NotReachable, Text(OTHERS);
-    DIRECTORY, (None, Call::PowerLossAfter { .. }) => NotReachable, Text(OTHERS);
+    DIRECTORY, (None, Call::CycleWith { .. } | Call::PowerLossAfter { .. }) => NotReachable, Text(OTHERS);
     DIRECTORY, (None, Call::Subvolume { .. } | Call::Snapshot | Call::Collect | Call::Shrink { .. }) => NotReachable, Text(OTHERS);
     DIRECTORY, (None, Call::RemoveDevice | Call::ReplaceDevice) => NotReachable, Text(OTHERS);
     // The last of these routes touches the inode of the boot loader.
@@ -228,7 +229,7 @@ impl Site {
     pub(crate) fn ask(&self, call: &Call) -> Result<(), Trouble> {
         self.look(ROWS, call)?;
         match call {
-            Call::PowerLoss { during: Some(call) } => self.ask(call),
+            Call::PowerLoss { during: Some(call) } | Call::Watched { call, .. } => self.ask(call),
             Call::PowerLossAfter { begun, call } => self.ask(begun).and_then(|()| self.ask(call)),
             _ => Ok(()),
         }

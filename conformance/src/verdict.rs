@@ -45,7 +45,7 @@ impl Observation {
     /// Whether the error is one that a file meets sealed or not (rule.ordinary), and the clause does not exclude it.
     fn is_excused(&self, clause: &Clause) -> bool {
         let Some(Some(errno)) = self.outcome else { return false };
-        self.ordinary && self.faults.is_empty() && !clause.allows(self.outcome.flatten()) && !clause.excludes(errno)
+        self.ordinary && self.faults.is_empty() && !clause.allows(self.outcome.flatten()) && clause.excuses(errno)
     }
 }
 

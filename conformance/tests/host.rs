@@ -494,7 +494,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
         "agent::after_sync_range", "agent::after_trim", "agent::meanwhile", "agent::overwrite", "agent::sees_in_storm",
         "agent::writes_in_storm",
         "durable::agent", "durable::churn", "durable::journal",
-        "mover::collect", "mover::convert_ext4_migrate", "mover::defragment", "mover::defragment_btrfs_range", "mover::remove_device",
+        "mount::options", "mover::collect", "mover::convert_ext4_migrate", "mover::defragment", "mover::defragment_btrfs_range", "mover::remove_device",
         "mover::replace_device", "mover::shrink",
         "name::kept_btrfs_destroy",
         "refuse::other_btrfs_encoded",

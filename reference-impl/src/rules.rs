@@ -1,8 +1,8 @@
 //! The rules of the sealed state, to be read beside the page.
 //!
 //! Each row is one clause: the requests to which it applies, and the answer. Rows are checked from top to bottom, and
-//! the first that applies decides, so their order is the order of checks. A request to which no row applies works as on
-//! any other file.
+//! the first that applies decides, so their order is the order of checks. A request to which no row applies is refused
+//! if the file is sealed, unless it is one of the few that leave the size and the place of every file alone.
 
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::flags::{FLAG_COMPRESS, FLAG_JOURNAL, XFLAG_SEALED};
@@ -86,7 +86,7 @@ pub(crate) enum Op {
     SetDax,
     EnableVerity,
     Convert,
-    /// Any other change of the size or the place, which no section names.
+    /// Any other change of the size or the place, which no section of the table is about.
     Other,
 }
 
@@ -254,6 +254,7 @@ static SECTIONS: &[Section] = &[
             refuse(&UNSEAL_RANGE, EINVAL, |r| r.unsealing(|c| c.offset < 0 || c.len <= 0)),
             refuse(&UNSEAL_COMBINED, EOPNOTSUPP, |r| r.unsealing(|c| c.mode != Mode::UNSEAL)),
             first(&UNSEAL_DIRECTORY, EBADF, |r| r.unsealing(|_| r.file.kind == Kind::Directory)),
+            first(&SEAL_ORDER, EBADF, |r| r.unsealing(|_| !r.writable && !r.privileged())),
             refuse(&UNSEAL_READONLY, EBADF, |r| r.unsealing(|_| !r.writable)),
             refuse(&UNSEAL_PRIVILEGE, EPERM, |r| r.unsealing(|_| !r.privileged())),
             refuse(&UNSEAL_APPEND_ONLY, EPERM, |r| r.unsealing(|_| r.file.is_append_only())),
@@ -294,8 +295,8 @@ static SECTIONS: &[Section] = &[
         },
         &[
             first(&WRITE_READONLY, EBADF, |r| r.written().is_some() && !r.writable),
-            done(&WRITE_EMPTY, |r| r.written().is_some_and(|(_, len)| len == 0)),
-            refuse(&SWAP_WRITES, ETXTBSY, |r| r.file.swap && r.written().is_some()),
+            done(&WRITE_EMPTY, |r| r.writing(|_, len| len == 0)),
+            refuse(&SWAP_WRITES, ETXTBSY, |r| r.file.swap && r.written().is_some_and(|(_, len)| len > 0)),
             refuse(&WRITE_APPEND, ETXTBSY, |r| r.any(|op| matches!(op, Op::Write { append: true, .. }))),
             refuse(&WRITE_COPY_BEYOND, ETXTBSY, |r| {
                 r.any(|op| matches!(op, Op::CopyInto { offset, len } if offset.saturating_add(len) > r.file.size))
@@ -444,9 +445,15 @@ static SECTIONS: &[Section] = &[
             grant(&QUERY_OTHERS, |r| r.sealed()),
         ],
     ),
-    // Calls of later kernels.
-    section(|op| matches!(op, Op::Other), &[refuse(&REFUSE_OTHER, ETXTBSY, |r| r.is(Op::Other))]),
 ];
+
+/// The answer to requests to which no row above applies: a new operation needs a row before it can change a sealed file.
+static OTHER: Rule = refuse(&REFUSE_OTHER, ETXTBSY, |r| r.any(|op| !leaves_alone(op)));
+
+/// The requests without rows that change neither the size nor the place of a file.
+fn leaves_alone(op: Op) -> bool {
+    matches!(op, Op::Map { .. } | Op::Sync | Op::SetFlags { .. })
+}
 
 /// Clauses that hold because of the design of the whole file system, not because of one row. Each has a violation in
 /// `violation.rs`, too.
@@ -456,6 +463,7 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&REFUSE_NOTHING, "a refused request returns before anything is changed"),
     (&SEAL_KEEPS, "sealing sets the state and the status change time, nothing else"),
     (&SEAL_CTIME, "sealing sets the status change time"),
+    (&SEAL_EVENT, "only changes of the data are reported"),
     (&SEAL_INODE, "the state is a field of the inode"),
     (&SEAL_UNCHANGED, "sealing prepares nothing"),
     (&SEAL_AGAIN_DURABLE, "a call that finds the state commits, too"),
@@ -463,16 +471,19 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&SEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&UNSEAL_READONLY_MOUNT, "nothing can be opened for writing on a read-only mount"),
     (&HOLD_REFUSAL, "no registration is refused"),
+    (&HOLD_LEASE, "opening asks for leases, and truncation by name"),
     (&HOLD_UNMOUNT, "a registration is a use of the mount"),
     (&HOLD_CLOSE, "descriptors are not looked at"),
     (&WRITE_NO_APPEND, "the flag of the call counts before that of the descriptor"),
     (&WRITE_COPY_PROMPT, "a copy is a read and a write"),
+    (&WRITE_ATOMIC_SIZE, "one size is told and accepted"),
     (&WRITE_LIMIT, "the limit is looked at when a write is carried out, after the rules"),
     (&WRITE_TIMES, "a write is a write"),
     (&TRUNCATE_SAME_PROMPT, "only times are set"),
     (&FALLOCATE_INSIDE_PROMPT, "what is allocated and written is left alone"),
     (&MAP_TAIL, "only what is inside the size is written"),
     (&MAP_BEYOND, "a mapping ends with the last page of the file"),
+    (&MOUNT_OPTIONS, "sealed files are written in place, whatever the options are"),
     (&MOVER_COLLECT, "sealed files are passed over"),
     (&SWAP_KEEPS, "activation reads the header and the map"),
     (&SWAP_OFF, "being active and being sealed are two fields"),
@@ -519,7 +530,7 @@ fn inside(request: &Request, offset: i64) -> bool {
 
 /// Every row, in the order of the checks.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Rule> {
-    SECTIONS.iter().flat_map(|section| section.rules)
+    SECTIONS.iter().flat_map(|section| section.rules).chain([&OTHER])
 }
 
 /// The clause and the answer of each row, in the order of the checks.
@@ -536,13 +547,59 @@ pub fn rules() -> impl Iterator<Item = (&'static Clause, String)> {
 
 /// The first row that applies.
 pub(crate) fn rule_for(request: &Request) -> Option<&'static Rule> {
-    let section = SECTIONS.iter().find(|section| (section.about)(request.op))?;
-    section.rules.iter().find(|rule| (rule.applies)(request))
+    let section = SECTIONS.iter().find(|section| (section.about)(request.op));
+    let rules = section.map_or(&[][..], |section| section.rules);
+    let mut applying = rules.iter().filter(|rule| (rule.applies)(request));
+    let first = applying.next().or_else(|| Some(&OTHER).filter(|rule| (rule.applies)(request)));
+    #[cfg(test)]
+    tests::REASONS.with_borrow_mut(|reasons| {
+        let refusing = |rule: &&Rule| matches!(rule.answer, Answer::Refuse(_));
+        reasons.extend(first.into_iter().chain(applying).take_while(refusing));
+    });
+    first
+}
+
+/// The rows that refuse the requests of this thread since the last question, each by itself: all that apply before one
+/// that lets the request through.
+#[cfg(test)]
+pub(crate) fn reasons_met() -> Vec<&'static Rule> {
+    tests::REASONS.take()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+
+    thread_local! {
+        pub(super) static REASONS: RefCell<Vec<&'static Rule>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// A request by an operation that no section of the table is about.
+    #[test]
+    fn an_operation_without_a_row_is_refused_on_a_sealed_file() {
+        struct Plain;
+        impl View for Plain {
+            fn is_shared(&self, _: Address) -> bool {
+                false
+            }
+            fn is_full(&self, _: u32) -> bool {
+                false
+            }
+            fn is_read_only(&self) -> bool {
+                false
+            }
+        }
+        assert!(SECTIONS.iter().all(|section| !(section.about)(Op::Other)));
+        let mut file = Inode::new(Kind::Regular, 0o600, 0);
+        let who = crate::call::caller::Caller::Privileged.credentials();
+        let answer =
+            |file: &Inode, op| rule_for(&Request { op, file, fs: &Plain, who, writable: true }).map(|rule| rule.answer);
+        assert_eq!(answer(&file, Op::Other), None);
+        file.sealed = true;
+        assert_eq!(answer(&file, Op::Other), Some(Answer::Refuse(ETXTBSY)));
+        assert_eq!(answer(&file, Op::Sync), None);
+    }
 
     /// Every clause of the page has a row or holds by construction, and the clause of each row allows its answer.
     #[test]

@@ -441,7 +441,7 @@ fn sharing(t: &mut Bench) {
     t.fsync(a);
     let c = t.create("c");
     t.ok(Call::Clone { from: a, to: c });
-    t.ok(Call::Dedupe { from: a, to: c, len: BLOCK });
+    t.ok(Call::Dedupe { from: a, from_offset: 0, to: c, to_offset: 0, len: BLOCK });
     t.ok(Call::Unlink { name: "a".into() });
     t.ok(Call::Close { fd: a });
     t.seal(c);

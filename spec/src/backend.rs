@@ -13,4 +13,9 @@ pub trait Backend {
 
     /// The document, with a newline at its end.
     fn page(&self, page: &Page) -> String;
+
+    /// The other files that lead to the document, with their contents.
+    fn links(&self, _page: &Page) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }

@@ -33,6 +33,13 @@ impl Backend for Man {
         page.stem()
     }
 
+    /// A page of the specification is found by each name in its section NAME, as in Linux man-pages.
+    fn links(&self, page: &Page) -> Vec<(String, String)> {
+        let names = page.names().into_iter().filter(|name| page.ordinary.is_none() && *name != page.title);
+        let (section, stem) = (&page.section, page.stem());
+        names.map(|name| (format!("{name}.{section}"), format!(".so man{section}/{stem}\n"))).collect()
+    }
+
     fn page(&self, page: &Page) -> String {
         let mut writer = Writer {
             out: String::with_capacity(page.source.text.len() * 5 / 4),
@@ -40,6 +47,7 @@ impl Backend for Man {
             indent: 0,
             nested: false,
             inset: page.ordinary.is_some().then_some(0),
+            synopsis: false,
         };
         if page.sections.iter().any(|section| has_table(&section.blocks)) {
             // man(1) runs tbl(1) if the first line asks for it.
@@ -83,6 +91,7 @@ impl Backend for Man {
             writer.line(&format!(".{} {heading}", if section.is_subsection { "SS" } else { "SH" }));
             writer.fresh = true;
             writer.indent = TERM_INSET;
+            writer.synopsis = page.ordinary.is_none() && section.title() == "SYNOPSIS";
             match &section.blocks[..] {
                 [Block::Paragraph(text)] if section.title().eq_ignore_ascii_case("NAME") && !has_link(text) => {
                     writer.name(text)
@@ -151,6 +160,8 @@ struct Writer {
     nested: bool,
     /// The indentation of this place in an ordinary page, in columns.
     inset: Option<usize>,
+    /// Whether code shows how functions are called.
+    synopsis: bool,
 }
 
 impl Writer {
@@ -308,6 +319,10 @@ impl Writer {
                 self.line(".sp");
                 continue;
             }
+            if self.synopsis {
+                self.line(&prototype(line));
+                continue;
+            }
             // Apostrophes are escaped already.
             self.out += if line.starts_with(['.', ' ']) { "\\&" } else { "" };
             escape_to(&mut self.out, line, Font::Bold);
@@ -398,6 +413,29 @@ impl Writer {
         }
         self.line(".TE");
     }
+}
+
+/// A line of C as Linux man-pages sets it: bold, with arguments in italics and comments in roman.
+fn prototype(line: &str) -> String {
+    let (code, comment) = line.split_at(line.find("/*").unwrap_or(line.len()));
+    let mut out = Font::Bold.escape().to_owned();
+    for piece in code.split_inclusive([',', '(', ')']) {
+        let (body, end) = piece.split_at(piece.trim_end_matches([',', '(', ')']).len());
+        let (kind, name) = body.split_at(body.rfind([' ', '*']).map_or(0, |at| at + 1));
+        let is_argument = matches!(end, "," | ")") && !kind.trim().is_empty();
+        escape_to(&mut out, kind, Font::Bold);
+        match is_argument {
+            true => {
+                let name = escape(name, Font::Italic);
+                out += &format!("{}{name}{}", Font::Italic.escape(), Font::Bold.escape());
+            }
+            false => escape_to(&mut out, name, Font::Bold),
+        }
+        escape_to(&mut out, end, Font::Bold);
+    }
+    out += Font::Roman.escape();
+    escape_to(&mut out, comment, Font::Roman);
+    out
 }
 
 /// A text block, which tbl(1) fills, for a cell that is wider than its column.

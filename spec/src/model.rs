@@ -115,6 +115,15 @@ impl Page {
         format!("{}({})", self.title, self.section)
     }
 
+    /// The names that the section NAME of a page of the specification has.
+    pub fn names(&self) -> Vec<String> {
+        let section = self.sections.iter().find(|section| section.title() == "NAME" && self.ordinary.is_none());
+        let Some([Block::Paragraph(text)]) = section.map(|section| &section.blocks[..]) else { return Vec::new() };
+        let line = plain(text);
+        let (names, _) = line.split_once(" - ").unwrap_or_default();
+        names.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
     /// The file name of the manual page: `iomap_immutable.7`. For an ordinary page it follows the name of the source
     /// file, if that has a section. It never leads to another directory.
     pub fn stem(&self) -> String {

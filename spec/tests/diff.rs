@@ -192,8 +192,16 @@ fn revisions() {
         text.split_once("\n\n").map(|(_, body)| body.to_owned()).unwrap()
     };
     let pages = ["--pages", "spec/man"];
-    for sides in [["v0.1", "v0.2"], ["HEAD~", "spec/man"], ["v0.1:spec/man", "v0.2:spec/man/"], ["v0.1", "HEAD"]] {
-        let output = diff(directory.path(), &[&pages[..], &sides].concat());
+    let sides: [&[&str]; 6] = [
+        &["v0.1", "v0.2"],
+        &["HEAD~", "spec/man"],
+        &["v0.1:spec/man", "v0.2:spec/man/"],
+        &["v0.1", "HEAD"],
+        &["v0.1..v0.2"],
+        &["v0.1.."],
+    ];
+    for sides in sides {
+        let output = diff(directory.path(), &[&pages[..], sides].concat());
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         assert_eq!(body(&output), body(&from_directories), "{sides:?}");
         assert_eq!(output.status.code(), Some(1));
@@ -208,6 +216,7 @@ fn revisions() {
         &["--pages", "spec/man", "v0.1:spec", "v0.2"],
         &["--pages", "spec/man", "v0.1:man", "v0.2"],
         &["--pages", "nowhere", "v0.1", "v0.2"],
+        &["--pages", "spec/man", "v0.1"],
     ];
     insta::assert_snapshot!(transcripts.map(|arguments| transcript(directory.path(), arguments)).concat());
     // A finding in an old page names the revision.

@@ -7,7 +7,7 @@ use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
 use crate::system::{Outcomes, Ready, StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
-use iomap_clauses::Errno;
+use iomap_clauses::{Clause, Errno};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat};
 use nix::fcntl::OFlag;
 use std::cell::{Cell, RefCell};
@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     pub(crate) system: Recorder<'a>,
     pub(super) mechanism: Mechanism,
     pub(super) cleanup: RefCell<Vec<Undo>>,
+    /// The clause of the case; without one, nothing is judged.
+    pub(super) clause: Option<&'a Clause>,
     /// The number of files so far that are not sealed and were asked for the same.
     pub(super) twins: Cell<usize>,
 }
@@ -32,10 +34,32 @@ pub(super) enum Undo {
     Unregister(MapId),
 }
 
+impl Undo {
+    /// The file that is taken care of.
+    pub(super) fn file(&self) -> Option<&Ready> {
+        match self {
+            Self::Retire(ready) => Some(ready),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Context<'a> {
     /// A run of a case on a system with a mechanism. `trace` records its calls.
     pub(crate) fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
-        Self { system: Recorder::new(system, trace), mechanism, cleanup: RefCell::default(), twins: Cell::default() }
+        let system = Recorder::new(system, trace);
+        Self { system, mechanism, cleanup: RefCell::default(), clause: None, twins: Cell::default() }
+    }
+
+    /// The same run, judged by this clause.
+    pub(crate) fn about(mut self, clause: &'a Clause) -> Self {
+        self.clause = Some(clause);
+        self
+    }
+
+    /// Undoes this when the case ends.
+    pub(super) fn undo(&self, undo: Undo) {
+        self.cleanup.borrow_mut().push(undo);
     }
 
     /// Ends the case unless the mechanism is the specified call. `reason` completes "seal has …, the mechanism has
@@ -83,14 +107,14 @@ impl<'a> Context<'a> {
     /// Opens a file for the rest of the case.
     pub(crate) fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
         let fd = open(&self.system, name, flags)?;
-        self.cleanup.borrow_mut().push(Undo::Close(fd));
+        self.undo(Undo::Close(fd));
         Ok(fd)
     }
 
     /// Opens a device or a socket for the rest of the case.
     pub(crate) fn special(&self, socket: bool) -> Result<Fd, Trouble> {
         let fd = self.setup_number(&Call::Special { socket })? as Fd;
-        self.cleanup.borrow_mut().push(Undo::Close(fd));
+        self.undo(Undo::Close(fd));
         Ok(fd)
     }
 
@@ -101,14 +125,14 @@ impl<'a> Context<'a> {
 
     /// Takes care of a file: it is taken out of the state and closed when the case ends.
     pub(super) fn holding(&'a self, ready: Ready) -> File<'a> {
-        self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+        self.undo(Undo::Retire(ready.clone()));
         File { context: self, ready }
     }
 
     /// An empty file with its descriptors, after `prepare` has changed it.
     pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         let ready = make(&self.system, self.mechanism, name, prepare)?;
-        self.cleanup.borrow_mut().push(Undo::Retire(ready.clone()));
+        self.undo(Undo::Retire(ready.clone()));
         Ok(ready)
     }
 
@@ -229,7 +253,7 @@ impl<'a> Context<'a> {
         let outcomes = self.system.race(one, other)?;
         for made in one.iter().zip(&outcomes.0) {
             if let (Call::Map { .. }, Ok(Reply::Number(id))) = made {
-                self.cleanup.borrow_mut().push(Undo::Unmap(*id as MapId));
+                self.undo(Undo::Unmap(*id as MapId));
             }
         }
         Ok(outcomes)
@@ -259,7 +283,7 @@ impl<'a> Context<'a> {
     /// Makes the mount read-only until the case ends. No descriptor may be open for writing.
     pub(crate) fn read_only_mount(&self) -> Result<(), Trouble> {
         self.setup(&Call::Remount { read_only: true })?;
-        self.cleanup.borrow_mut().push(Undo::Remount);
+        self.undo(Undo::Remount);
         Ok(())
     }
 
@@ -267,7 +291,7 @@ impl<'a> Context<'a> {
     /// `more` is a call that takes more space for that user, and must fail.
     pub(crate) fn limit(&self, uid: u32, bytes: u64, more: &Call) -> Result<(), Trouble> {
         self.setup(&Call::SetQuota { uid, bytes })?;
-        self.cleanup.borrow_mut().push(Undo::Limit(uid));
+        self.undo(Undo::Limit(uid));
         match self.system.call(Caller::Unprivileged, more) {
             Err(Errno::EDQUOT) => Ok(()),
             other => Err(Trouble::NotOffered(format!("no limit is kept: {more} = {}", words::outcome(&other)))),
@@ -284,9 +308,9 @@ impl<'a> Context<'a> {
         self.reach(call)?;
         let outcome = self.system.call(caller, call);
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
-            self.cleanup.borrow_mut().push(Undo::Close(*fd as Fd));
+            self.undo(Undo::Close(*fd as Fd));
         }
-        Ok(self.one(call.to_string(), Some(outcome.err()), Vec::new()))
+        Ok(self.outcome(caller, call, outcome, Vec::new()))
     }
 
     /// Makes a call whose success the clause assumes. If it fails, the case cannot observe anything; `without` names
@@ -295,6 +319,14 @@ impl<'a> Context<'a> {
         self.reach(call)?;
         let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
+    }
+
+    /// An observation of the outcome of a call.
+    pub(super) fn outcome(&self, caller: Caller, call: &Call, outcome: Outcome, faults: Vec<String>) -> Observed {
+        let ordinary = outcome.as_ref().err().is_some_and(|errno| self.twins_fail(caller, call, *errno));
+        let mut seen = self.one(call.to_string(), Some(outcome.err()), faults);
+        seen.0.iter_mut().for_each(|one| one.ordinary = ordinary);
+        seen
     }
 
     /// An observation made at this moment.

@@ -131,7 +131,6 @@ impl File<'_> {
             self.commit()?;
         }
         let outcome = self.context.system.call(caller, call);
-        let ordinary = outcome.as_ref().err().is_some_and(|errno| self.twin_fails(caller, call, *errno));
         let after = Picture::take(self)?;
         let faults: Vec<String> = match (&outcome, effect) {
             (Err(_), _) | (Ok(_), Effect::Nothing) => before.differences(&after, true),
@@ -142,9 +141,7 @@ impl File<'_> {
                 expected.differences(&after, false)
             }
         };
-        let mut seen = self.context.one(call.to_string(), Some(outcome.err()), faults);
-        seen.0.iter_mut().for_each(|one| one.ordinary = ordinary);
-        Ok(seen)
+        Ok(self.context.outcome(caller, call, outcome, faults))
     }
 
     /// Makes a call that must not change the file, whether it succeeds or fails.
@@ -233,7 +230,7 @@ impl File<'_> {
             _ => None,
         };
         if let Some(registration) = registration {
-            self.context.cleanup.borrow_mut().push(Undo::Unregister(registration));
+            self.context.undo(Undo::Unregister(registration));
         }
         Ok((self.context.one(call.to_string(), Some(outcome.err()), Vec::new()), registration))
     }
@@ -260,7 +257,7 @@ impl File<'_> {
         let outcome = self.context.attempt(call)?;
         let map = match &outcome {
             Ok(Reply::Number(id)) => {
-                self.context.cleanup.borrow_mut().push(Undo::Unmap(*id as MapId));
+                self.context.undo(Undo::Unmap(*id as MapId));
                 Some(*id as MapId)
             }
             _ => None,

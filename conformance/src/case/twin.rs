@@ -1,54 +1,119 @@
-//! The same call on a file that is not sealed (rule.ordinary): an error that any file meets says nothing about a seal.
+//! The same call on files that are not sealed (rule.ordinary): an error that any file meets says nothing about a seal.
 
+use crate::case::context::{Context, Undo};
 use crate::case::file::File;
 use crate::case::prepare::make_written;
 use crate::system::{Ready, System};
 use iomap_clauses::Errno;
-use iomap_reference::{Call, Caller, Fd};
+use iomap_reference::{Call, Caller, Fd, MapId, Reply};
+use nix::fcntl::OFlag;
 
-/// The answers of a seal, of its checks, and of the attributes that other mechanisms are: no twin is asked for these.
-const OF_THE_STATE: [Errno; 6] =
-    [Errno::ETXTBSY, Errno::EPERM, Errno::EBUSY, Errno::EBADF, Errno::EINVAL, Errno::EOPNOTSUPP];
-
-impl File<'_> {
-    /// Whether a call that failed on this file just now fails in the same way on one that is not sealed. Where no such
-    /// file can be made, it does not.
-    pub(super) fn twin_fails(&self, caller: Caller, call: &Call, errno: Errno) -> bool {
-        let context = self.context;
-        if OF_THE_STATE.contains(&errno) || context.mechanism().is_always_on() {
+impl Context<'_> {
+    /// Whether a call that failed just now fails in the same way on files that are not sealed. It does not, where the
+    /// clause gives an answer itself, or where such files cannot be made.
+    pub(super) fn twins_fail(&self, caller: Caller, call: &Call, errno: Errno) -> bool {
+        let answered = self.clause.is_none_or(|clause| clause.allows(Some(errno)) || !clause.excuses(errno));
+        if answered || self.mechanism.is_always_on() {
             return false;
         }
-        let number = context.twins.replace(context.twins.get() + 1);
-        context.system.looking(|| {
-            let size = self.stat().map(|stat| stat.size as i64 - self.at(0)).unwrap_or_default();
-            let name = format!("twin-{number}");
-            let Ok(ready) = make_written(&context.system, context.mechanism(), &name, size) else { return false };
-            let twin = context.holding(ready);
-            let Some(call) = on(call, &self.ready, &twin.ready) else { return false };
-            context.system.call(caller, &call).err() == Some(errno)
+        self.system.looking(|| {
+            let Some((call, twins)) = self.on_twins(call) else { return false };
+            let outcome = self.system.call(caller, &call);
+            match (call, &outcome) {
+                (Call::Open { .. }, Ok(Reply::Number(fd))) => self.undo(Undo::Close(*fd as Fd)),
+                (Call::Map { .. }, Ok(Reply::Number(map))) => self.undo(Undo::Unmap(*map as MapId)),
+                _ => (),
+            }
+            for twin in twins {
+                // A case with many calls would fill the file system.
+                let _ = self.system.call(Caller::Privileged, &Call::Unlink { name: twin.name.clone() });
+                self.system.retire(self.mechanism, twin);
+            }
+            outcome.err() == Some(errno)
         })
+    }
+
+    /// A call on twins of all its files, and these twins. `None` if none of the files is in the state, if the case has
+    /// opened one of them in its own way, and for calls that no twin can stand for.
+    fn on_twins(&self, call: &Call) -> Option<(Call, Vec<Ready>)> {
+        let files: Vec<Ready> = self.cleanup.borrow().iter().filter_map(Undo::file).cloned().collect();
+        let mut twins: Vec<(Ready, Ready)> = Vec::new();
+        let mut call = call.clone();
+        for subject in subjects(&mut call)? {
+            let file = files.iter().find(|file| subject.is_of(file))?;
+            if twins.iter().all(|(one, _)| one.fd != file.fd) {
+                twins.push((file.clone(), self.twin(file)?));
+            }
+            let (_, twin) = twins.iter().find(|(one, _)| one.fd == file.fd)?;
+            subject.move_to(file, twin);
+        }
+        let sealed = |file: &Ready| File { context: self, ready: file.clone() }.state(file.fd) != Ok(false);
+        if !twins.iter().any(|(file, _)| sealed(file)) {
+            return None;
+        }
+        Some((call, twins.into_iter().map(|(_, twin)| twin).collect()))
+    }
+
+    /// A file of the same size that is not sealed.
+    fn twin(&self, ready: &Ready) -> Option<Ready> {
+        let number = self.twins.replace(self.twins.get() + 1);
+        let file = File { context: self, ready: ready.clone() };
+        let size = file.stat().ok()?.size as i64 - file.at(0);
+        make_written(&self.system, self.mechanism, &format!("twin-{number}"), size).ok()
     }
 }
 
-/// A call on one file, made on another one instead. `None` for calls that no twin can stand for.
-fn on(call: &Call, one: &Ready, other: &Ready) -> Option<Call> {
-    let mut call = call.clone();
-    let pairs =
-        [(one.fd, other.fd), (one.append, other.append), (one.direct, other.direct), (one.reader, other.reader)];
-    let moved = |fd: &mut Fd| pairs.iter().find(|(old, _)| old == fd).map(|(_, new)| *fd = *new);
-    match &mut call {
-        Call::Fallocate { mode, .. } if mode.changes_state() => None?,
-        Call::Read { fd, .. } | Call::Pread { fd, .. } | Call::Write { fd, .. } | Call::Pwrite { fd, .. } => moved(fd)?,
-        Call::Pwritev { fd, .. } | Call::PwriteAtomic { fd, .. } | Call::PwriteLimited { fd, .. } => moved(fd)?,
-        Call::Seek { fd, .. } | Call::Fsync { fd } | Call::Ftruncate { fd, .. } | Call::Map { fd, .. } => moved(fd)?,
-        Call::Fallocate { fd, .. } | Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => moved(fd)?,
-        Call::CopyRange { from, to, .. } => moved(to).or_else(|| moved(from))?,
-        Call::Truncate { name, .. } | Call::Chmod { name, .. } | Call::Chown { name, .. } => *name = other.name.clone(),
-        Call::Utimes { name, .. } | Call::SetXattr { name, .. } => *name = other.name.clone(),
-        Call::Via { call: inner, .. } => **inner = on(inner, one, other)?,
-        _ => None?,
+/// A file in the arguments of a call.
+enum Subject<'a> {
+    Fd(&'a mut Fd),
+    Name(&'a mut String),
+}
+
+impl Subject<'_> {
+    fn is_of(&self, file: &Ready) -> bool {
+        match self {
+            Self::Fd(fd) => [file.fd, file.append, file.direct, file.reader].contains(fd),
+            Self::Name(name) => **name == file.name,
+        }
     }
-    Some(call)
+
+    fn move_to(self, one: &Ready, other: &Ready) {
+        match self {
+            Self::Fd(fd) => {
+                let pairs = [
+                    (one.fd, other.fd),
+                    (one.append, other.append),
+                    (one.direct, other.direct),
+                    (one.reader, other.reader),
+                ];
+                *fd = pairs.iter().find(|(old, _)| old == fd).map_or(*fd, |(_, new)| *new);
+            }
+            Self::Name(name) => *name = other.name.clone(),
+        }
+    }
+}
+
+/// The files of a call. `None` for calls that no twin can stand for.
+fn subjects(call: &mut Call) -> Option<Vec<Subject<'_>>> {
+    use Subject::{Fd, Name};
+    Some(match call {
+        Call::Fallocate { mode, .. } if mode.changes_state() => None?,
+        Call::Open { flags, .. } if flags.contains(OFlag::O_CREAT) => None?,
+        Call::Read { fd, .. } | Call::Pread { fd, .. } | Call::Write { fd, .. } | Call::Pwrite { fd, .. } => {
+            vec![Fd(fd)]
+        }
+        Call::Pwritev { fd, .. } | Call::PwriteAtomic { fd, .. } | Call::PwriteLimited { fd, .. } => vec![Fd(fd)],
+        Call::Seek { fd, .. } | Call::Fsync { fd } | Call::Ftruncate { fd, .. } | Call::Map { fd, .. } => vec![Fd(fd)],
+        Call::Fallocate { fd, .. } | Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![Fd(fd)],
+        Call::Defragment { fd } => vec![Fd(fd)],
+        Call::CopyRange { from, to, .. } | Call::Clone { from, to } => vec![Fd(from), Fd(to)],
+        Call::CloneRange { from, to, .. } | Call::Dedupe { from, to, .. } => vec![Fd(from), Fd(to)],
+        Call::Exchange { one, other } => vec![Fd(one), Fd(other)],
+        Call::Open { name, .. } | Call::Truncate { name, .. } | Call::Chmod { name, .. } => vec![Name(name)],
+        Call::Chown { name, .. } | Call::Utimes { name, .. } | Call::SetXattr { name, .. } => vec![Name(name)],
+        Call::Via { call, .. } => subjects(call)?,
+        _ => None?,
+    })
 }
 
 #[cfg(test)]
@@ -93,7 +158,7 @@ mod tests {
 
     fn verdict(clause: &Clause, errno: Errno, first_only: bool) -> Verdict {
         let system = Broken { fs: Fs::new(64), errno, first_only, first: Cell::default() };
-        let t = Context::new(&system, Mechanism::Seal, Trace::default());
+        let t = Context::new(&system, Mechanism::Seal, Trace::default()).about(clause);
         let file = t.sealed().unwrap();
         let call = match clause.family() {
             "truncate" => Call::Ftruncate { fd: file.fd(), size: SIZE },

@@ -1,8 +1,9 @@
-use super::seal::succeeded;
+use super::refuse::{at_once, is_leased, leased};
+use super::seal::{each, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::File;
-use crate::mechanism::SIZE;
+use crate::mechanism::{Mechanism, SIZE};
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -51,6 +52,20 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Unregister { registration })?;
         let after = t.eventually(|| Ok(t.attempt(&Call::Cycle)?.is_ok()))?;
         Ok(seen.and(t.fact("it is unmounted after the registration has ended", after)))
+    }),
+    case(&HOLD_LEASE, "lease", "sealing and unsealing neither wait for a lease nor break it", |t| {
+        if t.mechanism() == Mechanism::Swapfile {
+            return Err(Trouble::NotOffered("swapon(2) opens the file, which asks for the lease".into()));
+        }
+        let file = t.file("file", SIZE)?;
+        let (name, size) = (file.name(), file.at(SIZE));
+        file.close()?;
+        let holder = leased(t, &name)?;
+        let calls = [t.mechanism().enter(holder, size)?, t.mechanism().leave(holder, size)?];
+        each(&calls, |call| {
+            let seen = at_once(t, call, Ok(()))?;
+            Ok(seen.and(is_leased(t, holder)?))
+        })
     }),
     case(&HOLD_CLOSE, "open_elsewhere", "an open descriptor does not keep a file sealed", |t| {
         let file = t.sealed()?;

@@ -29,7 +29,7 @@ static KINDS: &[fn(&File, &File) -> Call] = &[
     |file, _| allocate(file, Mode::COLLAPSE_RANGE, BLOCK_LEN, BLOCK_LEN),
     |file, _| allocate(file, Mode::INSERT_RANGE, BLOCK_LEN, BLOCK_LEN),
     |file, other| Call::Clone { from: file.fd(), to: other.fd() },
-    |file, other| Call::Dedupe { from: other.fd(), to: file.fd(), len: file.at(SIZE) as usize },
+    |file, other| Call::Dedupe { from: other.fd(), from_offset: 0, to: file.fd(), to_offset: 0, len: file.at(SIZE) as usize },
     |file, other| Call::CloneRange { from: other.fd(), from_offset: other.at(0), to: file.fd(), to_offset: file.at(0), len: BLOCK_LEN },
     |file, other| Call::CopyRange { from: other.fd(), from_offset: other.at(0), to: file.fd(), to_offset: file.at(0), len: BLOCK_LEN as usize },
     |file, _| Call::Defragment { fd: file.fd() },

@@ -1,5 +1,6 @@
+use super::seal::each;
 use crate::case::context::Context;
-use crate::case::definition::{Case, alone, case};
+use crate::case::definition::{Case, alone, case, power};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, SIZE};
@@ -11,6 +12,34 @@ use iomap_reference::{Call, FLAG_COMPRESS, FLAG_JOURNAL, Mode};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
+    power(&MOUNT_OPTIONS, "options", "a sealed file stays in place when it is mounted with other options", |t| {
+        // With each of these, some file system writes data to another place, or twice.
+        each(&["data=journal", "compress-force=zlib", "mode=lfs", "dax=never"], |option| {
+            let mount = Call::CycleWith { option: (*option).into() };
+            t.reach(&mount)?;
+            let file = t.sealed_as(&format!("file-{option}"))?;
+            let (name, agent) = (file.name(), file.agent()?);
+            file.close()?;
+            let seen = t.observe(&mount)?;
+            if seen.0.iter().any(|one| one.outcome == Some(Some(Errno::EBUSY))) {
+                return Err(Trouble::NotOffered(format!("{mount} fails while the file is in the state")));
+            }
+            let file = File::reopened(t, &name)?;
+            let data = pattern(41, BLOCK_LEN);
+            agent.write(file.at(0), &data)?;
+            let seen = seen.and(file.holds(0, &data));
+            let data = pattern(42, BLOCK_LEN);
+            let write = Call::Pwrite { fd: file.fd(), offset: file.at(BLOCK_LEN), data: data.clone() };
+            if t.attempt(&write)?.is_err() {
+                file.close()?;
+                return Ok(seen);
+            }
+            t.setup(&Call::Fsync { fd: file.fd() })?;
+            let there = agent.read(file.at(BLOCK_LEN), data.len())? == data;
+            file.close()?;
+            Ok(seen.and(t.fact("a write arrives on the storage that the file had", there)))
+        })
+    }),
     case(&MOVER_DEFRAGMENT, "defragment", "defragmentation leaves a sealed file in place", |t| {
         t.reach(&Call::Defragment { fd: 0 })?;
         let file = t.sealed()?;

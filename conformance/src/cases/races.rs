@@ -64,6 +64,21 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("objection to mappings")?;
         orders(t, true, |race| race.mapping(), |race| vec![race.leave.clone()])
     }),
+    case(&RACE_MAPPING, "protect", "unsealing fails throughout a storm of mprotect on a mapping", |t| {
+        t.needs_seal("objection to mappings")?;
+        let mut seen = Observed::default();
+        for number in 0..ROUNDS {
+            t.system.round();
+            let file = t.sealed_as(&format!("file-{number}"))?;
+            let map = file.map(true, true)?.1.ok_or_else(|| Trouble::NotOffered("no mapping".into()))?;
+            let storm: Vec<Call> = (0..16).map(|turn| Call::Protect { map, write: turn % 2 == 1 }).collect();
+            let leave = file.leave_call()?;
+            let (_, came) = t.race(&storm, std::slice::from_ref(&leave))?;
+            let refused = came.iter().all(|came| *came == Err(Errno::EBUSY));
+            seen = seen.and(t.fact(&format!("{leave} is refused while the file is mapped"), refused));
+        }
+        Ok(seen)
+    }),
     case(
         &RACE_ORDER,
         "source_orders",
@@ -134,6 +149,9 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
 ];
+
+/// The rounds in which the scheduler decides which call comes first.
+const ROUNDS: usize = 16;
 
 /// The participants of a race.
 struct Race<'a> {
@@ -234,7 +252,7 @@ fn entering(t: &Context, one: Series) -> Seen {
 fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
     let rounds = match t.mechanism() {
         // The scheduler decides which call comes first.
-        Mechanism::Seal => 16,
+        Mechanism::Seal => ROUNDS,
         // Deactivation waits for a grace period.
         Mechanism::Swapfile => 10,
         other => {

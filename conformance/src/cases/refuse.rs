@@ -1,4 +1,5 @@
 use super::holds::registered;
+use super::seal::each;
 use crate::case::context::Context;
 use crate::case::definition::{Case, case};
 use crate::case::file::File;
@@ -7,7 +8,8 @@ use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Mode};
+use iomap_reference::{Call, Fd, Mode};
+use nix::fcntl::OFlag;
 use std::time::{Duration, Instant};
 
 /// Makes a call that must come to this, which other clauses say, and must not wait for anything.
@@ -31,6 +33,18 @@ fn busy(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
     Ok(seen.and(at_once(t, &file.leave_call()?, Err(Errno::EBUSY))?))
 }
 
+/// Opens a file that is open nowhere else, with a lease whose holder never answers.
+pub(super) fn leased(t: &Context, name: &str) -> Result<Fd, Trouble> {
+    let holder = t.open(name, OFlag::O_RDWR)?;
+    t.given(&Call::SetLease { fd: holder, on: true }, "no leases")?;
+    Ok(holder)
+}
+
+/// The fact that nobody has asked for the lease.
+pub(super) fn is_leased(t: &Context, holder: Fd) -> Seen {
+    Ok(t.fact("nobody has asked for the lease", t.setup_number(&Call::GetLease { fd: holder })? == 1))
+}
+
 /// Far more than a call needs, far less than an agent can hold a file.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -40,6 +54,21 @@ pub(super) static CASES: &[Case] = &[
         // If the file cannot be mapped, there is one thing less to wait for.
         let _ = file.map(true, true)?;
         at_once(t, &Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) }, Err(Errno::ETXTBSY))
+    }),
+    case(&REFUSE_PROMPT, "while_leased", "a refusal neither waits for a lease nor breaks it", |t| {
+        t.needs_seal("answer before the lease: Linux asks for it, and waits, before it finds a swap file")?;
+        let file = t.sealed()?;
+        let (name, size) = (file.name(), file.at(BLOCK_LEN));
+        file.close()?;
+        let holder = leased(t, &name)?;
+        let truncate = OFlag::O_WRONLY | OFlag::O_TRUNC;
+        let calls = [
+            Call::Ftruncate { fd: holder, size },
+            Call::Truncate { name: name.clone(), size },
+            Call::Open { name, flags: truncate, mode: 0 },
+        ];
+        let seen = each(&calls, |call| at_once(t, call, Err(Errno::ETXTBSY)))?;
+        Ok(seen.and(is_leased(t, holder)?))
     }),
     case(
         &REFUSE_BUSY,

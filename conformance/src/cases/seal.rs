@@ -155,6 +155,22 @@ pub(super) static CASES: &[Case] = &[
         let before = file.stat()?.ctime;
         Ok(file.enter()?.and(t.fact("the status change time is later", file.stat()?.ctime > before)))
     }),
+    case(&SEAL_EVENT, "event", "inotify reports no change of the data when a file is sealed and unsealed", |t| {
+        if t.mechanism() == Mechanism::Swapfile {
+            return Err(Trouble::NotOffered("swapon(2) is no call on a descriptor of the file".into()));
+        }
+        let file = t.file("file", SIZE)?;
+        let watched = |call: Call| Call::Watched { name: file.name(), call: Box::new(call) };
+        let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(1, BLOCK_LEN) };
+        if t.setup_number(&watched(write))? == 0 {
+            return Err(Trouble::NotOffered("inotify(7) does not report a write".into()));
+        }
+        let (enter, leave) = (file.enter_call()?, file.leave_call()?);
+        each(&[enter, leave], |call| match t.attempt(&watched(call.clone()))? {
+            Ok(Reply::Number(events)) => Ok(t.fact(&format!("{call} is not reported as IN_MODIFY"), events == 0)),
+            other => Err(Trouble::NotOffered(format!("{call} = {}", words::outcome(&other)))),
+        })
+    }),
     case(&SEAL_AGAIN, "again", "sealing a sealed file changes nothing", |t| {
         let file = t.sealed()?;
         file.act(&file.enter_call()?, Effect::Nothing)
@@ -337,7 +353,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_SHARED, "partly_shared", "sealing a file that shares one block is refused", |t| {
         t.needs_sharing()?;
         let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);
-        let call = Call::Dedupe { from: file.fd(), to: other.fd(), len: BLOCK };
+        let call = Call::Dedupe { from: file.fd(), from_offset: 0, to: other.fd(), to_offset: 0, len: BLOCK };
         t.given(&call, "no deduplication")?;
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
     }),

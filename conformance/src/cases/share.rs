@@ -20,12 +20,32 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.refused(&clone(&file))?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
+    case(&SHARE_WITHIN, "dedupe_within", "a part of a sealed file cannot be deduplicated with another part", |t| {
+        let dedupe = |file: &File| {
+            let (fd, from_offset, to_offset) = (file.fd(), file.at(0), file.at(2 * BLOCK_LEN));
+            Call::Dedupe { from: fd, from_offset, to: fd, to_offset, len: BLOCK_LEN as usize }
+        };
+        let of_equal_parts = |name| {
+            let file = t.file(name, SIZE)?;
+            let write = Call::Pwrite { fd: file.fd(), offset: file.at(2 * BLOCK_LEN), data: file.read(0, BLOCK_LEN)? };
+            [write, Call::Fsync { fd: file.fd() }].iter().try_for_each(|call| t.setup(call).map(drop))?;
+            Ok(file)
+        };
+        t.given(&dedupe(&of_equal_parts("probe")?), "no deduplication of two parts")?;
+        let file = of_equal_parts("file")?;
+        t.setup(&file.enter_call()?)?;
+        let seen = file.refused(&dedupe(&file))?;
+        Ok(seen.and(rewritten_in_place(t, &file)?))
+    }),
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
         let twin = t.file("twin", SIZE)?;
         let len = file.at(SIZE) as usize;
-        let seen = file.act(&Call::Dedupe { from: file.fd(), to: twin.fd(), len }, Effect::Nothing)?;
+        let seen = file.act(
+            &Call::Dedupe { from: file.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len },
+            Effect::Nothing,
+        )?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
@@ -33,7 +53,10 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let twin = t.file("twin", SIZE)?;
         let len = file.at(SIZE) as usize;
-        let seen = file.act(&Call::Dedupe { from: twin.fd(), to: file.fd(), len }, Effect::Nothing)?;
+        let seen = file.act(
+            &Call::Dedupe { from: twin.fd(), from_offset: 0, to: file.fd(), to_offset: 0, len },
+            Effect::Nothing,
+        )?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {

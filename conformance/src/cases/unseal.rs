@@ -302,8 +302,11 @@ pub(super) static CASES: &[Case] = &[
             let file = unsealed(t)?;
             let (probe, twin) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?);
             let len = file.at(SIZE) as usize;
-            t.given(&Call::Dedupe { from: probe.fd(), to: twin.reader(), len }, "no deduplication")?;
-            let dedupe = Call::Dedupe { from: twin.fd(), to: file.reader(), len };
+            t.given(
+                &Call::Dedupe { from: probe.fd(), from_offset: 0, to: twin.reader(), to_offset: 0, len },
+                "no deduplication",
+            )?;
+            let dedupe = Call::Dedupe { from: twin.fd(), from_offset: 0, to: file.reader(), to_offset: 0, len };
             file.act_as(Caller::Unprivileged, &dedupe, Effect::Times)
         },
     ),
@@ -312,11 +315,20 @@ pub(super) static CASES: &[Case] = &[
         let file = unsealed(t)?;
         let (probe, twin, other) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?, t.file("other", SIZE)?);
         let len = file.at(SIZE) as usize;
-        t.given(&Call::Dedupe { from: probe.fd(), to: twin.fd(), len }, "no deduplication")?;
+        t.given(
+            &Call::Dedupe { from: probe.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len },
+            "no deduplication",
+        )?;
         t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(SIZE - 1), data: vec![0] })?;
-        let seen = file.act(&Call::Dedupe { from: file.fd(), to: twin.fd(), len }, Effect::Times)?;
-        let seen = seen.and(file.act(&Call::Dedupe { from: twin.fd(), to: file.fd(), len }, Effect::Times)?);
-        let unequal = t.attempt(&Call::Dedupe { from: file.fd(), to: other.fd(), len })?;
+        let seen = file
+            .act(&Call::Dedupe { from: file.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len }, Effect::Times)?;
+        let seen =
+            seen.and(file.act(
+                &Call::Dedupe { from: twin.fd(), from_offset: 0, to: file.fd(), to_offset: 0, len },
+                Effect::Times,
+            )?);
+        let unequal =
+            t.attempt(&Call::Dedupe { from: file.fd(), from_offset: 0, to: other.fd(), to_offset: 0, len })?;
         t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(85, SIZE) })?;
         Ok(seen.and(t.fact("files that differ are not shared", unequal.is_err())).and(twin.holds(0, &pattern(1, SIZE))))
     }),

@@ -131,6 +131,22 @@ pub(super) static CASES: &[Case] = &[
             &data,
         )
     }),
+    case(&WRITE_ATOMIC_SIZE, "atomic_size", "an atomic write of the size that statx tells of is accepted", |t| {
+        let largest = |name: &str| t.setup_number(&Call::AtomicMax { name: name.into() });
+        t.reach(&Call::AtomicMax { name: String::new() })?;
+        let size = largest(&t.file("ordinary", SIZE)?.name())?;
+        if size == 0 {
+            return Err(Trouble::NotOffered("statx(2) tells of no atomic writes".into()));
+        }
+        let file = t.file("file", size)?;
+        t.setup(&file.enter_call()?)?;
+        let (fd, offset, len) = (file.direct(), file.at(0), largest(&file.name())?);
+        t.given(&Call::Pwrite { fd, offset, data: pattern(24, BLOCK_LEN) }, "no write to a file in the state")?;
+        // The size has to be accepted here, whatever an ordinary file accepts.
+        let call = Call::PwriteAtomic { fd, offset, data: pattern(24, len.min(size)) };
+        let accepted = len <= size && t.attempt(&call)?.is_ok();
+        Ok(t.fact(&format!("an atomic write of {len} bytes is accepted"), accepted))
+    }),
     case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
         let file = t.sealed()?;
         let before = file.stat()?;

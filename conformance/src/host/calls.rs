@@ -132,8 +132,12 @@ impl Calls {
                 })
                 .map(zero)
             }
-            Call::Dedupe { from, to, len } => {
-                self.with(*from, |from| self.with(*to, |to| vfs::dedupe(from, to, *len))).map(signed)
+            Call::Dedupe { from, from_offset, to, to_offset, len } => {
+                let [from_offset, to_offset] = [*from_offset, *to_offset].map(i64::cast_unsigned);
+                self.with(*from, |source| {
+                    self.with(*to, |target| vfs::dedupe((source, from_offset), (target, to_offset), *len))
+                })
+                .map(signed)
             }
             Call::Register { map } => {
                 let buffer = self.with_mapping(*map, ring::Buffer::new)?;
@@ -147,6 +151,9 @@ impl Calls {
                 let mapping = self.with(*fd, |f| Mapping::new(f, *len, *shared, *write))?;
                 Ok(self.keep_mapping(mapping))
             }
+            Call::SetLease { fd, on } => self.with(*fd, |f| vfs::set_lease(f, *on)).map(zero),
+            Call::GetLease { fd } => self.with(*fd, vfs::has_lease).map(i64::from),
+            Call::Protect { map, write } => self.with_mapping(*map, |mapping| mapping.protect(*write)).map(zero),
             Call::Store { map, offset, data } => {
                 self.with_mapping(*map, |mapping| mapping.store(*offset, data)).map(zero)
             }
@@ -202,6 +209,10 @@ impl Calls {
                 let (attributes, of_all) = vfs::statx(&self.path(name))?;
                 Ok((if *mask { of_all } else { attributes }).cast_signed())
             }
+            Call::AtomicMax { name } => vfs::atomic_write_max(&self.path(name)).map(i64::from),
+            Call::Watched { name, call } => {
+                vfs::is_modified(&self.path(name), || self.make(call).map(drop)).map(i64::from)
+            }
             Call::GetXflags { fd } if self.site.kind == Kind::Fuse => {
                 self.with(*fd, |f| ioctl::xflags(f)).map(i64::from)
             }
@@ -240,7 +251,7 @@ impl Calls {
             Call::DeviceLoad { .. } | Call::SwapIn { .. } | Call::Via { .. } => Err(Errno::EINVAL),
             Call::Exchange { .. } | Call::Defragment { .. } => Err(Errno::ENOSYS),
             Call::RemoveDevice | Call::ReplaceDevice => Err(Errno::ENOSYS),
-            Call::SetQuota { .. } | Call::PowerLossAfter { .. } => Err(Errno::ENOSYS),
+            Call::CycleWith { .. } | Call::SetQuota { .. } | Call::PowerLossAfter { .. } => Err(Errno::ENOSYS),
             Call::Collect | Call::Shrink { .. } | Call::Cycle | Call::PowerLoss { .. } => Err(Errno::ENOSYS),
         }
     }

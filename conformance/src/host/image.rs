@@ -195,8 +195,12 @@ impl Image {
     }
 
     fn mount(&self, device: &Path) -> std::result::Result<(), Errno> {
+        self.mount_with(device, &self.options)
+    }
+
+    fn mount_with(&self, device: &Path, options: &str) -> std::result::Result<(), Errno> {
         let fs = self.kind.family().name();
-        mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(self.options.as_str()))?;
+        mount(Some(device), &self.root, Some(fs), MsFlags::empty(), Some(options))?;
         // XFS repeats a write for ever by default. While the image has no room, a call that waits for that write, such
         // as FIFREEZE or umount(2), would never return.
         let name = device.file_name().unwrap_or_default();
@@ -249,6 +253,20 @@ impl Image {
         let _device = File::open(&storage.device).map_err(vfs::errno)?;
         self.unmount()?;
         self.mount(&storage.device)
+    }
+
+    /// Like [`Self::cycle`], with one more option of mount(2). If the mount is refused, the options stay as they were.
+    pub(crate) fn cycle_with(&self, option: &str) -> std::result::Result<(), Errno> {
+        if let Ground::Layer(below) = &self.ground {
+            return self.around(below, |below| below.cycle_with(option));
+        }
+        let storage = self.storage();
+        // Keep the device open, so that it stays attached.
+        let _device = File::open(&storage.device).map_err(vfs::errno)?;
+        self.unmount()?;
+        let options = [&self.options, option].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>();
+        let mounted = self.mount_with(&storage.device, &options.join(","));
+        mounted.or_else(|errno| self.mount(&storage.device).and(Err(errno)))
     }
 
     /// Whether [`Self::copy`] works. It needs the modification time of a file, and only a loop device lies on a file.

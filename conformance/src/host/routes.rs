@@ -219,7 +219,7 @@ fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
         Route::MapSync => calls.with(*fd, |file| Mapping::synchronous(file, *len))?,
         Route::Mprotect => {
             let mapping = plain(false)?;
-            mapping.make_writable()?;
+            mapping.protect(true)?;
             mapping
         }
         Route::Mlock => {

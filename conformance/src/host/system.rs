@@ -43,7 +43,7 @@ pub(crate) struct HostSystem<'a> {
     /// The file system may have become smaller.
     resized: Cell<bool>,
     /// A call found the file system full.
-    filled: Cell<bool>,
+    cycles: Cell<bool>,
 }
 
 impl<'a> HostSystem<'a> {
@@ -57,8 +57,8 @@ impl<'a> HostSystem<'a> {
     ) -> Self {
         let site = Site { alone: turn.is_some(), sealing, ..Site::new(kind, Some(image.kind()), directory.clone()) };
         let calls = Calls::new(site, image.root().into());
-        let (places, losses, resized, filled) = Default::default();
-        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, filled }
+        let (places, losses, resized, cycles) = Default::default();
+        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles }
     }
 
     /// Gives the descriptors of a file away.
@@ -144,8 +144,13 @@ impl System for HostSystem<'_> {
         }
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
-            Call::Cycle if !self.calls.is_closed() => Err(Errno::EBUSY),
+            Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),
             Call::Cycle => done(self.image.cycle()),
+            Call::CycleWith { option } => {
+                // The next case wants the usual options.
+                self.cycles.set(true);
+                done(self.image.cycle_with(option))
+            }
             Call::PowerLoss { during } => self.lose_power(during.as_deref(), None),
             Call::PowerLossAfter { begun, call } => self.lose_power(Some(begun), Some(call)),
             Call::SetQuota { uid, bytes } => done(self.image.limit(*uid, *bytes)),
@@ -156,7 +161,7 @@ impl System for HostSystem<'_> {
             _ => self.administer(call).unwrap_or_else(|| self.calls.call(caller, call)),
         };
         if outcome == Err(Errno::ENOSPC) {
-            self.filled.set(true);
+            self.cycles.set(true);
         }
         outcome
     }
@@ -239,7 +244,7 @@ impl Drop for HostSystem<'_> {
             // The next case needs the space. File systems free it in the background (xfs_inodegc_worker,
             // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then. Unmounting waits until that has
             // ended.
-            if !self.filled.get() || self.image.cycle().is_err() {
+            if !self.cycles.get() || self.image.cycle().is_err() {
                 let _ = File::open(self.image.root()).map(unistd::syncfs);
             }
         }

@@ -388,7 +388,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             let range = format!("{{ {}, {from_offset}, {len}, {to_offset} }}", fd(from));
             format!("ioctl({}, FICLONERANGE, &(struct file_clone_range){range})", fd(to))
         }
-        Call::Dedupe { from, to, len } => format!("dedupe({}, {}, {len})", fd(from), fd(to)),
+        Call::Dedupe { from, from_offset, to, to_offset, len } => {
+            format!("dedupe({}, {from_offset}, {}, {to_offset}, {len})", fd(from), fd(to))
+        }
         // Only XFS has the plain call.
         Call::Exchange { one, other } => format!("swap_extents({}, {})", fd(one), fd(other)),
         Call::Map { .. } => format!("map[{made}] = {}", mapping(call, names)),
@@ -397,6 +399,10 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             format!("fd[{made}] = register_buffer({map}, {len})")
         }
         Call::Unregister { registration } => format!("close({})", names.fd(*registration as Fd)),
+        Call::Protect { map, write } => {
+            let (map, len) = names.map(*map)?;
+            format!("mprotect({map}, {len}, {})", if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" })
+        }
         Call::Load { map, offset, len } => format!("load({} + {offset}, {len})", names.map(*map)?.0),
         Call::Store { map, offset, data } => {
             format!("store({} + {offset}, {}, {})", names.map(*map)?.0, bytes(data), data.len())
@@ -451,7 +457,12 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             return Err("something was done to the whole file system".into());
         }
         Call::Defragment { .. } => return Err("the file system was asked to move the file".into()),
-        Call::Cycle | Call::Remount { .. } => return Err("the file system was mounted again".into()),
+        Call::SetLease { .. } | Call::GetLease { .. } => return Err("a lease was set".into()),
+        Call::Watched { .. } => return Err("inotify(7) watched the file".into()),
+        Call::AtomicMax { .. } => return Err("the largest atomic write was asked for".into()),
+        Call::Cycle | Call::CycleWith { .. } | Call::Remount { .. } => {
+            return Err("the file system was mounted again".into());
+        }
         Call::PowerLoss { .. } | Call::PowerLossAfter { .. } => return Err("the power was lost".into()),
         Call::FreeSpace => return Err("the free space was counted".into()),
         Call::SetQuota { .. } => return Err("a quota was set".into()),

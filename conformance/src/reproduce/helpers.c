@@ -354,10 +354,11 @@ static long limited_pwrite(int file, char *data, size_t len, off_t offset, rlim_
 #define RWF_DONTCACHE 0x80
 #endif
 
-static int dedupe(int from, int to, uint64_t len)
+static int dedupe(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t len)
 {
 	struct { struct file_dedupe_range head; struct file_dedupe_range_info to; } range = {
-		.head = { .src_length = len, .dest_count = 1 }, .to = { .dest_fd = to } };
+		.head = { .src_offset = from_offset, .src_length = len, .dest_count = 1 },
+		.to = { .dest_fd = to, .dest_offset = to_offset } };
 
 	if (ioctl(from, FIDEDUPERANGE, &range))
 		return -1;

@@ -67,7 +67,9 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
             Call::CloneRange { from, from_offset, to, to_offset, len } => {
                 (to, format!("reflink {} {from_offset} {to_offset} {len}", name(from)?))
             }
-            Call::Dedupe { from, to, len } => (to, format!("dedupe {} 0 0 {len}", name(from)?)),
+            Call::Dedupe { from, from_offset, to, to_offset, len } => {
+                (to, format!("dedupe {} {from_offset} {to_offset} {len}", name(from)?))
+            }
             // xfs_io exits after a failed copy_range.
             Call::CopyRange { from, from_offset, to, to_offset, len } if step.outcome.as_ref()?.is_ok() => {
                 (to, format!("copy_range -s {from_offset} -d {to_offset} -l {len} {}", name(from)?))

@@ -55,7 +55,7 @@ pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -
 fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case.clause, case.lane) {
         Ok(system) => {
-            let context = Context::new(&*system, mechanism, trace.clone());
+            let context = Context::new(&*system, mechanism, trace.clone()).about(case.clause);
             ((case.run)(&context), trace.lacks())
         }
         Err(trouble) => (Err(trouble), Vec::new()),

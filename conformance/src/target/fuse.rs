@@ -155,7 +155,7 @@ impl FuseSystem {
             call if is_done_by_the_daemon(call) => here(call),
             Call::Defragment { fd } => self.inside(*fd, |fd| here(&Call::Defragment { fd })),
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
-            Call::Cycle => {
+            Call::Cycle | Call::CycleWith { .. } => {
                 let done = self.unmount().and_then(|_| here(call));
                 done.and(self.mount().map(|()| Reply::Number(0)).map_err(|_| Errno::EIO))
             }

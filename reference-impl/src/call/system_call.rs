@@ -51,8 +51,8 @@ pub enum Call {
     Clone { from: Fd, to: Fd },
     /// FICLONERANGE.
     CloneRange { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: i64 },
-    /// FIDEDUPERANGE of the first `len` bytes of both; an error is the status of the destination.
-    Dedupe { from: Fd, to: Fd, len: usize },
+    /// FIDEDUPERANGE; an error is the status of the destination.
+    Dedupe { from: Fd, from_offset: i64, to: Fd, to_offset: i64, len: usize },
     /// XFS_IOC_EXCHANGE_RANGE, XFS_IOC_SWAPEXT: exchanges the contents of both files completely.
     Exchange { one: Fd, other: Fd },
     /// BTRFS_IOC_SNAP_CREATE of the whole file system.
@@ -67,7 +67,13 @@ pub enum Call {
     RemoveDevice,
     /// BTRFS_IOC_DEV_REPLACE: replaces the present device by another one.
     ReplaceDevice,
+    /// F_SETLEASE of fcntl(2): the lease that the descriptor allows, or none. Its holder never answers.
+    SetLease { fd: Fd, on: bool },
+    /// F_GETLEASE: the reply is 1 while the descriptor has a lease that nobody wants back.
+    GetLease { fd: Fd },
     Map { fd: Fd, len: usize, shared: bool, write: bool },
+    /// mprotect(2) of a whole mapping.
+    Protect { map: MapId, write: bool },
     /// Registers a mapping for long-term access by a device, as IORING_REGISTER_BUFFERS and RDMA do.
     Register { map: MapId },
     Unregister { registration: MapId },
@@ -100,6 +106,10 @@ pub enum Call {
     Stat { fd: Fd },
     /// statx(2) by name: the reply is `stx_attributes_mask`, or else `stx_attributes`.
     Statx { name: String, mask: bool },
+    /// statx(2) by name: the reply is `stx_atomic_write_unit_max`.
+    AtomicMax { name: String },
+    /// The call, while inotify(7) watches a file: the reply is 1 if it reports IN_MODIFY.
+    Watched { name: String, call: Box<Call> },
     /// FS_IOC_FSGETXATTR: the reply is `fsx_xflags`.
     GetXflags { fd: Fd },
     /// FS_IOC_FSGETXATTR, then FS_IOC_FSSETXATTR with the bits of `set` added to `fsx_xflags` and those of `clear`
@@ -115,6 +125,8 @@ pub enum Call {
     SetQuota { uid: u32, bytes: u64 },
     /// umount(2), then mount(2). No file may be open.
     Cycle,
+    /// The same, with one more option of mount(2). If the mount is refused, the options stay as they were.
+    CycleWith { option: String },
     /// A loss of power, perhaps during a call, and a restart. No file is open afterwards.
     PowerLoss { during: Option<Box<Call>> },
     /// A loss of power when `call` has returned and `begun`, which began before it, perhaps has not. The reply is that
@@ -189,7 +201,9 @@ impl fmt::Display for Call {
             Self::CloneRange { from, from_offset, to, to_offset, len } => {
                 write!(f, "ioctl({to}, FICLONERANGE, {{{from}, {from_offset}, {len}, {to_offset}}})")
             }
-            Self::Dedupe { from, to, len } => write!(f, "ioctl({from}, FIDEDUPERANGE, {{0, {len}, {to}}})"),
+            Self::Dedupe { from, from_offset, to, to_offset, len } => {
+                write!(f, "ioctl({from}, FIDEDUPERANGE, {{{from_offset}, {len}, {{{to}, {to_offset}}}}})")
+            }
             Self::Exchange { one, other } => write!(f, "exchange of the contents of {one} and {other}"),
             Self::Snapshot => write!(f, "snapshot"),
             Self::Defragment { fd } => write!(f, "defragmentation of {fd}"),
@@ -209,6 +223,13 @@ impl fmt::Display for Call {
                 let protection = if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" };
                 let kind = if *shared { "MAP_SHARED" } else { "MAP_PRIVATE" };
                 write!(f, "mmap(NULL, {len}, {protection}, {kind}, {fd}, 0)")
+            }
+            Self::SetLease { fd, on } => {
+                write!(f, "fcntl({fd}, F_SETLEASE, {})", if *on { "its kind" } else { "F_UNLCK" })
+            }
+            Self::GetLease { fd } => write!(f, "fcntl({fd}, F_GETLEASE)"),
+            Self::Protect { write, .. } => {
+                write!(f, "mprotect(map, len, {})", if *write { "PROT_READ | PROT_WRITE" } else { "PROT_READ" })
             }
             Self::Load { offset, len, .. } => write!(f, "memcpy(buf, map + {offset}, {len})"),
             Self::Store { offset, data, .. } => write!(f, "memcpy(map + {offset}, buf, {})", data.len()),
@@ -238,6 +259,10 @@ impl fmt::Display for Call {
             Self::Statx { name, mask } => {
                 write!(f, "statx(AT_FDCWD, {name:?}, 0, 0, &st), {}", if *mask { "the mask" } else { "the attributes" })
             }
+            Self::AtomicMax { name } => {
+                write!(f, "statx(AT_FDCWD, {name:?}, 0, STATX_WRITE_ATOMIC, &st), stx_atomic_write_unit_max")
+            }
+            Self::Watched { name, call } => write!(f, "{call}, while inotify(7) watches {name:?}"),
             Self::GetXflags { fd } => write!(f, "ioctl({fd}, FS_IOC_FSGETXATTR, &attr)"),
             Self::ChangeXflags { fd, set, clear } => {
                 write!(f, "ioctl({fd}, FS_IOC_FSSETXATTR, xflags | {set:#x} & ~{clear:#x})")
@@ -249,6 +274,7 @@ impl fmt::Display for Call {
             Self::Remount { read_only } => write!(f, "mount(remount, {})", if *read_only { "ro" } else { "rw" }),
             Self::SetQuota { uid, bytes } => write!(f, "quotactl(Q_SETQUOTA) of user {uid}: {bytes} bytes"),
             Self::Cycle => write!(f, "umount and mount"),
+            Self::CycleWith { option } => write!(f, "umount and mount with {option}"),
             Self::PowerLoss { during: None } => write!(f, "power loss"),
             Self::PowerLoss { during: Some(call) } => write!(f, "power loss during {call}"),
             Self::PowerLossAfter { begun, call } => write!(f, "power loss after {call}, begun during {begun}"),

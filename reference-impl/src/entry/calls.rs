@@ -43,7 +43,10 @@ impl State {
                 self.copy_range(who, at(*from, *from_offset), at(*to, *to_offset), *len).map(length)
             }
             Call::PwriteAtomic { fd, offset, data } => self.write_atomic(who, *fd, *offset, data).map(length),
-            Call::Dedupe { from, to, len } => self.dedupe(who, *from, *to, *len).map(length),
+            Call::Dedupe { from, from_offset, to, to_offset, len } => {
+                let (source, target) = (at(*from, *from_offset), at(*to, *to_offset));
+                self.dedupe_range(who, source, target, *len as u64).map(|len| number(len as i64))
+            }
             Call::Exchange { one, other } => self.exchange_contents(who, *one, *other).map(zero),
             Call::Snapshot => self.snapshot(who).map(zero),
             Call::Defragment { fd } => self.defragment(who, *fd).map(zero),
@@ -63,6 +66,7 @@ impl State {
                 self.device_loads(*registration, *offset, *len).map(Reply::Data)
             }
             Call::Cycle => self.cycle().map(zero),
+            Call::CycleWith { option } => self.cycle_with(option).map(zero),
             Call::PowerLoss { during } => self.power_loss(who, during.as_deref()).map(zero),
             Call::PowerLossAfter { begun, call } => self.power_loss_after(who, begun, call),
             Call::Clone { from, to } => self.clone_file(who, *from, *to).map(zero),
@@ -70,6 +74,9 @@ impl State {
                 let (source, target) = (at(*from, *from_offset), at(*to, *to_offset));
                 self.clone_range(who, source, target, len.cast_unsigned()).map(zero)
             }
+            Call::SetLease { fd, on } => self.set_lease(*fd, *on).map(zero),
+            Call::GetLease { fd } => self.has_lease(*fd).map(|has| number(has.into())),
+            Call::Protect { map, write } => self.protect(*map, *write).map(zero),
             Call::Map { fd, len, shared, write } => {
                 self.map(who, *fd, *len, *shared, *write).map(|id| number(id as i64))
             }
@@ -136,6 +143,16 @@ impl State {
             Call::Statx { name, mask } => {
                 let (attributes, of_all) = self.statx(self.resolve(who, name.as_bytes(), true)?);
                 Ok(number((if *mask { of_all } else { attributes }).cast_signed()))
+            }
+            Call::AtomicMax { name } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                Ok(length(self.atomic_max(ino)))
+            }
+            Call::Watched { name, call } => {
+                let ino = self.resolve(who, name.as_bytes(), true)?;
+                let before = self.inode(ino).modified;
+                self.call(who, call)?;
+                Ok(number((self.inode(ino).modified != before).into()))
             }
             Call::GetXflags { fd } => self.xflags(who, *fd).map(|flags| number(flags.into())),
             Call::ChangeXflags { fd, set, clear } => self.change_xflags(who, *fd, *set, *clear).map(zero),

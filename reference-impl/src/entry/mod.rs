@@ -2,5 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod fs;
+#[cfg(test)]
+mod pairs;
 pub(crate) mod races;
 pub(crate) mod requests;

@@ -12,7 +12,7 @@ impl Fs {
     /// Makes two series of system calls concurrently.
     pub fn race(&self, caller: Caller, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
         let mut state = self.state();
-        if state.has(Quirk::RaceLost) || state.has(Quirk::RaceBusy) {
+        if [Quirk::RaceLost, Quirk::RaceBusy, Quirk::ProtectUnmaps].into_iter().any(|quirk| state.has(quirk)) {
             return state.lose_race(caller.credentials(), one, other);
         }
         drop(state);

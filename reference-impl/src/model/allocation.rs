@@ -108,6 +108,7 @@ impl State {
         }
         let now = self.now();
         let file = self.inode_mut(ino);
+        file.modified += 1;
         // PUNCH_HOLE always comes with KEEP_SIZE.
         if !mode.contains(Mode::KEEP_SIZE) && !mode.contains(Mode::UNSHARE_RANGE) {
             file.size = file.size.max(to);

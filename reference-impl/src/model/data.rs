@@ -144,6 +144,11 @@ impl State {
         })
     }
 
+    /// The largest atomic write: the only one that there is, unless a violation tells of more.
+    pub(crate) fn atomic_max(&self, ino: Ino) -> usize {
+        if self.has(Quirk::AtomicSizeLarger) && self.inode(ino).sealed { 4 * BLOCK } else { BLOCK }
+    }
+
     /// Writes all of `data`, or nothing if there is not enough space.
     pub(crate) fn write_at(&mut self, ino: Ino, at: u64, data: &[u8]) -> Result<usize, Errno> {
         let end = at.checked_add(data.len() as u64).filter(|end| *end <= LARGEST).ok_or(Errno::EFBIG)?;
@@ -154,6 +159,9 @@ impl State {
             return Ok(data.len());
         }
         self.spill(ino)?;
+        if self.moves && (!self.inode(ino).sealed || self.has(Quirk::OptionsMove)) {
+            self.volume.relocate(ino);
+        }
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
         let (takes, grows) = self.volume.needs(ino, touched.clone());
         let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
@@ -193,6 +201,7 @@ impl State {
         let now = self.now();
         let keeps_times = self.has(Quirk::WriteKeepsTimes) && self.inode(ino).sealed;
         let file = self.inode_mut(ino);
+        file.modified += 1;
         file.size = file.size.max(end);
         if !keeps_times {
             (file.mtime, file.ctime) = (now, now);

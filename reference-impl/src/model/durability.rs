@@ -55,6 +55,17 @@ impl State {
         Ok(())
     }
 
+    /// umount(2) and mount(2), with an option after which files are moved when they are written to.
+    pub(crate) fn cycle_with(&mut self, option: &str) -> Result<(), Errno> {
+        let moves = ["data=journal", "compress-force=zlib", "mode=lfs"].contains(&option);
+        if !moves && option != "dax=never" {
+            return Err(Errno::EINVAL);
+        }
+        self.cycle()?;
+        self.moves = moves;
+        Ok(())
+    }
+
     /// A loss of power, and a restart.
     pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
         self.volume.lose_power()?;
@@ -72,6 +83,8 @@ impl State {
         self.descriptors.clear();
         self.mappings.clear();
         self.registrations.clear();
+        self.leases.clear();
+        self.moves = false;
         self.swap_places.clear();
         let unnamed: Vec<Ino> =
             self.volume.inodes.iter().filter(|(_, file)| file.links == 0).map(|(ino, _)| *ino).collect();

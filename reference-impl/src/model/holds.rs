@@ -3,6 +3,7 @@
 use crate::call::caller::{Capabilities, Credentials};
 use crate::call::route::Route;
 use crate::call::system_call::{Fd, MapId};
+use crate::model::descriptors::Descriptor;
 use crate::model::state::{Mapping, Registration, State};
 use crate::rules::Op;
 use crate::storage::inode::Kind;
@@ -36,7 +37,8 @@ impl State {
             let id = fs.volume.number();
             // A mapping consists of whole pages.
             let len = len.next_multiple_of(BLOCK);
-            fs.mappings.insert(id, Mapping { ino, len, shared, write, private: BTreeMap::new() });
+            let may_write = !shared || descriptor.writable();
+            fs.mappings.insert(id, Mapping { ino, len, shared, write, may_write, private: BTreeMap::new() });
             fs.held_mut(ino).mappings += 1;
             Ok(id)
         })
@@ -103,6 +105,24 @@ impl State {
         if end <= reach { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
+    /// mprotect(2).
+    pub(crate) fn protect(&mut self, id: MapId, write: bool) -> Result<(), Errno> {
+        let mapping = self.mappings.get_mut(&id).ok_or(Errno::EFAULT)?;
+        if write && !mapping.may_write {
+            return Err(Errno::EACCES);
+        }
+        mapping.write = write;
+        let ino = mapping.ino;
+        if self.has(Quirk::ProtectUnmaps) {
+            // The mapping is gone for a moment, as if it were taken apart and put together again.
+            self.held_mut(ino).mappings -= 1;
+            let met = self.let_in();
+            self.held_mut(ino).mappings += 1;
+            met?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn unmap(&mut self, id: MapId) -> Result<(), Errno> {
         let mapping = self.mappings.remove(&id).ok_or(Errno::EINVAL)?;
         self.held_mut(mapping.ino).mappings -= 1;
@@ -164,6 +184,42 @@ impl State {
     pub(crate) fn device_loads(&mut self, registration: MapId, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let pages = self.registrations.get(&registration).ok_or(Errno::ENXIO)?.pages.clone();
         self.load_from(&pages, offset, len)
+    }
+
+    /// F_SETLEASE. A lease is no hold: others ask for it when they open the file, or truncate it by name.
+    pub(crate) fn set_lease(&mut self, fd: Fd, on: bool) -> Result<(), Errno> {
+        let descriptor = *self.descriptor(fd)?;
+        if !on {
+            return self.leases.remove(&fd).map(drop).ok_or(Errno::EAGAIN);
+        }
+        let of_file = self.descriptors.values().filter(|other| other.ino == descriptor.ino);
+        let in_the_way = match descriptor.writable() {
+            true => of_file.count() > 1,
+            false => of_file.into_iter().any(Descriptor::writable),
+        };
+        if in_the_way {
+            return Err(Errno::EAGAIN);
+        }
+        self.leases.insert(fd, false);
+        Ok(())
+    }
+
+    /// Whether a descriptor has a lease that nobody wants back.
+    pub(crate) fn has_lease(&self, fd: Fd) -> Result<bool, Errno> {
+        self.descriptor(fd)?;
+        Ok(self.leases.get(&fd) == Some(&false))
+    }
+
+    /// Whether a file has a lease.
+    pub(crate) fn is_leased(&self, ino: Ino) -> bool {
+        self.leases.keys().any(|fd| self.descriptor(*fd).is_ok_and(|descriptor| descriptor.ino == ino))
+    }
+
+    /// Asks for the leases of a file. The caller does not wait for the answer.
+    pub(crate) fn break_leases(&mut self, ino: Ino) {
+        let descriptors = &self.descriptors;
+        let of_file = |fd: &Fd| descriptors.get(*fd).is_some_and(|descriptor| descriptor.ino == ino);
+        self.leases.iter_mut().filter(|(fd, _)| of_file(fd)).for_each(|(_, wanted)| *wanted = true);
     }
 
     pub(crate) fn swapon(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {

@@ -114,6 +114,9 @@ impl State {
             let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
             places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         }
+        if self.has(Quirk::RefusalBreaksLeases) {
+            self.break_leases(ino);
+        }
         self.wait_under(Quirk::RefusalWaits);
         if self.has(Quirk::MoveOnRefusal) {
             self.volume.relocate(ino);
@@ -138,6 +141,19 @@ impl State {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
         }
         Ok(())
+    }
+
+    /// Side effects of sealing and unsealing on others, under a violation only.
+    pub(crate) fn change_of_state(&mut self, ino: Ino) {
+        if self.has(Quirk::SealModifies) {
+            self.inode_mut(ino).modified += 1;
+        }
+        if self.has(Quirk::SealBreaksLeases) {
+            self.break_leases(ino);
+        }
+        if self.is_leased(ino) {
+            self.wait_under(Quirk::SealWaitsForLeases);
+        }
     }
 
     /// Moves every sealed file, under a violation only.

@@ -16,6 +16,7 @@ impl State {
         let now = self.now();
         let (keep_ctime, touch_mtime) = (self.has(Quirk::SealSkipsCtime), self.has(Quirk::SealTouchesMtime));
         let (idle, grow) = (self.has(Quirk::SealDoesNothing), self.has(Quirk::SealGrows));
+        self.change_of_state(ino);
         let file = self.inode_mut(ino);
         file.sealed = !idle;
         file.sealed_by = Some(fd);
@@ -39,6 +40,7 @@ impl State {
         let now = self.now();
         let (keep_ctime, touch_mtime) = (self.has(Quirk::UnsealSkipsCtime), self.has(Quirk::UnsealTouchesMtime));
         let cosmetic = self.has(Quirk::UnsealIsCosmetic);
+        self.change_of_state(ino);
         let file = self.inode_mut(ino);
         file.sealed = cosmetic;
         file.sealed_by = None;

@@ -114,11 +114,6 @@ impl State {
         })
     }
 
-    /// FIDEDUPERANGE of the beginnings of two files.
-    pub(crate) fn dedupe(&mut self, who: &Credentials, from: Fd, to: Fd, len: usize) -> Result<usize, Errno> {
-        self.dedupe_range(who, At { fd: from, offset: 0 }, At { fd: to, offset: 0 }, len as u64).map(|len| len as usize)
-    }
-
     /// FIDEDUPERANGE: makes two files share equal parts. The error is the status of the destination.
     pub(crate) fn dedupe_range(&mut self, who: &Credentials, from: At, to: At, len: u64) -> Result<u64, Errno> {
         let (source, target) = (*self.descriptor(from.fd)?, *self.descriptor(to.fd)?);

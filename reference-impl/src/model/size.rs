@@ -50,6 +50,9 @@ impl State {
             return Err(Errno::EINVAL);
         }
         self.guarded(who, ino, writable, Op::Truncate { size, by_name }, |fs| {
+            if by_name {
+                fs.break_leases(ino);
+            }
             fs.drop_privileges(who, ino);
             fs.resize(ino, size.unsigned_abs())
         })
@@ -74,6 +77,7 @@ impl State {
         }
         let now = self.now();
         let file = self.inode_mut(ino);
+        file.modified += 1;
         file.size = size;
         (file.mtime, file.ctime) = (now, now);
         Ok(())

@@ -19,6 +19,8 @@ pub(crate) struct Mapping {
     pub(crate) len: usize,
     pub(crate) shared: bool,
     pub(crate) write: bool,
+    /// Whether mprotect(2) may allow writing.
+    pub(crate) may_write: bool,
     pub(crate) private: BTreeMap<usize, u8>,
 }
 
@@ -39,12 +41,16 @@ pub(crate) struct State {
     pub(crate) descriptors: Descriptors,
     pub(crate) mappings: BTreeMap<MapId, Mapping>,
     pub(crate) registrations: BTreeMap<MapId, Registration>,
+    /// The descriptors with a lease, and whether somebody wants it back.
+    pub(crate) leases: BTreeMap<Fd, bool>,
     /// The addresses that active swap files had when they were activated.
     pub(crate) swap_places: BTreeMap<Ino, Vec<Address>>,
     pub(crate) quotas: BTreeMap<u32, Quota>,
     /// The source of the time; without it, times count changes.
     time: Option<Clock>,
     pub(crate) misbehaviour: Misbehaviour,
+    /// Whether the options of the mount want files to be moved when they are written to.
+    pub(crate) moves: bool,
     /// Whether the commit of a file's state waits for the storage.
     pub(crate) stalled: bool,
     /// The route of the present call.
@@ -59,10 +65,12 @@ impl State {
             descriptors: Descriptors::default(),
             mappings: BTreeMap::new(),
             registrations: BTreeMap::new(),
+            leases: BTreeMap::new(),
             swap_places: BTreeMap::new(),
             quotas: BTreeMap::new(),
             time,
             misbehaviour: Misbehaviour::new(violation),
+            moves: false,
             stalled: false,
             route: None,
         };

@@ -42,11 +42,15 @@ impl State {
         }
         if truncate {
             self.guarded(who, ino, true, Op::OpenToTruncate, |fs| {
+                fs.break_leases(ino);
                 fs.drop_privileges(who, ino);
                 fs.resize(ino, 0)
             })?;
         } else if write {
-            self.guarded(who, ino, true, Op::OpenToWrite, |_| Ok(()))?;
+            self.guarded(who, ino, true, Op::OpenToWrite, |fs| {
+                fs.break_leases(ino);
+                Ok(())
+            })?;
         }
         self.opened(ino, flags)
     }
@@ -93,6 +97,7 @@ impl State {
 
     pub(crate) fn close(&mut self, fd: Fd) -> Result<(), Errno> {
         let descriptor = self.descriptors.remove(fd).ok_or(Errno::EBADF)?;
+        self.leases.remove(&fd);
         self.held_mut(descriptor.ino).descriptors -= 1;
         self.release_unused(descriptor.ino);
         Ok(())

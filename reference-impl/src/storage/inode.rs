@@ -85,6 +85,9 @@ pub(crate) struct Inode {
     pub(crate) mappings: usize,
     #[serde(skip)]
     pub(crate) registrations: usize,
+    /// The number of changes of the data by calls, which inotify(7) reports.
+    #[serde(skip)]
+    pub(crate) modified: u64,
     /// Whether the file is an active swap file.
     #[serde(skip)]
     pub(crate) swap: bool,
@@ -125,6 +128,7 @@ impl Inode {
             descriptors: 0,
             mappings: 0,
             registrations: 0,
+            modified: 0,
             swap: false,
             logged: false,
             changed: false,

@@ -58,11 +58,13 @@ impl Clause {
         self.level != Level::May
     }
 
-    /// Whether the text excludes this error by its name.
-    pub fn excludes(&self, errno: Errno) -> bool {
+    /// Whether this error of a call is excused if the same call fails with it on any file (rule.ordinary). It is not, if
+    /// the text excludes the error by its name, or says which error is reported before another.
+    pub fn excuses(&self, errno: Errno) -> bool {
         let name = format!("{errno:?}");
         let mut words = self.text.split(|c: char| !c.is_ascii_alphanumeric());
-        !self.allows(Some(errno)) && words.any(|word| word == name)
+        let named = !self.allows(Some(errno)) && words.any(|word| word == name);
+        !named && !self.text.contains("reported before")
     }
 
     /// The part of the id before its first dot.

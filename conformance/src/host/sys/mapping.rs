@@ -97,10 +97,11 @@ impl Mapping {
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_PAGEOUT) }
     }
 
-    /// mprotect(2), to reading and writing.
-    pub(crate) fn make_writable(&self) -> Result<(), Errno> {
+    /// mprotect(2), to reading, and perhaps writing.
+    pub(crate) fn protect(&self, write: bool) -> Result<(), Errno> {
+        let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         // SAFETY: no Rust reference points into the mapping.
-        unsafe { nix::sys::mman::mprotect(self.start, self.len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE) }
+        unsafe { nix::sys::mman::mprotect(self.start, self.len, protection) }
     }
 
     /// mlock(2).

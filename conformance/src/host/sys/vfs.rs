@@ -3,7 +3,7 @@
 use super::ioctl::{Number, Request, ioctl, ioctl_with_number};
 use nix::errno::Errno;
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use zerocopy::{FromBytes, IntoBytes};
@@ -150,12 +150,61 @@ pub(crate) fn file_getattr(file: BorrowedFd) -> Result<u64, Errno> {
 
 /// statx(2): `stx_attributes` and `stx_attributes_mask`.
 pub(crate) fn statx(path: &Path) -> Result<(u64, u64), Errno> {
+    statx_of(path, 0).map(|shown| (shown.stx_attributes, shown.stx_attributes_mask))
+}
+
+fn statx_of(path: &Path, mask: libc::c_uint) -> Result<libc::statx, Errno> {
     let path = c_path(path)?;
     // SAFETY: zeros are valid for each field.
     let mut shown: libc::statx = unsafe { std::mem::zeroed() };
     // SAFETY: the path is a terminated string, and the kernel writes the struct.
-    check(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut shown) })?;
-    Ok((shown.stx_attributes, shown.stx_attributes_mask))
+    check(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, mask, &raw mut shown) })?;
+    Ok(shown)
+}
+
+/// statx(2): `stx_atomic_write_unit_max`, or 0 on kernels before Linux 6.11.
+pub(crate) fn atomic_write_max(path: &Path) -> Result<u32, Errno> {
+    const STATX_WRITE_ATOMIC: libc::c_uint = 0x1_0000;
+    statx_of(path, STATX_WRITE_ATOMIC).map(|shown| shown.stx_atomic_write_unit_max)
+}
+
+/// The lease that a descriptor allows: to be told of all other uses, or of those that write.
+fn lease_of(file: BorrowedFd) -> Result<libc::c_int, Errno> {
+    let flags = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GETFL)?;
+    Ok(if flags & libc::O_ACCMODE == libc::O_RDONLY { libc::F_RDLCK } else { libc::F_WRLCK })
+}
+
+/// F_SETLEASE. The kernel asks for the lease back with SIGURG, which the process ignores: SIGIO would end it.
+pub(crate) fn set_lease(file: BorrowedFd, on: bool) -> Result<(), Errno> {
+    const F_SETSIG: libc::c_int = 10;
+    let kind = if on { lease_of(file)? } else { libc::F_UNLCK };
+    // SAFETY: both calls take numbers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) })
+}
+
+/// F_GETLEASE: whether the lease is there and nobody wants it back.
+pub(crate) fn has_lease(file: BorrowedFd) -> Result<bool, Errno> {
+    // SAFETY: the call takes numbers.
+    let kind = Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) })?;
+    Ok(kind == lease_of(file)?)
+}
+
+/// Makes a call while inotify(7) watches a file for IN_MODIFY. Returns whether it reported such an event.
+pub(crate) fn is_modified(path: &Path, act: impl FnOnce() -> Result<(), Errno>) -> Result<bool, Errno> {
+    let path = c_path(path)?;
+    // SAFETY: the call takes a number.
+    let watch = Errno::result(unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) })?;
+    // SAFETY: the descriptor is new, and nobody else has it.
+    let watch = unsafe { std::os::fd::OwnedFd::from_raw_fd(watch) };
+    // SAFETY: the path is a terminated string.
+    check(unsafe { libc::inotify_add_watch(watch.as_raw_fd(), path.as_ptr(), libc::IN_MODIFY) })?;
+    act()?;
+    match nix::unistd::read(&watch, &mut [0; 4096]) {
+        Err(Errno::EAGAIN) => Ok(false),
+        count => count.map(|count| count > 0),
+    }
 }
 
 /// The attributes besides flags that FS_IOC_FSSETXATTR can change; sizes are in bytes.
@@ -258,15 +307,19 @@ struct DedupeRange {
     reserved_too: u32,
 }
 
-/// FIDEDUPERANGE from the start of both files. Returns the bytes that are shared now, or the destination's error.
-pub(crate) fn dedupe(from: BorrowedFd, to: BorrowedFd, len: usize) -> Result<usize, Errno> {
+/// FIDEDUPERANGE. Returns the bytes that are shared now, or the destination's error.
+pub(crate) fn dedupe(
+    (from, source_offset): (BorrowedFd, u64),
+    (to, destination_offset): (BorrowedFd, u64),
+    len: usize,
+) -> Result<usize, Errno> {
     let mut range = DedupeRange {
-        source_offset: 0,
+        source_offset,
         source_length: len as u64,
         destinations: 1,
         reserved: [0; 3],
         destination: to.as_raw_fd().into(),
-        destination_offset: 0,
+        destination_offset,
         deduped: 0,
         status: 0,
         reserved_too: 0,

@@ -52,7 +52,8 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
     if !names.is_empty() || paths.is_empty() {
         let spec = pages.load()?;
         known = spec.pages.iter().map(Page::reference).collect();
-        let is = |page: &Page, name: &String| *name == page.title || *name == page.stem();
+        let is =
+            |page: &Page, name: &String| page.names().contains(name) || *name == page.title || *name == page.stem();
         if let Some(name) = names.iter().find(|name| !spec.pages.iter().any(|page| is(page, name))) {
             return Err(unknown(name, &known));
         }
@@ -119,6 +120,11 @@ fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Result<Exit, 
         let file = out.join(backend.file_name(page));
         deliver(Some(&file), &backend.page(page))?;
         tell_line(format_args!("{}", file.display()));
+        for (name, text) in backend.links(page) {
+            let file = out.join(name);
+            deliver(Some(&file), &text)?;
+            tell_line(format_args!("{}", file.display()));
+        }
     }
     Ok(Exit::Fine)
 }

@@ -23,6 +23,7 @@ Exit codes, as those of diff(1), which has 2 for 3:
 Example:
   iomap-spec diff HEAD man
   iomap-spec diff --format markdown v0.1 v0.2
+  iomap-spec diff v0.1..
   iomap-spec diff v0.1:man/iomap_immutable.7.md iomap_immutable.7.md")]
 pub(crate) struct Arguments {
     /// For people, for a document, or for programs
@@ -31,10 +32,11 @@ pub(crate) struct Arguments {
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A page, a directory of pages, `built-in`, or a git revision, with the path of either after a colon
+    /// A page, a directory of pages, `built-in`, or a git revision, with the path of either after a colon; OLD..NEW
+    /// names both, and OLD.. compares with the present pages
     old: String,
     /// The same, to compare with
-    new: String,
+    new: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,6 +47,7 @@ enum Format {
 }
 
 pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Arguments) -> Result<Exit, Error> {
+    let (old, new) = named(pages, old, new)?;
     let sides = report::Sides { old: (&old, &side(pages, &old)?), new: (&new, &side(pages, &new)?) };
     let changes = compare(sides.old.1, sides.new.1);
     let text = match format {
@@ -58,6 +61,20 @@ pub(crate) fn run(pages: &Pages, Arguments { format, output, old, new }: Argumen
 
 /// The name of the pages that are built into this program.
 const BUILT_IN: &str = "built-in";
+
+/// The names of both sides, which can be one argument, as for git(1).
+fn named(pages: &Pages, old: String, new: Option<String>) -> Result<(String, String), Error> {
+    let present = || match pages {
+        Pages::Directory(directory) => directory.display().to_string(),
+        Pages::BuiltIn => BUILT_IN.to_owned(),
+    };
+    match (new, old.split_once("..")) {
+        (Some(new), _) => Ok((old, new)),
+        (None, Some((old, ""))) if !old.is_empty() => Ok((old.to_owned(), present())),
+        (None, Some((old, new))) if !old.is_empty() => Ok((old.to_owned(), new.to_owned())),
+        (None, _) => Err(Error::usage(format!("{old} is one state: name another one after it, or say {old}.."))),
+    }
+}
 
 /// Reads the named side: a file or directory that exists, the built-in pages, or a revision.
 fn side(pages: &Pages, name: &str) -> Result<Spec, Error> {
