@@ -1,7 +1,21 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
-	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings
+.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install install-fstests \
+	install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings tools uninstall
+
+# Installs the commands, the pages, completions for bash, zsh and fish, the header for programs in C, and the book, and
+# removes them again: make install PREFIX=/usr DESTDIR=package. BINARIES=DIR takes commands that are built already.
+PREFIX = /usr/local
+BINARIES = $${CARGO_TARGET_DIR:-target}/tool
+install: $(if $(filter command line,$(origin BINARIES)),,tools)
+	packaging/install.sh "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	packaging/install.sh --uninstall "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
+
+# The commands as they are to be installed, in target/tool.
+tools:
+	cargo build --locked --profile tool -p iomap-conformance -p iomap-file -p iomap-reference -p iomap-spec
 
 # The book, in target/book, with verdicts on the reference, on this kernel's file systems if run as root, and on the
 # kernels of `lab --format json --output target/lab.json`.

@@ -130,6 +130,17 @@ impl Page {
         if name.starts_with('.') { format!("_{name}") } else { name }
     }
 
+    /// The names in the section NAME that can be names of files.
+    pub fn names(&self) -> Vec<String> {
+        let name = self.sections.iter().find(|section| section.title().eq_ignore_ascii_case("NAME"));
+        let line = match name.and_then(|section| section.blocks.first()) {
+            Some(Block::Paragraph(text)) => plain(text),
+            _ => String::new(),
+        };
+        let names = line.split_once(" - ").map_or(&*self.title, |(names, _)| names);
+        names.split(", ").filter(|name| crate::frontmatter::is_title(name)).map(str::to_owned).collect()
+    }
+
     /// The clauses of the page, in order.
     pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.sections.iter().flat_map(|section| &section.blocks).filter_map(|block| match block {
