@@ -1,21 +1,62 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install install-fstests \
-	install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings tools uninstall
+.PHONY: book check-dist check-packages check-static corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
+	help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
+	pjdfstest power sbom sigkill soak static timings tools uninstall
 
-# Installs the commands, the pages, completions for bash, zsh and fish, the header for programs in C, and the book, and
-# removes them again: make install PREFIX=/usr DESTDIR=package. BINARIES=DIR takes commands that are built already.
+# This list.
+help:
+	@awk '/^[A-Z]+ =/ { next } /^# / { text = text (text ? " " : "") substr($$0, 3); next } \
+		/^[a-z-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
+			printf "%-18s %s\n", name, text } { text = "" }' Makefile
+
 PREFIX = /usr/local
 BINARIES = $${CARGO_TARGET_DIR:-target}/tool
+
+# Installs the commands, the pages, completions for bash, zsh and fish, the header for programs in C, and the book.
+# make install PREFIX=/usr DESTDIR=package. BINARIES=DIR takes commands that are built already.
 install: $(if $(filter command line,$(origin BINARIES)),,tools)
 	packaging/install.sh "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
 
+# Removes what `make install` has installed with the same PREFIX and DESTDIR.
 uninstall:
 	packaging/install.sh --uninstall "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
 
 # The commands as they are to be installed, in target/tool.
 tools:
 	cargo build --locked --profile tool -p iomap-conformance -p iomap-file -p iomap-reference -p iomap-spec
+
+# One static binary of the suite, in target/static. Copied to a test machine or into an initramfs, it needs nothing else.
+static:
+	packaging/static.sh
+
+# Whether the static binary is small, and runs in an empty directory and in a guest. Needs what the lab needs.
+check-static:
+	packaging/static.sh --check
+
+# The archives of a release, in target/dist. They have the source, and the installed files.
+dist:
+	packaging/dist.sh target/dist
+
+# Whether two builds give the same archives. Two whole builds, in directories of their own.
+check-dist:
+	packaging/dist.sh --check
+
+# The packages for Debian, in target/packages. Needs cargo-deb.
+packages: tools
+	packaging/packages.sh
+
+# Whether the packages are clean, and can be installed, used and removed. Needs root, lintian, debootstrap and cargo-deb.
+check-packages: tools
+	packaging/packages.sh --check
+
+# The bill of materials in SPDX, in target/sbom.spdx.json. Needs cargo-sbom.
+sbom:
+	cargo sbom --output-format spdx_json_2_3 >target/sbom.spdx.json
+
+# The licences, sources and versions of the dependencies. Needs cargo-deny.
+deny:
+	cargo deny check licenses bans sources
 
 # The book, in target/book, with verdicts on the reference, on this kernel's file systems if run as root, and on the
 # kernels of `lab --format json --output target/lab.json`.

@@ -174,6 +174,16 @@ fn commands_need_no_checkout() {
     }
 }
 
+#[test]
+fn help_has_each_target() {
+    let makefile = std::fs::read_to_string(top().join("Makefile")).expect("it is there").replace("\\\n", " ");
+    let phony = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).expect("targets are no files");
+    let help = succeeded(Command::new("make").arg("-C").arg(top()).args(["--no-print-directory", "help"]));
+    let told: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
+    let missing: Vec<&str> = phony.split_whitespace().filter(|target| !told.contains(target)).collect();
+    assert_eq!(missing, [""; 0], "a comment stands above each target");
+}
+
 /// No command writes an escape sequence to a terminal that does not want one.
 #[test]
 fn escapes_are_for_terminals_that_have_them() {

@@ -1,0 +1,52 @@
+#!/bin/bash
+# Makes the packages for Debian in target/packages, of the commands in target/tool. `packages.sh --check` also checks
+# them with lintian, installs them in a fresh Debian, uses them as a person would, and removes them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+built=${CARGO_TARGET_DIR:-target}
+out=$built/packages
+# The table of files in each Cargo.toml names this directory.
+stage=target/package
+rm -rf "$stage" "$out"
+mkdir -p "$out"
+packaging/install.sh "$built/tool" /usr "$stage"
+for command in "$stage"/usr/bin/*; do strip --strip-unneeded "$command"; done
+for crate in iomap-conformance iomap-file iomap-spec; do
+    cargo deb --quiet --no-build --no-strip --package "$crate" --output "$out"
+done
+rm -rf "$stage"
+ls -l "$out"
+if [ "${1-}" != --check ]; then exit; fi
+
+lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs "$out"/*.deb
+
+root=$(mktemp -d)
+trap 'rm -rf --one-file-system "$root"' EXIT
+debootstrap --variant=minbase --include=man-db,bash-completion "${DEBIAN:-bookworm}" "$root" >"$out/debootstrap.log"
+mkdir "$root/packages"
+cp "$out"/*.deb "$root/packages"
+in_root() { LC_ALL=C DEBIAN_FRONTEND=noninteractive HOME=/root chroot "$root" bash -euo pipefail -c "$1"; }
+in_root 'dpkg-query -L man-db >/dev/null; find / -xdev -type f | grep -v "^/var\|^/packages" | sort >/before'
+in_root 'apt-get install -qq --no-install-recommends /packages/*.deb >/dev/null'
+in_root '
+    MANWIDTH=80 man iomap_immutable | grep -q "size and placement on storage"
+    man FALLOC_FL_UNSEAL_BLOCK_MAP | grep -q FALLOC_FL_SEAL_BLOCK_MAP
+    mandb --quiet; apropos immutable | grep -q "^iomap_immutable (7)"
+    test "$(iomap-conformance truncate | tail -n 1)" = conforms
+    iomap-spec cite --one-line truncate.shrink
+    iomap-file status /etc/passwd || test $? = 1
+    iomap-reference rules truncate.shrink
+    source /usr/share/bash-completion/bash_completion
+    _completion_loader iomap-conformance || test $? = 124
+    COMP_WORDS=(iomap-conformance matr) COMP_CWORD=1
+    _iomap-conformance iomap-conformance matr iomap-conformance
+    test "${COMPREPLY[*]}" = matrix
+    test -e /usr/share/doc/iomap-immutable/book/index.html -a -e /usr/include/iomap_immutable.h'
+in_root 'dpkg --purge iomap-conformance iomap-immutable-tools iomap-immutable-doc >/dev/null'
+left=$(in_root 'find / -xdev -type f | grep -v "^/var\|^/packages\|^/before" | sort | comm -13 /before -')
+if [ "$left" ]; then
+    echo "removed packages leave files: $left" >&2
+    exit 1
+fi
+echo "the packages are clean"
