@@ -32,7 +32,8 @@ trap 'rm -rf "$stage"' EXIT
 git archive --format=tar --prefix="$name/" HEAD | gzip -n9 >"$out/$name.tar.gz"
 # Panics name files of the source and of the registry: their directories must not be in the binaries.
 RUSTFLAGS="${RUSTFLAGS-} --remap-path-prefix=$PWD=. --remap-path-prefix=$(realpath -m "$built")=target \
---remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" CARGO_PROFILE_TOOL_STRIP=true make tools
+--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" make tools
 packaging/install.sh "$built/tool" /usr/local "$stage"
+strip "$stage"/usr/local/bin/*
 tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=gnu -C "$stage" -c usr |
     gzip -n9 >"$out/$name-$(uname -m).tar.gz"

@@ -9,9 +9,10 @@ built=${CARGO_TARGET_DIR:-target}
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=$host
 if [ -d "$(rustc --print sysroot)/lib/rustlib/${host%-gnu}-musl/lib" ]; then target=${host%-gnu}-musl; fi
-RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" CARGO_PROFILE_TOOL_STRIP=true \
+RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
     cargo build --locked --profile tool --target "$target" -p iomap-conformance
 install -D "$built/$target/tool/iomap-conformance" "$built/static/iomap-conformance"
+strip "$built/static/iomap-conformance"
 program=$(realpath "$built/static/iomap-conformance")
 size=$(stat -c %s "$program")
 echo "$program: $target, $size bytes"
