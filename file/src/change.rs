@@ -1,7 +1,7 @@
 //! `iomap-file seal` and `iomap-file unseal`.
 
 use crate::holders::holders;
-use crate::report::{Failed, Report};
+use crate::report::{Report, unknown};
 use crate::state::{Changed, change, open};
 use iomap_command::Exit;
 use iomap_reference::Mode;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Files, mode: Mode) -> Exit {
         let changed = open(path, true).and_then(|file| change(&file, mode, || !holders(path).is_empty()));
         match changed {
             Ok(Changed::Done) => (),
-            Ok(Changed::Unknown) => report.add(path, Failed::Unknown("so nothing was tried")),
+            Ok(Changed::Unknown) => report.add(path, unknown("so nothing was tried")),
             Err(error) => report.add(path, explained(path, mode == Mode::SEAL, &error)),
         }
     }

@@ -1,6 +1,6 @@
 //! `iomap-file find`: the sealed files below directories.
 
-use crate::report::{Failed, Report};
+use crate::report::{Report, unknown};
 use crate::state::{State, state_of_name};
 use iomap_command::{Error, Exit, Output};
 use std::fs::{self, Metadata};
@@ -53,7 +53,7 @@ impl Walk<'_> {
             Err(error) => self.report.add(place, error),
         }
         if count.asked > 0 && count.known == 0 {
-            self.report.add(place, Failed::Unknown("so sealed files are not seen"));
+            self.report.add(place, unknown("so sealed files are not seen"));
         }
         Ok(())
     }

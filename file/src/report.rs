@@ -4,17 +4,9 @@ use iomap_command::{Exit, tell_line};
 use std::fmt;
 use std::path::Path;
 
-/// A failure with an explanation.
-pub(crate) enum Failed {
-    /// The state is not known at the place of the file, and what follows from that.
-    Unknown(&'static str),
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failed::Unknown(then) = self;
-        write!(f, "this kernel and file system do not offer sealing, {then}")
-    }
+/// The failure where the state is not known, and what follows from that.
+pub(crate) fn unknown(then: &str) -> String {
+    format!("this kernel and file system do not offer sealing, {then}")
 }
 
 /// Whether there were failures.
