@@ -12,10 +12,11 @@ help:
 
 PREFIX = /usr/local
 BINARIES = $${CARGO_TARGET_DIR:-target}/tool
+BUILT = $(if $(filter command line,$(origin BINARIES)),,tools)
 
 # Installs the commands, the pages, completions for bash, zsh and fish, the header for programs in C, and the book.
 # make install PREFIX=/usr DESTDIR=package. BINARIES=DIR takes commands that are built already.
-install: $(if $(filter command line,$(origin BINARIES)),,tools)
+install: $(BUILT)
 	packaging/install.sh "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
 
 # Removes what `make install` has installed with the same PREFIX and DESTDIR.
@@ -43,12 +44,12 @@ check-dist:
 	packaging/dist.sh --check
 
 # The packages for Debian, in target/packages. Needs cargo-deb.
-packages: tools
-	packaging/packages.sh
+packages: $(BUILT)
+	packaging/packages.sh "$(BINARIES)"
 
 # Whether the packages are clean, and can be installed, used and removed. Needs root, lintian, debootstrap and cargo-deb.
-check-packages: tools
-	packaging/packages.sh --check
+check-packages: $(BUILT)
+	packaging/packages.sh --check "$(BINARIES)"
 
 # The bill of materials in SPDX, in target/sbom.spdx.json. Needs cargo-sbom.
 sbom:

@@ -1,23 +1,25 @@
 #!/bin/bash
-# Makes the packages for Debian in target/packages, of the commands in target/tool. `packages.sh --check` also checks
-# them with lintian, installs them in a fresh Debian, uses them as a person would, and removes them.
+# Makes the packages for Debian in target/packages: packages.sh [--check] BINARIES. --check also checks them with
+# lintian, installs them in a fresh Debian, uses them as a person would, and removes them.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-built=${CARGO_TARGET_DIR:-target}
-out=$built/packages
+check=
+if [ "${1-}" = --check ]; then check=1; shift; fi
+binaries=$(realpath "${1:?usage: $0 [--check] BINARIES}")
+cd "$(dirname "$0")/.."
+out=${CARGO_TARGET_DIR:-target}/packages
 # The table of files in each Cargo.toml names this directory.
 stage=target/package
 rm -rf "$stage" "$out"
 mkdir -p "$out"
-packaging/install.sh "$built/tool" /usr "$stage"
+packaging/install.sh "$binaries" /usr "$stage"
 for command in "$stage"/usr/bin/*; do strip --strip-unneeded "$command"; done
 for crate in iomap-conformance iomap-file iomap-spec; do
     cargo deb --quiet --no-build --no-strip --package "$crate" --output "$out"
 done
 rm -rf "$stage"
 ls -l "$out"
-if [ "${1-}" != --check ]; then exit; fi
+if [ ! "$check" ]; then exit; fi
 
 lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs "$out"/*.deb
 
