@@ -25,6 +25,8 @@ lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs "$out"/*.d
 
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
+# The programs of a package run as other users too.
+chmod 755 "$root"
 debootstrap --variant=minbase --include=man-db,bash-completion "${DEBIAN:-bookworm}" "$root" >"$out/debootstrap.log"
 mkdir "$root/packages"
 cp "$out"/*.deb "$root/packages"
