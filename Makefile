@@ -36,12 +36,12 @@ check-static:
 	packaging/static.sh --check
 
 # The archives of a release, in target/dist. They have the source, and the installed files.
-dist:
-	packaging/dist.sh target/dist
+dist: $(BUILT)
+	packaging/dist.sh "$(BINARIES)" target/dist
 
-# Whether two builds give the same archives. Two whole builds, in directories of their own.
-check-dist:
-	packaging/dist.sh --check
+# The same, made twice and compared.
+check-dist: $(BUILT)
+	packaging/dist.sh --check "$(BINARIES)" target/dist
 
 # The packages for Debian, in target/packages. Needs cargo-deb.
 packages: $(BUILT)
