@@ -1,7 +1,63 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
-	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sigkill soak timings
+.PHONY: book check-dist check-packages check-static corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
+	help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
+	pjdfstest power sbom sigkill soak static timings tools uninstall
+
+# This list.
+help:
+	@awk '/^[A-Z]+ =/ { next } /^# / { text = text (text ? " " : "") substr($$0, 3); next } \
+		/^[a-z-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
+			printf "%-18s %s\n", name, text } { text = "" }' Makefile
+
+PREFIX = /usr/local
+BINARIES = $${CARGO_TARGET_DIR:-target}/tool
+BUILT = $(if $(filter command line,$(origin BINARIES)),,tools)
+
+# Installs the commands, the pages, completions for bash, zsh and fish, the header for programs in C, and the book.
+# make install PREFIX=/usr DESTDIR=package. BINARIES=DIR takes commands that are built already.
+install: $(BUILT)
+	packaging/install.sh "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
+
+# Removes what `make install` has installed with the same PREFIX and DESTDIR.
+uninstall:
+	packaging/install.sh --uninstall "$(BINARIES)" "$(PREFIX)" "$(DESTDIR)"
+
+# The commands as they are to be installed, in target/tool.
+tools:
+	cargo build --locked --profile tool -p iomap-conformance -p iomap-file -p iomap-reference -p iomap-spec
+
+# One static binary of the suite, in target/static. Copied to a test machine or into an initramfs, it needs nothing else.
+static:
+	packaging/static.sh
+
+# Whether the static binary is small, and runs in an empty directory and in a guest. Needs what the lab needs.
+check-static:
+	packaging/static.sh --check
+
+# The archives of a release, in target/dist. They have the source, and the installed files.
+dist: $(BUILT)
+	packaging/dist.sh "$(BINARIES)" target/dist
+
+# The same, made twice and compared.
+check-dist: $(BUILT)
+	packaging/dist.sh --check "$(BINARIES)" target/dist
+
+# The packages for Debian, in target/packages. Needs cargo-deb.
+packages: $(BUILT)
+	packaging/packages.sh "$(BINARIES)"
+
+# Whether the packages are clean, and can be installed, used and removed. Needs root, lintian, debootstrap and cargo-deb.
+check-packages: $(BUILT)
+	packaging/packages.sh --check "$(BINARIES)"
+
+# The bill of materials in SPDX, in target/sbom.spdx.json. Needs cargo-sbom.
+sbom:
+	cargo sbom --output-format spdx_json_2_3 >target/sbom.spdx.json
+
+# The licences, sources and versions of the dependencies. Needs cargo-deny.
+deny:
+	cargo deny check licenses bans sources
 
 # The book, in target/book, with verdicts on the reference, on this kernel's file systems if run as root, and on the
 # kernels of `lab --format json --output target/lab.json`.

@@ -51,9 +51,17 @@ impl Output {
     /// The text cannot be written, for example because there is no room. A text that does not fit into its file is
     /// printed instead, because the run that made it may have taken long.
     pub fn write(&mut self, text: &str) -> Result<(), Error> {
+        self.write_bytes(text.as_bytes())
+    }
+
+    /// Writes bytes as they are, such as names of files, which need not be text.
+    ///
+    /// # Errors
+    /// As for [`Output::write`].
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.0 {
-            Some((path, file)) => file.write_all(text.as_bytes()).map_err(|error| instead(path, error, text)),
-            None => printed(print(&mut io::stdout().lock(), text)),
+            Some((path, file)) => file.write_all(bytes).map_err(|error| instead(path, error, bytes)),
+            None => printed(print(&mut io::stdout().lock(), bytes)),
         }
     }
 
@@ -64,7 +72,7 @@ impl Output {
     pub fn write_styled(&mut self, text: &str) -> Result<(), Error> {
         match self.0 {
             Some(_) => self.write(&plain(text)),
-            None => printed(print(&mut anstream::stdout().lock(), text)),
+            None => printed(print(&mut anstream::stdout().lock(), text.as_bytes())),
         }
     }
 }
@@ -74,8 +82,8 @@ pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-fn print(stream: &mut impl Write, text: &str) -> io::Result<()> {
-    stream.write_all(text.as_bytes()).and_then(|()| stream.flush())
+fn print(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).and_then(|()| stream.flush())
 }
 
 /// The error of printing on standard output, if it counts as an error.
@@ -88,9 +96,9 @@ pub(crate) fn printed(printed: io::Result<()>) -> Result<(), Error> {
 }
 
 /// Prints the text that could not be written to its file, and returns the error.
-fn instead(path: &Path, error: io::Error, text: &str) -> Error {
+fn instead(path: &Path, error: io::Error, text: &[u8]) -> Error {
     let why = format!("{}: {error}", path.display());
-    match Output::standard().write(text) {
+    match Output::standard().write_bytes(text) {
         Ok(()) => Error::environment(format!("{why}: the text is on standard output instead")),
         Err(other) => Error::environment(format!("{why}, {other}")),
     }
@@ -113,7 +121,7 @@ pub fn replace(path: &Path, text: &str, last: bool) -> Result<(), Error> {
         }
         written
     };
-    written.map_err(|error| if last { instead(path, error, text) } else { Error::file(path, error) })
+    written.map_err(|error| if last { instead(path, error, text.as_bytes()) } else { Error::file(path, error) })
 }
 
 /// Prints a line on standard error. If standard error is closed or full, the line is lost.

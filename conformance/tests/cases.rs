@@ -8,7 +8,7 @@ fn main() {
     let arguments = test_arguments();
     let target: Arc<dyn Target> = Arc::new(Reference::new(None));
     let guard = Arc::new(Guard::new(TIMEOUT, None));
-    let trials = trials(cases(), &target, Mechanism::Seal, "", &guard, None, None);
+    let trials = trials(cases(), &target, Mechanism::Seal, &guard);
     let conclusion = libtest_mimic::run(&arguments, trials);
     conclusion.exit_if_failed();
     assert_eq!(conclusion.num_ignored, 0, "a case says that the reference does not offer something");

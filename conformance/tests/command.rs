@@ -3,6 +3,7 @@
 use iomap_command::Exit;
 use iomap_conformance::{ClauseResult, Format, Results, Submitter, format};
 use iomap_results::{LogLine, Verdict};
+use iomap_testing::tools::has;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -746,4 +747,44 @@ fn a_closed_pipe_is_no_failure() {
     let script = format!("{program} --format json | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}");
     let status = Command::new("bash").args(["-c", &script]).status().expect("bash starts");
     assert_eq!(status.code(), Some(0));
+}
+
+/// The lab takes kernels from the configuration file, and says with --dry-run what it would do.
+#[test]
+fn the_lab_is_configured() {
+    if !has("qemu-system-x86_64") || !has("mkfs.xfs") || !has("mkfs.ext4") {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("iomap/config.toml");
+    std::fs::create_dir(directory.path().join("iomap")).expect("the directory is new");
+    let lab = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-conformance"));
+        command.args(["lab", "--dry-run"]).args(arguments).env("XDG_CACHE_HOME", directory.path().join("cache"));
+        let output = command.env("XDG_CONFIG_HOME", directory.path()).output().expect("the command starts");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+            .replace(&*directory.path().to_string_lossy(), "HOME");
+        (output.status.code(), said)
+    };
+    let planned = "\
+6.1: the package of Debian, from the cache or by apt
+  xfs: swapfile, immutable-attr
+  ext4: swapfile, immutable-attr
+2 guests, 2 at the same time, with 2048 MiB each
+";
+    let config = "kernels = ['6.1']\njobs = 9\ncache = '/nonexistent/cache'\n";
+    assert_eq!(lab(config, &["--fs", "xfs", "ext4"]), (Some(0), planned.into()));
+    let (code, said) = lab(config, &["--kernel", "6.12", "--fs", "xfs", "--guests", "1", "--power-cuts", "3"]);
+    assert!(
+        code == Some(0) && said.starts_with("6.12: ") && said.contains("3 power cuts each\n1 guest, 1 at"),
+        "{said}"
+    );
+    assert_eq!(lab("", &[]).0, Some(2));
+    assert!(lab("", &[]).1.starts_with("iomap-conformance: no kernel: say --kernel KERNEL, or kernels = "));
+    let (code, said) = lab("\njob = 1", &[]);
+    let place = "iomap-conformance: HOME/iomap/config.toml:2:1: unknown field `job`, expected one of `url`, ";
+    assert!(code == Some(2) && said.starts_with(place), "{said}");
+    assert_eq!(lab("kernels = ['nowhere']", &["--fs", "xfs"]).0, Some(3));
+    assert!(!directory.path().join("cache").exists());
 }

@@ -2,9 +2,9 @@
 
 mod cli;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use cli::{fsck, list, mkfs, mount, seal, status};
-use iomap_command::{Error, Exit};
+use iomap_command::{Error, Exit, Shell, completions};
 use iomap_reference::Mode;
 use std::process::ExitCode;
 
@@ -50,6 +50,11 @@ enum Command {
     Unseal(seal::Files),
     /// Says whether files on a mounted reference are sealed
     Status(status::Status),
+    /// Prints the script that completes this command in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,5 +75,6 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Seal(args) => Ok(seal::run(&args, Mode::SEAL)),
         Command::Unseal(args) => Ok(seal::run(&args, Mode::UNSEAL)),
         Command::Status(args) => status::run(&args),
+        Command::Completions { shell } => completions(shell, Cli::command()),
     }
 }

@@ -1,26 +1,7 @@
 //! The provisional numbers against the headers of kernels: no other name may have them.
 
-use iomap_reference::{Mode, STATX_SEALED, XFLAG_SEALED};
+use iomap_vocabulary::{NUMBERS, Number};
 use std::path::{Path, PathBuf};
-
-/// A number of the pages: its header, the prefix of the names beside it, and its own name.
-#[derive(Clone)]
-struct Number {
-    header: &'static str,
-    prefix: &'static str,
-    name: &'static str,
-    value: u64,
-}
-
-fn numbers() -> [Number; 4] {
-    let number = |header, prefix, name, value| Number { header, prefix, name, value };
-    [
-        number("falloc.h", "FALLOC_FL_", "FALLOC_FL_SEAL_BLOCK_MAP", Mode::SEAL.0.into()),
-        number("falloc.h", "FALLOC_FL_", "FALLOC_FL_UNSEAL_BLOCK_MAP", Mode::UNSEAL.0.into()),
-        number("fs.h", "FS_XFLAG_", "FS_XFLAG_IOMAP_IMMUTABLE", XFLAG_SEALED.into()),
-        number("stat.h", "STATX_ATTR_", "STATX_ATTR_IOMAP_IMMUTABLE", STATX_SEALED),
-    ]
-}
 
 /// The names of a header that have a bit of the number, and the number's own name with another value.
 fn collisions(header: &str, number: &Number) -> Vec<String> {
@@ -70,7 +51,7 @@ fn no_header_has_a_provisional_number() {
     let found = directories();
     assert!(!found.is_empty(), "no header of a kernel is here: apt-get install linux-libc-dev");
     let mut bad = Vec::new();
-    for (directory, number) in found.iter().flat_map(|directory| numbers().into_iter().map(move |it| (directory, it))) {
+    for (directory, number) in found.iter().flat_map(|directory| NUMBERS.into_iter().map(move |it| (directory, it))) {
         // Packages for building modules can lack a header.
         let Ok(text) = std::fs::read_to_string(Path::new(directory).join(number.header)) else { continue };
         assert!(text.contains(number.prefix), "{}/{} has no {}", directory.display(), number.header, number.prefix);
@@ -79,24 +60,33 @@ fn no_header_has_a_provisional_number() {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
+/// The header for programs in C has each number, with its value, and no other constant of these kinds.
+#[test]
+fn the_header_for_programs_has_the_numbers() {
+    let header = include_str!("../../include/iomap_immutable.h");
+    let mut found: Vec<(String, u64)> = Vec::new();
+    for line in header.lines().filter_map(|line| line.strip_prefix("#define ")) {
+        let Some((name, value)) = line.split_once(char::is_whitespace) else { continue };
+        found.extend(value_of(value).map(|value| (name.to_owned(), value)));
+    }
+    assert_eq!(found, NUMBERS.map(|number| (number.name.to_owned(), number.value)));
+}
+
 #[test]
 fn a_collision_has_a_name() {
-    let old = Number { value: 0x0010_0000, ..numbers()[2].clone() };
+    let old = Number { value: 0x0010_0000, ..NUMBERS[2] };
     let header = "#define FS_XFLAG_DAX\t0x00008000\t/* use DAX */\n#define FS_XFLAG_DIO 0x00100000U\n";
     assert_eq!(collisions(header, &old), ["FS_XFLAG_DIO is 0x100000, and FS_XFLAG_IOMAP_IMMUTABLE is 0x100000"]);
-    assert_eq!(collisions(header, &numbers()[2]), [""; 0]);
+    assert_eq!(collisions(header, &NUMBERS[2]), [""; 0]);
     let shifted = "# define FALLOC_FL_ATOMIC (1U << 8)\n#define FALLOC_FL_UNSEAL_BLOCK_MAP 0x400 // moved\n";
+    assert_eq!(collisions(shifted, &NUMBERS[0]), ["FALLOC_FL_ATOMIC is 0x100, and FALLOC_FL_SEAL_BLOCK_MAP is 0x100"]);
     assert_eq!(
-        collisions(shifted, &numbers()[0]),
-        ["FALLOC_FL_ATOMIC is 0x100, and FALLOC_FL_SEAL_BLOCK_MAP is 0x100"]
-    );
-    assert_eq!(
-        collisions(shifted, &numbers()[1]),
+        collisions(shifted, &NUMBERS[1]),
         ["FALLOC_FL_UNSEAL_BLOCK_MAP is 0x400, and FALLOC_FL_UNSEAL_BLOCK_MAP is 0x200"]
     );
     let wide = "#define STATX_ATTR_NEXT 0x1000000000000ULL\n#define STATX_ALL 0xffffffffffffffff\n";
     assert_eq!(
-        collisions(wide, &numbers()[3]),
+        collisions(wide, &NUMBERS[3]),
         ["STATX_ATTR_NEXT is 0x1000000000000, and STATX_ATTR_IOMAP_IMMUTABLE is 0x1000000000000"]
     );
 }

@@ -36,8 +36,8 @@ impl Backend for Man {
     /// A page of the specification is found by each name in its section NAME, as in Linux man-pages.
     fn links(&self, page: &Page) -> Vec<(String, String)> {
         let names = page.names().into_iter().filter(|name| page.ordinary.is_none() && *name != page.title);
-        let (section, stem) = (&page.section, page.stem());
-        names.map(|name| (format!("{name}.{section}"), format!(".so man{section}/{stem}\n"))).collect()
+        let (section, text) = (&page.section, format!(".so {}/{}\n", page.chapter(), page.stem()));
+        names.map(|name| (format!("{name}.{section}"), text.clone())).collect()
     }
 
     fn page(&self, page: &Page) -> String {

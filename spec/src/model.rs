@@ -115,13 +115,10 @@ impl Page {
         format!("{}({})", self.title, self.section)
     }
 
-    /// The names that the section NAME of a page of the specification has.
-    pub fn names(&self) -> Vec<String> {
-        let section = self.sections.iter().find(|section| section.title() == "NAME" && self.ordinary.is_none());
-        let Some([Block::Paragraph(text)]) = section.map(|section| &section.blocks[..]) else { return Vec::new() };
-        let line = plain(text);
-        let (names, _) = line.split_once(" - ").unwrap_or_default();
-        names.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    /// The directory of the page below a directory of manual pages. Pages of a subsection, such as `2const`, stand
+    /// beside those of their section, where every man(1) finds them.
+    pub fn chapter(&self) -> String {
+        format!("man{}", self.section.chars().next().unwrap_or_default())
     }
 
     /// The file name of the manual page: `iomap_immutable.7`. For an ordinary page it follows the name of the source
@@ -137,6 +134,17 @@ impl Page {
         let safe = |c: char| c.is_alphanumeric() || "_.-+:@".contains(c);
         let name: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();
         if name.starts_with('.') { format!("_{name}") } else { name }
+    }
+
+    /// The names in the section NAME that can be names of files.
+    pub fn names(&self) -> Vec<String> {
+        let name = self.sections.iter().find(|section| section.title().eq_ignore_ascii_case("NAME"));
+        let line = match name.and_then(|section| section.blocks.first()) {
+            Some(Block::Paragraph(text)) => plain(text),
+            _ => String::new(),
+        };
+        let names = line.split_once(" - ").map_or(&*self.title, |(names, _)| names);
+        names.split(", ").filter(|name| crate::frontmatter::is_title(name)).map(str::to_owned).collect()
     }
 
     /// The clauses of the page, in order.

@@ -24,7 +24,7 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iomap-spec"));
     // The width of --help must not depend on the terminal of the tests.
     command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("IOMAP_SPEC_URL");
-    command.env("IOMAP_SPEC_PAGES", "man");
+    command.env("IOMAP_SPEC_PAGES", "man").env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }
 
@@ -35,7 +35,7 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review", "book"];
+    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review", "book", "completions"];
     let all: String = commands.map(|command| transcript(&[command, "--help"])).concat();
     insta::assert_snapshot!(transcript(&["--help"]) + &all);
 }
@@ -72,6 +72,33 @@ fn show_and_cite() {
         &["cite", "nothing.like.it"],
     ];
     insta::assert_snapshot!(commands.map(transcript).concat());
+}
+
+/// The address of the book can stand in the configuration file, whose mistakes have a place.
+#[test]
+fn the_address_is_configured() {
+    let directory = with_sampler();
+    let file = directory.path().join("iomap/config.toml");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let cite = |text: &str, arguments: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let mut command = in_directory(&directory, &[&["cite"], arguments, &["sample.write"]].concat());
+        let output = command.env("XDG_CONFIG_HOME", directory.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), said.replace(&*directory.path().to_string_lossy(), "HOME"))
+    };
+    let (code, cited) = cite("url = 'https://example.org/'", &["--trailer"]);
+    assert!(code == Some(0) && cited.starts_with("Link: https://example.org/"), "{cited}");
+    let (code, cited) = cite("url = 'wrong'", &["--trailer", "--url", "https://example.com/"]);
+    assert!(code == Some(0) && cited.starts_with("Link: https://example.com/"), "{cited}");
+    let place = "iomap-spec: HOME/iomap/config.toml:2:7: give the address of the book's directory: ";
+    let (code, said) = cite("\nurl = 'wrong'", &[]);
+    assert!(code == Some(2) && said.starts_with(place), "{said}");
+    let (code, said) = cite("adress = 'https://example.org/'", &[]);
+    assert!(
+        code == Some(2) && said.contains("config.toml:1:1: unknown field `adress`, expected one of `url`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -130,6 +157,23 @@ fn man_writes_one_file_for_each_page() {
         let printed = run(&["man", "--format", format, "sampler-page"]).stdout;
         assert_eq!(fs::read(directory.path().join("deep/er").join(name)).unwrap(), printed);
     }
+}
+
+/// Pages where man(1) looks for them: a directory for each section, and a link for each other name.
+#[test]
+fn man_writes_sections_with_links() {
+    let directory = with_sampler();
+    let page = "# two(3) -- x\n\n# NAME\n\ntwo, three, a/b - numbers\n";
+    fs::write(directory.path().join("two.3x.md"), page).unwrap();
+    let arguments = ["man", "--out", "out", "--sections", "two.3x.md", "sampler-page"];
+    let output = command(&arguments).current_dir(directory.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = |name: &str| fs::read_to_string(directory.path().join("out").join(name)).unwrap();
+    assert!(text("man7/sampler-page.7").contains(".TH"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let link = told.lines().find(|line| line.contains("three")).unwrap_or_else(|| panic!("{told}"));
+    assert!(text(link.strip_prefix("out/").unwrap()).starts_with(".so man3/two."), "{told}");
+    assert!(!told.contains("a/b"), "{told}");
 }
 
 #[test]

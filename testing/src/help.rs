@@ -11,7 +11,8 @@ pub fn differences(program: &str, page: &str, help: impl Fn(&[&str]) -> String) 
     let all: Vec<String> = own.map(|command| help(&[command, "--help"])).chain([general]).collect();
     let headings = page.lines().filter_map(|line| line.strip_prefix("## ")?.strip_prefix(program));
     let offered: BTreeSet<String> = all.iter().flat_map(|help| options(help)).chain(commands).collect();
-    let named: BTreeSet<String> = headings.map(|name| name.trim().to_owned()).chain(options_on(page)).collect();
+    let named: BTreeSet<String> =
+        headings.map(|name| name.trim().to_owned()).chain(options_on(program, page)).collect();
     offered.symmetric_difference(&named).cloned().collect()
 }
 
@@ -30,11 +31,19 @@ fn options(help: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.starts_with('-') && word.len() > 1).map(str::to_owned)
 }
 
-/// Long options anywhere, also in examples, and short options in bold. Short options of other programs are in examples,
-/// which are not bold.
-fn options_on(page: &str) -> impl Iterator<Item = String> {
+/// Long options anywhere, also in examples, and short options in bold. Options of other programs are in the code of
+/// their command lines.
+fn options_on(program: &str, page: &str) -> Vec<String> {
+    let page = page.lines().flat_map(|line| own_parts(program, line)).collect::<Vec<_>>().join("\n");
     let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let long = words.filter(|word| word.strip_prefix("--").is_some_and(|name| name.starts_with(char::is_alphabetic)));
     let short = page.split("**").filter(|word| word.starts_with('-') && word.len() == 2);
-    long.chain(short).map(str::to_owned)
+    long.chain(short).map(str::to_owned).collect()
+}
+
+/// The parts of a line without the code in it that begins with the name of another program.
+fn own_parts<'a>(program: &str, line: &'a str) -> Vec<&'a str> {
+    let is_other = |code: &str| code.starts_with(|c: char| c.is_ascii_lowercase()) && !code.starts_with(program);
+    let parts = line.split('`').enumerate();
+    parts.filter(|(at, part)| at % 2 == 0 || !is_other(part)).map(|(_, part)| part).collect()
 }

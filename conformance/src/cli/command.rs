@@ -9,8 +9,8 @@ use crate::cli::schema::{self, SchemaArgs};
 use crate::host::guardian;
 use crate::lab::{GUEST_COMMAND, run_as_guest};
 use anstream::ColorChoice;
-use clap::{Parser, Subcommand, ValueEnum};
-use iomap_command::{Error, Exit, answer, end, is_dumb};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use iomap_command::{Error, Exit, Shell, answer, completions, end};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,6 +85,11 @@ pub(crate) enum Command {
     /// ~/.cache/iomap-conformance.
     #[command(verbatim_doc_comment, after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
+    /// Prints the script that completes this command in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     #[command(name = guardian::COMMAND, hide = true)]
     Guard {
         stage: PathBuf,
@@ -97,23 +102,19 @@ pub(crate) enum Command {
 
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
-    if is_dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() {
-        // A dumb terminal gets no colours, except if CLICOLOR_FORCE asks for them.
-        ColorChoice::Never.write_global();
-    }
     end("iomap-conformance", || match Cli::try_parse() {
-        Ok(cli) => run(&cli),
+        Ok(mut cli) => run(&mut cli),
         Err(said) => answer(said.print(), said.use_stderr()),
     })
 }
 
-fn run(cli: &Cli) -> Result<Exit, Error> {
+fn run(cli: &mut Cli) -> Result<Exit, Error> {
     match cli.color {
         Color::Auto => (),
         Color::Always => ColorChoice::Always.write_global(),
         Color::Never => ColorChoice::Never.write_global(),
     }
-    match &cli.command {
+    match &mut cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
@@ -121,6 +122,7 @@ fn run(cli: &Cli) -> Result<Exit, Error> {
         Some(Command::Schema(args)) => schema::run(args),
         Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Lab(args)) => lab::run(args),
+        Some(Command::Completions { shell }) => completions(*shell, Cli::command()),
         Some(Command::Guest { run }) => {
             run_as_guest(*run);
             Ok(Exit::Fine)

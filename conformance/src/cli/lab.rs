@@ -7,7 +7,7 @@ use crate::report::terminal::Screen;
 use crate::report::{format, matrix};
 use crate::run::select::Selection;
 use clap::Args;
-use iomap_command::{Error, Exit, Output, file, plain, replace, tell};
+use iomap_command::{Error, Exit, Output, Settings, file, plain, replace, tell};
 use iomap_results::Sum;
 use std::path::PathBuf;
 
@@ -28,6 +28,9 @@ internal.";
 pub(crate) struct LabArgs {
     #[command(flatten)]
     options: lab::Options,
+    /// Print the guests that would be started, and start none
+    #[arg(long)]
+    dry_run: bool,
     /// How the results are written
     #[arg(long, value_enum, default_value = "human")]
     format: ListFormat,
@@ -36,7 +39,15 @@ pub(crate) struct LabArgs {
     output: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &LabArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &mut LabArgs) -> Result<Exit, Error> {
+    args.options.complete(&Settings::read()?);
+    if args.options.kernels.is_empty() {
+        return Err(Error::usage("no kernel: say --kernel KERNEL, or kernels = [\"KERNEL\"] in iomap/config.toml"));
+    }
+    if args.dry_run {
+        let plan = lab::plan(&args.options).map_err(|error| Error::of(Exit::Environment, error))?;
+        return Output::open(args.output.as_deref())?.write(&plan).map(|()| Exit::Fine);
+    }
     if args.options.is_interactive() {
         return lab::interact(&args.options).map(|()| Exit::Fine).map_err(|error| Error::of(Exit::Environment, error));
     }

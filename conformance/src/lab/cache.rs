@@ -21,11 +21,17 @@ impl Cache {
     /// `$XDG_CACHE_HOME/iomap-conformance`, or below `~/.cache`.
     pub(crate) fn open() -> Result<Self> {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+        // The name service, which knows homes too, does not work in a static program.
+        let base = base.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
         let base = base.ok_or("no place for a cache: neither XDG_CACHE_HOME nor HOME is set")?;
-        let cache = Self(base.join("iomap-conformance"));
+        Ok(Self::at(base.join("iomap-conformance")))
+    }
+
+    /// A cache in this directory.
+    pub(crate) fn at(place: PathBuf) -> Self {
+        let cache = Self(place);
         cache.sweep();
-        Ok(cache)
+        cache
     }
 
     /// A directory of the cache.

@@ -23,5 +23,5 @@ pub(crate) use document::LabDocument;
 pub(crate) use guest::init::run_as_guest;
 pub(crate) use options::Options;
 pub(crate) use protocol::GUEST_COMMAND;
-pub(crate) use run::{human, interact, run};
+pub(crate) use run::{human, interact, plan, run};
 pub(crate) use scenario::{play_all, played};

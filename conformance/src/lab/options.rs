@@ -2,21 +2,24 @@
 
 use crate::case::definition::Case;
 use crate::cases;
+use crate::error::Result;
 use crate::filesystem::FsKind;
+use crate::lab::cache::Cache;
 use crate::lab::machine::hardware;
 use crate::lab::machine::qemu::Accelerator;
 use crate::lab::protocol::Run;
 use crate::lab::scripts::Scenario;
 use crate::mechanism::Mechanism;
 use crate::run::select::Selection;
+use iomap_command::Settings;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The kernels to boot, and the work of their guests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A package or version of Debian (6.12), a bzImage, or a build tree
-    #[arg(long = "kernel", value_name = "KERNEL", required = true, num_args = 1..)]
+    /// A package or version of Debian (6.12), a bzImage, or a build tree [default: kernels in iomap/config.toml]
+    #[arg(long = "kernel", value_name = "KERNEL", num_args = 1..)]
     pub(crate) kernels: Vec<String>,
     /// The file systems to make [default: all]
     #[arg(long, value_enum, num_args = 1..)]
@@ -58,9 +61,26 @@ pub(crate) struct Options {
     /// Let one guest wait for a debugger before its first instruction
     #[arg(long)]
     pub(crate) gdb: bool,
+    /// The directory for what is made or downloaded, if it is not the usual one.
+    #[arg(skip)]
+    cache: Option<PathBuf>,
 }
 
 impl Options {
+    /// Takes what the command line leaves out from the configuration file of the user.
+    pub(crate) fn complete(&mut self, settings: &Settings) {
+        if self.kernels.is_empty() {
+            self.kernels = settings.kernels().to_vec();
+        }
+        self.guests = self.guests.or(settings.jobs());
+        self.cache = settings.cache();
+    }
+
+    /// The cache of the lab.
+    pub(crate) fn open_cache(&self) -> Result<Cache> {
+        self.cache.as_ref().map_or_else(Cache::open, |place| Ok(Cache::at(place.clone())))
+    }
+
     /// Whether a person works in the guest.
     pub(crate) fn is_interactive(&self) -> bool {
         self.interactive

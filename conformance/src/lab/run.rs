@@ -7,6 +7,7 @@ use crate::lab::cache::Cache;
 use crate::lab::document::{LabDocument, failed};
 use crate::lab::job::{Job, jobs};
 use crate::lab::machine::hardware;
+use crate::lab::machine::kernel::Source;
 use crate::lab::machine::qemu::{self, Attendance};
 use crate::lab::options::Options;
 use crate::lab::power::{self, kept};
@@ -15,7 +16,9 @@ use crate::report::matrix;
 use crate::report::terminal::Screen;
 use crate::results::Results;
 use crate::target;
-use iomap_command::tell_line;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use iomap_command::{count, tell_line};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -75,8 +78,47 @@ pub(crate) fn human(options: &Options, document: &LabDocument, screen: Screen) -
         + "\n"
 }
 
+/// The work that the options describe, a line for each guest. Nothing is downloaded, made or started.
+pub(crate) fn plan(options: &Options) -> Result<String> {
+    check(options)?;
+    let (mut lines, mut guests) = (String::new(), 0);
+    for name in &options.kernels {
+        let source = Source::of(name)?;
+        lines += &format!("{name}: {source}\n");
+        let mut guest = |about: String| {
+            guests += 1;
+            lines += &format!("  {about}\n");
+        };
+        if let Some(scenario) = options.scenario {
+            guest(format!("scenario {}", scenario.to_possible_value().as_ref().map_or("", PossibleValue::get_name)));
+            continue;
+        }
+        for fs in options.file_systems() {
+            let mechanisms: Vec<&str> = options.runs(fs).iter().map(|run| run.mechanism.name()).collect();
+            match options.power_cuts {
+                _ if mechanisms.is_empty() => (),
+                Some(cuts) => guest(format!(
+                    "{}: {}, {} each",
+                    fs.name(),
+                    mechanisms.join(", "),
+                    count(cuts as usize, "power cut")
+                )),
+                None => guest(format!("{}: {}", fs.name(), mechanisms.join(", "))),
+            }
+        }
+    }
+    let places = options.guests.map_or_else(|| guests_for(options.memory), |guests| guests as usize).min(guests);
+    Ok(format!("{lines}{}, {places} at the same time, with {} MiB each\n", count(guests, "guest"), options.memory))
+}
+
 /// Checks that everything that the guests need is installed, before the first guest starts.
 fn prepare(options: &Options) -> Result<Cache> {
+    check(options)?;
+    kept::prepare(options)?;
+    options.open_cache()
+}
+
+fn check(options: &Options) -> Result<()> {
     let file_systems = options.file_systems();
     if options.power_cuts.is_some()
         && let Some(fs) = file_systems.iter().find(|fs| hardware::survivor(**fs).is_none())
@@ -87,9 +129,7 @@ fn prepare(options: &Options) -> Result<Cache> {
         |fs: FsKind| target::host::without_programs(fs).map(|missing| format!("the lab needs {missing}"));
     let adapter = || options.wants_adapter().then(hardware::without_programs).flatten();
     let missing = qemu::missing().or_else(|| file_systems.into_iter().find_map(without_programs)).or_else(adapter);
-    missing.map_or(Ok(()), |missing| Err(Error::from(missing)))?;
-    kept::prepare(options)?;
-    Cache::open()
+    missing.map_or(Ok(()), |missing| Err(Error::from(missing)))
 }
 
 /// The number of guests that fit, by processors and by three quarters of the free memory.

@@ -48,7 +48,7 @@ struct Programs {
 pub(crate) fn play_all(scenario: Scenario, options: &Options) -> Result<ScenarioDocument> {
     let script = scenario.script();
     qemu::missing().map_or(Ok(()), |missing| Err(Error::from(missing)))?;
-    let cache = Cache::open()?;
+    let cache = options.open_cache()?;
     let tools: Vec<Tool> = TOOLS.iter().chain(script.tools).copied().collect();
     let root = packages::get(&cache, &tools)?;
     let files = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name)).collect();

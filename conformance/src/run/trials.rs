@@ -8,7 +8,7 @@ use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Results, own_spec};
 use crate::run::expectations::Expectations;
-use crate::run::watchdog::Guard;
+use crate::run::watchdog::{Guard, locked};
 use crate::system::{Lane, Step, Target};
 use crate::verdict::{Seen, Trouble, judge};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -17,8 +17,8 @@ use iomap_results::{Kernel, SCHEMA, Verdict};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The subject of a run, for the head of its results.
@@ -111,30 +111,17 @@ fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
     steps.iter().map(Step::to_string).chain(more).collect()
 }
 
-/// Cases as trials of libtest-mimic. Each trial sends its result, and returns the runner's form of it.
+/// Cases as trials of libtest-mimic, for the tests of the suite.
 pub fn trials(
     cases: impl IntoIterator<Item = &'static Case>,
     target: &Arc<dyn Target>,
     mechanism: Mechanism,
-    prefix: &str,
     guard: &Arc<Guard>,
-    results: Option<&Sender<(&'static Case, CaseResult)>>,
-    progress: Option<&Progress>,
 ) -> Vec<Trial> {
     let trial = |case: &'static Case| {
         let (target, guard) = (target.clone(), guard.clone());
-        let (results, progress) = (results.cloned(), progress.cloned());
-        Trial::ignorable_test(format!("{prefix}{}", case.full_name()), move || {
-            let tell = |event: Event| progress.iter().for_each(|progress| progress(event));
-            tell(Event::Begins(case));
-            let result = run_guarded(&target, mechanism, case, &guard);
-            tell(Event::Ended(&result));
-            let completion = completion(case, &result);
-            if let Some(results) = results {
-                // The receiver lives until every trial has ended, so sending cannot fail.
-                let _ = results.send((case, result));
-            }
-            completion
+        Trial::ignorable_test(case.full_name(), move || {
+            completion(case, &run_guarded(&target, mechanism, case, &guard))
         })
     };
     cases.into_iter().map(trial).collect()
@@ -165,8 +152,8 @@ pub fn test_arguments() -> Arguments {
 }
 
 /// Runs these cases on `threads` threads. Cases that need a file system for themselves run beside the others, one of
-/// each lane at a time, so that no other case waits for them; but not if `threads` is 1. The output of libtest-mimic is
-/// dropped, because the caller reports.
+/// each lane at a time, so that no other case waits for them; but not if `threads` is 1. Libtest-mimic is for tests: it
+/// would want a file for its output, and the first process of a guest may have none.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
@@ -177,15 +164,23 @@ pub fn run(
 ) -> Results {
     let started = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true);
     let not_offered = target.lacks(subject.mechanism);
-    let mut found: Vec<(&Case, CaseResult)> = Vec::new();
+    let found: Mutex<Vec<(&Case, CaseResult)>> = Mutex::default();
     if not_offered.is_none() {
-        let (sender, receiver) = channel();
+        let run_one = |case: &'static Case| {
+            progress(Event::Begins(case));
+            let result = run_guarded(target, subject.mechanism, case, guard);
+            progress(Event::Ended(&result));
+            locked(&found).push((case, result));
+        };
         let run = |cases: Vec<&'static Case>, threads: usize| {
-            let trials = trials(cases, target, subject.mechanism, "", guard, Some(&sender), Some(progress));
-            let quiet =
-                Arguments { logfile: Some("/dev/null".into()), test_threads: Some(threads), ..Arguments::default() };
-            // The conclusion is not needed: the results have the verdicts.
-            let _ = libtest_mimic::run(&quiet, trials);
+            let queue = Mutex::new(cases.into_iter());
+            let next = || locked(&queue).next();
+            let work = || std::iter::from_fn(next).for_each(run_one);
+            std::thread::scope(|scope| {
+                // The calling thread works too, also if there is no room for others.
+                (1..threads).for_each(|_| drop(Builder::new().spawn_scoped(scope, work)));
+                work();
+            });
         };
         if threads == 1 {
             run(cases.to_vec(), 1);
@@ -201,9 +196,8 @@ pub fn run(
                 run(shared, threads);
             });
         }
-        drop(sender);
-        found = receiver.into_iter().collect();
     }
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let results = assemble(subject, started, not_offered, &found, expectations);
     Results { kernel_log: guard.alarms(), ..results }
 }

@@ -161,7 +161,7 @@ fn detection_without_privilege() {
         (true, Ok(_)) => "setpriv --inh-caps=-linux_immutable --bounding-set=-linux_immutable ./detect /iomap/scratch",
         (true, Err(error)) => return not_tested(format_args!("setpriv cannot be run: {error}")),
     };
-    let expected = "files can be sealed here; this one is not sealed\n";
+    let expected = "the file is not sealed, and files here can be\n";
     assert_eq!(mount.run(&dir, line), (expected.into(), true));
 }
 

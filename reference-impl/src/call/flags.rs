@@ -19,7 +19,7 @@ pub const XFLAG_IMMUTABLE: u32 = 0x08;
 pub const XFLAG_APPEND: u32 = 0x10;
 /// `FS_XFLAG_NODUMP` of FS_IOC_FSGETXATTR.
 pub const XFLAG_NODUMP: u32 = 0x80;
-/// `FS_XFLAG_IOMAP_IMMUTABLE`: provisional, see the page. 0x00100000 and below are taken.
-pub const XFLAG_SEALED: u32 = 0x4000_0000;
+/// `FS_XFLAG_IOMAP_IMMUTABLE`: provisional, see the page.
+pub const XFLAG_SEALED: u32 = iomap_vocabulary::FS_XFLAG_IOMAP_IMMUTABLE;
 /// `STATX_ATTR_IOMAP_IMMUTABLE`: provisional, see the page.
-pub const STATX_SEALED: u64 = 1 << 48;
+pub const STATX_SEALED: u64 = iomap_vocabulary::STATX_ATTR_IOMAP_IMMUTABLE;

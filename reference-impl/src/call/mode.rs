@@ -25,9 +25,9 @@ impl Mode {
     /// this mode wipes the range, so the suite never passes it to a kernel.
     pub const WRITE_ZEROES: Self = Self(1 << 7);
     /// FALLOC_FL_SEAL_BLOCK_MAP: provisional, see the page.
-    pub const SEAL: Self = Self(1 << 8);
+    pub const SEAL: Self = Self(iomap_vocabulary::FALLOC_FL_SEAL_BLOCK_MAP);
     /// FALLOC_FL_UNSEAL_BLOCK_MAP: provisional, see the page.
-    pub const UNSEAL: Self = Self(1 << 9);
+    pub const UNSEAL: Self = Self(iomap_vocabulary::FALLOC_FL_UNSEAL_BLOCK_MAP);
 
     /// Whether a bit for sealing or unsealing is set.
     pub fn changes_state(self) -> bool {

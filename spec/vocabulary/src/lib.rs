@@ -1,4 +1,4 @@
-//! The words of clause markers, and the series of kernels.
+//! The words of clause markers, the series of kernels, and the numbers of the interface.
 //!
 //! The compiler of the pages, the constants made from them, and the results of the suite share these words, so that
 //! each word has one meaning everywhere.
@@ -15,6 +15,13 @@
 //! The crate reads no pages and knows no clauses: see `iomap-spec` and `iomap-clauses`.
 
 #![forbid(unsafe_code)]
+
+mod numbers;
+
+pub use numbers::{
+    FALLOC_FL_SEAL_BLOCK_MAP, FALLOC_FL_UNSEAL_BLOCK_MAP, FS_XFLAG_IOMAP_IMMUTABLE, NUMBERS, Number,
+    STATX_ATTR_IOMAP_IMMUTABLE,
+};
 
 use serde::{Serialize, Serializer};
 use std::fmt;

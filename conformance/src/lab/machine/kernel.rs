@@ -7,6 +7,7 @@ use crate::lab::machine::bzimage::BzImage;
 use crate::lab::machine::packages;
 use crate::programs::{self, Failure, ending};
 use iomap_command::tell_line;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
@@ -29,17 +30,49 @@ impl BootKernel {
     /// Finds a kernel by its name: a package, an image, a build tree, or a version of Debian.
     pub(crate) fn find(name: &str, cache: &Cache) -> Result<Self> {
         let path = Path::new(name);
-        if path.is_dir() {
-            return tree(path, cache).map_err(|e| Error::about(name, e));
+        let found = match Source::of(name)? {
+            Source::Tree => tree(path, cache),
+            Source::Package => package(path, cache),
+            Source::Image => image(path, cache),
+            Source::Version => package(&download(name, cache)?, cache),
+        };
+        found.map_err(|e| Error::about(name, e))
+    }
+}
+
+/// The meaning of a name of a kernel.
+pub(crate) enum Source {
+    /// A tree in which a kernel was built.
+    Tree,
+    /// A package of Debian, in a file.
+    Package,
+    /// A bzImage.
+    Image,
+    /// A version, whose package apt downloads.
+    Version,
+}
+
+impl Source {
+    pub(crate) fn of(name: &str) -> Result<Self> {
+        let path = Path::new(name);
+        match () {
+            () if path.is_dir() => Ok(Source::Tree),
+            () if path.is_file() && starts_with(path, b"!<arch>\n") => Ok(Source::Package),
+            () if path.is_file() => Ok(Source::Image),
+            () if name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains('/') => Ok(Source::Version),
+            () => Err(format!("{name}: no such file or directory, and no version such as 6.12").into()),
         }
-        if path.is_file() {
-            let found = if starts_with(path, b"!<arch>\n") { package(path, cache) } else { image(path, cache) };
-            return found.map_err(|e| Error::about(name, e));
-        }
-        if name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains('/') {
-            return package(&download(name, cache)?, cache).map_err(|e| Error::about(name, e));
-        }
-        Err(format!("{name}: no such file or directory, and no version such as 6.12").into())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Tree => "the kernel of a build tree",
+            Source::Package => "a package of Debian",
+            Source::Image => "an image of a kernel",
+            Source::Version => "the package of Debian, from the cache or by apt",
+        })
     }
 }
 

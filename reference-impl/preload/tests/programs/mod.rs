@@ -56,7 +56,9 @@ pub(crate) fn compile(name: &str, source: &str) -> Option<TempDir> {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     std::fs::write(dir.path().join(name).with_extension("c"), source).expect("it can be written to");
     let mut cc = Command::new("cc");
-    cc.args(["-Wall", "-Wextra", "-Werror", "-o", name]).arg(format!("{name}.c")).current_dir(&dir);
+    cc.args(["-Wall", "-Wextra", "-Werror", "-I", concat!(env!("CARGO_MANIFEST_DIR"), "/../../include"), "-o", name])
+        .arg(format!("{name}.c"))
+        .current_dir(&dir);
     match cc.output() {
         Ok(output) => {
             assert!(output.status.success(), "{name}.c:\n{}", String::from_utf8_lossy(&output.stderr));

@@ -9,7 +9,7 @@ use crate::pages::Pages;
 use crate::show::clauses;
 use crate::{report, unwrap};
 use clap::Args;
-use iomap_command::{Error, Exit, count};
+use iomap_command::{Error, Exit, Settings, count};
 use iomap_spec::{Diagnostic, Source, Spec, text};
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,12 @@ pub(crate) struct Arguments {
     #[arg(long, group = "form")]
     one_line: bool,
     /// A line `Link: URL # ID` for each, to stand at the end of a commit message; needs --url
-    #[arg(long, group = "form", requires = "url")]
+    #[arg(long, group = "form")]
     trailer: bool,
     /// A quotation with the citation below it, for a forge
     #[arg(long, group = "form")]
     markdown: bool,
-    /// Where the book is published, so that citations lead there
+    /// Where the book is published, so that citations lead there [default: url in iomap/config.toml]
     #[arg(long, value_name = "URL", env = "IOMAP_SPEC_URL", value_parser = base, global = false)]
     url: Option<String>,
     /// Instead of citing, say which citations in this mail, patch or text (- for standard input) are unknown, stale,
@@ -54,7 +54,8 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
     if let Some(file) = &arguments.check {
         return check(&spec, file, arguments.format);
     }
-    let url = arguments.url.as_deref();
+    let configured = if arguments.url.is_some() { None } else { Settings::read()?.url(base)? };
+    let url = arguments.url.as_deref().or(configured.as_deref());
     let one = |cited: String| cited + "\n";
     match (arguments, url) {
         (Arguments { one_line: true, .. }, _) => {
@@ -63,6 +64,9 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
         (Arguments { trailer: true, .. }, Some(url)) => {
             clauses(&spec, &arguments.ids, "", |clause| one(text::cite_as_trailer(clause, url)))
         }
+        (Arguments { trailer: true, .. }, None) => Err(Error::usage(
+            "--trailer needs the address of the book: --url URL, IOMAP_SPEC_URL, or url in config.toml",
+        )),
         (Arguments { markdown: true, .. }, _) => {
             clauses(&spec, &arguments.ids, "\n", |clause| text::cite_in_markdown(&spec, clause, url))
         }

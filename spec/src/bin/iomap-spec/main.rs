@@ -24,7 +24,7 @@ mod unwrap;
 
 use crate::format::{Format, Report};
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
-use iomap_command::{Error, Exit};
+use iomap_command::{Error, Exit, Shell, completions};
 use iomap_spec::confirmed::Which;
 use iomap_spec::text;
 use output::deliver;
@@ -139,6 +139,11 @@ Example:
     /// Build the book: the pages as HTML, with verdicts beside the clauses
     #[cfg(feature = "book")]
     Book(book::Arguments),
+    /// Print the script that completes this command in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -175,5 +180,6 @@ fn run(Arguments { pages, command }: Arguments) -> Result<Exit, Error> {
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
         Command::Book(arguments) => book::run(&pages, &arguments),
+        Command::Completions { shell } => completions(shell, Arguments::command()),
     }
 }

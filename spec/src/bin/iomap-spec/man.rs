@@ -22,6 +22,10 @@ pub(crate) struct Arguments {
     /// Write a file for each page into this directory, which is made if it is missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write the files into the directories man1, man2 … below the one of --out, with a link for each other name of a
+    /// page, as man(1) looks for them
+    #[arg(long, requires = "out", conflicts_with = "format")]
+    sections: bool,
     /// Roff for man(1), plain text of 72 columns, or the structure for programs
     #[arg(long, default_value = "roff")]
     format: Document,
@@ -39,7 +43,7 @@ enum Document {
 }
 
 /// Runs the command; `pages` has the pages that are named on the command line but are not files.
-pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> Result<Exit, Error> {
+pub(crate) fn run(Arguments { out, sections, format, page }: Arguments, pages: &Pages) -> Result<Exit, Error> {
     let backend: &dyn Backend = match format {
         Document::Roff => &Man,
         Document::Text => &Text,
@@ -68,7 +72,7 @@ pub(crate) fn run(Arguments { out, format, page }: Arguments, pages: &Pages) -> 
             let message = format!("name one page or say --out DIR: the pages are {}", names.join(", "));
             Err(Error::new(Exit::Usage, message))
         }
-        (Some(out), pages) => write_all(&out, pages, backend),
+        (Some(out), pages) => write_all(&out, sections, pages, backend),
     };
     // The process ends now: freeing thousands of blocks first would take a twentieth of its time.
     std::mem::forget(chosen);
@@ -104,7 +108,7 @@ fn compile(paths: &[String]) -> Result<Vec<Page>, Error> {
 }
 
 /// Writes each page into a file of its own; refuses two pages with the same file name.
-fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Result<Exit, Error> {
+fn write_all(out: &Path, sections: bool, pages: &[Page], backend: &dyn Backend) -> Result<Exit, Error> {
     let mut files: BTreeMap<String, &Page> = BTreeMap::new();
     for page in pages {
         let name = backend.file_name(page);
@@ -115,18 +119,24 @@ fn write_all(out: &Path, pages: &[Page], backend: &dyn Backend) -> Result<Exit, 
         }
         files.insert(name, page);
     }
-    fs::create_dir_all(out).map_err(|error| Error::file(out, error))?;
     for page in pages {
-        let file = out.join(backend.file_name(page));
-        deliver(Some(&file), &backend.page(page))?;
-        tell_line(format_args!("{}", file.display()));
+        let place = if sections { out.join(page.chapter()) } else { out.to_owned() };
+        write(&place.join(backend.file_name(page)), &backend.page(page))?;
         for (name, text) in backend.links(page) {
-            let file = out.join(name);
-            deliver(Some(&file), &text)?;
-            tell_line(format_args!("{}", file.display()));
+            write(&place.join(name), &text)?;
         }
     }
     Ok(Exit::Fine)
+}
+
+/// Writes a file, and prints its name.
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    if let Some(directory) = file.parent() {
+        fs::create_dir_all(directory).map_err(|error| Error::file(directory, error))?;
+    }
+    deliver(Some(file), text)?;
+    tell_line(format_args!("{}", file.display()));
+    Ok(())
 }
 
 /// The day of SOURCE_DATE_EPOCH, for pages without a date of their own. If it is not set, these pages show no date.
