@@ -35,7 +35,7 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review", "book"];
+    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "impact", "lsp", "review", "book"];
     let all: String = commands.map(|command| transcript(&[command, "--help"])).concat();
     insta::assert_snapshot!(transcript(&["--help"]) + &all);
 }

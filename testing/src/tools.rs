@@ -7,12 +7,13 @@ use std::path::PathBuf;
 const REQUIRED: &str = "IOMAP_TESTS_REQUIRE_TOOLS";
 
 /// The packages of programs, if the package has another name than the program.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("apt-cache", "apt"),
     ("depmod", "kmod"),
     ("dpkg-deb", "dpkg"),
     ("mandb", "man-db"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("nvim", "neovim"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("whatis", "man-db"),
 ];

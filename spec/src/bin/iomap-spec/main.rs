@@ -9,12 +9,15 @@ mod confirm;
 mod diff;
 mod format;
 mod html;
+mod impact;
 mod index;
 mod input;
+mod lsp;
 mod mail;
 mod man;
 mod output;
 mod pages;
+mod places;
 mod quotation;
 mod report;
 mod review;
@@ -134,6 +137,15 @@ Example:
     },
     /// Say which clauses differ between two states of the specification
     Diff(diff::Arguments),
+    /// List the places that a rewording of clauses touches: rules, cases, expectations, pages and others
+    Impact(impact::Arguments),
+    /// Be a language server on standard input and output, for editors
+    #[command(after_help = "\
+The pages are those of the working directory, or of --pages. An editor starts
+the command, such as neovim:
+
+  vim.lsp.start_client({ cmd = { 'iomap-spec', 'lsp' } })")]
+    Lsp,
     /// List the clauses that bear on a patch to a kernel, to be quoted in a reply
     Review(review::Arguments),
     /// Build the book: the pages as HTML, with verdicts beside the clauses
@@ -172,6 +184,8 @@ fn run(Arguments { pages, command }: Arguments) -> Result<Exit, Error> {
         Command::Cite(arguments) => cite::run(&pages, &arguments),
         Command::Confirm { all, ids } => confirm::run(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
+        Command::Impact(arguments) => impact::run(&pages, &arguments),
+        Command::Lsp => lsp::run(&pages),
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
         Command::Book(arguments) => book::run(&pages, &arguments),
