@@ -252,23 +252,20 @@ fn collect(top: &Path, name: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result
 
 /// The sections of a page that have a C program.
 fn examples(text: &str) -> Vec<Range<usize>> {
-    let (mut sections, mut at, mut is_code) = (vec![0..0], 0, false);
-    let mut with_program = BTreeSet::new();
+    let (mut found, mut start, mut at) = (vec![], 0, 0);
+    let (mut is_code, mut has_program) = (false, false);
     for line in text.split_inclusive('\n') {
         if line.starts_with("```") {
-            if !is_code && line.trim_end() == "```c" {
-                with_program.insert(sections.len() - 1);
-            }
+            has_program |= !is_code && line.trim_end() == "```c";
             is_code = !is_code;
         } else if line.starts_with('#') && !is_code {
-            sections.push(at..at);
+            found.extend(std::mem::take(&mut has_program).then_some(start..at));
+            start = at;
         }
         at += line.len();
-        if let Some(last) = sections.last_mut() {
-            last.end = at;
-        }
     }
-    with_program.into_iter().filter_map(|number| sections.get(number).cloned()).collect()
+    found.extend(has_program.then_some(start..at));
+    found
 }
 
 /// The error for pages that are built in, which have no places beside them.
