@@ -40,6 +40,17 @@ fn help() {
     insta::assert_snapshot!(transcript(&["--help"]) + &all);
 }
 
+/// The specification has the version of its pages, the command that of its package.
+#[test]
+fn both_versions() {
+    let Ok(page) = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/iomap_immutable.7.md")) else {
+        return eprintln!("not tested, ../man is missing");
+    };
+    let of_pages = page.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+    let expected = format!("iomap-spec {}\nspecification {of_pages}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8_lossy(&run(&["--version"]).stdout), expected);
+}
+
 #[test]
 fn the_page_says_what_help_says() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/iomap-spec.1.md");

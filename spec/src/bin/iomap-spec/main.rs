@@ -53,9 +53,12 @@ Exit codes:
 Example:
   iomap-spec check && iomap-spec show truncate.shrink";
 
+/// The version of the command, and the one of the specification that is built in: the one changes without the other.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nspecification ", env!("IOMAP_SPECIFICATION"));
+
 /// Reads the specification: Markdown manual pages in which every promise is a clause with a name of its own.
 #[derive(Parser)]
-#[command(version, max_term_width = 80, after_help = AFTER_HELP)]
+#[command(version = VERSION, max_term_width = 80, after_help = AFTER_HELP)]
 struct Arguments {
     /// The directory of the pages, instead of the one in IOMAP_SPEC_PAGES, that of the checkout, or the built-in pages
     #[arg(long, global = true, value_name = "DIR")]
