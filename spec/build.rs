@@ -25,6 +25,12 @@ fn main() {
             Err(error) => println!("cargo::error=spec/../{name}, which the command has built in: {error}"),
         }
     }
+    // The version of the specification is that of its pages, which all have the same.
+    let page = std::fs::read_to_string("../man/iomap_immutable.7.md").unwrap_or_default();
+    match page.lines().find_map(|line| line.strip_prefix("version:")) {
+        Some(version) => println!("cargo::rustc-env=IOMAP_SPECIFICATION={}", version.trim()),
+        None => println!("cargo::error=spec/../man/iomap_immutable.7.md has no version"),
+    }
     // Cargo sets OUT_DIR for every build script.
     let out = Path::new(&std::env::var("OUT_DIR").expect("OUT_DIR")).join("built_in.rs");
     std::fs::write(out, format!("&[\n{table}]\n")).expect("the output directory can be written");

@@ -346,6 +346,10 @@ fn junit_is_valid_by_every_schema() {
         let written = format::write(&results, Format::Junit, &submitter());
         assert_eq!(junit_faults(&written), Vec::<String>::new(), "{written}");
     }
+    // Properties of a test are the only difference of the other format, and a fault by each schema.
+    let clauses = junit_faults(&format::write(&outcomes(), Format::JunitClauses, &submitter()));
+    let cases = outcomes().clauses.iter().map(|clause| clause.cases.len()).sum::<usize>();
+    assert_eq!(clauses.iter().filter(|fault| *fault == "properties in testcase").count(), cases, "{clauses:?}");
     let real = text(&conformance(&["--format", "junit"]));
     assert_eq!(junit_faults(&real), Vec::<String>::new());
     assert_eq!(junit_faults(&real.replace("<testsuites>", "<testsuites skipped=\"0\">")).len(), 1);
@@ -486,6 +490,7 @@ fn every_outcome_in_every_format() {
         ("outcomes_human", Format::Human),
         ("outcomes_ktap", Format::Ktap),
         ("outcomes_junit", Format::Junit),
+        ("outcomes_junit_clauses", Format::JunitClauses),
         ("outcomes_kcidb", Format::Kcidb),
     ] {
         insta::assert_snapshot!(name, format::write(&results, format, &submitter()));

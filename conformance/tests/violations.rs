@@ -1,8 +1,8 @@
 //! For every violation of the reference, a case of the violated clause detects it.
 
 use iomap_clauses::ALL;
-use iomap_conformance::audit;
-use iomap_reference::violations;
+use iomap_conformance::{audit, cases};
+use iomap_reference::{BY_CONSTRUCTION, rules, violations};
 
 #[test]
 fn every_violation_is_killed() {
@@ -13,4 +13,32 @@ fn every_violation_is_killed() {
     }
     let survivors: Vec<&String> = audited.iter().filter(|one| one.verdict != "killed").map(|one| &one.id).collect();
     assert!(survivors.is_empty(), "no case notices {survivors:?}");
+}
+
+/// The coverage of each clause, as text: a change of it is a change of this snapshot, which a review shows. A clause that
+/// nothing covers says why.
+#[test]
+fn coverage() {
+    let (all, rules) = (violations(), rules().collect::<Vec<_>>());
+    let listed = |what: &str, names: Vec<String>| match names[..] {
+        [] => String::new(),
+        _ => format!("  {what:<11} {}\n", names.join(" ")),
+    };
+    let clauses = ALL.iter().map(|clause| {
+        let rows = rules.iter().filter(|(of, _)| of == clause).map(|(_, answer)| answer.clone());
+        let constructed = BY_CONSTRUCTION.iter().filter(|(of, _)| of == clause).map(|(_, why)| format!("({why})"));
+        let manner = |id: &str| id.split_once('/').map_or(id, |(_, manner)| manner).to_owned();
+        let violations = all.iter().filter(|one| one.clause == *clause).map(|one| manner(&one.id)).collect();
+        let cases = cases().filter(|case| case.clause == *clause).map(|case| case.full_name()).collect();
+        let uncased = clause.uncased.map(|why| format!("({why})")).into_iter().collect();
+        [
+            format!("{} ({})\n", clause.id, clause.level),
+            listed("rule", rows.chain(constructed).collect()),
+            listed("cases", cases),
+            listed("violations", violations),
+            listed("no case", uncased),
+        ]
+        .concat()
+    });
+    insta::assert_snapshot!(clauses.collect::<String>());
 }

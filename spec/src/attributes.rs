@@ -32,7 +32,7 @@ pub(crate) fn is_errno(name: &str) -> bool {
 }
 
 /// `[a-z][a-z0-9_]*(\.[a-z0-9_]+)+`: mandoc(1) makes an anchor of it, and cuts one with a hyphen short.
-pub(crate) fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     text.len() <= ID_BYTES
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.contains('.')

@@ -15,7 +15,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The file beside the pages.
-const RECORD: &str = "confirmed.toml";
+pub const RECORD: &str = "confirmed.toml";
+
+/// The text before the id in the marker of a clause.
+pub const MARKER: &str = "r[";
 
 /// Files of a directory that cite clauses.
 const EXTENSIONS: [&str; 3] = ["md", "rs", "toml"];
@@ -196,7 +199,9 @@ fn places<'a>(spec: &'a Spec, record: &Path, named: &Record, findings: &mut Vec<
             Ok(bytes) => {
                 let source = Source { file, text: String::from_utf8_lossy(&bytes).into_owned() };
                 let mut cited = BTreeMap::new();
-                for (word, span) in citations(&source.text) {
+                // The marker of a clause is not a citation of it.
+                let cites = |span: &Range<usize>| !source.text[..span.start].ends_with(MARKER);
+                for (word, span) in words(&source.text).filter(|(_, span)| cites(span)) {
                     if let Some(clause) = ids.get(word) {
                         cited.entry(clause.id.as_str()).or_insert((*clause, span));
                     }
@@ -231,13 +236,13 @@ fn collect(top: &Path, name: &str, names: &mut BTreeSet<String>) -> std::io::Res
     Ok(())
 }
 
-/// Every word that could be an id or a constant. The marker of a clause is not a citation of it.
-fn citations(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+/// Every word that could be an id or a constant, with its position.
+pub fn words(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
     words.filter_map(move |word| {
         // The word is a part of `text`, so the difference of the addresses is its offset.
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
         let word = word.trim_end_matches('.');
-        (!word.is_empty() && !text[..start].ends_with("r[")).then_some((word, start..start + word.len()))
+        (!word.is_empty()).then_some((word, start..start + word.len()))
     })
 }

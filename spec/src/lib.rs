@@ -48,6 +48,7 @@ mod spelling;
 pub mod text;
 mod words;
 
+pub use attributes::is_id;
 pub use backend::{Backend, MEASURE};
 pub use diagnostic::{Diagnostic, IO, Source};
 pub use iomap_vocabulary::{Level, Observe};

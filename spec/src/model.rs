@@ -570,6 +570,12 @@ impl Clause {
         self.id.replace('.', "_").to_uppercase()
     }
 
+    /// The same clause under another id, and so with another hash.
+    pub fn renamed(&self, id: &str) -> Clause {
+        let renamed = Clause { id: id.to_owned(), ..self.clone() };
+        Clause { hash: renamed.hashed(), ..renamed }
+    }
+
     /// The level and the outcomes for people: `must; ok, ETXTBSY`.
     pub fn envelope(&self) -> String {
         format!("{}; {}", self.level, self.outcomes())

@@ -35,9 +35,33 @@ fn transcript(arguments: &[&str]) -> String {
 
 #[test]
 fn help() {
-    let commands = ["check", "man", "clauses", "show", "cite", "confirm", "diff", "review", "book", "completions"];
+    let commands = [
+        "check",
+        "man",
+        "clauses",
+        "show",
+        "cite",
+        "confirm",
+        "diff",
+        "impact",
+        "lsp",
+        "review",
+        "book",
+        "completions",
+    ];
     let all: String = commands.map(|command| transcript(&[command, "--help"])).concat();
     insta::assert_snapshot!(transcript(&["--help"]) + &all);
+}
+
+/// The specification has the version of its pages, the command that of its package.
+#[test]
+fn both_versions() {
+    let Ok(page) = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/iomap_immutable.7.md")) else {
+        return eprintln!("not tested, ../man is missing");
+    };
+    let of_pages = page.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+    let expected = format!("iomap-spec {}\nspecification {of_pages}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8_lossy(&run(&["--version"]).stdout), expected);
 }
 
 #[test]

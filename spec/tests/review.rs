@@ -83,6 +83,64 @@ fn for_programs() {
     }
 }
 
+/// The array that b4 takes: a warning for the change itself, a failure for damage, and no failure for a cover letter.
+/// `make b4-check` gives it to b4.
+#[test]
+fn for_b4() {
+    if !is_repository() {
+        return;
+    }
+    let patches = ["fallocate.patch", "documentation.patch", "damaged.patch"];
+    let arguments = ["--format", "b4", "--url", "https://example.org/book/"];
+    let all = patches.map(|patch| transcript(&[&arguments[..], &[patch]].concat())).concat();
+    let cover = piped(b"From me\nSubject: [PATCH 0/2] s\n\nNo patch here.\n", &["--format", "b4"]);
+    insta::assert_snapshot!(all + &String::from_utf8_lossy(&cover.stdout));
+}
+
+/// Where a clause stands in the new file: in SARIF, and as a test of the rules that the schema cannot say.
+#[test]
+fn for_code_scanning() {
+    if !is_repository() {
+        return;
+    }
+    insta::assert_snapshot!(transcript(&["--format", "sarif", "remap.diff"]));
+    for patch in ["fallocate.patch", "series.mbox", "exchange.eml", "new-file.patch", "documentation.patch"] {
+        let output = review(&["--format", "sarif", "--url", "https://example.org/", patch]);
+        let log: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let run = &log["runs"][0];
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        for result in run["results"].as_array().unwrap() {
+            let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
+            assert_eq!(rule["id"], result["ruleId"], "{patch}");
+            assert!(rule["helpUri"].as_str().unwrap().contains(".html?"), "{patch}");
+            // SARIF 2.1.0, 3.27.10: only a failure has a level.
+            assert_eq!(result["kind"] == "fail", result["level"] != "none", "{patch}");
+            assert!(result["locations"][0]["physicalLocation"]["region"]["startLine"].as_u64() > Some(0), "{patch}");
+        }
+    }
+}
+
+/// The line of each name in the file after the patch, counted by hand.
+#[test]
+fn places_are_those_of_the_new_file() {
+    if !is_repository() {
+        return;
+    }
+    let patch = "--- a/fs/open.c\n+++ b/fs/open.c\n@@ -10,7 +20,6 @@ int vfs_fallocate(struct file *file)\n \ta;\n-\tb(1);\n \
+                 \tc;\n+\treturn -ETXTBSY;\n \td;\n-\tIS_SWAPFILE(inode);\n \te;\n \tf;\n";
+    let document: serde_json::Value =
+        serde_json::from_slice(&piped(patch.as_bytes(), &["--format", "json"]).stdout).unwrap();
+    let hits = document["patches"][0]["hunks"][0]["hits"].as_array().unwrap();
+    let lines: Vec<(&str, u64)> =
+        hits.iter().map(|hit| (hit["name"].as_str().unwrap(), hit["line"].as_u64().unwrap())).collect();
+    // The removed line stood before line 24, which is `e;`.
+    assert_eq!(lines, [("vfs_fallocate", 21), ("ETXTBSY", 22), ("IS_SWAPFILE", 24)]);
+    // A file that is deleted has no lines any more.
+    let deleted = "--- a/fs/open.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int vfs_fallocate(struct file *file)\n-{\n";
+    let reply = String::from_utf8_lossy(&piped(deleted.as_bytes(), &[]).stdout).into_owned();
+    assert!(reply.contains("\nvfs_fallocate, changed ("), "{reply}");
+}
+
 #[test]
 fn standard_input_and_output() {
     if !is_repository() {
@@ -125,7 +183,7 @@ fn another_table() {
     fs::write(&file, table.replace("\n[function]\n", row)).unwrap();
     let reply = review(&["new-file.patch", "--table", file.to_str().unwrap()]);
     let reply = String::from_utf8_lossy(&reply.stdout).into_owned();
-    assert!(reply.contains("\nexample_fallocate, changed (an example):\n"), "{reply}");
+    assert!(reply.contains(": example_fallocate, changed (an example):\n"), "{reply}");
     fs::write(&file, table.replace("\n[function]\n", &row.replace("copy.*", "copy.unseald"))).unwrap();
     let refused = review(&["new-file.patch", "--table", file.to_str().unwrap()]);
     assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));

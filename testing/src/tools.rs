@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const REQUIRED: &str = "IOMAP_TESTS_REQUIRE_TOOLS";
 
 /// The packages of programs, if the package has another name than the program.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("apt-cache", "apt"),
     ("c++", "g++"),
     ("cc", "gcc"),
@@ -16,6 +16,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("man", "man-db"),
     ("mandb", "man-db"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("nvim", "neovim"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("script", "bsdutils"),
     ("whatis", "man-db"),

@@ -1,6 +1,7 @@
 //! The formats of results.
 
-use crate::report::{human, junit, kcidb, ktap};
+use crate::report::junit::{self, Clauses};
+use crate::report::{human, kcidb, ktap};
 use crate::results::Results;
 
 /// How results are written.
@@ -17,6 +18,8 @@ pub enum Format {
     Ktap,
     /// JUnit, for CI systems: an expected violation counts as skipped
     Junit,
+    /// The same with the clause of each test, for tools that trace requirements
+    JunitClauses,
     /// A submission to KCIDB: an expected violation has a known issue
     Kcidb,
 }
@@ -28,7 +31,8 @@ pub fn write(results: &Results, format: Format, submitter: &kcidb::Submitter) ->
         Format::Terse => human::terse(results),
         Format::Json => json(results),
         Format::Ktap => ktap::write(results),
-        Format::Junit => junit::write(results),
+        Format::Junit => junit::write(results, Clauses::Named),
+        Format::JunitClauses => junit::write(results, Clauses::AsProperties),
         Format::Kcidb => json(&kcidb::write(results, submitter)),
     }
 }

@@ -4,6 +4,9 @@
 //! (jenkins-junit.xsd), and that of Ant's JUnitReport (JUnit.xsd). The writers of other projects do not satisfy all of
 //! them. To do so, `testsuites` and `skipped` have no attributes here, and a suite has every attribute that a schema
 //! requires.
+//!
+//! Programs that trace requirements (StrictDoc, Eclipse S-CORE) take them from properties of a test, as pytest writes
+//! them. None of the three schemas has these, and Jenkins' plugin refuses the report, so they are a format of their own.
 
 use crate::results::{self, CaseResult, ClauseResult, Results};
 use iomap_results::CaseOutcome;
@@ -11,10 +14,20 @@ use quick_xml::Writer;
 use quick_xml::events::BytesText;
 use std::io;
 
+/// The place of a test's clause in the report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clauses {
+    /// The id is the name of the class.
+    Named,
+    /// In addition, id, hash and level are properties of the test.
+    AsProperties,
+}
+
 /// A test in a report.
 struct Test {
     name: String,
     class: String,
+    properties: Vec<(&'static str, String)>,
     seconds: f64,
     remark: Option<Remark>,
 }
@@ -27,10 +40,13 @@ enum Remark {
 }
 
 /// Writes results as JUnit.
-pub(crate) fn write(results: &Results) -> String {
+pub(crate) fn write(results: &Results, clauses: Clauses) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 4);
     let root = writer.create_element("testsuites").write_inner_content(|writer| {
-        suites(results).iter().enumerate().try_for_each(|(id, (name, tests))| suite(writer, results, id, name, tests))
+        suites(results, clauses)
+            .iter()
+            .enumerate()
+            .try_for_each(|(id, (name, tests))| suite(writer, results, id, name, tests))
     });
     // Writing into memory does not fail.
     let text = root.map(|writer| String::from_utf8_lossy(writer.get_ref()).into_owned()).unwrap_or_default();
@@ -38,7 +54,7 @@ pub(crate) fn write(results: &Results) -> String {
 }
 
 /// The tests by suite: the families, and the alarms of the kernel log.
-fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
+fn suites(results: &Results, placed: Clauses) -> Vec<(&str, Vec<Test>)> {
     let mut suites = Vec::new();
     if let Some(reason) = &results.not_offered {
         let (message, text) = (format!("not offered: {reason}"), String::new());
@@ -47,11 +63,12 @@ fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
             false => Remark::Skipped(message),
         };
         let (name, class) = (results.mechanism.clone(), "iomap".to_owned());
-        suites.push(("iomap", vec![Test { name, class, seconds: 0.0, remark: Some(remark) }]));
+        let properties = Vec::new();
+        suites.push(("iomap", vec![Test { name, class, properties, seconds: 0.0, remark: Some(remark) }]));
     }
     for (family, clauses) in results.families() {
         let cases = clauses.iter().flat_map(|clause| clause.cases.iter().map(move |case| (*clause, case)));
-        let tests: Vec<Test> = cases.map(|(clause, case)| test(clause, case)).collect();
+        let tests: Vec<Test> = cases.map(|(clause, case)| test(clause, case, placed)).collect();
         if !tests.is_empty() {
             suites.push((family, tests));
         }
@@ -59,6 +76,7 @@ fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
     let complaints = results.kernel_log.iter().map(|line| Test {
         name: "kernel_log".into(),
         class: "kernel_log".into(),
+        properties: Vec::new(),
         seconds: 0.0,
         remark: Some(Remark::Error {
             message: line.text.clone(),
@@ -73,7 +91,7 @@ fn suites(results: &Results) -> Vec<(&str, Vec<Test>)> {
     suites
 }
 
-fn test(clause: &ClauseResult, case: &CaseResult) -> Test {
+fn test(clause: &ClauseResult, case: &CaseResult, placed: Clauses) -> Test {
     let text = clause.remark(case);
     let failed = |outcome| {
         let (sentence, place) = results::clause(clause)
@@ -92,7 +110,26 @@ fn test(clause: &ClauseResult, case: &CaseResult) -> Test {
         CaseOutcome::Waived | CaseOutcome::Skipped => Some(Remark::Skipped(text)),
         outcome => Some(failed(outcome)),
     };
-    Test { name: case.name.clone(), class: clause.id.clone(), seconds: case.duration_ms / 1000.0, remark }
+    let known = results::clause(clause).filter(|_| placed == Clauses::AsProperties);
+    let properties = known.map_or_else(Vec::new, |known| {
+        vec![("clause", known.id.into()), ("clause-hash", known.hash.into()), ("level", known.level.to_string())]
+    });
+    Test { name: case.name.clone(), class: clause.id.clone(), properties, seconds: case.duration_ms / 1000.0, remark }
+}
+
+/// The element `properties`.
+fn properties<'a>(
+    writer: &mut Writer<Vec<u8>>,
+    properties: impl Iterator<Item = (&'a str, &'a str)>,
+) -> io::Result<()> {
+    writer.create_element("properties").write_inner_content(|writer| {
+        for (name, value) in properties {
+            let property = writer.create_element("property").with_attribute(("name", name));
+            property.with_attribute(("value", attribute(value).as_str())).write_empty()?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str, tests: &[Test]) -> io::Result<()> {
@@ -117,7 +154,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
         .iter()
         .fold(element, |element, (name, value)| element.with_attribute((*name, attribute(value).as_str())));
     element.write_inner_content(|writer| {
-        let properties = [
+        let of_suite = [
             ("specification", results.spec.version.as_str()),
             ("digest", &results.spec.digest),
             ("target", &results.target),
@@ -125,12 +162,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
             ("fs", &results.fs),
             ("kernel", &results.kernel.release),
         ];
-        writer.create_element("properties").write_inner_content(|writer| {
-            properties.iter().try_for_each(|(name, value)| {
-                let property = writer.create_element("property").with_attribute(("name", *name));
-                property.with_attribute(("value", attribute(value).as_str())).write_empty().map(drop)
-            })
-        })?;
+        properties(writer, of_suite.into_iter())?;
         tests.iter().try_for_each(|test| case(writer, test))?;
         writer.create_element("system-out").write_empty()?;
         writer.create_element("system-err").write_empty().map(drop)
@@ -144,8 +176,14 @@ fn case(writer: &mut Writer<Vec<u8>>, test: &Test) -> io::Result<()> {
         [("name", attribute(&test.name)), ("classname", attribute(&test.class)), ("time", seconds(test.seconds))];
     let element =
         attributes.iter().fold(element, |element, (name, value)| element.with_attribute((*name, value.as_str())));
-    let Some(remark) = &test.remark else { return element.write_empty().map(drop) };
+    if test.remark.is_none() && test.properties.is_empty() {
+        return element.write_empty().map(drop);
+    }
     element.write_inner_content(|writer| {
+        if !test.properties.is_empty() {
+            properties(writer, test.properties.iter().map(|(name, value)| (*name, value.as_str())))?;
+        }
+        let Some(remark) = &test.remark else { return Ok(()) };
         let (name, attributes, text) = match remark {
             Remark::Skipped(text) => ("skipped", Vec::new(), text),
             Remark::Failure { message, kind, text } => ("failure", vec![("message", message), ("type", kind)], text),

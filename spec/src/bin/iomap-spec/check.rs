@@ -26,10 +26,7 @@ pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Res
     let mut summary = String::new();
     match loaded {
         Ok(spec) => {
-            let manual = Manual::installed().inspect_err(|reason| {
-                tell_line(format_args!("iomap-spec: not checked whether pages in SEE ALSO exist: {reason}"));
-            });
-            findings.extend(iomap_spec::lint(&spec, manual.ok().as_ref()));
+            findings.extend(linted(&spec));
             let clauses = count(spec.clauses().count(), "clause");
             let built_in = if paths.is_empty() { ", built in" } else { "" };
             summary = format!("{}, {clauses}{built_in}: no findings\n", count(spec.pages.len(), "page"));
@@ -46,6 +43,14 @@ pub(crate) fn run(pages: &Pages, mut paths: Vec<PathBuf>, format: Report) -> Res
         Report::Github => report::github(&findings),
     })?;
     Ok(exit_of(&findings))
+}
+
+/// The findings of pages that can be read.
+pub(crate) fn linted(spec: &Spec) -> Vec<Diagnostic> {
+    let manual = Manual::installed().inspect_err(|reason| {
+        tell_line(format_args!("iomap-spec: not checked whether pages in SEE ALSO exist: {reason}"));
+    });
+    iomap_spec::lint(spec, manual.ok().as_ref())
 }
 
 /// Reads the pages to check. Faults of a directory are added to the findings, and the text of standard input to the

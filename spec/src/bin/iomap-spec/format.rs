@@ -16,3 +16,12 @@ pub(crate) enum Report {
     Json,
     Github,
 }
+
+/// How a review is reported.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Review {
+    Human,
+    Json,
+    B4,
+    Sarif,
+}

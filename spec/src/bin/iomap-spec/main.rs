@@ -9,12 +9,15 @@ mod confirm;
 mod diff;
 mod format;
 mod html;
+mod impact;
 mod index;
 mod input;
+mod lsp;
 mod mail;
 mod man;
 mod output;
 mod pages;
+mod places;
 mod quotation;
 mod report;
 mod review;
@@ -50,9 +53,12 @@ Exit codes:
 Example:
   iomap-spec check && iomap-spec show truncate.shrink";
 
+/// The version of the command, and the one of the specification that is built in: the one changes without the other.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nspecification ", env!("IOMAP_SPECIFICATION"));
+
 /// Reads the specification: Markdown manual pages in which every promise is a clause with a name of its own.
 #[derive(Parser)]
-#[command(version, max_term_width = 80, after_help = AFTER_HELP)]
+#[command(version = VERSION, max_term_width = 80, after_help = AFTER_HELP)]
 struct Arguments {
     /// The directory of the pages, instead of the one in IOMAP_SPEC_PAGES, that of the checkout, or the built-in pages
     #[arg(long, global = true, value_name = "DIR")]
@@ -134,6 +140,15 @@ Example:
     },
     /// Say which clauses differ between two states of the specification
     Diff(diff::Arguments),
+    /// List the places that a rewording of clauses touches: rules, cases, expectations, pages and others
+    Impact(impact::Arguments),
+    /// Be a language server on standard input and output, for editors
+    #[command(after_help = "\
+The pages are those of the working directory, or of --pages. An editor starts
+the command, such as neovim:
+
+  vim.lsp.start_client({ cmd = { 'iomap-spec', 'lsp' } })")]
+    Lsp,
     /// List the clauses that bear on a patch to a kernel, to be quoted in a reply
     Review(review::Arguments),
     /// Build the book: the pages as HTML, with verdicts beside the clauses
@@ -177,6 +192,8 @@ fn run(Arguments { pages, command }: Arguments) -> Result<Exit, Error> {
         Command::Cite(arguments) => cite::run(&pages, &arguments),
         Command::Confirm { all, ids } => confirm::run(&pages, if all { Which::All } else { Which::Ids(&ids) }),
         Command::Diff(arguments) => diff::run(&pages, arguments),
+        Command::Impact(arguments) => impact::run(&pages, &arguments),
+        Command::Lsp => lsp::run(&pages),
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
         Command::Book(arguments) => book::run(&pages, &arguments),

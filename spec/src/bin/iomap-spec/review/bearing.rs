@@ -39,10 +39,19 @@ impl How {
     }
 }
 
+impl How {
+    /// Whether the change itself is meant, not only its surroundings.
+    pub(super) fn is_close(self) -> bool {
+        matches!(self, How::Changed | How::Touched)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Hit<'a> {
     pub(super) how: How,
     pub(super) entry: &'a Entry,
+    /// The index of the line of the hunk that matches best.
+    pub(super) at: usize,
 }
 
 /// The table, indexed by name.
@@ -87,31 +96,33 @@ impl<'a> Lookup<'a> {
             return vec![];
         }
         let labels = Labels::of(&hunk.lines);
-        let (mut changed, mut near): (Vec<&'a Entry>, Vec<&'a Entry>) = (vec![], vec![]);
-        for Definition { name, is_syscall } in hunk.changed() {
+        let (mut changed, mut near): (Vec<Placed<'a>>, Vec<Placed<'a>>) = (vec![], vec![]);
+        for (Definition { name, is_syscall }, at) in hunk.changed() {
             let kind = if is_syscall { Kind::Syscall } else { Kind::Function };
             let entries = self.named(&name).filter(|entry| entry.kind == kind && can_be_in(entry, file));
             // A function that only dispatches to cases says little if the case is unknown, and nothing if the case is
             // known.
             let (apart, own): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| entry.tells_cases);
-            changed.extend(own.into_iter().chain(self.words(&name, file)));
-            near.extend(apart.into_iter().filter(|_| !labels.are_there));
+            changed.extend(own.into_iter().chain(self.words(&name, file)).map(|entry| (entry, at)));
+            near.extend(apart.into_iter().filter(|_| !labels.are_there).map(|entry| (entry, at)));
         }
         let is_label = |entry: &&Entry| matches!(entry.kind, Kind::Ioctl | Kind::Flag);
-        changed.extend(labels.of_changes.into_iter().flat_map(|label| self.named(label)).filter(is_label));
+        for (label, at) in labels.of_changes {
+            changed.extend(self.named(label).filter(is_label).map(|entry| (entry, at)));
+        }
         let mut hits: Vec<Hit<'a>> = vec![];
         for (how, entries) in [(How::Changed, changed), (How::Near, near)] {
-            for entry in entries {
+            for (entry, at) in entries {
                 if !hits.iter().any(|hit| std::ptr::eq(hit.entry, entry)) {
-                    hits.push(Hit { how, entry });
+                    hits.push(Hit { how, entry, at });
                 }
             }
         }
         // Entries are in the order in which they are first named. The balance is the number of changed lines that add
         // the name, minus the number that remove it: a call that is only rewritten has the balance 0. The words of one
         // entry are counted separately: another test of privilege is another test.
-        let mut named: Vec<(&'a Entry, String, i64)> = vec![];
-        for line in &hunk.lines {
+        let mut named: Vec<Named<'a>> = vec![];
+        for (at, line) in hunk.lines.iter().enumerate() {
             let weight = match line.sign {
                 _ if is_comment(&line.text) => 0,
                 '+' => 1,
@@ -121,29 +132,42 @@ impl<'a> Lookup<'a> {
             for name in words(&without_strings(&line.text)) {
                 for entry in self.named(name).chain(self.words(name, file)) {
                     let name = if entry.kind == Kind::Word { name } else { "" };
-                    match named.iter_mut().find(|(known, as_name, _)| std::ptr::eq(*known, entry) && as_name == name) {
-                        Some((_, _, balance)) => *balance += weight,
-                        None => named.push((entry, name.to_owned(), weight)),
+                    match named.iter_mut().find(|it| std::ptr::eq(it.entry, entry) && it.name == name) {
+                        Some(known) => known.lines.push((at, weight)),
+                        None => named.push(Named { entry, name: name.to_owned(), lines: vec![(at, weight)] }),
                     }
                 }
             }
         }
-        for (entry, _, balance) in named {
+        for Named { entry, lines, .. } in named {
+            let balance: i64 = lines.iter().map(|(_, weight)| weight).sum();
             let is_known = hits.iter().any(|hit| std::ptr::eq(hit.entry, entry));
             // A word near a change is too common to mean anything.
             let counts = entry.kind != Kind::Syscall && (entry.kind != Kind::Word || balance != 0);
             if counts && !is_known {
-                hits.push(Hit { how: if balance == 0 { How::Near } else { How::Touched }, entry });
+                let tips = lines.iter().find(|(_, weight)| weight.signum() == balance.signum());
+                let at = tips.or(lines.first()).map_or(0, |(at, _)| *at);
+                hits.push(Hit { how: if balance == 0 { How::Near } else { How::Touched }, entry, at });
             }
         }
         // If the function is not known, the entries of its file are better than nothing.
         if hits.iter().all(|hit| hit.how != How::Changed) {
             let files = self.files.iter().filter(|entry| file.is_some_and(|file| entry.is_in(file)));
-            hits.extend(files.map(|entry| Hit { how: How::File, entry }));
+            hits.extend(files.map(|entry| Hit { how: How::File, entry, at: hunk.first_change() }));
         }
         hits.sort_by_key(|hit| hit.how);
         hits
     }
+}
+
+/// An entry, and the index of the line that leads to it.
+type Placed<'a> = (&'a Entry, usize);
+
+/// The lines of a hunk that have a name of an entry, each with its part of the balance.
+struct Named<'a> {
+    entry: &'a Entry,
+    name: String,
+    lines: Vec<(usize, i64)>,
 }
 
 /// Whether the entry can be about this file. If the file is unknown, the name is enough.
@@ -160,19 +184,19 @@ fn is_comment(line: &str) -> bool {
 struct Labels<'h> {
     /// Whether the hunk has labels.
     are_there: bool,
-    /// The labels above changed lines.
-    of_changes: Vec<&'h str>,
+    /// The labels above changed lines, each with the index of such a line.
+    of_changes: Vec<(&'h str, usize)>,
 }
 
 impl Labels<'_> {
     fn of(lines: &[Line]) -> Labels<'_> {
         let mut labels = Labels { are_there: false, of_changes: vec![] };
         let (mut above, mut is_after_label): (Vec<&str>, bool) = (vec![], false);
-        for line in lines {
+        for (at, line) in lines.iter().enumerate() {
             let text = line.text.trim();
             let label = text.strip_prefix("case ").and_then(|rest| words(rest).next());
             if label.is_none() && line.is_change() && !text.is_empty() && !is_comment(text) {
-                labels.of_changes.extend(&above);
+                labels.of_changes.extend(above.iter().map(|label| (*label, at)));
             }
             // Several labels can stand together above statements that they share.
             if label.is_some() && !is_after_label || text.starts_with("default:") || line.text.starts_with('}') {

@@ -1,15 +1,18 @@
 //! `iomap-spec review`: finds the clauses that bear on a patch to a kernel.
 
+mod b4;
 mod bearing;
 mod kernel;
 mod patch;
 mod reader;
 mod report;
+mod sarif;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::format::Format;
+use crate::cite;
+use crate::format;
 use crate::input::{self, Input};
 use crate::mail::{self, Flow};
 use crate::output::deliver;
@@ -35,11 +38,15 @@ Exit codes:
 Example:
   iomap-spec review 0001-fs-refuse-fallocate.patch
   git show | iomap-spec review
+  git config b4.review-perpatch-check-cmd 'iomap-spec review --format b4'
   iomap-spec review --kernel linux-6.12")]
 pub(crate) struct Arguments {
-    /// For a reply or for programs
+    /// For a reply, for programs, for the review window of b4, or as SARIF
     #[arg(long, default_value = "human")]
-    format: Format,
+    format: format::Review,
+    /// The address at which the book is published, so that --format b4 and sarif lead there
+    #[arg(long, value_name = "URL", env = "IOMAP_SPEC_URL", value_parser = cite::base)]
+    url: Option<String>,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -166,11 +173,16 @@ fn review(spec: &Spec, table: &Table, arguments: &Arguments) -> Result<Exit, Err
             count(bytes.len(), "byte")
         );
         notes.push(message);
+        if let format::Review::B4 = arguments.format {
+            deliver(arguments.output.as_deref(), &b4::unread(&notes))?;
+        }
         return Err(Error::report(Exit::Found, notes.join("\n")));
     }
     let text = match arguments.format {
-        Format::Human => report::human(spec, &findings, arguments.full),
-        Format::Json => report::json(spec, &findings),
+        format::Review::Human => report::human(spec, &findings, arguments.full),
+        format::Review::Json => report::json(spec, &findings),
+        format::Review::B4 => b4::array(spec, &findings, &damage, arguments.url.as_deref()),
+        format::Review::Sarif => sarif::document(spec, &findings, arguments.url.as_deref()),
     };
     deliver(arguments.output.as_deref(), &text)?;
     for note in notes {

@@ -22,6 +22,8 @@ pub(super) struct Hunk {
     /// The line of the header in the decoded text, from 1.
     pub(super) line: usize,
     pub(super) header: String,
+    /// The first line of the hunk in the file after the change, if the header says it and the file still exists.
+    pub(super) start: Option<u64>,
     /// The text of the header after the second `@@`.
     pub(super) heading: String,
     pub(super) lines: Vec<Line>,
@@ -99,25 +101,41 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Hunk {
-    /// The functions whose lines change, in order.
-    pub(super) fn changed(&self) -> Vec<Definition> {
-        let mut changed: Vec<Definition> = vec![];
+    /// The functions whose lines change, in order, each with the index of its first changed line.
+    pub(super) fn changed(&self) -> Vec<(Definition, usize)> {
+        let mut changed: Vec<(Definition, usize)> = vec![];
         let mut current = definition(&self.heading);
-        for line in &self.lines {
+        for (at, line) in self.lines.iter().enumerate() {
             current = match definition(&line.text) {
                 None if is_outside(&line.text) => None,
                 found => found.or(current),
             };
             if line.is_change()
                 && let Some(function) = &current
-                && !changed.contains(function)
+                && !changed.iter().any(|(known, _)| known == function)
             {
-                changed.push(function.clone());
+                changed.push((function.clone(), at));
             }
             if line.text.starts_with('}') {
                 current = None;
             }
         }
         changed
+    }
+
+    /// The index of the first changed line.
+    pub(super) fn first_change(&self) -> usize {
+        self.lines.iter().position(Line::is_change).unwrap_or_default()
+    }
+
+    /// The line with this index, in the file after the change; for a removed line, the line that follows it there.
+    pub(super) fn new_line(&self, at: usize) -> Option<u64> {
+        let before = self.lines.iter().take(at).filter(|line| line.sign != '-').count() as u64;
+        self.start?.checked_add(before)
+    }
+
+    /// The place of the line with this index, as compilers write it: `fs/open.c:263`.
+    pub(super) fn place(&self, at: usize) -> Option<String> {
+        Some(format!("{}:{}", self.file.as_ref()?, self.new_line(at)?))
     }
 }

@@ -74,6 +74,8 @@ fn quoted<'a>(rows: &[Row<'a>], mark: &str, marks: &[&str]) -> Vec<Row<'a>> {
 struct Counts {
     old: u64,
     new: u64,
+    /// The first line after the change.
+    start: u64,
 }
 
 struct Reader<'a, 'b> {
@@ -93,7 +95,7 @@ struct Body {
 impl Body {
     fn counts(&self) -> Counts {
         let count = |other| self.lines.iter().filter(|line| line.sign != other).count() as u64;
-        Counts { old: count('+'), new: count('-') }
+        Counts { old: count('+'), new: count('-'), start: 0 }
     }
 }
 
@@ -178,6 +180,8 @@ impl<'a> Reader<'a, '_> {
         let (header, first) = self.header(at);
         let counts = ranges(&header);
         let heading = header.split_once(" @@").map_or("", |(_, heading)| heading.trim());
+        // A file that is deleted has no lines after the change.
+        let start = counts.as_ref().map(|counts| counts.start).filter(|start| *start > 0);
         let exact = counts.as_ref().and_then(|counts| self.exact(first, counts));
         let is_exact = exact.is_some();
         let mut body = exact.unwrap_or(Body { lines: vec![], next: first });
@@ -203,7 +207,7 @@ impl<'a> Reader<'a, '_> {
                 self.patch.damage.push((number, message.to_owned()));
                 return next;
             }
-            Some(Counts { old, new }) => {
+            Some(Counts { old, new, .. }) => {
                 let found = body.counts();
                 if (found.old, found.new) == (old, new) {
                 } else if (found.old < old || found.new < new) && !self.is_whole(next) {
@@ -221,7 +225,8 @@ impl<'a> Reader<'a, '_> {
         }
         if !body.lines.is_empty() {
             let file = self.file.clone();
-            let hunk = Hunk { file, line: number, heading: shown(heading), header: shown(&header), lines: body.lines };
+            let (heading, header) = (shown(heading), shown(&header));
+            let hunk = Hunk { file, line: number, heading, header, start, lines: body.lines };
             self.patch.hunks.push(hunk);
         }
         next
@@ -285,7 +290,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Like `exact`, for one way of wrapping: with `soft`, a line that ends in a space continues in the next line,
     /// however that begins.
-    fn exactly(&self, first: usize, &Counts { mut old, mut new }: &Counts, soft: bool) -> Option<Body> {
+    fn exactly(&self, first: usize, &Counts { mut old, mut new, .. }: &Counts, soft: bool) -> Option<Body> {
         let mut body = Body { lines: vec![], next: first };
         while old > 0 || new > 0 {
             let row = self.row(body.next).filter(|_| !self.is_boundary(body.next))?;
@@ -372,15 +377,16 @@ fn line(row: &str) -> Option<Line> {
     }
 }
 
-/// The numbers of old and new lines.
+/// The numbers of old and new lines, and where the new ones begin.
 fn ranges(header: &str) -> Option<Counts> {
     let (ranges, _) = header.strip_prefix("@@ -")?.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;
-    let count = |range: &str| match range.split_once(',') {
-        Some((start, count)) => start.parse::<u64>().ok().and(count.parse().ok()),
-        None => range.parse::<u64>().ok().map(|_| 1),
+    let range = |range: &str| -> Option<(u64, u64)> {
+        let (start, count) = range.split_once(',').unwrap_or((range, "1"));
+        Some((start.parse().ok()?, count.parse().ok()?))
     };
-    Some(Counts { old: count(old)?, new: count(new)? })
+    let ((_, old), (start, new)) = (range(old)?, range(new)?);
+    Some(Counts { old, new, start })
 }
 
 /// The kind of a text without a unified diff, if it can be recognized.

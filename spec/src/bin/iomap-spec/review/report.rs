@@ -75,7 +75,7 @@ impl<'a> Reply<'a> {
     /// Whether the hit is new; a hit that was only near before is new if it is close now.
     fn is_new(&self, hit: &Hit<'_>) -> bool {
         let before = self.answered.get(&hit.entry.line);
-        self.full || before.is_none_or(|before| !is_close(*before) && is_close(hit.how))
+        self.full || before.is_none_or(|before| !before.is_close() && hit.how.is_close())
     }
 
     fn hunk(&mut self, hunk: &Hunk, hits: &'a [Hit<'a>]) {
@@ -107,7 +107,7 @@ impl<'a> Reply<'a> {
             self.out += &format!("> {}\n", hunk.header);
             self.quote(hunk);
             self.out.push('\n');
-            self.answer(&new);
+            self.answer(hunk, &new);
             self.out += &again;
         }
     }
@@ -125,7 +125,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Writes the text below a quoted hunk.
-    fn answer(&mut self, hits: &[&'a Hit<'a>]) {
+    fn answer(&mut self, hunk: &Hunk, hits: &[&'a Hit<'a>]) {
         let mut listed: BTreeSet<&str> = BTreeSet::new();
         let mut sentences = SENTENCES;
         let mut aside: Vec<(&Hit<'_>, Vec<&str>)> = vec![];
@@ -141,17 +141,17 @@ impl<'a> Reply<'a> {
                 }
                 continue;
             }
-            if !self.full && (!is_close(hit.how) || unknown > sentences) {
+            if !self.full && (!hit.how.is_close() || unknown > sentences) {
                 aside.push((hit, fresh));
                 continue;
             }
             sentences = sentences.saturating_sub(unknown);
-            text::hang(&mut self.out, 0, INDENT, &format!("{}, {}:", hit.entry.name, reason(hit)));
+            text::hang(&mut self.out, 0, INDENT, &format!("{}:", placed(hunk, hit)));
             fresh.into_iter().for_each(|id| self.cite(id));
             self.out.push('\n');
         }
         for (hit, ids) in &aside {
-            let line = format!("{}, {}: {}", hit.entry.name, reason(hit), ids.join(", "));
+            let line = format!("{}: {}", placed(hunk, hit), ids.join(", "));
             text::hang(&mut self.out, 0, INDENT, &line);
         }
         if !aside.is_empty() {
@@ -179,15 +179,17 @@ impl<'a> Reply<'a> {
 }
 
 fn is_worth_repeating(hit: &Hit<'_>) -> bool {
-    is_close(hit.how) && hit.entry.kind != Kind::Word
+    hit.how.is_close() && hit.entry.kind != Kind::Word
 }
 
-fn is_close(how: How) -> bool {
-    matches!(how, How::Changed | How::Touched)
+/// The name, how closely it matches, and why it is in the table.
+pub(super) fn reason(hit: &Hit<'_>) -> String {
+    format!("{}, {} ({})", hit.entry.name, hit.how.phrase(), hit.entry.why)
 }
 
-fn reason(hit: &Hit<'_>) -> String {
-    format!("{} ({})", hit.how.phrase(), hit.entry.why)
+/// The reason, after its place in the new file.
+pub(super) fn placed(hunk: &Hunk, hit: &Hit<'_>) -> String {
+    hunk.place(hit.at).map_or(String::new(), |place| place + ": ") + &reason(hit)
 }
 
 #[derive(Serialize)]
@@ -224,6 +226,9 @@ struct HitRow<'a> {
     kind: &'static str,
     name: &'a str,
     how: &'static str,
+    /// The line in the file after the change; for a removed line, the line that follows it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     why: &'a str,
     clauses: Vec<&'a str>,
 }
@@ -248,8 +253,7 @@ fn told(lines: &[(usize, String)]) -> Vec<DamageRow<'_>> {
 pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
     let mut clauses = BTreeMap::new();
     let mut ids = |hit: &Hit<'_>| -> Vec<&str> {
-        let named = |clause: &&Clause| hit.entry.clauses.iter().any(|id| table::is_named(id, &clause.id));
-        let named: Vec<&Clause> = spec.clauses().filter(named).collect();
+        let named: Vec<&Clause> = hit.entry.of(spec).collect();
         for clause in &named {
             let row = || ClauseRow { citation: text::cite_on_one_line(spec, clause), clause: index::entry(clause) };
             clauses.entry(clause.id.as_str()).or_insert_with(row);
@@ -262,13 +266,14 @@ pub(super) fn json(spec: &Spec, findings: &[Finding<'_>]) -> String {
             file: hunk.file.as_deref(),
             line: hunk.line,
             header: &hunk.header,
-            functions: hunk.changed().into_iter().map(|function| function.name).collect(),
+            functions: hunk.changed().into_iter().map(|(function, _)| function.name).collect(),
             hits: hits
                 .iter()
                 .map(|hit| HitRow {
                     kind: hit.entry.kind.as_str(),
                     name: &hit.entry.name,
                     how: hit.how.as_str(),
+                    line: hunk.new_line(hit.at),
                     why: &hit.entry.why,
                     clauses: ids(hit),
                 })

@@ -1,7 +1,7 @@
 //! The table of entry points: the functions, constants and files of a kernel, and the clauses that bear on each.
 
 use glob::Pattern;
-use iomap_spec::{Diagnostic, Source, Spec};
+use iomap_spec::{Clause, Diagnostic, Source, Spec};
 use iomap_vocabulary::{Series, family};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,11 @@ impl Entry {
     /// Whether an entry for a word matches this name.
     pub(super) fn is_word(&self, name: &str) -> bool {
         self.words.iter().any(|word| word.matches(name))
+    }
+
+    /// The clauses that bear on the entry, the most important ones first.
+    pub(super) fn of<'s>(&self, spec: &'s Spec) -> impl Iterator<Item = &'s Clause> {
+        self.clauses.iter().flat_map(|id| spec.clauses().filter(move |clause| is_named(id, &clause.id)))
     }
 
     /// Whether the entry is about this file.

@@ -193,7 +193,7 @@ fn changed_functions() {
         let count = lines.lines().count();
         let text = format!("--- a/f.c\n+++ b/f.c\n@@ -1,{count} +1,{count} @@ {heading}\n{lines}");
         let patch = read(&text);
-        patch.hunks[0].changed().into_iter().map(|function| function.name).collect()
+        patch.hunks[0].changed().into_iter().map(|(function, _)| function.name).collect()
     };
     assert_eq!(names("int first(void)", " \ta;\n-\tb;\n"), ["first"]);
     assert_eq!(names("int first(void)", " }\n \n int second(void)\n {\n+\tb;\n"), ["second"]);
