@@ -499,7 +499,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
         "name::kept_btrfs_destroy",
         "refuse::other_btrfs_encoded",
         "seal::written_after",
-        "share::dedupe_source", "share::dedupe_target", "share::snapshot", "share::within",
+        "share::dedupe_source", "share::dedupe_target", "share::dedupe_within", "share::snapshot", "share::within",
         "truncate::same_tail",
         "write::atomic", "write::into", "write::out", "write::within",
     ]),

@@ -12,7 +12,8 @@ impl Fs {
     /// Makes two series of system calls concurrently.
     pub fn race(&self, caller: Caller, one: &[Call], other: &[Call]) -> (Vec<Outcome>, Vec<Outcome>) {
         let mut state = self.state();
-        if [Quirk::RaceLost, Quirk::RaceBusy, Quirk::ProtectUnmaps].into_iter().any(|quirk| state.has(quirk)) {
+        let protects = state.has(Quirk::ProtectUnmaps) && one.iter().any(|call| matches!(call, Call::Protect { .. }));
+        if protects || state.has(Quirk::RaceLost) || state.has(Quirk::RaceBusy) {
             return state.lose_race(caller.credentials(), one, other);
         }
         drop(state);
