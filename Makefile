@@ -1,7 +1,8 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
 .PHONY: b4-check book corpus entry-points fresh fstests-check fsx fuzz fuzz-image install-fstests install-kselftest \
-	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sarif-check sigkill soak timings
+	kcidb-check ktap-check lab lab-bench matrix mutants pages pjdfstest power sarif-check sigkill soak \
+	strictdoc-check timings walk
 
 # The book, in target/book, with verdicts on the reference, on this kernel's file systems if run as root, and on the
 # kernels of `lab --format json --output target/lab.json`.
@@ -103,6 +104,16 @@ sarif-check:
 			>target/review.sarif || [ $$? = 1 ]; \
 		$(SARIF) <target/review.sarif || exit; \
 	done
+
+# The way from a new sentence to a verdict on XFS, as CONTRIBUTING has it, in a copy of this tree. Needs root, mkfs.xfs, git,
+# and minutes for the build.
+walk:
+	spec/tests/walk.sh
+
+# Whether StrictDoc shows clause, case and verdict together, in target/strictdoc: pip install strictdoc, and PYTHON as above.
+strictdoc-check:
+	cargo build --release --locked -p iomap-spec -p iomap-conformance
+	$(PYTHON) spec/tests/strictdoc/check.py target/release/iomap-spec target/release/iomap-conformance target/strictdoc
 
 # Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap:
 # make install-fstests DESTDIR=xfstests-dev, after the tree was built.
