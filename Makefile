@@ -1,8 +1,8 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
-	help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall
+.PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh \
+	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
+	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -159,6 +159,16 @@ sarif-check:
 			>target/review.sarif || [ $$? = 1 ]; \
 		$(SARIF) <target/review.sarif || exit; \
 	done
+
+# The way from a new sentence to a verdict on XFS, as CONTRIBUTING has it, in a copy of this tree. Needs root, mkfs.xfs, git,
+# and minutes for the build.
+walk:
+	spec/tests/walk.sh
+
+# Whether StrictDoc shows clause, case and verdict together, in target/strictdoc: pip install strictdoc, and PYTHON as above.
+strictdoc-check:
+	cargo build --release --locked -p iomap-spec -p iomap-conformance
+	$(PYTHON) spec/tests/strictdoc/check.py target/release/iomap-spec target/release/iomap-conformance target/strictdoc
 
 # Installs the suite into a tree of fstests, with a test for each family of clauses in the group iomap:
 # make install-fstests DESTDIR=xfstests-dev, after the tree was built.
