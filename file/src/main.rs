@@ -66,6 +66,6 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Unseal(args) => Ok(change::run(&args, Mode::UNSEAL)),
         Command::Status(args) => status::run(&args),
         Command::Find(args) => find::run(&args),
-        Command::Completions { shell } => completions(shell, Cli::command()),
+        Command::Completions { shell } => completions(shell, "iomap-file", &Cli::command()),
     }
 }

@@ -75,6 +75,6 @@ fn run(command: Command) -> Result<Exit, Error> {
         Command::Seal(args) => Ok(seal::run(&args, Mode::SEAL)),
         Command::Unseal(args) => Ok(seal::run(&args, Mode::UNSEAL)),
         Command::Status(args) => status::run(&args),
-        Command::Completions { shell } => completions(shell, Cli::command()),
+        Command::Completions { shell } => completions(shell, "iomap-reference", &Cli::command()),
     }
 }

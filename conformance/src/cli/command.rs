@@ -122,7 +122,7 @@ fn run(cli: &mut Cli) -> Result<Exit, Error> {
         Some(Command::Schema(args)) => schema::run(args),
         Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Lab(args)) => lab::run(args),
-        Some(Command::Completions { shell }) => completions(*shell, Cli::command()),
+        Some(Command::Completions { shell }) => completions(*shell, "iomap-conformance", &Cli::command()),
         Some(Command::Guest { run }) => {
             run_as_guest(*run);
             Ok(Exit::Fine)

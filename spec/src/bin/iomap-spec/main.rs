@@ -197,6 +197,6 @@ fn run(Arguments { pages, command }: Arguments) -> Result<Exit, Error> {
         Command::Review(arguments) => review::run(&pages, arguments),
         #[cfg(feature = "book")]
         Command::Book(arguments) => book::run(&pages, &arguments),
-        Command::Completions { shell } => completions(shell, Arguments::command()),
+        Command::Completions { shell } => completions(shell, "iomap-spec", &Arguments::command()),
     }
 }
