@@ -3,12 +3,11 @@
 # edits are applied, commands are run. The kernel must give a verdict on the new clause.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-top=$PWD
-# The crates of others are built once for both trees.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$top/target}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Never a target directory that another tree uses: cargo takes the crates of two copies of a workspace for the same.
+export CARGO_TARGET_DIR="$work/target"
 git ls-files -z --cached --others --exclude-standard | tar -cf - --null --files-from=- | tar -xf - -C "$work"
 
 # The blocks of the section, each in a file of its own: 1.diff, 2.diff, ..., N.sh. They are indented by three.

@@ -24,6 +24,7 @@ mod review;
 mod show;
 mod terminal;
 mod unwrap;
+mod uri;
 
 use crate::format::{Format, Report};
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};

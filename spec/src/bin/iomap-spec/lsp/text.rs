@@ -1,19 +1,16 @@
 //! Positions and addresses of the protocol, which counts UTF-16 units from 0.
 
 use lsp_types::{Position, Range, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use std::ffi::OsString;
 use std::ops;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The characters of a path that a URI takes as they are.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-
 /// The address of a file; `None` if it is not UTF-8.
 pub(super) fn uri(path: &Path) -> Option<Uri> {
-    Uri::from_str(&format!("file://{}", utf8_percent_encode(path.to_str()?, PATH))).ok()
+    Uri::from_str(&format!("file://{}", crate::uri::path(path.to_str()?))).ok()
 }
 
 /// The file at an address; `None` if it is no file.

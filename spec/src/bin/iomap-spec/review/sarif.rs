@@ -4,13 +4,10 @@
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
 use super::report::{Finding, reason};
+use crate::uri;
 use iomap_spec::{Clause, Spec, text};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-/// The characters of a path that a URI takes as they are.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
 /// One run with the results of all patches. A clause that bears on the change itself is a note; one that stands near is
 /// for information.
@@ -63,8 +60,7 @@ pub(super) fn document(spec: &Spec, findings: &[Finding<'_>], url: Option<&str>)
 }
 
 fn location(file: &str, line: Option<u64>) -> Value {
-    let uri = utf8_percent_encode(file, PATH).to_string();
-    let mut location = json!({ "artifactLocation": { "uri": uri, "uriBaseId": "SRCROOT" } });
+    let mut location = json!({ "artifactLocation": { "uri": uri::path(file), "uriBaseId": "SRCROOT" } });
     if let Some(line) = line {
         location["region"] = json!({ "startLine": line });
     }
