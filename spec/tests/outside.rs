@@ -217,7 +217,7 @@ fn in_the_repository_of_another_project() {
     for way in ways {
         let (code, output, errors) = fed(here, &["review"], &git(here, way).expect("the test can be set up"));
         assert_eq!((code, &*errors), (0, ""), "{way:?}: {output}");
-        assert!(output.contains("> +\treturn 1;\n\ndo_truncate, changed"), "{way:?}: {output}");
+        assert!(output.contains("> +\treturn 1;\n\nfs/open.c:3: do_truncate, changed"), "{way:?}: {output}");
     }
     let (code, _, errors) = run(here, &["diff", "HEAD", "built-in"]);
     assert_eq!(code, 3);

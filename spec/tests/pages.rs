@@ -72,7 +72,7 @@ fn formatters_are_silent() {
 fn each_name_leads_to_its_page() {
     let Some(spec) = own() else { return };
     let links: Vec<(String, String)> = spec.pages.iter().flat_map(|page| Man.links(page)).collect();
-    let to = |name: &str, page| (format!("{name}.2const"), format!(".so man2const/{page}.2const\n"));
+    let to = |name: &str, page| (format!("{name}.2const"), format!(".so man2/{page}.2const\n"));
     let (unseal, statx) = ("FALLOC_FL_UNSEAL_BLOCK_MAP", "STATX_ATTR_IOMAP_IMMUTABLE");
     let pages = ["FALLOC_FL_SEAL_BLOCK_MAP", "FS_XFLAG_IOMAP_IMMUTABLE"];
     assert_eq!(links, [to(unseal, pages[0]), to(statx, pages[1])]);

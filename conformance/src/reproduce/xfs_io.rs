@@ -5,6 +5,7 @@ use crate::reproduce::origin::{Origin, seed};
 use crate::system::{Action, Failure, Step};
 use crate::words;
 use iomap_reference::{Call, Caller, Fd, Mode, Reply, Route, Whence};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -109,7 +110,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
         let came = match outcome {
             Ok(_) => "ok".into(),
             Err(Failure::Call(errno)) => {
-                let _ = writeln!(errors, "{}", errno.desc());
+                let _ = writeln!(errors, "{}", message(*errno));
                 words::name(*errno)
             }
             Err(Failure::Agent(_)) => return None,
@@ -129,6 +130,12 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
         ("{seen}", &seen),
     ];
     Some(words.iter().fold(SCRIPT.into(), |text: String, (word, value)| text.replace(word, value)))
+}
+
+/// The message of strerror(3), which xfs_io prints. The words of nix differ for some errors.
+fn message(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(message, _)| message.to_owned())
 }
 
 /// The flags of open(2) as options of `open`.

@@ -122,7 +122,9 @@ fn write_all(out: &Path, sections: bool, pages: &[Page], backend: &dyn Backend) 
     for page in pages {
         let place = if sections { out.join(page.chapter()) } else { out.to_owned() };
         write(&place.join(backend.file_name(page)), &backend.page(page))?;
-        for (name, text) in backend.links(page) {
+        // Pages of other projects are found by their other names only where man(1) looks for pages.
+        let links = if sections || page.ordinary.is_none() { backend.links(page) } else { Vec::new() };
+        for (name, text) in links.into_iter().filter(|(name, _)| !files.contains_key(name)) {
             write(&place.join(name), &text)?;
         }
     }
