@@ -72,9 +72,9 @@ impl Settings {
     ///
     /// # Errors
     /// `check` does not accept it.
-    pub fn url(&self, check: impl Fn(&str) -> Result<String, String>) -> Result<Option<String>, Error> {
+    pub fn url(&self, check: impl Fn(&str) -> Result<String, &'static str>) -> Result<Option<String>, Error> {
         let url = self.values.url.as_ref();
-        url.map(|url| check(url.as_ref()).map_err(|why| self.wrong(url.span(), &why))).transpose()
+        url.map(|url| check(url.as_ref()).map_err(|why| self.wrong(url.span(), why))).transpose()
     }
 
     /// The kernels that the lab boots.
@@ -107,7 +107,7 @@ mod tests {
             parse("kernels = ['6.1', '/boot/vmlinuz']\njobs = 2\ncache = '/var/cache'\n").expect("it is right");
         assert_eq!((settings.kernels().len(), settings.jobs()), (2, Some(2)));
         assert_eq!(settings.cache(), Some("/var/cache".into()));
-        assert_eq!(settings.url(|_| Err("none".into())).expect("there is none"), None);
+        assert_eq!(settings.url(|_| Err("none")).expect("there is none"), None);
         assert!(parse("").is_ok());
     }
 
@@ -128,7 +128,7 @@ mod tests {
             assert!(why.starts_with(expected), "{text}: {why}");
         }
         let settings = parse("# a comment\nurl = 'example.org'").expect("it is right for other commands");
-        let why = settings.url(|_| Err("no address".into())).expect_err("it is wrong here").to_string();
+        let why = settings.url(|_| Err("no address")).expect_err("it is wrong here").to_string();
         assert_eq!(why, "config.toml:2:7: no address");
     }
 }

@@ -258,7 +258,7 @@ fn either_of_two_reasons_is_reported() {
                 one(&mut it);
                 other.inspect(|add| add(&mut it));
                 let Some((call, outcome, reasons)) = come(&it, *operation, sealed) else { continue };
-                // What fails on any file may fail on a sealed one (rule.ordinary).
+                // A call that fails on any file may fail on a sealed one (rule.ordinary).
                 let ordinary = |errno| {
                     let twin = if has_twin { come(&it, *operation, false) } else { None };
                     twin.is_some_and(|(_, outcome, _)| outcome == Err(errno))

@@ -40,11 +40,11 @@ pub(crate) struct Arguments {
 }
 
 /// Accepts a URL to which a clause's file name and anchor can be added, without white space.
-pub(crate) fn base(url: &str) -> Result<String, String> {
+pub(crate) fn base(url: &str) -> Result<String, &'static str> {
     let rest = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
     let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>?#()".contains(&byte));
     if rest.is_empty() || !plain {
-        return Err("give the address of the book's directory: https://…, without ? and #".to_owned());
+        return Err("give the address of the book's directory: https://…, without ? and #");
     }
     Ok(url.to_owned())
 }
