@@ -64,6 +64,7 @@ fn main() {
     trials.push(privileged("programs::killed".into(), killed_while_a_program_hangs));
     trials.push(privileged("programs::case".into(), program_that_hangs_in_a_case));
     trials.push(privileged("places".into(), places_that_do_not_do));
+    trials.push(privileged("swaps".into(), swaps_while_others_come_and_go));
     if let Some(times) = std::env::var("IOMAP_SIGKILLS").ok().and_then(|times| times.parse().ok()) {
         for (name, target, mechanism) in
             [("swapfile", "host", "swapfile"), ("immutable-attr", "host", "immutable-attr"), ("dir", "dir", "swapfile")]
@@ -363,6 +364,26 @@ fn places_that_do_not_do() -> Outcome {
     let (code, said) = run("mount --bind /dev/null /dev/loop-control", "xfs")?;
     let why = "iomap-conformance: /dev/loop-control is not the device of this name: it gives no loop devices\n";
     require(code == Some(3) && said == why, format!("{code:?} {said}"))?;
+    Ok(Completion::Completed)
+}
+
+/// The table of swap areas has an area that is active all the time, also while areas before it come and go.
+fn swaps_while_others_come_and_go() -> Outcome {
+    let place = Mounted::new(FsKind::Xfs)?;
+    let make = "PATH=$PATH:/sbin:/usr/sbin; for f in 1 2 3 4 stays; do \
+        head -c 65536 /dev/zero >$f && chmod 600 $f && mkswap -q $f && swapon $f || exit 1; done";
+    let made = Command::new("sh").args(["-c", make]).current_dir(place.path()).output()?;
+    require(made.status.success(), format!("{made:?}"))?;
+    let toggle = "PATH=$PATH:/sbin:/usr/sbin; i=0; while [ $i -lt 50 ]; do \
+        swapoff 1 2 3 4 && swapon 1 && swapon 2 && swapon 3 && swapon 4 || exit 1; i=$((i+1)); done";
+    let mut others = Command::new("sh").args(["-c", toggle]).current_dir(place.path()).spawn()?;
+    let (stays, mut looks, mut missed) = (place.path().join("stays"), 0, 0);
+    while others.try_wait()?.is_none() {
+        looks += 1;
+        missed += usize::from(!active_below(&place.path()).contains(&stays));
+    }
+    require(others.wait()?.success(), "swapoff and swapon fail")?;
+    require(missed == 0, format!("in {missed} of {looks} looks, an active area is missing"))?;
     Ok(Completion::Completed)
 }
 

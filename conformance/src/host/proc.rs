@@ -1,5 +1,7 @@
 //! The mounts and the swap areas of the machine, as /proc has them.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +44,50 @@ pub(crate) fn mount_of(path: &Path) -> Option<Mount> {
 }
 
 /// The active swap areas of the machine, of all processes.
+///
+/// The kernel counts the areas from the first one again in each read(2) (`swap_start`): if an area is deactivated
+/// between two of them, the next area is left out. So the table is read at once, and a table that is too long for that
+/// is read until it is the same twice.
 pub(crate) fn swaps() -> Vec<PathBuf> {
-    areas(&std::fs::read_to_string(SWAPS).unwrap_or_default())
+    const TIMES: usize = 100;
+    let read = || table(SWAPS).unwrap_or_default();
+    let mut last = read();
+    for _ in 0..TIMES {
+        if last.at_once {
+            break;
+        }
+        let next = read();
+        let same = next.bytes == last.bytes;
+        last = next;
+        if same {
+            break;
+        }
+    }
+    areas(&String::from_utf8_lossy(&last.bytes))
+}
+
+/// The contents of a file of the kernel.
+#[derive(Default)]
+struct Table {
+    bytes: Vec<u8>,
+    /// Whether one read(2) returned all of it.
+    at_once: bool,
+}
+
+fn table(path: &str) -> io::Result<Table> {
+    // The kernel gives at most a page of records at a time.
+    const PAGES: usize = 16 * 4096;
+    let (mut file, mut bytes, mut reads) = (File::open(path)?, vec![0; PAGES], 0);
+    let mut len = 0;
+    loop {
+        match file.read(&mut bytes[len..])? {
+            0 => break,
+            more => (len, reads) = (len + more, reads + 1),
+        }
+        bytes.resize(len + PAGES, 0);
+    }
+    bytes.truncate(len);
+    Ok(Table { bytes, at_once: reads <= 1 })
 }
 
 fn areas(table: &str) -> Vec<PathBuf> {
