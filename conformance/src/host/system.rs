@@ -137,9 +137,9 @@ impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
-        if matches!(call, Call::Swapon { .. }) {
-            // A program that is starting may still have open clones of the file that were removed. They are no reason
-            // to refuse the file.
+        if matches!(call, Call::Swapon { .. } | Call::SetLease { .. }) {
+            // A program that is starting may still have the file open, or clones of it that were removed. That is no
+            // reason to refuse the call.
             programs::settle();
         }
         let outcome = match call {

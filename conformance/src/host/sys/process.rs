@@ -1,8 +1,10 @@
 //! Processes and threads.
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use nix::sched::{CloneFlags, clone};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -25,32 +27,69 @@ pub(crate) fn end_with_parent(command: &mut Command) {
     unsafe { command.pre_exec(bind) };
 }
 
-/// pwrite(2) in a child with this RLIMIT_FSIZE. A child that is ended by SIGXFSZ counts as EFBIG, which comes with it.
+/// pwrite(2) in a process with this RLIMIT_FSIZE. If SIGXFSZ is sent, that counts as EFBIG, which comes with it.
+///
+/// The process shares the table of descriptors: with a copy of the table, it would keep the files of other cases open
+/// that these close and remove meanwhile.
 pub(crate) fn pwrite_limited(file: BorrowedFd, data: &[u8], offset: i64, limit: u64) -> Result<usize, Errno> {
-    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    let size = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-    let core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: after fork the child makes system calls only, on memory that it has a copy of, and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: as above. The data and the answer live until the child ends.
-        unsafe {
-            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
-            libc::setrlimit(libc::RLIMIT_CORE, &raw const core);
-            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const size);
-            let count = libc::pwrite(file.as_raw_fd(), data.as_ptr().cast(), data.len(), offset);
-            let answer = if count < 0 { -i64::from(Errno::last_raw()) } else { count as i64 };
-            libc::write(writer.as_raw_fd(), (&raw const answer).cast(), size_of::<i64>());
-            libc::_exit(0);
-        }
-    }
-    let child = nix::unistd::Pid::from_raw(Errno::result(child)?);
-    drop(writer);
-    let mut answer = [0; size_of::<i64>()];
-    let answered = nix::unistd::read(&reader, &mut answer);
+    const STACK: usize = 64 << 10;
+    let mut answer = Err(Errno::EIO);
+    let write = || {
+        answer = (|| {
+            setrlimit(Resource::RLIMIT_FSIZE, limit, limit)?;
+            SigSet::from(Signal::SIGXFSZ).thread_block()?;
+            let written = nix::sys::uio::pwrite(file, data, offset);
+            if is_pending(Signal::SIGXFSZ)? { Err(Errno::EFBIG) } else { written }
+        })();
+        0
+    };
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let mut stack = vec![0; STACK];
+    // SAFETY: this thread waits until the process ends (CLONE_VFORK). Until then the process has the memory and the
+    // thread-local data of this thread to itself. It makes system calls, and takes no locks and no memory.
+    let child = unsafe { clone(Box::new(write), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
     nix::sys::wait::waitpid(child, None)?;
-    match answered? {
-        0 => Err(Errno::EFBIG),
-        _ => super::vfs::check_count(i64::from_ne_bytes(answer)),
+    answer
+}
+
+/// Whether a signal waits for this process.
+fn is_pending(signal: Signal) -> Result<bool, Errno> {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: the call fills the set.
+    Errno::result(unsafe { libc::sigpending(set.as_mut_ptr()) })?;
+    // SAFETY: the set is filled.
+    Ok(unsafe { SigSet::from_sigset_t_unchecked(set.assume_init()) }.contains(signal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_limited_write_keeps_no_other_file_open() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 4), Ok(4));
+        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 4), Err(Errno::EFBIG));
+        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 12), Ok(8));
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let write = || {
+                while !ended.load(Ordering::Relaxed) {
+                    assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 8), Ok(8));
+                }
+            };
+            scope.spawn(write);
+            let mut kept = 0;
+            for _ in 0..5000 {
+                let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+                drop(writer);
+                // A reader whose last writer is gone reads 0 bytes; otherwise it would have to wait.
+                kept += usize::from(nix::unistd::read(&reader, &mut [0]) != Ok(0));
+            }
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(kept, 0);
+        });
     }
 }
