@@ -55,6 +55,8 @@ pub(crate) enum Medium {
     Pmem,
     /// A device in the memory of a guest. Each zone of it is written from its beginning to its end.
     Zoned,
+    /// The server of a guest. The one of this machine may serve others.
+    Server,
 }
 
 /// The way in which a file system gets limits for users.
@@ -76,15 +78,25 @@ pub(crate) enum Addresses {
     Chunks,
 }
 
-/// A file system that is mounted over directories of another one. In its strings, `{below}` stands for the place where
-/// the other one is mounted.
+/// A file system that is mounted over directories of another one.
+///
+/// In its strings, `{below}` stands for the place where the other one is mounted, `{parent}` for the directory of that
+/// place and `{name}` for its name there. `{number}` is a number that no other one has, and `{bytes}` is the same
+/// number as the kernel reads four bytes, in hexadecimal digits.
 pub(crate) struct Over {
     pub(crate) fs: FsKind,
+    /// A file system of the kernel that is mounted first, and its place: the interface of a server.
+    pub(crate) interface: Option<(&'static str, &'static str)>,
+    /// The lines that are written before each mount, each with its file.
+    pub(crate) before: &'static [(&'static str, &'static str)],
+    /// The lines that are written after the file system was unmounted.
+    pub(crate) after: &'static [(&'static str, &'static str)],
     /// The directories that are made first, in the other file system.
     pub(crate) directories: &'static [&'static str],
-    /// The source and the options of mount(2).
+    /// The directory of the other file system that has the files of this one. Empty for its root.
+    pub(crate) files: &'static str,
+    /// The source of mount(2).
     pub(crate) source: &'static str,
-    pub(crate) options: &'static str,
 }
 
 /// A feature that mkfs leaves out.
@@ -143,6 +155,8 @@ file_systems! {
     };
     /// overlayfs over XFS: the files of the cases are in its upper layer
     Overlay: OVERLAY;
+    /// NFS from the kernel's own server, which exports XFS; in `lab` only
+    Nfs: NFS;
     /// No file system: a device of persistent memory that is mapped itself; in `lab` only
     Devdax: Facts { name: "devdax", family: FsKind::Devdax, medium: Medium::Pmem, ..PLAIN };
 }
@@ -240,14 +254,52 @@ const F2FS: Facts = Facts {
 const OVERLAY: Facts = Facts {
     name: "overlay",
     family: FsKind::Overlay,
+    options: "lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work",
     over: Some(Over {
         fs: FsKind::Xfs,
+        interface: None,
+        before: &[],
+        after: &[],
         directories: &["lower", "upper", "work"],
+        files: "upper",
         source: "overlay",
-        options: "lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work",
     }),
     room: XFS.room,
     fine_times: XFS.fine_times,
+    ..PLAIN
+};
+
+/// The server has no programs here: their answers to its questions are in the caches of the kernel before it asks
+/// (Documentation/filesystems/nfs/rpc-cache.rst). The numbers are far in the future, the flags of exports of
+/// linux/nfsd/export.h (the root has a number and shows what is mounted in it), and the kind of file handles that have
+/// a number (FSID_NUM).
+const NFS: Facts = Facts {
+    name: "nfs",
+    family: FsKind::Nfs,
+    medium: Medium::Server,
+    options: "vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1",
+    over: Some(Over {
+        fs: FsKind::Xfs,
+        interface: Some(("nfsd", "/proc/fs/nfsd")),
+        before: &[
+            ("/proc/net/rpc/auth.unix.ip/channel", "nfsd 127.0.0.1 2147483647 suite"),
+            ("/proc/net/rpc/nfsd.export/channel", "suite {parent} 2147483647 25602 -2 -2 0"),
+            ("/proc/net/rpc/nfsd.fh/channel", "suite 1 \\x00000000 2147483647 {parent}"),
+            ("/proc/net/rpc/nfsd.export/channel", "suite {below} 2147483647 9730 -2 -2 {number}"),
+            ("/proc/net/rpc/nfsd.fh/channel", "suite 1 \\x{bytes} 2147483647 {below}"),
+            // The older versions need rpcbind(8).
+            ("/proc/fs/nfsd/versions", "-2 -3"),
+            // No client is there from before, and for this time the server waits for such clients.
+            ("/proc/fs/nfsd/nfsv4leasetime", "10"),
+            ("/proc/fs/nfsd/nfsv4gracetime", "10"),
+            ("/proc/fs/nfsd/threads", "4"),
+        ],
+        // A cached answer keeps the exported file system mounted.
+        after: &[("/proc/net/rpc/nfsd.fh/flush", "1"), ("/proc/net/rpc/nfsd.export/flush", "1")],
+        directories: &[],
+        files: "",
+        source: "127.0.0.1:/{name}",
+    }),
     ..PLAIN
 };
 

@@ -26,7 +26,7 @@ pub(crate) struct Storage {
 pub(crate) fn writable(medium: Medium) -> u64 {
     match medium {
         Medium::Zoned => CONVENTIONAL,
-        Medium::Loop | Medium::Pmem => u64::MAX,
+        Medium::Loop | Medium::Pmem | Medium::Server => u64::MAX,
     }
 }
 
@@ -42,6 +42,7 @@ pub(crate) fn storage(medium: Medium, size: u64) -> Result<(File, Storage)> {
         }
         Medium::Pmem => unused("/dev/pmem").and_then(opened),
         Medium::Zoned => add_zoned().and_then(opened),
+        Medium::Server => Err("a server is no device".into()),
     }
 }
 

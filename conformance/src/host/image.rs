@@ -21,6 +21,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,8 @@ const COPIES: usize = 50;
 /// The things on which a file system can lie.
 enum Ground {
     Device(Mutex<Storage>),
-    /// Another file system. It is mounted beside the one that lies on it.
-    Layer(Box<Image>),
+    /// Another file system, with its number. It is mounted beside the one that lies on it.
+    Layer(Box<Image>, u32),
 }
 
 /// A mounted file system.
@@ -137,11 +138,19 @@ impl Image {
         &self.root
     }
 
+    /// The file system below, and the directory there that has the files of this one.
+    pub(crate) fn below(&self) -> Option<(&Self, PathBuf)> {
+        match (&self.ground, &self.kind.facts().over) {
+            (Ground::Layer(below, _), Some(over)) => Some((below, below.root.join(over.files))),
+            _ => None,
+        }
+    }
+
     /// The size of the device, in bytes.
     fn size(&self) -> u64 {
         match &self.ground {
             Ground::Device(_) => self.kind.facts().size,
-            Ground::Layer(below) => below.size(),
+            Ground::Layer(below, _) => below.size(),
         }
     }
 
@@ -153,7 +162,7 @@ impl Image {
     fn storage(&self) -> MutexGuard<'_, Storage> {
         match &self.ground {
             Ground::Device(storage) => storage.lock().unwrap_or_else(PoisonError::into_inner),
-            Ground::Layer(below) => below.storage(),
+            Ground::Layer(below, _) => below.storage(),
         }
     }
 
@@ -167,9 +176,16 @@ impl Image {
             std::fs::create_dir(&path).map_err(at(&path))?;
         }
         let machine = Machine::with_images().below(&root);
-        let options = named_below(over.options, &below.root);
-        let ground = Ground::Layer(Box::new(below));
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let options = filled_in(kind.facts().options, &below.root, number);
+        let ground = Ground::Layer(Box::new(below), number);
         let image = Self { kind, root, options, ground, devices: devices.clone(), machine };
+        if let Some((fs, place)) = over.interface {
+            let mounted = mount(Some(fs), place, Some(fs), MsFlags::empty(), None::<&str>);
+            // EBUSY: it is mounted already.
+            mounted.or_else(|errno| if errno == Errno::EBUSY { Ok(()) } else { Err(Error::about(place, errno)) })?;
+        }
         image.mount_over(over).map_err(|errno| match errno {
             Errno::ENODEV => format!("this kernel has no {}", kind.name()).into(),
             errno => named(&image.machine, Error::about(format!("mounting {}", kind.name()), errno)),
@@ -178,8 +194,22 @@ impl Image {
     }
 
     fn mount_over(&self, over: &Over) -> std::result::Result<(), Errno> {
-        let Ground::Layer(below) = &self.ground else { return Err(Errno::EINVAL) };
-        self.mount(Path::new(&named_below(over.source, &below.root)))
+        let Ground::Layer(below, number) = &self.ground else { return Err(Errno::EINVAL) };
+        self.write_each(over.before)?;
+        self.mount(Path::new(&filled_in(over.source, &below.root, *number)))
+    }
+
+    /// Writes lines to files of the kernel.
+    fn write_each(&self, lines: &[(&str, &str)]) -> std::result::Result<(), Errno> {
+        let Ground::Layer(below, number) = &self.ground else { return Ok(()) };
+        lines.iter().try_for_each(|(file, line)| {
+            let line = filled_in(line, &below.root, *number) + "\n";
+            match std::fs::write(file, line).map_err(vfs::errno) {
+                // A server that runs has its settings.
+                Err(Errno::EBUSY) => Ok(()),
+                outcome => outcome,
+            }
+        })
     }
 
     /// Unmounts the file system, calls `act` on the layer below, and mounts the file system again.
@@ -188,9 +218,10 @@ impl Image {
         below: &Self,
         act: impl FnOnce(&Self) -> std::result::Result<(), Errno>,
     ) -> std::result::Result<(), Errno> {
-        self.unmount()?;
-        let done = act(below);
         let over = self.kind.facts().over.as_ref().ok_or(Errno::EINVAL)?;
+        self.unmount()?;
+        self.write_each(over.after)?;
+        let done = act(below);
         self.mount_over(over).and(done)
     }
 
@@ -245,7 +276,7 @@ impl Image {
 
     /// umount(2) and mount(2). Fails with EBUSY while a file is open or a swap file is active.
     pub(crate) fn cycle(&self) -> std::result::Result<(), Errno> {
-        if let Ground::Layer(below) = &self.ground {
+        if let Ground::Layer(below, _) = &self.ground {
             return self.around(below, Self::cycle);
         }
         let storage = self.storage();
@@ -257,7 +288,7 @@ impl Image {
 
     /// Like [`Self::cycle`], with one more option of mount(2). If the mount is refused, the options stay as they were.
     pub(crate) fn cycle_with(&self, option: &str) -> std::result::Result<(), Errno> {
-        if let Ground::Layer(below) = &self.ground {
+        if let Ground::Layer(below, _) = &self.ground {
             return self.around(below, |below| below.cycle_with(option));
         }
         let storage = self.storage();
@@ -300,7 +331,7 @@ impl Image {
     /// Continues with a copy in place of the storage. No file may be open, and no swap file may be active. If the copy
     /// cannot be mounted, nothing changes.
     pub(crate) fn continue_with(&self, copy: File) -> std::result::Result<(), Errno> {
-        if let Ground::Layer(below) = &self.ground {
+        if let Ground::Layer(below, _) = &self.ground {
             return self.around(below, |below| below.continue_with(copy));
         }
         let mut storage = self.storage();
@@ -354,15 +385,25 @@ impl Drop for Image {
         // If a swap file is still active there, the file system stays mounted: the guardian finds the file by its path,
         // and the mount ends with the namespace.
         let unmounted = umount2(&self.root, MntFlags::empty());
+        if let Some(over) = &self.kind.facts().over {
+            // If a line cannot be written, the layer below stays mounted, too.
+            let _ = self.write_each(over.after);
+        }
         if self.kind.facts().medium == Medium::Zoned && unmounted.is_ok() {
             remove_zoned(&self.storage().device);
         }
     }
 }
 
-/// A string of a file system over another one, with the place of the other one filled in.
-fn named_below(word: &str, below: &Path) -> String {
-    word.replace("{below}", &below.to_string_lossy())
+/// A string of [`Over`] with its words filled in.
+fn filled_in(text: &str, below: &Path, number: u32) -> String {
+    let name = below.file_name().unwrap_or_default().to_string_lossy();
+    let parent = below.parent().unwrap_or(below).to_string_lossy();
+    text.replace("{below}", &below.to_string_lossy())
+        .replace("{parent}", &parent)
+        .replace("{name}", &name)
+        .replace("{number}", &number.to_string())
+        .replace("{bytes}", &format!("{:08x}", number.swap_bytes()))
 }
 
 /// btrfs has limits for subvolumes, of which the first has the number 5. It counts only after it was told to count.

@@ -67,6 +67,10 @@ static DEVDAX: Hardware =
 /// Modules for zoned devices in memory, one for each file system that a run makes.
 static ZONED: Hardware = Hardware { modules: &["configfs", "null_blk"], ..NOTHING };
 
+/// The NFS server of the kernel, and a network of one machine.
+static SERVER: Hardware =
+    Hardware { modules: &["nfsd", "nfsv4"], programs: &["ip"], commands: &["ip link set lo up"], ..NOTHING };
+
 /// The hardware of a guest whose disks are served by the lab (NBD).
 static DISKS: Hardware = Hardware { modules: &["virtio_blk"], ..NOTHING };
 
@@ -101,6 +105,7 @@ fn row(fs: FsKind) -> Row {
         Medium::Pmem if fs.is_mounted() => (&[&PMEM], Some((Survivor::Memory, &NVDIMM))),
         Medium::Pmem => (&[&DEVDAX], None),
         Medium::Zoned => (&[&ZONED], None),
+        Medium::Server => (&[&SERVER], None),
     };
     let with = |storage: &[&'static Hardware]| [&[&COMMON], storage, quotas].concat();
     let cuts = survivor.filter(|_| facts.is_cut).map(|(survivor, disk)| (survivor, with(&[disk])));
