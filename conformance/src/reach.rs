@@ -92,6 +92,7 @@ const STRANGE: Where = |site, _, _| site.kind == Kind::Directory && site.fs.is_n
 const EXT4: Where = |site, _, _| site.fs.is_some_and(|fs| fs.family() == FsKind::Ext4);
 const DAX: Where = |site, _, _| site.fs.is_some_and(FsKind::is_dax);
 const ZONES: Where = |site, _, _| site.fs.is_some_and(|fs| fs.facts().medium == Medium::Zoned);
+const NO_LAYER: Where = |site, _, _| site.kind != Kind::Host;
 const NO_ADAPTER: Where = |_, _, _| !rdma::is_there();
 const NO_ROUTE: Where = |site, route, _| route.is_some_and(|route| !routes::has(site.fs, route));
 const NO_QUOTAS: Where = |site, _, _| site.fs.is_some_and(|fs| matches!(fs.facts().quotas, Quotas::Missing));
@@ -161,6 +162,7 @@ static ROWS: &[Row] = rows! {
     DEVICE, (_, Call::RemoveDevice | Call::ReplaceDevice) => NotOffered, Text("it is the device");
 
     // Routes. The last of these rows is for every route that `host/routes.rs` does not have for the file system.
+    NO_LAYER, (Some(Route::Overlay), _) => NotReachable, Text("the suite mounts an overlay over file systems of its own only");
     NO_ADAPTER, (Some(Route::Rdma), _) => NotOffered, Text("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE");
     DAX, (Some(Route::Userfault), _) => NotReachable, Text(ENDLESS_STORE);
     ZONES, (Some(Route::F2fsErase), _) => NotReachable, Text(INSIDE_A_ZONE);

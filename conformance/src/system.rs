@@ -19,6 +19,11 @@ pub trait Target: Send + Sync {
     /// The reason why no case can run, if the target does not have the mechanism at all.
     fn lacks(&self, mechanism: Mechanism) -> Option<String>;
 
+    /// Whether only the file system below has the mechanism. Then the cases about layers above run there.
+    fn is_layer(&self) -> bool {
+        false
+    }
+
     /// The lack of the machine at this moment, to explain a failed preparation.
     fn lacking(&self) -> Option<String> {
         None

@@ -126,7 +126,8 @@ fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
 fn matrix() -> Outcome {
     let output = program().arg("matrix").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    require(output.status.code() == Some(0), format!("{output:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    require(output.status.code() == Some(0), format!("{}:\n{text}\n{said}", output.status))?;
     let line = "seal (xfs, ext4, btrfs): not offered: fallocate(2) answers EOPNOTSUPP to FALLOC_FL_SEAL_BLOCK_MAP";
     require(text.lines().filter(|l| l.contains("seal (") || l.contains("/seal")).eq([line]), text.clone())?;
     require(text.lines().all(|l| l.chars().count() <= 80 || l == line), "a line is too long for a terminal")?;

@@ -517,6 +517,8 @@ pub static BY_CONSTRUCTION: &[(&Clause, &str)] = &[
     (&AGENT_NEIGHBOURS, "a block is free only when no file refers to it"),
     (&NAME_KEPT, "storage is released with the last name, descriptor, mapping and registration"),
     (&NAME_FREED, "storage is released with the last name, descriptor, mapping and registration"),
+    (&FOREIGN_LAYERS, "a call from above never reaches the rules with a mode that seals"),
+    (&FOREIGN_REPORT, "a query from above loses the bit on its way up"),
 ];
 
 fn known(mode: Mode) -> bool {

@@ -5,6 +5,7 @@ mod allocation;
 mod copies;
 mod devices;
 pub(crate) mod durability;
+mod foreign;
 mod holds;
 pub(crate) mod list;
 mod meanwhile;

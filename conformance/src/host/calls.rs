@@ -67,6 +67,11 @@ impl Calls {
         &self.site
     }
 
+    /// Makes a file system above show the directory of these calls here.
+    pub(crate) fn show_at(&mut self, above: PathBuf) {
+        self.held.show_at(above);
+    }
+
     /// Undoes registrations, unmaps and closes everything.
     pub(crate) fn clear(&self) {
         self.memory.take();

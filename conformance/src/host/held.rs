@@ -15,6 +15,8 @@ pub(crate) struct Held {
     directory: PathBuf,
     /// The place where the file system is mounted.
     root: PathBuf,
+    /// The same directory, as a file system above shows it.
+    above: Option<PathBuf>,
     open: RefCell<BTreeMap<Fd, OwnedFd>>,
     maps: RefCell<BTreeMap<MapId, Mapping>>,
     registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
@@ -36,7 +38,7 @@ impl From<Duplicate> for Held {
 impl Held {
     pub(crate) fn new(directory: PathBuf, root: PathBuf) -> Self {
         let (open, maps, registrations) = Default::default();
-        Self { directory, root, open, maps, registrations }
+        Self { directory, root, above: None, open, maps, registrations }
     }
 
     /// The same place for a second thread, which makes it with [`Self::from`]. Mappings stay with their thread.
@@ -77,6 +79,16 @@ impl Held {
         self.registrations.borrow_mut().clear();
         self.maps.borrow_mut().clear();
         self.open.borrow_mut().clear();
+    }
+
+    /// Makes a file system above show the directory here.
+    pub(crate) fn show_at(&mut self, above: PathBuf) {
+        self.above = Some(above);
+    }
+
+    /// The same directory, as the file system above shows it, if the suite has mounted one.
+    pub(crate) fn above(&self) -> Option<&Path> {
+        self.above.as_deref()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

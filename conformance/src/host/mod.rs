@@ -4,6 +4,7 @@
 //! mounts live in a namespace that ends with its processes. Only an active swap file outlives its process; the guardian
 //! deactivates it.
 
+mod above;
 pub(crate) mod activation;
 pub(crate) mod admin;
 pub(crate) mod agent;

@@ -2,6 +2,7 @@
 //!
 //! There is one row for each. A row that names no file system is for all file systems.
 
+use super::above::Above;
 use super::held::Held;
 use super::sys::buffer::Aligned;
 use super::sys::mapping::{self, Mapping};
@@ -89,7 +90,30 @@ static ROWS: &[Row] = &[
     Row { route: Route::Verity, fs: EVERY, make: attribute },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
     Row { route: Route::FileGetattr, fs: EVERY, make: query },
+    Row { route: Route::Overlay, fs: EVERY, make: from_above },
 ];
+
+/// A call through a file system above the directory of the case.
+fn from_above(calls: &Held, _: Route, call: &Call) -> Outcome {
+    let above = Above::of(calls)?;
+    match call {
+        // The question whether the route exists.
+        Call::FreeSpace => Ok(Reply::Number(0)),
+        Call::Fallocate { fd, mode, offset, len } => {
+            let file = File::options().write(true).open(above.path(calls, *fd)?).map_err(vfs::errno)?;
+            done(vfs::fallocate(file.as_fd(), *mode, *offset, *len))
+        }
+        Call::GetXflags { fd } => {
+            let file = File::open(above.path(calls, *fd)?).map_err(vfs::errno)?;
+            vfs::xflags(file.as_fd()).map(|flags| Reply::Number(flags.into()))
+        }
+        Call::Statx { name, mask } => {
+            let (attributes, of_all) = vfs::statx(&above.at().join(name))?;
+            Ok(Reply::Number((if *mask { of_all } else { attributes }).cast_signed()))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
 
 /// Whether a file system has a route.
 pub(crate) fn has(fs: Option<FsKind>, route: Route) -> bool {

@@ -61,6 +61,12 @@ impl<'a> HostSystem<'a> {
         Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles }
     }
 
+    /// The same, with its directory shown here by a file system above.
+    pub(crate) fn shown_at(mut self, above: PathBuf) -> Self {
+        self.calls.show_at(above);
+        self
+    }
+
     /// Gives the descriptors of a file away.
     pub(crate) fn release(&self, file: &Ready) -> Vec<std::os::fd::OwnedFd> {
         self.calls.release(file)

@@ -594,8 +594,7 @@ mod tests {
         };
         let mut steps = vec![open(OFlag::O_RDWR)];
         steps.push(call(Call::Map { fd, len: 4096, shared: true, write: true }, Ok(0)));
-        // Routes with RDMA would need a library, so the programs do not have them.
-        let all = Route::all().filter(|route| *route != Route::Rdma);
+        let all = Route::all().filter(|route| !routes::WITHOUT.contains(route));
         steps.extend(all.map(|route| call(plain(route).via(route), Err(Errno::EPERM))));
         let reads = [Route::Aio, Route::Ring, Route::RingFixed, Route::Splice, Route::Sendfile];
         steps.extend(reads.map(|route| call(Call::Pread { fd, offset, len: 512 }.via(route), Err(Errno::EPERM))));

@@ -68,6 +68,8 @@ pub(crate) struct Host {
     sealing: Arc<Sealing>,
     /// The reason why no case can run.
     not_offered: Option<String>,
+    /// Only the file system below offers the mechanism. The cases work there, and the file system is the layer above.
+    is_layer: bool,
 }
 
 impl Host {
@@ -99,10 +101,18 @@ impl Host {
             cases: AtomicUsize::default(),
             sealing: Arc::default(),
             not_offered: None,
+            is_layer: false,
         };
         let place = host.place(&host.main, None)?;
         let not_offered = lacks(&place, mechanism)?;
         drop(place);
+        if not_offered.is_some() && host.main.below().is_some() {
+            host.is_layer = true;
+            let place = host.place(&host.main, None)?;
+            let offered = lacks(&place, mechanism)?.is_none();
+            drop(place);
+            host.is_layer = offered;
+        }
         host.not_offered = not_offered;
         if mechanism == Mechanism::Swapfile && host.not_offered.is_none() {
             host.pool = Some(Pool::new(&host.main, &host.retirement).map_err(threads)?);
@@ -122,6 +132,11 @@ impl Host {
             // The suite made the directory, not the case: it has to exist after a loss of power.
             let synced = File::open(image.root()).map_err(vfs::errno).and_then(unistd::syncfs);
             synced.map_err(|errno| Trouble::Setup(format!("syncfs: {}", words::name(errno))))?;
+        }
+        if let Some((below, files)) = image.below().filter(|_| self.is_layer) {
+            let site = (Kind::Host, Arc::default());
+            let place = files.join(format!("case-{number}"));
+            return Ok(HostSystem::new(place, below, None, &self.retirement, turn, site).shown_at(directory));
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
         Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, (Kind::Host, self.sealing.clone())))
@@ -154,6 +169,10 @@ impl Target for Host {
 
     fn lacks(&self, _: Mechanism) -> Option<String> {
         self.not_offered.clone()
+    }
+
+    fn is_layer(&self) -> bool {
+        self.is_layer
     }
 
     fn lacking(&self) -> Option<String> {

@@ -61,6 +61,7 @@ pub enum Route {
     Verity,
     Preferred,
     FileGetattr,
+    Overlay,
 }
 
 /// The facts of a route.
@@ -137,6 +138,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Verity, id: "verity", text: "FS_IOC_ENABLE_VERITY", clauses: &[&MOVER_VERITY] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
     Row { route: Route::FileGetattr, id: "file_getattr", text: "file_getattr(2)", clauses: &[&QUERY_FILE_GETATTR] },
+    Row { route: Route::Overlay, id: "overlay", text: "through an overlay that is mounted over the file", clauses: &[&FOREIGN_LAYERS, &FOREIGN_REPORT] },
 ];
 
 impl Route {
@@ -177,6 +179,6 @@ mod tests {
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.route as usize, place, "{:?}", row.route);
         }
-        assert_eq!(ROWS.len(), Route::FileGetattr as usize + 1);
+        assert_eq!(ROWS.len(), Route::Overlay as usize + 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The entry by system call, with paths.
 
 use crate::call::caller::Credentials;
+use crate::call::flags::{STATX_SEALED, XFLAG_SEALED};
 use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
 use crate::call::system_call::{At, Call, Fd};
@@ -11,6 +12,7 @@ use crate::names::entries::{Making, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::storage::inode::Kind;
 use crate::units::BLOCK;
 use crate::violation::Quirk;
+use iomap_clauses::{FOREIGN_LAYERS, FOREIGN_REPORT};
 use nix::errno::Errno;
 
 impl State {
@@ -205,6 +207,9 @@ impl State {
         if let Some(outcome) = self.break_way(route, call) {
             return outcome;
         }
+        if route == Route::Overlay {
+            return self.through_layer(who, call);
+        }
         let outer = self.route.replace(route);
         let outcome = self.call(who, call);
         self.route = outer;
@@ -212,6 +217,28 @@ impl State {
             self.flush(*map, *offset, data.len())?;
         }
         outcome
+    }
+}
+
+/// A file system above this one, which passes calls on and does not seal.
+impl State {
+    fn through_layer(&mut self, who: &Credentials, call: &Call) -> Outcome {
+        let breaks = |clause| self.misbehaviour.against(clause).is_some();
+        let (seals, shows) = (breaks(&FOREIGN_LAYERS), breaks(&FOREIGN_REPORT));
+        match call {
+            Call::Fallocate { mode, .. } if mode.changes_state() && !seals => Err(Errno::EOPNOTSUPP),
+            Call::GetXflags { .. } if !shows => without(self.call(who, call)?, XFLAG_SEALED.into()),
+            Call::Statx { .. } if !shows => without(self.call(who, call)?, STATX_SEALED),
+            _ => self.call(who, call),
+        }
+    }
+}
+
+/// The bits of a reply without this one.
+fn without(reply: Reply, bit: u64) -> Outcome {
+    match reply {
+        Reply::Number(bits) => Ok(number((bits.cast_unsigned() & !bit).cast_signed())),
+        other => Ok(other),
     }
 }
 
