@@ -1,6 +1,6 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh \
+.PHONY: b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
 	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
 	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
@@ -192,6 +192,13 @@ install-kselftest:
 # SIGKILL at 200 random moments of runs with swap files, with the immutable attribute, and in a directory. Needs root.
 sigkill:
 	IOMAP_SIGKILLS=200 cargo test --locked -p iomap-conformance --test host -- sigkill::
+
+# Whether work in eight parts, by Slurm and by GNU parallel, has the results of the same work in one. Needs root,
+# slurm-wlm, munge, parallel and jq.
+KERNEL = 6.12
+check-slurm:
+	cargo build --release --locked
+	conformance/ci/cluster/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(KERNEL)"
 
 # RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500

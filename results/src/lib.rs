@@ -27,16 +27,18 @@ mod documents;
 mod read;
 mod results;
 mod schema;
+mod shards;
 mod sum;
 mod verdict;
 
 pub use comparison::{Change, Comparison, Head, Pair, Unpaired, compare, compare_kernels};
-pub use documents::{Audit, AuditedViolation, Lab, ListedCase};
+pub use documents::{Audit, AuditedViolation, Lab, ListedCase, Shard};
 pub use read::ReadError;
 pub use results::{
     CaseOutcome, CaseResult, ClauseResult, Incomparable, Kernel, LogLine, MECHANISMS, Results, SCHEMA, Spec, TARGETS,
     comparable, releases,
 };
 pub use schema::Schema;
+pub use shards::{MergeError, merge};
 pub use sum::{Errors, Sum};
 pub use verdict::Verdict;

@@ -1,7 +1,8 @@
 //! Documents from JSON.
 
+use crate::documents::Lab;
 use crate::results::{Results, SCHEMA};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
@@ -69,11 +70,25 @@ impl<S> Results<S> {
     }
 
     fn of_document(document: Value) -> Result<Self, ReadError> {
-        match document.get("schema").and_then(Value::as_u64) {
-            Some(number) if number == u64::from(SCHEMA) => Self::deserialize(document).map_err(ReadError::Members),
-            Some(other) => Err(ReadError::Schema(other)),
-            None => Err(ReadError::Form("it names no schema")),
-        }
+        of_schema(document)
+    }
+}
+
+impl<S> Lab<S> {
+    /// Reads a document of `lab`.
+    ///
+    /// # Errors
+    /// The text has another form or another schema.
+    pub fn parse(text: &str) -> Result<Self, ReadError> {
+        of_schema(serde_json::from_str(text).map_err(ReadError::Json)?)
+    }
+}
+
+fn of_schema<T: DeserializeOwned>(document: Value) -> Result<T, ReadError> {
+    match document.get("schema").and_then(Value::as_u64) {
+        Some(number) if number == u64::from(SCHEMA) => T::deserialize(document).map_err(ReadError::Members),
+        Some(other) => Err(ReadError::Schema(other)),
+        None => Err(ReadError::Form("it names no schema")),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::cli::audit::{self, AuditArgs};
 use crate::cli::compare::{self, CompareArgs};
 use crate::cli::lab::{self, LAB_EXAMPLES, LabArgs};
 use crate::cli::matrix::{self, MatrixArgs};
+use crate::cli::merge::{self, MergeArgs};
 use crate::cli::run::{self, RunArgs};
 use crate::cli::schema::{self, SchemaArgs};
 use crate::host::guardian;
@@ -74,6 +75,13 @@ pub(crate) enum Command {
     /// B; after any other change it is 0.
     #[command(verbatim_doc_comment)]
     Compare(CompareArgs),
+    /// Puts the parts of a lab together that `lab --shard` made
+    ///
+    /// The parts have to be all parts of the same work, each once and each
+    /// ended. Exit code 3 means that a part has to be done again; otherwise
+    /// the exit code is that of the whole.
+    #[command(verbatim_doc_comment)]
+    Merge(MergeArgs),
     /// Prints the JSON Schema of a document that this program writes
     Schema(SchemaArgs),
     /// Breaks each clause in the reference, and says whether its cases notice
@@ -119,6 +127,7 @@ fn run(cli: &mut Cli) -> Result<Exit, Error> {
         Some(Command::Run(args)) => run::run(args),
         Some(Command::Matrix(args)) => matrix::run(args),
         Some(Command::Compare(args)) => compare::run(args),
+        Some(Command::Merge(args)) => merge::run(args),
         Some(Command::Schema(args)) => schema::run(args),
         Some(Command::Audit(args)) => audit::run(args),
         Some(Command::Lab(args)) => lab::run(args),

@@ -9,6 +9,7 @@ mod lab;
 mod libtest;
 mod list;
 mod matrix;
+mod merge;
 mod run;
 mod schema;
 mod subject;

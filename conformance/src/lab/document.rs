@@ -2,25 +2,12 @@
 
 use crate::lab::protocol::Run;
 use crate::results::{ClauseResult, Results, own_spec};
+use crate::system::Step;
 use iomap_results::{Kernel, SCHEMA, Verdict};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The document that `lab --format json` writes.
-#[derive(Debug, Serialize)]
-pub(crate) struct LabDocument {
-    /// [`SCHEMA`].
-    schema: u32,
-    /// The results for each kernel, file system and mechanism.
-    pub runs: Vec<Results>,
-}
-
-impl LabDocument {
-    /// The document of these runs.
-    pub(crate) fn new(runs: Vec<Results>) -> Self {
-        Self { schema: SCHEMA, runs }
-    }
-}
+pub(crate) type LabDocument = iomap_results::Lab<Step>;
 
 /// The results of a run that failed: each clause has this reason.
 pub(crate) fn failed(run: &Run, release: &str, reason: &str) -> Results {

@@ -2,7 +2,7 @@
 
 use crate::case::definition::Case;
 use crate::cases;
-use crate::error::Result;
+use crate::error;
 use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
 use crate::lab::machine::hardware;
@@ -13,6 +13,7 @@ use crate::mechanism::Mechanism;
 use crate::run::select::Selection;
 use iomap_command::Settings;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The kernels to boot, and the work of their guests.
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// with it
     #[arg(long, value_name = "DIR", requires = "power_cuts")]
     pub(crate) keep: Option<PathBuf>,
+    /// Do one of N parts of the work, for example 2/8; `merge` puts the parts together
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["interactive", "gdb", "scenario"])]
+    pub(crate) shard: Option<Part>,
     /// Start a shell in one guest, with the suite and its programs
     #[arg(long, conflicts_with = "gdb")]
     pub(crate) interactive: bool,
@@ -66,6 +70,25 @@ pub(crate) struct Options {
     cache: Option<PathBuf>,
 }
 
+/// One of several parts of the work: its number, from 1, and the number of parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+impl FromStr for Part {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("say K/N with K from 1 to N, for example 2/8"),
+        }
+    }
+}
+
 impl Options {
     /// Takes what the command line leaves out from the configuration file of the user.
     pub(crate) fn complete(&mut self, settings: &Settings) {
@@ -77,7 +100,7 @@ impl Options {
     }
 
     /// The cache of the lab.
-    pub(crate) fn open_cache(&self) -> Result<Cache> {
+    pub(crate) fn open_cache(&self) -> error::Result<Cache> {
         self.cache.as_ref().map_or_else(Cache::open, |place| Ok(Cache::at(place.clone())))
     }
 

@@ -9,7 +9,7 @@ use crate::lab::job::{Job, jobs};
 use crate::lab::machine::hardware;
 use crate::lab::machine::kernel::Source;
 use crate::lab::machine::qemu::{self, Attendance};
-use crate::lab::options::Options;
+use crate::lab::options::{Options, Part};
 use crate::lab::power::{self, kept};
 use crate::lab::suite;
 use crate::report::matrix;
@@ -19,6 +19,7 @@ use crate::target;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use iomap_command::{count, tell_line};
+use iomap_results::Shard;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -32,9 +33,8 @@ const NOT_ENDED: &str = "the guest has not ended";
 /// started.
 pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()> + Sync)) -> Result<LabDocument> {
     let cache = prepare(options)?;
-    let jobs = jobs(options, &cache)?;
-    let runs = jobs.iter().flat_map(|job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)));
-    let document = Mutex::new(LabDocument::new(runs.collect()));
+    let (jobs, document) = part(options, jobs(options, &cache)?)?;
+    let document = Mutex::new(document);
     let lock = || document.lock().unwrap_or_else(PoisonError::into_inner);
     write(&lock())?;
     let memory = options.memory + jobs.iter().map(|job| hardware::pmem(&job.hardware(options))).max().unwrap_or(0);
@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()>
                     board.forget(&job.label());
                     let mut document = lock();
                     document.runs.splice(job.place..job.place + job.runs.len(), results);
+                    document.unfinished -= 1;
                     if let Err(reason) = write(&document) {
                         tell_line(format_args!("{reason}"));
                     }
@@ -56,6 +57,29 @@ pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()>
         }
     });
     Ok(document.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The guests of the part of the work that the options name, and the document before the first of them ends.
+fn part(options: &Options, all: Vec<Job>) -> Result<(Vec<Job>, LabDocument)> {
+    let runs_of = |jobs: &[Job]| -> Vec<Results> {
+        let of_job = |job: &Job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)).collect();
+        jobs.iter().map(of_job).collect::<Vec<Vec<Results>>>().concat()
+    };
+    let (mut jobs, mut shard) = (all, None);
+    if let Some(Part { number, of }) = options.shard {
+        if of > jobs.len() {
+            return Err(format!("--shard {number}/{of}: the work is for {} only", count(jobs.len(), "guest")).into());
+        }
+        shard = Some(Shard::new(number, of, &runs_of(&jobs)));
+        jobs = jobs.into_iter().skip(number - 1).step_by(of).collect();
+        let mut place = 0;
+        for job in &mut jobs {
+            job.place = place;
+            place += job.runs.len();
+        }
+    }
+    let document = LabDocument { shard, unfinished: jobs.len(), ..LabDocument::new(runs_of(&jobs)) };
+    Ok((jobs, document))
 }
 
 /// Runs a shell in a guest, at this terminal.
