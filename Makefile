@@ -1,6 +1,6 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh \
+.PHONY: audit-conditions b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh \
 	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
 	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
@@ -110,6 +110,10 @@ power:
 mutants:
 	mkdir -p target
 	cargo mutants --package iomap-reference --output target
+
+# Whether the suite notices violations that show only under a condition: each fault of the audit under each condition.
+audit-conditions:
+	cargo run --profile tool --locked -- audit --conditions
 
 # The manual pages, in target/man.
 pages:

@@ -20,7 +20,7 @@ use crate::target::fuse::Fuse;
 use crate::target::reference::Reference;
 use clap::Args;
 use iomap_command::{Error, Exit, Output, tell, tell_line};
-use iomap_reference::{Violation, violations};
+use iomap_reference::{Violation, conditional, violations};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -228,7 +228,7 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
 /// The violation with this name. If no violation has it, the error names those that begin alike.
 fn violation(id: Option<&str>) -> Result<Option<Violation>, Error> {
     let Some(id) = id else { return Ok(None) };
-    let all = violations();
+    let all = if id.contains('@') { conditional() } else { violations() };
     if let Some(found) = all.iter().find(|violation| violation.id == id) {
         return Ok(Some(found.clone()));
     }

@@ -137,7 +137,8 @@ impl State {
         let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
         (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
-        file.sealed = self.has(Quirk::NewFileInherits) && self.volume.inodes.values().any(|file| file.sealed);
+        file.sealed = self.misbehaviour.is(Quirk::NewFileInherits)
+            && self.volume.inodes.iter().any(|(ino, file)| file.sealed && self.has_for(Quirk::NewFileInherits, *ino));
         self.volume.inodes.insert(ino, file);
         Ok(ino)
     }
