@@ -7,3 +7,5 @@ mod pairs;
 mod past;
 pub(crate) mod races;
 pub(crate) mod requests;
+#[cfg(test)]
+mod situations;

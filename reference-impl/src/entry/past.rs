@@ -196,7 +196,7 @@ impl State {
             };
             past.inline |= now.inline.is_some();
             past.sparse |= now.inline.is_none() && now.hole().is_some();
-            past.preallocated |= now.has_unwritten();
+            past.preallocated |= now.map.all().any(|run| !run.written);
             past.shrunk |= now.size < file.size;
         }
         match (call, outcome) {
