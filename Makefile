@@ -114,7 +114,7 @@ mutants:
 
 # Whether the suite notices violations that show only under a condition: each fault of the audit under each condition.
 audit-conditions:
-	cargo run --profile tool --locked -- audit --conditions
+	cargo run --profile tool --locked -- audit --conditions --elsewhere
 
 # The manual pages, in target/man.
 pages:

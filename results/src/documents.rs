@@ -61,7 +61,8 @@ pub struct AuditedViolation {
     #[cfg_attr(test, schemars(regex(pattern = crate::results::CLAUSE_ID)))]
     pub clause: String,
     /// `killed` if a case of the clause noticed. Of a violation with a condition: `elsewhere` if only a case of another
-    /// clause noticed, and `unmet` if none did because no case brought the condition about.
+    /// clause noticed, and `unmet` if no case brought
+    /// the condition about.
     #[cfg_attr(test, schemars(extend("enum" = ["killed", "elsewhere", "survived", "unmet"])))]
     pub verdict: &'static str,
     /// The cases that noticed.

@@ -20,6 +20,10 @@ pub(crate) struct AuditArgs {
     /// if it was sealed before, and so on
     #[arg(long, verbatim_doc_comment)]
     conditions: bool,
+    /// If no case of its clause notices a violation, run the cases of the other
+    /// clauses too
+    #[arg(long, verbatim_doc_comment, requires = "conditions")]
+    elsewhere: bool,
     /// Only this number of the violations, chosen by --seed
     #[arg(long, value_name = "NUMBER")]
     sample: Option<usize>,
@@ -45,7 +49,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit, Error> {
     };
     let mut output = Output::open(args.output.as_deref())?;
     let audited = match args.conditions {
-        true => audit::audit_conditions(&chosen),
+        true => audit::audit_conditions(&chosen, args.elsewhere),
         false => audit::audit(&chosen),
     };
     let survived = audited.iter().filter(|one| one.verdict != "killed").count();
@@ -63,7 +67,8 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit, Error> {
 }
 
 fn line(one: &AuditedViolation) -> String {
-    format!("{:<9} {:<33}{}\n", one.verdict, one.id, one.by.join(" ")).trim_end().to_owned() + "\n"
+    let line = format!("{:<9} {:<33}{}", one.verdict, one.id, one.by.join(" "));
+    format!("{}\n", line.trim_end())
 }
 
 fn total(audited: &[AuditedViolation]) -> String {

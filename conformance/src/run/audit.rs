@@ -14,10 +14,10 @@ pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
     each(all, one)
 }
 
-/// The same for violations with conditions, up to the first case that notices. If no case of the clause does, the cases
-/// of the other clauses run as well.
-pub fn audit_conditions(all: &[&Violation]) -> Vec<AuditedViolation> {
-    each(all, conditional)
+/// The same for violations with conditions, up to the first case that notices. With `elsewhere`, the cases of the other
+/// clauses run as well if no case of the clause notices.
+pub fn audit_conditions(all: &[&Violation], elsewhere: bool) -> Vec<AuditedViolation> {
+    each(all, |violation| conditional(violation, elsewhere))
 }
 
 /// Some of these violations, in their order. The same seed chooses the same ones.
@@ -28,7 +28,7 @@ pub fn sample<'a>(all: &[&'a Violation], number: usize, seed: u64) -> Vec<&'a Vi
 }
 
 /// Audits these violations on all processors.
-fn each(all: &[&Violation], one: fn(&Violation) -> AuditedViolation) -> Vec<AuditedViolation> {
+fn each(all: &[&Violation], one: impl Fn(&Violation) -> AuditedViolation + Sync) -> Vec<AuditedViolation> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -54,11 +54,11 @@ fn one(violation: &Violation) -> AuditedViolation {
     judged(violation, if by.is_empty() { "survived" } else { "killed" }, by)
 }
 
-fn conditional(violation: &Violation) -> AuditedViolation {
+fn conditional(violation: &Violation, elsewhere: bool) -> AuditedViolation {
     let first = |own: bool| noticing(violation, |case| (case.clause == violation.clause) == own).next();
     let (verdict, by) = match first(true) {
         Some(by) => ("killed", Some(by)),
-        None => match first(false) {
+        None => match elsewhere.then(|| first(false)).flatten() {
             Some(by) => ("elsewhere", Some(by)),
             None => (if violation.was_met() { "survived" } else { "unmet" }, None),
         },
