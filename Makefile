@@ -105,9 +105,9 @@ lab-bench:
 power:
 	cargo run --release --locked -- lab --kernel 6.12 --power-cuts 20
 
-# Whether the suite detects small changes of the reference: of its rules, its allocator and its write path, as
-# configured in .cargo/mutants.toml. All at once takes an hour or two: make mutants SHARD=0/8 tests an eighth, and adds it
-# to the other parts of the same sources. Needs cargo-mutants, and everything committed.
+# Whether the suite detects small changes of the reference: of its rules, its allocator, its write path, names, holds and
+# commits, as configured in .cargo/mutants.toml. All at once takes hours: make mutants SHARD=0/8 tests an eighth, and adds
+# it to the other parts of the same sources. Needs cargo-mutants, and everything committed.
 SHARD = 0/1
 mutants:
 	reference-impl/tests/mutants.sh $(SHARD)

@@ -58,16 +58,17 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit, Error> {
         // The whole product is too long to read: of it, what is not killed, and sums.
         ListFormat::Human if args.conditions => {
             let all = !args.filters.is_empty();
-            let shown = audited.iter().filter(|one| all || one.verdict != "killed").map(line);
+            let shown = audited.iter().filter(|one| all || one.verdict != "killed").map(|one| line(one, (10, 48)));
             shown.chain([sums(&audited)]).collect()
         }
-        ListFormat::Human => audited.iter().map(line).chain([total(&audited)]).collect(),
+        ListFormat::Human => audited.iter().map(|one| line(one, (9, 34))).chain([total(&audited)]).collect(),
     })?;
     Ok(if survived > 0 { Exit::Found } else { Exit::Fine })
 }
 
-fn line(one: &AuditedViolation) -> String {
-    let line = format!("{:<9} {:<33}{}", one.verdict, one.id, one.by.join(" "));
+/// A line with this width for the verdict, and for the name.
+fn line(one: &AuditedViolation, (verdict, name): (usize, usize)) -> String {
+    let line = format!("{:<verdict$}{:<name$}{}", one.verdict, one.id, one.by.join(" "));
     format!("{}\n", line.trim_end())
 }
 

@@ -14,10 +14,10 @@ impl State {
     pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let descriptor = *self.descriptor(fd)?;
         self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
+            if fs.volume.free() == 0 && fs.has(Quirk::SyncNeedsSpace) {
                 return Err(Errno::ENOSPC);
             }
-            if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
+            if fs.inode(descriptor.ino).sealed && fs.has(Quirk::MoveOnSync) {
                 fs.volume.relocate(descriptor.ino);
             }
             fs.volume.commit()

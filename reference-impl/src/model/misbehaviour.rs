@@ -9,6 +9,7 @@ use crate::call::system_call::Call;
 use crate::conditions::Condition;
 use crate::model::memory::Memory;
 use crate::model::state::State;
+use crate::rules::View;
 use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use iomap_clauses::{AGENT_MEMORY, AGENT_WRITES, Clause, HOLD_REFUSAL};
@@ -140,7 +141,7 @@ impl State {
             let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
             places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         }
-        if self.has(Quirk::RefusalBreaksLeases) {
+        if self.is_leased(ino) && self.has(Quirk::RefusalBreaksLeases) {
             self.break_leases(ino);
         }
         self.wait_under(Quirk::RefusalWaits);
@@ -159,11 +160,11 @@ impl State {
     /// Side effects of a call that changes nothing about a sealed file, under a violation only.
     pub(crate) fn changed_nothing(&mut self, ino: Ino, [waits, takes_space, zeroes]: [Quirk; 3]) -> Result<(), Errno> {
         self.wait_under(waits);
-        if self.has(takes_space) {
+        let (size, uid) = (self.inode(ino).size, self.inode(ino).uid);
+        if self.is_full(uid) && self.has(takes_space) {
             self.room_for(ino, 1, 1)?;
         }
-        if self.has(zeroes) {
-            let size = self.inode(ino).size;
+        if !size.is_multiple_of(BLOCK as u64) && self.has(zeroes) {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
         }
         Ok(())
@@ -174,7 +175,7 @@ impl State {
         if self.has(Quirk::SealModifies) {
             self.inode_mut(ino).modified += 1;
         }
-        if self.has(Quirk::SealBreaksLeases) {
+        if self.is_leased(ino) && self.has(Quirk::SealBreaksLeases) {
             self.break_leases(ino);
         }
         if self.is_leased(ino) {

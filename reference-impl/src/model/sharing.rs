@@ -71,7 +71,7 @@ impl State {
         }
         let op = Op::CopyInto { offset: to.offset, len: data.len() as u64 };
         let shares = |fs: &Self| {
-            (fs.has(Quirk::ShareOnCopyInto) && sealed(fs, target.ino))
+            (sealed(fs, target.ino) && fs.has(Quirk::ShareOnCopyInto))
                 || (sealed(fs, source.ino) && fs.has_for(Quirk::ShareOnCopyFrom, source.ino))
         };
         self.guarded(who, target.ino, target.writable(), op, |fs| {

@@ -309,8 +309,8 @@ impl State {
         self.guarded(who, b, true, Op::Exchange, |_| Ok(()))?;
         self.put(one.0, one.1, b);
         self.put(other.0, other.1, a);
-        if self.has(Quirk::StateFollowsName) {
-            let (sealed_a, sealed_b) = (self.inode(a).sealed, self.inode(b).sealed);
+        let (sealed_a, sealed_b) = (self.inode(a).sealed, self.inode(b).sealed);
+        if sealed_a != sealed_b && self.has(Quirk::StateFollowsName) {
             self.inode_mut(a).sealed = sealed_b;
             self.inode_mut(b).sealed = sealed_a;
         }
