@@ -62,7 +62,7 @@ pub use call::mode::Mode;
 pub use call::reply::{Outcome, Reply, Stat};
 pub use call::route::Route;
 pub use call::system_call::{At, Call, Fd, MapId, Whence, append_flag};
-pub use conditional::{conditional, conditions};
+pub use conditional::{conditional, conditions, left_out_pairs};
 pub use entry::fs::{Agent, Fs};
 pub use entry::requests::{Listed, Space};
 pub use fuse::ioctl;

@@ -6,7 +6,7 @@ use crate::run::audit;
 use crate::run::select::Selection;
 use clap::Args;
 use iomap_command::{Error, Exit, Output, count};
-use iomap_reference::{conditional, conditions, violations};
+use iomap_reference::{conditional, conditions, left_out_pairs, violations};
 use iomap_results::{Audit, AuditedViolation};
 use std::path::PathBuf;
 
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit, Error> {
         ListFormat::Human if args.conditions => {
             let all = !args.filters.is_empty();
             let shown = audited.iter().filter(|one| all || one.verdict != "killed").map(|one| line(one, (10, 48)));
-            shown.chain([sums(&audited)]).collect()
+            let missing = if all { String::new() } else { left_out() };
+            shown.chain([sums(&audited), missing]).collect()
         }
         ListFormat::Human => audited.iter().map(|one| line(one, (9, 34))).chain([total(&audited)]).collect(),
     })?;
@@ -75,6 +76,14 @@ fn line(one: &AuditedViolation, (verdict, name): (usize, usize)) -> String {
 fn total(audited: &[AuditedViolation]) -> String {
     let survived = audited.iter().filter(|one| one.verdict == "survived").count();
     format!("{}: {} killed, {survived} survived\n", count(audited.len(), "violation"), audited.len() - survived)
+}
+
+/// The pairs that make no sense.
+fn left_out() -> String {
+    let reasons = left_out_pairs();
+    let all: usize = reasons.iter().map(|(_, pairs)| pairs).sum();
+    let lines = reasons.iter().map(|(why, pairs)| format!("{pairs:>6}  {why}\n"));
+    [format!("{all} pairs of a fault and a condition are left out:\n")].into_iter().chain(lines).collect()
 }
 
 /// The sums of each condition, and of all.

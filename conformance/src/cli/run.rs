@@ -233,6 +233,10 @@ fn violation(id: Option<&str>) -> Result<Option<Violation>, Error> {
         return Ok(Some(found.clone()));
     }
     let clause = id.split('/').next().unwrap_or(id);
+    if id.contains('@') {
+        let list = format!("`iomap-conformance audit --conditions '{clause}/*'` lists those of its clause");
+        return Err(Error::usage(format!("no violation {id}: {list}")));
+    }
     let near: Vec<&str> = all.iter().map(|v| v.id.as_str()).filter(|name| name.starts_with(clause)).collect();
     let hint = if near.is_empty() { "`iomap-conformance audit` lists them".into() } else { near.join(", ") };
     Err(Error::usage(format!("no violation {id}: {hint}")))

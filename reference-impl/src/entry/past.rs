@@ -222,12 +222,11 @@ impl State {
             past.dirty = true;
         };
         match call {
+            Call::Fallocate { mode, .. } if mode.contains(Mode::SEAL) && file.sealed => (),
             Call::Fallocate { fd, mode, .. } if mode.contains(Mode::SEAL) => {
-                if !file.sealed {
-                    past.seals += 1;
-                    (past.sealer, past.sealer_closed, past.dirty) = (Some(*fd), false, false);
-                    past.opened_sealed.clear();
-                }
+                past.seals += 1;
+                (past.sealer, past.sealer_closed, past.dirty) = (Some(*fd), false, false);
+                past.opened_sealed.clear();
             }
             Call::Fallocate { mode, .. } if mode.contains(Mode::UNSEAL) => past.unseals += u32::from(file.sealed),
             Call::Fallocate { mode, .. } => past.punched |= mode.contains(Mode::PUNCH_HOLE),

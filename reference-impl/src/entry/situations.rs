@@ -300,7 +300,7 @@ static WAYS: &[(&str, Act)] = &[
     ("temporary_linked", |s| {
         let fd = s.open(".", RW | OFlag::O_TMPFILE);
         s.write(fd, 0..4);
-        let ino = s.fs.state().volume.inodes.iter().map(|(ino, _)| *ino).max().expect("a file");
+        let ino = s.fs.state().volume.inodes.keys().max().copied().expect("a file");
         let who = Caller::Privileged.credentials();
         s.fs.state().link(who, ino, (ROOT, b"file")).expect("a file without a name gets one");
         s.try_out(fd)

@@ -53,7 +53,9 @@ impl State {
         let Some(rule) = rule_for(&request) else {
             return self.answer(ino, Answer::Proceed, act);
         };
-        let broken = self.misbehaviour.against(rule.clause).filter(|_| self.condition_met());
+        let broken = self.misbehaviour.against(rule.clause);
+        // A quirk asks for its condition where it has an effect.
+        let broken = broken.filter(|how| !matches!(how, How::Quirk(_)) && self.condition_met());
         match broken {
             Some(How::Late(errno)) => {
                 // The result does not matter: this violation does the damage and still reports the refusal.
