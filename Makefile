@@ -1,6 +1,6 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
+.PHONY: audit-conditions b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
 	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
 	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
@@ -105,11 +105,16 @@ lab-bench:
 power:
 	cargo run --release --locked -- lab --kernel 6.12 --power-cuts 20
 
-# Whether the suite detects small changes of the reference: of its rules, its allocator and its write path, as
-# configured in .cargo/mutants.toml. Needs cargo-mutants, and half an hour.
+# Whether the suite detects small changes of the reference: of its rules, its allocator, its write path, names, holds and
+# commits, as configured in .cargo/mutants.toml. All at once takes hours: make mutants SHARD=0/8 tests an eighth, and adds
+# it to the other parts of the same sources. Needs cargo-mutants, and everything committed.
+SHARD = 0/1
 mutants:
-	mkdir -p target
-	cargo mutants --package iomap-reference --output target
+	reference-impl/tests/mutants.sh $(SHARD)
+
+# Whether the suite notices violations that show only under a condition: each fault of the audit under each condition.
+audit-conditions:
+	cargo run --profile tool --locked -- audit --conditions --elsewhere
 
 # The manual pages, in target/man.
 pages:

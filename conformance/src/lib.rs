@@ -41,7 +41,7 @@ pub use programs::TIMEOUT;
 pub use report::format::{self, Format};
 pub use report::kcidb::Submitter;
 pub use results::{CaseResult, ClauseResult, Results};
-pub use run::audit::audit;
+pub use run::audit::{audit, audit_conditions, sample};
 pub use run::expectations::Expectations;
 pub use run::trials::{Event, Progress, Subject, run, test_arguments, trials};
 pub use run::watchdog::Guard;

@@ -179,12 +179,14 @@ fn what_would_run_nothing_is_refused() {
         ("no_threads", &["--test-threads", "0", "truncate::shrink"]),
         ("no_threads_short", &["-j", "0"]),
         ("no_such_violation", &["audit", "truncate.shrnk"]),
+        ("no_such_condition", &["--violation", "truncate.shrink/late@four_names"]),
         ("no_case_for_the_lab", &["lab", "--kernel", "6.12", "--case", "truncate.shrnk"]),
     ] {
         let output = conformance(arguments);
         assert_eq!((output.status.code(), text(&output)), (Some(2), String::new()), "{name}");
         insta::assert_snapshot!(format!("refused_{name}"), error(&output));
     }
+    assert_eq!(conformance(&["--violation", "read.any/refused@whole", "read"]).status.code(), Some(1));
     let audited = conformance(&["audit", "truncate.shrink", "seal.again/*"]);
     assert_eq!(audited.status.code(), Some(0));
     let last = text(&audited).lines().last().map(str::to_owned).expect("a sum");
@@ -397,6 +399,18 @@ fn the_audit_says_which_case_notices() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// A case acts in the first block and at the end, on the plain file of four blocks.
+#[test]
+fn the_audit_under_conditions_says_which_are_noticed() {
+    let conditions = ["whole", "middle_block", "map_page"].map(|name| format!("read.any/refused@{name}"));
+    let [whole, middle, large] = conditions.each_ref().map(String::as_str);
+    let output = conformance(&["audit", "--conditions", "--elsewhere", whole, middle, large]);
+    insta::assert_snapshot!("audit_conditions", text(&output));
+    assert_eq!(output.status.code(), Some(1));
+    let sample = || text(&conformance(&["audit", "--conditions", "--sample", "9", "truncate"]));
+    assert_eq!(sample(), sample());
+}
+
 #[test]
 fn a_failure_says_what_was_observed() {
     let output = conformance(&["--violation", "truncate.shrink/late", "truncate"]);
@@ -549,6 +563,7 @@ fn documents_are_as_their_schemas_say() {
         ("matrix", vec!["matrix", "--format", "json", first, second, &files[2]]),
         ("list", vec!["--list", "--format", "json"]),
         ("audit", vec!["audit", "--format", "json", "truncate"]),
+        ("audit", vec!["audit", "--format", "json", "--conditions", "--sample", "20"]),
         ("comparison", vec!["compare", "--format", "json", first, second]),
     ] {
         let name = if schema == "matrix" { "results" } else { schema };

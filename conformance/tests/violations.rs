@@ -1,8 +1,8 @@
 //! For every violation of the reference, a case of the violated clause detects it.
 
 use iomap_clauses::ALL;
-use iomap_conformance::{audit, cases};
-use iomap_reference::{BY_CONSTRUCTION, rules, violations};
+use iomap_conformance::{audit, audit_conditions, cases, sample};
+use iomap_reference::{BY_CONSTRUCTION, conditional, rules, violations};
 
 #[test]
 fn every_violation_is_killed() {
@@ -13,6 +13,21 @@ fn every_violation_is_killed() {
     }
     let survivors: Vec<&String> = audited.iter().filter(|one| one.verdict != "killed").map(|one| &one.id).collect();
     assert!(survivors.is_empty(), "no case notices {survivors:?}");
+}
+
+/// The number of violations with conditions, and the least number of them that the suite must notice.
+const SAMPLE: (usize, usize) = (1000, 20);
+
+/// A sample of the violations that show only under a condition; `make audit-conditions` tries all of them.
+#[test]
+fn violations_with_conditions() {
+    let all = conditional();
+    let (size, least) = SAMPLE;
+    let audited = audit_conditions(&sample(&all.iter().collect::<Vec<_>>(), size, 1), false);
+    let number = |verdict| audited.iter().filter(|one| one.verdict == verdict).count();
+    let (killed, survived, unmet) = (number("killed"), number("survived"), number("unmet"));
+    assert_eq!(killed + survived + unmet, size);
+    assert!(killed >= least, "{killed} of {size} are noticed; {survived} are not, and {unmet} are never met");
 }
 
 /// The coverage of each clause, as text: a change of it is a change of this snapshot, which a review shows. A clause that

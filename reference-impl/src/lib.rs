@@ -27,7 +27,8 @@
 //!
 //! - [`rules()`] lists the answers in the order of the checks, each with its clause. `rules.rs` is the table to read
 //!   beside the page.
-//! - [`Fs::breaking`] makes a file system that breaks one clause in one way; [`violations()`] lists the ways.
+//! - [`Fs::breaking`] makes a file system that breaks one clause in one way; [`violations()`] lists the ways, and
+//!   [`conditional()`] those ways under conditions.
 //! - [`format()`] makes an image on a [`Disk`], [`Fs::mount`] mounts it, [`check()`] looks for inconsistencies in it.
 //! - [`Fs::lookup`] and the functions beside it take the requests of a kernel to a daemon, on inodes and names.
 //!   [`Fs::session`] serves them through FUSE, and [`ioctl`] has the calls that kernels keep from a daemon.
@@ -41,6 +42,8 @@
 //! change with any version.
 
 mod call;
+mod conditional;
+mod conditions;
 mod entry;
 mod fuse;
 mod model;
@@ -59,6 +62,7 @@ pub use call::mode::Mode;
 pub use call::reply::{Outcome, Reply, Stat};
 pub use call::route::Route;
 pub use call::system_call::{At, Call, Fd, MapId, Whence, append_flag};
+pub use conditional::{conditional, conditions, left_out_pairs};
 pub use entry::fs::{Agent, Fs};
 pub use entry::requests::{Listed, Space};
 pub use fuse::ioctl;

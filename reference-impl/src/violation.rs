@@ -1,17 +1,46 @@
 //! Ways to break single clauses, so that the suite can show that it detects each of them.
 
 use crate::call::route::Route;
+use crate::conditions::When;
 use crate::rules::{self, Answer};
 use iomap_clauses::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One way to break one clause.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Violation {
-    /// The clause and the manner, such as `truncate.shrink/permitted`.
+    /// The clause and the manner, such as `truncate.shrink/permitted`, and perhaps the condition: `…@three_names`.
     pub id: String,
     /// The broken clause.
     pub clause: &'static Clause,
     pub(crate) how: How,
+    /// The condition without which the fault does not show.
+    pub(crate) when: Option<When>,
+    /// Whether the condition was true where the fault is.
+    shown: Arc<AtomicBool>,
+}
+
+impl Violation {
+    pub(crate) fn new(id: String, clause: &'static Clause, how: How, when: Option<When>) -> Self {
+        Self { id, clause, how, when, shown: Arc::default() }
+    }
+
+    /// The fault shows.
+    pub(crate) fn shows(&self) {
+        self.shown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the condition of the violation was true where its fault is, in some file system that was made with this
+    /// violation or with a clone of it.
+    pub fn was_met(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// The sentence of the condition: the fault shows only if it is true.
+    pub fn condition(&self) -> Option<&'static str> {
+        self.when.map(|when| when.0.sentence)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +268,7 @@ pub fn violations() -> Vec<Violation> {
         let id = format!("{clause}/{name}");
         // Two rows of one clause make one violation.
         if all.iter().all(|v| v.id != id) {
-            all.push(Violation { id, clause, how });
+            all.push(Violation::new(id, clause, how, None));
         }
     }
     all

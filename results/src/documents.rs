@@ -101,13 +101,15 @@ pub struct Audit {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "violation"))]
 pub struct AuditedViolation {
-    /// The violation, such as `truncate.shrink/permitted`.
+    /// The violation, such as `truncate.shrink/permitted`, or `truncate.shrink/permitted@three_names` with a condition.
     pub id: String,
     /// The clause.
     #[cfg_attr(test, schemars(regex(pattern = crate::results::CLAUSE_ID)))]
     pub clause: String,
-    /// `killed` if a case of the clause noticed.
-    #[cfg_attr(test, schemars(extend("enum" = ["killed", "survived"])))]
+    /// `killed` if a case of the clause noticed. Of a violation with a condition: `elsewhere` if only a case of another
+    /// clause noticed, and `unmet` if no case brought
+    /// the condition about.
+    #[cfg_attr(test, schemars(extend("enum" = ["killed", "elsewhere", "survived", "unmet"])))]
     pub verdict: &'static str,
     /// The cases that noticed.
     pub by: Vec<String>,

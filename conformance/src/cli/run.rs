@@ -20,7 +20,7 @@ use crate::target::fuse::Fuse;
 use crate::target::reference::Reference;
 use clap::Args;
 use iomap_command::{Error, Exit, Output, tell, tell_line};
-use iomap_reference::{Violation, violations};
+use iomap_reference::{Violation, conditional, violations};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -228,11 +228,15 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
 /// The violation with this name. If no violation has it, the error names those that begin alike.
 fn violation(id: Option<&str>) -> Result<Option<Violation>, Error> {
     let Some(id) = id else { return Ok(None) };
-    let all = violations();
+    let all = if id.contains('@') { conditional() } else { violations() };
     if let Some(found) = all.iter().find(|violation| violation.id == id) {
         return Ok(Some(found.clone()));
     }
     let clause = id.split('/').next().unwrap_or(id);
+    if id.contains('@') {
+        let list = format!("`iomap-conformance audit --conditions '{clause}/*'` lists those of its clause");
+        return Err(Error::usage(format!("no violation {id}: {list}")));
+    }
     let near: Vec<&str> = all.iter().map(|v| v.id.as_str()).filter(|name| name.starts_with(clause)).collect();
     let hint = if near.is_empty() { "`iomap-conformance audit` lists them".into() } else { near.join(", ") };
     Err(Error::usage(format!("no violation {id}: {hint}")))

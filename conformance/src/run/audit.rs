@@ -1,5 +1,6 @@
 //! The audit: runs the cases of a clause against each violation of that clause, to show that they detect it.
 
+use crate::case::definition::Case;
 use crate::cases;
 use crate::mechanism::Mechanism;
 use crate::run::trials::run_case;
@@ -10,33 +11,69 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs, for each of these violations, the cases of its clause; uses all processors.
 pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
+    each(all, one)
+}
+
+/// The same for violations with conditions, up to the first case that notices. With `elsewhere`, the cases of the other
+/// clauses run as well if no case of the clause notices.
+pub fn audit_conditions(all: &[&Violation], elsewhere: bool) -> Vec<AuditedViolation> {
+    each(all, |violation| conditional(violation, elsewhere))
+}
+
+/// Some of these violations, in their order. The same seed chooses the same ones.
+pub fn sample<'a>(all: &[&'a Violation], number: usize, seed: u64) -> Vec<&'a Violation> {
+    let mut places = fastrand::Rng::with_seed(seed).choose_multiple(0..all.len(), number);
+    places.sort_unstable();
+    places.into_iter().map(|place| all[place]).collect()
+}
+
+/// Audits these violations on all processors.
+fn each(all: &[&Violation], one: impl Fn(&Violation) -> AuditedViolation + Sync) -> Vec<AuditedViolation> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         let mut done = Vec::new();
-        while let Some(violation) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((violation.id.clone(), one(violation)));
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            match all.get(place) {
+                Some(violation) => done.push((place, one(violation))),
+                None => return done,
+            }
         }
-        done
     };
-    let mut audited: Vec<(String, AuditedViolation)> = std::thread::scope(|scope| {
+    let mut audited: Vec<(usize, AuditedViolation)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     });
-    let place = |id: &str| all.iter().position(|violation| violation.id == id);
-    audited.sort_by_key(|(id, _)| place(id));
+    audited.sort_by_key(|(place, _)| *place);
     audited.into_iter().map(|(_, audited)| audited).collect()
 }
 
 fn one(violation: &Violation) -> AuditedViolation {
+    let by: Vec<String> = noticing(violation, |case| case.clause == violation.clause).collect();
+    judged(violation, if by.is_empty() { "survived" } else { "killed" }, by)
+}
+
+fn conditional(violation: &Violation, elsewhere: bool) -> AuditedViolation {
+    let first = |own: bool| noticing(violation, |case| (case.clause == violation.clause) == own).next();
+    let (verdict, by) = match first(true) {
+        Some(by) => ("killed", Some(by)),
+        None => match elsewhere.then(|| first(false)).flatten() {
+            Some(by) => ("elsewhere", Some(by)),
+            None => (if violation.was_met() { "survived" } else { "unmet" }, None),
+        },
+    };
+    judged(violation, verdict, by.into_iter().collect())
+}
+
+fn judged(violation: &Violation, verdict: &'static str, by: Vec<String>) -> AuditedViolation {
+    AuditedViolation { id: violation.id.clone(), clause: violation.clause.id.into(), verdict, by }
+}
+
+/// The cases that notice a violation, of those that are asked for.
+fn noticing(violation: &Violation, asked: impl Fn(&Case) -> bool) -> impl Iterator<Item = String> {
     let target = Reference::new(Some(violation.clone()));
-    let of_clause = cases::list::all().filter(|case| case.clause == violation.clause);
-    let results = of_clause.map(|case| run_case(&target, Mechanism::Seal, case));
-    let by: Vec<String> = results.filter(|r| r.verdict == Verdict::Violated).map(|r| r.name).collect();
-    AuditedViolation {
-        id: violation.id.clone(),
-        clause: violation.clause.id.into(),
-        verdict: if by.is_empty() { "survived" } else { "killed" },
-        by,
-    }
+    let results = cases::list::all().filter(move |case| asked(case));
+    let results = results.map(move |case| run_case(&target, Mechanism::Seal, case));
+    results.filter(|result| result.verdict == Verdict::Violated).map(|result| result.name)
 }

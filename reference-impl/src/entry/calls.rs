@@ -17,6 +17,13 @@ use nix::errno::Errno;
 
 impl State {
     pub(crate) fn call(&mut self, who: &Credentials, call: &Call) -> Outcome {
+        match self.misbehaviour.memory {
+            None => self.carry_out(who, call),
+            Some(_) => self.remembering(who, call),
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, who: &Credentials, call: &Call) -> Outcome {
         match call {
             Call::Open { name, flags, mode } => {
                 self.open_at(who, name.as_bytes(), *flags, *mode).map(|fd| number(fd.into()))
@@ -87,9 +94,7 @@ impl State {
             Call::Unmap { map } => self.unmap(*map).map(zero),
             Call::Unlink { name } => {
                 self.unlink_at(who, name.as_bytes())?;
-                if self.has(Quirk::MoveOnUnlink) {
-                    self.relocate_sealed();
-                }
+                self.relocate_sealed(Quirk::MoveOnUnlink);
                 Ok(number(0))
             }
             Call::Rename { from, to, exchange } => {

@@ -10,7 +10,7 @@ use crate::storage::fsck;
 use crate::storage::image::{Layout, Options, share};
 use crate::storage::log::{Log, Metadata};
 use crate::storage::volume::{Volume, make};
-use crate::units::{Address, BLOCK};
+use crate::units::{Address, BLOCK, Ino};
 use crate::violation::Violation;
 use nix::errno::Errno;
 use std::io;
@@ -113,10 +113,11 @@ impl Fs {
     /// Fails with EBADF for a bad descriptor and with EINVAL for a file that has a hole.
     pub fn agent(&self, fd: Fd) -> Result<Agent, Errno> {
         let state = self.state();
-        let file = state.inode(state.descriptor(fd)?.ino);
+        let ino = state.descriptor(fd)?.ino;
+        let file = state.inode(ino);
         let place = |block| file.map.get(block).map(|extent| extent.address).ok_or(Errno::EINVAL);
         let places = (0..file.blocks()).map(place).collect::<Result<_, _>>()?;
-        Ok(Agent { fs: self.clone(), places })
+        Ok(Agent { fs: self.clone(), ino, places })
     }
 }
 
@@ -124,6 +125,7 @@ impl Fs {
 #[derive(Debug)]
 pub struct Agent {
     fs: Fs,
+    ino: Ino,
     places: Vec<Address>,
 }
 
@@ -139,10 +141,12 @@ impl Agent {
     /// Writes to the blocks that were at `offset` of the file; `offset` and the length are multiples of [`BLOCK`].
     pub fn write(&self, offset: usize, data: &[u8]) {
         let mut state = self.fs.state();
+        let outer = state.agent_comes(self.ino);
         for (at, bytes) in self.span(offset, data.len()).iter().zip(data.as_chunks::<BLOCK>().0) {
             // The device's own driver sees the error, the file system does not.
             let _ = state.agent_wrote(*at, bytes);
         }
+        state.resume(outer);
     }
 
     /// The addresses of the file's blocks at that time, in the order of the file.

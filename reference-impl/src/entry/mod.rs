@@ -4,5 +4,8 @@ pub(crate) mod calls;
 pub(crate) mod fs;
 #[cfg(test)]
 mod pairs;
+mod past;
 pub(crate) mod races;
 pub(crate) mod requests;
+#[cfg(test)]
+mod situations;

@@ -4,6 +4,7 @@ use crate::call::caller::{Capabilities, Credentials};
 use crate::call::flags::{FLAG_APPEND, FLAG_IMMUTABLE, STATX_SEALED, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED};
 use crate::call::route::Route;
 use crate::call::system_call::Fd;
+use crate::model::sealing::NOBODY;
 use crate::model::state::State;
 use crate::rules::Op;
 use crate::storage::inode::Kind;
@@ -18,10 +19,10 @@ impl State {
             let file = fs.inode(descriptor.ino);
             let mut flags = file.xflags;
             let shown = match () {
-                () if fs.has(Quirk::StateHidden) => false,
-                () if fs.has(Quirk::StateAlwaysShown) => true,
-                () if fs.has(Quirk::UnsealIsCosmetic) => file.sealed_by.is_some(),
-                () if fs.has(Quirk::SealPerDescriptor) => file.sealed_by == Some(fd),
+                () if file.sealed && fs.has(Quirk::StateHidden) => false,
+                () if !file.sealed && fs.has(Quirk::StateAlwaysShown) => true,
+                () if file.sealed_by == Some(NOBODY) => false,
+                () if file.sealed && file.sealed_by != Some(fd) && fs.has(Quirk::SealPerDescriptor) => false,
                 () => file.sealed,
             };
             flags |= if shown { XFLAG_SEALED } else { 0 };
@@ -34,8 +35,8 @@ impl State {
     /// `stx_attributes` and `stx_attributes_mask` of statx(2).
     pub(crate) fn statx(&self, ino: Ino) -> (u64, u64) {
         let file = self.inode(ino);
-        let hidden = self.has(Quirk::StatxHidden);
-        let shown = (file.sealed && !hidden) || (file.kind == Kind::Directory && self.has(Quirk::StatxOfDirectories));
+        let shown = (file.sealed && !self.has(Quirk::StatxHidden))
+            || (file.kind == Kind::Directory && self.has(Quirk::StatxOfDirectories));
         let unknown = self.has(Quirk::MaskMissing) || (self.volume.read_only && self.has(Quirk::MaskOfWritable));
         let bit = |is_set| if is_set { STATX_SEALED } else { 0 };
         (bit(shown), bit(!unknown))
@@ -56,8 +57,12 @@ impl State {
                 return Err(Errno::EPERM);
             }
             let now = fs.now();
-            let (seals, unseals) = (fs.has(Quirk::AttributesSeal), fs.has(Quirk::AttributesUnseal));
-            let drops_state = fs.has(Quirk::AttributesDropState);
+            let sealed = match (fs.inode(ino).sealed, new & XFLAG_SEALED != 0) {
+                (false, true) => fs.has(Quirk::AttributesSeal),
+                (true, false) => !fs.has(Quirk::AttributesUnseal),
+                (same, _) => same,
+            };
+            let sealed = sealed && !fs.has(Quirk::AttributesDropState);
             let file = fs.inode_mut(ino);
             file.xflags = new & !XFLAG_SEALED;
             for (xflag, flag) in guarded_flags {
@@ -65,11 +70,7 @@ impl State {
                 file.flags = if new & xflag != 0 { file.flags | flag } else { file.flags & !flag };
             }
             file.ctime = now;
-            match new & XFLAG_SEALED != 0 {
-                true => file.sealed |= seals,
-                false => file.sealed &= !unseals,
-            }
-            file.sealed &= !drops_state;
+            file.sealed = sealed;
             Ok(())
         })
     }

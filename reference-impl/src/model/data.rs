@@ -90,7 +90,7 @@ impl State {
         let asked = offset.map_or(Ok(descriptor.position), |o| u64::try_from(o).map_err(|_| Errno::EINVAL))?;
         let (size, sealed) = (file.size, file.sealed);
         let at = if append { size } else { asked };
-        if sealed && self.has(Quirk::LimitFirst) {
+        if sealed && manner.limit.is_some() && self.has(Quirk::LimitFirst) {
             data = manner.cut(at, data)?;
         }
         let op = match self.route {
@@ -99,7 +99,8 @@ impl State {
             _ => Op::Write { offset: at, len: data.len() as u64, append },
         };
         let inside = &data[..size.saturating_sub(at).min(data.len() as u64) as usize];
-        if sealed && self.has(Quirk::ShortWrite) && !inside.is_empty() {
+        let crosses = !inside.is_empty() && inside.len() < data.len();
+        if sealed && crosses && self.has(Quirk::ShortWrite) {
             return self.write_at(descriptor.ino, at, inside);
         }
         let count = self.guarded(who, descriptor.ino, descriptor.writable(), op, |fs| {
@@ -146,7 +147,7 @@ impl State {
 
     /// The largest atomic write: the only one that there is, unless a violation tells of more.
     pub(crate) fn atomic_max(&self, ino: Ino) -> usize {
-        if self.has(Quirk::AtomicSizeLarger) && self.inode(ino).sealed { 4 * BLOCK } else { BLOCK }
+        if self.inode(ino).sealed && self.has(Quirk::AtomicSizeLarger) { 4 * BLOCK } else { BLOCK }
     }
 
     /// Writes all of `data`, or nothing if there is not enough space.
@@ -164,11 +165,12 @@ impl State {
         }
         let touched = at / BLOCK as u64..end.div_ceil(BLOCK as u64);
         let (takes, grows) = self.volume.needs(ino, touched.clone());
-        let takes = if self.has(Quirk::SpaceForOverwrite) { touched.clone().count() } else { takes };
-        let grows = if self.has(Quirk::QuotaForOverwrite) { touched.clone().count() } else { grows };
+        let all = touched.clone().count();
+        let takes = if all > self.volume.free() && self.has(Quirk::SpaceForOverwrite) { all } else { takes };
+        let grows = if !self.quotas.is_empty() && self.has(Quirk::QuotaForOverwrite) { all } else { grows };
         self.room_for(ino, takes, grows)?;
-        let moves = self.has(Quirk::MoveOnOverwrite) || (self.has(Quirk::MoveOnceShared) && self.inode(ino).shares);
-        if self.inode(ino).sealed && moves {
+        let (sealed, shares) = (self.inode(ino).sealed, self.inode(ino).shares);
+        if sealed && (self.has(Quirk::MoveOnOverwrite) || (shares && self.has(Quirk::MoveOnceShared))) {
             self.volume.relocate(ino);
         }
         let (mut rest, mut block) = (data, touched.start);
@@ -185,10 +187,12 @@ impl State {
                 (1, len)
             };
             let (bytes, later) = rest.split_at(len);
-            if self.has(Quirk::PunchZeros) {
+            if self.misbehaviour.is(Quirk::PunchZeros) {
                 let zeros = |bytes: &[u8]| bytes.len() == BLOCK && bytes.iter().all(|byte| *byte == 0);
-                let punched = (block..).zip(bytes.chunks(BLOCK)).filter(|(_, bytes)| zeros(bytes));
-                punched.for_each(|(block, _)| self.volume.release_block(ino, block));
+                let punched =
+                    (block..).zip(bytes.chunks(BLOCK)).filter(|(_, bytes)| zeros(bytes) && self.has(Quirk::PunchZeros));
+                let punched: Vec<u64> = punched.map(|(block, _)| block).collect();
+                punched.into_iter().for_each(|block| self.volume.release_block(ino, block));
             }
             (rest, block) = (later, block + blocks as u64);
         }
@@ -199,7 +203,7 @@ impl State {
     /// Updates size and times after a write that ended at `end`.
     fn written(&mut self, ino: Ino, end: u64) {
         let now = self.now();
-        let keeps_times = self.has(Quirk::WriteKeepsTimes) && self.inode(ino).sealed;
+        let keeps_times = self.inode(ino).sealed && self.has(Quirk::WriteKeepsTimes);
         let file = self.inode_mut(ino);
         file.modified += 1;
         file.size = file.size.max(end);

@@ -14,10 +14,10 @@ impl State {
     pub(crate) fn sync(&mut self, who: &Credentials, fd: Fd) -> Result<(), Errno> {
         let descriptor = *self.descriptor(fd)?;
         self.guarded(who, descriptor.ino, descriptor.writable(), Op::Sync, |fs| {
-            if fs.has(Quirk::SyncNeedsSpace) && fs.volume.free() == 0 {
+            if fs.volume.free() == 0 && fs.has(Quirk::SyncNeedsSpace) {
                 return Err(Errno::ENOSPC);
             }
-            if fs.has(Quirk::MoveOnSync) && fs.inode(descriptor.ino).sealed {
+            if fs.inode(descriptor.ino).sealed && fs.has(Quirk::MoveOnSync) {
                 fs.volume.relocate(descriptor.ino);
             }
             fs.volume.commit()
@@ -39,20 +39,30 @@ impl State {
 
     /// umount(2) and mount(2).
     pub(crate) fn cycle(&mut self) -> Result<(), Errno> {
-        let registered = !self.registrations.is_empty() && !self.has(Quirk::RegistrationUnmounts);
+        let counts = |ino| !self.has_for(Quirk::RegistrationUnmounts, ino);
+        let registered = self.registrations.values().any(|registration| counts(registration.pages.ino));
         if !self.descriptors.is_empty() || !self.mappings.is_empty() || registered {
             return Err(Errno::EBUSY);
         }
         self.volume.commit()?;
         self.volume.reload()?;
         self.begin_again();
-        if self.has(Quirk::MountForgets) {
-            self.volume.inodes.values_untracked().for_each(|file| file.sealed = false);
-        }
-        if self.has(Quirk::AttributesDropStateOnDisk) {
-            self.volume.inodes.values_untracked().for_each(|file| file.sealed &= file.xflags == 0);
-        }
+        self.forget_states();
         Ok(())
+    }
+
+    /// Forgets states at a mount, under a violation only.
+    fn forget_states(&mut self) {
+        let forgotten = |ino: Ino, xflags: u32| {
+            self.has_for(Quirk::MountForgets, ino)
+                || (xflags != 0 && self.has_for(Quirk::AttributesDropStateOnDisk, ino))
+        };
+        let sealed = self.volume.inodes.iter().filter(|(_, file)| file.sealed);
+        let sealed: Vec<Ino> =
+            sealed.filter(|(ino, file)| forgotten(**ino, file.xflags)).map(|(ino, _)| *ino).collect();
+        for ino in sealed {
+            self.held_mut(ino).sealed = false;
+        }
     }
 
     /// umount(2) and mount(2), with an option after which files are moved when they are written to.
@@ -70,11 +80,10 @@ impl State {
     pub(crate) fn lose_power(&mut self) -> Result<(), Errno> {
         self.volume.lose_power()?;
         self.begin_again();
-        if self.has(Quirk::RecoveryOverwrites) {
-            let sealed = self.volume.inodes.iter().filter(|(_, file)| file.sealed);
-            let places: Vec<Address> = sealed.flat_map(|(_, file)| file.map.addresses()).collect();
-            places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
-        }
+        let broken = |ino: &Ino| self.has_for(Quirk::RecoveryOverwrites, *ino);
+        let sealed = self.volume.inodes.iter().filter(|(ino, file)| file.sealed && broken(ino));
+        let places: Vec<Address> = sealed.flat_map(|(_, file)| file.map.addresses()).collect();
+        places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         Ok(())
     }
 

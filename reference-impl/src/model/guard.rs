@@ -31,12 +31,31 @@ impl State {
         op: Op,
         act: impl FnOnce(&mut Self) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        if self.misbehaviour.memory.is_none() {
+            return self.decide(who, ino, writable, op, act);
+        }
+        let outer = self.attend(who, ino, op);
+        let result = self.decide(who, ino, writable, op, act);
+        self.resume(outer);
+        result
+    }
+
+    fn decide<T: Default>(
+        &mut self,
+        who: &Credentials,
+        ino: Ino,
+        writable: bool,
+        op: Op,
+        act: impl FnOnce(&mut Self) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         let file = self.inode(ino);
         let request = Request { op, file, fs: self, who, writable };
         let Some(rule) = rule_for(&request) else {
             return self.answer(ino, Answer::Proceed, act);
         };
         let broken = self.misbehaviour.against(rule.clause);
+        // A quirk asks for its condition where it has an effect.
+        let broken = broken.filter(|how| !matches!(how, How::Quirk(_)) && self.condition_met());
         match broken {
             Some(How::Late(errno)) => {
                 // The result does not matter: this violation does the damage and still reports the refusal.

@@ -75,12 +75,12 @@ impl State {
     }
 
     fn store_to(&mut self, ino: Ino, offset: usize, data: &[u8]) -> Result<(), Errno> {
-        if self.has(Quirk::StoreIsLost) && self.inode(ino).sealed {
+        if self.inode(ino).sealed && self.has(Quirk::StoreIsLost) {
             return Ok(());
         }
         // Bytes stored beyond the size, in the last page, are not data of the file.
         let inside = (self.inode(ino).size as usize).saturating_sub(offset).min(data.len());
-        let inside = if self.has(Quirk::TailIsData) { data.len() } else { inside };
+        let inside = if inside < data.len() && self.has(Quirk::TailIsData) { data.len() } else { inside };
         self.write_at(ino, offset as u64, &data[..inside]).map(|_| ()).map_err(|_| Errno::EFAULT)
     }
 
@@ -101,8 +101,8 @@ impl State {
     fn within(&self, mapping: &Mapping, offset: usize, len: usize) -> Result<(), Errno> {
         let pages = self.inode(mapping.ino).size.next_multiple_of(BLOCK as u64) as usize;
         let end = offset.checked_add(len).ok_or(Errno::EFAULT)?;
-        let reach = if self.has(Quirk::AccessBeyond) { mapping.len } else { pages.min(mapping.len) };
-        if end <= reach { Ok(()) } else { Err(Errno::EFAULT) }
+        let inside = end <= mapping.len && (end <= pages || self.has(Quirk::AccessBeyond));
+        if inside { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     /// mprotect(2).

@@ -31,7 +31,7 @@ impl State {
         let file = self.inode(ino);
         let mut runs = Vec::new();
         if file.links == 0 && !file.in_use() && ino != ROOT {
-            if !(self.has(Quirk::NeverFreed) && self.inode(ino).sealed) {
+            if !(self.inode(ino).sealed && self.has(Quirk::NeverFreed)) {
                 runs = self.inode_mut(ino).map.remove(0..u64::MAX);
             }
             self.volume.inodes.remove(ino);

@@ -6,7 +6,10 @@ use crate::call::caller::Credentials;
 use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
 use crate::call::system_call::Call;
+use crate::conditions::Condition;
+use crate::model::memory::Memory;
 use crate::model::state::State;
+use crate::rules::View;
 use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use iomap_clauses::{AGENT_MEMORY, AGENT_WRITES, Clause, HOLD_REFUSAL};
@@ -22,6 +25,8 @@ pub(crate) struct Misbehaviour {
     intruded: Vec<Outcome>,
     /// The number of races so far.
     races: usize,
+    /// For a violation with a condition only.
+    pub(crate) memory: Option<Box<Memory>>,
 }
 
 /// One side of a race: it runs between the check of a request of the other side and its effect.
@@ -35,7 +40,18 @@ pub(crate) struct Intruder {
 
 impl Misbehaviour {
     pub(crate) fn new(violation: Option<Violation>) -> Self {
-        Self { violation, ..Self::default() }
+        let memory = violation.as_ref().and_then(|violation| violation.when).map(|_| Box::default());
+        Self { violation, memory, ..Self::default() }
+    }
+
+    /// The condition of the violation.
+    pub(crate) fn condition(&self) -> Option<&'static Condition> {
+        self.violation.as_ref()?.when.map(|when| when.0)
+    }
+
+    /// The condition is met where the fault is: it shows.
+    pub(crate) fn shows(&self) {
+        self.violation.iter().for_each(Violation::shows);
     }
 
     /// How this clause is broken, if it is the broken clause.
@@ -47,6 +63,11 @@ impl Misbehaviour {
     fn on(&self, route: Route) -> Option<&'static Clause> {
         let violation = self.violation.as_ref()?;
         matches!(violation.how, How::Way(way, _) if way == route).then_some(violation.clause)
+    }
+
+    /// Whether the file system misbehaves in this way at all: to be asked before its files are.
+    pub(crate) fn is(&self, quirk: Quirk) -> bool {
+        self.violation.as_ref().is_some_and(|violation| violation.how == How::Quirk(quirk))
     }
 
     /// The number of the next race, from 0.
@@ -70,8 +91,14 @@ impl Misbehaviour {
 }
 
 impl State {
+    /// Whether the file system misbehaves in this way about the present request.
     pub(crate) fn has(&self, quirk: Quirk) -> bool {
-        self.misbehaviour.violation.as_ref().is_some_and(|violation| violation.how == How::Quirk(quirk))
+        self.misbehaviour.is(quirk) && self.condition_met()
+    }
+
+    /// Whether the file system misbehaves in this way about a file.
+    pub(crate) fn has_for(&self, quirk: Quirk, ino: Ino) -> bool {
+        self.misbehaviour.is(quirk) && self.condition_met_by(ino)
     }
 
     /// Runs the intruder, if there is one.
@@ -116,7 +143,7 @@ impl State {
             let places: Vec<Address> = others.flat_map(|(_, file)| file.map.addresses()).collect();
             places.into_iter().filter_map(|at| self.volume.store.zero(at).err()).for_each(drop);
         }
-        if self.has(Quirk::RefusalBreaksLeases) {
+        if self.is_leased(ino) && self.has(Quirk::RefusalBreaksLeases) {
             self.break_leases(ino);
         }
         self.wait_under(Quirk::RefusalWaits);
@@ -135,11 +162,11 @@ impl State {
     /// Side effects of a call that changes nothing about a sealed file, under a violation only.
     pub(crate) fn changed_nothing(&mut self, ino: Ino, [waits, takes_space, zeroes]: [Quirk; 3]) -> Result<(), Errno> {
         self.wait_under(waits);
-        if self.has(takes_space) {
+        let (size, uid) = (self.inode(ino).size, self.inode(ino).uid);
+        if self.is_full(uid) && self.has(takes_space) {
             self.room_for(ino, 1, 1)?;
         }
-        if self.has(zeroes) {
-            let size = self.inode(ino).size;
+        if !size.is_multiple_of(BLOCK as u64) && self.has(zeroes) {
             self.zero_within_block(ino, size, size.next_multiple_of(BLOCK as u64))?;
         }
         Ok(())
@@ -150,7 +177,7 @@ impl State {
         if self.has(Quirk::SealModifies) {
             self.inode_mut(ino).modified += 1;
         }
-        if self.has(Quirk::SealBreaksLeases) {
+        if self.is_leased(ino) && self.has(Quirk::SealBreaksLeases) {
             self.break_leases(ino);
         }
         if self.is_leased(ino) {
@@ -159,8 +186,13 @@ impl State {
     }
 
     /// Moves every sealed file, under a violation only.
-    pub(crate) fn relocate_sealed(&mut self) {
-        let sealed: Vec<Ino> = self.volume.inodes.iter().filter(|(_, file)| file.sealed).map(|(ino, _)| *ino).collect();
+    pub(crate) fn relocate_sealed(&mut self, quirk: Quirk) {
+        if !self.misbehaviour.is(quirk) {
+            return;
+        }
+        let broken = |ino: &Ino| self.has_for(quirk, *ino);
+        let sealed = self.volume.inodes.iter().filter(|(ino, file)| file.sealed && broken(ino));
+        let sealed: Vec<Ino> = sealed.map(|(ino, _)| *ino).collect();
         sealed.into_iter().for_each(|ino| self.volume.relocate(ino));
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod durability;
 pub(crate) mod guard;
 pub(crate) mod holds;
 pub(crate) mod lifetime;
+pub(crate) mod memory;
 pub(crate) mod metadata;
 pub(crate) mod misbehaviour;
 pub(crate) mod mover;

@@ -22,13 +22,15 @@ impl State {
 
     /// Moves every file that may be moved.
     pub(crate) fn collect(&mut self) {
-        self.relocate_all(self.has(Quirk::CollectMoves));
+        self.relocate_all(false);
     }
 
     /// Moves every file; with `sealed_too`, for a violation, also sealed files.
     pub(crate) fn relocate_all(&mut self, sealed_too: bool) {
-        let may_move = |file: &Inode| file.kind == Kind::Regular && !file.swap && (sealed_too || !file.sealed);
-        let movable = self.volume.inodes.iter().filter(|(_, file)| may_move(file)).map(|(ino, _)| *ino);
+        let moves = |ino: Ino| sealed_too || self.has_for(Quirk::CollectMoves, ino);
+        let may_move =
+            |ino: Ino, file: &Inode| file.kind == Kind::Regular && !file.swap && (!file.sealed || moves(ino));
+        let movable = self.volume.inodes.iter().filter(|(ino, file)| may_move(**ino, file)).map(|(ino, _)| *ino);
         let movable: Vec<Ino> = movable.collect();
         movable.into_iter().for_each(|ino| self.volume.relocate(ino));
     }

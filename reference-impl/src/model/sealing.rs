@@ -6,6 +6,9 @@ use crate::units::Ino;
 use crate::violation::Quirk;
 use nix::errno::Errno;
 
+/// The sealer of a file that stays sealed although it was unsealed; used by a violation only.
+pub(crate) const NOBODY: Fd = -1;
+
 impl State {
     /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
     pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
@@ -31,10 +34,10 @@ impl State {
 
     /// Carries out FALLOC_FL_UNSEAL_BLOCK_MAP.
     pub(crate) fn unseal(&mut self, ino: Ino) -> Result<(), Errno> {
-        if self.has(Quirk::UnsealNeedsOnlyOpener) && self.inode(ino).descriptors > 4 {
+        if self.inode(ino).descriptors > 4 && self.has(Quirk::UnsealNeedsOnlyOpener) {
             return Err(Errno::EBUSY);
         }
-        if self.has(Quirk::UnsealNeedsSpace) && self.volume.free() == 0 {
+        if self.volume.free() == 0 && self.has(Quirk::UnsealNeedsSpace) {
             return Err(Errno::ENOSPC);
         }
         let now = self.now();
@@ -43,7 +46,7 @@ impl State {
         self.change_of_state(ino);
         let file = self.inode_mut(ino);
         file.sealed = cosmetic;
-        file.sealed_by = None;
+        file.sealed_by = cosmetic.then_some(NOBODY);
         file.ctime = if keep_ctime { file.ctime } else { now };
         file.mtime = if touch_mtime { now } else { file.mtime };
         self.commit_state(ino).inspect_err(|_| self.inode_mut(ino).sealed = true)

@@ -62,16 +62,20 @@ impl State {
         }
         let inside = self.inode(target.ino).size.saturating_sub(to.offset).min(data.len() as u64) as usize;
         let pieces = inside - inside % PIPE;
-        if sealed(self, target.ino) && inside < data.len() && pieces > 0 && self.has(Quirk::CopyInPieces) {
+        if sealed(self, target.ino)
+            && inside < data.len()
+            && pieces > 0
+            && self.has_for(Quirk::CopyInPieces, target.ino)
+        {
             return self.write_at(target.ino, to.offset, &data[..pieces]);
         }
         let op = Op::CopyInto { offset: to.offset, len: data.len() as u64 };
         let shares = |fs: &Self| {
-            (fs.has(Quirk::ShareOnCopyInto) && sealed(fs, target.ino))
-                || (fs.has(Quirk::ShareOnCopyFrom) && sealed(fs, source.ino))
+            (sealed(fs, target.ino) && fs.has(Quirk::ShareOnCopyInto))
+                || (sealed(fs, source.ino) && fs.has_for(Quirk::ShareOnCopyFrom, source.ino))
         };
         self.guarded(who, target.ino, target.writable(), op, |fs| {
-            if fs.has(Quirk::CopyInherits) && fs.inode(source.ino).sealed {
+            if fs.inode(source.ino).sealed && fs.has_for(Quirk::CopyInherits, source.ino) {
                 fs.write_at(target.ino, to.offset, &data)?;
                 fs.inode_mut(target.ino).sealed = true;
                 return Ok(data.len());

@@ -137,7 +137,8 @@ impl State {
         let rdev = if matches!(making.kind, Kind::Character | Kind::Block) { making.rdev } else { 0 };
         (file.uid, file.gid, file.rdev) = (who.uid, gid, rdev);
         (file.size, file.target) = (making.target.len() as u64, making.target.to_vec());
-        file.sealed = self.has(Quirk::NewFileInherits) && self.volume.inodes.values().any(|file| file.sealed);
+        file.sealed = self.misbehaviour.is(Quirk::NewFileInherits)
+            && self.volume.inodes.iter().any(|(ino, file)| file.sealed && self.has_for(Quirk::NewFileInherits, *ino));
         self.volume.inodes.insert(ino, file);
         Ok(ino)
     }
@@ -308,8 +309,8 @@ impl State {
         self.guarded(who, b, true, Op::Exchange, |_| Ok(()))?;
         self.put(one.0, one.1, b);
         self.put(other.0, other.1, a);
-        if self.has(Quirk::StateFollowsName) {
-            let (sealed_a, sealed_b) = (self.inode(a).sealed, self.inode(b).sealed);
+        let (sealed_a, sealed_b) = (self.inode(a).sealed, self.inode(b).sealed);
+        if sealed_a != sealed_b && self.has(Quirk::StateFollowsName) {
             self.inode_mut(a).sealed = sealed_b;
             self.inode_mut(b).sealed = sealed_a;
         }

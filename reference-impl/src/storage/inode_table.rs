@@ -40,11 +40,6 @@ impl Inodes {
         self.map.get_mut(&ino).map(|file| &mut **file)
     }
 
-    /// All inodes, for changes that no commit has to store.
-    pub(crate) fn values_untracked(&mut self) -> impl Iterator<Item = &mut Inode> {
-        self.map.values_mut().map(|file| &mut **file)
-    }
-
     pub(crate) fn insert(&mut self, ino: Ino, file: Inode) {
         self.changed.insert(ino);
         self.map.insert(ino, Box::new(Inode { changed: true, logged: false, ..file }));

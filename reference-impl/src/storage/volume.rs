@@ -40,6 +40,8 @@ pub(crate) struct Volume {
     pub(crate) read_only: bool,
     /// Whether the power is being lost: commits do not reach the disk any more.
     pub(crate) losing_power: bool,
+    /// The number of snapshots of the metadata that were written to the log.
+    pub(crate) checkpoints: u64,
     /// The last number that was given to an inode, a mapping or a registration.
     next: u64,
     log: Log,
@@ -88,6 +90,7 @@ impl Volume {
             clock: metadata.clock,
             read_only,
             losing_power: false,
+            checkpoints: 0,
             next: 0,
             log: log.clone(),
             given_up: HashMap::new(),
@@ -157,6 +160,7 @@ impl Volume {
     }
 
     fn write_snapshot(&mut self) -> Result<(), Errno> {
+        self.checkpoints += 1;
         let numbers = (self.next, self.clock);
         let inodes = self.inodes.iter().map(|(ino, file)| (*ino, &**file));
         let snapshot = Metadata::snapshot(numbers, inodes, &self.kept);
