@@ -11,4 +11,5 @@ mod list;
 mod matrix;
 mod run;
 mod schema;
+mod situations;
 mod subject;

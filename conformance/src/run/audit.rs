@@ -1,8 +1,10 @@
 //! The audit: runs the cases of a clause against each violation of that clause, to show that they detect it.
 
+use crate::case::definition::Case;
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::run::trials::run_case;
+use crate::run::plan::{Place, Plan, Run, Situations};
+use crate::run::trials::{Ended, run_case};
 use crate::target::reference::Reference;
 use iomap_reference::Violation;
 use iomap_results::{AuditedViolation, Verdict};
@@ -30,9 +32,16 @@ pub fn audit(all: &[&Violation]) -> Vec<AuditedViolation> {
 
 fn one(violation: &Violation) -> AuditedViolation {
     let target = Reference::new(Some(violation.clone()));
-    let of_clause = cases::list::all().filter(|case| case.clause == violation.clause);
-    let results = of_clause.map(|case| run_case(&target, Mechanism::Seal, case));
-    let by: Vec<String> = results.filter(|r| r.verdict == Verdict::Violated).map(|r| r.name).collect();
+    let of_clause: Vec<&Case> = cases::list::all().filter(|case| case.clause == violation.clause).collect();
+    let notices = |run: &Run| match run_case(&target, Mechanism::Seal, run) {
+        Ended::Ran(result) if result.verdict == Verdict::Violated => Some(result.name),
+        _ => None,
+    };
+    let mut by: Vec<String> = Plan::plain(&of_clause).runs.iter().filter_map(notices).collect();
+    if by.is_empty() {
+        let place = Place { mechanism: Mechanism::Seal, kernel: false };
+        by = Plan::new(&of_clause, place, Situations::Pairs).runs.iter().find_map(notices).into_iter().collect();
+    }
     AuditedViolation {
         id: violation.id.clone(),
         clause: violation.clause.id.into(),
