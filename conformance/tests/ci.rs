@@ -100,7 +100,9 @@ fn fstests_has_a_test_for_each_family() {
         selected.extend(of_family);
     }
     assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), families);
+    selected = selected.iter().filter_map(|run| run.split('[').next()).map(str::to_owned).collect();
     selected.sort();
+    selected.dedup();
     let mut all: Vec<String> = cases().map(Case::full_name).collect();
     all.sort();
     assert_eq!(selected, all);

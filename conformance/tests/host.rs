@@ -4,8 +4,8 @@
 
 use iomap_clauses::Clause;
 use iomap_conformance::{
-    Case, Directory, Expectations, Fresh, FsKind, Guard, Lane, Mechanism, Progress, Results, Subject, System, Target,
-    Trouble, active_below, cases, guardian, missing_programs, run, test_arguments,
+    Case, Directory, Expectations, Fresh, FsKind, Guard, Lane, Mechanism, Plan, Progress, Results, Subject, System,
+    Target, Trouble, active_below, cases, guardian, missing_programs, run, test_arguments,
 };
 use iomap_results::Verdict;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -755,7 +755,7 @@ fn abandoned() -> Outcome {
     let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
     let family: Vec<&Case> = cases().filter(|case| case.clause.family() == "truncate").collect();
     let quiet: Progress = Arc::new(|_| ());
-    let results = run(&target, &subject, (&family, 1), &Expectations::all_hold(), &guard, &quiet);
+    let results = run(&target, &subject, (&Plan::plain(&family).runs, 1), &Expectations::all_hold(), &guard, &quiet);
     // The abandoned case ends now, and releases the file system.
     drop(target);
     let deadline = Instant::now() + Duration::from_secs(20);

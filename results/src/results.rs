@@ -23,7 +23,7 @@ pub(crate) const CLAUSE_ID: &str = r"^[a-z_]+\.[a-z0-9_]+$";
 
 /// The form of the names of cases.
 #[cfg(test)]
-pub(crate) const CASE_NAME: &str = "^[a-z_]+::[a-z0-9_]+$";
+pub(crate) const CASE_NAME: &str = r"^[a-z_]+::[a-z0-9_]+(\[[a-z_]+=[a-z_]+(,[a-z_]+=[a-z_]+)*\])?$";
 
 /// The results of one run. `matrix --format json` writes a list of such documents. Members may be added without a new
 /// number.
@@ -59,6 +59,9 @@ pub struct Results<S = ()> {
     /// The lines that the kernel wrote into its log while cases ran, and that no kernel should have to write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_log: Vec<LogLine>,
+    /// The situations that fit no case, each reason with the number of runs or values that it left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, usize>,
     /// Every clause, in the order of the pages.
     pub clauses: Vec<ClauseResult<S>>,
     /// How many clauses have each verdict.
@@ -142,7 +145,7 @@ pub struct ClauseResult<S = ()> {
 #[serde(bound = "")]
 #[cfg_attr(test, schemars(bound = "", rename = "case"))]
 pub struct CaseResult<S = ()> {
-    /// Such as `truncate::shrink`.
+    /// Such as `truncate::shrink`, or `truncate::shrink[names=three]` in a situation.
     #[cfg_attr(test, schemars(regex(pattern = CASE_NAME)))]
     pub name: String,
     /// The finding.

@@ -4,6 +4,7 @@ use crate::case::file::File;
 use crate::case::prepare::{make, make_pinned, make_written, open, pattern, setup};
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
+use crate::situation::axes::Situation;
 use crate::system::{Outcomes, Ready, StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
@@ -22,6 +23,22 @@ pub(crate) struct Context<'a> {
     pub(super) clause: Option<&'a Clause>,
     /// The number of files so far that are not sealed and were asked for the same.
     pub(super) twins: Cell<usize>,
+    /// The situation in which the case runs.
+    pub(super) situation: Situation,
+    /// The values of the situation that had an effect so far.
+    pub(super) applied: Cell<Situation>,
+    /// Whether the company of the situation is there.
+    pub(super) accompanied: Cell<bool>,
+    /// Whether the calls at this moment are those of the preparation.
+    pub(super) preparing: Cell<bool>,
+    /// A file that was made before the case began.
+    pub(super) made_ahead: RefCell<Option<Ready>>,
+    /// The names that the situation has removed.
+    pub(super) gone: RefCell<Vec<String>>,
+    /// The descriptors that the situation has opened in its own way.
+    pub(super) opened: RefCell<Vec<Fd>>,
+    /// The reason why the case cannot run in the situation.
+    pub(super) unfit: RefCell<Option<String>>,
 }
 
 /// An action to undo when the case ends.
@@ -48,7 +65,27 @@ impl<'a> Context<'a> {
     /// A run of a case on a system with a mechanism. `trace` records its calls.
     pub(crate) fn new(system: &'a dyn System, mechanism: Mechanism, trace: Trace) -> Self {
         let system = Recorder::new(system, trace);
-        Self { system, mechanism, cleanup: RefCell::default(), clause: None, twins: Cell::default() }
+        Self {
+            system,
+            mechanism,
+            cleanup: RefCell::default(),
+            clause: None,
+            twins: Cell::default(),
+            situation: Situation::PLAIN,
+            applied: Cell::new(Situation::PLAIN),
+            accompanied: Cell::default(),
+            preparing: Cell::default(),
+            made_ahead: RefCell::default(),
+            gone: RefCell::default(),
+            opened: RefCell::default(),
+            unfit: RefCell::default(),
+        }
+    }
+
+    /// The same run in this situation.
+    pub(crate) fn within(mut self, situation: Situation) -> Self {
+        self.situation = situation;
+        self
     }
 
     /// The same run, judged by this clause.
@@ -86,7 +123,14 @@ impl<'a> Context<'a> {
 
     /// Makes a call that has to succeed; a failure ends the case with an error.
     pub(crate) fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
-        setup(&self.system, call)
+        self.concerns(call);
+        let done = setup(&self.system, call);
+        if let Err(Trouble::Setup(why)) = &done
+            && why.ends_with(&words::failure(Errno::ENOSPC))
+        {
+            self.failed(Errno::ENOSPC);
+        }
+        done
     }
 
     /// Like [`Self::setup`], for a call that returns a number.
@@ -106,6 +150,7 @@ impl<'a> Context<'a> {
 
     /// Opens a file for the rest of the case.
     pub(crate) fn open(&self, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+        self.concerns(&Call::Open { name: name.into(), flags, mode: 0 });
         let fd = open(&self.system, name, flags)?;
         self.undo(Undo::Close(fd));
         Ok(fd)
@@ -118,9 +163,13 @@ impl<'a> Context<'a> {
         Ok(fd)
     }
 
-    /// A file of `size` bytes outside of the state, all written and on storage.
-    pub(crate) fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
-        Ok(self.holding(make_written(&self.system, self.mechanism, name, size)?))
+    /// A plain file beside the one that the case is about: outside of the state, all written and on storage.
+    pub(crate) fn beside(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+        let made = make_written(&self.system, self.mechanism, name, &self.head(), size);
+        if let Err(Trouble::Setup(_)) = &made {
+            self.failed(Errno::ENOSPC);
+        }
+        Ok(self.holding(made?))
     }
 
     /// Takes care of a file: it is taken out of the state and closed when the case ends.
@@ -131,6 +180,7 @@ impl<'a> Context<'a> {
 
     /// An empty file with its descriptors, after `prepare` has changed it.
     pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
+        self.drop_ahead()?;
         let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.undo(Undo::Retire(ready.clone()));
         Ok(ready)
@@ -138,7 +188,9 @@ impl<'a> Context<'a> {
 
     /// A file of [`SIZE`] bytes in the state.
     pub(crate) fn sealed(&'a self) -> Result<File<'a>, Trouble> {
-        if let Some((ready, _)) = self.system.ready() {
+        if self.situation.is_plain()
+            && let Some((ready, _)) = self.system.ready()
+        {
             return Ok(self.holding(ready));
         }
         match self.mechanism {
@@ -152,9 +204,7 @@ impl<'a> Context<'a> {
         if self.mechanism == Mechanism::F2fsPin {
             return Ok(self.holding(make_pinned(&self.system, name, SIZE)?));
         }
-        let file = self.file(name, SIZE)?;
-        self.setup(&file.enter_call()?)?;
-        Ok(file)
+        self.sealed_file(name, self.size())
     }
 
     /// The device, which is always in the state, with the contents of a new file.
@@ -187,9 +237,9 @@ impl<'a> Context<'a> {
         Ok(self.fact("a file written in between has its own data", read == Ok(Reply::Data(data.into()))))
     }
 
-    /// Allocates all free space, to the last block.
-    pub(crate) fn fill(&self) -> Result<(), Trouble> {
-        let fd = self.open("filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
+    /// Allocates all free space, to the last block. Returns the descriptor of the file that has it.
+    pub(super) fn fill(&self) -> Result<Fd, Trouble> {
+        let fd = open(&self.system, "filler", OFlag::O_RDWR | OFlag::O_CREAT)?;
         // The limit includes the space reserved for root and for metadata.
         let (limit, mut offset) = (2 * self.free_space()? + (1 << 30), 0);
         // Write last: a write can find a block even if an allocation, which needs more, fails.
@@ -211,7 +261,12 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(fd)
+    }
+
+    /// Allocates all free space until the case ends.
+    pub(crate) fn full(&self) -> Result<(), Trouble> {
+        self.fill().map(|fd| self.undo(Undo::Close(fd)))
     }
 
     /// Access to the present storage of an open file.
@@ -244,12 +299,14 @@ impl<'a> Context<'a> {
     /// Makes a call, and returns its outcome to the case.
     pub(crate) fn attempt(&self, call: &Call) -> Result<Outcome, Trouble> {
         self.reach(call)?;
+        self.concerns(call);
         Ok(self.system.call(Caller::Privileged, call))
     }
 
     /// Makes two series of calls at the same time. Mappings of the first series last until the case ends.
     pub(crate) fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
         one.iter().chain(other).try_for_each(|call| self.reach(call))?;
+        one.iter().chain(other).for_each(|call| self.concerns(call));
         let outcomes = self.system.race(one, other)?;
         for made in one.iter().zip(&outcomes.0) {
             if let (Call::Map { .. }, Ok(Reply::Number(id))) = made {
@@ -300,12 +357,13 @@ impl<'a> Context<'a> {
 
     /// Makes a call, and observes its outcome only, not a file.
     pub(crate) fn observe(&self, call: &Call) -> Seen {
-        self.observe_as(Caller::Privileged, call)
+        self.observe_as(self.caller(call), call)
     }
 
     /// Like [`Self::observe`], as this caller.
     pub(crate) fn observe_as(&self, caller: Caller, call: &Call) -> Seen {
         self.reach(call)?;
+        self.concerns(call);
         let outcome = self.system.call(caller, call);
         if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (call, &outcome) {
             self.undo(Undo::Close(*fd as Fd));
@@ -317,7 +375,11 @@ impl<'a> Context<'a> {
     /// the missing feature.
     pub(crate) fn given(&self, call: &Call, without: &str) -> Result<(), Trouble> {
         self.reach(call)?;
-        let refused = |errno| Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)));
+        self.concerns(call);
+        let refused = |errno| {
+            self.failed(errno);
+            Trouble::NotOffered(format!("{without}: {call} fails with {}", words::name(errno)))
+        };
         self.system.call(Caller::Privileged, call).map(|_| ()).map_err(refused)
     }
 
@@ -353,6 +415,9 @@ impl<'a> Context<'a> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
+        if let Some(ready) = self.made_ahead.take() {
+            self.system.retire(self.mechanism, ready);
+        }
         // Undo in reverse order: the state before the descriptors. Failures cannot be reported here.
         for undo in self.cleanup.take().into_iter().rev() {
             let call = match undo {

@@ -8,7 +8,7 @@ use crate::system::{Ready, StorageAgent, System};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;
-use iomap_reference::{Call, Caller, Fd, MapId, Mode, Reply, Route, Stat, Whence};
+use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Reply, Route, Stat, Whence};
 
 /// The changes that a successful call may make.
 pub(crate) enum Effect<'a> {
@@ -58,7 +58,12 @@ impl File<'_> {
 
     /// The offset in the file for an offset of the case.
     pub(crate) fn at(&self, offset: i64) -> i64 {
-        self.context.mechanism.lead() as i64 + offset
+        self.context.lead() + offset
+    }
+
+    /// The length of the part in which the case acts.
+    pub(crate) fn len(&self) -> i64 {
+        self.context.size()
     }
 
     fn size(&self) -> Result<i64, Trouble> {
@@ -96,6 +101,7 @@ impl File<'_> {
 
     /// The call that would take the file out of the state.
     pub(crate) fn leave_call(&self) -> Result<Call, Trouble> {
+        self.context.leaves();
         self.context.mechanism.leave(self.ready.fd, self.size()?)
     }
 
@@ -118,12 +124,13 @@ impl File<'_> {
     /// Makes a call and compares the whole file before and after it. A call that fails must change nothing; a call that
     /// succeeds may make only the changes of `effect`.
     pub(crate) fn act(&self, call: &Call, effect: Effect) -> Seen {
-        self.act_as(Caller::Privileged, call, effect)
+        self.act_as(self.context.caller(call), call, effect)
     }
 
     /// Like [`Self::act`], as this caller.
     pub(crate) fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
         self.context.reach(call)?;
+        self.context.concerns(call);
         let before = Picture::take(self)?;
         self.context.tick(&before.stat);
         if matches!(call, Call::Swapon { .. }) {
@@ -185,9 +192,11 @@ impl File<'_> {
 
     /// Compares the storage at an offset of the case, read with O_DIRECT, with the expected data.
     pub(crate) fn holds(&self, offset: i64, data: &[u8]) -> Observed {
-        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len: data.len() };
+        // O_DIRECT reads whole blocks.
+        let len = data.len().next_multiple_of(BLOCK);
+        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len };
         let faults = match self.context.system.call(Caller::Privileged, &call) {
-            Ok(Reply::Data(found)) if found == data => Vec::new(),
+            Ok(Reply::Data(found)) if found.starts_with(data) => Vec::new(),
             Ok(_) => vec!["it returns something else".into()],
             Err(errno) => vec![format!("it fails with {}", words::name(errno))],
         };

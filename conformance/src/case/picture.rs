@@ -30,7 +30,7 @@ impl Picture {
     fn look(file: &File) -> Result<Self, Trouble> {
         let context = file.context;
         let stat = file.stat()?;
-        let lead = context.mechanism().lead();
+        let lead = context.lead() as usize;
         let len = (stat.size as usize).saturating_sub(lead);
         let data = file.read(0, len as i64)?;
         let position = file.position()?;

@@ -30,9 +30,16 @@ pub(super) fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> 
     system.reach(call)?;
     system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
         (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
+        (Call::Fallocate { mode: Mode::SEAL, .. }, errno) if CONTRACT.contains(&errno) => {
+            Trouble::Refused(format!("a fit file is not sealed: {call} = {}", words::failure(errno)))
+        }
         _ => Trouble::Setup(format!("{call} = {}", words::failure(errno))),
     })
 }
+
+/// The errors with which the specification lets sealing fail.
+const CONTRACT: [Errno; 6] =
+    [Errno::EBADF, Errno::EBUSY, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::EPERM, Errno::ETXTBSY];
 
 pub(super) fn open(system: &dyn System, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
     match setup(system, &Call::Open { name: name.into(), flags, mode: 0o600 })? {
@@ -69,11 +76,16 @@ pub(super) fn others(system: &dyn System, name: &str, fd: Fd, access: OFlag) -> 
     })
 }
 
-/// Makes a file of `size` bytes after the mechanism's header, all written and on storage.
-pub(crate) fn make_written(system: &dyn System, mechanism: Mechanism, name: &str, size: i64) -> Result<Ready, Trouble> {
+/// Makes a file of `size` bytes after this head, all written and on storage.
+pub(crate) fn make_written(
+    system: &dyn System,
+    mechanism: Mechanism,
+    name: &str,
+    head: &[u8],
+    size: i64,
+) -> Result<Ready, Trouble> {
     make(system, mechanism, name, |fd| {
-        let mut data = mechanism.header();
-        data.extend(pattern(1, size));
+        let data = [head, &pattern(1, size)].concat();
         if !data.is_empty() {
             setup(system, &Call::Pwrite { fd, offset: 0, data })?;
         }

@@ -7,7 +7,7 @@ use crate::mechanism::Mechanism;
 use crate::system::{Action, Failure, Outcomes, Ready, Step, StorageAgent, System};
 use crate::verdict::Trouble;
 use iomap_clauses::Errno;
-use iomap_reference::{Call, Caller, Fd, Outcome, Reply};
+use iomap_reference::{BLOCK, Call, Caller, Fd, Outcome, Reply};
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -198,11 +198,22 @@ impl StorageAgent for RecordedAgent {
     }
 
     fn read(&self, offset: i64, len: usize) -> Result<Vec<u8>, Trouble> {
-        self.done(Action::AgentRead(offset, len), || self.agent.read(offset, len), |data| Reply::Data(data.clone()))
+        // An agent reads whole blocks.
+        let whole = len.next_multiple_of(BLOCK);
+        let read = || self.agent.read(offset, whole);
+        let mut data = self.done(Action::AgentRead(offset, whole), read, |data| Reply::Data(data.clone()))?;
+        data.truncate(len);
+        Ok(data)
     }
 
     fn write(&self, offset: i64, data: &[u8]) -> Result<(), Trouble> {
-        let action = Action::AgentWrite(offset, data.into());
-        self.done(action, || self.agent.write(offset, data), |()| Reply::Number(0))
+        // An agent writes whole blocks.
+        let last = data.len() / BLOCK * BLOCK;
+        let mut whole = data.to_vec();
+        if last < data.len() {
+            whole.extend(&self.agent.read(offset + last as i64, BLOCK)?[data.len() - last..]);
+        }
+        let action = Action::AgentWrite(offset, whole.clone());
+        self.done(action, || self.agent.write(offset, &whole), |()| Reply::Number(0))
     }
 }

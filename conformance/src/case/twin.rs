@@ -59,7 +59,7 @@ impl Context<'_> {
         let number = self.twins.replace(self.twins.get() + 1);
         let file = File { context: self, ready: ready.clone() };
         let size = file.stat().ok()?.size as i64 - file.at(0);
-        make_written(&self.system, self.mechanism, &format!("twin-{number}"), size).ok()
+        make_written(&self.system, self.mechanism, &format!("twin-{number}"), &self.head(), size).ok()
     }
 }
 

@@ -3,8 +3,8 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, case};
 use crate::case::file::File;
 use crate::case::prepare::pattern;
+use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
-use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Mode, Reply, Route};
@@ -15,11 +15,11 @@ pub(super) static CASES: &[Case] = &[
     case(&AGENT_SEES, "overwrite", "an agent reads data that a later write stored", |t| {
         let file = t.sealed()?;
         let agent = file.agent()?;
-        let data = pattern(30, SIZE);
+        let data = pattern(30, t.size());
         let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
         t.given(&write, "no write to look for")?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
-        Ok(t.fact("the agent reads what was written", agent.read(file.at(0), SIZE as usize)? == data))
+        Ok(t.fact("the agent reads what was written", agent.read(file.at(0), t.size() as usize)? == data))
     }),
     case(
         &AGENT_SEES,
@@ -36,7 +36,7 @@ pub(super) static CASES: &[Case] = &[
             meanwhile::after_each_call(t, &enter, &|file, when| {
                 number.set(number.get() + 1);
                 // A part that was cut off has no place any more.
-                let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, SIZE) / BLOCK_LEN * BLOCK_LEN;
+                let len = (file.stat()?.size as i64 - file.at(0)).clamp(0, t.size()) / BLOCK_LEN * BLOCK_LEN;
                 if len == 0 {
                     return Ok(Observed::default());
                 }
@@ -102,7 +102,7 @@ pub(super) static CASES: &[Case] = &[
         let mode = Mode::ZERO_RANGE | Mode::KEEP_SIZE;
         let zero = Call::Fallocate { fd: file.fd(), mode, offset: file.at(0), len: BLOCK_LEN };
         let _ = t.observe(&zero)?;
-        let data = pattern(31, SIZE);
+        let data = pattern(31, t.size());
         agent.write(file.at(0), &data)?;
         Ok(file.holds(0, &data))
     }),
@@ -111,7 +111,7 @@ pub(super) static CASES: &[Case] = &[
         let agent = file.agent()?;
         // Another clause says whether the file can be renamed.
         let _ = t.observe(&Call::Rename { from: file.name(), to: "renamed".into(), exchange: false })?;
-        let data = pattern(32, SIZE);
+        let data = pattern(32, t.size());
         agent.write(file.at(0), &data)?;
         Ok(file.holds(0, &data))
     }),
@@ -120,7 +120,7 @@ pub(super) static CASES: &[Case] = &[
         let agent = file.agent()?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let other = t.churn()?;
-        agent.write(file.at(0), &pattern(33, SIZE))?;
+        agent.write(file.at(0), &pattern(33, t.size()))?;
         t.churn_intact(&other)
     }),
     case(
@@ -132,7 +132,7 @@ pub(super) static CASES: &[Case] = &[
             let agent = file.agent()?;
             (0..STORMS).try_fold(Observed::default(), |seen, number| {
                 storm(t, number)?;
-                let data = pattern(34 + number, SIZE);
+                let data = pattern(34 + number, t.size());
                 agent.write(file.at(0), &data)?;
                 Ok(seen.and(file.holds(0, &data)))
             })
@@ -146,12 +146,12 @@ pub(super) static CASES: &[Case] = &[
             let file = t.sealed()?;
             let agent = file.agent()?;
             (0..STORMS).try_fold(Observed::default(), |seen, number| {
-                let data = pattern(38 + number, SIZE);
+                let data = pattern(38 + number, t.size());
                 let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() };
                 t.given(&write, "no write to look for")?;
                 t.setup(&Call::Fsync { fd: file.fd() })?;
                 storm(t, number)?;
-                let found = agent.read(file.at(0), SIZE as usize)? == data;
+                let found = agent.read(file.at(0), t.size() as usize)? == data;
                 Ok(seen.and(t.fact("the agent reads what was written", found)))
             })
         },
@@ -165,7 +165,7 @@ pub(super) static CASES: &[Case] = &[
             let agent = file.agent()?;
             (0..STORMS).try_fold(Observed::default(), |seen, number| {
                 let neighbours = storm(t, number)?;
-                agent.write(file.at(0), &pattern(42 + number, SIZE))?;
+                agent.write(file.at(0), &pattern(42 + number, t.size()))?;
                 neighbours.into_iter().try_fold(seen, |seen, (name, data)| {
                     let fd = t.open(&name, OFlag::O_RDONLY | OFlag::O_DIRECT)?;
                     let read = t.attempt(&Call::Pread { fd, offset: 0, len: data.len() })?;
@@ -185,7 +185,7 @@ fn storm(t: &Context, number: u8) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
     let mut left = Vec::new();
     for neighbour in 0..4 {
         let (name, copy) = (format!("neighbour-{number}-{neighbour}"), format!("copy-{number}-{neighbour}"));
-        let data = pattern(90 + 4 * number + neighbour, SIZE);
+        let data = pattern(90 + 4 * number + neighbour, 4 * BLOCK_LEN);
         let fd = t.open(&name, OFlag::O_RDWR | OFlag::O_CREAT)?;
         t.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
         t.setup(&Call::Fsync { fd })?;

@@ -5,14 +5,16 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};
 
 /// Ranges inside, across and beyond the size.
-const RANGES: [(i64, i64); 4] =
-    [(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (SIZE, BLOCK_LEN)];
+fn ranges(t: &Context) -> [(i64, i64); 4] {
+    let size = t.size();
+    [(0, BLOCK_LEN), (BLOCK_LEN, size - BLOCK_LEN), (size - BLOCK_LEN, 2 * BLOCK_LEN), (size, BLOCK_LEN)]
+}
 
 pub(super) static CASES: &[Case] = &[
     case(&FALLOCATE_INSIDE, "inside", "allocating space that a sealed file has already succeeds", |t| {
@@ -61,9 +63,9 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             let file = t.sealed()?;
             t.given(&allocate_again(&file)?, "not before the file system is full either")?;
-            t.fill()?;
+            t.full()?;
             let fd = t.open(&file.name(), t.mechanism().access())?;
-            let len = file.at(SIZE);
+            let len = file.at(t.size());
             let seen = t.observe(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: 0, len })?;
             let seen = seen.and(t.observe(&Call::Ftruncate { fd, size: len })?);
             let (mapped, map) = file.map(true, true)?;
@@ -74,25 +76,29 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size of a sealed file is refused", |t| {
-        refused(t, Mode::ALLOCATE, &[(0, SIZE + 1), (SIZE, BLOCK_LEN), (10 * SIZE, BLOCK_LEN)])
+        refused(t, Mode::ALLOCATE, &[(0, t.size() + 1), (t.size(), BLOCK_LEN), (10 * t.size(), BLOCK_LEN)])
     }),
     case(
         &FALLOCATE_KEEP_BEYOND,
         "keep_beyond",
         "allocating beyond the size with FALLOC_FL_KEEP_SIZE is refused",
-        |t| refused(t, Mode::KEEP_SIZE, &RANGES[2..]),
+        |t| refused(t, Mode::KEEP_SIZE, &ranges(t)[2..]),
     ),
     case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "unsharing a range beyond the size is refused", |t| {
-        refused(t, Mode::UNSHARE_RANGE, &RANGES[2..])
+        refused(t, Mode::UNSHARE_RANGE, &ranges(t)[2..])
     }),
     case(&FALLOCATE_PUNCH, "punch", "punching a hole into a sealed file is refused", |t| {
-        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, SIZE)])
+        refused(
+            t,
+            Mode::PUNCH_HOLE | Mode::KEEP_SIZE,
+            &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, t.size())],
+        )
     }),
     case(&FALLOCATE_ZERO, "zero", "zeroing a range of a sealed file is refused", |t| {
-        refused(t, Mode::ZERO_RANGE, &RANGES)
+        refused(t, Mode::ZERO_RANGE, &ranges(t))
     }),
     case(&FALLOCATE_ZERO, "zero_keep_size", "zeroing a range with FALLOC_FL_KEEP_SIZE is refused", |t| {
-        refused(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &RANGES)
+        refused(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges(t))
     }),
     case(&FALLOCATE_COLLAPSE, "collapse", "collapsing a range of a sealed file is refused", |t| {
         refused(t, Mode::COLLAPSE_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
@@ -101,17 +107,19 @@ pub(super) static CASES: &[Case] = &[
         refused(t, Mode::INSERT_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
     }),
     case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "FALLOC_FL_WRITE_ZEROES on a sealed file is refused", |t| {
-        refused(t, Mode::WRITE_ZEROES, &RANGES)
+        refused(t, Mode::WRITE_ZEROES, &ranges(t))
     }),
     case(&FALLOCATE_NO_OP, "punch_beyond", "punching a hole beyond the end of a sealed file is refused", |t| {
-        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(SIZE, BLOCK_LEN), (10 * SIZE, SIZE)])
+        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(t.size(), BLOCK_LEN), (10 * t.size(), t.size())])
     }),
     case(&FALLOCATE_UNKNOWN, "unknown", "fallocate with an unknown mode bit reports the bit before the seal", |t| {
-        made(t, Mode(1 << 20), &[(0, SIZE)])
+        made(t, Mode(1 << 20), &[(0, t.size())])
     }),
     case(&FALLOCATE_ARGUMENT, "argument", "fallocate with a bad range reports the range before the seal", |t| {
         let file = t.sealed()?;
-        each(&[(0, 0), (0, -1), (-1 - file.at(0), SIZE)], |(offset, len)| file.fallocate(Mode::ALLOCATE, *offset, *len))
+        each(&[(0, 0), (0, -1), (-1 - file.at(0), t.size())], |(offset, len)| {
+            file.fallocate(Mode::ALLOCATE, *offset, *len)
+        })
     }),
     case(
         &FALLOCATE_READONLY,
@@ -138,7 +146,7 @@ fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
 /// The same for ranges inside the size, with a mode that changes nothing there.
 fn succeeds(t: &Context, mode: Mode) -> Seen {
     let file = t.sealed()?;
-    let seen = each(&[(0, SIZE), (BLOCK_LEN, 1), (SIZE - BLOCK_LEN, BLOCK_LEN)], |(offset, len)| {
+    let seen = each(&[(0, t.size()), (BLOCK_LEN, 1), (t.size() - BLOCK_LEN, BLOCK_LEN)], |(offset, len)| {
         file.act(&Call::Fallocate { fd: file.fd(), mode, offset: file.at(*offset), len: *len }, Effect::Times)
     })?;
     offered(t, mode, seen)
@@ -147,7 +155,7 @@ fn succeeds(t: &Context, mode: Mode) -> Seen {
 fn offered(t: &Context, mode: Mode, seen: Observed) -> Seen {
     let unsupported = Some(Some(Errno::EOPNOTSUPP));
     if seen.0.iter().any(|one| one.outcome == unsupported) && !t.mechanism().is_always_on() {
-        let probe = t.file("probe", SIZE)?;
+        let probe = t.beside("probe", t.size())?;
         let call = Call::Fallocate { fd: probe.fd(), mode, offset: probe.at(0), len: BLOCK_LEN };
         if t.attempt(&call)? == Err(Errno::EOPNOTSUPP) {
             return Err(Trouble::NotOffered(format!("{call} fails with EOPNOTSUPP for an ordinary file, too")));

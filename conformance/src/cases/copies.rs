@@ -1,5 +1,5 @@
 use crate::case::definition::{Case, case};
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use iomap_clauses::*;
 use iomap_reference::Call;
 use nix::fcntl::OFlag;
@@ -8,7 +8,7 @@ pub(super) static CASES: &[Case] = &[
     case(&COPY_UNSEALED, "copy", "a copy of a sealed file can be shortened", |t| {
         let file = t.sealed()?;
         let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let len = SIZE as usize;
+        let len = t.size() as usize;
         let copy = Call::CopyRange { from: file.reader(), from_offset: file.at(0), to, to_offset: 0, len };
         t.given(&copy, "no copy")?;
         t.observe(&Call::Ftruncate { fd: to, size: BLOCK_LEN })

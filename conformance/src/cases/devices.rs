@@ -5,7 +5,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, case};
 use crate::case::file::File;
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, MapId, Reply, Route};
@@ -62,12 +62,12 @@ fn writes(t: &Context, by: Option<Route>) -> Seen {
     let agent = file.agent()?;
     let registration = registered(&file, by)?;
     (0..2).try_fold(Observed::default(), |seen, number| {
-        let data = pattern(50 + number, SIZE);
+        let data = pattern(50 + number, t.size());
         stores(t, &file, registration, &data)?;
         let seen = seen.and(reads(t, &file, &data)?);
         // In the first round the pages may be dirty for another reason. In the second round they are clean.
         t.setup(&Call::Fsync { fd: file.fd() })?;
-        let found = agent.read(file.at(0), SIZE as usize)? == data;
+        let found = agent.read(file.at(0), t.size() as usize)? == data;
         Ok(seen.and(t.fact("storage has what the device wrote", found)))
     })
 }
@@ -75,7 +75,7 @@ fn writes(t: &Context, by: Option<Route>) -> Seen {
 fn sees(t: &Context, by: Option<Route>) -> Seen {
     let file = t.sealed()?;
     let registration = registered(&file, by)?;
-    let data = pattern(52, SIZE);
+    let data = pattern(52, t.size());
     t.given(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() }, "no write to look for")?;
     let load = Call::DeviceLoad { registration, offset: file.at(0) as usize, len: data.len() };
     Ok(t.fact("the device reads what was written", t.setup(&load)? == Reply::Data(data)))
@@ -87,7 +87,7 @@ fn neighbours(t: &Context, by: Option<Route>) -> Seen {
     t.given(&Call::Unlink { name: file.name() }, "the file keeps its name")?;
     file.close()?;
     let other = t.churn()?;
-    t.setup(&Call::DeviceStore { registration, offset: lead, data: pattern(53, SIZE) })?;
+    t.setup(&Call::DeviceStore { registration, offset: lead, data: pattern(53, t.size()) })?;
     t.churn_intact(&other)
 }
 
@@ -108,7 +108,7 @@ fn refusal(t: &Context, by: Option<Route>) -> Seen {
     let registration = registered(&file, by)?;
     let call = Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) };
     let seen = super::refuse::at_once(t, &call, Err(Errno::ETXTBSY))?;
-    let data = pattern(55, SIZE);
+    let data = pattern(55, t.size());
     stores(t, &file, registration, &data)?;
     Ok(seen.and(reads(t, &file, &data)?))
 }

@@ -2,7 +2,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, moment, power};
 use crate::case::file::File;
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -19,7 +19,7 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("moment at which a file is shown as sealed")?;
         let bit = t.needs_query()?;
         let ready =
-            t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) }).map(|_| ()))?;
+            t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, t.size()) }).map(|_| ()))?;
         let file = File::from_ready(t, ready);
         let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
         match flags {
@@ -30,7 +30,7 @@ pub(super) static CASES: &[Case] = &[
     power(&SEAL_AGAIN_DURABLE, "again_durable", "sealing a file that another call seals is durable on return", |t| {
         t.reach(&POWER_LOSS)?;
         t.needs_seal("second call that succeeds")?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let call = file.enter_call()?;
         match power_loss_after(t, call.clone(), call)? {
             Ok(_) => afterwards(t, "file", |file| Ok(t.fact("the file is sealed", is_sealed(t, file)?))),
@@ -61,7 +61,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
-            let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+            let data = [t.head(), pattern(1, t.size())].concat();
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
         })?;
         let file = File::from_ready(t, ready);
@@ -72,7 +72,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_DATA, "grown", "sealing makes data durable that were appended after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let ready = t.make("file", |fd| {
-            let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+            let data = [t.head(), pattern(1, t.size())].concat();
             let (first, rest) = data.split_at(BLOCK);
             t.setup(&Call::Pwrite { fd, offset: 0, data: first.into() })?;
             t.setup(&Call::Fsync { fd })?;
@@ -85,7 +85,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     moment(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
         rounds(t, |name| {
-            let file = t.file(name, SIZE)?;
+            let file = t.file(name, t.size())?;
             file.enter_call_uncommitted()
         })
     }),
@@ -110,8 +110,8 @@ pub(super) static CASES: &[Case] = &[
         let file = afterwards(t, "file", |file| {
             let seen = whole(t, file)?;
             // Write as an agent: not every mechanism lets a process write.
-            file.agent()?.write(file.at(0), &pattern(61, SIZE))?;
-            Ok(seen.and(file.holds(0, &pattern(61, SIZE))))
+            file.agent()?.write(file.at(0), &pattern(61, t.size()))?;
+            Ok(seen.and(file.holds(0, &pattern(61, t.size()))))
         })?;
         Ok(seen.and(file).and(t.churn_intact(&other)?))
     }),
@@ -127,7 +127,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_AGENT, "agent", "data that an agent made durable survive a loss of power without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.sealed()?;
-        let data = pattern(60, SIZE);
+        let data = pattern(60, t.size());
         file.agent()?.write(file.at(0), &data)?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| Ok(file.holds(0, &data)))
@@ -138,14 +138,14 @@ pub(super) static CASES: &[Case] = &[
         "recovery does not write what a file had before it was sealed over the data of an agent",
         |t| {
             t.reach(&POWER_LOSS)?;
-            let file = t.file("file", SIZE)?;
+            let file = t.file("file", t.size())?;
             // The last version before the seal is one that a journal may have.
             for seed in [58, 59] {
-                t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(seed, SIZE) })?;
+                t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(seed, t.size()) })?;
                 t.setup(&Call::Fsync { fd: file.fd() })?;
             }
             t.setup(&file.enter_call_uncommitted()?)?;
-            let data = pattern(60, SIZE);
+            let data = pattern(60, t.size());
             file.agent()?.write(file.at(0), &data)?;
             // Later transactions follow the one with the old data.
             let other = t.churn()?;
@@ -161,10 +161,10 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.reach(&POWER_LOSS)?;
             let file = t.sealed()?;
-            let map = Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true };
+            let map = Call::Map { fd: file.fd(), len: file.at(t.size()) as usize, shared: true, write: true };
             let (_, map) = file.map_by(&map.via(Route::MapSync))?;
             let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping with MAP_SYNC".into()))?;
-            let data = pattern(62, SIZE);
+            let data = pattern(62, t.size());
             let store = Call::Store { map, offset: file.at(0) as usize, data: data.clone() };
             t.given(&store.via(Route::Flush), "no store to flush")?;
             t.power_loss(None)?;
@@ -219,11 +219,11 @@ pub(crate) fn can_be_cut(t: &Context, file: &File) -> Result<bool, Trouble> {
 
 /// Cuts a file by its name: not every mechanism lets a file in the state be opened for writing.
 fn cut(t: &Context, file: &File) -> Result<Outcome, Trouble> {
-    t.attempt(&Call::Truncate { name: file.name(), size: file.at(SIZE / 2) })
+    t.attempt(&Call::Truncate { name: file.name(), size: file.at(t.size() / 2) })
 }
 
 /// Checks that size and data are those with which the file was made.
 fn whole(t: &Context, file: &File) -> Result<Observed, Trouble> {
-    let size = t.fact("the size is what it was", file.stat()?.size as i64 == file.at(SIZE));
-    Ok(size.and(file.holds(0, &pattern(1, SIZE))))
+    let size = t.fact("the size is what it was", file.stat()?.size as i64 == file.at(t.size()));
+    Ok(size.and(file.holds(0, &pattern(1, t.size()))))
 }

@@ -3,7 +3,7 @@ use super::seal::{each, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::File;
-use crate::mechanism::{Mechanism, SIZE};
+use crate::mechanism::Mechanism;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -57,8 +57,8 @@ pub(super) static CASES: &[Case] = &[
         if t.mechanism() == Mechanism::Swapfile {
             return Err(Trouble::NotOffered("swapon(2) opens the file, which asks for the lease".into()));
         }
-        let file = t.file("file", SIZE)?;
-        let (name, size) = (file.name(), file.at(SIZE));
+        let file = t.file("file", t.size())?;
+        let (name, size) = (file.name(), file.at(t.size()));
         file.close()?;
         let holder = leased(t, &name)?;
         let calls = [t.mechanism().enter(holder, size)?, t.mechanism().leave(holder, size)?];
@@ -74,7 +74,7 @@ pub(super) static CASES: &[Case] = &[
         if !succeeded(&seen) {
             return Ok(seen);
         }
-        let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(SIZE / 2) };
+        let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(t.size() / 2) };
         Ok(seen.and(t.fact("the file can be cut", t.attempt(&shrink)?.is_ok())))
     }),
 ];
@@ -94,7 +94,7 @@ fn unseal(t: &Context, by: Option<Route>) -> Seen {
 }
 
 fn seal(t: &Context, by: Option<Route>) -> Seen {
-    let file = t.file("file", SIZE)?;
+    let file = t.file("file", t.size())?;
     registered(&file, by)?;
     file.refused(&file.enter_call()?)
 }

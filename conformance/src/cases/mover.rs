@@ -3,7 +3,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, power};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::system::StorageAgent;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
@@ -84,7 +84,7 @@ pub(super) static CASES: &[Case] = &[
 
 /// A sealed file does not get an attribute that an ordinary file can have.
 fn marked(t: &Context, flag: u32, without: &str) -> Seen {
-    let probe = t.file("probe", SIZE)?;
+    let probe = t.beside("probe", t.size())?;
     let call = |fd| Call::ChangeFlags { fd, set: flag, clear: 0 };
     t.given(&call(probe.fd()), without)?;
     let file = t.sealed()?;
@@ -155,13 +155,13 @@ fn far<'a>(t: &'a Context<'a>, attempt: i32) -> Result<File<'a>, Trouble> {
         }
         t.setup(&Call::Close { fd })?;
     }
-    t.fill()?;
+    t.full()?;
     let (_, last) = starts.into_iter().max().ok_or_else(|| Trouble::Setup("no space for a part".into()))?;
     t.setup(&Call::Unlink { name: part(last) })?;
     // XFS frees the space of a removed file in the background (xfs_inodegc_worker).
     t.eventually(|| Ok(t.free_space()? >= len / 2))?;
     let candidate = |number| {
-        let file = t.file(&format!("{attempt}-{number}/file"), SIZE.max(len / 64 / BLOCK_LEN * BLOCK_LEN))?;
+        let file = t.file(&format!("{attempt}-{number}/file"), t.size().max(len / 64 / BLOCK_LEN * BLOCK_LEN))?;
         Ok((file.agent()?.span()?.end, file))
     };
     let mut candidates = numbers.clone().take(4).map(candidate).collect::<Result<Vec<_>, Trouble>>()?;

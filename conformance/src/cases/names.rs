@@ -1,7 +1,7 @@
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::Effect;
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
 
@@ -23,16 +23,15 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&NAME_FREED, "freed", "the space of a removed file is free after its last reference has gone", |t| {
         let before = t.free_space()?;
-        let len = 32 * SIZE;
-        let file = t.file("big", len)?;
-        t.setup(&file.enter_call()?)?;
+        let len = 32 * t.size();
+        let file = t.sealed_file("big", len)?;
         t.given(&Call::Unlink { name: file.name() }, "no way to remove the name")?;
         file.close()?;
         let freed = t.eventually(|| Ok(before - t.free_space()? < len / 2))?;
         Ok(t.fact("the space of the file is free again", freed))
     }),
     alone(&NAME_FREED, "freed_later", "the space of a removed file is free after unmounting and mounting", |t| {
-        let (before, len) = (t.free_space()?, 32 * SIZE);
+        let (before, len) = (t.free_space()?, 32 * t.size());
         let file = t.file("big", len)?;
         t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
         t.setup(&file.enter_call()?)?;
@@ -50,7 +49,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&NAME_REPLACE, "replace", "another file can be renamed over a sealed file", |t| {
         let file = t.sealed()?;
-        t.file("other", BLOCK_LEN)?;
+        t.beside("other", BLOCK_LEN)?;
         let call = Call::Rename { from: "other".into(), to: file.name(), exchange: false };
         file.act(&call, Effect::Change(&|after| after.stat.links -= 1))
     }),
@@ -60,7 +59,7 @@ pub(super) static CASES: &[Case] = &[
         "a sealed file can exchange names with another file, and the state stays with the file",
         |t| {
             let file = t.sealed()?;
-            t.file("other", BLOCK_LEN)?;
+            t.beside("other", BLOCK_LEN)?;
             let call = Call::Rename { from: "other".into(), to: file.name(), exchange: true };
             let seen = file.act(&call, Effect::Times)?;
             let back = Call::Rename { from: file.name(), to: "other".into(), exchange: true };

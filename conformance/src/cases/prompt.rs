@@ -4,7 +4,7 @@ use super::refuse::at_once;
 use crate::case::context::Context;
 use crate::case::file::File;
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Seen, Trouble};
 use iomap_reference::Call;
 
@@ -23,16 +23,15 @@ pub(super) fn when_full(t: &Context, make: Make) -> Seen {
     let file = t.sealed()?;
     let call = make(&file)?;
     t.given(&call, "not before the file system is full either")?;
-    t.fill()?;
+    t.full()?;
     t.observe(&call)
 }
 
 /// The call after an agent has stored in the last block, before and behind the end of the file.
 pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
-    let file = t.file("file", SIZE - 100)?;
-    t.setup(&file.enter_call()?)?;
+    let file = t.sealed_file("file", t.size() - 100)?;
     let (call, agent) = (make(&file)?, file.agent()?);
-    let (last, data) = (file.at(SIZE - BLOCK_LEN), pattern(98, BLOCK_LEN));
+    let (last, data) = (file.at(t.size() - BLOCK_LEN), pattern(98, BLOCK_LEN));
     agent.write(last, &data)?;
     t.given(&call, "no such call succeeds")?;
     t.setup(&Call::Fsync { fd: file.fd() })?;

@@ -3,7 +3,6 @@ use super::seal::{each, make_closed, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
-use crate::mechanism::SIZE;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -27,7 +26,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&QUERY_UNSEALED, "unsealed", "the query shows an unsealed file as not sealed", |t| {
         t.needs_query()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         shows(t, &file, file.fd(), false)
     }),
     case(&QUERY_STATX, "statx", "statx shows a sealed file as sealed, without privilege and by each name", |t| {
@@ -41,7 +40,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&QUERY_STATX, "statx_unsealed", "statx shows neither an unsealed file nor a directory as sealed", |t| {
         let bit = t.needs_statx()?;
-        let file = t.file("unsealed", SIZE)?;
+        let file = t.file("unsealed", t.size())?;
         let left = t.sealed_as("left")?;
         t.setup(&left.leave_call()?)?;
         let directory = "directory".to_owned();
@@ -57,7 +56,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&QUERY_STATX_MASK, "statx_mask", "the mask of statx has the bit for files and directories", |t| {
         let bit = t.needs_statx()?;
-        let (sealed, file) = (t.sealed()?, t.file("unsealed", SIZE)?);
+        let (sealed, file) = (t.sealed()?, t.file("unsealed", t.size())?);
         each(&[sealed.name(), file.name(), ".".into()], |name| statx_shows(t, name, true, bit, true))
     }),
     alone(&QUERY_STATX_MASK, "statx_mask_readonly", "the mask of statx has the bit on a read-only mount", |t| {
@@ -73,7 +72,7 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             let bit = t.needs_query()?;
             let query = |file: &File| Call::GetXflags { fd: file.reader() }.via(Route::FileGetattr);
-            let file = t.file("unsealed", SIZE)?;
+            let file = t.file("unsealed", t.size())?;
             t.given(&query(&file), "no such call")?;
             let sealed = t.sealed()?;
             each(&[(&file, false), (&sealed, true)], |(file, state)| {
@@ -105,7 +104,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&QUERY_SET_IGNORED, "set", "setting the bit with FS_IOC_FSSETXATTR is ignored", |t| {
         let bit = t.needs_query()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let seen = file.act(&Call::ChangeXflags { fd: file.fd(), set: bit, clear: 0 }, Effect::Times)?;
         Ok(seen.and(t.fact("the file is not shown as sealed", !file.state(file.fd())?)))
     }),
@@ -162,7 +161,7 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&QUERY_UNSEALED, "other_attribute", "an unsealed file with another attribute is shown as not sealed", |t| {
         t.needs_query()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
         shows(t, &file, file.fd(), false)
     }),

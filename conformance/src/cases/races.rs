@@ -67,7 +67,7 @@ pub(super) static CASES: &[Case] = &[
     case(&RACE_MAPPING, "protect", "unsealing fails throughout a storm of mprotect on a mapping", |t| {
         t.needs_seal("objection to mappings")?;
         let mut seen = Observed::default();
-        for number in 0..ROUNDS {
+        for number in 0..t.rounds(ROUNDS) {
             t.system.round();
             let file = t.sealed_as(&format!("file-{number}"))?;
             let map = file.map(true, true)?.1.ok_or_else(|| Trouble::NotOffered("no mapping".into()))?;
@@ -252,7 +252,7 @@ fn entering(t: &Context, one: Series) -> Seen {
 fn orders(t: &Context, entered: bool, one: Series, other: Series) -> Seen {
     let rounds = match t.mechanism() {
         // The scheduler decides which call comes first.
-        Mechanism::Seal => ROUNDS,
+        Mechanism::Seal => t.rounds(ROUNDS),
         // Deactivation waits for a grace period.
         Mechanism::Swapfile => 10,
         other => {

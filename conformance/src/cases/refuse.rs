@@ -4,7 +4,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, case};
 use crate::case::file::File;
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -25,7 +25,7 @@ pub(super) fn at_once(t: &Context, call: &Call, expected: Result<(), Errno>) -> 
 
 /// Sealing and unsealing of files that are held.
 fn busy(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
-    let file = t.file("unsealed", SIZE)?;
+    let file = t.file("unsealed", t.size())?;
     hold(&file)?;
     let seen = at_once(t, &file.enter_call()?, Err(Errno::EBUSY))?;
     let file = t.sealed()?;
@@ -86,11 +86,11 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             let file = t.sealed()?;
             let other = t.churn()?;
-            let crossing = Call::Write { fd: file.fd(), data: pattern(9, SIZE + file.at(BLOCK_LEN)) };
+            let crossing = Call::Write { fd: file.fd(), data: pattern(9, t.size() + file.at(BLOCK_LEN)) };
             let seen = file.truncate(BLOCK_LEN)?;
             let seen = seen.and(file.refused(&crossing)?);
             let seen = seen.and(file.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN)?);
-            let seen = seen.and(file.fallocate(Mode::KEEP_SIZE, SIZE, BLOCK_LEN)?);
+            let seen = seen.and(file.fallocate(Mode::KEEP_SIZE, t.size(), BLOCK_LEN)?);
             // The clause is about calls that fail with ETXTBSY. Other clauses say which calls do.
             let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
             if refusals.is_empty() {

@@ -8,7 +8,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -23,10 +23,10 @@ macro_rules! writes {
                 inside(t, Route::$route)
             }),
             case(&WRITE_CROSSING, concat!("crossing_", $id), concat!("a write across the end stores nothing: ", $id), |t| {
-                refused(t, Route::$route, &[(SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (0, SIZE + BLOCK_LEN)])
+                refused(t, Route::$route, &[(t.size() - BLOCK_LEN, 2 * BLOCK_LEN), (0, t.size() + BLOCK_LEN)])
             }),
             case(&WRITE_BEYOND, concat!("beyond_", $id), concat!("a write at the end or later stores nothing: ", $id), |t| {
-                refused(t, Route::$route, &[(SIZE, BLOCK_LEN), (4 * SIZE, BLOCK_LEN)])
+                refused(t, Route::$route, &[(t.size(), BLOCK_LEN), (4 * t.size(), BLOCK_LEN)])
             }),
         )*]
     };
@@ -120,7 +120,7 @@ fn in_another_form(t: &Context, route: Route) -> Seen {
 
 /// An ordinary file on which the same can be done.
 fn probe<'a>(t: &'a Context<'a>, call: impl Fn(&File) -> Call) -> Result<File<'a>, Trouble> {
-    let file = t.file("probe", SIZE)?;
+    let file = t.beside("probe", t.size())?;
     t.given(&call(&file), "not for an ordinary file either")?;
     Ok(file)
 }
@@ -133,7 +133,7 @@ fn inside(t: &Context, route: Route) -> Seen {
     let data = pattern(80, BLOCK_LEN);
     probe(t, |file| pwrite(file, 0, data.clone()).via(route))?;
     let file = t.sealed()?;
-    each(&[(0, BLOCK_LEN), (BLOCK_LEN, SIZE - BLOCK_LEN)], |(offset, len)| {
+    each(&[(0, BLOCK_LEN), (BLOCK_LEN, t.size() - BLOCK_LEN)], |(offset, len)| {
         let data = pattern(81, *len);
         file.write_with(pwrite(&file, *offset, data.clone()).via(route), *offset, &data)
     })
@@ -148,8 +148,7 @@ fn refused(t: &Context, route: Route, ranges: &[(i64, i64)]) -> Seen {
 /// A write that the kernel may make in several pieces, each of which is refused or not.
 fn in_pieces(t: &Context, route: Route) -> Seen {
     const LONG: i64 = 1 << 18;
-    let file = t.file("file", LONG)?;
-    t.setup(&file.enter_call()?)?;
+    let file = t.sealed_file("file", LONG)?;
     let (mut expected, data) = (file.read(0, LONG)?, pattern(99, LONG));
     let call = pwrite(&file, BLOCK_LEN, data.clone()).via(route);
     match t.attempt(&call)? {
@@ -172,21 +171,22 @@ fn appended(t: &Context, route: Route) -> Seen {
 }
 
 fn read(t: &Context, route: Route) -> Seen {
-    let call = |file: &File| Call::Pread { fd: file.reader(), offset: file.at(0), len: SIZE as usize }.via(route);
+    let call = |file: &File| Call::Pread { fd: file.reader(), offset: file.at(0), len: t.size() as usize }.via(route);
     probe(t, call)?;
     let file = t.sealed()?;
-    let expected = file.read(0, SIZE)?;
+    let expected = file.read(0, t.size())?;
     let seen = file.act(&call(&file), Effect::Nothing)?;
     let got = t.attempt(&call(&file))?;
     Ok(seen.and(t.fact("it returns what the file has", got.is_err() || got == Ok(Reply::Data(expected)))))
 }
 
 fn mapped(t: &Context, route: Route) -> Seen {
-    let call =
-        |file: &File| Call::Map { fd: file.fd(), len: file.at(SIZE) as usize, shared: true, write: true }.via(route);
+    let call = |file: &File| {
+        Call::Map { fd: file.fd(), len: file.at(t.size()) as usize, shared: true, write: true }.via(route)
+    };
     // There are no ordinary devices.
     if !t.mechanism().is_always_on() {
-        let ordinary = t.file("probe", SIZE)?;
+        let ordinary = t.beside("probe", t.size())?;
         let (seen, map) = ordinary.map_by(&call(&ordinary))?;
         if map.is_none() {
             let errno = seen.0.first().and_then(|one| one.outcome.flatten());
@@ -229,7 +229,7 @@ fn allocation(t: &Context, route: Route) -> Seen {
     probe(t, |file| call(file, BLOCK_LEN))?;
     let file = t.sealed()?;
     // Inside the size, an allocation changes nothing.
-    let offsets: &[i64] = if mode(route) == Mode::KEEP_SIZE { &[SIZE] } else { &[0, BLOCK_LEN, SIZE] };
+    let offsets: &[i64] = if mode(route) == Mode::KEEP_SIZE { &[t.size()] } else { &[0, BLOCK_LEN, t.size()] };
     each(offsets, |offset| file.refused(&call(&file, *offset)))
 }
 
@@ -241,7 +241,7 @@ fn atomic(t: &Context, route: Route) -> Seen {
 }
 
 fn exchange(t: &Context, route: Route) -> Seen {
-    let other = t.file("other", SIZE)?;
+    let other = t.beside("other", t.size())?;
     let call = |file: &File| Call::Exchange { one: file.fd(), other: other.fd() }.via(route);
     probe(t, call)?;
     let file = t.sealed()?;
@@ -249,7 +249,7 @@ fn exchange(t: &Context, route: Route) -> Seen {
 }
 
 fn exchange_other(t: &Context, route: Route) -> Seen {
-    let other = t.file("other", SIZE)?;
+    let other = t.beside("other", t.size())?;
     let call = |file: &File| Call::Exchange { one: other.fd(), other: file.fd() }.via(route);
     probe(t, call)?;
     let file = t.sealed()?;
@@ -261,10 +261,10 @@ fn defragment(t: &Context, route: Route) -> Seen {
     let ordinary = scattered(t, "probe")?;
     let place = ordinary.agent()?;
     t.given(&call(&ordinary), "not for an ordinary file either")?;
-    let data = pattern(87, SIZE);
+    let data = pattern(87, t.size());
     t.setup(&pwrite(&ordinary, 0, data.clone()))?;
     t.setup(&Call::Fsync { fd: ordinary.fd() })?;
-    if place.read(ordinary.at(0), SIZE as usize)? == data {
+    if place.read(ordinary.at(0), t.size() as usize)? == data {
         return Err(Trouble::NotOffered(format!("{route}: an ordinary file stays where it is, too")));
     }
     let file = scattered(t, "file")?;
@@ -275,10 +275,10 @@ fn defragment(t: &Context, route: Route) -> Seen {
     Ok(seen.and(super::mover::in_place(&file, &*agent)?))
 }
 
-/// A file of [`SIZE`] bytes, not in the state, that lies in pieces, so that defragmentation has work to do.
+/// A file of [`t.size()`] bytes, not in the state, that lies in pieces, so that defragmentation has work to do.
 fn scattered<'a>(t: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
     let spacer = t.open(&format!("{name}-spacer"), OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_DIRECT)?;
-    let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+    let data = [t.head(), pattern(1, t.size())].concat();
     let ready = t.make(name, |_| {
         let fd = t.open(name, OFlag::O_RDWR | OFlag::O_DIRECT)?;
         data.chunks(BLOCK).enumerate().try_for_each(|(block, bytes)| {
@@ -308,7 +308,7 @@ fn attribute(t: &Context, route: Route) -> Seen {
 fn protected(t: &Context, route: Route) -> Seen {
     t.needs_seal("state without a descriptor for writing")?;
     let call = |fd| Call::ChangeFlags { fd, set: FLAG_VERITY, clear: 0 }.via(route);
-    t.file("probe", SIZE)?.close()?;
+    t.beside("probe", t.size())?.close()?;
     t.given(&call(t.open("probe", OFlag::O_RDONLY)?), "not for an ordinary file either")?;
     let file = t.sealed()?;
     let name = file.name();
@@ -357,7 +357,7 @@ fn inside_another<'a>(t: &'a Context<'a>, name: &str) -> Result<(File<'a>, Call)
     t.reach(&subvolume)?;
     t.setup(&subvolume)?;
     let name = format!("{name}/file");
-    Ok((t.file(&name, SIZE)?, Call::Unlink { name }))
+    Ok((t.file(&name, t.size())?, Call::Unlink { name }))
 }
 
 fn destroyed(t: &Context, route: Route) -> Seen {
@@ -366,7 +366,7 @@ fn destroyed(t: &Context, route: Route) -> Seen {
     let (file, call) = inside_another(t, "volume")?;
     t.setup(&file.enter_call()?)?;
     let seen = t.observe(&call.via(route))?;
-    Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
+    Ok(seen.and(file.holds(0, &pattern(1, t.size()))))
 }
 
 fn kept(t: &Context, route: Route) -> Seen {

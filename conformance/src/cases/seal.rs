@@ -3,8 +3,8 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
+use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::{self, Mechanism};
-use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -16,22 +16,22 @@ use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     case(&SEAL_SEALED, "fit_file", "a fit file is sealed, and then refuses to shrink", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let seen = file.enter()?;
         let shrink = t.observe(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN) })?;
         Ok(seen.and(t.fact("ftruncate to a smaller size is refused", shrink.0.iter().all(|o| o.outcome != Some(None)))))
     }),
     case(&SEAL_SEALED, "filled", "a file whose hole was filled is fit", |t| {
         let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;
-            each_block(|offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
+            t.setup(&Call::Ftruncate { fd, size: lead + t.size() })?;
+            each_block(t, |offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
         })?;
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "allocated_ahead", "a file whose space was allocated before it was written is fit", |t| {
         let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: 0, len: lead + 2 * SIZE })?;
-            each_block(|offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
+            t.setup(&Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: 0, len: lead + 2 * t.size() })?;
+            each_block(t, |offset, data| t.setup(&Call::Pwrite { fd, offset: lead + offset, data }).map(|_| ()))
         })?;
         kept_apart(t, &file)
     }),
@@ -40,30 +40,30 @@ pub(super) static CASES: &[Case] = &[
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, 10) })?;
             t.setup(&Call::Fsync { fd })?;
             t.setup(&Call::Ftruncate { fd, size: lead + 100 })?;
-            t.setup(&Call::Pwrite { fd, offset: lead + 10, data: pattern(1, SIZE)[10..].into() }).map(|_| ())
+            t.setup(&Call::Pwrite { fd, offset: lead + 10, data: pattern(1, t.size())[10..].into() }).map(|_| ())
         })?;
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "written_zeros", "a file that was allocated with FALLOC_FL_WRITE_ZEROES is fit", |t| {
         let file = prepared(t, |fd, offset| {
-            t.given(&Call::Fallocate { fd, mode: Mode::WRITE_ZEROES, offset, len: SIZE }, "no such mode")
+            t.given(&Call::Fallocate { fd, mode: Mode::WRITE_ZEROES, offset, len: t.size() }, "no such mode")
         })?;
         file.enter()
     }),
     case(&SEAL_SEALED, "unshared", "a file that shared storage and was unshared is fit", |t| {
         t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
-        let unshare = Call::Fallocate { fd: file.fd(), mode: Mode::UNSHARE_RANGE, offset: 0, len: file.at(SIZE) };
+        let unshare = Call::Fallocate { fd: file.fd(), mode: Mode::UNSHARE_RANGE, offset: 0, len: file.at(t.size()) };
         t.given(&unshare, "no way to undo sharing but to write")?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         kept_apart(t, &file)
     }),
     case(&SEAL_SEALED, "rewritten", "a file that shared storage and was wholly overwritten is fit", |t| {
         t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
-        let data = [t.mechanism().header(), pattern(1, SIZE)].concat();
+        let data = [t.head(), pattern(1, t.size())].concat();
         t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data })?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         kept_apart(t, &file)
@@ -77,7 +77,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_SEALED, "clone_removed", "a file is fit when its clone was removed just before", |t| {
         t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let clone = t.make("clone", |to| {
             t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
             t.setup(&Call::Fsync { fd: to }).map(|_| ())
@@ -98,7 +98,7 @@ pub(super) static CASES: &[Case] = &[
         "writes to a file whose sharing ended before it was sealed are in place",
         |t| {
             t.needs_sharing()?;
-            let file = t.file("file", SIZE)?;
+            let file = t.file("file", t.size())?;
             let clone = t.make("clone", |to| {
                 t.given(&Call::Clone { from: file.fd(), to }, "no clone of such a file")?;
                 // Now the file has space in reserve to move to.
@@ -112,7 +112,7 @@ pub(super) static CASES: &[Case] = &[
                 return Ok(seen);
             }
             let agent = file.agent()?;
-            each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
+            each(&[0, BLOCK_LEN, t.whole() - 2 * BLOCK_LEN], |offset| {
                 let data = pattern(23, BLOCK_LEN);
                 let write = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
                 t.given(&write, "no write to a file in the state")?;
@@ -138,7 +138,7 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
     case(&SEAL_SEALED, "attribute_gone", "a file is sealed after a forbidding attribute was removed", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         for flag in [FLAG_APPEND, FLAG_IMMUTABLE] {
             t.setup(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 })?;
             t.setup(&Call::ChangeFlags { fd: file.fd(), set: 0, clear: flag })?;
@@ -146,12 +146,12 @@ pub(super) static CASES: &[Case] = &[
         file.enter()
     }),
     case(&SEAL_KEEPS, "mtime", "sealing leaves the modification time alone", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let before = file.stat()?.mtime;
         Ok(file.enter()?.and(t.fact("the modification time is the same", file.stat()?.mtime == before)))
     }),
     case(&SEAL_CTIME, "ctime", "sealing updates the status change time", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let before = file.stat()?.ctime;
         Ok(file.enter()?.and(t.fact("the status change time is later", file.stat()?.ctime > before)))
     }),
@@ -159,7 +159,7 @@ pub(super) static CASES: &[Case] = &[
         if t.mechanism() == Mechanism::Swapfile {
             return Err(Trouble::NotOffered("swapon(2) is no call on a descriptor of the file".into()));
         }
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let watched = |call: Call| Call::Watched { name: file.name(), call: Box::new(call) };
         let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(1, BLOCK_LEN) };
         if t.setup_number(&watched(write))? == 0 {
@@ -182,56 +182,62 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_INODE, "other_descriptor", "another descriptor and another name show the state", |t| {
         t.needs_query()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
         let second = t.open("second", OFlag::O_RDONLY)?;
         let seen = file.enter()?;
         Ok(seen.and(t.fact("the second name shows the state", file.state(second)?)))
     }),
     case(&SEAL_UNLINKED, "unlinked", "a file without a name can be sealed", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.setup(&Call::Unlink { name: file.name() })?;
         file.enter()
     }),
     case(&SEAL_LONG, "long", "a len beyond the end is accepted and grows nothing", |t| {
         t.needs_seal("length")?;
-        let file = t.file("file", SIZE)?;
-        seal_with(&file, Mode::SEAL, 0, SIZE + 3 * BLOCK_LEN, Effect::Change(&|after| after.state = Some(true)))
+        let file = t.file("file", t.size())?;
+        seal_with(
+            &file,
+            Mode::SEAL,
+            0,
+            file.at(t.size() + 3 * BLOCK_LEN),
+            Effect::Change(&|after| after.state = Some(true)),
+        )
     }),
     case(&SEAL_LENGTH, "length", "offsets below 0 and lengths of 0 or less are refused", |t| {
-        refused_ranges(t, &[(0, 0), (0, -1), (-1, SIZE), (0, i64::MIN)])
+        refused_ranges(t, &[(0, 0), (0, -1), (-1, t.size()), (0, i64::MIN)])
     }),
     case(&SEAL_LENGTH, "length_readonly", "a bad length is reported before a descriptor without write access", |t| {
         t.needs_seal("range")?;
-        let file = t.file("file", SIZE)?;
-        each(&[(0, 0), (0, -1), (-1, SIZE)], |(offset, len)| {
+        let file = t.file("file", t.size())?;
+        each(&[(0, 0), (0, -1), (-1, t.size())], |(offset, len)| {
             file.refused(&Call::Fallocate { fd: file.reader(), mode: Mode::SEAL, offset: *offset, len: *len })
         })
     }),
     case(&SEAL_OFFSET, "offset", "sealing with an offset other than 0 is refused", |t| {
-        refused_ranges(t, &[(1, SIZE), (BLOCK_LEN, SIZE), (BLOCK_LEN, 2 * SIZE)])
+        refused_ranges(t, &[(1, t.size()), (BLOCK_LEN, t.size()), (BLOCK_LEN, 2 * t.size())])
     }),
     case(&SEAL_SHORT, "short", "sealing with a len smaller than the size is refused", |t| {
-        refused_ranges(t, &[(0, SIZE - 1), (0, BLOCK_LEN), (0, 1)])
+        refused_ranges(t, &[(0, t.size() - 1), (0, BLOCK_LEN), (0, 1)])
     }),
     case(&SEAL_COMBINED, "combined", "the sealing mode combined with another mode is refused", |t| {
         t.needs_seal("mode")?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let others = [Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::UNSHARE_RANGE, Mode::UNSEAL];
-        each(&others, |other| seal_with(&file, Mode::SEAL | *other, 0, SIZE, Effect::Nothing))
+        each(&others, |other| seal_with(&file, Mode::SEAL | *other, 0, t.size(), Effect::Nothing))
     }),
     case(&SEAL_READONLY, "readonly", "sealing through a descriptor without write access is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
-        let file = t.file("file", SIZE)?;
-        file.refused(&mechanism::seal(file.reader(), SIZE))
+        let file = t.file("file", t.size())?;
+        file.refused(&mechanism::seal(file.reader(), t.size()))
     }),
     case(&SEAL_DIRECTORY, "directory", "sealing a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
         let fd = t.open(".", OFlag::O_RDONLY)?;
-        t.observe(&mechanism::seal(fd, SIZE))
+        t.observe(&mechanism::seal(fd, t.size()))
     }),
     case(&SEAL_PRIVILEGE, "privilege", "without the capability sealing is refused", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         file.act_as(Caller::Unprivileged, &file.enter_call()?, Effect::Nothing)
     }),
     case(&SEAL_PRIVILEGE, "privilege_again", "sealing a sealed file without the capability is refused", |t| {
@@ -241,8 +247,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_ORDER, "order", "a descriptor without write access is reported before a missing capability", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
-        let file = t.file("file", SIZE)?;
-        file.act_as(Caller::Unprivileged, &mechanism::seal(file.reader(), SIZE), Effect::Nothing)
+        let file = t.file("file", t.size())?;
+        file.act_as(Caller::Unprivileged, &mechanism::seal(file.reader(), t.size()), Effect::Nothing)
     }),
     case(&SEAL_APPEND_ONLY, "append_only", "sealing a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
@@ -263,14 +269,14 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("descriptor of a FIFO")?;
         t.setup(&Call::Mkfifo { name: "fifo".into() })?;
         let fd = t.open("fifo", OFlag::O_RDWR)?;
-        t.observe(&mechanism::seal(fd, SIZE))
+        t.observe(&mechanism::seal(fd, t.size()))
     }),
     case(&SEAL_SPECIAL, "special", "sealing a device or a socket is refused", |t| {
         t.needs_seal("descriptor of a device")?;
-        each(&[false, true], |socket| t.observe(&mechanism::seal(t.special(*socket)?, SIZE)))
+        each(&[false, true], |socket| t.observe(&mechanism::seal(t.special(*socket)?, t.size())))
     }),
     case(&SEAL_EMPTY, "empty", "sealing an empty file is refused", |t| {
-        if t.mechanism().lead() > 0 {
+        if t.lead() > 0 {
             let name = t.mechanism().name();
             return Err(Trouble::NotOffered(format!("{name}: no empty file, its first bytes have to be there")));
         }
@@ -288,21 +294,21 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SEAL_HOLE, "hole", "sealing a file with a hole is refused", |t| {
         let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Ftruncate { fd, size: lead + SIZE })?;
-            t.setup(&Call::Pwrite { fd, offset: lead + SIZE - BLOCK_LEN, data: pattern(1, BLOCK_LEN) }).map(|_| ())
+            t.setup(&Call::Ftruncate { fd, size: lead + t.size() })?;
+            t.setup(&Call::Pwrite { fd, offset: lead + t.size() - BLOCK_LEN, data: pattern(1, BLOCK_LEN) }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_HOLE, "hole_at_end", "sealing a file with a hole in its last block is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, BLOCK_LEN) })?;
-            t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ())
+            t.setup(&Call::Ftruncate { fd, size: lead + t.size() }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_HOLE, "punched", "sealing a file with a punched hole between data is refused", |t| {
         let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, SIZE) })?;
+            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, t.size()) })?;
             let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, lead + BLOCK_LEN);
             t.setup(&Call::Fallocate { fd, mode, offset, len: BLOCK_LEN }).map(|_| ())
         })?;
@@ -314,21 +320,21 @@ pub(super) static CASES: &[Case] = &[
         "sealing a file whose end was allocated but not written is refused",
         |t| {
             let file = prepared(t, |fd, offset| {
-                t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: SIZE })?;
-                t.setup(&Call::Pwrite { fd, offset, data: pattern(1, SIZE - BLOCK_LEN) }).map(|_| ())
+                t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: t.size() })?;
+                t.setup(&Call::Pwrite { fd, offset, data: pattern(1, t.size() - BLOCK_LEN) }).map(|_| ())
             })?;
             file.refused(&file.enter_call()?)
         },
     ),
     case(&SEAL_UNWRITTEN, "unwritten", "sealing a file that was allocated but not written is refused", |t| {
         let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: lead, len: SIZE }).map(|_| ())
+            t.setup(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset: lead, len: t.size() }).map(|_| ())
         })?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_SHARED, "shared", "sealing either of two files that share storage is refused", |t| {
         t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         let other =
             File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
@@ -345,14 +351,14 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
     case(&SEAL_SHARED_WITHIN, "shared_within", "sealing a file two parts of which share storage is refused", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         t.given(&clone_within(&file, 0, 2 * BLOCK_LEN), "no clone of a part to another part")?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_SHARED, "partly_shared", "sealing a file that shares one block is refused", |t| {
         t.needs_sharing()?;
-        let (file, other) = (t.file("file", SIZE)?, t.file("other", SIZE)?);
+        let (file, other) = (t.file("file", t.size())?, t.beside("other", t.size())?);
         let call = Call::Dedupe { from: file.fd(), from_offset: 0, to: other.fd(), to_offset: 0, len: BLOCK };
         t.given(&call, "no deduplication")?;
         Ok(file.refused(&file.enter_call()?)?.and(other.refused(&other.enter_call()?)?))
@@ -364,24 +370,24 @@ pub(super) static CASES: &[Case] = &[
         never(t, FLAG_JOURNAL, "the file system journals no data")
     }),
     case(&SEAL_MAPPED, "mapped_shared", "sealing a file that is mapped shared and writable is refused", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         mapped(&file, true, true)?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_MAPPED, "mapped_private", "sealing a file that is mapped privately for reading is refused", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         mapped(&file, false, false)?;
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_UNCHANGED, "hole_stays", "a refused seal does not fill a hole", |t| {
-        let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + SIZE }).map(|_| ()))?;
+        let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + t.size() }).map(|_| ()))?;
         let hole = hole_from(t, &file, 0)?;
         let seen = refusal(&file)?;
         Ok(seen.and(t.fact("the hole is where it was", hole_from(t, &file, 0)? == hole)))
     }),
     alone(&SEAL_UNCHANGED, "sharing_stays", "a refused seal does not end sharing, which would take space", |t| {
         t.needs_sharing()?;
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         File::from_ready(t, t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?);
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let free = t.free_space()?;
@@ -416,26 +422,26 @@ pub(super) fn mapped(file: &File, shared: bool, write: bool) -> Result<(), Troub
 pub(super) fn make_closed(t: &Context, name: &str) -> Result<(), Trouble> {
     let fd = t.setup(&Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
     let Reply::Number(fd) = fd else { return Err(Trouble::Setup("open".into())) };
-    t.setup(&Call::Pwrite { fd: fd as Fd, offset: 0, data: pattern(1, SIZE) })?;
+    t.setup(&Call::Pwrite { fd: fd as Fd, offset: 0, data: pattern(1, t.size()) })?;
     t.setup(&Call::Close { fd: fd as Fd }).map(|_| ())
 }
 
 /// A file with the mechanism's header, prepared by the case from there on.
 fn prepared<'a>(t: &'a Context<'a>, prepare: impl FnOnce(Fd, i64) -> Result<(), Trouble>) -> Result<File<'a>, Trouble> {
-    let lead = t.mechanism().lead() as i64;
+    let lead = t.lead();
     let ready = t.make("file", |fd| {
         if lead > 0 {
-            t.setup(&Call::Pwrite { fd, offset: 0, data: t.mechanism().header() })?;
+            t.setup(&Call::Pwrite { fd, offset: 0, data: t.head() })?;
         }
         prepare(fd, lead)?;
         t.setup(&Call::Fsync { fd }).map(|_| ())
     })?;
-    Ok(File::from_ready(t, ready))
+    t.settled(ready)
 }
 
 /// Writes the blocks of a file from the last to the first.
-fn each_block(write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(), Trouble> {
-    let data = pattern(1, SIZE);
+fn each_block(t: &Context, write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(), Trouble> {
+    let data = pattern(1, t.size());
     data.chunks(BLOCK).enumerate().rev().try_for_each(|(block, bytes)| write(block as i64 * BLOCK_LEN, bytes.into()))
 }
 
@@ -443,12 +449,12 @@ fn each_block(write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(),
 fn kept_apart(t: &Context, file: &File) -> Seen {
     let seen = file.enter()?;
     let other = t.churn()?;
-    Ok(seen.and(file.holds(0, &pattern(1, SIZE))).and(t.churn_intact(&other)?))
+    Ok(seen.and(file.holds(0, &pattern(1, t.size()))).and(t.churn_intact(&other)?))
 }
 
 /// A file that shares all its storage with two others, which are open.
 fn shared_by_three<'a>(t: &'a Context<'a>) -> Result<(File<'a>, [Fd; 2]), Trouble> {
-    let file = t.file("file", SIZE)?;
+    let file = t.file("file", t.size())?;
     let mut others = [0; 2];
     for (fd, name) in others.iter_mut().zip(["second", "third"]) {
         let call = Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 };
@@ -494,7 +500,7 @@ fn seal_with(file: &File, mode: Mode, offset: i64, len: i64, effect: Effect) -> 
 
 fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
     t.needs_seal("range")?;
-    let file = t.file("file", SIZE)?;
+    let file = t.file("file", t.size())?;
     each(ranges, |(offset, len)| seal_with(&file, Mode::SEAL, *offset, *len, Effect::Nothing))
 }
 
@@ -503,7 +509,7 @@ fn never(t: &Context, flag: u32, without: &str) -> Seen {
     t.needs_seal("word on such files")?;
     let ready = t.make("file", |fd| {
         t.given(&Call::ChangeFlags { fd, set: flag, clear: 0 }, without)?;
-        t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, SIZE) })?;
+        t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, t.size()) })?;
         t.setup(&Call::Fsync { fd }).map(|_| ())
     })?;
     let file = File::from_ready(t, ready);
@@ -523,7 +529,7 @@ fn between(t: &Context, one: impl Fn(Fd) -> Call, other: impl Fn(Fd) -> Call) ->
     if t.mechanism() == Mechanism::ImmutableAttr {
         return Err(Trouble::NotOffered("immutable-attr: the state is an attribute itself".into()));
     }
-    let file = t.file("file", SIZE)?;
+    let file = t.file("file", t.size())?;
     t.setup(&one(file.fd()))?;
     let seen = file.refused(&file.enter_call()?)?;
     t.setup(&other(file.fd()))?;

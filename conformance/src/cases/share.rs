@@ -1,7 +1,7 @@
 use super::write::rewritten_in_place;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use iomap_clauses::*;
 use iomap_reference::Call;
 
@@ -9,13 +9,13 @@ pub(super) static CASES: &[Case] = &[
     case(&SHARE_SOURCE, "source", "a sealed file cannot be cloned from", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
-        let target = t.file("target", BLOCK_LEN)?;
+        let target = t.beside("target", BLOCK_LEN)?;
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
     }),
     case(&SHARE_WITHIN, "within", "a part of a sealed file cannot be cloned to another part of it", |t| {
         let clone = |file: &File| clone_within(file, 0, 2 * BLOCK_LEN);
-        t.given(&clone(&t.file("probe", SIZE)?), "no clone of a part to another part")?;
+        t.given(&clone(&t.beside("probe", t.size())?), "no clone of a part to another part")?;
         let file = t.sealed()?;
         let seen = file.refused(&clone(&file))?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
@@ -26,7 +26,7 @@ pub(super) static CASES: &[Case] = &[
             Call::Dedupe { from: fd, from_offset, to: fd, to_offset, len: BLOCK_LEN as usize }
         };
         let of_equal_parts = |name| {
-            let file = t.file(name, SIZE)?;
+            let file = t.file(name, t.size())?;
             let write = Call::Pwrite { fd: file.fd(), offset: file.at(2 * BLOCK_LEN), data: file.read(0, BLOCK_LEN)? };
             [write, Call::Fsync { fd: file.fd() }].iter().try_for_each(|call| t.setup(call).map(drop))?;
             Ok(file)
@@ -40,8 +40,8 @@ pub(super) static CASES: &[Case] = &[
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
-        let twin = t.file("twin", SIZE)?;
-        let len = file.at(SIZE) as usize;
+        let twin = t.beside("twin", t.size())?;
+        let len = file.at(t.size()) as usize;
         let seen = file.act(
             &Call::Dedupe { from: file.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len },
             Effect::Nothing,
@@ -51,8 +51,8 @@ pub(super) static CASES: &[Case] = &[
     case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
-        let twin = t.file("twin", SIZE)?;
-        let len = file.at(SIZE) as usize;
+        let twin = t.beside("twin", t.size())?;
+        let len = file.at(t.size()) as usize;
         let seen = file.act(
             &Call::Dedupe { from: twin.fd(), from_offset: 0, to: file.fd(), to_offset: 0, len },
             Effect::Nothing,
@@ -62,7 +62,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = t.sealed()?;
-        let other = t.file("other", SIZE)?;
+        let other = t.beside("other", t.size())?;
         file.act(&Call::Exchange { one: file.fd(), other: other.fd() }, Effect::Nothing)
     }),
     case(
@@ -72,7 +72,7 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.reach(&Call::Exchange { one: 0, other: 0 })?;
             let file = t.sealed()?;
-            let other = t.file("other", SIZE)?;
+            let other = t.beside("other", t.size())?;
             file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
         },
     ),
@@ -85,7 +85,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SHARE_TARGET, "target", "a sealed file cannot be cloned into", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
-        let from = t.file("origin", 2 * BLOCK_LEN)?;
+        let from = t.beside("origin", 2 * BLOCK_LEN)?;
         file.act(&Call::Clone { from: from.fd(), to: file.fd() }, Effect::Nothing)
     }),
 ];

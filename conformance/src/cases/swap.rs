@@ -3,8 +3,8 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, case};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
+use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
-use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call};
@@ -95,7 +95,7 @@ pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     t.needs_seal("second state beside it")?;
     let ready = t.make("swap", |fd| {
         let mut data = Mechanism::Swapfile.header();
-        data.extend(pattern(1, SIZE));
+        data.extend(pattern(1, t.size()));
         t.setup(&Call::Pwrite { fd, offset: 0, data })?;
         t.setup(&Call::Fsync { fd }).map(|_| ())
     })?;

@@ -3,7 +3,7 @@ use super::prompt;
 use super::seal::each;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::Call;
@@ -16,16 +16,19 @@ fn same_size(file: &File) -> Result<Call, Trouble> {
 pub(super) static CASES: &[Case] = &[
     case(&TRUNCATE_SHRINK, "shrink", "shrinking a sealed file is refused and changes nothing", |t| {
         let file = t.sealed()?;
-        each(&[2 * BLOCK_LEN, SIZE - 1, 1], |size| file.truncate(*size))
+        each(&[2 * BLOCK_LEN, t.size() - 1, 1], |size| file.truncate(*size))
     }),
-    case(&TRUNCATE_EMPTY, "empty", "truncating a sealed file to size 0 is refused", |t| t.sealed()?.truncate(0)),
+    case(&TRUNCATE_EMPTY, "empty", "truncating a sealed file to size 0 is refused", |t| {
+        let file = t.sealed()?;
+        file.refused(&Call::Ftruncate { fd: file.fd(), size: 0 })
+    }),
     case(&TRUNCATE_SAME_SIZE, "same_size", "truncating a sealed file to its own size succeeds", |t| {
         let file = t.sealed()?;
-        file.act(&Call::Ftruncate { fd: file.fd(), size: file.at(SIZE) }, Effect::Times)
+        file.act(&Call::Ftruncate { fd: file.fd(), size: file.at(t.size()) }, Effect::Times)
     }),
     case(&TRUNCATE_SAME_SIZE, "same_size_by_name", "truncating a sealed file by name to its own size succeeds", |t| {
         let file = t.sealed()?;
-        file.act(&Call::Truncate { name: file.name(), size: file.at(SIZE) }, Effect::Times)
+        file.act(&Call::Truncate { name: file.name(), size: file.at(t.size()) }, Effect::Times)
     }),
     case(
         &TRUNCATE_SAME_PROMPT,
@@ -47,11 +50,13 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&TRUNCATE_GROW, "grow", "growing a sealed file is refused", |t| {
         let file = t.sealed()?;
-        each(&[SIZE + 1, 2 * SIZE, 1000 * SIZE], |size| file.truncate(*size))
+        each(&[t.size() + 1, 2 * t.size(), 1000 * t.size()], |size| file.truncate(*size))
     }),
     case(&TRUNCATE_PATH, "by_name", "truncate by name on a sealed file is refused for every other size", |t| {
         let file = t.sealed()?;
-        each(&[BLOCK_LEN, 2 * SIZE], |size| file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) }))
+        each(&[BLOCK_LEN, 2 * t.size()], |size| {
+            file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) })
+        })
     }),
     case(&TRUNCATE_OPEN, "o_trunc", "open of a sealed file with O_TRUNC is refused and leaves the data", |t| {
         let file = t.sealed()?;

@@ -6,7 +6,7 @@ use crate::case::file::{Effect, File};
 use crate::case::picture::Picture;
 use crate::case::prepare::pattern;
 use crate::mechanism;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
@@ -22,13 +22,14 @@ pub(super) static CASES: &[Case] = &[
         let seen = file.leave()?;
         let shrink = Call::Ftruncate { fd: file.fd(), size: file.at(2 * BLOCK_LEN) };
         let seen = seen.and(t.observe(&shrink)?);
-        let grow = Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: file.at(0), len: SIZE };
+        let grow = Call::Fallocate { fd: file.fd(), mode: Mode::ALLOCATE, offset: file.at(0), len: t.size() };
         Ok(seen
             .and(t.observe(&grow)?)
-            .and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(SIZE))))
+            .and(t.fact("the size is that of the last call", file.stat()?.size as i64 == file.at(t.size()))))
     }),
     case(&UNSEAL_ORDINARY, "punch", "a range that is punched after unsealing reads as zeros", |t| {
-        let ranges = [(100, 50), (100, 2 * BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN), (0, SIZE)];
+        let ranges =
+            [(100, 50), (100, 2 * BLOCK_LEN), (t.size() - 10, BLOCK_LEN), (2 * t.size(), BLOCK_LEN), (0, t.size())];
         allocates(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
     }),
     case(
@@ -36,8 +37,12 @@ pub(super) static CASES: &[Case] = &[
         "zero",
         "a range that is zeroed after unsealing reads as zeros and can make the file larger",
         |t| {
-            let ranges =
-                [(100, 50), (BLOCK_LEN - 100, BLOCK_LEN + 200), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN), (2 * SIZE, 10)];
+            let ranges = [
+                (100, 50),
+                (BLOCK_LEN - 100, BLOCK_LEN + 200),
+                (t.size() - BLOCK_LEN, 2 * BLOCK_LEN),
+                (2 * t.size(), 10),
+            ];
             allocates(t, Mode::ZERO_RANGE, &ranges, |data, range| zeros(data, range, true))
         },
     ),
@@ -46,7 +51,7 @@ pub(super) static CASES: &[Case] = &[
         "zero_keep_size",
         "zeroing with FALLOC_FL_KEEP_SIZE after unsealing does not change the size",
         |t| {
-            let ranges = [(BLOCK_LEN, BLOCK_LEN), (SIZE - 10, BLOCK_LEN), (2 * SIZE, BLOCK_LEN)];
+            let ranges = [(BLOCK_LEN, BLOCK_LEN), (t.size() - 10, BLOCK_LEN), (2 * t.size(), BLOCK_LEN)];
             allocates(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges, |data, range| zeros(data, range, false))
         },
     ),
@@ -74,10 +79,10 @@ pub(super) static CASES: &[Case] = &[
             let steps = [
                 (collapse, 100, BLOCK_LEN),
                 (collapse, BLOCK_LEN, 100),
-                (collapse, 2 * BLOCK_LEN, 2 * BLOCK_LEN),
+                (collapse, 2 * BLOCK_LEN, t.whole() - 2 * BLOCK_LEN),
                 (insert, 100, BLOCK_LEN),
                 (insert, BLOCK_LEN, 100),
-                (insert, SIZE, BLOCK_LEN),
+                (insert, t.size(), BLOCK_LEN),
             ];
             fails(t, &steps, Errno::EINVAL, |file, (mode, offset, len)| {
                 let (offset, len) = (file.at(*offset), *len);
@@ -95,7 +100,7 @@ pub(super) static CASES: &[Case] = &[
             t.setup(&Call::Ftruncate { fd: file.fd(), size: file.at(BLOCK_LEN + 100) })?;
             holes.into_iter().chain([hole_from(t, file, 0)]).collect::<Result<Vec<_>, _>>()
         };
-        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+        let (twin, file) = (t.beside("twin", t.size())?, unsealed(t)?);
         let expected = [BLOCK_LEN, BLOCK_LEN + 10, 3 * BLOCK_LEN, BLOCK_LEN];
         if shape(&twin)? != expected {
             return Err(Trouble::NotOffered("holes are not told from data".into()));
@@ -121,7 +126,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&UNSEAL_FULL, "full_unseal", "a sealed file can be unsealed on a full file system", |t| {
         let file = t.sealed()?;
-        t.fill()?;
+        t.full()?;
         file.leave()
     }),
     limited(&UNSEAL_FULL, "quota_unseal", "a sealed file whose owner has exhausted a quota can be unsealed", |t| {
@@ -129,13 +134,16 @@ pub(super) static CASES: &[Case] = &[
         file.leave()
     }),
     alone(&UNSEAL_ORDINARY, "full", "allocating and zeroing existing storage needs no space after unsealing", |t| {
-        let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
-        t.fill()?;
-        each(&[(Mode::ALLOCATE, BLOCK_LEN, SIZE - BLOCK_LEN), (Mode::ZERO_RANGE, 0, SIZE)], |(mode, offset, len)| {
-            let call = |f: &File| Call::Fallocate { fd: f.fd(), mode: *mode, offset: f.at(*offset), len: *len };
-            t.given(&call(&twin), "on no file")?;
-            t.observe(&call(&file))
-        })
+        let (twin, file) = (t.beside("twin", t.size())?, unsealed(t)?);
+        t.full()?;
+        each(
+            &[(Mode::ALLOCATE, BLOCK_LEN, t.size() - BLOCK_LEN), (Mode::ZERO_RANGE, 0, t.size())],
+            |(mode, offset, len)| {
+                let call = |f: &File| Call::Fallocate { fd: f.fd(), mode: *mode, offset: f.at(*offset), len: *len };
+                t.given(&call(&twin), "on no file")?;
+                t.observe(&call(&file))
+            },
+        )
     }),
     alone(
         &UNSEAL_ORDINARY,
@@ -143,43 +151,43 @@ pub(super) static CASES: &[Case] = &[
         "zeroing a shared range reserves storage of its own after unsealing",
         |t| {
             t.needs_sharing()?;
-            let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+            let (twin, file) = (t.beside("twin", t.size())?, unsealed(t)?);
             for (from, name) in [(&twin, "one"), (&file, "other")] {
-                let to = t.file(name, BLOCK_LEN)?;
+                let to = t.beside(name, BLOCK_LEN)?;
                 t.given(&Call::Clone { from: from.fd(), to: to.fd() }, "no clone of such a file")?;
                 let (mode, offset) = (Mode::ZERO_RANGE, from.at(0));
-                t.given(&Call::Fallocate { fd: from.fd(), mode, offset, len: SIZE }, "no zeros")?;
+                t.given(&Call::Fallocate { fd: from.fd(), mode, offset, len: t.size() }, "no zeros")?;
             }
-            t.fill()?;
-            let write = |f: &File| Call::Pwrite { fd: f.fd(), offset: f.at(0), data: pattern(90, SIZE) };
+            t.full()?;
+            let write = |f: &File| Call::Pwrite { fd: f.fd(), offset: f.at(0), data: pattern(90, t.size()) };
             t.given(&write(&twin), "on no file")?;
             t.observe(&write(&file))
         },
     ),
     case(&UNSEAL_ORDINARY, "allocate", "allocation after unsealing makes the file larger, with zeros", |t| {
-        let ranges = [(BLOCK_LEN, 10), (SIZE, 10), (2 * SIZE, BLOCK_LEN + 1)];
+        let ranges = [(BLOCK_LEN, 10), (t.size(), 10), (2 * t.size(), BLOCK_LEN + 1)];
         allocates(t, Mode::ALLOCATE, &ranges, |data, range| data.resize(data.len().max(range.end), 0))
     }),
     case(
         &UNSEAL_ORDINARY,
         "keep_size",
         "allocation with FALLOC_FL_KEEP_SIZE after unsealing does not change the size",
-        |t| allocates(t, Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (SIZE - 1, 2 * BLOCK_LEN)], |_, _| ()),
+        |t| allocates(t, Mode::KEEP_SIZE, &[(0, BLOCK_LEN), (t.size() - 1, 2 * BLOCK_LEN)], |_, _| ()),
     ),
     case(&UNSEAL_ORDINARY, "unshare", "unsharing after unsealing does not change the data", |t| {
-        allocates(t, Mode::UNSHARE_RANGE, &[(0, SIZE), (BLOCK_LEN, 10)], |_, _| ())
+        allocates(t, Mode::UNSHARE_RANGE, &[(0, t.size()), (BLOCK_LEN, 10)], |_, _| ())
     }),
     case(
         &UNSEAL_ORDINARY,
         "write_zeroes",
         "FALLOC_FL_WRITE_ZEROES after unsealing makes zeros, even beyond the size",
         |t| {
-            let ranges = [(100, 2 * BLOCK_LEN), (SIZE - 10, 2 * BLOCK_LEN)];
+            let ranges = [(100, 2 * BLOCK_LEN), (t.size() - 10, 2 * BLOCK_LEN)];
             allocates(t, Mode::WRITE_ZEROES, &ranges, |data, range| zeros(data, range, true))
         },
     ),
     case(&UNSEAL_ORDINARY, "truncate", "data that a truncation removed after unsealing come back as zeros", |t| {
-        let sizes = [SIZE - 100, SIZE + 10, BLOCK_LEN, BLOCK_LEN, 3 * BLOCK_LEN];
+        let sizes = [t.size() - 100, t.size() + 10, BLOCK_LEN, BLOCK_LEN, 3 * BLOCK_LEN];
         works(
             t,
             &sizes,
@@ -190,7 +198,7 @@ pub(super) static CASES: &[Case] = &[
         )
     }),
     case(&UNSEAL_ORDINARY, "write", "writes across the end and beyond it make an unsealed file larger", |t| {
-        let starts = [SIZE - 10, 2 * SIZE + 10];
+        let starts = [t.size() - 10, 2 * t.size() + 10];
         let call = |file: &File, at: &i64| Call::Pwrite { fd: file.fd(), offset: file.at(*at), data: pattern(80, 20) };
         works(t, &starts, call, |data, at| {
             data.resize(*at as usize, 0);
@@ -213,10 +221,10 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.needs_sharing()?;
             let file = unsealed(t)?;
-            let copy = t.file("copy", 2 * BLOCK_LEN)?;
+            let copy = t.beside("copy", 2 * BLOCK_LEN)?;
             let seen = file.act(&Call::Clone { from: file.fd(), to: copy.fd() }, Effect::Times)?;
-            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, SIZE) })?;
-            Ok(seen.and(copy.holds(0, &pattern(1, SIZE))).and(file.holds(0, &pattern(83, SIZE))))
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, t.size()) })?;
+            Ok(seen.and(copy.holds(0, &pattern(1, t.size()))).and(file.holds(0, &pattern(83, t.size()))))
         },
     ),
     case(
@@ -226,8 +234,8 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.needs_sharing()?;
             let file = unsealed(t)?;
-            let (size, data) = (SIZE + BLOCK_LEN + 10, pattern(84, SIZE + BLOCK_LEN + 10));
-            let from = t.file("origin", size)?;
+            let (size, data) = (t.size() + BLOCK_LEN + 10, pattern(84, t.size() + BLOCK_LEN + 10));
+            let from = t.beside("origin", size)?;
             t.setup(&Call::Pwrite { fd: from.fd(), offset: from.at(0), data: data.clone() })?;
             let clone = Call::Clone { from: from.fd(), to: file.fd() };
             let effect = |after: &mut Picture| {
@@ -246,13 +254,13 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.needs_sharing()?;
             let file = unsealed(t)?;
-            let other = t.file("other", 2 * SIZE)?;
+            let other = t.beside("other", 2 * t.size())?;
             let clone = |offset, to: &File, there, len| {
                 let (from_offset, to_offset) = (file.at(offset), to.at(there));
                 Call::CloneRange { from: file.fd(), from_offset, to: to.fd(), to_offset, len }
             };
             let seen = file.act(&clone(BLOCK_LEN, &other, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Times)?;
-            let mut data = pattern(1, 2 * SIZE);
+            let mut data = pattern(1, 2 * t.size());
             data.copy_within(BLOCK..3 * BLOCK, 3 * BLOCK);
             let seen = seen.and(other.holds(0, &data));
             let effect = |after: &mut Picture| {
@@ -260,8 +268,8 @@ pub(super) static CASES: &[Case] = &[
                 after.hole = file.at(5 * BLOCK_LEN);
             };
             let seen = seen.and(file.act(&clone(0, &file, 3 * BLOCK_LEN, 2 * BLOCK_LEN), Effect::Change(&effect))?);
-            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(89, SIZE) })?;
-            Ok(seen.and(other.holds(0, &data)).and(file.holds(4 * BLOCK_LEN, &pattern(1, SIZE)[BLOCK..2 * BLOCK])))
+            t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(89, t.size()) })?;
+            Ok(seen.and(other.holds(0, &data)).and(file.holds(4 * BLOCK_LEN, &pattern(1, t.size())[BLOCK..2 * BLOCK])))
         },
     ),
     case(
@@ -300,8 +308,8 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             t.needs_sharing()?;
             let file = unsealed(t)?;
-            let (probe, twin) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?);
-            let len = file.at(SIZE) as usize;
+            let (probe, twin) = (t.beside("probe", t.size())?, t.beside("twin", t.size())?);
+            let len = file.at(t.size()) as usize;
             t.given(
                 &Call::Dedupe { from: probe.fd(), from_offset: 0, to: twin.reader(), to_offset: 0, len },
                 "no deduplication",
@@ -313,13 +321,14 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_ORDINARY, "dedupe", "deduplication after unsealing shares equal data only", |t| {
         t.needs_sharing()?;
         let file = unsealed(t)?;
-        let (probe, twin, other) = (t.file("probe", SIZE)?, t.file("twin", SIZE)?, t.file("other", SIZE)?);
-        let len = file.at(SIZE) as usize;
+        let (probe, twin, other) =
+            (t.beside("probe", t.size())?, t.beside("twin", t.size())?, t.beside("other", t.size())?);
+        let len = file.at(t.size()) as usize;
         t.given(
             &Call::Dedupe { from: probe.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len },
             "no deduplication",
         )?;
-        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(SIZE - 1), data: vec![0] })?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(t.size() - 1), data: vec![0] })?;
         let seen = file
             .act(&Call::Dedupe { from: file.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len }, Effect::Times)?;
         let seen =
@@ -329,18 +338,20 @@ pub(super) static CASES: &[Case] = &[
             )?);
         let unequal =
             t.attempt(&Call::Dedupe { from: file.fd(), from_offset: 0, to: other.fd(), to_offset: 0, len })?;
-        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(85, SIZE) })?;
-        Ok(seen.and(t.fact("files that differ are not shared", unequal.is_err())).and(twin.holds(0, &pattern(1, SIZE))))
+        t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(85, t.size()) })?;
+        Ok(seen
+            .and(t.fact("files that differ are not shared", unequal.is_err()))
+            .and(twin.holds(0, &pattern(1, t.size()))))
     }),
     case(&UNSEAL_ORDINARY, "exchange", "an unsealed file and another file exchange their contents", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
         let file = unsealed(t)?;
-        let other = t.file("other", SIZE)?;
-        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, SIZE) })?;
+        let other = t.beside("other", t.size())?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, t.size()) })?;
         t.setup(&Call::Fsync { fd: other.fd() })?;
         let call = Call::Exchange { one: file.fd(), other: other.fd() };
-        let effect = |after: &mut Picture| after.data = pattern(86, SIZE);
-        Ok(file.act(&call, Effect::Change(&effect))?.and(other.holds(0, &pattern(1, SIZE))))
+        let effect = |after: &mut Picture| after.data = pattern(86, t.size());
+        Ok(file.act(&call, Effect::Change(&effect))?.and(other.holds(0, &pattern(1, t.size()))))
     }),
     alone(
         &UNSEAL_ORDINARY,
@@ -351,15 +362,16 @@ pub(super) static CASES: &[Case] = &[
             let file = unsealed(t)?;
             let agent = file.agent()?;
             let seen = file.act(&Call::Snapshot, Effect::Times)?;
-            let seen = seen.and(file.write(0, &pattern(87, SIZE))?);
+            let seen = seen.and(file.write(0, &pattern(87, t.size()))?);
             t.setup(&Call::Fsync { fd: file.fd() })?;
-            Ok(seen.and(
-                t.fact("the old storage is the snapshot's", agent.read(file.at(0), SIZE as usize)? == pattern(1, SIZE)),
-            ))
+            Ok(seen.and(t.fact(
+                "the old storage is the snapshot's",
+                agent.read(file.at(0), t.size() as usize)? == pattern(1, t.size()),
+            )))
         },
     ),
     case(&UNSEAL_ORDINARY, "compress", "an unsealed file can be marked for compression", |t| {
-        let probe = t.file("probe", SIZE)?;
+        let probe = t.beside("probe", t.size())?;
         let call = |fd| Call::ChangeFlags { fd, set: FLAG_COMPRESS, clear: 0 };
         t.given(&call(probe.fd()), "no compression")?;
         let file = unsealed(t)?;
@@ -368,14 +380,14 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_ORDINARY, "zero_clone", "zeroing a clone after unsealing does not change the other file", |t| {
         t.needs_sharing()?;
         let file = unsealed(t)?;
-        let copy = t.file("copy", SIZE)?;
+        let copy = t.beside("copy", t.size())?;
         t.given(&Call::Clone { from: file.fd(), to: copy.fd() }, "no clone of such a file")?;
         let call = Call::Fallocate { fd: file.fd(), mode: Mode::ZERO_RANGE, offset: file.at(100), len: 2 * BLOCK_LEN };
         let seen = t.observe(&call)?;
-        let mut data = pattern(1, SIZE);
+        let mut data = pattern(1, t.size());
         let untouched = copy.holds(0, &data);
         data[100..100 + 2 * BLOCK].fill(0);
-        let zeroed = t.fact("the range is zeros", file.read(0, SIZE)? == data);
+        let zeroed = t.fact("the range is zeros", file.read(0, t.size())? == data);
         Ok(seen.and(untouched).and(zeroed))
     }),
     alone(&UNSEAL_ORDINARY, "shrink", "a file system that shrinks moves an unsealed file out of the way", |t| {
@@ -389,13 +401,13 @@ pub(super) static CASES: &[Case] = &[
         let less = t.fact("there is less space", t.free_space()? <= 8 * BLOCK_LEN);
         let none = t.attempt(&Call::Shrink { size: 2 * BLOCK_LEN })?;
         let seen = seen.and(less).and(t.fact("the file needs more than two blocks", none.is_err()));
-        let other = t.file("other", SIZE)?;
-        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(88, SIZE) })?;
+        let other = t.beside("other", t.size())?;
+        t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(88, t.size()) })?;
         t.setup(&Call::Fsync { fd: other.fd() })?;
-        Ok(seen.and(file.holds(0, &pattern(1, SIZE))))
+        Ok(seen.and(file.holds(0, &pattern(1, t.size()))))
     }),
     alone(&UNSEAL_ORDINARY, "punch_frees", "space that is punched out of an unsealed file becomes free", |t| {
-        let len = 32 * SIZE;
+        let len = 32 * t.size();
         let frees = |file: &File| {
             let before = t.free_space()?;
             let mode = Mode::PUNCH_HOLE | Mode::KEEP_SIZE;
@@ -403,11 +415,10 @@ pub(super) static CASES: &[Case] = &[
             t.setup(&Call::Fallocate { fd: file.fd(), mode, offset: 0, len: file.at(len) })?;
             t.eventually(|| Ok(t.free_space()? - before > len / 2))
         };
-        if !frees(&t.file("twin", len)?)? {
+        if !frees(&t.beside("twin", len)?)? {
             return Err(Trouble::NotOffered("the space of a hole is not free at once".into()));
         }
-        let file = t.file("file", len)?;
-        t.setup(&file.enter_call()?)?;
+        let file = t.sealed_file("file", len)?;
         t.setup(&file.leave_call()?)?;
         Ok(t.fact("the space of the range is free again", frees(&file)?))
     }),
@@ -422,11 +433,11 @@ pub(super) static CASES: &[Case] = &[
         Ok(file.leave()?.and(t.fact("the status change time is later", file.stat()?.ctime > before)))
     }),
     case(&UNSEAL_AGAIN, "again", "unsealing an unsealed file changes nothing", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         file.act(&file.leave_call()?, Effect::Nothing)
     }),
     case(&UNSEAL_AGAIN, "again_mapped", "unsealing an unsealed file succeeds while the file is mapped", |t| {
-        let file = t.file("file", SIZE)?;
+        let file = t.file("file", t.size())?;
         mapped(&file, true, true)?;
         file.act(&file.leave_call()?, Effect::Nothing)
     }),
@@ -445,20 +456,20 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_RANGE, "range", "only the whole file can be unsealed", |t| {
         t.needs_seal("range")?;
         let file = t.sealed()?;
-        let ranges = [(0, 0), (0, -1), (-1, SIZE), (BLOCK_LEN, SIZE), (0, SIZE - 1)];
+        let ranges = [(0, 0), (0, -1), (-1, t.size()), (BLOCK_LEN, t.size()), (0, t.size() - 1)];
         each(&ranges, |(offset, len)| file.fallocate(Mode::UNSEAL, *offset, *len))
     }),
     case(&UNSEAL_COMBINED, "combined", "the unsealing mode combined with another mode is refused", |t| {
         t.needs_seal("mode")?;
         let file = t.sealed()?;
         each(&[Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::UNSHARE_RANGE], |other| {
-            file.fallocate(Mode::UNSEAL | *other, 0, SIZE)
+            file.fallocate(Mode::UNSEAL | *other, 0, t.size())
         })
     }),
     case(&UNSEAL_READONLY, "readonly", "unsealing through a descriptor without write access is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.sealed()?;
-        file.refused(&mechanism::unseal(file.reader(), SIZE))
+        file.refused(&mechanism::unseal(file.reader(), t.size()))
     }),
     alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "a file on a read-only mount cannot be unsealed", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
@@ -471,17 +482,17 @@ pub(super) static CASES: &[Case] = &[
     case(&UNSEAL_DIRECTORY, "directory", "a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
         let fd = t.open(".", OFlag::O_RDONLY)?;
-        t.observe(&mechanism::unseal(fd, SIZE))
+        t.observe(&mechanism::unseal(fd, t.size()))
     }),
     case(&UNSEAL_FIFO, "fifo", "a FIFO is refused", |t| {
         t.needs_seal("descriptor of a FIFO")?;
         t.setup(&Call::Mkfifo { name: "fifo".into() })?;
         let fd = t.open("fifo", OFlag::O_RDWR)?;
-        t.observe(&mechanism::unseal(fd, SIZE))
+        t.observe(&mechanism::unseal(fd, t.size()))
     }),
     case(&UNSEAL_SPECIAL, "special", "unsealing a device or a socket is refused", |t| {
         t.needs_seal("descriptor of a device")?;
-        each(&[false, true], |socket| t.observe(&mechanism::unseal(t.special(*socket)?, SIZE)))
+        each(&[false, true], |socket| t.observe(&mechanism::unseal(t.special(*socket)?, t.size())))
     }),
     case(&UNSEAL_APPEND_ONLY, "append_only", "a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
@@ -515,7 +526,7 @@ fn unsealed<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
 /// Checks that calls that work one after the other on a file that was never sealed also work on an unsealed file. Each
 /// call changes the bytes as `change` does. Both files have their holes at the same places.
 fn works<T>(t: &Context, steps: &[T], call: impl Fn(&File, &T) -> Call, change: impl Fn(&mut Vec<u8>, &T)) -> Seen {
-    let twin = t.file("twin", SIZE)?;
+    let twin = t.beside("twin", t.size())?;
     let file = unsealed(t)?;
     each(steps, |step| {
         t.given(&call(&twin, step), "on no file")?;
@@ -550,7 +561,7 @@ fn zeros(data: &mut Vec<u8>, range: Range<usize>, grows: bool) {
 /// Checks that calls that fail on a file that was never sealed fail in the same way on an unsealed file, and change
 /// nothing but the times: some kernels update the times before their other checks.
 fn fails<T>(t: &Context, steps: &[T], errno: Errno, call: impl Fn(&File, &T) -> Call) -> Seen {
-    let (twin, file) = (t.file("twin", SIZE)?, unsealed(t)?);
+    let (twin, file) = (t.beside("twin", t.size())?, unsealed(t)?);
     each(steps, |step| {
         let (probe, call) = (call(&twin, step), call(&file, step));
         if t.attempt(&probe)? != Err(errno) {

@@ -6,7 +6,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};
@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 pub(super) static CASES: &[Case] = &[
     case(&WRITE_INSIDE, "pwrite", "pwrite inside the size works, aligned and not", |t| {
         let file = t.sealed()?;
-        each(&[(0, BLOCK_LEN), (1, 10), (BLOCK_LEN - 5, 10), (SIZE - 1, 1), (0, SIZE)], |(offset, len)| {
+        each(&[(0, BLOCK_LEN), (1, 10), (BLOCK_LEN - 5, 10), (t.size() - 1, 1), (0, t.size())], |(offset, len)| {
             file.write(*offset, &pattern(5, *len))
         })
     }),
@@ -50,7 +50,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&WRITE_INSIDE, "o_sync", "data of a write with O_SYNC survive a loss of power", |t| {
         t.reach(&Call::PowerLoss { during: None })?;
-        let (file, data) = (t.file("file", SIZE)?, pattern(27, 2 * BLOCK_LEN));
+        let (file, data) = (t.file("file", t.size())?, pattern(27, 2 * BLOCK_LEN));
         let fd = t.open("file", OFlag::O_RDWR | OFlag::O_SYNC)?;
         t.setup(&file.enter_call()?)?;
         let seen = t.observe(&Call::Pwrite { fd, offset: file.at(BLOCK_LEN), data: data.clone() })?;
@@ -74,10 +74,10 @@ pub(super) static CASES: &[Case] = &[
         "no_append",
         "a write with RWF_NOAPPEND inside the size works on a descriptor with O_APPEND",
         |t| {
-            let ordinary = t.file("ordinary", SIZE)?;
+            let ordinary = t.beside("ordinary", t.size())?;
             t.given(&not_appended(&ordinary, 0, pattern(93, 10)), "not for an ordinary file either")?;
             let file = t.sealed()?;
-            each(&[0, BLOCK_LEN + 1, SIZE - 10], |offset| {
+            each(&[0, BLOCK_LEN + 1, t.size() - 10], |offset| {
                 let data = pattern(94, 10);
                 file.write_with(not_appended(&file, *offset, data.clone()), *offset, &data)
             })
@@ -98,7 +98,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_COPY, "within", "copy_file_range inside one sealed file leaves the file in place", |t| {
         let file = t.sealed()?;
-        let seen = each(&[(0, BLOCK_LEN), (SIZE - BLOCK_LEN - 10, 0)], |(from, to)| {
+        let seen = each(&[(0, BLOCK_LEN), (t.size() - BLOCK_LEN - 10, 0)], |(from, to)| {
             let data = file.read(*from, BLOCK_LEN)?;
             let (from_offset, to_offset) = (file.at(*from), file.at(*to));
             let call = Call::CopyRange { from: file.fd(), from_offset, to: file.fd(), to_offset, len: BLOCK };
@@ -109,7 +109,7 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_COPY_FROM, "out", "copy_file_range out of a sealed file leaves it in place", |t| {
         let file = t.sealed()?;
         let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let len = SIZE as usize;
+        let len = t.size() as usize;
         let call = Call::CopyRange { from: file.fd(), from_offset: file.at(0), to, to_offset: 0, len };
         let seen = file.act(&call, Effect::Nothing)?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
@@ -134,12 +134,11 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_ATOMIC_SIZE, "atomic_size", "an atomic write of the size that statx tells of is accepted", |t| {
         let largest = |name: &str| t.setup_number(&Call::AtomicMax { name: name.into() });
         t.reach(&Call::AtomicMax { name: String::new() })?;
-        let size = largest(&t.file("ordinary", SIZE)?.name())?;
+        let size = largest(&t.beside("ordinary", t.size())?.name())?;
         if size == 0 {
             return Err(Trouble::NotOffered("statx(2) tells of no atomic writes".into()));
         }
-        let file = t.file("file", size)?;
-        t.setup(&file.enter_call()?)?;
+        let file = t.sealed_file("file", size)?;
         let (fd, offset, len) = (file.direct(), file.at(0), largest(&file.name())?);
         t.given(&Call::Pwrite { fd, offset, data: pattern(24, BLOCK_LEN) }, "no write to a file in the state")?;
         // The size has to be accepted here, whatever an ordinary file accepts.
@@ -160,9 +159,8 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(t.fact("modification and status change time are later", later)))
     }),
     case(&MAP_TAIL, "tail", "a store beyond the size in the last page does not become data of the file", |t| {
-        let size = SIZE - 100;
-        let file = t.file("file", size)?;
-        t.setup(&file.enter_call()?)?;
+        let size = t.size() - 100;
+        let file = t.sealed_file("file", size)?;
         let (_, map) = file.map(true, true)?;
         let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
         let call = Call::Store { map, offset: file.at(size) as usize, data: pattern(25, 50) };
@@ -175,17 +173,16 @@ pub(super) static CASES: &[Case] = &[
         "a store beyond the size does not become data after any call, refused or not",
         |t| {
             let enter = |name: &str| {
-                let file = t.file(name, SIZE - 100)?;
-                t.setup(&file.enter_call()?)?;
+                let file = t.sealed_file(name, t.size() - 100)?;
                 let (_, map) = file.map(true, true)?;
                 let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping".into()))?;
-                let call = Call::Store { map, offset: file.at(SIZE - 100) as usize, data: pattern(25, 50) };
+                let call = Call::Store { map, offset: file.at(t.size() - 100) as usize, data: pattern(25, 50) };
                 t.given(&call, "no store")?;
                 Ok(file)
             };
             meanwhile::after_each_call(t, &enter, &|file, when| {
-                let len = (file.stat()?.size as i64 - file.at(SIZE - 100)).clamp(0, 50);
-                let data = if len == 0 { Vec::new() } else { file.read(SIZE - 100, len)? };
+                let len = (file.stat()?.size as i64 - file.at(t.size() - 100)).clamp(0, 50);
+                let data = if len == 0 { Vec::new() } else { file.read(t.size() - 100, len)? };
                 let stored = data.windows(10).any(|part| part == &pattern(25, 50)[..10]);
                 Ok(t.fact(&format!("bytes stored beyond the size are no data {when}"), !stored))
             })
@@ -194,23 +191,23 @@ pub(super) static CASES: &[Case] = &[
     case(&MAP_BEYOND, "beyond", "access to a mapping beyond the last page of the file raises SIGBUS", |t| {
         let file = t.sealed()?;
         let fd = file.reader();
-        let len = file.at(2 * SIZE) as usize;
+        let len = file.at(2 * t.size()) as usize;
         let Reply::Number(map) = t.setup(&Call::Map { fd, len, shared: true, write: false })? else {
             return Err(Trouble::Setup("mmap".into()));
         };
-        let load = Call::Load { map: map as u64, offset: file.at(SIZE) as usize, len: 1 };
+        let load = Call::Load { map: map as u64, offset: file.at(t.whole()) as usize, len: 1 };
         let seen = t.observe(&load)?;
         t.setup(&Call::Unmap { map: map as u64 })?;
         Ok(seen)
     }),
     alone(&WRITE_FULL, "full", "a full file system does not stop writes inside the size", |t| {
         let file = t.sealed()?;
-        t.fill()?;
-        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
+        t.full()?;
+        each(&[0, BLOCK_LEN, t.size() - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
     }),
     limited(&WRITE_FULL, "quota", "an exhausted quota does not stop writes inside the size", |t| {
         let (file, _ordinary) = owner_at_limit(t)?;
-        each(&[0, BLOCK_LEN, SIZE - BLOCK_LEN], |offset| {
+        each(&[0, BLOCK_LEN, t.size() - BLOCK_LEN], |offset| {
             let data = pattern(90, BLOCK_LEN);
             let call = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
             file.act_as(Caller::Unprivileged, &call, Effect::Change(&|after| after.patch(*offset, &data)))
@@ -218,8 +215,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&WRITE_FULL_SYNC, "full_sync", "a full file system does not make a later fsync fail", |t| {
         let file = t.sealed()?;
-        t.fill()?;
-        let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(13, SIZE) };
+        t.full()?;
+        let write = Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(13, t.size()) };
         t.given(&write, "no write to sync")?;
         file.act(&Call::Fsync { fd: file.fd() }, Effect::Nothing)
     }),
@@ -230,14 +227,14 @@ pub(super) static CASES: &[Case] = &[
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
         let seen = t.observe(&hole)?;
-        let end = Reply::Number(file.at(SIZE));
+        let end = Reply::Number(file.at(t.size()));
         Ok(seen.and(t.fact("SEEK_HOLE reports the end", t.setup(&hole) == Ok(end))))
     }),
     case(&WRITE_NO_HOLE, "offsets", "SEEK_HOLE from each offset of a sealed file finds the end", |t| {
         let file = t.sealed()?;
-        each(&[1, BLOCK_LEN, BLOCK_LEN + 1, SIZE - 1], |offset| {
+        each(&[1, BLOCK_LEN, BLOCK_LEN + 1, t.size() - 1], |offset| {
             let hole = Call::Seek { fd: file.reader(), offset: file.at(*offset), whence: Whence::Hole };
-            let end = Reply::Number(file.at(SIZE));
+            let end = Reply::Number(file.at(t.size()));
             Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
         })
     }),
@@ -251,14 +248,14 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_CROSSING, "crossing_pwrite", "a pwrite across the end is refused as a whole", |t| {
         let file = t.sealed()?;
-        each(&[(0, SIZE + 1), (SIZE - 1, 2), (SIZE - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
+        each(&[(0, t.size() + 1), (t.size() - 1, 2), (t.size() - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
             refused_write(&file, *offset, *len)
         })
     }),
     case(&WRITE_CROSSING, "crossing_write", "a refused write across the end does not move the file offset", |t| {
         let file = t.sealed()?;
         t.setup(&Call::Seek { fd: file.fd(), offset: file.at(BLOCK_LEN), whence: Whence::Set })?;
-        file.refused(&Call::Write { fd: file.fd(), data: pattern(14, SIZE) })
+        file.refused(&Call::Write { fd: file.fd(), data: pattern(14, t.size()) })
     }),
     case(
         &WRITE_CROSSING,
@@ -266,17 +263,17 @@ pub(super) static CASES: &[Case] = &[
         "a vectored write is refused as a whole when its last part crosses the end",
         |t| {
             let file = t.sealed()?;
-            let parts = vec![pattern(15, SIZE), pattern(16, 1)];
+            let parts = vec![pattern(15, t.size()), pattern(16, 1)];
             file.refused(&Call::Pwritev { fd: file.fd(), offset: file.at(0), parts, append: None })
         },
     ),
     case(&WRITE_COPY_BEYOND, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
         let file = t.sealed()?;
-        let source = t.file("source", SIZE)?;
+        let source = t.beside("source", t.size())?;
         let (from, offset) = (source.fd(), source.at(0));
-        each(&[1, SIZE - BLOCK_LEN], |to| {
+        each(&[1, t.size() - BLOCK_LEN], |to| {
             let (to, to_offset) = (file.fd(), file.at(*to));
-            file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: SIZE as usize })
+            file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: t.size() as usize })
         })
     }),
     case(
@@ -285,8 +282,7 @@ pub(super) static CASES: &[Case] = &[
         "a copy of more than a pipe holds stores nothing if it would cross the end",
         |t| {
             const LONG: i64 = 1 << 18;
-            let (file, source) = (t.file("file", LONG)?, t.file("source", LONG)?);
-            t.setup(&file.enter_call()?)?;
+            let (file, source) = (t.sealed_file("file", LONG)?, t.beside("source", LONG)?);
             let (from, from_offset, to, to_offset) = (source.fd(), source.at(0), file.fd(), file.at(BLOCK_LEN));
             file.refused(&Call::CopyRange { from, from_offset, to, to_offset, len: LONG as usize })
         },
@@ -294,25 +290,25 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_CROSSING, "crossing_direct", "a write with O_DIRECT across the end is refused", |t| {
         let file = t.sealed()?;
         let data = pattern(17, 2 * BLOCK_LEN);
-        file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(SIZE - BLOCK_LEN), data })
+        file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(t.size() - BLOCK_LEN), data })
     }),
     case(&WRITE_BEYOND, "beyond", "a write that begins at the end of a sealed file, or later, is refused", |t| {
         let file = t.sealed()?;
-        each(&[SIZE, SIZE + 1, SIZE + BLOCK_LEN, 100 * SIZE], |offset| refused_write(&file, *offset, 1))
+        each(&[t.size(), t.size() + 1, t.size() + BLOCK_LEN, 100 * t.size()], |offset| refused_write(&file, *offset, 1))
     }),
     case(&WRITE_COPY_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
         let file = t.sealed()?;
-        let source = t.file("source", SIZE)?;
+        let source = t.beside("source", t.size())?;
         let (from, from_offset, len) = (source.fd(), source.at(0), 10);
-        each(&[SIZE, 2 * SIZE], |to| {
+        each(&[t.size(), 2 * t.size()], |to| {
             file.refused(&Call::CopyRange { from, from_offset, to: file.fd(), to_offset: file.at(*to), len })
         })
     }),
     case(&WRITE_BEYOND, "beyond_no_append", "a write with RWF_NOAPPEND at the end of a sealed file is refused", |t| {
-        let ordinary = t.file("ordinary", SIZE)?;
+        let ordinary = t.beside("ordinary", t.size())?;
         t.given(&not_appended(&ordinary, 0, pattern(93, 10)), "not for an ordinary file either")?;
         let file = t.sealed()?;
-        file.refused(&not_appended(&file, SIZE, pattern(95, 10)))
+        file.refused(&not_appended(&file, t.size(), pattern(95, 10)))
     }),
     case(
         &WRITE_LIMIT,
@@ -320,8 +316,8 @@ pub(super) static CASES: &[Case] = &[
         "a write across the end is refused before RLIMIT_FSIZE cuts it or ends the process",
         |t| {
             let file = t.sealed()?;
-            each(&[SIZE - 1, SIZE - BLOCK_LEN, BLOCK_LEN], |limit| {
-                let (offset, data) = (file.at(SIZE - BLOCK_LEN), pattern(96, 2 * BLOCK_LEN));
+            each(&[t.size() - 1, t.size() - BLOCK_LEN, BLOCK_LEN], |limit| {
+                let (offset, data) = (file.at(t.size() - BLOCK_LEN), pattern(96, 2 * BLOCK_LEN));
                 file.refused(&Call::PwriteLimited {
                     fd: file.fd(),
                     offset,
@@ -342,7 +338,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_EMPTY, "empty", "a write of 0 bytes returns 0 at every offset", |t| {
         let file = t.sealed()?;
-        let seen = each(&[0, SIZE, 2 * SIZE], |offset| file.write_nothing(*offset))?;
+        let seen = each(&[0, t.size(), 2 * t.size()], |offset| file.write_nothing(*offset))?;
         Ok(seen.and(file.act(&Call::Write { fd: file.append(), data: Vec::new() }, Effect::Nothing)?))
     }),
     case(
@@ -351,7 +347,7 @@ pub(super) static CASES: &[Case] = &[
         "a write through a descriptor without write access reports that before the seal",
         |t| {
             let file = t.sealed()?;
-            each(&[0, SIZE], |offset| {
+            each(&[0, t.size()], |offset| {
                 file.refused(&Call::Pwrite { fd: file.reader(), offset: file.at(*offset), data: pattern(20, 10) })
             })
         },
@@ -371,7 +367,7 @@ fn not_appended(file: &File, offset: i64, data: Vec<u8>) -> Call {
 
 /// Copies into a sealed file and out of it, while it is held.
 fn copy_at_once(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
-    let (file, other) = (t.sealed()?, t.file("other", SIZE)?);
+    let (file, other) = (t.sealed()?, t.beside("other", t.size())?);
     hold(&file)?;
     each(&[(&other, &file), (&file, &other)], |(from, to)| {
         let (from_offset, to_offset, len) = (from.at(0), to.at(0), BLOCK);
@@ -404,7 +400,7 @@ pub(super) fn atomic_in_place(t: &Context, call: impl FnOnce(&File) -> Call, dat
 pub(super) fn owner_at_limit<'a>(t: &'a Context<'a>) -> Result<(File<'a>, File<'a>), Trouble> {
     const OWNER: u32 = 1234;
     t.reach(&Call::SetQuota { uid: OWNER, bytes: 0 })?;
-    let ordinary = t.file("ordinary", SIZE)?;
+    let ordinary = t.beside("ordinary", t.size())?;
     t.setup(&given_away(&ordinary, OWNER))?;
     let file = t.sealed()?;
     if t.attempt(&given_away(&file, OWNER))?.is_err() {
@@ -413,7 +409,7 @@ pub(super) fn owner_at_limit<'a>(t: &'a Context<'a>) -> Result<(File<'a>, File<'
             .iter()
             .try_for_each(|call| t.setup(call).map(drop))?;
     }
-    let (fd, offset, data) = (ordinary.fd(), ordinary.at(SIZE), pattern(89, BLOCK_LEN));
+    let (fd, offset, data) = (ordinary.fd(), ordinary.at(t.size()), pattern(89, BLOCK_LEN));
     t.limit(OWNER, BLOCK as u64, &Call::Pwrite { fd, offset, data })?;
     Ok((file, ordinary))
 }

@@ -74,8 +74,8 @@ impl Libtest {
         Selection { filters: self.filters.clone(), skip: self.skip.clone(), exact: self.exact }
     }
 
-    /// The cases that will run: at least one.
-    pub(crate) fn cases(&self) -> Result<Vec<&'static Case>, Error> {
+    /// The cases of these filters, at least one.
+    pub(crate) fn cases_of(&self, filters: &[String]) -> Result<Vec<&'static Case>, Error> {
         let shuffles = self.shuffle || self.shuffle_seed.is_some();
         for (flag, given, reason) in [
             ("--ignored", self.ignored, "no case is ignored, so nothing would run"),
@@ -87,7 +87,8 @@ impl Libtest {
                 return Err(Error::usage(format!("{flag}: {reason}")));
             }
         }
-        self.selection().some_of(&every_case()).map_err(meant_nothing)
+        let selection = Selection { filters: filters.to_vec(), ..self.selection() };
+        selection.some_of(&every_case()).map_err(meant_nothing)
     }
 }
 

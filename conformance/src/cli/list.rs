@@ -8,16 +8,18 @@ use iomap_results::ListedCase;
 
 pub(crate) fn list(args: &RunArgs) -> Result<Exit, Error> {
     let none = args.libtest.ignored || args.libtest.bench;
-    let selected = if none { Vec::new() } else { args.libtest.selection().among(&every_case()) };
+    // An unknown name lists nothing, as libtest has it.
+    let any = !args.libtest.selection().among(&every_case()).is_empty();
+    let selected = if none || !any { Vec::new() } else { args.plan()?.runs };
     let text = match args.format {
         Format::Json => {
             let rows: Vec<_> = selected
                 .iter()
-                .map(|case| ListedCase { name: case.full_name(), clause: case.clause.id, about: case.about })
+                .map(|run| ListedCase { name: run.name(), clause: run.case.clause.id, about: run.case.about })
                 .collect();
             format::json(&rows)
         }
-        _ => selected.iter().map(|case| format!("{}: test\n", case.full_name())).collect(),
+        _ => selected.iter().map(|run| format!("{}: test\n", run.name())).collect(),
     };
     Output::open(args.output.as_deref())?.write(&text)?;
     Ok(Exit::Fine)

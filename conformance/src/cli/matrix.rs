@@ -10,6 +10,7 @@ use crate::programs;
 use crate::report::terminal::Screen;
 use crate::report::{format, matrix};
 use crate::results::Results;
+use crate::run::plan::Plan;
 use clap::Args;
 use iomap_command::{Error, Exit, Output, tell};
 use iomap_results::{Sum, comparable};
@@ -66,7 +67,8 @@ fn pairs() -> impl Iterator<Item = (FsKind, Mechanism)> {
 
 fn run_everything() -> Result<Vec<Results>, Error> {
     let sandbox = sandbox(&FsKind::USUAL)?;
-    let chosen = Chosen { cases: &every_case(), threads: None, timeout: programs::TIMEOUT };
+    let plan = Plan::plain(&every_case());
+    let chosen = Chosen { runs: &plan.runs, threads: None, timeout: programs::TIMEOUT };
     pairs().map(|(fs, mechanism)| Ok(host_run(&sandbox, fs, mechanism, &chosen)?.0)).collect()
 }
 

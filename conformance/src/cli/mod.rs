@@ -12,4 +12,5 @@ mod matrix;
 mod merge;
 mod run;
 mod schema;
+mod situations;
 mod subject;

@@ -2,6 +2,7 @@
 
 use crate::cli::libtest::Libtest;
 use crate::cli::list::list;
+use crate::cli::situations::SituationArgs;
 use crate::cli::subject::{Chosen, HOST_THREADS, REFERENCE_THREADS, expected, host_run, one_run, sandbox};
 use crate::filesystem::FsKind;
 use crate::host::sandbox::Sandbox;
@@ -12,6 +13,7 @@ use crate::report::{format, human, kcidb};
 use crate::reproduce::reproducer;
 use crate::results::Results;
 use crate::run::expectations::{self, Expectations};
+use crate::run::plan::{Place, Plan};
 use crate::run::trials::Subject;
 use crate::run::update::Update;
 use crate::system::Target;
@@ -103,6 +105,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     kcidb: Kcidb,
     #[command(flatten)]
+    pub(crate) situations: SituationArgs,
+    #[command(flatten)]
     pub(crate) libtest: Libtest,
 }
 
@@ -116,6 +120,12 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 impl RunArgs {
     fn target(&self) -> TargetName {
         self.dir.clone().map_or_else(|| self.target.clone(), TargetName::Dir)
+    }
+
+    /// The runs to make.
+    pub(crate) fn plan(&self) -> Result<Plan, Error> {
+        let kernel = !matches!(self.target(), TargetName::Reference);
+        self.situations.plan(&self.libtest, Place { mechanism: self.mechanism, kernel })
     }
 
     /// The names of the expectations of this run.
@@ -147,8 +157,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
         return list(args);
     }
     programs::set_limit(args.timeout);
-    let cases = args.libtest.cases()?;
-    let chosen = Chosen { cases: &cases, threads: args.libtest.test_threads, timeout: args.timeout };
+    let plan = args.plan()?;
+    let chosen = Chosen { runs: &plan.runs, threads: args.libtest.test_threads, timeout: args.timeout };
     // The namespace of the host target hides a directory, so the file is made before the namespace.
     let mut output = Output::open(args.output.as_deref())?;
     let reproducers = args.reproducers.as_deref().map(reproducer::Directory::open).transpose()?;
@@ -189,6 +199,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
         }
         TargetName::Dir(path) => directory_run(path, args, &chosen, names)?,
     };
+    let results = if plan.is_wide() { plan.told(results) } else { results };
+    if plan.is_wide() {
+        tell_line(&plan);
+    }
     let ready = begin.elapsed().saturating_sub(elapsed);
     if let Some(update) = &mut update {
         let others = expected(names.get(1..).unwrap_or_default(), &results.fs)?;

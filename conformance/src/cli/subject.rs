@@ -1,6 +1,5 @@
 //! One run of cases on a target, with a bar on a terminal.
 
-use crate::case::definition::Case;
 use crate::filesystem::FsKind;
 use crate::host::sandbox::Sandbox;
 use crate::kernel;
@@ -8,6 +7,7 @@ use crate::kernel_log::KernelLog;
 use crate::mechanism::Mechanism;
 use crate::results::Results;
 use crate::run::expectations::Expectations;
+use crate::run::plan::Run;
 use crate::run::trials::{self, Event, Progress, Subject};
 use crate::run::watchdog::Guard;
 use crate::system::Target;
@@ -23,9 +23,9 @@ pub(crate) const HOST_THREADS: usize = 8;
 
 pub(crate) const REFERENCE_THREADS: usize = 2;
 
-/// The cases to run, and how to run them.
+/// The runs to make, and how to make them.
 pub(crate) struct Chosen<'a> {
-    pub(crate) cases: &'a [&'static Case],
+    pub(crate) runs: &'a [Run],
     /// The number of cases that run at the same time, if the user gave it.
     pub(crate) threads: Option<usize>,
     pub(crate) timeout: Duration,
@@ -69,9 +69,9 @@ pub(crate) fn one_run(
         }
     });
     let guard = Arc::new(Guard::new(chosen.timeout, log));
-    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), chosen.cases.len());
-    let cases = (chosen.cases, chosen.threads.unwrap_or(threads));
-    let results = trials::run(target, subject, cases, expectations, &guard, &progress);
+    let progress = progress(&format!("{}/{}", subject.fs, subject.mechanism.name()), chosen.runs.len());
+    let runs = (chosen.runs, chosen.threads.unwrap_or(threads));
+    let results = trials::run(target, subject, runs, expectations, &guard, &progress);
     passing("");
     (results, begin.elapsed())
 }

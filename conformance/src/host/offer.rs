@@ -28,7 +28,7 @@ pub(crate) fn lacks(system: &dyn System, mechanism: Mechanism) -> Result<Option<
     Ok(match mechanism {
         Mechanism::Seal => system.reach(&mechanism::seal(fd, SIZE)).err().map(|trouble| trouble.reason().to_owned()),
         Mechanism::Swapfile => {
-            let file = make_written(system, mechanism, "swap-probe", SIZE)?;
+            let file = make_written(system, mechanism, "swap-probe", &mechanism.header(), SIZE)?;
             let activate = Call::Swapon { fd: file.fd };
             system.reach(&activate)?;
             match call(&activate)? {

@@ -104,7 +104,7 @@ impl Maker {
         let recorder = Recorder::new(&system, trace.clone());
         // The directory of a case lies beside this one, so the name is valid in both.
         let name = format!("../{}/{number}", self.directory);
-        let file = make_written(&recorder, Mechanism::Swapfile, &name, SIZE)?;
+        let file = make_written(&recorder, Mechanism::Swapfile, &name, &Mechanism::Swapfile.header(), SIZE)?;
         let call = Call::Swapon { fd: file.fd };
         let outcome = recorder.call(Caller::Privileged, &call);
         outcome.map_err(|errno| Trouble::Setup(format!("{call}: {}", words::name(errno))))?;

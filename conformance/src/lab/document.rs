@@ -40,6 +40,7 @@ pub(crate) fn untested(run: &Run, release: &str) -> Results {
         started: None,
         not_offered: None,
         kernel_log: Vec::new(),
+        left_out: Default::default(),
         totals: BTreeMap::from([(Verdict::Untested, clauses.len())]),
         clauses,
     }

@@ -6,6 +6,7 @@ use crate::results::{self, CaseResult, ClauseResult, Errors, Results};
 use crate::system::Step;
 use iomap_command::{Exit, count, wrap};
 use iomap_results::Verdict;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const INDENT: usize = 14;
@@ -50,13 +51,24 @@ fn report(results: &Results, whole: bool) -> String {
         let _ = writeln!(out, "the kernel log has:\n{}", wrap(&line.text, 4));
         let _ = writeln!(out, "{}\n", wrap(&format!("while this ran: {}", line.during.join(" ")), 2));
     }
+    if !results.left_out.is_empty() {
+        let _ = writeln!(out, "values and runs left out");
+        for (why, number) in &results.left_out {
+            let _ = writeln!(out, "  {number:>6}  {why}");
+        }
+        out.push('\n');
+    }
     let counts: Vec<String> = Verdict::ALL
         .into_iter()
         .filter(|verdict| results.count(*verdict) > 0)
         .map(|verdict| format!("{} {verdict}", results.count(verdict)))
         .collect();
-    let cases: usize = results.clauses.iter().map(|clause| clause.cases.len()).sum();
-    let (clauses, cases) = (count(iomap_clauses::ALL.len(), "clause"), count(cases, "case"));
+    let names = || results.clauses.iter().flat_map(|clause| &clause.cases).map(|case| case.name.as_str());
+    let cases: BTreeSet<&str> = names().filter_map(|name| name.split('[').next()).collect();
+    let (clauses, cases) = (count(iomap_clauses::ALL.len(), "clause"), count(cases.len(), "case"));
+    // Without situations, a case is a run.
+    let situated = names().any(|name| name.ends_with(']'));
+    let cases = if situated { format!("{cases} in {}", count(names().count(), "run")) } else { cases };
     let all = format!("{clauses}, {} of them testable, {cases}: {}", results.clauses.len(), counts.join(", "));
     let _ = writeln!(out, "{}", wrap(&all, 0));
     let _ = writeln!(out, "{}", results.sum());

@@ -86,7 +86,7 @@ impl<'a> Form<'a> {
         let sentence = results::clause(clause).map(|clause| (clause.text, clause.hash));
         let mut test = json!({
             "id": format!("{}:{}", self.run, case.name),
-            "path": format!("iomap.{}", case.name.replace("::", ".")),
+            "path": path(&case.name),
             "status": status,
             "duration": case.duration_ms / 1000.0,
             "comment": sentence.map_or(clause.id.as_str(), |(text, _)| text),
@@ -157,4 +157,11 @@ impl<'a> Form<'a> {
             "present": case.verdict == Verdict::Violated,
         })
     }
+}
+
+/// The path of a test, in which KCIDB has letters, digits, dots, hyphens and underscores only:
+/// `iomap.truncate.shrink.names-three`.
+fn path(case: &str) -> String {
+    let case = case.replace("::", ".").replace(['[', ','], ".").replace('=', "-");
+    format!("iomap.{}", case.trim_end_matches(']'))
 }

@@ -24,8 +24,9 @@ pub(crate) struct Reproducer {
 
 /// The programs for a case that is violated or could not do its work.
 pub(crate) fn reproducer(origin: &Origin, clause: &str, case: &CaseResult) -> Reproducer {
-    let name = case.name.replace("::", "-");
-    let about = crate::cases::list::all().find(|it| it.full_name() == case.name).map_or("", |case: &Case| case.about);
+    let name = case.name.replace("::", "-").replace(['[', ',', '='], "-").replace(']', "");
+    let plain = case.name.split('[').next().unwrap_or_default();
+    let about = crate::cases::list::all().find(|it| it.full_name() == plain).map_or("", |case: &Case| case.about);
     let place = if origin.kernel.is_empty() { "" } else { &format!(", Linux {}, {}", origin.kernel, origin.fs) };
     let head = format!("{}: {about} ({clause}{place})", case.name);
     let made: Vec<&Step> = case.steps.iter().filter(|step| step.outcome.is_some()).collect();

@@ -3,7 +3,8 @@
 use crate::case::definition::Case;
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::run::trials::run_case;
+use crate::run::plan::{Place, Plan, Situations};
+use crate::run::trials::{Ended, run_case};
 use crate::target::reference::Reference;
 use iomap_reference::Violation;
 use iomap_results::{AuditedViolation, Verdict};
@@ -50,15 +51,20 @@ fn each(all: &[&Violation], one: impl Fn(&Violation) -> AuditedViolation + Sync)
 }
 
 fn one(violation: &Violation) -> AuditedViolation {
-    let by: Vec<String> = noticing(violation, |case| case.clause == violation.clause).collect();
+    let own: Vec<&Case> = cases::list::all().filter(|case| case.clause == violation.clause).collect();
+    let mut by: Vec<String> = noticing(violation, Plan::plain(&own)).collect();
+    if by.is_empty() {
+        by.extend(noticing(violation, in_situations(&own)).next());
+    }
     judged(violation, if by.is_empty() { "survived" } else { "killed" }, by)
 }
 
 fn conditional(violation: &Violation, elsewhere: bool) -> AuditedViolation {
-    let first = |own: bool| noticing(violation, |case| (case.clause == violation.clause) == own).next();
-    let (verdict, by) = match first(true) {
+    let (own, others): (Vec<&Case>, Vec<&Case>) = cases::list::all().partition(|case| case.clause == violation.clause);
+    let plain = |cases: &[&'static Case]| noticing(violation, Plan::plain(cases)).next();
+    let (verdict, by) = match plain(&own).or_else(|| noticing(violation, in_situations(&own)).next()) {
         Some(by) => ("killed", Some(by)),
-        None => match elsewhere.then(|| first(false)).flatten() {
+        None => match elsewhere.then(|| plain(&others)).flatten() {
             Some(by) => ("elsewhere", Some(by)),
             None => (if violation.was_met() { "survived" } else { "unmet" }, None),
         },
@@ -70,10 +76,16 @@ fn judged(violation: &Violation, verdict: &'static str, by: Vec<String>) -> Audi
     AuditedViolation { id: violation.id.clone(), clause: violation.clause.id.into(), verdict, by }
 }
 
-/// The cases that notice a violation, of those that are asked for.
-fn noticing(violation: &Violation, asked: impl Fn(&Case) -> bool) -> impl Iterator<Item = String> {
+/// The situations in which a violation is looked for that no plain run notices.
+fn in_situations(cases: &[&'static Case]) -> Plan {
+    Plan::new(cases, Place { mechanism: Mechanism::Seal, kernel: false }, Situations::Pairs)
+}
+
+/// The runs of a plan that notice a violation.
+fn noticing(violation: &Violation, plan: Plan) -> impl Iterator<Item = String> {
     let target = Reference::new(Some(violation.clone()));
-    let results = cases::list::all().filter(move |case| asked(case));
-    let results = results.map(move |case| run_case(&target, Mechanism::Seal, case));
-    results.filter(|result| result.verdict == Verdict::Violated).map(|result| result.name)
+    plan.runs.into_iter().filter_map(move |run| match run_case(&target, Mechanism::Seal, &run) {
+        Ended::Ran(result) if result.verdict == Verdict::Violated => Some(result.name),
+        _ => None,
+    })
 }

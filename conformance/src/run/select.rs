@@ -4,6 +4,7 @@
 //! names; or else it is a part of them. A filter without a match is an error, and never selects anything.
 
 use crate::case::definition::Case;
+use crate::situation::fit::fits;
 use iomap_reference::Violation;
 use std::fmt;
 
@@ -142,13 +143,6 @@ impl<'a> Meaning<'a> {
             Self::Part(part) => names.iter().any(|name| name.contains(part)),
         }
     }
-}
-
-/// Whether a name matches a pattern, in which each `*` stands for any characters.
-fn fits(pattern: &str, name: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
-    let Some(rest) = name.strip_prefix(before) else { return false };
-    (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| fits(after, rest)))
 }
 
 /// The number of names that are suggested for a name that does not exist.

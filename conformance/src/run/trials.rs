@@ -8,6 +8,7 @@ use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Results, own_spec};
 use crate::run::expectations::Expectations;
+use crate::run::plan::{Place, Plan, Run, Situations};
 use crate::run::watchdog::{Guard, locked};
 use crate::system::{Lane, Step, Target};
 use crate::verdict::{Seen, Trouble, judge};
@@ -15,7 +16,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use iomap_command::tell_line;
 use iomap_results::{Kernel, SCHEMA, Verdict};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
@@ -35,8 +36,8 @@ pub struct Subject<'a> {
 /// The progress of a case.
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// The case begins.
-    Begins(&'a Case),
+    /// The case of this name begins.
+    Begins(&'a str),
     /// The case has ended.
     Ended(&'a CaseResult),
 }
@@ -44,23 +45,38 @@ pub enum Event<'a> {
 /// A function that is told of the progress of each case.
 pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Runs one case without a time limit.
-pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, case: &Case) -> CaseResult {
-    let (start, trace) = (Instant::now(), Trace::default());
-    let (seen, lacks) = observe(target, mechanism, case, &trace);
-    result(case, start.elapsed(), &seen, &lacks, &trace)
+/// The end of a run.
+pub(crate) enum Ended {
+    /// The case ran.
+    Ran(Box<CaseResult>),
+    /// The situation does not fit the case here, for this reason.
+    Unfit(String),
 }
 
-/// The observations of a case, and the lacks that it met. Removing its files afterwards is not part of the case.
-fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace) -> (Seen, Vec<Lacking>) {
+/// The observations of a case, the lacks that it met, and the reason why its situation does not fit.
+type Observations = (Seen, Vec<Lacking>, Option<String>);
+
+/// Runs one case without a time limit.
+pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, run: &Run) -> Ended {
+    let (start, trace) = (Instant::now(), Trace::default());
+    let observed = observe(target, mechanism, run, &trace);
+    ended(run, start.elapsed(), observed, &trace)
+}
+
+/// The observations of a case. Removing its files afterwards is not part of the case.
+fn observe(target: &dyn Target, mechanism: Mechanism, run: &Run, trace: &Trace) -> Observations {
+    let case = run.case;
     let outcome = catch_unwind(AssertUnwindSafe(|| match target.system(case.clause, case.lane) {
         Ok(system) => {
-            let context = Context::new(&*system, mechanism, trace.clone()).about(case.clause);
-            ((case.run)(&context), trace.lacks())
+            let context = Context::new(&*system, mechanism, trace.clone()).about(case.clause).within(run.situation);
+            let seen = context.ahead().and_then(|()| (case.run)(&context));
+            let unfit = context.unfit(judge(case.clause, &seen, &[]).0 == Verdict::Violated);
+            (seen, trace.lacks(), unfit)
         }
-        Err(trouble) => (Err(trouble), Vec::new()),
+        Err(trouble) => (Err(trouble), Vec::new(), None),
     }));
-    let (seen, lacks) = outcome.unwrap_or_else(|_| (Err(Trouble::Setup("the case panicked".into())), trace.lacks()));
+    let panicked = || Err(Trouble::Setup("the case panicked".into()));
+    let (seen, lacks, unfit) = outcome.unwrap_or_else(|_| (panicked(), trace.lacks(), None));
     let named = |why: String| match target.lacking().filter(|_| lacks.is_empty()) {
         Some(lack) => format!("{lack}\n{why}"),
         None => why,
@@ -69,7 +85,7 @@ fn observe(target: &dyn Target, mechanism: Mechanism, case: &Case, trace: &Trace
         Trouble::Setup(why) => Trouble::Setup(named(why)),
         other => other,
     });
-    (trusted(target, case, seen, &lacks), lacks)
+    (trusted(target, case, seen, &lacks), lacks, unfit)
 }
 
 /// These observations, if no lack of the machine can have made a violation of them.
@@ -83,26 +99,49 @@ fn trusted(target: &dyn Target, case: &Case, seen: Seen, lacks: &[Lacking]) -> S
     }
 }
 
-fn result(case: &Case, took: Duration, seen: &Seen, lacks: &[Lacking], trace: &Trace) -> CaseResult {
-    let (verdict, detail) = judge(case.clause, seen, lacks);
+fn ended(run: &Run, took: Duration, (seen, lacks, unfit): Observations, trace: &Trace) -> Ended {
+    let (verdict, detail) = judge(run.case.clause, &seen, &lacks);
+    if let Some(why) = unfit {
+        return Ended::Unfit(why);
+    }
     let duration_ms = took.as_secs_f64() * 1000.0;
     let steps = match verdict {
         Verdict::Violated | Verdict::Error => trace.steps(),
         _ => Default::default(),
     };
-    CaseResult { name: case.full_name(), verdict, duration_ms, detail, trace: lines(&steps.0, steps.1), steps: steps.0 }
+    let (trace, name) = (lines(&steps.0, steps.1), run.name());
+    Ended::Ran(Box::new(CaseResult { name, verdict, duration_ms, detail, trace, steps: steps.0 }))
 }
 
 /// Runs one case, and abandons it if it does not end in time.
-fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, case: &'static Case, guard: &Guard) -> CaseResult {
+fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, run: &Run, guard: &Guard) -> Ended {
     let trace = Trace::default();
     let work = {
-        let (target, trace) = (target.clone(), trace.clone());
-        move || observe(&*target, mechanism, case, &trace)
+        let (target, trace, run) = (target.clone(), trace.clone(), *run);
+        move || observe(&*target, mechanism, &run, &trace)
     };
-    let (done, took) = guard.watch(case, work);
-    let (seen, lacks) = done.unwrap_or_else(|why| (Err(Trouble::Setup(why)), trace.lacks()));
-    result(case, took, &seen, &lacks, &trace)
+    let (done, took) = guard.watch((&run.name(), run.case.lane), work);
+    let observed = done.unwrap_or_else(|why| (Err(Trouble::Setup(why)), trace.lacks(), None));
+    ended(run, took, observed, &trace)
+}
+
+/// Runs one case. If it fails, it runs in simpler situations: the result is that of the simplest one in which it fails
+/// in the same way.
+fn run_simplest(target: &Arc<dyn Target>, mechanism: Mechanism, run: &Run, guard: &Guard) -> Ended {
+    let ended = run_guarded(target, mechanism, run, guard);
+    let Ended::Ran(mut result) = ended else { return ended };
+    let mut situation = run.situation;
+    if matches!(result.verdict, Verdict::Violated | Verdict::Error) {
+        for axis in run.situation.axes() {
+            let simpler = Run { case: run.case, situation: situation.with(axis, 0) };
+            if let Ended::Ran(again) = run_guarded(target, mechanism, &simpler, guard)
+                && again.verdict == result.verdict
+            {
+                (situation, result) = (simpler.situation, again);
+            }
+        }
+    }
+    Ended::Ran(result)
 }
 
 /// A line for each step.
@@ -111,31 +150,41 @@ fn lines(steps: &[Step], left_out: usize) -> Vec<String> {
     steps.iter().map(Step::to_string).chain(more).collect()
 }
 
-/// Cases as trials of libtest-mimic, for the tests of the suite.
+/// Cases as trials of libtest-mimic, for the tests of the suite: each case in all of its situations.
 pub fn trials(
     cases: impl IntoIterator<Item = &'static Case>,
     target: &Arc<dyn Target>,
-    mechanism: Mechanism,
+    (place, situations): (Place, Situations),
     guard: &Arc<Guard>,
 ) -> Vec<Trial> {
+    let cases: Vec<&'static Case> = cases.into_iter().collect();
+    let plan = Plan::new(&cases, place, situations);
     let trial = |case: &'static Case| {
         let (target, guard) = (target.clone(), guard.clone());
+        let runs: Vec<Run> = plan.runs.iter().filter(|run| std::ptr::eq(run.case, case)).copied().collect();
         Trial::ignorable_test(case.full_name(), move || {
-            completion(case, &run_guarded(&target, mechanism, case, &guard))
+            let completed = |run: &Run| completion(run, &run_simplest(&target, place.mechanism, run, &guard));
+            let all = runs.iter().map(completed).collect::<Result<Vec<_>, _>>()?;
+            Ok(all.into_iter().find(|one| !matches!(one, Completion::Completed)).unwrap_or(Completion::Completed))
         })
     };
-    cases.into_iter().map(trial).collect()
+    cases.iter().map(|case| trial(case)).collect()
 }
 
-fn completion(case: &Case, result: &CaseResult) -> Result<Completion, Failed> {
+fn completion(run: &Run, ended: &Ended) -> Result<Completion, Failed> {
+    let result = match ended {
+        Ended::Ran(result) => result,
+        Ended::Unfit(why) => return Err(format!("{} does not fit: {why}", run.name()).into()),
+    };
     let detail = result.detail.clone().unwrap_or_default();
     match result.verdict {
         Verdict::Holds => Ok(Completion::Completed),
         Verdict::NotOffered | Verdict::NotReachable | Verdict::Untested => {
-            Ok(Completion::ignored_with(format!("{}: {detail}", result.verdict)))
+            Ok(Completion::ignored_with(format!("{}: {}: {detail}", result.name, result.verdict)))
         }
         Verdict::Violated | Verdict::Error => {
-            Err(format!("{} {}: {detail}\n{}", case.clause, result.verdict, case.clause.text).into())
+            let clause = run.case.clause;
+            Err(format!("{}: {clause} {}: {detail}\n{}", result.name, result.verdict, clause.text).into())
         }
     }
 }
@@ -151,31 +200,35 @@ pub fn test_arguments() -> Arguments {
     arguments
 }
 
-/// Runs these cases on `threads` threads. Cases that need a file system for themselves run beside the others, one of
+/// Makes these runs on `threads` threads. Cases that need a file system for themselves run beside the others, one of
 /// each lane at a time, so that no other case waits for them; but not if `threads` is 1. Libtest-mimic is for tests: it
 /// would want a file for its output, and the first process of a guest may have none.
 pub fn run(
     target: &Arc<dyn Target>,
     subject: &Subject<'_>,
-    (cases, threads): (&[&'static Case], usize),
+    (runs, threads): (&[Run], usize),
     expectations: &Expectations,
     guard: &Arc<Guard>,
     progress: &Progress,
 ) -> Results {
     let started = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true);
     let not_offered = target.lacks(subject.mechanism);
-    let found: Mutex<Vec<(&Case, CaseResult)>> = Mutex::default();
-    let is_about_layers = |case: &&&Case| target.is_layer() && case.clause.family() == "foreign";
-    let cases: Vec<_> = cases.iter().filter(|case| not_offered.is_none() || is_about_layers(case)).copied().collect();
-    if !cases.is_empty() {
-        let run_one = |case: &'static Case| {
-            progress(Event::Begins(case));
-            let result = run_guarded(target, subject.mechanism, case, guard);
-            progress(Event::Ended(&result));
-            locked(&found).push((case, result));
+    let found: Mutex<Vec<(usize, Ended)>> = Mutex::default();
+    let is_about_layers = |number: &usize| target.is_layer() && runs[*number].case.clause.family() == "foreign";
+    let can_run = |number: &usize| not_offered.is_none() || is_about_layers(number);
+    let numbers: Vec<usize> = (0..runs.len()).filter(can_run).collect();
+    if !numbers.is_empty() {
+        let run_one = |number: usize| {
+            let run = &runs[number];
+            progress(Event::Begins(&run.name()));
+            let ended = run_simplest(target, subject.mechanism, run, guard);
+            if let Ended::Ran(result) = &ended {
+                progress(Event::Ended(result));
+            }
+            locked(&found).push((number, ended));
         };
-        let run = |cases: Vec<&'static Case>, threads: usize| {
-            let queue = Mutex::new(cases.into_iter());
+        let work_off = |numbers: Vec<usize>, threads: usize| {
+            let queue = Mutex::new(numbers.into_iter());
             let next = || locked(&queue).next();
             let work = || std::iter::from_fn(next).for_each(run_one);
             std::thread::scope(|scope| {
@@ -185,22 +238,25 @@ pub fn run(
             });
         };
         if threads == 1 {
-            run(cases, 1);
+            work_off(numbers, 1);
         } else {
-            let of = |lane: Lane| cases.iter().copied().filter(move |case| case.lane == lane).collect::<Vec<_>>();
+            let of = |lane: Lane| {
+                numbers.iter().copied().filter(|number| runs[*number].case.lane == lane).collect::<Vec<_>>()
+            };
             let mut shared = of(Lane::Shared);
             // Races have many rounds, so start the longest cases first.
-            shared.sort_by_key(|case| case.clause.family() != "race");
+            shared.sort_by_key(|number| runs[*number].case.clause.family() != "race");
             std::thread::scope(|scope| {
-                for cases in Lane::IN_TURN.map(of).into_iter().filter(|cases| !cases.is_empty()) {
-                    scope.spawn(|| run(cases, 1));
+                for numbers in Lane::IN_TURN.map(of).into_iter().filter(|numbers| !numbers.is_empty()) {
+                    scope.spawn(|| work_off(numbers, 1));
                 }
-                run(shared, threads);
+                work_off(shared, threads);
             });
         }
     }
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let results = assemble(subject, started, not_offered, &found, expectations);
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_by_key(|(number, _)| *number);
+    let results = assemble(subject, started, not_offered, (runs, found), expectations);
     Results { kernel_log: guard.alarms(), ..results }
 }
 
@@ -233,21 +289,30 @@ fn assemble(
     subject: &Subject<'_>,
     started: String,
     not_offered: Option<String>,
-    found: &[(&Case, CaseResult)],
+    (runs, found): (&[Run], Vec<(usize, Ended)>),
     expectations: &Expectations,
 ) -> Results {
+    let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+    let mut of_case: HashMap<*const Case, Vec<CaseResult>> = HashMap::new();
+    let mut names = HashSet::new();
+    for (number, ended) in found {
+        match ended {
+            // Several situations may come down to the same one.
+            Ended::Ran(result) if names.insert(result.name.clone()) => {
+                of_case.entry(std::ptr::from_ref(runs[number].case)).or_default().push(*result);
+            }
+            Ended::Ran(_) => (),
+            Ended::Unfit(why) => *left_out.entry(why).or_default() += 1,
+        }
+    }
     let clauses: Vec<ClauseResult> = iomap_clauses::ALL
         .iter()
         .filter(|clause| clause.is_testable())
         .map(|clause| {
             let all: Vec<&Case> = cases::list::all().filter(|case| case.clause == *clause).collect();
-            let ran: Vec<CaseResult> = all
-                .iter()
-                .filter_map(|case| {
-                    found.iter().find(|(c, _)| std::ptr::eq(*c, *case)).map(|(_, result)| result.clone())
-                })
-                .collect();
-            let complete = clause.uncased.is_none() && ran.len() == all.len();
+            let results = |case: &&Case| of_case.get(&std::ptr::from_ref::<Case>(case));
+            let complete = clause.uncased.is_none() && all.iter().all(|case| results(case).is_some());
+            let ran: Vec<CaseResult> = all.iter().filter_map(results).flatten().cloned().collect();
             let verdict = match &not_offered {
                 Some(_) if clause.uncased.is_none() && ran.is_empty() => Verdict::NotOffered,
                 _ => Verdict::of(ran.iter().map(|case| case.verdict)),
@@ -279,6 +344,7 @@ fn assemble(
         started: Some(started),
         not_offered,
         kernel_log: Vec::new(),
+        left_out,
         clauses,
         totals,
     }

@@ -180,6 +180,7 @@ mod tests {
             started: None,
             not_offered: None,
             kernel_log: Vec::new(),
+            left_out: Default::default(),
             clauses: verdicts.iter().map(clause).collect(),
             totals: Default::default(),
         }

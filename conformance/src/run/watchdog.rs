@@ -1,6 +1,5 @@
 //! The watchdog of a run: it abandons cases that do not end, and collects the alarms of the kernel log.
 
-use crate::case::definition::Case;
 use crate::kernel_log::KernelLog;
 use crate::programs;
 use crate::system::Lane;
@@ -49,11 +48,11 @@ impl Guard {
     /// reason.
     pub(crate) fn watch<T: Send + 'static>(
         &self,
-        case: &Case,
+        (name, lane): (&str, Lane),
         work: impl FnOnce() -> T + Send + 'static,
     ) -> (Result<T, String>, Duration) {
         // The time of waiting for other cases does not count.
-        let lane = Lane::IN_TURN.iter().position(|lane| *lane == case.lane);
+        let lane = Lane::IN_TURN.iter().position(|turn| *turn == lane);
         let mut turn = lane.map(|lane| locked(&self.turns[lane]));
         if let Some(holder) = turn.as_ref().and_then(|holder| holder.as_ref()) {
             let why = format!("{holder} has the file system to itself and does not end");
@@ -63,7 +62,7 @@ impl Guard {
             return (Err(format!("not run: {ABANDONED} cases before it did not end")), Duration::ZERO);
         }
         let start = Instant::now();
-        let name = case.full_name();
+        let name = name.to_owned();
         locked(&self.state).running.push(name.clone());
         let (sender, receiver) = channel();
         let (about, task) = channel();
@@ -161,10 +160,10 @@ mod tests {
             }
         };
         std::thread::scope(|scope| {
-            let holder = scope.spawn(|| guard.watch(case, hold).1);
+            let holder = scope.spawn(|| guard.watch((&case.full_name(), case.lane), hold).1);
             begun.wait();
             let waited = Instant::now();
-            let (done, took) = guard.watch(case, || ());
+            let (done, took) = guard.watch((&case.full_name(), case.lane), || ());
             assert_eq!(done, Ok(()));
             assert!(took < waited.elapsed() / 2, "{took:?} of {:?}", waited.elapsed());
             assert!(holder.join().unwrap() >= HELD);

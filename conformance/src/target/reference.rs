@@ -16,7 +16,7 @@ pub struct Reference {
 }
 
 /// The size of the reference's storage for one case, in blocks.
-pub(crate) const BLOCKS: usize = 160;
+pub(crate) const BLOCKS: usize = 512;
 
 impl Reference {
     /// The reference, or a reference that breaks a clause.

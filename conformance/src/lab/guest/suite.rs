@@ -9,6 +9,7 @@ use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;
 use crate::run::expectations::Expectations;
+use crate::run::plan::Plan;
 use crate::run::select::Selection;
 use crate::run::trials;
 use crate::run::trials::{Event, Progress, Subject};
@@ -41,7 +42,7 @@ pub(crate) fn run(
     let cases = Selection::of(filter).among(&all);
     let progress: Progress = Arc::new(|event: Event| {
         let message = match event {
-            Event::Begins(case) => Message::Begins(case.full_name()),
+            Event::Begins(name) => Message::Begins(name.to_owned()),
             Event::Ended(case) => Message::Ended(case.name.clone()),
         };
         // Sending fails if the host no longer listens.
@@ -50,6 +51,7 @@ pub(crate) fn run(
     // Messages of the kernel before and after the run are on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
-    let results = trials::run(&target, &subject, (&cases, THREADS), &expectations, &guard, &progress);
+    let results =
+        trials::run(&target, &subject, (&Plan::plain(&cases).runs, THREADS), &expectations, &guard, &progress);
     tell(&Message::Results(Box::new(results)))
 }

@@ -1,0 +1,238 @@
+//! The values that a case cannot bear, with the reasons: one table.
+
+use crate::mechanism::Mechanism;
+use crate::situation::axes::{AXES, Situation, value_name};
+use crate::system::Lane;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+/// The facts about a case, and about the place where it runs, that decide which values it can bear.
+pub(crate) struct Facts<'a> {
+    /// The full name of the case: `truncate::shrink`.
+    pub(crate) case: &'a str,
+    pub(crate) lane: Lane,
+    pub(crate) mechanism: Mechanism,
+    /// Whether cases share a file system that a kernel has mounted. On the reference, each case has its own.
+    pub(crate) kernel: bool,
+}
+
+/// Values that some cases do not meet.
+struct Row {
+    when: fn(&Facts) -> bool,
+    /// Patterns of names of cases.
+    cases: &'static [&'static str],
+    /// Patterns of values, such as `names=gone` or `holders=*`.
+    values: &'static [&'static str],
+    why: &'static str,
+}
+
+static ROWS: &[Row] = &[
+    Row {
+        when: |facts| matches!(facts.mechanism, Mechanism::DeviceDax | Mechanism::F2fsPin),
+        cases: &["*"],
+        values: &["*"],
+        why: "the mechanism makes its files itself",
+    },
+    Row {
+        when: |facts| facts.mechanism != Mechanism::Seal,
+        cases: &["*"],
+        values: &["names=gone", "access=*", "holders=*", "history=refused", "company=sealed", "metadata=attribute"],
+        why: "only seal leaves names, descriptors and holders alone",
+    },
+    Row {
+        when: |facts| facts.kernel && facts.lane == Lane::Shared,
+        cases: &["*"],
+        values: &["history=remounted", "history=power_loss", "company=snapshot", "company=moved", "company=full"],
+        why: "other cases use the file system",
+    },
+    Row {
+        when: |facts| facts.kernel && facts.lane != Lane::Power,
+        cases: &["*"],
+        values: &["history=power_loss"],
+        why: "the file system does not lose its power",
+    },
+    Row {
+        when: |_| true,
+        cases: &["race::*", "share::snapshot_orders"],
+        values: &["part=*", "size=*"],
+        why: "the model has the file of the plain situation",
+    },
+    Row { when: |_| true, cases: &["swap::*", "agent::swapped"], values: &["*"], why: "the case makes a swap file" },
+    Row {
+        when: |_| true,
+        cases: &["mover::shrink", "unseal::shrink", "map::tail_meanwhile"],
+        values: &[
+            "size=many",
+            "part=*",
+            "placement=scattered",
+            "placement=unshared",
+            "placement=beyond",
+            "names=over",
+            "company=*",
+        ],
+        why: "the case needs the space for itself",
+    },
+    Row {
+        when: |_| true,
+        cases: &["unseal::punch_frees", "name::freed*", "mount::options", "durable::during_*"],
+        values: &["size=many", "part=*"],
+        why: "the files of the case are large or many",
+    },
+    Row {
+        when: |_| true,
+        cases: &["mover::defragment_*"],
+        values: &["size=less", "size=more"],
+        why: "the case writes whole blocks",
+    },
+    Row {
+        when: |_| true,
+        cases: &["unseal::clone_range", "unseal::shrink"],
+        values: &["size=*"],
+        why: "the case counts the blocks",
+    },
+    Row {
+        when: |_| true,
+        cases: &["durable::during_*"],
+        values: &["history=unsynced"],
+        why: "the name of the file may be lost with the power",
+    },
+    Row {
+        when: |_| true,
+        cases: &["durable::seen", "durable::grown", "durable::unsynced"],
+        values: &["part=*"],
+        why: "the case writes all of its file",
+    },
+    Row { when: |_| true, cases: &["seal::empty"], values: &["part=*"], why: "the file is empty" },
+    Row { when: |_| true, cases: &["name::freed*"], values: &["names=three"], why: "the case removes the last name" },
+    Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
+    Row {
+        when: |_| true,
+        cases: &["name::freed*", "hold::unmount", "refuse::while_leased"],
+        values: &["holders=*"],
+        why: "the file has to be open nowhere else",
+    },
+    Row {
+        when: |_| true,
+        cases: &["unseal::snapshot", "share::snapshot_orders"],
+        values: &["company=sealed"],
+        why: "no snapshot is made beside a file in the state",
+    },
+    Row {
+        when: |_| true,
+        cases: &["unseal::full", "unseal::zero*", "unseal::snapshot", "copy::new_file", "write::out", "*::quota*"],
+        values: &["company=snapshot", "company=full"],
+        why: "the case needs space",
+    },
+    Row {
+        when: |_| true,
+        cases: &["name::freed*"],
+        values: &["placement=scattered", "placement=unshared", "company=full"],
+        why: "the case compares the free space before and after",
+    },
+    Row {
+        when: |_| true,
+        cases: &["*::readonly_mount", "query::statx_mask_readonly"],
+        values: &["history=remounted", "history=power_loss"],
+        why: "the case has no open files",
+    },
+    Row {
+        when: |_| true,
+        cases: &["meta::xattr*"],
+        values: &["metadata=xattr"],
+        why: "the case looks at all extended attributes",
+    },
+    Row {
+        when: |_| true,
+        cases: &["query::others*"],
+        values: &["metadata=attribute", "metadata=project"],
+        why: "the case looks at all attributes",
+    },
+];
+
+/// Pairs of values that no situation has, each with the reason.
+static CLASHES: &[(&str, &str, &str)] = &[
+    ("placement=scattered", "history=unsynced", "each scattered block is synced"),
+    ("access=other", "history=remounted", "a mount closes all descriptors"),
+    ("access=other", "history=power_loss", "a loss of power closes all descriptors"),
+    ("size=less", "access=direct", "O_DIRECT reads and writes whole blocks"),
+    ("size=more", "access=direct", "O_DIRECT reads and writes whole blocks"),
+    ("placement=unshared", "history=unsynced", "a file is synced before it is shared"),
+];
+
+/// Whether a name matches a pattern, in which each `*` stands for any characters.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(before) else { return false };
+    (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| fits(after, rest)))
+}
+
+fn any(patterns: &[&str], name: &str) -> bool {
+    patterns.iter().any(|pattern| fits(pattern, name))
+}
+
+/// The values that cases do not meet, as their runs on the reference show: a line for each reason, then a line for each
+/// value with the cases. `the_cases_meet_the_other_values` holds this file to the runs.
+pub(crate) static UNMET: &str = include_str!("unmet.txt");
+
+/// The reasons of [`UNMET`], for a value of a case.
+static OBSERVED: LazyLock<HashMap<(&str, &str), &str>> = LazyLock::new(|| {
+    let mut why = "";
+    let mut observed = HashMap::new();
+    for line in UNMET.lines() {
+        match line.strip_prefix("  ").and_then(|line| line.split_once(": ")) {
+            Some((value, cases)) => observed.extend(cases.split(' ').map(|case| ((case, value), why))),
+            None => why = line,
+        }
+    }
+    observed
+});
+
+/// The reason in the table why a case does not meet a value, if there is one.
+pub(crate) fn ruled_out(facts: &Facts, axis: usize, value: usize) -> Option<&'static str> {
+    if value == 0 {
+        return None;
+    }
+    let name = value_name(axis, value);
+    let row = ROWS.iter().find(|row| (row.when)(facts) && any(row.cases, facts.case) && any(row.values, &name));
+    row.map(|row| row.why)
+}
+
+/// The reason why a case does not meet a value, if there is one.
+pub(crate) fn left_out(facts: &Facts, axis: usize, value: usize) -> Option<&'static str> {
+    ruled_out(facts, axis, value).or_else(|| {
+        let family = facts.case.split("::").next().unwrap_or_default();
+        let cases = [facts.case, &format!("{family}::*")];
+        let values = [value_name(axis, value), format!("{}=*", AXES[axis].name)];
+        let value = values.iter().filter(|_| value > 0);
+        value.flat_map(|value| cases.map(|case| OBSERVED.get(&(case, value.as_str())).copied())).flatten().next()
+    })
+}
+
+/// The reason why two values exclude each other, if they do.
+fn reason_of_clash(one: (usize, usize), other: (usize, usize)) -> Option<&'static str> {
+    let names = [one, other].map(|(axis, value)| value_name(axis, value));
+    let row = CLASHES.iter().find(|(a, b, _)| {
+        let both = |x: &str, y: &str| fits(a, x) && fits(b, y);
+        both(&names[0], &names[1]) || both(&names[1], &names[0])
+    });
+    row.map(|(_, _, why)| *why)
+}
+
+/// The pairs of values that exclude each other, for code that asks often.
+static CLASHING: LazyLock<HashSet<[(usize, usize); 2]>> = LazyLock::new(|| {
+    let values = || (0..AXES.len()).flat_map(|axis| (1..AXES[axis].values.len()).map(move |value| (axis, value)));
+    let pairs = values().flat_map(|one| values().map(move |other| [one, other]));
+    pairs.filter(|[one, other]| reason_of_clash(*one, *other).is_some()).collect()
+});
+
+/// Whether two values exclude each other.
+pub(crate) fn clash(one: (usize, usize), other: (usize, usize)) -> bool {
+    CLASHING.contains(&[one, other])
+}
+
+/// The reason why a case cannot run in a situation, if there is one.
+pub(crate) fn unfit(facts: &Facts, situation: &Situation) -> Option<&'static str> {
+    let set: Vec<(usize, usize)> = situation.axes().map(|axis| (axis, situation.get(axis))).collect();
+    let alone = set.iter().find_map(|(axis, value)| left_out(facts, *axis, *value));
+    alone.or_else(|| set.iter().find_map(|one| set.iter().find_map(|other| reason_of_clash(*one, *other))))
+}
