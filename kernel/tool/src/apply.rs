@@ -38,7 +38,7 @@ pub(crate) fn run(series: &Series, arguments: &Arguments) -> Result<Exit, Error>
 }
 
 /// The list of the files that the last call has changed, at the top of a tree.
-const RECORD: &str = ".iomap-kernel";
+pub(crate) const RECORD: &str = ".iomap-kernel";
 
 /// Makes the tree a copy of the source with these files. Only files that differ are written, so that make(1) builds
 /// little. Returns the number of files that were written or removed.

@@ -100,7 +100,7 @@ pub(crate) fn check(series: &Series, spec: &Spec, arguments: &Check) -> Result<E
 }
 
 fn report(series: &Series, against: &str) -> Result<Exit, Error> {
-    let (patches, mutants) = (count(series.patches.len(), "patch"), count(series.mutants.len(), "mutant"));
+    let (patches, mutants) = (format!("{} patches", series.patches.len()), count(series.mutants.len(), "mutant"));
     let edits = count(edits(series).count(), "edit");
     Output::standard().write(&format!("{patches}, {mutants}, {edits}: {against}\n"))?;
     Ok(Exit::Fine)
@@ -119,8 +119,8 @@ fn scripts(series: &Series, spec: &Spec, source: Option<&Path>) -> Vec<Finding> 
             message: "a patch without a clause has a message".into(),
         });
     }
-    for mutant in series.mutants.iter().filter(|mutant| mutant.expected.is_empty() == mutant.equivalent.is_none()) {
-        let message = "a mutant has either `expected`, the clauses that it breaks, or `equivalent`, the reason why it breaks none";
+    for mutant in series.mutants.iter().filter(|mutant| mutant.expected.is_empty() && mutant.equivalent.is_none()) {
+        let message = "a mutant has `expected`, the clauses that it breaks, or `equivalent`, the reason why it breaks none";
         findings.push(Finding { place: Place::start(&mutant.path), message: message.into() });
     }
     findings.extend(unused(series));
@@ -197,4 +197,10 @@ fn edits(series: &Series) -> impl Iterator<Item = (String, &Edit)> {
             script.edits.iter().enumerate().map(named)
         })
     })
+}
+
+/// The version of the package for which the lock was written, if there is one.
+pub(crate) fn locked_version(series: &Series) -> Option<String> {
+    let text = fs::read_to_string(series.directory.join(NAME)).ok()?;
+    toml::from_str::<Anchors>(&text).ok().map(|anchors| anchors.package)
 }

@@ -1,16 +1,25 @@
 //! The command `iomap-kernel`, for developers: the kernel series that implements the specification.
 
 mod apply;
+mod build;
+mod cache;
+mod config;
 mod definition;
 mod digest;
+mod fetch;
 mod finding;
+mod git;
 mod lock;
+mod mail;
+mod make;
 mod script;
 mod series;
 mod source;
 mod text;
+mod tools;
 mod tree;
 
+use cache::Cache;
 use clap::{Parser, Subcommand};
 use finding::shown;
 use iomap_command::{Error, Exit};
@@ -36,8 +45,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetches the source package of Debian, and unpacks what a kernel for x86 needs
+    Fetch(fetch::Arguments),
     /// Writes the patched files into a copy of the source
     Apply(apply::Arguments),
+    /// Builds a kernel for the lab, or takes it from the cache; kernel/build is a link to it
+    Build(build::Arguments),
+    /// Prints the series as mail, ordinary patches with messages that cite clauses
+    Series(mail::Arguments),
     /// Says what is wrong with the scripts, with or without a source
     Check(lock::Check),
     /// Tries all edits in a source, and writes anchors.lock
@@ -58,12 +73,27 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<Exit, Error> {
+    if let Command::Fetch(arguments) = &cli.command {
+        return fetch::run(&Cache::open()?, arguments);
+    }
     let series = Series::read(&cli.series.clone().unwrap_or_else(|| top().join("kernel")))?;
     match &cli.command {
+        Command::Fetch(_) => Ok(Exit::Fine),
+        Command::Build(arguments) => {
+            build::run(&series, &Cache::open()?, lock::locked_version(&series).as_deref(), arguments)
+        }
+        Command::Series(arguments) => mail::run(&series, &spec()?, &mail_source(&series, arguments)?, arguments),
         Command::Apply(arguments) => apply::run(&series, arguments),
         Command::Check(arguments) => lock::check(&series, &spec()?, arguments),
         Command::Lock(arguments) => lock::lock(&series, &spec()?, arguments),
     }
+}
+
+/// The source for the series: the given one, or the one that was fetched.
+fn mail_source(series: &Series, arguments: &mail::Arguments) -> Result<PathBuf, Error> {
+    let known = || fetch::known(&Cache::open().ok()?, lock::locked_version(series).as_deref());
+    let missing = || Error::environment("there is no source: iomap-kernel fetch");
+    arguments.source.clone().or_else(known).ok_or_else(missing)
 }
 
 /// The pages.

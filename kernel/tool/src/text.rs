@@ -44,10 +44,8 @@ impl Text {
 
     /// The only place of the anchor.
     fn anchor(&self, edit: &Edit) -> Result<Range<usize>, String> {
-        let scopes = match &edit.function {
-            None => vec![0..self.text.len()],
-            Some(name) => definitions(&self.text, &name.value),
-        };
+        let whole = || std::iter::once(0..self.text.len()).collect();
+        let scopes: Vec<_> = edit.function.as_ref().map_or_else(whole, |name| definitions(&self.text, &name.value));
         if scopes.is_empty() {
             return Err("there is no such definition".into());
         }
