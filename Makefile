@@ -1,7 +1,7 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
 .PHONY: b4-check book check-dist check-packages check-static corpus deny dist entry-points fresh \
-	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
+	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check kernel kernel-6.1 kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
 	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
@@ -93,6 +93,36 @@ lab:
 	fi; \
 	$$suite matrix $$tables >target/lab.txt; $$suite compare $$tables >target/lab-changes.txt; \
 	cat target/lab.txt; echo "changes: target/lab-changes.txt"; exit $$code
+
+KERNEL = cargo run --quiet --locked -p iomap-kernel --
+
+# A kernel that seals, in kernel/build: `iomap-conformance lab --kernel kernel/build --mechanism seal` boots it. Needs
+# gcc, make, flex, bison, bc, libelf-dev, 2.5 GB, and a quarter of an hour on two cores; seconds if nothing has changed.
+kernel:
+	$(KERNEL) build
+
+# The same with lockdep and the checks of file systems, in kernel/build.
+kernel-debug:
+	$(KERNEL) build --config debug
+
+# The anchors of the series that do not match in Linux 6.1: make kernel-6.1 SOURCE=linux-6.1.
+kernel-6.1:
+	$(KERNEL) check "$(SOURCE)"
+
+# Tries all edits of the series in its source again, after a change of a script, and writes kernel/anchors.lock.
+kernel-lock:
+	$(KERNEL) lock
+
+# Whether the suite notices each mutant of the series. Needs what `kernel` and `lab` need, and hours; goes on where it was.
+kernel-mutants:
+	cargo build --release --locked
+	$(KERNEL) mutants
+
+# The series as mail, in target/kernel-series.mbox, with a cover letter; tried with git am and checkpatch.pl.
+kernel-series:
+	mkdir -p target
+	$(KERNEL) series --try
+	$(KERNEL) series --cover >target/kernel-series.mbox
 
 # The time of the lab to its first verdict, compared with an initramfs made by hand and with virtme-ng. Needs
 # busybox-static and cpio, and `vng` for virtme-ng.

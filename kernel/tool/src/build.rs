@@ -20,6 +20,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -57,7 +58,7 @@ pub(crate) fn run(series: &Series, cache: &Cache, version: Option<&str>, argumen
     let turn = cache.turn()?;
     let builder = Builder::new(series, cache, &turn, version, &arguments.from)?;
     let mutant = arguments.mutant.as_deref().map(|name| series.mutant(name)).transpose()?;
-    let patches = if arguments.upto == Some(0) { &[] } else { series.upto(arguments.upto)? };
+    let patches = series.upto(arguments.upto)?;
     let tree = Tree::after(series, Some(&builder.source), patches, mutant)?;
     let kernel = builder.kernel(&tree, arguments.config)?;
     if mutant.is_none() && arguments.upto.is_none() {
@@ -121,9 +122,21 @@ impl<'a> Builder<'a> {
 
     /// The kernel of a tree, from the cache or built.
     pub(crate) fn kernel(&self, tree: &Tree, config: Config) -> Result<PathBuf, Error> {
-        let name = format!("built/{}", self.key(tree, config)?);
+        self.made(tree, config, "built", 8)
+    }
+
+    /// The kernel of a mutant, which is not needed for long.
+    pub(crate) fn mutant(&self, tree: &Tree) -> Result<PathBuf, Error> {
+        self.made(tree, Config::Plain, "mutants", 1)
+    }
+
+    /// The entry of this kind; of others so many stay.
+    fn made(&self, tree: &Tree, config: Config, kind: &str, keep: usize) -> Result<PathBuf, Error> {
+        let name = format!("{kind}/{}", self.key(tree, config)?);
         let place = self.cache.path(&name);
         if place.exists() {
+            // The oldest entries are removed.
+            let _ = fs::File::open(&place).and_then(|entry| entry.set_modified(SystemTime::now()));
             return Ok(place);
         }
         let work = self.work(config)?;
@@ -133,7 +146,7 @@ impl<'a> Builder<'a> {
         self.configure(&top, &build, config)?;
         make(&top, &build, self.jobs, config.steps(), self.turn)?;
         let place = self.cache.entry(self.turn, &name, |partial| result(&build, partial))?;
-        self.cache.prune(self.turn, "built", 8, &place);
+        self.cache.prune(self.turn, kind, keep, &place);
         Ok(place)
     }
 
@@ -171,7 +184,10 @@ impl<'a> Builder<'a> {
         fs::create_dir_all(build).map_err(|error| Error::file(build, error))?;
         quiet(top, build, &["tinyconfig"], self.turn)?;
         let mut merge = Command::new("scripts/kconfig/merge_config.sh");
-        merge.current_dir(top).args(["-m", "-O"]).arg(build).arg(build.join(".config")).args(&fragments);
+        merge.current_dir(top).args(["-m", "-O"]).arg(build).arg(build.join(".config"));
+        for path in &fragments {
+            merge.arg(std::path::absolute(path).map_err(|error| Error::file(path, error))?);
+        }
         let output = merge.stdin(self.turn.held()?).output();
         let output = output.map_err(|error| Error::environment("merge_config.sh").because(error))?;
         if !output.status.success() {

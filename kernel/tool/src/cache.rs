@@ -23,9 +23,8 @@ impl Cache {
     pub(crate) fn open() -> Result<Self, Error> {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let base = base.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-        let base = base.ok_or_else(|| {
-            Error::environment("no place for a cache: neither XDG_CACHE_HOME nor HOME is set")
-        })?;
+        let base =
+            base.ok_or_else(|| Error::environment("no place for a cache: neither XDG_CACHE_HOME nor HOME is set"))?;
         let cache = Self(base.join("iomap/kernel"));
         fs::create_dir_all(&cache.0).map_err(|error| Error::file(&cache.0, error))?;
         Ok(cache)
@@ -85,7 +84,8 @@ impl Cache {
         let partial = PathBuf::from(partial);
         fs::create_dir_all(&partial).map_err(|error| Error::file(&partial, error))?;
         let mut guardian = guardian(&partial)?;
-        let made = make(&partial).and_then(|()| fs::rename(&partial, &place).map_err(|error| Error::file(&place, error)));
+        let made =
+            make(&partial).and_then(|()| fs::rename(&partial, &place).map_err(|error| Error::file(&place, error)));
         // The guardian removes the unfinished entry, if there still is one.
         drop(guardian.stdin.take());
         let _ = guardian.wait();

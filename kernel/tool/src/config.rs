@@ -59,7 +59,9 @@ pub(crate) fn lost(fragments: &[PathBuf], configuration: &str) -> Result<Vec<Fin
     let found: Vec<(String, String)> = configuration.lines().filter_map(option).collect();
     let value_of = |name: &str| found.iter().find(|(other, _)| other == name).map_or("n", |(_, value)| value);
     let lost = wanted.into_iter().filter(|(name, value, _)| value_of(name) != value);
-    Ok(lost.map(|(name, _, place)| Finding { place, message: format!("{name} is not so: {}", value_of(&name)) }).collect())
+    Ok(lost
+        .map(|(name, _, place)| Finding { place, message: format!("{name} is not so: {}", value_of(&name)) })
+        .collect())
 }
 
 /// The name and value of an option. An option that is not set is `n`.
@@ -85,8 +87,10 @@ mod tests {
         };
         let one = write("one", "# a comment\nCONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_NAME=\"-x\"\n");
         let two = write("two", "CONFIG_NAME=\"-y\"\n# CONFIG_D is not set\n");
-        let lost = lost(&[one, two], "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_D=y\nCONFIG_NAME=\"-y\"\n").expect("read");
-        let said: Vec<String> = lost.iter().map(|finding| finding.to_string().rsplit_once('/').expect("a path").1.into()).collect();
+        let lost =
+            lost(&[one, two], "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_D=y\nCONFIG_NAME=\"-y\"\n").expect("read");
+        let said: Vec<String> =
+            lost.iter().map(|finding| finding.to_string().rsplit_once('/').expect("a path").1.into()).collect();
         assert_eq!(said, ["one:3:1: CONFIG_B is not so: n", "two:2:1: CONFIG_D is not so: y"]);
     }
 }

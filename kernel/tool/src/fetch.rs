@@ -26,7 +26,6 @@ const UNWANTED: &[&str] = &[
     "*/Documentation/*.[jprst]*",
     "*/Documentation/*.yaml",
     "*/Documentation/*.svg",
-    "linux-source-*/arch/[!xK]*",
     "*/drivers/gpu/*.[ch]",
     "*/drivers/media/*.[ch]",
     "*/drivers/staging/*.[ch]",
@@ -37,6 +36,30 @@ const UNWANTED: &[&str] = &[
     "*/sound/*/*.[ch]",
     "*/tools/perf",
     "*/tools/testing",
+];
+
+/// The other architectures. A pattern for all but x86 would match below tools/objtool/arch/x86 too.
+const ARCHITECTURES: &[&str] = &[
+    "alpha",
+    "arc",
+    "arm",
+    "arm64",
+    "csky",
+    "hexagon",
+    "loongarch",
+    "m68k",
+    "microblaze",
+    "mips",
+    "nios2",
+    "openrisc",
+    "parisc",
+    "powerpc",
+    "riscv",
+    "s390",
+    "sh",
+    "sparc",
+    "um",
+    "xtensa",
 ];
 
 pub(crate) fn run(cache: &Cache, arguments: &Arguments) -> Result<Exit, Error> {
@@ -59,6 +82,15 @@ pub(crate) fn present(cache: &Cache, turn: &Turn, version: Option<&str>) -> Resu
     match known(cache, version) {
         Some(source) => Ok(source),
         None => offered(cache, turn),
+    }
+}
+
+/// The given source, or one that was fetched.
+pub(crate) fn given(source: Option<&PathBuf>, version: Option<&str>) -> Result<PathBuf, Error> {
+    let missing = || Error::environment("there is no source: iomap-kernel fetch");
+    match source {
+        Some(source) => Ok(source.clone()),
+        None => known(&Cache::open()?, version).ok_or_else(missing),
     }
 }
 
@@ -148,7 +180,9 @@ fn unpack(package: &Path, place: &Path, turn: &Turn) -> Result<(), Error> {
     let mut middle = start(middle)?;
     let mut inner = Command::new("tar");
     inner.args(["--extract", "--xz", "--file=-", "--strip-components=1"]).arg("--directory").arg(place);
-    inner.args(UNWANTED.iter().map(|pattern| format!("--exclude={pattern}"))).stdin(Stdio::piped());
+    inner.args(UNWANTED.iter().map(|pattern| format!("--exclude={pattern}")));
+    let sources = |architecture: &&str| ["[chS]", "dts*"].map(|end| format!("--exclude=*/arch/{architecture}/*.{end}"));
+    inner.args(ARCHITECTURES.iter().flat_map(sources)).stdin(Stdio::piped());
     inner.stdout(Stdio::null());
     let mut inner = inner.spawn().map_err(|error| Error::environment("tar").because(error))?;
     // The rest of the package is small.

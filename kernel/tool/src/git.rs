@@ -60,11 +60,7 @@ impl Repository {
         self.run_with(arguments, file.into())
     }
 
-    fn run_with<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-        input: Stdio,
-    ) -> Result<String, Error> {
+    fn run_with<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: Stdio) -> Result<String, Error> {
         let mut git = Command::new("git");
         git.current_dir(&self.place).args(arguments).stdin(input);
         for (key, _) in std::env::vars_os() {

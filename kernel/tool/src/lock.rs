@@ -5,6 +5,7 @@
 
 use crate::apply::put;
 use crate::digest;
+use crate::fetch;
 use crate::finding::{Finding, Findings, Place, shown};
 use crate::script::{Edit, Located, Script};
 use crate::series::Series;
@@ -23,8 +24,8 @@ pub(crate) struct Lock {
     /// The version of the package, if the source does not have it from `fetch`
     #[arg(long, value_name = "VERSION")]
     package: Option<String>,
-    /// The pristine source
-    source: PathBuf,
+    /// The pristine source [default: the newest that `fetch` has unpacked]
+    source: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -57,20 +58,21 @@ struct Entry {
 const NAME: &str = "anchors.lock";
 
 const HEAD: &str = "\
-# Written by `iomap-kernel lock`: in this source each anchor has one place. `edit` is the beginning of a SHA-256 of the edit.
+# Written by `make kernel-lock`: in this source each anchor has one place. `edit` is the beginning of a SHA-256 of the edit.
 ";
 
 /// Tries every edit in the source, and writes the lock.
 pub(crate) fn lock(series: &Series, spec: &Spec, arguments: &Lock) -> Result<Exit, Error> {
-    let version = suitable(&arguments.source, series, false)?;
-    Findings::or(scripts(series, spec, Some(&arguments.source)), ())?;
-    let package = arguments.package.clone().or_else(|| package(&arguments.source));
+    let source = fetch::given(arguments.source.as_ref(), None)?;
+    let version = suitable(&source, series, false)?;
+    Findings::or(scripts(series, spec, Some(&source)), ())?;
+    let package = arguments.package.clone().or_else(|| package(&source));
     let missing = "the version of the package is not known: --package VERSION";
     let package = package.ok_or_else(|| Error::usage(missing))?;
     let mut text = format!("{HEAD}package = {package:?}\nversion = {version:?}\n\n[files]\n");
     let files: BTreeSet<&str> = edits(series).map(|(_, edit)| edit.file.value.as_str()).collect();
     for file in files.into_iter().filter(|file| !series.files.contains_key(*file)) {
-        let path = arguments.source.join(file);
+        let path = source.join(file);
         let digest = digest::of_file(&path).map_err(|error| Error::file(&path, error))?;
         text += &format!("{file:?} = {digest:?}\n");
     }
@@ -120,7 +122,8 @@ fn scripts(series: &Series, spec: &Spec, source: Option<&Path>) -> Vec<Finding> 
         });
     }
     for mutant in series.mutants.iter().filter(|mutant| mutant.expected.is_empty() && mutant.equivalent.is_none()) {
-        let message = "a mutant has `expected`, the clauses that it breaks, or `equivalent`, the reason why it breaks none";
+        let message =
+            "a mutant has `expected`, the clauses that it breaks, or `equivalent`, the reason why it breaks none";
         findings.push(Finding { place: Place::start(&mutant.path), message: message.into() });
     }
     findings.extend(unused(series));
@@ -151,7 +154,7 @@ fn agreement(series: &Series) -> Result<(Option<Anchors>, Vec<Finding>), Error> 
             return Ok((None, vec![Finding { place, message: error.message().to_owned() }]));
         }
     };
-    let again = "write the lock again: `iomap-kernel lock SOURCE`";
+    let again = "write the lock again: make kernel-lock";
     let mut findings = Vec::new();
     let mut known: BTreeSet<&str> = anchors.edits.keys().map(String::as_str).collect();
     for (name, edit) in edits(series) {

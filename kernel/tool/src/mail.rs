@@ -44,7 +44,8 @@ pub(crate) fn run(series: &Series, spec: &Spec, source: &Path, arguments: &Argum
     let repository = Repository::new(&place.path().join("series"), &arguments.from)?;
     commit(&repository, series, source, |script| {
         let cited = script.iter().filter_map(|id| spec.clauses().find(|clause| clause.id == *id));
-        cited.map(|clause| trailer(spec, clause, arguments.url.as_deref())).collect::<String>() + &format!("Signed-off-by: {}\n", arguments.from)
+        cited.map(|clause| trailer(spec, clause, arguments.url.as_deref())).collect::<String>()
+            + &format!("Signed-off-by: {}\n", arguments.from)
     })?;
     if arguments.tried {
         return attempt(&repository, place.path(), source, &arguments.from);

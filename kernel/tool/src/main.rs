@@ -12,6 +12,8 @@ mod git;
 mod lock;
 mod mail;
 mod make;
+mod mutants;
+mod outcome;
 mod script;
 mod series;
 mod source;
@@ -53,6 +55,8 @@ enum Command {
     Build(build::Arguments),
     /// Prints the series as mail, ordinary patches with messages that cite clauses
     Series(mail::Arguments),
+    /// Builds and boots mutants: whether the suite notices each of them
+    Mutants(mutants::Arguments),
     /// Says what is wrong with the scripts, with or without a source
     Check(lock::Check),
     /// Tries all edits in a source, and writes anchors.lock
@@ -82,18 +86,19 @@ fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Build(arguments) => {
             build::run(&series, &Cache::open()?, lock::locked_version(&series).as_deref(), arguments)
         }
-        Command::Series(arguments) => mail::run(&series, &spec()?, &mail_source(&series, arguments)?, arguments),
+        Command::Mutants(arguments) => {
+            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from);
+            let suite = target.join("release/iomap-conformance");
+            mutants::run(&series, &Cache::open()?, lock::locked_version(&series).as_deref(), &suite, arguments)
+        }
+        Command::Series(arguments) => {
+            let source = fetch::given(arguments.source.as_ref(), lock::locked_version(&series).as_deref())?;
+            mail::run(&series, &spec()?, &source, arguments)
+        }
         Command::Apply(arguments) => apply::run(&series, arguments),
         Command::Check(arguments) => lock::check(&series, &spec()?, arguments),
         Command::Lock(arguments) => lock::lock(&series, &spec()?, arguments),
     }
-}
-
-/// The source for the series: the given one, or the one that was fetched.
-fn mail_source(series: &Series, arguments: &mail::Arguments) -> Result<PathBuf, Error> {
-    let known = || fetch::known(&Cache::open().ok()?, lock::locked_version(series).as_deref());
-    let missing = || Error::environment("there is no source: iomap-kernel fetch");
-    arguments.source.clone().or_else(known).ok_or_else(missing)
 }
 
 /// The pages.

@@ -46,9 +46,13 @@ impl Series {
         Ok(Findings::or(findings, Self { directory: directory.to_owned(), patches, mutants, files })?)
     }
 
-    /// The patches up to the one with this number.
+    /// The patches up to the one with this number; none for 0.
     pub(crate) fn upto(&self, last: Option<u32>) -> Result<&[Script], Error> {
-        let Some(last) = last else { return Ok(&self.patches) };
+        let last = match last {
+            None => return Ok(&self.patches),
+            Some(0) => return Ok(&[]),
+            Some(last) => last,
+        };
         let len = self.patches.iter().position(|patch| number(patch) == Some(last));
         let len = len.ok_or_else(|| Error::usage(format!("there is no patch {last:02}")))?;
         Ok(&self.patches[..=len])

@@ -21,8 +21,13 @@ pub(crate) fn need(programs: &[&str]) -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|program| package(program)).collect();
-    Err(Error::environment(format!("{} is missing: apt-get install {}", missing.join(", "), packages.join(" "))))
+    let mut packages: Vec<&str> = Vec::new();
+    for package in missing.iter().map(|program| package(program)) {
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    Err(Error::environment(format!("missing: {}: apt-get install {}", missing.join(", "), packages.join(" "))))
 }
 
 /// The package that has a program.
@@ -34,7 +39,12 @@ fn has(program: &str) -> bool {
     if program == "libelf" {
         let mut gcc = Command::new("gcc");
         gcc.args(["-include", "gelf.h", "-E", "-x", "c", "/dev/null"]);
-        return gcc.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
+        return gcc
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|it| it.success());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
