@@ -7,7 +7,7 @@
 # This list.
 help:
 	@awk '/^[A-Z]+ =/ { next } /^# / { text = text (text ? " " : "") substr($$0, 3); next } \
-		/^[a-z0-9-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
+		/^[a-z0-9.-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
 			printf "%-18s %s\n", name, text } { text = "" }' Makefile
 
 PREFIX = /usr/local

@@ -90,9 +90,9 @@ impl Text {
         lines.windows(wanted.len()).filter(is_anchor).map(range).collect()
     }
 
-    /// The place outside the scope, or inside a line, where the first line of an anchor is found nevertheless.
+    /// The place outside the scope, or inside a line, where the telling line of an anchor is found nevertheless.
     fn hint(&self, anchor: &str) -> String {
-        let first = anchor.trim().lines().next().unwrap_or_default().trim();
+        let first = telling(anchor);
         let mut near = self.text.lines().enumerate().filter(|(_, line)| line.contains(first));
         match near.next() {
             Some((number, line)) => format!("; line {} of the file is `{}`", number + 1, line.trim()),
@@ -104,4 +104,11 @@ impl Text {
     fn line(&self, at: usize) -> usize {
         self.text[..at].matches('\n').count() + 1
     }
+}
+
+/// The first line of an anchor that has a word. Many comments begin with the same line.
+pub(crate) fn telling(anchor: &str) -> &str {
+    let mut lines = anchor.trim().lines().map(str::trim);
+    let has_word = |line: &&str| line.contains(|c: char| c.is_ascii_alphanumeric());
+    lines.find(has_word).unwrap_or_else(|| anchor.trim().lines().next().unwrap_or_default())
 }

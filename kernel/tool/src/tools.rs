@@ -31,7 +31,7 @@ pub(crate) fn need(programs: &[&str]) -> Result<(), Error> {
 }
 
 /// The package that has a program.
-fn package<'a>(program: &'a str) -> &'a str {
+fn package(program: &str) -> &str {
     PACKAGES.iter().find(|(name, _)| *name == program).map_or(program, |(_, package)| package)
 }
 

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Findings, Place, shown};
 use crate::script::{Edit, Script};
 use crate::series::Series;
-use crate::text::Text;
+use crate::text::{Text, telling};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,9 +88,9 @@ impl<'a> Tree<'a> {
 /// The place in the kernel and the anchor of an edit, for people.
 fn said(edit: &Edit) -> String {
     let function = edit.function.as_ref().map_or(String::new(), |name| format!(" {}:", name.value));
-    let anchor = edit.anchor.value.trim();
-    let (first, more) = anchor.split_once('\n').map_or((anchor, ""), |(first, _)| (first, "…"));
-    format!("{}:{function} {} `{}{more}`", edit.file.value, edit.side.key(), first.trim())
+    let (anchor, line) = (edit.anchor.value.trim(), telling(&edit.anchor.value));
+    let more = if anchor.contains('\n') { "…" } else { "" };
+    format!("{}:{function} {} `{line}{more}`", edit.file.value, edit.side.key())
 }
 
 /// The files of the series that no patch brings.
