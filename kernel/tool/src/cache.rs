@@ -46,8 +46,10 @@ impl Cache {
         for kind in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             for entry in fs::read_dir(kind.path()).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().ends_with(PARTIAL) {
+                    // A guardian may be faster.
                     let path = entry.path();
-                    fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
+                    let removed = fs::remove_dir_all(&path);
+                    removed.or_else(|error| if path.exists() { Err(Error::file(&path, error)) } else { Ok(()) })?;
                 }
             }
         }

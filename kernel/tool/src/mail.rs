@@ -16,7 +16,8 @@ pub(crate) struct Arguments {
     /// Begin with the cover letter, cover.md with a summary of the changes
     #[arg(long)]
     cover: bool,
-    /// Instead of printing it, apply the series with git am, and check it with scripts/checkpatch.pl of the source
+    /// Instead of printing it, apply the series with git am, check it with scripts/checkpatch.pl of the source, and
+    /// list the people of scripts/get_maintainer.pl
     #[arg(long = "try", conflicts_with = "cover")]
     tried: bool,
     /// The author, for From: and Signed-off-by:
@@ -119,19 +120,26 @@ fn attempt(repository: &Repository, place: &Path, source: &Path, from: &str) -> 
     }
     let names: Vec<&str> = names.lines().collect();
     tell_line(format_args!("git am: {} applied", count(names.len(), "mail")));
-    let critic = source.join("scripts/checkpatch.pl");
-    if !critic.exists() {
-        tell_line(format_args!("not checked: {} is missing", critic.display()));
-        return Ok(Exit::Fine);
-    }
-    let mut perl = Command::new("perl");
-    perl.arg(&critic).args(["--no-tree", "--terse", "--no-summary", "--show-types"]).args(&names);
-    perl.stdin(Stdio::null()).current_dir(source);
-    let output = perl.output().map_err(|error| Error::environment("perl: apt-get install perl").because(error))?;
-    let text = String::from_utf8_lossy(&output.stdout).replace(&format!("{}/", mails.display()), "");
-    Output::standard().write(&text)?;
+    let mails_for = |script: &str, options: &[&str]| ask(source, script, options, &names, &mails);
+    let people = mails_for("get_maintainer.pl", &["--no-git", "--no-git-fallback", "--no-rolestats"])?;
+    let text = mails_for("checkpatch.pl", &["--no-tree", "--terse", "--no-summary", "--show-types"])?;
+    let (Some(people), Some(text)) = (people, text) else { return Ok(Exit::Fine) };
+    Output::standard().write(&format!("{people}\n{text}"))?;
     let errors = text.lines().filter(|line| line.contains(": ERROR:")).count();
     let warnings = text.lines().filter(|line| line.contains(": WARNING:")).count();
     tell_line(format_args!("checkpatch: {}, {}", count(errors, "error"), count(warnings, "warning")));
     Ok(if errors == 0 { Exit::Fine } else { Exit::Found })
+}
+
+/// What a script of the kernel says about mails, without the directory of the mails; nothing if the source lacks it.
+fn ask(source: &Path, script: &str, options: &[&str], names: &[&str], mails: &Path) -> Result<Option<String>, Error> {
+    let path = source.join("scripts").join(script);
+    if !path.exists() {
+        tell_line(format_args!("not asked: {} is missing", path.display()));
+        return Ok(None);
+    }
+    let mut perl = Command::new("perl");
+    perl.arg(Path::new("scripts").join(script)).args(options).args(names).stdin(Stdio::null()).current_dir(source);
+    let output = perl.output().map_err(|error| Error::environment("perl: apt-get install perl").because(error))?;
+    Ok(Some(String::from_utf8_lossy(&output.stdout).replace(&format!("{}/", mails.display()), "")))
 }

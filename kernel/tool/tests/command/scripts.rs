@@ -178,7 +178,21 @@ fn the_series_is_mail_that_git_applies() {
     let with_url = world.said(&["series", "--url", "https://example.org/book", "source"]);
     assert!(with_url.contains("\nLink: https://example.org/book/iomap_immutable.7.html?"), "{with_url}");
     let tried = world.said(&["series", "--try", "source"]);
-    assert_eq!(tried, "git am: 2 mails applied\nnot checked: source/scripts/checkpatch.pl is missing\nexit 0\n");
+    assert_eq!(
+        tried,
+        "git am: 2 mails applied\nnot asked: source/scripts/get_maintainer.pl is missing\nnot asked: source/scripts/checkpatch.pl is missing\nexit 0\n"
+    );
+    for (script, said) in [
+        ("get_maintainer.pl", "A <a@example.org>"),
+        ("checkpatch.pl", "$ARGV[-1]:7: ERROR: no\\n$ARGV[-1]:8: WARNING: hm"),
+    ] {
+        world.write(&format!("source/scripts/{script}"), &format!("print \"{}\\n\";\n", said.replace('@', "\\@")));
+    }
+    let second = "0002-water-refuse-to-fill-a-sealed-tank.patch";
+    let expected = format!(
+        "A <a@example.org>\n\n{second}:7: ERROR: no\n{second}:8: WARNING: hm\ngit am: 2 mails applied\ncheckpatch: 1 error, 1 warning\nexit 1\n"
+    );
+    assert_eq!(world.said(&["series", "--try", "source"]), expected);
     assert_eq!(
         world.said(&["series", "--from", "me", "source"]),
         "iomap-kernel: me: an author is `NAME <ADDRESS>`\nexit 2\n"

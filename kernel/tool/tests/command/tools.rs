@@ -157,7 +157,9 @@ impl World {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code().map_or("signal".to_owned(), |code| code.to_string());
         let said = format!("{}{}exit {code}\n", text(&output.stdout), text(&output.stderr));
-        said.replace(&self.directory.path().display().to_string(), "WORLD")
+        let said = said.replace(&self.directory.path().display().to_string(), "WORLD");
+        // The name of a source without a version comes from its path.
+        self.cached("work").iter().fold(said, |said, id| said.replace(&format!("work/{id}"), "work/ID"))
     }
 
     /// The names in a directory of the cache.
