@@ -36,8 +36,8 @@ impl Config {
     /// An estimate of the lines that make(1) prints for a build from the beginning.
     pub(crate) fn steps(self) -> usize {
         match self {
-            Self::Plain => 1500,
-            Self::Debug => 1700,
+            Self::Plain => 2100,
+            Self::Debug => 2300,
         }
     }
 }
