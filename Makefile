@@ -1,13 +1,13 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
 .PHONY: audit-conditions b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
-	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check ktap-check lab lab-bench matrix mutants packages pages \
+	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check kernel kernel-6.1 kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
 	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
 	@awk '/^[A-Z]+ =/ { next } /^# / { text = text (text ? " " : "") substr($$0, 3); next } \
-		/^[a-z0-9-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
+		/^[a-z0-9.-]+:/ && text { name = $$1; sub(/:.*/, "", name); sub(/[.] .*|[.]$$/, "", text); \
 			printf "%-18s %s\n", name, text } { text = "" }' Makefile
 
 PREFIX = /usr/local
@@ -93,6 +93,36 @@ lab:
 	fi; \
 	$$suite matrix $$tables >target/lab.txt; $$suite compare $$tables >target/lab-changes.txt; \
 	cat target/lab.txt; echo "changes: target/lab-changes.txt"; exit $$code
+
+KERNEL = cargo run --quiet --locked -p iomap-kernel --
+
+# A kernel that seals, in kernel/build: `iomap-conformance lab --kernel kernel/build --mechanism seal` boots it. Needs
+# gcc, make, flex, bison, bc, libelf-dev, 2.5 GB, and a quarter of an hour on two cores; seconds if nothing has changed.
+kernel:
+	$(KERNEL) build
+
+# The same with lockdep and the checks of file systems, in kernel/build.
+kernel-debug:
+	$(KERNEL) build --config debug
+
+# The anchors of the series that do not match in Linux 6.1: make kernel-6.1 SOURCE=linux-6.1.
+kernel-6.1:
+	$(KERNEL) check "$(SOURCE)"
+
+# Tries all edits of the series in its source again, after a change of a script, and writes kernel/anchors.lock.
+kernel-lock:
+	$(KERNEL) lock
+
+# Whether the suite notices each mutant of the series. Needs what `kernel` and `lab` need, and hours; goes on where it was.
+kernel-mutants:
+	cargo build --release --locked
+	$(KERNEL) mutants
+
+# The series as mail, in target/kernel-series.mbox, with a cover letter; tried with git am and checkpatch.pl.
+kernel-series:
+	mkdir -p target
+	$(KERNEL) series --try
+	$(KERNEL) series --cover >target/kernel-series.mbox
 
 # The time of the lab to its first verdict, compared with an initramfs made by hand and with virtme-ng. Needs
 # busybox-static and cpio, and `vng` for virtme-ng.
@@ -200,10 +230,10 @@ sigkill:
 
 # Whether work in eight parts, by Slurm and by GNU parallel, has the results of the same work in one. Needs root,
 # slurm-wlm, munge, parallel and jq.
-KERNEL = 6.12
+RELEASE = 6.12
 check-slurm:
 	cargo build --release --locked
-	conformance/ci/cluster/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(KERNEL)"
+	conformance/ci/cluster/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RELEASE)"
 
 # RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500

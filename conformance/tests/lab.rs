@@ -63,6 +63,26 @@ fn boots_a_kernel() {
     assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
 }
 
+/// The kernel of `make kernel`, if it was built: there, the specified interface itself is tested.
+#[test]
+fn boots_the_kernel_that_seals() {
+    let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("kernel/build");
+    if !kernel.join("arch/x86/boot/bzImage").exists() {
+        // A build takes a quarter of an hour, so that no test asks for it.
+        eprintln!("not tested: there is no kernel/build: make kernel");
+        return;
+    }
+    let Some(_turn) = turn() else { return };
+    let kernel = kernel.to_str().expect("UTF-8");
+    let options = ["--mechanism", "seal", "--case", "truncate", "--format", "json"];
+    let output = lab(&[&["--kernel", kernel, "--fs", "ext4"][..], &options].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
+    assert!(runs[0].kernel.release.ends_with("-sealed") && runs[0].kernel_log.is_empty(), "{:?}", runs[0].kernel);
+    let looked_at: Vec<&ClauseResult> = runs[0].clauses.iter().filter(|clause| !clause.cases.is_empty()).collect();
+    assert!(looked_at.len() > 5 && looked_at.iter().all(|clause| clause.verdict == Verdict::Holds), "{looked_at:?}");
+}
+
 /// A loss of power: flushed data are kept, data that were never made durable are lost.
 #[test]
 fn cuts_the_power() {

@@ -6,6 +6,7 @@ use crate::cli::situations::SituationArgs;
 use crate::cli::subject::{Chosen, HOST_THREADS, REFERENCE_THREADS, expected, host_run, one_run, sandbox};
 use crate::filesystem::FsKind;
 use crate::host::sandbox::Sandbox;
+use crate::kernel;
 use crate::mechanism::Mechanism;
 use crate::programs;
 use crate::report::format::Format;
@@ -236,7 +237,7 @@ fn open_expectations(args: &RunArgs, names: &[&str]) -> Result<Update, Error> {
     if args.violation.is_some() {
         return Err(Error::usage("--update-expectations and --violation: nobody expects a violation made to order"));
     }
-    Update::open(&args.expectations, name)
+    Update::open(&args.expectations, expectations::file(name, &kernel::release()))
 }
 
 /// The violation with this name. If no violation has it, the error names those that begin alike.

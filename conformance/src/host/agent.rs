@@ -38,8 +38,9 @@ struct Chunk {
 
 impl BackingAgent {
     pub(crate) fn new(file: BorrowedFd, kind: FsKind, root: &Path, image: Arc<File>) -> Result<Self, Trouble> {
-        let pieces =
+        let mut pieces =
             vfs::fiemap(file).map_err(|errno| Trouble::Setup(format!("FS_IOC_FIEMAP: {}", words::name(errno))))?;
+        pieces.retain(|piece| !piece.is_inline());
         let facts = kind.facts();
         let chunks = match facts.addresses {
             Addresses::Chunks => chunks(root)?,

@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The present storage of a file system. A loss of power can replace it.
 pub(crate) struct Storage {
@@ -97,6 +97,13 @@ pub(crate) const ND: &str = "/sys/bus/nd";
 /// Writes to an attribute in sysfs or configfs.
 pub(crate) fn set(attribute: &Path, value: &str) -> Result<()> {
     std::fs::write(attribute, value).map_err(at(attribute))
+}
+
+/// A turn to take a device of persistent memory and to mount it. The kernel refuses to give out a mounted device twice, and
+/// before that, another thread could find the same one free.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The first device of a guest that has a name with this beginning and is not mounted.

@@ -83,6 +83,7 @@ impl Image {
         }
         let machine =
             if kind.is_on_a_loop_device() { Machine::with_images().below(&root) } else { Machine::without_images() };
+        let _turn = (facts.medium == Medium::Pmem).then(device::turn);
         let (device, storage) = device::storage(facts.medium, facts.size).map_err(|why| named(&machine, why))?;
         note(devices, &storage.device);
         make(kind, features, &storage.device).map_err(|why| named(&machine, why))?;

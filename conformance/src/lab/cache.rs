@@ -126,7 +126,8 @@ impl Cache {
         let age = |path: &PathBuf| of(&path.join(WHOLE)).or_else(|_| of(path)).unwrap_or(SystemTime::UNIX_EPOCH);
         let entries = entries.flatten().map(|entry| entry.path()).filter(|path| maker_of(path).is_none());
         let mut entries: Vec<PathBuf> = entries.collect();
-        entries.sort_by_key(age);
+        // The age is read once for each entry: another lab may use one meanwhile.
+        entries.sort_by_cached_key(age);
         entries.iter().rev().skip(keep).for_each(|path| remove(path));
         Ok(())
     }

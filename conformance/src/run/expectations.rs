@@ -11,8 +11,9 @@ use std::fmt;
 
 /// The committed expectations: for each mechanism on a kernel, for the target `fuse`, for further limits of ordinary
 /// users there, and for limits in a directory.
-static FILES: [(&str, &str); 10] = [
+static FILES: [(&str, &str); 11] = [
     ("seal", include_str!("../../expectations/seal.toml")),
+    ("sealed", include_str!("../../expectations/sealed.toml")),
     ("swapfile", include_str!("../../expectations/swapfile.toml")),
     ("immutable-attr", include_str!("../../expectations/immutable-attr.toml")),
     ("f2fs-pin", include_str!("../../expectations/f2fs-pin.toml")),
@@ -50,6 +51,12 @@ pub(crate) fn of_directory(mechanism: Mechanism) -> &'static [&'static str] {
         Mechanism::F2fsPin => &["dir", "f2fs-pin"],
         Mechanism::ImmutableAttr => &["dir-immutable-attr", "dir", "immutable-attr"],
     }
+}
+
+/// The name of the file with the expectations of this name on a kernel. The kernel of the series in `kernel/` offers the
+/// specified mechanism, and its release ends so that it is not taken for a mainline kernel of the same number.
+pub(crate) fn file<'a>(name: &'a str, release: &str) -> &'a str {
+    if name == "seal" && release.ends_with("-sealed") { "sealed" } else { name }
 }
 
 /// The file system of the reference.
@@ -114,7 +121,8 @@ impl Expectations {
     /// clause counts.
     pub fn of(names: &[&str], fs: &str, release: &str) -> Result<Self, Error> {
         let mut rows = Vec::new();
-        for (name, text) in names.iter().filter_map(|name| FILES.iter().find(|(file, _)| file == name)) {
+        let files = names.iter().map(|name| file(name, release));
+        for (name, text) in files.filter_map(|name| FILES.iter().find(|(file, _)| *file == name)) {
             let own = |error| Error::new(Exit::Internal, format!("expectations/{name}.toml")).because(error);
             rows.extend(Self::parse(text, fs, release).map_err(own)?.rows);
         }
@@ -203,6 +211,14 @@ mod tests {
         assert!(of("fuse", MODEL).know("truncate.shrink"));
         assert!(!of("immutable-attr", "bcachefs").know("truncate.shrink"));
         assert_eq!(of("seal", "bcachefs").expected("truncate.shrink").0, Verdict::NotOffered);
+    }
+
+    #[test]
+    fn a_kernel_that_seals_is_no_mainline_kernel() {
+        let of = |release| Expectations::of(&["seal"], "xfs", release).unwrap().expected("truncate.shrink").0;
+        assert_eq!(of("6.12.117"), Verdict::NotOffered);
+        assert_eq!(of("6.12.117-sealed"), Verdict::Holds);
+        assert_eq!(of("6.12.117-debug-sealed"), Verdict::Holds);
     }
 
     #[test]

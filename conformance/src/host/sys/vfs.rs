@@ -364,6 +364,14 @@ pub(crate) struct FiemapExtent {
     reserved: [u32; 3],
 }
 
+impl FiemapExtent {
+    /// Whether the data lie among the metadata, where no agent can be.
+    pub(crate) fn is_inline(&self) -> bool {
+        const FIEMAP_EXTENT_DATA_INLINE: u32 = 0x200;
+        self.flags & FIEMAP_EXTENT_DATA_INLINE != 0
+    }
+}
+
 /// FS_IOC_FIEMAP over the whole file, after the dirty data were written back. It gives an agent its access, as it does
 /// for pNFS servers and boot loaders. No verdict uses it.
 pub(crate) fn fiemap(file: BorrowedFd) -> Result<Vec<FiemapExtent>, Errno> {

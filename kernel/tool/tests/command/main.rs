@@ -1,0 +1,5 @@
+//! Tests of the command `iomap-kernel`, with a source that no kernel has.
+
+mod builds;
+mod scripts;
+mod tools;
