@@ -160,7 +160,7 @@ impl<'a> Form<'a> {
 }
 
 /// The path of a test, in which KCIDB has letters, digits, dots, hyphens and underscores only:
-/// `iomap.truncate.shrink.names-three`.
+/// `iomap.CLAUSE.names-three`.
 fn path(case: &str) -> String {
     let case = case.replace("::", ".").replace(['[', ','], ".").replace('=', "-");
     format!("iomap.{}", case.trim_end_matches(']'))

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Violation,
     Expectation,
     EntryPoint,
+    /// A patch or a mutant of a kernel that seals.
+    Series,
     Page,
     Example,
     Chapter,
@@ -43,6 +45,7 @@ impl Kind {
             Kind::Violation => "violations",
             Kind::Expectation => "expectations",
             Kind::EntryPoint => "entry points of a kernel",
+            Kind::Series => "series for a kernel",
             Kind::Page => "pages",
             Kind::Example => "pages, beside a C program",
             Kind::Chapter => "chapters of the book",
@@ -59,7 +62,7 @@ const COVERAGE: &str = "conformance/tests/snapshots/violations__coverage.snap";
 
 /// Where clauses are named, below the top of the checkout. The longest path that fits counts. History (CHANGELOG.md,
 /// moved.toml) is left out.
-const PLACES: [(&str, Kind); 16] = [
+const PLACES: [(&str, Kind); 17] = [
     ("ARCHITECTURE.md", Kind::Document),
     ("CONTRIBUTING.md", Kind::Document),
     ("README.md", Kind::Document),
@@ -70,6 +73,7 @@ const PLACES: [(&str, Kind); 16] = [
     ("conformance/src/cases", Kind::Case),
     ("conformance/tests", Kind::Code),
     (COVERAGE, Kind::Coverage),
+    ("kernel", Kind::Series),
     ("man", Kind::Page),
     ("reference-impl/src", Kind::Code),
     ("reference-impl/src/rules.rs", Kind::Rule),
