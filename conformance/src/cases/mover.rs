@@ -17,10 +17,10 @@ pub(super) static CASES: &[Case] = &[
         each(&["data=journal", "compress-force=zlib", "mode=lfs", "dax=never"], |option| {
             let mount = Call::CycleWith { option: (*option).into() };
             t.reach(&mount)?;
-            let seen = mounted_with(t, option, &mount);
+            let seen = mounted_with(t, option, &mount)?;
             // With this option, the file of the next one could perhaps not be sealed.
             t.setup(&Call::Cycle)?;
-            seen
+            Ok(seen)
         })
     }),
     case(&MOVER_DEFRAGMENT, "defragment", "defragmentation leaves a sealed file in place", |t| {
