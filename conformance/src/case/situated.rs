@@ -93,7 +93,7 @@ impl<'a> Context<'a> {
     /// The reason why the run says nothing about its situation, if there is one. A case that is violated before all of
     /// the situation is there is violated.
     pub(crate) fn unfit(&self, violated: bool) -> Option<String> {
-        // What the plain situation lacks, the case lacks: that is its verdict.
+        // A lack in the plain situation is a lack of the case: that is its verdict.
         if self.situation.is_plain() {
             return None;
         }

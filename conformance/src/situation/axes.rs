@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One axis, for code that treats all axes alike.
+/// An axis, for code that treats all axes alike.
 pub(crate) struct Axis {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct Axis {
     set: fn(&mut Situation, usize),
 }
 
-/// One value on an axis.
+/// A value on an axis.
 pub(crate) struct Value {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,

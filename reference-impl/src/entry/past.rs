@@ -1,4 +1,4 @@
-//! What calls leave in the memory of a file system with a conditional violation.
+//! The traces of calls in the memory of a file system with a conditional violation.
 
 use crate::call::caller::{Caller, Credentials};
 use crate::call::mode::Mode;
@@ -215,7 +215,7 @@ impl State {
         }
     }
 
-    /// What a call that succeeded leaves in the past of a file; `role` is 1 for the second file of the call.
+    /// Notes a call that succeeded in the past of a file; `role` is 1 for the second file of the call.
     fn succeeded(&self, past: &mut Past, call: &Call, reply: &Reply, file: Before, role: usize) {
         let writes = |past: &mut Past| {
             past.writes_sealed += u32::from(file.sealed);

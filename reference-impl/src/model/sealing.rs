@@ -12,6 +12,10 @@ pub(crate) const NOBODY: Fd = -1;
 impl State {
     /// Carries out FALLOC_FL_SEAL_BLOCK_MAP.
     pub(crate) fn seal(&mut self, fd: Fd, ino: Ino, len: i64) -> Result<(), Errno> {
+        // The largest file of ext4 with blocks of 4 KiB, `s_maxbytes` of its superblock.
+        if len > 16 << 40 && self.has(Quirk::SealLimited) {
+            return Err(Errno::EFBIG);
+        }
         // The state is visible only after size and data would survive a crash.
         if !self.has(Quirk::SealVisibleEarly) && !self.has(Quirk::SealCommitsNoData) {
             self.volume.commit()?;
