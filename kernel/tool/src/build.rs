@@ -1,6 +1,6 @@
 //! `build`: a kernel from the series, by its contents.
 //!
-//! Trees in which make(1) works are kept in `work`, so that a change builds little. A kernel that is done is copied to
+//! Trees in which make(1) works are kept in `trees`, so that a change builds little. A kernel that is done is copied to
 //! `built`, whose entries never change.
 
 use crate::apply;
@@ -154,13 +154,13 @@ impl<'a> Builder<'a> {
     fn work(&self, config: Config) -> Result<PathBuf, Error> {
         let mut id = digest::of_parts([self.identity.as_bytes()]);
         id.truncate(8);
-        let name = format!("work/{id}");
+        let name = format!("trees/{id}");
         let place = self.cache.path(&name);
         if !place.join(config.name()).join("vmlinux").exists() {
             self.cache.room(&format!("a build of {}", self.identity), ROOM)?;
         }
         let place = self.cache.entry(self.turn, &name, |partial| copy(&self.source, &partial.join("tree")))?;
-        self.cache.prune(self.turn, "work", 0, &place);
+        self.cache.prune(self.turn, "trees", 0, &place);
         Ok(place)
     }
 

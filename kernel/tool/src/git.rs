@@ -45,7 +45,7 @@ impl Repository {
         self.run(["commit", "--quiet", "--allow-empty", "--cleanup=verbatim", "--file", ".git/message"]).map(drop)
     }
 
-    /// What a command of git prints.
+    /// The output of a command of git.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String, Error> {
         self.run_with(arguments, Stdio::null())
     }

@@ -34,7 +34,7 @@ pub(crate) struct Check {
     source: Option<PathBuf>,
 }
 
-/// What `anchors.lock` has.
+/// The contents of `anchors.lock`.
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct Anchors {
@@ -108,7 +108,7 @@ fn report(series: &Series, against: &str) -> Result<Exit, Error> {
     Ok(Exit::Fine)
 }
 
-/// What is wrong with the scripts themselves.
+/// The faults of the scripts themselves.
 fn scripts(series: &Series, spec: &Spec, source: Option<&Path>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for script in all(series) {

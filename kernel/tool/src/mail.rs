@@ -131,7 +131,8 @@ fn attempt(repository: &Repository, place: &Path, source: &Path, from: &str) -> 
     Ok(if errors == 0 { Exit::Fine } else { Exit::Found })
 }
 
-/// What a script of the kernel says about mails, without the directory of the mails; nothing if the source lacks it.
+/// The findings of a script of the kernel about mails, without the directory of the mails; `None` if the source lacks the
+/// script.
 fn ask(source: &Path, script: &str, options: &[&str], names: &[&str], mails: &Path) -> Result<Option<String>, Error> {
     let path = source.join("scripts").join(script);
     if !path.exists() {

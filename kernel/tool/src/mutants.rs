@@ -172,7 +172,7 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// What the series violates without a mutant.
+    /// The clauses that the series violates without a mutant.
     fn sound(&mut self, fs: &str) -> Result<BTreeSet<String>, Error> {
         if let Some(known) = self.sound.get(fs) {
             return Ok(known.clone());
@@ -183,7 +183,7 @@ impl Lab<'_> {
             let tree = Tree::after(self.series, Some(&builder.source), &self.series.patches, None)?;
             (builder.kernel(&tree, Config::Plain)?, builder.key(&tree, Config::Plain)?)
         };
-        // It is kept by kernel and suite.
+        // The outcome is kept by kernel and suite.
         let mut name = digest::of_parts([key.as_bytes(), self.suite_digest.as_bytes(), fs.as_bytes()]);
         name.truncate(16);
         let path = self.cache.path(&format!("sound/{name}"));

@@ -24,7 +24,7 @@ pub(crate) enum Verdict {
     Lives,
     /// No clause is violated, as the mutant says.
     Equivalent,
-    /// It does not compile, or a guest brought no results.
+    /// The mutant does not compile, or a guest brought no results.
     Failed,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// What the results say, without the clauses that are violated in any case.
+    /// The verdict of the results, without the clauses that are violated in any case.
     pub(crate) fn of(fs: &str, filter: Option<&str>, runs: &[Results], sound: &BTreeSet<String>) -> Self {
         let clauses = || runs.iter().flat_map(|run| &run.clauses);
         let is_new = |id: &String| !sound.contains(id);
@@ -205,7 +205,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// How many mutants have each verdict.
+/// The number of mutants with each verdict.
 pub(crate) struct Count([usize; 5]);
 
 const ALL: [Verdict; 5] = [Verdict::Killed, Verdict::Noticed, Verdict::Lives, Verdict::Equivalent, Verdict::Failed];

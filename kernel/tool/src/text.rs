@@ -2,7 +2,24 @@
 
 use crate::definition::definitions;
 use crate::script::{Edit, Side};
+use std::fmt;
 use std::ops::Range;
+
+/// The reason why an edit cannot be made, in words for people.
+#[derive(Debug)]
+pub(crate) struct Misfit(String);
+
+impl Misfit {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A file on its way through the edits.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +41,7 @@ impl Text {
     }
 
     /// Makes one edit. The error says why the anchor has no single place.
-    pub(crate) fn edit(&mut self, edit: &Edit) -> Result<(), String> {
+    pub(crate) fn edit(&mut self, edit: &Edit) -> Result<(), Misfit> {
         let range = self.anchor(edit)?;
         let (at, until) = match edit.side {
             Side::Before => (range.start, range.start),
@@ -32,9 +49,9 @@ impl Text {
             Side::Replace if self.ours[range.clone()].iter().all(|ours| *ours) => (range.start, range.end),
             Side::Replace => {
                 let line = self.line(range.start);
-                return Err(format!(
+                return Err(Misfit(format!(
                     "line {line} is the kernel's own: `replace` is for lines that the series has brought"
-                ));
+                )));
             }
         };
         self.text.replace_range(at..until, &edit.text);
@@ -43,11 +60,11 @@ impl Text {
     }
 
     /// The only place of the anchor.
-    fn anchor(&self, edit: &Edit) -> Result<Range<usize>, String> {
+    fn anchor(&self, edit: &Edit) -> Result<Range<usize>, Misfit> {
         let whole = || std::iter::once(0..self.text.len()).collect();
         let scopes: Vec<_> = edit.function.as_ref().map_or_else(whole, |name| definitions(&self.text, &name.value));
         if scopes.is_empty() {
-            return Err("there is no such definition".into());
+            return Err(Misfit::new("there is no such definition"));
         }
         let anchor = &edit.anchor.value;
         let search =
@@ -55,10 +72,10 @@ impl Text {
         let found: Vec<Range<usize>> = scopes.into_iter().flat_map(search).collect();
         match found.as_slice() {
             [one] => Ok(one.clone()),
-            [] => Err(format!("no match{}", self.hint(anchor))),
+            [] => Err(Misfit(format!("no match{}", self.hint(anchor)))),
             more => {
                 let lines: Vec<String> = more.iter().map(|range| self.line(range.start).to_string()).collect();
-                Err(format!("{} matches, lines {}", more.len(), lines.join(", ")))
+                Err(Misfit(format!("{} matches, lines {}", more.len(), lines.join(", "))))
             }
         }
     }

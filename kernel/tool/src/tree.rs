@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Findings, Place, shown};
 use crate::script::{Edit, Script};
 use crate::series::Series;
-use crate::text::{Text, telling};
+use crate::text::{Misfit, Text, telling};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,14 +66,14 @@ impl<'a> Tree<'a> {
         findings
     }
 
-    fn edit(&mut self, edit: &Edit) -> Result<(), String> {
+    fn edit(&mut self, edit: &Edit) -> Result<(), Misfit> {
         let name = &edit.file.value;
         if !self.files.contains_key(name) {
             if self.series.files.contains_key(name) {
-                return Err("a later patch brings this file".into());
+                return Err(Misfit::new("a later patch brings this file"));
             }
             let Some(top) = self.pristine else { return Ok(()) };
-            let text = fs::read_to_string(top.join(name)).map_err(|error| error.to_string())?;
+            let text = fs::read_to_string(top.join(name)).map_err(|error| Misfit::new(error.to_string()))?;
             self.files.insert(name.clone(), Text::theirs(text));
         }
         self.files.get_mut(name).map_or(Ok(()), |text| text.edit(edit))

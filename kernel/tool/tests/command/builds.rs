@@ -17,8 +17,8 @@ fn kernels_are_cached_by_their_contents() {
     let build = |more: &[&str]| world.run(&[&["build", "--source", "source"], more].concat());
     let path = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let runs = || {
-        world.cached("work").len()
-            * world.read(&format!("cache/iomap/kernel/work/{}/runs", world.cached("work")[0])).lines().count()
+        world.cached("trees").len()
+            * world.read(&format!("cache/iomap/kernel/trees/{}/runs", world.cached("trees")[0])).lines().count()
     };
     let first = build(&[]);
     assert!(first.status.success(), "{}", world.plain(&first));

@@ -159,7 +159,7 @@ impl World {
         let said = format!("{}{}exit {code}\n", text(&output.stdout), text(&output.stderr));
         let said = said.replace(&self.directory.path().display().to_string(), "WORLD");
         // The name of a source without a version comes from its path.
-        self.cached("work").iter().fold(said, |said, id| said.replace(&format!("work/{id}"), "work/ID"))
+        self.cached("trees").iter().fold(said, |said, id| said.replace(&format!("trees/{id}"), "trees/ID"))
     }
 
     /// The names in a directory of the cache.
