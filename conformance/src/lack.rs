@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_for_a_run_is_one_line() {
+    fn a_lack_for_a_run_is_one_line() {
         let needs =
             Needs { descriptors: 256, address_space: 1 << 30, rights: ADMINISTRATION, room: 100 << 20, swap_areas: 10 };
         assert_eq!(missing(&Fake::default(), &needs), None);

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_makes_of_bytes() {
+    fn a_program_gets_bytes_and_gives_bytes() {
         let bytes = vec![7; 1 << 20];
         assert!(of_bytes(&mut Command::new("cat"), &bytes).is_ok_and(|out| out == bytes));
     }

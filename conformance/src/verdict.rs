@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_lack_is_no_verdict() {
+    fn after_a_lack_the_clause_has_no_verdict() {
         let judged = |seen: Seen| judge(&TRUNCATE_SHRINK, &seen, &[lacking(Errno::EMFILE)]);
         for outcome in [Some(Errno::EMFILE), None, Some(Errno::ETXTBSY)] {
             let (verdict, why) = judged(Ok(after(1, outcome)));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_observed_before_a_lack_stands() {
+    fn a_verdict_before_a_lack_stands() {
         let judged = |seen: Observed| judge(&TRUNCATE_SHRINK, &Ok(seen), &[lacking(Errno::EMFILE)]).0;
         assert_eq!(judged(after(0, None).and(after(1, Some(Errno::EMFILE)))), Verdict::Violated);
         assert_eq!(judged(after(0, Some(Errno::ETXTBSY)).and(after(1, None))), Verdict::Error);

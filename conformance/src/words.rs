@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_strace_prints_it() {
+    fn calls_are_printed_as_strace_prints_them() {
         assert_eq!(outcome(&Err(Errno::ETXTBSY)), "-1 ETXTBSY");
         assert_eq!(outcome(&Ok(Reply::Number(3))), "3");
         assert_eq!(outcome(&Ok(Reply::Data(vec![7; 12]))), "12");

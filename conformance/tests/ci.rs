@@ -60,7 +60,7 @@ fn missing() -> Option<String> {
 }
 
 #[test]
-fn nothing_is_installed_nowhere() {
+fn an_installation_needs_a_destination() {
     for kind in ["fstests", "kselftest"] {
         for tree in [&[][..], &[""]] {
             let output = Command::new(script(kind).join("install.sh")).arg(PROGRAM).args(tree).output().expect("bash");

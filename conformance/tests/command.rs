@@ -162,7 +162,7 @@ fn a_filter_is_a_family_a_clause_a_case_or_a_part() {
 
 /// An empty selection never means all cases.
 #[test]
-fn what_would_run_nothing_is_refused() {
+fn a_selection_without_cases_is_refused() {
     for (name, arguments) in [
         ("no_such_case", &["truncate.shrnk"][..]),
         ("no_such_command", &["matrxi"]),
@@ -512,7 +512,7 @@ fn every_outcome_in_every_format() {
 }
 
 #[test]
-fn nothing_offered_in_every_format() {
+fn a_mechanism_that_is_not_offered_in_every_format() {
     let mut results = Results { not_offered: Some("no such <mode>".into()), clauses: Vec::new(), ..outcomes() };
     for (name, format) in
         [("lacking_ktap", Format::Ktap), ("lacking_junit", Format::Junit), ("lacking_kcidb", Format::Kcidb)]

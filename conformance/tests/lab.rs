@@ -130,7 +130,7 @@ fn cuts_the_power_of_persistent_memory() {
 /// The storage after a cut that violates a clause is kept. The printed command boots a guest that mounts the storage,
 /// without the lab and without changing it.
 #[test]
-fn keeps_what_a_cut_left() {
+fn keep_leaves_the_image_of_a_cut() {
     let Some(_turn) = turn() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let kept = directory.path().join("kept, and more");
@@ -561,7 +561,7 @@ fn image(paragraphs: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_kernel() {
+fn a_file_that_is_no_kernel() {
     let Some(_turn) = turn() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let mut arm = vec![0; 4096];
@@ -592,7 +592,7 @@ fn what_is_no_kernel() {
 
 /// Packages that dpkg-deb makes here: for another architecture, and without a kernel.
 #[test]
-fn what_is_no_package_of_a_kernel() {
+fn a_file_that_is_no_package_of_a_kernel() {
     let Some(_turn) = turn() else { return };
     let packages = [("arm64", "a package for arm64: the lab boots amd64"), ("amd64", "a package without a kernel: ")];
     for (architecture, why) in packages {

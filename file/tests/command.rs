@@ -146,7 +146,7 @@ iomap-file find m here nowhere",
 
 /// Where the mask does not offer sealing, no call that seals is made, and no descriptor waits for a FIFO.
 #[test]
-fn nothing_is_tried_on_other_file_systems() {
+fn no_call_is_made_where_the_mask_is_missing() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("file");
     std::fs::write(&file, "contents").expect("it can be written");

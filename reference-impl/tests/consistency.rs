@@ -139,7 +139,7 @@ fn findings(files: &Files) -> Vec<String> {
 }
 
 #[test]
-fn what_is_sound_is_mounted() {
+fn a_sound_image_is_mounted() {
     assert_eq!(findings(&sound()), [] as [String; 0]);
     let mut disk = MemoryDisk::from_bytes(&image(&sound()));
     assert_eq!(check(&mut disk).unwrap().orphans, 2);

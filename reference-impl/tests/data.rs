@@ -178,7 +178,7 @@ fn a_synchronous_write_survives_a_loss_of_power() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_and_changes_nothing() {
+fn a_write_without_room_changes_no_byte() {
     let fs = Fs::new(4);
     let fd = file(&fs, b"file", 3);
     assert_eq!(fs.write(root(), fd, 2 * LEN, &[7; 3 * BLOCK]), Err(Errno::ENOSPC));

@@ -192,7 +192,7 @@ fn reads_that_fail() {
 
 /// The next fsync(2) repeats a failed write, because its data were kept.
 #[test]
-fn the_next_fsync_writes_what_the_last_one_could_not() {
+fn the_next_fsync_writes_the_rest() {
     let mut disk = MemoryDisk::new(90);
     format(&mut disk, &Options { area_blocks: Some(4), ..Options::default() }).unwrap();
     let disk = Failing { disk, kind: Kind::Write, left: None, error: Errno::EIO as i32, failed: false };

@@ -199,7 +199,7 @@ fn as_large_as_can_be() {
 
 /// After requests that a kernel would refuse, the image can still be mounted.
 #[test]
-fn what_no_file_has() {
+fn values_that_no_file_can_have() {
     let (fs, disk) = mounted(empty());
     let (root, place) = (Caller::Privileged.credentials(), (Fs::ROOT, &b"new"[..]));
     assert_eq!(fs.set_xattr(root, Fs::ROOT, b"user.\0", b"", 0), Err(Errno::EINVAL));

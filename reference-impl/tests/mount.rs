@@ -119,7 +119,7 @@ umount m";
 }
 
 #[test]
-fn what_cannot_be_mounted() {
+fn images_that_cannot_be_mounted() {
     let script = "
 $R mkfs --size 2M disk >/dev/null
 try() { \"$@\"; echo exit code $?; }

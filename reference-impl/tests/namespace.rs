@@ -81,7 +81,7 @@ fn a_removed_file_stays_until_it_is_forgotten_and_closed() {
 }
 
 #[test]
-fn nothing_can_be_made_in_a_removed_directory() {
+fn a_removed_directory_takes_no_new_name() {
     let fs = Fs::new(16);
     let gone = directory(&fs, b"gone");
     let fd = fs.open(root(), gone, OFlag::O_RDONLY).unwrap();

@@ -72,7 +72,7 @@ fn one_name_of_many_is_one_block_of_log() {
 
 /// Opening, reading attributes and closing are not changes.
 #[test]
-fn what_refers_to_a_file_is_not_stored() {
+fn references_to_a_file_are_not_stored() {
     let (disk, fs) = image(8);
     let (ino, fd) = file(&fs, "file");
     fs.sync(root(), fd).unwrap();

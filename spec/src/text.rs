@@ -138,7 +138,7 @@ fn spread(left: &str, right: &str) -> String {
 }
 
 /// Lines of at most `first` columns for the first line and `rest` for the others. A longer word stays whole, unless its
-/// script has no spaces.
+/// script has no spaces. `iomap_command::wrap` is for the messages of the commands, which are ASCII.
 fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     let mut used = 0;

@@ -167,7 +167,7 @@ fn two_books_are_the_same_to_the_byte() {
 }
 
 #[test]
-fn what_is_not_a_book_is_kept() {
+fn a_directory_that_is_no_book_is_kept() {
     let project = Project::new();
     fs::create_dir(project.path("mine")).unwrap();
     fs::write(project.path("mine/thesis"), "years of work").unwrap();

@@ -28,7 +28,7 @@ fn printed(directory: &Path, arguments: &[&str]) -> String {
 
 /// Every citation that `cite` prints passes `cite --check`, filled and quoted as in mail.
 #[test]
-fn what_cite_prints_is_right() {
+fn citations_that_cite_prints_pass_the_check() {
     let directory = with_sampler();
     let url = ["--url", "https://example.org/book"];
     let forms: [(&[&str], usize); 4] = [(&[], 2), (&["--one-line"], 1), (&["--markdown"], 2), (&["--trailer"], 1)];

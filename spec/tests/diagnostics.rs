@@ -121,7 +121,7 @@ fn check(files: Files<'_>) -> String {
 }
 
 #[test]
-fn one_page() {
+fn each_fault_of_a_page() {
     let mut report = String::new();
     let bodies = BODIES.iter().map(|(what, body)| (*what, [FRONT.as_bytes(), body.as_bytes()].concat()));
     for (what, page) in bodies.chain(PAGES.iter().map(|(what, page)| (*what, page.to_vec()))) {

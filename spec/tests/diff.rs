@@ -128,7 +128,7 @@ fn single_pages() {
 }
 
 #[test]
-fn nothing_differs() {
+fn editions_with_the_same_clauses() {
     let directory = directories();
     // The other text, the reasons and the order differ; the clauses do not.
     let other = directory.path().join("other");

@@ -179,7 +179,7 @@ fn formatters_are_silent() {
 
 /// Each of these texts is in a page, and each would be easy to lose.
 #[test]
-fn nothing_is_lost() {
+fn ordinary_pages_keep_all_text() {
     let kept = [
         ("pack-box", &["<https://example.org/packing/rules?of=boxes&for=all>", "../lists/things.txt", "see-also"][..]),
         (

@@ -152,7 +152,7 @@ fn standard_input_is_read_wherever_a_file_is() {
 
 /// The message is about the named file, not about possible directories of pages.
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_input_is_named() {
     let directory = empty();
     let cases: [(&[&str], i32); 12] = [
         (&["man", "misspelled.1.md"], 3),
@@ -361,7 +361,7 @@ fn citations_are_judged_by_their_words() {
 }
 
 #[test]
-fn what_looks_like_a_citation_is_told() {
+fn words_like_a_citation_get_a_remark() {
     let directory = empty();
     let here = directory.path();
     let like = [
@@ -408,7 +408,7 @@ fn what_looks_like_a_citation_is_told() {
 }
 
 #[test]
-fn what_is_no_text_is_named() {
+fn a_file_that_is_no_text_is_named() {
     let directory = empty();
     let here = directory.path();
     let attached = |bytes: &[u8]| {

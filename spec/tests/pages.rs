@@ -135,7 +135,7 @@ fn text_that_looks_like_roff_is_text() {
 
 /// whatis(1) finds the line below NAME by each name on it.
 #[test]
-fn whatis_knows_every_name() {
+fn whatis_knows_all_names() {
     for spec in all() {
         let directory = tempfile::tempdir().unwrap();
         for page in &spec.pages {

@@ -212,7 +212,7 @@ fn escapes_are_for_terminals_that_have_them() {
 }
 
 #[test]
-fn everything_can_be_removed() {
+fn uninstall_removes_all_files() {
     let Some(installed) = Installed::new() else { return };
     let other = installed.root().join("share/man/man1/other.1");
     std::fs::write(&other, "").expect("the directory can be written");

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_what_failed() {
+    fn a_failed_entry_leaves_no_file() {
         let (_directory, cache) = cache();
         let why = cache.get("kernels", "key", 0, |path| {
             std::fs::create_dir_all(path).unwrap();

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_system_that_nobody_knows_nothing_is_expected() {
+    fn an_unknown_file_system_has_no_expectations() {
         let of = |mechanism, fs| Expectations::of(&[mechanism], fs, "6.18").unwrap();
         assert!(of("immutable-attr", "xfs").know("truncate.shrink"));
         assert!(of("fuse", MODEL).know("truncate.shrink"));

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_means_what_has_it() {
+    fn a_name_selects_the_cases_that_have_it() {
         assert_eq!(names(&["truncate::shrink"], &[], false).unwrap(), ["truncate::shrink"]);
         let clause = of(|case| case.clause.id == "truncate.shrink");
         assert_eq!(names(&["truncate.shrink"], &[], false).unwrap(), clause);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_said_with_what_is_like_it() {
+    fn an_unknown_name_gets_the_nearest_names() {
         let unknown = |filter: &str, exact| match names(&[filter], &[], exact).unwrap_err() {
             Nothing::Unknown { filter: same, nearest, inexact } if same == filter => (nearest, inexact),
             other => panic!("{other}"),

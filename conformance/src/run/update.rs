@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_before_what_they_override() {
+    fn a_row_comes_before_the_rows_that_it_overrides() {
         let found = results(&[
             ("truncate.shrink", Verdict::Holds),
             ("truncate.grow", Verdict::Violated),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_observed_is_nothing_to_write() {
+    fn no_observation_changes_no_row() {
         let lacking = Results { not_offered: Some("no swap".into()), ..results(&[]) };
         assert_eq!(
             updated(FILE, &lacking, &Expectations::all_hold()).unwrap_err().to_string(),

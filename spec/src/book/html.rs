@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_leaves_its_place() {
+    fn text_stays_in_its_element() {
         assert_eq!(
             escape("a\n\n<b class=\"x\" id='y'>&"),
             "a&#10;&#10;&lt;b class=&quot;x&quot; id=&#39;y&#39;&gt;&amp;"

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_somewhere() {
+    fn sound_links_are_passed() {
         let fine = "<a href='../other.html'></a><a href='../other.html?9f2c41d8#a.b'></a><img src=../picture.svg>\
             <a href='https://example.org/#x'></a><a href='//example.org'></a><a href='mailto:a@b.c'></a>\
             <a href='#'></a><a href='/other.html'></a><a href='../other.html#%C3%BC'></a><i id=here></i><a href=#here></a>\
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere() {
+    fn broken_links_have_their_reason() {
         let cases = [
             ("other.html", "there is no such file"),
             ("../other.html#b", "there is no such id"),

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_console_tells() {
+    fn alarms_and_the_end_are_read_from_the_console() {
         let console = "\x1b[2J\x1bcSeaBIOS\r\n[    1.5] WARNING: CPU: 0 PID: 1 at fs/x.c:7\n\
             [    2.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n";
         let panic = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100";

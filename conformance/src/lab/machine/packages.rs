@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_apt_would_install() {
+    fn packages_are_read_from_a_plan_of_apt() {
         let simulation = "Inst libwrap0 (7.6.q-32 Debian:12.15/oldstable [amd64])\n\
             Inst libc6 [2.36-9] (2.36-9+deb12u10 Debian:12.15/oldstable [amd64]) []\n\
             Remv samba [4.17]\n\

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_answered_without_power() {
+    fn a_disk_without_power_answers_no_request() {
         let disk = blank(4);
         std::thread::scope(|scope| {
             let cut = scope.spawn(|| disk.cut(1, DELAY));

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_is_near() {
+    fn a_moment_is_near_the_event() {
         let events: Vec<(Instant, PowerEvent)> = [
             PowerEvent::Working,
             PowerEvent::Begun(0, Action::Write),

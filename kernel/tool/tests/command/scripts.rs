@@ -68,7 +68,7 @@ fn wrong_scripts_have_a_place_and_a_reason() {
 }
 
 #[test]
-fn apply_writes_what_differs() {
+fn apply_writes_changed_files_only() {
     let world = World::new();
     let apply = |more: &[&str]| world.said(&[&["apply"], more, &["source", "tree"]].concat());
     let kept = world.read("source/fs/water.c");

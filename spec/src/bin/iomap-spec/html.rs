@@ -110,7 +110,7 @@ mod tests {
     use super::text;
 
     #[test]
-    fn what_a_reader_sees() {
+    fn html_is_read_as_a_browser_shows_it() {
         let cases = [
             ("a  b\n<b>c</b>d &lt;e&gt;", "a b cd <e>\n"),
             ("<div>one</div><div><br></div><div>&nbsp; two</div>", "one\n\n  two\n"),

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_named() {
+    fn the_kind_of_a_file_without_text_is_named() {
         for (at, magic, what, _) in KINDS {
             let mut bytes = vec![b'x'; at];
             bytes.extend_from_slice(magic);

@@ -283,7 +283,7 @@ mod tests {
 
     /// A name that was left out must not have a line of its own.
     #[test]
-    fn what_is_passed_is_not_listed() {
+    fn passed_functions_are_not_listed() {
         let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };
         let table = read(BUILT_IN.0, BUILT_IN.1, &spec).expect("the table fits the pages");
         let passed: BTreeSet<&str> = table.passed.values().flat_map(|names| names.split_whitespace()).collect();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_table_is_said_with_its_line() {
+    fn a_fault_of_a_table_has_its_line() {
         let Some(spec) = pages() else { return eprintln!("not tested, ../man is missing") };
         let messages = |text: &str| -> Vec<String> {
             let findings = read("t", text, &spec).map(|_| ()).expect_err("this table is wrong");

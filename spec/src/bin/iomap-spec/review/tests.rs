@@ -119,7 +119,7 @@ fn hunks(text: &str) -> Vec<(usize, usize)> {
 const DIFF: &str = "--- a/fs/open.c\n+++ b/fs/open.c\n@@ -1,3 +1,3 @@ int f(void)\n a\n-b\n+c\n\n";
 
 #[test]
-fn what_is_around_a_diff() {
+fn text_around_a_diff_is_passed_over() {
     let mail = format!("Subject: s\n\n{DIFF}-- \n2.43.0\n");
     let encoded = DIFF.replace("-b", "=2Db").replace(" a\n", "=20=\na\n");
     let encoded = format!("Subject: s\nContent-Transfer-Encoding: quoted-printable\n\n{encoded}");
@@ -208,7 +208,7 @@ fn changed_functions() {
 
 /// A function is explained below its first hunk, and later hunks of it are quoted together.
 #[test]
-fn what_was_said_is_not_said_again() {
+fn an_entry_is_explained_once() {
     let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
     let lookup = Lookup::new(&table);
     let hunk = |line: usize, name: &str| format!("@@ -{line} +{line} @@ int {name}(void)\n-\ta;\n+\tb;\n");
@@ -228,7 +228,7 @@ fn what_was_said_is_not_said_again() {
 
 /// An entry that was only near another change is explained when its own lines change.
 #[test]
-fn what_was_only_named_is_explained_later() {
+fn a_name_alone_is_explained_at_its_change() {
     let Some((spec, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
     let lookup = Lookup::new(&table);
     let hunks = "@@ -1,2 +1,2 @@ int f(void)\n \tvfs_fallocate();\n-\ta;\n+\tb;\n@@ -9 +9 @@ int vfs_fallocate(void)\n-\ta;\n+\tb;\n";
@@ -240,7 +240,7 @@ fn what_was_only_named_is_explained_later() {
 
 /// A call that is only rewritten is near the change; a call that is added or removed is in it.
 #[test]
-fn how_closely_a_name_is_met() {
+fn a_hit_is_in_the_change_or_near_it() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
     let lookup = Lookup::new(&table);
     let met = |file: &str, lines: &str| -> Vec<(String, &str)> {
@@ -327,7 +327,7 @@ fn each_line(text: &str, to: impl Fn(&str) -> String) -> String {
 
 /// The reader finds the same hunks and reports no fault, for any text around the patch.
 #[test]
-fn what_mail_programs_do_to_a_patch() {
+fn patches_that_mail_programs_changed_are_read() {
     let expected = seen(&patches(SEVERAL.as_bytes()));
     assert_eq!((expected.len(), told(&patches(SEVERAL.as_bytes()))), (3, (0, 0)));
     let marked = |mark: &str| each_line(SEVERAL, |line| format!("{mark}{line}"));
@@ -470,7 +470,7 @@ fn diffs_of_words() {
 
 /// Lines of a hunk that look like something else.
 #[test]
-fn lines_that_are_what_the_counts_say() {
+fn a_hunk_has_the_lines_that_its_header_counts() {
     let text = "--- a/x.sql\n+++ b/x.sql\n@@ -1,4 +1,2 @@\n--- a comment\n+++ an increment\n---\n--\n a\n@@ -9 +9 @@\n-b\n+c\n";
     let patch = read(text);
     assert_eq!(patch.hunks.iter().map(|hunk| hunk.lines.len()).collect::<Vec<_>>(), [5, 2], "{patch:?}");
@@ -606,7 +606,7 @@ fn cases_are_told_apart() {
 
 /// No clause bears on a hunk that only rewrites code; a moved call is a change.
 #[test]
-fn what_is_only_written_in_another_way() {
+fn a_rewritten_call_is_near_the_change() {
     let Some((_, table)) = spec_and_table() else { return eprintln!("not tested, ../man is missing") };
     let counts = |lines: &str| !met(&table, "fs/open.c", "int vfs_fallocate(struct file *file)", lines).is_empty();
     assert!(!counts("-\tpr_debug(\"%lu\", ino);\n+\tpr_debug(\"%llu\", ino);\n"));
