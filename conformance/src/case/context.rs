@@ -125,10 +125,10 @@ impl<'a> Context<'a> {
     pub(crate) fn setup(&self, call: &Call) -> Result<Reply, Trouble> {
         self.concerns(call);
         let done = setup(&self.system, call);
-        if let Err(Trouble::Setup(why)) = &done
-            && why.ends_with(&words::failure(Errno::ENOSPC))
-        {
-            self.failed(Errno::ENOSPC);
+        for errno in [Errno::ENOSPC, Errno::EDQUOT] {
+            if matches!(&done, Err(Trouble::Setup(why)) if why.ends_with(&words::failure(errno))) {
+                self.failed(errno);
+            }
         }
         done
     }
@@ -168,6 +168,7 @@ impl<'a> Context<'a> {
         let made = make_written(&self.system, self.mechanism, name, &self.head(), size);
         if let Err(Trouble::Setup(_)) = &made {
             self.failed(Errno::ENOSPC);
+            self.failed(Errno::EDQUOT);
         }
         Ok(self.holding(made?))
     }
@@ -256,7 +257,7 @@ impl<'a> Context<'a> {
                 };
                 match self.system.call(Caller::Privileged, &call) {
                     Ok(_) => offset += len,
-                    Err(Errno::ENOSPC) => break,
+                    Err(Errno::ENOSPC | Errno::EDQUOT) => break,
                     Err(errno) => return Err(Trouble::Setup(format!("{call} = {}", words::failure(errno)))),
                 }
             }

@@ -10,12 +10,21 @@ use nix::fcntl::OFlag;
 
 /// Bytes that differ from block to block and from seed to seed.
 pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
-    // The bytes of a block repeat a period, which is computed once for each block, because every case makes patterns.
+    // The bytes of a block repeat a period. Every case makes patterns, so that they are copied, not computed.
     const PERIOD: usize = 251;
+    static NUMBERS: [u8; 256 + PERIOD] = {
+        let mut all = [0; 256 + PERIOD];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = at as u8;
+            at += 1;
+        }
+        all
+    };
     let mut bytes = Vec::with_capacity(len as usize);
     for block in 0..(len + BLOCK_LEN - 1) / BLOCK_LEN {
-        let first = seed.wrapping_add(block as u8).wrapping_mul(31);
-        let period: [u8; PERIOD] = std::array::from_fn(|at| first.wrapping_add(at as u8));
+        let first = usize::from(seed.wrapping_add(block as u8).wrapping_mul(31));
+        let period = &NUMBERS[first..first + PERIOD];
         let end = ((block + 1) * BLOCK_LEN).min(len) as usize;
         while bytes.len() < end {
             let from = bytes.len() % PERIOD;

@@ -8,15 +8,15 @@ use crate::case::file::File;
 use crate::case::prepare::{make, open, others, pattern, setup};
 use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::situation::axes::{
-    AXES, Access, Company, History, Holders, Metadata, Names, Part, Placement, Privilege, Situation, Size,
+    AXES, Access, Company, History, Holders, Metadata, Names, Part, Past, Placement, Privilege, Situation, Size,
 };
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{
-    BLOCK, Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, MapId, Mode, Reply, Route, XFLAG_APPEND, XFLAG_IMMUTABLE,
-    XFLAG_NODUMP, XFLAG_SEALED,
+    BLOCK, Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, MapId, Mode, Reply, Route, Whence, XFLAG_APPEND,
+    XFLAG_IMMUTABLE, XFLAG_NODUMP, XFLAG_SEALED,
 };
 use nix::fcntl::OFlag;
 
@@ -54,10 +54,18 @@ impl<'a> Context<'a> {
             Size::Less => SIZE - 1,
             Size::More => SIZE + 1,
             Size::Many => MANY * BLOCK_LEN,
+            Size::Block => BLOCK_LEN,
+            Size::Part => BLOCK_LEN / 3,
+            Size::Byte => 1,
         }
     }
 
-    /// The same length in whole blocks.
+    /// The offset in the part that is a block before its end, or its start if it is smaller.
+    pub(crate) fn near_end(&self) -> i64 {
+        (self.size() - BLOCK_LEN).max(0)
+    }
+
+    /// The length of the part in whole blocks.
     pub(crate) fn whole(&self) -> i64 {
         (self.size() as usize).next_multiple_of(BLOCK) as i64
     }
@@ -114,7 +122,7 @@ impl<'a> Context<'a> {
             return;
         }
         if matches!(call, Call::Cycle | Call::CycleWith { .. } | Call::Remount { .. })
-            && self.situation.holders != Holders::None
+            && (self.situation.holders != Holders::None || self.situation.company == Company::Busy)
         {
             self.does_not_fit("the case unmounts the file system");
         }
@@ -135,7 +143,12 @@ impl<'a> Context<'a> {
 
     /// Looks at an outcome that the case needs.
     pub(super) fn failed(&self, errno: Errno) {
-        if errno == Errno::ENOSPC && self.situation.company == Company::Full && self.accompanied.get() {
+        let wants_space = match self.situation.company {
+            Company::Full => errno == Errno::ENOSPC,
+            Company::Limited => errno == Errno::EDQUOT,
+            _ => false,
+        };
+        if wants_space && self.accompanied.get() {
             self.does_not_fit("the case needs space");
         }
     }
@@ -226,6 +239,7 @@ impl<'a> Context<'a> {
         }
         self.setup(&self.mechanism.enter(ready.fd, self.lead() + size)?)?;
         self.step(|| {
+            self.lived_in_state(&ready, self.lead() + size)?;
             let mut ready = self.afterwards(ready, true)?;
             if let Some(other) = other {
                 self.close(ready.fd)?;
@@ -276,7 +290,7 @@ impl<'a> Context<'a> {
 
     fn written(&self, name: &str, data: &[u8]) -> Result<Ready, Trouble> {
         let made_as = match self.situation.names {
-            Names::Over => format!("{name}-new"),
+            Names::Over | Names::Exchanged => format!("{name}-new"),
             Names::Moved => {
                 // The directory may be there from another file.
                 let _ =
@@ -288,6 +302,7 @@ impl<'a> Context<'a> {
         let ready = make(&self.system, self.mechanism, &made_as, |fd| self.placed(&made_as, fd, data))?;
         match self.situation.names {
             Names::Over => self.over(ready, name),
+            Names::Exchanged => self.exchanged(ready, name),
             Names::Moved => self.renamed(ready, name),
             _ => Ok(ready),
         }
@@ -306,6 +321,11 @@ impl<'a> Context<'a> {
             blocks.try_for_each(|(block, bytes)| write(fd, block as i64 * BLOCK_LEN, bytes))
         };
         let allocate = |mode, len| self.given(&Call::Fallocate { fd, mode, offset: 0, len }, "no allocation");
+        if len < BLOCK_LEN && !matches!(self.situation.placement, Placement::Preallocated | Placement::Resized) {
+            // A file that begins as a small one can be inside its inode.
+            write(fd, 0, &pattern(206, BLOCK_LEN))?;
+            self.setup(&Call::Ftruncate { fd, size: len })?;
+        }
         match self.situation.placement {
             Placement::Whole => write(fd, 0, data)?,
             Placement::Scattered => {
@@ -339,14 +359,111 @@ impl<'a> Context<'a> {
             Placement::Filled => {
                 self.setup(&Call::Ftruncate { fd, size: len })?;
                 backwards()?;
+                allocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, len)?;
+                backwards()?;
             }
             Placement::Beyond => {
                 allocate(Mode::KEEP_SIZE, len + BEHIND * BLOCK_LEN)?;
                 write(fd, 0, data)?;
             }
+            Placement::Resized => {
+                write(fd, 0, &data[..1])?;
+                write(fd, 0, &[data, &pattern(205, BEHIND * BLOCK_LEN)].concat())?;
+                self.setup(&Call::Ftruncate { fd, size: len })?;
+            }
         }
         self.did(|done| done.placement = self.situation.placement);
+        self.lived(name, fd, data)
+    }
+
+    /// The calls that a file has behind it before it comes into the state. They leave its contents as they are.
+    fn lived(&self, name: &str, fd: Fd, data: &[u8]) -> Result<(), Trouble> {
+        let other = |name: &str| open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT);
+        let write = |fd, offset, data: &[u8]| self.setup(&Call::Pwrite { fd, offset, data: data.into() }).map(drop);
+        let past = self.situation.past;
+        match past {
+            Past::None | Past::Device | Past::Written => return Ok(()),
+            Past::Moved => {
+                let one = other(&format!("{name}-other"))?;
+                write(one, 0, data)?;
+                for _ in 0..2 {
+                    self.given(&Call::Exchange { one, other: fd }, "no exchange")?;
+                }
+                self.close(one)?;
+                self.given(&Call::Defragment { fd }, "no defragmentation")?;
+            }
+            Past::Copied => {
+                let to = other(&format!("{name}-copy"))?;
+                let copy = Call::CopyRange { from: fd, from_offset: 0, to, to_offset: 0, len: data.len() };
+                self.given(&copy, "no copy")?;
+                self.close(to)?;
+            }
+            Past::Stored => {
+                let map = self.mapped(fd, data.len(), true, true)?;
+                self.setup(&Call::Store { map, offset: 0, data: data[..1].into() })?;
+                self.setup(&Call::Unmap { map })?;
+            }
+            Past::Leased => {
+                for on in [true, false] {
+                    self.given(&Call::SetLease { fd, on }, "no lease")?;
+                }
+            }
+            Past::Swap => {
+                // What swapon(2) wants: the header of a swap file, on storage.
+                write(fd, 0, &Mechanism::Swapfile.header())?;
+                self.setup(&Call::Fsync { fd })?;
+                self.given(&Call::Swapon { fd }, "no swap file")?;
+                self.setup(&Call::Swapoff { fd })?;
+                write(fd, 0, data)?;
+                self.setup(&Call::Ftruncate { fd, size: data.len() as i64 })?;
+            }
+        }
+        self.did(|done| done.past = past);
         Ok(())
+    }
+
+    /// The calls that a file in the state has behind it.
+    fn lived_in_state(&self, ready: &Ready, len: i64) -> Result<(), Trouble> {
+        let fd = ready.fd;
+        match self.situation.past {
+            Past::Written => {
+                let data = self.setup_data(&Call::Pread { fd: ready.reader, offset: 0, len: 1 })?;
+                self.setup(&Call::Pwrite { fd, offset: 0, data })?;
+            }
+            Past::Device => {
+                let fd = open(&self.system, &ready.name, OFlag::O_RDWR)?;
+                let map = self.mapped(fd, len as usize, true, true)?;
+                let registration = self.registered(map)?;
+                self.close(fd)?;
+                let data = self.setup_data(&Call::Load { map, offset: 0, len: 1 })?;
+                self.setup(&Call::DeviceStore { registration, offset: 0, data })?;
+                self.setup(&Call::Unregister { registration })?;
+                self.setup(&Call::Unmap { map })?;
+            }
+            _ => return Ok(()),
+        }
+        self.did(|done| done.past = self.situation.past);
+        Ok(())
+    }
+
+    /// A mapping, if the target offers one.
+    fn mapped(&self, fd: Fd, len: usize, shared: bool, write: bool) -> Result<MapId, Trouble> {
+        let call = Call::Map { fd, len, shared, write };
+        self.reach(&call)?;
+        match self.system.call(Caller::Privileged, &call) {
+            Ok(Reply::Number(map)) => Ok(map as MapId),
+            other => Err(Trouble::NotOffered(format!("no mapping: {}", words::outcome(&other)))),
+        }
+    }
+
+    /// A registration of a mapping, if the target offers one.
+    fn registered(&self, map: MapId) -> Result<MapId, Trouble> {
+        let call = Call::Register { map };
+        self.reach(&call)?;
+        match self.system.call(Caller::Privileged, &call) {
+            Ok(Reply::Number(registration)) => Ok(registration as MapId),
+            other => Err(Trouble::NotOffered(format!("no registration: {}", words::outcome(&other)))),
+        }
     }
 
     fn renamed(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
@@ -367,6 +484,16 @@ impl<'a> Context<'a> {
         self.renamed(ready, name)
     }
 
+    /// Gives the file the name of another file, which gets the name of the file.
+    fn exchanged(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        let other = open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.close(other)?;
+        self.given(&Call::Rename { from: ready.name, to: name.into(), exchange: true }, "no exchange of names")?;
+        self.did(|done| done.names = Names::Exchanged);
+        ready.name = name.into();
+        Ok(ready)
+    }
+
     fn with_names(&self, mut ready: Ready) -> Result<Ready, Trouble> {
         if self.situation.names == Names::Three {
             let first = ready.name.clone();
@@ -382,14 +509,20 @@ impl<'a> Context<'a> {
 
     fn with_metadata(&self, ready: Ready) -> Result<Ready, Trouble> {
         let (name, fd) = (ready.name.clone(), ready.fd);
-        let call = match self.situation.metadata {
+        let calls = match self.situation.metadata {
             Metadata::New => return Ok(ready),
-            Metadata::Owner => Call::Chown { name, uid: 1234, gid: 4321 },
-            Metadata::Xattr => Call::SetXattr { name, key: "user.large".into(), value: pattern(202, LARGE as i64) },
-            Metadata::Attribute => Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 },
-            Metadata::Project => Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }.via(Route::ProjectId),
+            Metadata::Owner => vec![Call::Chown { name, uid: 1234, gid: 4321 }],
+            Metadata::Xattr => {
+                vec![Call::SetXattr { name, key: "user.large".into(), value: pattern(202, LARGE as i64) }]
+            }
+            Metadata::Attribute => vec![Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }],
+            Metadata::Project => vec![Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }.via(Route::ProjectId)],
+            Metadata::Changed => {
+                vec![Call::Chmod { name: name.clone(), mode: 0o640 }, Call::Utimes { name, atime: 0, mtime: 0 }]
+            }
+            Metadata::SetId => vec![Call::Chmod { name, mode: 0o4640 }],
         };
-        self.given(&call, "no such metadata")?;
+        calls.iter().try_for_each(|call| self.given(call, "no such metadata"))?;
         self.did(|done| done.metadata = self.situation.metadata);
         Ok(ready)
     }
@@ -425,10 +558,15 @@ impl<'a> Context<'a> {
             Access::WriteOnly => OFlag::O_WRONLY,
             Access::Append => OFlag::O_RDWR | OFlag::O_APPEND,
             Access::Direct => OFlag::O_RDWR | OFlag::O_DIRECT,
+            Access::Dsync => OFlag::O_RDWR | OFlag::O_DSYNC,
+            Access::Offset => OFlag::O_RDWR,
             _ => return Ok(ready),
         };
         self.close(ready.fd)?;
         ready.fd = open(&self.system, &ready.name, flags)?;
+        if self.situation.access == Access::Offset {
+            self.setup(&Call::Seek { fd: ready.fd, offset: 1, whence: Whence::Set })?;
+        }
         self.opened.borrow_mut().push(ready.fd);
         self.did(|done| done.access = self.situation.access);
         Ok(ready)
@@ -467,6 +605,10 @@ impl<'a> Context<'a> {
             ),
             false => (vec![allocate(Mode::SEAL, BLOCK_LEN, size), allocate(Mode::SEAL, 0, 1)], Errno::EINVAL),
         };
+        // Most targets have no snapshots.
+        if entered && self.reach(&Call::Snapshot).is_ok() {
+            let _ = self.system.call(Caller::Privileged, &Call::Snapshot);
+        }
         for call in calls {
             self.reach(&call)?;
             let came = self.system.call(Caller::Privileged, &call);
@@ -497,6 +639,12 @@ impl<'a> Context<'a> {
         self.setup(&Call::Fsync { fd: ready.fd })?;
         self.close_all(ready)?;
         self.setup(&call)?;
+        if call == Call::Cycle {
+            for call in [Call::Remount { read_only: true }, Call::Remount { read_only: false }, Call::Cycle] {
+                self.reach(&call)?;
+                self.setup(&call)?;
+            }
+        }
         self.reopen(&ready.name)
     }
 
@@ -521,31 +669,24 @@ impl<'a> Context<'a> {
             return Ok(());
         }
         let len = len as usize;
-        let map = |fd, len, shared| {
-            let call = Call::Map { fd, len, shared, write: shared };
-            self.reach(&call)?;
-            match self.system.call(Caller::Privileged, &call) {
-                Ok(Reply::Number(map)) => Ok(map as MapId),
-                other => Err(Trouble::NotOffered(format!("no mapping: {}", words::outcome(&other)))),
-            }
-        };
+        let map = |fd, len, shared| self.mapped(fd, len, shared, shared);
         let unmap = |map| self.setup(&Call::Unmap { map }).map(drop);
         let register = |fd| {
             let map = map(fd, len, true)?;
-            let call = Call::Register { map };
-            self.reach(&call)?;
-            let registered = self.system.call(Caller::Privileged, &call);
+            let registered = self.registered(map);
             unmap(map)?;
-            match registered {
-                Ok(Reply::Number(id)) => Ok(id as MapId),
-                other => Err(Trouble::NotOffered(format!("no registration: {}", words::outcome(&other)))),
-            }
+            registered
         };
         let fd = open(&self.system, &ready.name, OFlag::O_RDWR)?;
         let mut keeps = false;
         match self.situation.holders {
             Holders::None => (),
-            Holders::Descriptor => keeps = true,
+            Holders::Descriptor => {
+                for _ in 1..6 {
+                    self.undo(Undo::Close(open(&self.system, &ready.name, OFlag::O_RDWR)?));
+                }
+                keeps = true;
+            }
             Holders::Mapping => self.undo(Undo::Unmap(map(fd, len, true)?)),
             Holders::Private => self.undo(Undo::Unmap(map(fd, BLOCK, false)?)),
             Holders::Two => {
@@ -558,6 +699,17 @@ impl<'a> Context<'a> {
                 let first = register(fd)?;
                 self.undo(Undo::Unregister(register(fd)?));
                 self.setup(&Call::Unregister { registration: first })?;
+            }
+            Holders::Readers => {
+                for len in [len, BLOCK] {
+                    let map = self.mapped(fd, len, true, false)?;
+                    self.undo(Undo::Unmap(map));
+                    if len == BLOCK {
+                        for _ in 0..2 {
+                            self.undo(Undo::Unregister(self.registered(map)?));
+                        }
+                    }
+                }
             }
         }
         if keeps {
@@ -579,9 +731,11 @@ impl<'a> Context<'a> {
         };
         match self.situation.company {
             Company::Sealed => {
-                let fd = beside("company")?;
-                self.setup(&self.mechanism.enter(fd, 2 * BLOCK_LEN)?)?;
-                self.close(fd)?;
+                for name in ["company", "company-2"] {
+                    let fd = beside(name)?;
+                    self.setup(&self.mechanism.enter(fd, 2 * BLOCK_LEN)?)?;
+                    self.close(fd)?;
+                }
             }
             Company::Clones => {
                 let fd = beside("company")?;
@@ -595,7 +749,17 @@ impl<'a> Context<'a> {
                 self.given(&Call::Snapshot, "no snapshots")?;
                 self.close(fd)?;
             }
-            Company::Alone | Company::Moved | Company::Full => return Ok(()),
+            Company::Busy => {
+                for number in 0..16 {
+                    self.close(open(&self.system, &format!("company-{number}"), OFlag::O_RDWR | OFlag::O_CREAT)?)?;
+                }
+                let fd = beside("company")?;
+                let map = self.mapped(fd, BLOCK, true, true)?;
+                self.undo(Undo::Unmap(map));
+                self.undo(Undo::Unregister(self.registered(map)?));
+                self.close(fd)?;
+            }
+            Company::Alone | Company::Moved | Company::Full | Company::Limited => return Ok(()),
         }
         self.did(|done| done.company = self.situation.company);
         Ok(())
@@ -607,6 +771,7 @@ impl<'a> Context<'a> {
             Company::Moved => self.given(&Call::Collect, "nothing moves files")?,
             // The descriptor of the filler would keep the file system busy.
             Company::Full => self.close(self.fill()?)?,
+            Company::Limited => self.given(&Call::SetQuota { uid: 0, bytes: 1 }, "no quota")?,
             _ => return Ok(()),
         }
         self.did(|done| done.company = self.situation.company);
@@ -678,7 +843,9 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
         Call::Read { .. } | Call::Pread { .. } | Call::Pwritev { .. } => false,
         _ => true,
     };
+    let at_offset = matches!(call, Call::Read { fd, .. } | Call::Write { fd, .. } | Call::Seek { fd, .. } if is(fd));
     match access {
+        Access::Offset if at_offset => Some("the case uses the offset of the descriptor"),
         Access::WriteOnly if reads => Some("the descriptor is not open for reading"),
         Access::Append if writes => Some("the descriptor writes at the end only"),
         Access::Direct if (reads || writes) && !aligned => Some("the descriptor reads and writes whole blocks"),

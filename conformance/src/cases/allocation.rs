@@ -13,7 +13,8 @@ use iomap_reference::{Call, Mode};
 /// Ranges inside, across and beyond the size.
 fn ranges(t: &Context) -> [(i64, i64); 4] {
     let size = t.size();
-    [(0, BLOCK_LEN), (BLOCK_LEN, size - BLOCK_LEN), (size - BLOCK_LEN, 2 * BLOCK_LEN), (size, BLOCK_LEN)]
+    let rest = if size > BLOCK_LEN { (BLOCK_LEN, size - BLOCK_LEN) } else { (0, size) };
+    [(0, BLOCK_LEN), rest, (t.near_end(), 2 * BLOCK_LEN), (size, BLOCK_LEN)]
 }
 
 pub(super) static CASES: &[Case] = &[

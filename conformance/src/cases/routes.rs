@@ -23,7 +23,7 @@ macro_rules! writes {
                 inside(t, Route::$route)
             }),
             case(&WRITE_CROSSING, concat!("crossing_", $id), concat!("a write across the end stores nothing: ", $id), |t| {
-                refused(t, Route::$route, &[(t.size() - BLOCK_LEN, 2 * BLOCK_LEN), (0, t.size() + BLOCK_LEN)])
+                refused(t, Route::$route, &[(t.near_end(), 2 * BLOCK_LEN), (0, t.size() + BLOCK_LEN)])
             }),
             case(&WRITE_BEYOND, concat!("beyond_", $id), concat!("a write at the end or later stores nothing: ", $id), |t| {
                 refused(t, Route::$route, &[(t.size(), BLOCK_LEN), (4 * t.size(), BLOCK_LEN)])

@@ -248,7 +248,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_CROSSING, "crossing_pwrite", "a pwrite across the end is refused as a whole", |t| {
         let file = t.sealed()?;
-        each(&[(0, t.size() + 1), (t.size() - 1, 2), (t.size() - BLOCK_LEN, 2 * BLOCK_LEN)], |(offset, len)| {
+        each(&[(0, t.size() + 1), (t.size() - 1, 2), (t.near_end(), 2 * BLOCK_LEN)], |(offset, len)| {
             refused_write(&file, *offset, *len)
         })
     }),
@@ -271,7 +271,7 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let source = t.beside("source", t.size())?;
         let (from, offset) = (source.fd(), source.at(0));
-        each(&[1, t.size() - BLOCK_LEN], |to| {
+        each(&[1, t.near_end().max(1)], |to| {
             let (to, to_offset) = (file.fd(), file.at(*to));
             file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: t.size() as usize })
         })
@@ -290,7 +290,7 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_CROSSING, "crossing_direct", "a write with O_DIRECT across the end is refused", |t| {
         let file = t.sealed()?;
         let data = pattern(17, 2 * BLOCK_LEN);
-        file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(t.size() - BLOCK_LEN), data })
+        file.refused(&Call::Pwrite { fd: file.direct(), offset: file.at(t.near_end()), data })
     }),
     case(&WRITE_BEYOND, "beyond", "a write that begins at the end of a sealed file, or later, is refused", |t| {
         let file = t.sealed()?;
@@ -316,8 +316,8 @@ pub(super) static CASES: &[Case] = &[
         "a write across the end is refused before RLIMIT_FSIZE cuts it or ends the process",
         |t| {
             let file = t.sealed()?;
-            each(&[t.size() - 1, t.size() - BLOCK_LEN, BLOCK_LEN], |limit| {
-                let (offset, data) = (file.at(t.size() - BLOCK_LEN), pattern(96, 2 * BLOCK_LEN));
+            each(&[t.size() - 1, t.near_end(), BLOCK_LEN], |limit| {
+                let (offset, data) = (file.at(t.near_end()), pattern(96, 2 * BLOCK_LEN));
                 file.refused(&Call::PwriteLimited {
                     fd: file.fd(),
                     offset,

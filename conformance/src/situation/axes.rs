@@ -66,6 +66,12 @@ axes! {
         More = "more";
         /// The file has many blocks.
         Many = "many";
+        /// The file has one block.
+        Block = "block";
+        /// The file has less than a block.
+        Part = "part";
+        /// The file has one byte.
+        Byte = "byte";
     }
     /// The part of the file in which the case acts.
     part: Part {
@@ -86,10 +92,31 @@ axes! {
         Preallocated = "preallocated";
         /// The file shared its storage with another file, and was overwritten.
         Unshared = "unshared";
-        /// The file was a hole that was filled.
+        /// The file was a hole that was filled, punched, and filled again.
         Filled = "filled";
         /// The file has blocks beyond its end.
         Beyond = "beyond";
+        /// The file had one byte, then too many blocks, and was cut to its size.
+        Resized = "resized";
+    }
+    /// The calls that the file has behind it.
+    past: Past {
+        /// The file was written, and no more.
+        None = "none";
+        /// The file exchanged its contents with another file, got them back, and was defragmented.
+        Moved = "moved";
+        /// The file was the source of a copy.
+        Copied = "copied";
+        /// A process stored into the file by a mapping, which has ended.
+        Stored = "stored";
+        /// A device stored into the file in the state, by a registration that has ended.
+        Device = "device";
+        /// The file had a lease.
+        Leased = "leased";
+        /// The file was overwritten in the state, and not synced.
+        Written = "written";
+        /// The file was an active swap file.
+        Swap = "swap";
     }
     /// The events between the last write of the file and the case.
     history: History {
@@ -103,7 +130,7 @@ axes! {
         Overwritten = "overwritten";
         /// The file was never synced.
         Unsynced = "unsynced";
-        /// The file system was unmounted and mounted.
+        /// The file system was unmounted and mounted twice, and was read-only for a while.
         Remounted = "remounted";
         /// The file system lost its power.
         PowerLoss = "power_loss";
@@ -122,6 +149,8 @@ axes! {
         Over = "over";
         /// The file came from another directory.
         Moved = "moved";
+        /// The file exchanged its name with another file.
+        Exchanged = "exchanged";
     }
     /// The descriptor that the case uses.
     access: Access {
@@ -133,6 +162,10 @@ axes! {
         Append = "append";
         /// The descriptor has O_DIRECT.
         Direct = "direct";
+        /// The descriptor has O_DSYNC.
+        Dsync = "dsync";
+        /// The offset of the descriptor is inside the file.
+        Offset = "offset";
         /// The descriptor is older than the state, and another one, which is closed, brought the file into the state.
         Other = "other";
         /// All descriptors were opened after the file came into the state.
@@ -142,7 +175,7 @@ axes! {
     holders: Holders {
         /// The case is the only user.
         None = "none";
-        /// Another descriptor is open.
+        /// Six other descriptors are open.
         Descriptor = "descriptor";
         /// The file is mapped, shared and writable.
         Mapping = "mapping";
@@ -154,12 +187,14 @@ axes! {
         Registration = "registration";
         /// The file was registered twice, and one of the registrations is gone.
         Registrations = "registrations";
+        /// The file is mapped twice for reading, and a part of it is registered twice for reading.
+        Readers = "readers";
     }
     /// The rest of the file system.
     company: Company {
         /// The files of the case are the only ones.
         Alone = "alone";
-        /// Another file is in the state.
+        /// Two other files are in the state.
         Sealed = "sealed";
         /// Two other files share their storage.
         Clones = "clones";
@@ -169,6 +204,10 @@ axes! {
         Moved = "moved";
         /// The file system is full.
         Full = "full";
+        /// The owner of the files has a quota, and no space left in it.
+        Limited = "limited";
+        /// There are many files, of which one is mapped and registered.
+        Busy = "busy";
     }
     /// The metadata of the file.
     metadata: Metadata {
@@ -182,6 +221,10 @@ axes! {
         Attribute = "attribute";
         /// The file belongs to a project.
         Project = "project";
+        /// The mode and the times of the file were changed.
+        Changed = "changed";
+        /// The file has the set-user-ID bit.
+        SetId = "set_id";
     }
     /// The caller of the calls that are judged.
     caller: Privilege {
