@@ -151,7 +151,7 @@ static ROWS: &[Row] = rows! {
     DEVICE, (_, Call::PowerLoss { .. } | Call::PowerLossAfter { .. }) => NotReachable, Text("the memory of a guest is lost with its power");
     DEVICE, (_, Call::Open { name, .. } | Call::Truncate { name, .. }) if name != mechanism::DEVICE => NotOffered, Text(NO_OTHER_FILE);
     DEVICE, (Some(Route::DirectInto), _) => NotOffered, Text(NO_OTHER_FILE);
-    DEVICE, (_, Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. }) => NotOffered, Text("a device has no names: those of its node belong to devtmpfs");
+    DEVICE, (_, Call::Unlink { .. } | Call::Rename { .. } | Call::RenameNew { .. } | Call::Link { .. } | Call::LinkFd { .. }) => NotOffered, Text("a device has no names: those of its node belong to devtmpfs");
     DEVICE, (_, Call::Symlink { .. } | Call::Mkdir { .. } | Call::Rmdir { .. } | Call::Mkfifo { .. }) => NotOffered, Text("a device has no names");
     DEVICE, (_, Call::Chmod { .. } | Call::Chown { .. } | Call::Utimes { .. }) => NotOffered, Text("a device has no metadata: those of its node belong to devtmpfs");
     DEVICE, (_, Call::SetXattr { .. } | Call::RemoveXattr { .. }) => NotOffered, Text("a device has no extended attributes");

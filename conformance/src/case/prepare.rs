@@ -64,7 +64,19 @@ pub(super) fn make(
     name: &str,
     prepare: impl FnOnce(Fd) -> Result<(), Trouble>,
 ) -> Result<Ready, Trouble> {
-    let fd = open(system, name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)?;
+    make_by(system, mechanism, name, OFlag::O_CREAT | OFlag::O_EXCL, prepare)
+}
+
+/// The same with these flags of open(2). With O_TMPFILE, `prepare` gives the file its name.
+pub(super) fn make_by(
+    system: &dyn System,
+    mechanism: Mechanism,
+    name: &str,
+    how: OFlag,
+    prepare: impl FnOnce(Fd) -> Result<(), Trouble>,
+) -> Result<Ready, Trouble> {
+    let made_as = if how.contains(OFlag::O_TMPFILE) { "." } else { name };
+    let fd = open(system, made_as, OFlag::O_RDWR | how)?;
     // btrfs needs this mark on a swap file before its first byte; other file systems do not have the attribute.
     if mechanism == Mechanism::Swapfile {
         let mark = Call::ChangeFlags { fd, set: iomap_reference::FLAG_NOCOW, clear: 0 };

@@ -5,7 +5,7 @@
 
 use crate::case::context::{Context, Undo};
 use crate::case::file::File;
-use crate::case::prepare::{make, open, others, pattern, setup};
+use crate::case::prepare::{make_by, open, others, pattern, setup};
 use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::situation::axes::{
     AXES, Access, Company, History, Holders, Metadata, Names, Part, Past, Placement, Privilege, Situation, Size,
@@ -237,6 +237,9 @@ impl<'a> Context<'a> {
         if self.mechanism.wants_committed() {
             self.setup(&Call::Fsync { fd: ready.fd })?;
         }
+        if self.situation.history == History::Refused {
+            self.step(|| self.refused_before(&ready, false))?;
+        }
         self.setup(&self.mechanism.enter(ready.fd, self.lead() + size)?)?;
         self.step(|| {
             self.lived_in_state(&ready, self.lead() + size)?;
@@ -299,7 +302,22 @@ impl<'a> Context<'a> {
             }
             _ => name.to_owned(),
         };
-        let ready = make(&self.system, self.mechanism, &made_as, |fd| self.placed(&made_as, fd, data))?;
+        let placed = |fd| {
+            self.placed(&made_as, fd, data)?;
+            match self.situation.names {
+                Names::Temporary => {
+                    self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
+                    self.did(|done| done.names = Names::Temporary);
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        };
+        let how = match self.situation.names {
+            Names::Temporary => OFlag::O_TMPFILE,
+            _ => OFlag::O_CREAT | OFlag::O_EXCL,
+        };
+        let ready = make_by(&self.system, self.mechanism, &made_as, how, placed)?;
         match self.situation.names {
             Names::Over => self.over(ready, name),
             Names::Exchanged => self.exchanged(ready, name),
@@ -439,6 +457,11 @@ impl<'a> Context<'a> {
                 self.setup(&Call::DeviceStore { registration, offset: 0, data })?;
                 self.setup(&Call::Unregister { registration })?;
                 self.setup(&Call::Unmap { map })?;
+                if len >= BLOCK_LEN {
+                    self.setup(&Call::Fsync { fd: ready.fd })?;
+                    let agent = self.system.agent(ready.fd)?;
+                    agent.write(0, &agent.read(0, BLOCK)?)?;
+                }
             }
             _ => return Ok(()),
         }
@@ -809,6 +832,7 @@ fn names(call: &Call) -> Vec<String> {
         Call::Rename { from, to, .. } | Call::RenameNew { from, to } | Call::Link { from, to } => {
             vec![from.clone(), to.clone()]
         }
+        Call::LinkFd { to, .. } => vec![to.clone()],
         Call::Watched { name, call } => [vec![name.clone()], names(call)].concat(),
         Call::Via { call, .. } => names(call),
         _ => Vec::new(),
@@ -843,7 +867,7 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
         Call::Read { .. } | Call::Pread { .. } | Call::Pwritev { .. } => false,
         _ => true,
     };
-    let at_offset = matches!(call, Call::Read { fd, .. } | Call::Write { fd, .. } | Call::Seek { fd, .. } if is(fd));
+    let at_offset = matches!(call, Call::Read { fd, .. } | Call::Write { fd, .. } if is(fd));
     match access {
         Access::Offset if at_offset => Some("the case uses the offset of the descriptor"),
         Access::WriteOnly if reads => Some("the descriptor is not open for reading"),

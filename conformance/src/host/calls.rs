@@ -186,6 +186,10 @@ impl Calls {
                 let here = nix::fcntl::AT_FDCWD;
                 unistd::linkat(here, &self.path(from), here, &self.path(to), AtFlags::empty()).map(zero)
             }
+            Call::LinkFd { fd, to } => {
+                let here = nix::fcntl::AT_FDCWD;
+                self.with(*fd, |f| unistd::linkat(f, "", here, &self.path(to), AtFlags::AT_EMPTY_PATH)).map(zero)
+            }
             Call::Mkfifo { name } => unistd::mkfifo(&self.path(name), FileMode::S_IRUSR | FileMode::S_IWUSR).map(zero),
             Call::Special { socket: true } => {
                 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};

@@ -420,6 +420,9 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             format!("renameat2(AT_FDCWD, {}, AT_FDCWD, {}, RENAME_NOREPLACE)", flat(from), flat(to))
         }
         Call::Link { from, to } => format!("link({}, {})", flat(from), flat(to)),
+        Call::LinkFd { fd: it, to } => {
+            format!("linkat({}, \"\", AT_FDCWD, {}, AT_EMPTY_PATH)", fd(it), flat(to))
+        }
         Call::Symlink { target, name } => format!("symlink({}, {})", flat(target), flat(name)),
         Call::Mkdir { name, mode } => format!("mkdir({}, 0{mode:o})", flat(name)),
         Call::Subvolume { name } => format!("subvolume({})", flat(name)),

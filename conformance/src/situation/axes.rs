@@ -109,7 +109,7 @@ axes! {
         Copied = "copied";
         /// A process stored into the file by a mapping, which has ended.
         Stored = "stored";
-        /// A device stored into the file in the state, by a registration that has ended.
+        /// Devices stored into the file in the state: by a registration that has ended, and by the place on storage.
         Device = "device";
         /// The file had a lease.
         Leased = "leased";
@@ -151,6 +151,8 @@ axes! {
         Moved = "moved";
         /// The file exchanged its name with another file.
         Exchanged = "exchanged";
+        /// The file was made without a name, by O_TMPFILE, and got one.
+        Temporary = "temporary";
     }
     /// The descriptor that the case uses.
     access: Access {

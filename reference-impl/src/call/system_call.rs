@@ -89,6 +89,8 @@ pub enum Call {
     /// renameat2(2) with RENAME_NOREPLACE.
     RenameNew { from: String, to: String },
     Link { from: String, to: String },
+    /// linkat(2) of a descriptor with AT_EMPTY_PATH: also a file of O_TMPFILE gets a name.
+    LinkFd { fd: Fd, to: String },
     Symlink { target: String, name: String },
     Mkdir { name: String, mode: u32 },
     /// BTRFS_IOC_SUBVOL_CREATE: makes a directory that is the root of a nested file system.
@@ -247,6 +249,7 @@ impl fmt::Display for Call {
             Self::Subvolume { name } => write!(f, "ioctl(\".\", BTRFS_IOC_SUBVOL_CREATE, {name:?})"),
             Self::Rmdir { name } => write!(f, "rmdir({name:?})"),
             Self::Link { from, to } => write!(f, "link({from:?}, {to:?})"),
+            Self::LinkFd { fd, to } => write!(f, "linkat({fd}, \"\", AT_FDCWD, {to:?}, AT_EMPTY_PATH)"),
             Self::Mkfifo { name } => write!(f, "mkfifo({name:?}, 0600)"),
             Self::Special { socket: true } => write!(f, "socket(AF_UNIX, SOCK_STREAM, 0)"),
             Self::Special { socket: false } => write!(f, "open(\"/dev/null\", O_RDWR)"),

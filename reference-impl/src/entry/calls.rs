@@ -105,6 +105,7 @@ impl State {
                 self.rename_at(who, from.as_bytes(), to.as_bytes(), RENAME_NOREPLACE).map(zero)
             }
             Call::Link { from, to } => self.link_at(who, from.as_bytes(), to.as_bytes()).map(zero),
+            Call::LinkFd { fd, to } => self.link_fd(who, *fd, to.as_bytes()).map(zero),
             Call::Symlink { target, name } => {
                 self.symlink_at(who, target.as_bytes(), name.as_bytes()).map(|_| number(0))
             }

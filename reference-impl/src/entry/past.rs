@@ -60,6 +60,7 @@ impl State {
             | Call::Defragment { fd }
             | Call::SetLease { fd, .. }
             | Call::GetLease { fd }
+            | Call::LinkFd { fd, .. }
             | Call::Swapon { fd }
             | Call::Swapoff { fd }
             | Call::SwapOut { fd, .. }
@@ -316,6 +317,10 @@ impl State {
                     past.changed_directory |= moved;
                 });
                 old_names.insert(from.clone());
+            }
+            Call::LinkFd { to, .. } => {
+                let old = old_names.contains(to);
+                change(before.first(), &|past| past.old_name |= old);
             }
             Call::Link { from, to } => {
                 let (moved, old) = (directory(from) != directory(to), old_names.contains(to));

@@ -177,6 +177,13 @@ impl State {
         self.link(who, ino, (dir, &name))
     }
 
+    /// linkat(2) with AT_EMPTY_PATH.
+    pub(crate) fn link_fd(&mut self, who: &Credentials, fd: Fd, to: &[u8]) -> Result<(), Errno> {
+        let ino = self.descriptor(fd)?.ino;
+        let (dir, name) = self.new_place(who, to, false)?;
+        self.link(who, ino, (dir, &name))
+    }
+
     pub(crate) fn unlink_at(&mut self, who: &Credentials, path: &[u8]) -> Result<(), Errno> {
         let ((dir, name), slash) = self.named_place(who, path, |_| Errno::EISDIR)?;
         if slash {
