@@ -94,13 +94,11 @@ fn again(t: &Context, file: &File, call: &Call) -> Seen {
 /// A file with a swap header, whatever the mechanism.
 pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     t.needs_seal("second state beside it")?;
-    let ready = t.make("swap", |fd| {
-        let mut data = Mechanism::Swapfile.header();
-        data.extend(pattern(1, t.size()));
-        t.setup(&Call::Pwrite { fd, offset: 0, data })?;
-        t.setup(&Call::Fsync { fd }).map(|_| ())
-    })?;
-    Ok(File::from_ready(t, ready))
+    let header = Mechanism::Swapfile.header();
+    let file = t.file("swap", header.len() as i64 + t.size())?;
+    t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data: header })?;
+    t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok(file)
 }
 
 pub(super) fn off(t: &Context, file: &File, activation: &Observed) -> Result<(), Trouble> {

@@ -72,7 +72,14 @@ static ROWS: &[Row] = &[
         values: &["part=*", "size=*"],
         why: "the model has the file of the plain situation",
     },
-    Row { when: |_| true, cases: &["swap::*", "agent::swapped"], values: &["*"], why: "the case makes a swap file" },
+    Row { when: |_| true, cases: &["swap::*"], values: &["names=gone"], why: "swapon(2) takes a name" },
+    Row {
+        when: |_| true,
+        cases: &["swap::in_place"],
+        values: &["size=part", "size=byte", "part=*"],
+        why: "the case acts in the block after the header",
+    },
+    Row { when: |_| true, cases: &["agent::swapped"], values: &["*"], why: "the case makes a swap file" },
     Row {
         when: |_| true,
         cases: &["mover::shrink", "unseal::shrink", "map::tail_meanwhile"],
