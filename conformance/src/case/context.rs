@@ -386,7 +386,8 @@ impl<'a> Context<'a> {
 
     /// An observation of the outcome of a call.
     pub(super) fn outcome(&self, caller: Caller, call: &Call, outcome: Outcome, faults: Vec<String>) -> Observed {
-        let ordinary = outcome.as_ref().err().is_some_and(|errno| self.twins_fail(caller, call, *errno));
+        let excused = |errno: Errno| self.is_other_reason(errno) || self.twins_fail(caller, call, errno);
+        let ordinary = outcome.as_ref().err().is_some_and(|errno| excused(*errno));
         let mut seen = self.one(call.to_string(), Some(outcome.err()), faults);
         seen.0.iter_mut().for_each(|one| one.ordinary = ordinary);
         seen

@@ -195,7 +195,8 @@ impl<'a> Context<'a> {
         let ready = self.step(|| {
             self.drop_ahead()?;
             let ready = self.subject(name, size)?;
-            self.afterwards(ready, false)
+            let ready = self.afterwards(ready, false)?;
+            self.held_outside(ready)
         })?;
         self.finished(ready)
     }
@@ -205,12 +206,33 @@ impl<'a> Context<'a> {
         let ready = self.step(|| {
             self.drop_ahead()?;
             let ready = self.with_access(self.with_metadata(self.with_names(ready)?)?)?;
-            match self.situation.history {
-                History::Refused | History::Remounted | History::PowerLoss => self.afterwards(ready, false),
-                _ => Ok(ready),
-            }
+            let ready = match self.situation.history {
+                History::Refused | History::Remounted | History::PowerLoss => self.afterwards(ready, false)?,
+                _ => ready,
+            };
+            self.held_outside(ready)
         })?;
         self.finished(ready)
+    }
+
+    fn is_about_a_refused_seal(&self) -> bool {
+        self.clause.is_some_and(|clause| clause.family() == "seal" && !clause.ok)
+    }
+
+    /// Whether the situation is another reason for the error of a call to seal (rule.either).
+    pub(super) fn is_other_reason(&self, errno: Errno) -> bool {
+        let held = !matches!(self.applied.get().holders, Holders::None | Holders::Descriptor);
+        errno == Errno::EBUSY && held && self.is_about_a_refused_seal()
+    }
+
+    /// The other users of a file outside of the state. A mapping or a registration keeps the file from coming into the
+    /// state, so that only a case in which another reason does that has them.
+    fn held_outside(&self, ready: Ready) -> Result<Ready, Trouble> {
+        if self.is_about_a_refused_seal() || self.situation.holders == Holders::Descriptor {
+            let size = self.size_of(ready.fd)?;
+            self.hold(&ready, size)?;
+        }
+        Ok(ready)
     }
 
     /// A file of `size` bytes in the state.

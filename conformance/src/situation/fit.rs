@@ -224,7 +224,7 @@ static ROWS: &[Row] = &[
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
         when: |_| true,
-        cases: &["name::freed*", "hold::unmount", "refuse::while_leased"],
+        cases: &["name::freed*", "hold::unmount", "hold::lease", "refuse::while_leased"],
         values: &["holders=*"],
         why: "the file has to be open nowhere else",
     },
