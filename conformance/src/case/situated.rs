@@ -98,15 +98,16 @@ impl<'a> Context<'a> {
         self.applied.set(done);
     }
 
-    /// The reason why the run says nothing about its situation, if there is one. A case that is violated before all of
-    /// the situation is there is violated.
-    pub(crate) fn unfit(&self, violated: bool) -> Option<String> {
+    /// The reason why the run says nothing about its situation, if there is one. A case that is violated, or ends by an
+    /// error, before all of the situation is there has this verdict.
+    pub(crate) fn unfit(&self, ended_before: bool) -> Option<String> {
         // A lack in the plain situation is a lack of the case: that is its verdict.
         if self.situation.is_plain() {
             return None;
         }
         let applied = self.applied.get();
-        let missed = self.situation.axes().find(|axis| !violated && applied.get(*axis) != self.situation.get(*axis));
+        let missed =
+            self.situation.axes().find(|axis| !ended_before && applied.get(*axis) != self.situation.get(*axis));
         let without_effect = |axis: usize| format!("the case does not meet the axis {}", AXES[axis].name);
         self.unfit.borrow().clone().or_else(|| missed.map(without_effect))
     }
@@ -183,7 +184,7 @@ impl<'a> Context<'a> {
         let size = self.size_of(ready.fd)?;
         self.setup(&self.mechanism.leave(ready.fd, size)?)?;
         self.close_all(&ready)?;
-        for name in [AHEAD.to_owned(), further_name(AHEAD, 2), further_name(AHEAD, 3)] {
+        for name in [AHEAD.to_owned(), further_name(AHEAD, 2), further_name(AHEAD, 3), new_name(AHEAD)] {
             // The file has only some of these names.
             let _ = self.system.call(Caller::Privileged, &Call::Unlink { name });
         }
@@ -315,7 +316,7 @@ impl<'a> Context<'a> {
 
     fn written(&self, name: &str, data: &[u8]) -> Result<Ready, Trouble> {
         let made_as = match self.situation.names {
-            Names::Over | Names::Exchanged => format!("{name}-new"),
+            Names::Over | Names::Exchanged => new_name(name),
             Names::Moved => {
                 // The directory may be there from another file.
                 let _ =
@@ -330,10 +331,10 @@ impl<'a> Context<'a> {
                 Names::Temporary => {
                     self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
                     self.did(|done| done.names = Names::Temporary);
-                    Ok(())
                 }
-                _ => Ok(()),
+                _ => (),
             }
+            self.lived(&made_as, fd, data)
         };
         let how = match self.situation.names {
             Names::Temporary => OFlag::O_TMPFILE,
@@ -413,7 +414,7 @@ impl<'a> Context<'a> {
             }
         }
         self.did(|done| done.placement = self.situation.placement);
-        self.lived(name, fd, data)
+        Ok(())
     }
 
     /// The calls that a file has behind it before it comes into the state. They leave its contents as they are.
@@ -464,29 +465,30 @@ impl<'a> Context<'a> {
 
     /// The calls that a file in the state has behind it.
     fn lived_in_state(&self, ready: &Ready, len: i64) -> Result<(), Trouble> {
-        let fd = ready.fd;
+        if !matches!(self.situation.past, Past::Written | Past::Device) {
+            return Ok(());
+        }
+        let fd = open(&self.system, &ready.name, OFlag::O_RDWR)?;
         match self.situation.past {
             Past::Written => {
-                let data = self.setup_data(&Call::Pread { fd: ready.reader, offset: 0, len: 1 })?;
+                let data = self.setup_data(&Call::Pread { fd, offset: 0, len: 1 })?;
                 self.setup(&Call::Pwrite { fd, offset: 0, data })?;
             }
-            Past::Device => {
-                let fd = open(&self.system, &ready.name, OFlag::O_RDWR)?;
+            _ => {
                 let map = self.mapped(fd, len as usize, true, true)?;
                 let registration = self.registered(map)?;
-                self.close(fd)?;
                 let data = self.setup_data(&Call::Load { map, offset: 0, len: 1 })?;
                 self.setup(&Call::DeviceStore { registration, offset: 0, data })?;
                 self.setup(&Call::Unregister { registration })?;
                 self.setup(&Call::Unmap { map })?;
                 if len >= BLOCK_LEN {
-                    self.setup(&Call::Fsync { fd: ready.fd })?;
-                    let agent = self.system.agent(ready.fd)?;
+                    self.setup(&Call::Fsync { fd })?;
+                    let agent = self.system.agent(fd)?;
                     agent.write(0, &agent.read(0, BLOCK)?)?;
                 }
             }
-            _ => return Ok(()),
         }
+        self.close(fd)?;
         self.did(|done| done.past = self.situation.past);
         Ok(())
     }
@@ -640,7 +642,7 @@ impl<'a> Context<'a> {
         let (calls, expected): (Vec<Call>, _) = match entered {
             true => (
                 vec![
-                    Call::Ftruncate { fd, size: 1 },
+                    Call::Ftruncate { fd, size: size - 1 },
                     Call::Truncate { name: ready.name.clone(), size: size + 1 },
                     allocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN),
                     allocate(Mode::KEEP_SIZE, size, BLOCK_LEN),
@@ -648,7 +650,7 @@ impl<'a> Context<'a> {
                 ],
                 Errno::ETXTBSY,
             ),
-            false => (vec![allocate(Mode::SEAL, BLOCK_LEN, size), allocate(Mode::SEAL, 0, 1)], Errno::EINVAL),
+            false => (vec![allocate(Mode::SEAL, BLOCK_LEN, size), allocate(Mode::SEAL, 0, size - 1)], Errno::EINVAL),
         };
         // Most targets have no snapshots.
         if entered && self.reach(&Call::Snapshot).is_ok() {
@@ -827,6 +829,11 @@ impl<'a> Context<'a> {
 /// The second or third name of a file.
 fn further_name(name: &str, number: u32) -> String {
     format!("{name}-name-{number}")
+}
+
+/// The name of a file before it gets the name of another one.
+fn new_name(name: &str) -> String {
+    format!("{name}-new")
 }
 
 /// Whether a call needs a capability.

@@ -70,7 +70,8 @@ fn observe(target: &dyn Target, mechanism: Mechanism, run: &Run, trace: &Trace) 
         Ok(system) => {
             let context = Context::new(&*system, mechanism, trace.clone()).about(case.clause).within(run.situation);
             let seen = context.ahead().and_then(|()| (case.run)(&context));
-            let unfit = context.unfit(judge(case.clause, &seen, &[]).0 == Verdict::Violated);
+            let verdict = judge(case.clause, &seen, &[]).0;
+            let unfit = context.unfit(matches!(verdict, Verdict::Violated | Verdict::Error));
             (seen, trace.lacks(), unfit)
         }
         Err(trouble) => (Err(trouble), Vec::new(), None),

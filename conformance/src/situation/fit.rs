@@ -237,6 +237,8 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &[
+            "seal::shared_within",
+            "unseal::unshare",
             "unseal::full",
             "unseal::ordinary",
             "unseal::zero*",
@@ -301,6 +303,8 @@ static CLASHES: &[(&str, &str, &str)] = &[
     ("size=part", "access=direct", "O_DIRECT reads and writes whole blocks"),
     ("size=byte", "access=direct", "O_DIRECT reads and writes whole blocks"),
     ("past=swap", "history=unsynced", "a swap file is synced"),
+    ("company=busy", "history=remounted", "a mount ends all mappings"),
+    ("company=busy", "history=power_loss", "a loss of power ends all mappings"),
 ];
 
 /// Whether a name matches a pattern, in which each `*` stands for any characters.
