@@ -438,6 +438,8 @@ impl<'a> Context<'a> {
                 let copy = Call::CopyRange { from: fd, from_offset: 0, to, to_offset: 0, len: data.len() };
                 self.given(&copy, "no copy")?;
                 self.close(to)?;
+                // Some file systems copy by sharing, which ends with the copy.
+                self.setup(&Call::Unlink { name: format!("{name}-copy") })?;
             }
             Past::Stored => {
                 let map = self.mapped(fd, data.len(), true, true)?;
@@ -843,6 +845,8 @@ fn wants_privilege(call: &Call) -> bool {
         Call::ChangeFlags { set, clear, .. } | Call::ChangeXflags { set, clear, .. } => {
             (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND | XFLAG_IMMUTABLE | XFLAG_APPEND | XFLAG_SEALED) != 0
         }
+        // The route mounts a file system.
+        Call::Via { route: Route::Overlay, .. } => true,
         Call::Via { call, .. } | Call::Watched { call, .. } => wants_privilege(call),
         Call::Swapon { .. } | Call::Swapoff { .. } | Call::Pin { .. } | Call::Collect | Call::Snapshot => true,
         Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice | Call::Defragment { .. } => true,
@@ -893,6 +897,9 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
             block(*offset) && block(data.len() as i64)
         }
         Call::Write { data, .. } => block(data.len() as i64),
+        Call::CopyRange { from_offset, to_offset, len, .. } => {
+            block(*from_offset) && block(*to_offset) && block(*len as i64)
+        }
         Call::Read { .. } | Call::Pread { .. } | Call::Pwritev { .. } => false,
         _ => true,
     };

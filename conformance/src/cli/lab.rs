@@ -7,7 +7,7 @@ use crate::report::terminal::Screen;
 use crate::report::{format, matrix};
 use crate::run::select::Selection;
 use clap::Args;
-use iomap_command::{Error, Exit, Output, Settings, file, plain, replace, tell};
+use iomap_command::{Error, Exit, Output, Settings, file, plain, replace, tell, tell_line};
 use iomap_results::Sum;
 use std::path::PathBuf;
 
@@ -43,6 +43,9 @@ pub(crate) fn run(args: &mut LabArgs) -> Result<Exit, Error> {
     args.options.complete(&Settings::read()?);
     if args.options.kernels.is_empty() {
         return Err(Error::usage("no kernel: say --kernel KERNEL, or kernels = [\"KERNEL\"] in iomap/config.toml"));
+    }
+    if let Some((budget, seed)) = args.options.chosen_situations() {
+        tell_line(format_args!("situations: --budget {budget} --seed {seed}"));
     }
     if args.dry_run {
         let plan = lab::plan(&args.options).map_err(|error| Error::of(Exit::Environment, error))?;

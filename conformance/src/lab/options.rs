@@ -44,10 +44,13 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) accelerator: Accelerator,
     /// Cut the power of the guests N times, and test only the clauses about that
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["case", "interactive", "gdb"])]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["case", "interactive", "gdb"], group = "chance")]
     pub(crate) power_cuts: Option<u32>,
-    /// The seed for the moments of the cuts and for the lost data [default: a new one each time]
-    #[arg(long, value_name = "NUMBER", requires = "power_cuts")]
+    /// This number of runs beside the plain ones in each guest, chosen from all pairs of situations
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["interactive", "gdb", "scenario"], group = "chance")]
+    pub(crate) budget: Option<usize>,
+    /// The seed for the cuts and the lost data, or for the runs of a budget [default: a new one each time]
+    #[arg(long, value_name = "NUMBER", requires = "chance")]
     pub(crate) seed: Option<u64>,
     /// Keep the storage after a cut that violates a clause in this directory, and print a command that boots a guest
     /// with it
@@ -96,12 +99,20 @@ impl Options {
             self.kernels = settings.kernels().to_vec();
         }
         self.guests = self.guests.or(settings.jobs());
+        if self.budget.is_some() {
+            self.seed.get_or_insert_with(|| fastrand::u64(..1 << 32));
+        }
         self.cache = settings.cache();
     }
 
     /// The cache of the lab.
     pub(crate) fn open_cache(&self) -> error::Result<Cache> {
         self.cache.as_ref().map_or_else(Cache::open, |place| Ok(Cache::at(place.clone())))
+    }
+
+    /// The number of runs in situations, and the seed that chooses them.
+    pub(crate) fn chosen_situations(&self) -> Option<(usize, u64)> {
+        self.budget.zip(self.seed)
     }
 
     /// Whether a person works in the guest.

@@ -39,6 +39,8 @@ pub(crate) enum Work {
         runs: Vec<Run>,
         /// Only cases whose name contains this text.
         filter: Option<String>,
+        /// The number of runs in situations beside the plain ones, and the seed that chooses them.
+        situations: Option<(usize, u64)>,
     },
     /// The guest examines the storage of an earlier guest, and works on files until its own power is cut.
     Power(Run),

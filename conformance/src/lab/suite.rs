@@ -22,7 +22,8 @@ const PATIENCE_OF_DEBUGGERS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Boots a guest for a job, and returns the results of its runs. An error means that the guest was not started.
 pub(crate) fn carry_out(job: &Job, options: &Options, cache: &Cache, listener: &Listener) -> Result<Vec<Results>> {
-    let work = Work::Suite { runs: job.runs.clone(), filter: options.case.clone() };
+    let situations = options.chosen_situations();
+    let work = Work::Suite { runs: job.runs.clone(), filter: options.case.clone(), situations };
     let initramfs = job.initramfs(options, work, cache)?;
     let console = console::place(cache, &[&job.kernel.release, job.fs.name()])?;
     let attendance = if options.gdb { Attendance::Debugger } else { Attendance::Batch };

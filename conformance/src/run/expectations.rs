@@ -82,7 +82,7 @@ struct Expectation {
     kernel: Option<String>,
     verdict: Verdict,
     reason: String,
-    /// Whether the violation shows only at moments that a run may miss. Then it is no surprise if the clause holds.
+    /// Whether the verdict shows only at moments that a run may miss. Then it is no surprise if the clause holds.
     #[serde(default)]
     by_chance: bool,
 }
@@ -238,7 +238,10 @@ mod tests {
             let document: Document = toml::from_str(text).unwrap();
             for row in &document.expect {
                 assert!(row.reason.len() > 10, "{mechanism:?}: a reason is missing: {row:?}");
-                assert!(!row.by_chance || row.verdict == Verdict::Violated, "{mechanism:?}: only violations: {row:?}");
+                assert!(
+                    !row.by_chance || row.verdict != Verdict::Holds,
+                    "{mechanism:?}: by chance it may hold: {row:?}"
+                );
                 assert!(in_range(row.kernel.as_deref().unwrap_or(".."), "6.18").is_some());
                 for pattern in &row.clauses {
                     let family = pattern.strip_suffix(".*");

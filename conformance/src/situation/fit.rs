@@ -72,6 +72,18 @@ static ROWS: &[Row] = &[
         values: &["part=*", "size=*"],
         why: "the model has the file of the plain situation",
     },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["agent::*", "durable::agent", "durable::journal", "truncate::same_tail", "fallocate::inside_tail"],
+        values: &["holders=registration", "holders=registrations"],
+        why: "the pages of a registration are dirty, and writeback stores them (agent.writes)",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["unseal::*", "hold::*", "durable::*", "race::*"],
+        values: &["past=device"],
+        why: "a hold may end late, and the case changes the state (hold.late)",
+    },
     Row { when: |_| true, cases: &["swap::*"], values: &["names=gone"], why: "swapon(2) takes a name" },
     Row {
         when: |_| true,
@@ -238,6 +250,7 @@ static ROWS: &[Row] = &[
         when: |_| true,
         cases: &[
             "seal::shared_within",
+            "unseal::unaligned",
             "unseal::unshare",
             "unseal::full",
             "unseal::ordinary",

@@ -96,9 +96,9 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
     match work {
         Work::Shell { program, run } => shell::interact(&program, run),
         Work::Power(run) => power::run(run, tell),
-        Work::Suite { runs, filter } => {
+        Work::Suite { runs, filter, situations } => {
             let run = runs.get(number).ok_or("no such run")?;
-            suite::run(*run, filter.as_deref(), tell)
+            suite::run(*run, filter.as_deref(), situations, tell)
                 .or_else(|reason| tell(&Message::Failed(number, reason.to_string())))
         }
         Work::Script { .. } => Err("no such run".into()),

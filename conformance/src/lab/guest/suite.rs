@@ -9,7 +9,7 @@ use crate::lab::guest::port::say;
 use crate::lab::protocol::{Message, Run};
 use crate::programs;
 use crate::run::expectations::Expectations;
-use crate::run::plan::Plan;
+use crate::run::plan::{Place, Plan, Situations};
 use crate::run::select::Selection;
 use crate::run::trials;
 use crate::run::trials::{Event, Progress, Subject};
@@ -27,6 +27,7 @@ const THREADS: usize = 8;
 pub(crate) fn run(
     Run { fs, mechanism }: Run,
     filter: Option<&str>,
+    situations: Option<(usize, u64)>,
     tell: &mut dyn FnMut(&Message) -> Result<()>,
 ) -> Result<()> {
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())
@@ -51,7 +52,12 @@ pub(crate) fn run(
     // Messages of the kernel before and after the run are on the console.
     let log = target.devices().and_then(|devices| KernelLog::open(devices).ok());
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
-    let results =
-        trials::run(&target, &subject, (&Plan::plain(&cases).runs, THREADS), &expectations, &guard, &progress);
+    let plan = match situations {
+        Some((budget, seed)) => {
+            Plan::new(&cases, Place { mechanism, kernel: true }, Situations::Pairs).rotated(budget, seed)
+        }
+        None => Plan::plain(&cases),
+    };
+    let results = trials::run(&target, &subject, (&plan.runs, THREADS), &expectations, &guard, &progress);
     tell(&Message::Results(Box::new(results)))
 }
