@@ -13,6 +13,7 @@ use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
 use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
+use crate::kernel::is_guest;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
@@ -193,10 +194,10 @@ pub fn missing(kind: FsKind) -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
     }
-    if !kind.is_on_a_loop_device() {
+    if !kind.is_on_a_loop_device() && !is_guest() {
         return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
     }
-    if !Path::new(device::LOOP_CONTROL).exists() {
+    if kind.is_on_a_loop_device() && !Path::new(device::LOOP_CONTROL).exists() {
         return Some(format!("target host needs loop devices: {} is missing", device::LOOP_CONTROL));
     }
     without_programs(kind).map(|what| format!("target host needs {what}"))
