@@ -91,6 +91,18 @@ static ROWS: &[Row] = &[
         why: "the case counts the blocks",
     },
     Row {
+        when: |facts| facts.kernel,
+        cases: &["unseal::allocate", "unseal::zero", "unseal::write"],
+        values: &["placement=beyond"],
+        why: "the case looks for the hole that another file has, which has no storage beyond its end",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["write::atomic_size"],
+        values: &["part=*"],
+        why: "an atomic write begins at a multiple of its length",
+    },
+    Row {
         when: |_| true,
         cases: &["durable::during_*"],
         values: &["history=unsynced"],
