@@ -40,6 +40,12 @@ static ROWS: &[Row] = &[
         why: "only seal leaves names, descriptors and holders alone",
     },
     Row {
+        when: |facts| facts.mechanism != Mechanism::Seal,
+        cases: &["*"],
+        values: &["history=remounted", "history=power_loss"],
+        why: "only a sealed file stays as it is, and can be opened for writing, when it is mounted again",
+    },
+    Row {
         when: |facts| facts.kernel && facts.lane == Lane::Shared,
         cases: &["*"],
         values: &["history=remounted", "history=power_loss", "company=snapshot", "company=moved", "company=full"],
@@ -91,10 +97,16 @@ static ROWS: &[Row] = &[
         why: "the case counts the blocks",
     },
     Row {
+        when: |facts| facts.mechanism != Mechanism::Seal,
+        cases: &["durable::*"],
+        values: &["history=unsynced"],
+        why: "only seal makes the name of the file durable",
+    },
+    Row {
         when: |facts| facts.kernel,
-        cases: &["unseal::allocate", "unseal::zero", "unseal::write"],
+        cases: &["unseal::punch_frees"],
         values: &["placement=beyond"],
-        why: "the case looks for the hole that another file has, which has no storage beyond its end",
+        why: "btrfs frees an allocation as a whole, and a part of it is beyond the end",
     },
     Row {
         when: |facts| facts.kernel,
