@@ -1,7 +1,7 @@
 //! This kernel, on file systems that the suite makes.
 
 use crate::error::{Error, Result};
-use crate::filesystem::FsKind;
+use crate::filesystem::{FsKind, Medium};
 use crate::host::areas::{self, Areas};
 use crate::host::device;
 use crate::host::image::Image;
@@ -196,6 +196,9 @@ pub fn missing(kind: FsKind) -> Option<String> {
     }
     if !kind.is_on_a_loop_device() && !is_guest() {
         return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
+    }
+    if kind.facts().medium == Medium::Server {
+        return Some(format!("target host has no {}: the server of this guest has one file system", kind.name()));
     }
     if kind.is_on_a_loop_device() && !Path::new(device::LOOP_CONTROL).exists() {
         return Some(format!("target host needs loop devices: {} is missing", device::LOOP_CONTROL));
