@@ -44,6 +44,8 @@ pub(crate) struct HostSystem<'a> {
     resized: Cell<bool>,
     /// A call found the file system full.
     cycles: Cell<bool>,
+    /// Whether the directory ends with this value.
+    ends: bool,
 }
 
 impl<'a> HostSystem<'a> {
@@ -58,7 +60,13 @@ impl<'a> HostSystem<'a> {
         let site = Site { alone: turn.is_some(), sealing, ..Site::new(kind, Some(image.kind()), directory.clone()) };
         let calls = Calls::new(site, image.root().into());
         let (places, losses, resized, cycles) = Default::default();
-        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles }
+        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles, ends: false }
+    }
+
+    /// The same, with a directory that only one case uses.
+    pub(crate) fn of_a_case(mut self) -> Self {
+        self.ends = true;
+        self
     }
 
     /// The same, with its directory shown here by a file system above.
@@ -242,11 +250,14 @@ fn coarse_clock() -> i128 {
 impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
-        if self.turn.is_some() {
-            if self.resized.get() {
-                let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
-            }
+        if self.turn.is_some() && self.resized.get() {
+            let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
+        }
+        // A run in many situations would fill the file system. A file that is still in the state stays.
+        if self.ends {
             let _ = std::fs::remove_dir_all(&self.directory);
+        }
+        if self.turn.is_some() {
             // The next case needs the space. File systems free it in the background (xfs_inodegc_worker,
             // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then. Unmounting waits until that has
             // ended.

@@ -137,10 +137,13 @@ impl Host {
         if let Some((below, files)) = image.below().filter(|_| self.is_layer) {
             let site = (Kind::Host, Arc::default());
             let place = files.join(format!("case-{number}"));
-            return Ok(HostSystem::new(place, below, None, &self.retirement, turn, site).shown_at(directory));
+            return Ok(HostSystem::new(place, below, None, &self.retirement, turn, site)
+                .of_a_case()
+                .shown_at(directory));
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
-        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, (Kind::Host, self.sealing.clone())))
+        let site = (Kind::Host, self.sealing.clone());
+        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, site).of_a_case())
     }
 }
 
