@@ -39,8 +39,8 @@ const ALARMS: &[&str] = &[
 const DAMAGE: &[&str] = &["orruption", "Internal error", "EXT4-fs error", "BTRFS critical", "BTRFS error"];
 
 /// Lines that btrfs marks as errors although there is no damage: the error count after the storage agent of a case has
-/// written past the checksums, and the reasons why BTRFS_IOC_DEV_REPLACE failed, or mount(2) with an option of other file
-/// systems, which the callers get, too.
+/// written past the checksums, and the reasons why BTRFS_IOC_DEV_REPLACE failed, or mount(2) with an option of other
+/// file systems, which the callers get, too.
 const NO_DAMAGE: &[&str] =
     &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev(", "unrecognized mount option", "open_ctree failed: -22"];
 

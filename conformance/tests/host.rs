@@ -124,8 +124,8 @@ fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
     Ok(Completion::Completed)
 }
 
-/// Cases that compare holes, that want a place which suits an atomic write, or that lose the power, have no fault in any
-/// situation: XFS has storage in reserve, and the attribute makes nothing durable.
+/// Cases that compare holes, that want a place which suits an atomic write, or that lose the power, have no fault in
+/// any situation: XFS has storage in reserve, and the attribute makes nothing durable.
 fn in_situations() -> Outcome {
     let cases = ["unseal::allocate", "unseal::zero", "unseal::write", "write::atomic_size", "durable::agent"];
     let arguments = "--target host --fs xfs --mechanism immutable-attr --situations pairs --format json";

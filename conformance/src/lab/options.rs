@@ -90,8 +90,8 @@ impl FromStr for Part {
 }
 
 impl Options {
-    /// Takes what the command line leaves out from the configuration file of the user, and drops what it says twice: the
-    /// results of a run are known by its kernel, file system and mechanism.
+    /// Takes what the command line leaves out from the configuration file of the user, and drops what it says twice:
+    /// the results of a run are known by its kernel, file system and mechanism.
     pub(crate) fn complete(&mut self, settings: &Settings) {
         if self.kernels.is_empty() {
             self.kernels = settings.kernels().to_vec();

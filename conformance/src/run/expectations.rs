@@ -82,8 +82,8 @@ struct Expectation {
     kernel: Option<String>,
     verdict: Verdict,
     reason: String,
-    /// Whether the violation shows only at moments that a run may miss. Then it is no surprise if the clause holds, or if
-    /// its verdict is the one of the next row that names it.
+    /// Whether the violation shows only at moments that a run may miss. Then it is no surprise if the clause holds, or
+    /// if its verdict is the one of the next row that names it.
     #[serde(default)]
     by_chance: bool,
 }
