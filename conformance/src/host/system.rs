@@ -151,11 +151,9 @@ impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
-        if matches!(call, Call::Swapon { .. } | Call::SetLease { .. }) {
-            // A program that is starting may still have the file open, or clones of it that were removed. That is no
-            // reason to refuse the call.
-            programs::settle();
-        }
+        // A program that is starting may still have the file open, or clones of it that were removed. That is no reason to
+        // refuse the call.
+        let _settled = matches!(call, Call::Swapon { .. } | Call::SetLease { .. }).then(programs::settle);
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),
