@@ -39,8 +39,10 @@ const ALARMS: &[&str] = &[
 const DAMAGE: &[&str] = &["orruption", "Internal error", "EXT4-fs error", "BTRFS critical", "BTRFS error"];
 
 /// Lines that btrfs marks as errors although there is no damage: the error count after the storage agent of a case has
-/// written past the checksums, and the reason why BTRFS_IOC_DEV_REPLACE failed, which its caller gets, too.
-const NO_DAMAGE: &[&str] = &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev("];
+/// written past the checksums, and the reasons why BTRFS_IOC_DEV_REPLACE failed, or mount(2) with an option of other
+/// file systems, which the callers get, too.
+const NO_DAMAGE: &[&str] =
+    &["errs: wr 0, rd 0, flush 0, corrupt", "btrfs_scrub_dev(", "unrecognized mount option", "open_ctree failed: -22"];
 
 impl KernelLog {
     /// Opens the log at its end.
@@ -97,6 +99,7 @@ mod tests {
             "INFO: task fsync:812 blocked for more than 122 seconds.",
             "XFS (loop3): Metadata corruption detected at xfs_dinode_verify",
             "EXT4-fs error (device loop3): ext4_lookup:1827: inode #2: comm ls",
+            "BTRFS error (device loop3): open_ctree failed: -5",
         ] {
             assert_eq!(of(text).as_deref(), Some(text));
         }
@@ -105,6 +108,8 @@ mod tests {
             "XFS (loop3): Ending clean mount",
             "BTRFS error (device loop3): bdev /dev/loop3 errs: wr 0, rd 0, flush 0, corrupt 1, gen 0",
             "BTRFS error (device loop3): btrfs_scrub_dev(/dev/loop3, 1, /dev/loop2) failed -28",
+            "BTRFS error (device loop3): unrecognized mount option 'data=journal'",
+            "BTRFS error (device loop3): open_ctree failed: -22",
         ] {
             assert_eq!(of(text), None);
         }

@@ -15,7 +15,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time in which a killed program has to end. A program that waits in the kernel may take longer.
@@ -33,9 +33,10 @@ static LIMIT: OnceLock<Duration> = OnceLock::new();
 /// Locked while a program starts: until the exec, the child has every descriptor of this process.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// Waits until no program is starting. Then no child has a descriptor of a file that was closed and removed before.
-pub(crate) fn settle() {
-    drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+/// Waits until no program is starting, and lets none start as long as the value lives. Meanwhile, no child has a
+/// descriptor of a file.
+pub(crate) fn settle() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 thread_local! {

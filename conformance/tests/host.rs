@@ -54,6 +54,7 @@ fn main() {
     {
         trials.push(privileged(format!("{}::reproducers", fs.name()), move || reproducers(fs, mechanism)));
     }
+    trials.push(privileged("situations".into(), in_situations));
     trials.push(privileged("guard::timeout".into(), abandoned));
     trials.push(privileged("guard::kernel_log".into(), kernel_log));
     trials.push(privileged("matrix".into(), matrix));
@@ -119,6 +120,20 @@ fn as_expected(fs: FsKind, mechanism: Mechanism) -> Outcome {
         require(results.count(Verdict::Holds) > 20, "hardly anything holds")?;
         require(results.count(Verdict::Violated) > 10, "hardly anything is violated")?;
     }
+    nothing_left()?;
+    Ok(Completion::Completed)
+}
+
+/// Cases that compare holes, that want a place which suits an atomic write, or that lose the power, have no fault in
+/// any situation: XFS has storage in reserve, and the attribute makes nothing durable.
+fn in_situations() -> Outcome {
+    let cases = ["unseal::allocate", "unseal::zero", "unseal::write", "write::atomic_size", "durable::agent"];
+    let arguments = "--target host --fs xfs --mechanism immutable-attr --situations pairs --format json";
+    let output = program().args(arguments.split(' ')).args(cases).output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let faults = results.clauses.iter().flat_map(|clause| &clause.cases);
+    let faults: Vec<_> = faults.filter(|case| matches!(case.verdict, Verdict::Violated | Verdict::Error)).collect();
+    require(faults.is_empty(), format!("{faults:#?}"))?;
     nothing_left()?;
     Ok(Completion::Completed)
 }

@@ -14,6 +14,9 @@ pub(crate) struct Picture {
     pub data: Vec<u8>,
     /// The first hole, or the size.
     pub hole: i64,
+    /// The offset from which on a hole does not count: the file grew there, perhaps over storage that the file system
+    /// had in reserve, which is data as soon as somebody has read it.
+    pub reserve: i64,
     /// The offset of the read-write descriptor.
     pub position: i64,
     /// Whether a query shows the state; `None` if the mechanism has no query.
@@ -43,7 +46,7 @@ impl Picture {
             _ => 0,
         };
         let state = context.mechanism().state_bit().map(|_| file.state(file.fd())).transpose()?;
-        Ok(Self { stat, data, hole, position, state, lead })
+        Ok(Self { stat, data, hole, reserve: i64::MAX, position, state, lead })
     }
 
     /// Changes the data of the picture, at an offset of the case.
@@ -59,9 +62,10 @@ impl Picture {
     /// The differences of a later picture, in words.
     pub(crate) fn differences(&self, later: &Self, times: bool) -> Vec<String> {
         let (a, b) = (&self.stat, &later.stat);
+        let hole = |picture: &Self| picture.hole.min(self.reserve);
         let rows: [(&str, String, String, bool); 11] = [
             ("size", a.size.to_string(), b.size.to_string(), true),
-            ("first hole", self.hole.to_string(), later.hole.to_string(), true),
+            ("first hole", hole(self).to_string(), hole(later).to_string(), true),
             ("file offset", self.position.to_string(), later.position.to_string(), true),
             ("mode", format!("{:#o}", a.mode), format!("{:#o}", b.mode), true),
             ("owner", format!("{}:{}", a.uid, a.gid), format!("{}:{}", b.uid, b.gid), true),

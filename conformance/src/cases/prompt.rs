@@ -29,9 +29,10 @@ pub(super) fn when_full(t: &Context, make: Make) -> Seen {
 
 /// The call after an agent has stored in the last block, before and behind the end of the file.
 pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
-    let file = t.sealed_file("file", t.size() - 100)?;
+    let size = t.size() - 100;
+    let file = t.sealed_file("file", size)?;
     let (call, agent) = (make(&file)?, file.agent()?);
-    let (last, data) = (file.at(t.size() - BLOCK_LEN), pattern(98, BLOCK_LEN));
+    let (last, data) = (file.at((size - 1) / BLOCK_LEN * BLOCK_LEN), pattern(98, BLOCK_LEN));
     agent.write(last, &data)?;
     t.given(&call, "no such call succeeds")?;
     t.setup(&Call::Fsync { fd: file.fd() })?;

@@ -532,6 +532,7 @@ fn works<T>(t: &Context, steps: &[T], call: impl Fn(&File, &T) -> Call, change: 
         t.given(&call(&twin, step), "on no file")?;
         let hole = Picture::take(&twin)?.hole;
         let effect = |after: &mut Picture| {
+            after.reserve = after.stat.size as i64;
             change(&mut after.data, step);
             after.stat.size = file.at(after.data.len() as i64) as u64;
             after.hole = hole;

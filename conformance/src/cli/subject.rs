@@ -12,7 +12,6 @@ use crate::run::trials::{self, Event, Progress, Subject};
 use crate::run::watchdog::Guard;
 use crate::system::Target;
 use crate::target;
-use crate::target::host::Host;
 use iomap_command::{Error, Exit, bar, can_pass, passing, tell_line};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -37,9 +36,8 @@ pub(crate) fn host_run(
     mechanism: Mechanism,
     chosen: &Chosen,
 ) -> Result<(Results, Duration), Error> {
-    let host = Host::new(sandbox, fs, mechanism).map_err(|error| Error::of(Exit::Environment, error))?;
+    let target = target::of_kernel(sandbox, fs, mechanism).map_err(|error| Error::of(Exit::Environment, error))?;
     let expectations = expected(&[mechanism.name()], fs.name())?;
-    let target: Arc<dyn Target> = Arc::new(host);
     let subject = Subject { target: "host", mechanism, fs: fs.name() };
     Ok(one_run(&target, &subject, chosen, HOST_THREADS, &expectations))
 }

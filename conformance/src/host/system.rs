@@ -44,6 +44,8 @@ pub(crate) struct HostSystem<'a> {
     resized: Cell<bool>,
     /// A call found the file system full.
     cycles: Cell<bool>,
+    /// Whether the directory ends with this value.
+    ends: bool,
 }
 
 impl<'a> HostSystem<'a> {
@@ -58,7 +60,13 @@ impl<'a> HostSystem<'a> {
         let site = Site { alone: turn.is_some(), sealing, ..Site::new(kind, Some(image.kind()), directory.clone()) };
         let calls = Calls::new(site, image.root().into());
         let (places, losses, resized, cycles) = Default::default();
-        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles }
+        Self { calls, directory, image, stock, retirement, turn, places, losses, resized, cycles, ends: false }
+    }
+
+    /// The same, with a directory that only one case uses.
+    pub(crate) fn of_a_case(mut self) -> Self {
+        self.ends = true;
+        self
     }
 
     /// The same, with its directory shown here by a file system above.
@@ -143,11 +151,9 @@ impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
-        if matches!(call, Call::Swapon { .. } | Call::SetLease { .. }) {
-            // A program that is starting may still have the file open, or clones of it that were removed. That is no
-            // reason to refuse the call.
-            programs::settle();
-        }
+        // A program that is starting may still have the file open, or clones of it that were removed. That is no reason to
+        // refuse the call.
+        let _settled = matches!(call, Call::Swapon { .. } | Call::SetLease { .. }).then(programs::settle);
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),
@@ -242,11 +248,14 @@ fn coarse_clock() -> i128 {
 impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
-        if self.turn.is_some() {
-            if self.resized.get() {
-                let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
-            }
+        if self.turn.is_some() && self.resized.get() {
+            let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
+        }
+        // A run in many situations would fill the file system. A file that is still in the state stays.
+        if self.ends {
             let _ = std::fs::remove_dir_all(&self.directory);
+        }
+        if self.turn.is_some() {
             // The next case needs the space. File systems free it in the background (xfs_inodegc_worker,
             // btrfs_delete_unused_bgs), and refuse writes with ENOSPC until then. Unmounting waits until that has
             // ended.

@@ -93,7 +93,8 @@ impl FromStr for Part {
 }
 
 impl Options {
-    /// Takes what the command line leaves out from the configuration file of the user.
+    /// Takes what the command line leaves out from the configuration file of the user, and drops what it says twice:
+    /// the results of a run are known by its kernel, file system and mechanism.
     pub(crate) fn complete(&mut self, settings: &Settings) {
         if self.kernels.is_empty() {
             self.kernels = settings.kernels().to_vec();
@@ -103,6 +104,9 @@ impl Options {
             self.seed.get_or_insert_with(|| fastrand::u64(..1 << 32));
         }
         self.cache = settings.cache();
+        once_each(&mut self.kernels);
+        once_each(&mut self.fs);
+        once_each(&mut self.mechanism);
     }
 
     /// The cache of the lab.
@@ -147,5 +151,28 @@ impl Options {
         let mechanisms = if self.mechanism.is_empty() { &all[..] } else { &self.mechanism };
         let fitting = mechanisms.iter().filter(|mechanism| mechanism.fits(fs));
         fitting.map(|mechanism| Run { fs, mechanism: *mechanism }).collect()
+    }
+}
+
+/// Leaves the first of equal items.
+fn once_each<T: PartialEq>(items: &mut Vec<T>) {
+    let mut kept = Vec::with_capacity(items.len());
+    for item in items.drain(..) {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    *items = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_done_twice() {
+        let mut items = vec!["6.12", "6.1", "6.12", "6.1"];
+        once_each(&mut items);
+        assert_eq!(items, ["6.12", "6.1"]);
     }
 }

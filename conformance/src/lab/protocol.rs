@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 /// The hidden subcommand of this program in a guest.
 pub(crate) const GUEST_COMMAND: &str = "guest";
 
-/// The path of this program in the guest.
-pub(crate) const INIT: &str = "/iomap-conformance";
-
 /// The path of the manifest in the guest.
 pub(crate) const MANIFEST: &str = "/manifest.json";
 

@@ -48,6 +48,12 @@ static ROWS: &[Row] = &[
         why: "only seal leaves names, descriptors and holders alone",
     },
     Row {
+        when: |facts| facts.mechanism != Mechanism::Seal,
+        cases: &["*"],
+        values: &["history=remounted", "history=power_loss"],
+        why: "only a sealed file stays as it is, and can be opened for writing, when it is mounted again",
+    },
+    Row {
         when: |facts| facts.kernel && facts.lane == Lane::Shared,
         cases: &["*"],
         values: &[
@@ -218,6 +224,24 @@ static ROWS: &[Row] = &[
         cases: &["unseal::clone_range", "unseal::shrink"],
         values: &["size=*"],
         why: "the case counts the blocks",
+    },
+    Row {
+        when: |facts| facts.mechanism != Mechanism::Seal,
+        cases: &["durable::*"],
+        values: &["history=unsynced"],
+        why: "only seal makes the name of the file durable",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["unseal::punch_frees"],
+        values: &["placement=beyond"],
+        why: "btrfs frees an allocation as a whole, and a part of it is beyond the end",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["write::atomic_size"],
+        values: &["part=*"],
+        why: "an atomic write begins at a multiple of its length",
     },
     Row {
         when: |_| true,

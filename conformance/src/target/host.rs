@@ -1,7 +1,7 @@
 //! This kernel, on file systems that the suite makes.
 
 use crate::error::{Error, Result};
-use crate::filesystem::FsKind;
+use crate::filesystem::{FsKind, Medium};
 use crate::host::areas::{self, Areas};
 use crate::host::device;
 use crate::host::image::Image;
@@ -13,6 +13,7 @@ use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
 use crate::host::sys::vfs;
 use crate::host::system::HostSystem;
+use crate::kernel::is_guest;
 use crate::kernel_log::Devices;
 use crate::lack::{self, Needs};
 use crate::mechanism::Mechanism;
@@ -136,10 +137,13 @@ impl Host {
         if let Some((below, files)) = image.below().filter(|_| self.is_layer) {
             let site = (Kind::Host, Arc::default());
             let place = files.join(format!("case-{number}"));
-            return Ok(HostSystem::new(place, below, None, &self.retirement, turn, site).shown_at(directory));
+            return Ok(HostSystem::new(place, below, None, &self.retirement, turn, site)
+                .of_a_case()
+                .shown_at(directory));
         }
         let stock = self.pool.as_ref().filter(|_| turn.is_none()).map(Pool::stock);
-        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, (Kind::Host, self.sealing.clone())))
+        let site = (Kind::Host, self.sealing.clone());
+        Ok(HostSystem::new(directory, image, stock, &self.retirement, turn, site).of_a_case())
     }
 }
 
@@ -193,10 +197,13 @@ pub fn missing(kind: FsKind) -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("target host needs root: it makes, mounts and swaps to file systems of its own".into());
     }
-    if !kind.is_on_a_loop_device() {
+    if !kind.is_on_a_loop_device() && !is_guest() {
         return Some(format!("target host has no {}: only guests have its devices, see lab", kind.name()));
     }
-    if !Path::new(device::LOOP_CONTROL).exists() {
+    if kind.facts().medium == Medium::Server {
+        return Some(format!("target host has no {}: the server of this guest has one file system", kind.name()));
+    }
+    if kind.is_on_a_loop_device() && !Path::new(device::LOOP_CONTROL).exists() {
         return Some(format!("target host needs loop devices: {} is missing", device::LOOP_CONTROL));
     }
     without_programs(kind).map(|what| format!("target host needs {what}"))

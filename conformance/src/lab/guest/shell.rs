@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, at};
 use crate::lab::protocol::Run;
+use crate::target;
 use crate::target::found::Mounted;
 use iomap_command::tell_line;
 use std::fs::File;
@@ -31,7 +32,11 @@ fn offer(Run { fs, mechanism }: Run) -> Result<Option<Mounted>> {
     if mounted.is_some() {
         tell_line(format_args!("{} is mounted at {}", fs.name(), root.display()));
     }
-    let (fs, mechanism) = (fs.name(), mechanism.name());
-    tell_line(format_args!("the suite: iomap-conformance --target host --fs {fs} --mechanism {mechanism} [FILTER]"));
+    if target::host::missing(fs).is_none() {
+        let (fs, mechanism) = (fs.name(), mechanism.name());
+        tell_line(format_args!(
+            "the suite: iomap-conformance --target host --fs {fs} --mechanism {mechanism} [FILTER]"
+        ));
+    }
     Ok(mounted)
 }

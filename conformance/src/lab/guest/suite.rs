@@ -14,9 +14,7 @@ use crate::run::select::Selection;
 use crate::run::trials;
 use crate::run::trials::{Event, Progress, Subject};
 use crate::run::watchdog::Guard;
-use crate::system::Target;
-use crate::target::device_dax::DeviceDax;
-use crate::target::host::Host;
+use crate::target;
 use std::sync::Arc;
 
 /// The number of cases that run at the same time, as on real hardware, because they wait for disks and grace periods.
@@ -33,11 +31,7 @@ pub(crate) fn run(
     let expectations = Expectations::of(&[mechanism.name()], fs.name(), &crate::kernel::release())
         .map_err(|error| Error::about("expectations", error))?;
     let sandbox = Sandbox::enter()?;
-    let target: Arc<dyn Target> = match fs.is_mounted() {
-        true => Arc::new(Host::new(&sandbox, fs, mechanism)?),
-        // A device without a file system.
-        false => Arc::new(DeviceDax::new()?),
-    };
+    let target = target::of_kernel(&sandbox, fs, mechanism)?;
     let subject = Subject { target: "lab", mechanism, fs: fs.name() };
     let all: Vec<&Case> = cases::list::all().collect();
     let cases = Selection::of(filter).among(&all);

@@ -48,12 +48,12 @@ pub(crate) static RDMA: Hardware = Hardware {
     ..NOTHING
 };
 
-/// Five devices of persistent memory, one for each file system that a run makes. There are gaps between them, because
-/// the kernel would join adjacent devices.
+/// Six devices of persistent memory: one for each of the five file systems that a run makes, and one for the shell.
+/// There are gaps between them, because the kernel would join adjacent devices.
 static PMEM: Hardware = Hardware {
     modules: &["nd_e820", "nd_pmem"],
-    line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M memmap=320M!5248M memmap=320M!5632M",
-    pmem: 1920,
+    line: "memmap=320M!4096M memmap=320M!4480M memmap=320M!4864M memmap=320M!5248M memmap=320M!5632M memmap=320M!6016M",
+    pmem: 2304,
     ..NOTHING
 };
 

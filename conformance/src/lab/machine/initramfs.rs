@@ -1,9 +1,10 @@
 //! The file system that a guest starts with: this program, the programs that it runs, modules, and a manifest.
 
 use crate::error::{Error, Result, at};
+use crate::kernel::INIT;
 use crate::lab::cache::{self, Cache};
 use crate::lab::machine::{modules, packages};
-use crate::lab::protocol::{INIT, MANIFEST, Manifest};
+use crate::lab::protocol::{MANIFEST, Manifest};
 use crate::programs::{self, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::host::sys::process;
+use crate::kernel::INIT;
 use crate::lab::cache::Cache;
 use crate::lab::machine::hardware::{self, Hardware};
 use crate::lab::machine::kernel::BootKernel;
-use crate::lab::protocol::{GUEST_COMMAND, INIT, PORT};
+use crate::lab::protocol::{GUEST_COMMAND, PORT};
 use crate::programs;
 use iomap_command::tell_line;
 use std::fs::File;
