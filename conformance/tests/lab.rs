@@ -52,6 +52,7 @@ fn boots_a_kernel() {
     assert_eq!(mechanisms, ["swapfile", "immutable-attr"]);
     for run in &runs {
         assert!(run.kernel.release.starts_with("6.1.") && run.target == "lab", "{:?}", run.kernel);
+        assert!(run.kernel.built.is_some() && run.kernel.build_id.is_some(), "{:?}", run.kernel);
         assert_eq!(run.kernel_log, []);
         let surprises = run.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error);
         assert_eq!(surprises.map(|clause| clause.id.as_str()).collect::<Vec<_>>(), [""; 0]);
