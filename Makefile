@@ -1,8 +1,10 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: audit-conditions b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
-	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check kernel kernel-6.1 kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
+.PHONY: audit-conditions b4-check book check-dist check-kernelci check-lava check-packages check-slurm check-static \
+	check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image help install \
+	install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 kernel-debug \
+	kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages pjdfstest \
+	power sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -234,6 +236,28 @@ RELEASE = 6.12
 check-slurm:
 	cargo build --release --locked
 	conformance/ci/cluster/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RELEASE)"
+
+# Installs the suite into a checkout of linux-fsdevel/vfs-test, the CI of the VFS maintainers, as a suite of its own:
+# make install-vfs-test DESTDIR=vfs-test.
+install-vfs-test: static
+	conformance/ci/vfs-test/install.sh target/static/iomap-conformance "$(DESTDIR)"
+
+# Whether a guest with systemd ends with the statuses that vfs-test expects, in five minutes: make check-vfs-test
+# VFS_TEST=DIR with a checkout. Needs root, debootstrap, cpio, and what `lab` needs.
+check-vfs-test:
+	cargo build --release --locked
+	conformance/ci/vfs-test/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(VFS_TEST)" "$(RELEASE)"
+
+# Installs the test for LAVA into a checkout of Linaro's test-definitions: make install-lava DESTDIR=test-definitions.
+install-lava:
+	conformance/ci/lava/install.sh "$(DESTDIR)"
+
+# Whether the validator of test-definitions and the schema of LAVA accept this test, and its steps run on this machine:
+# make check-lava TEST_DEFINITIONS=DIR with a checkout. Needs root, mkfs.ext4, lava-common, python3-pycodestyle,
+# python3-magic and shellcheck.
+check-lava:
+	cargo build --release --locked
+	conformance/ci/lava/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(TEST_DEFINITIONS)"
 
 # RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500
