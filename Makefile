@@ -240,7 +240,7 @@ check-slurm:
 # Installs the suite into a checkout of linux-fsdevel/vfs-test, the CI of the VFS maintainers, as a suite of its own:
 # make install-vfs-test DESTDIR=vfs-test.
 install-vfs-test: static
-	conformance/ci/vfs-test/install.sh target/static/iomap-conformance "$(DESTDIR)"
+	conformance/ci/vfs-test/install.sh "$${CARGO_TARGET_DIR:-target}/static/iomap-conformance" "$(DESTDIR)"
 
 # Whether a guest with systemd ends with the statuses that vfs-test expects, in five minutes: make check-vfs-test
 # VFS_TEST=DIR with a checkout. Needs root, debootstrap, cpio, and what `lab` needs.
@@ -258,6 +258,13 @@ install-lava:
 check-lava:
 	cargo build --release --locked
 	conformance/ci/lava/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(TEST_DEFINITIONS)"
+
+# Whether KernelCI's own code makes jobs for this pull lab and reads its results, in two minutes: make check-kernelci
+# KERNELCI=DIR with checkouts of kernelci-core and kernelci-pipeline. Needs what `lab` needs, pip install jinja2 pyyaml
+# requests pydantic pyelftools, and PYTHON as above.
+check-kernelci:
+	cargo build --release --locked
+	conformance/ci/kernelci/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(KERNELCI)" "$(RELEASE)" "$(PYTHON)"
 
 # RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500

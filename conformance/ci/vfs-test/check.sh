@@ -22,7 +22,7 @@ else
 fi
 "$here/install.sh" "$suite" "$work/tree"
 "$here/install.sh" "$suite" "$work/tree"
-listed=$(GITHUB_OUTPUT= python3 "$work/tree/.github/scripts/matrix.py" | grep -c '"test_suite": "iomap"')
+listed=$(env -u GITHUB_OUTPUT python3 "$work/tree/.github/scripts/matrix.py" | grep -c '"test_suite": "iomap"')
 [ "$listed" = 2 ] || fail "the matrix of vfs-test has the suite $listed times, not for each of two distributions"
 grep -A4 'case.*test_suite' "$work/tree/.github/workflows/ci/kernel-build-test.yml" | grep -q 'unit=iomap.service' ||
     fail "the workflow of vfs-test does not start the unit"
@@ -54,13 +54,7 @@ reboot -f
 END
 chmod 755 "$root/guest"
 
-mkdir "$work/kernel"
-(cd "$work/kernel" && apt-get -qq download "$(apt-cache pkgnames "linux-image-$series" |
-    grep -E "^linux-image-$series[0-9.+a-z-]*[0-9]-amd64$" | sort -V | tail -n 1)" 2>/dev/null)
-dpkg-deb --fsys-tarfile "$work"/kernel/*.deb | tar -xC "$work/kernel" --wildcards './boot/vmlinuz-*' \
-    './*/modules.*' './*/kernel/fs/*' './*/kernel/lib/*' './*/kernel/crypto/*' './*/kernel/arch/*' \
-    './*/kernel/drivers/block/*' 2>/dev/null || true
-release=$(basename "$work"/kernel/lib/modules/*)
+release=$("$here/../kernel.sh" "$series" "$work/kernel")
 mkdir -p "$root/lib/modules"
 cp -r "$work/kernel/lib/modules/$release" "$root/lib/modules"
 depmod -b "$root" "$release"
