@@ -1,10 +1,10 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: audit-conditions b4-check book check-dist check-kernelci check-lava check-packages check-slurm check-static \
-	check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image help install \
-	install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 kernel-debug \
-	kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages pjdfstest \
-	power sarif-check sbom sigkill soak static timings tools uninstall walk
+.PHONY: audit-conditions b4-check book check-crates check-dist check-kernelci check-lava check-packages check-rebuild \
+	check-slurm check-static check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
+	help install install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 \
+	kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
+	pjdfstest power  sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -44,6 +44,16 @@ dist: $(BUILT)
 # The same, made twice and compared.
 check-dist: $(BUILT)
 	packaging/dist.sh --check "$(BINARIES)" target/dist
+
+# Whether iomap-file, or CRATE, is the same to the byte if it is built in another directory. Minutes.
+CRATE = iomap-file
+check-rebuild:
+	packaging/rebuild.sh $(CRATE)
+
+# Whether cargo accepts the crates that are to be published, and each builds from its package alone. Needs everything
+# committed, and minutes.
+check-crates:
+	cargo package --locked --workspace --exclude iomap-kernel --exclude iomap-preload --exclude iomap-testing
 
 # The packages for Debian, in target/packages. Needs cargo-deb.
 packages: $(BUILT)
