@@ -4,7 +4,7 @@
 	check-slurm check-static check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
 	help install install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 \
 	kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power  sarif-check sbom sigkill soak static timings tools uninstall walk
+	pjdfstest power rates sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -80,12 +80,19 @@ book:
 	if [ "$$(id -u)" = 0 ]; then \
 		cargo run --release --locked -- matrix --format json --output target/results/2-host.json; \
 	fi
-	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json $(wildcard target/lab.json)
+	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json $(wildcard target/lab.json) \
+		$(addprefix --rates ,$(wildcard target/rates.json))
 
 # From a clone to the first verdict, as a newcomer has it: an empty target directory. With the five units of the build that
 # cost most, and beside `cargo install pjdfstest`.
 fresh:
 	conformance/benches/fresh.sh
+
+# The rates of this machine, in target/rates.json: calls on the reference, calls on file systems, and guests. `make book`
+# computes from them what a wide run costs. Needs root, jq, the mkfs programs and what `lab` needs; ten minutes.
+rates:
+	cargo build --release --locked
+	conformance/benches/wide.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RELEASE)" target/rates.json
 
 # The table of this kernel. Needs root and the mkfs programs.
 matrix:
