@@ -19,22 +19,30 @@ add() {
 }
 bench="cargo bench -p iomap-reference --bench operations"
 
+$bench --no-run >&2
 add model "$($bench 2>/dev/null | awk '$1 == "mix" { print $2 }')" "$bench"
 for fs in xfs ext4 btrfs f2fs; do
 	truncate -s 2G "$work/image"
 	quiet=-q
 	[ $fs != ext4 ] || quiet=-qF
-	PATH=$PATH:/sbin:/usr/sbin mkfs.$fs $quiet "$work/image"
-	mount -o loop "$work/image" "$work/mount"
+	PATH=$PATH:/sbin:/usr/sbin mkfs.$fs $quiet "$work/image" >&2
+	if ! mount -o loop "$work/image" "$work/mount" 2>/dev/null; then
+		echo "$fs: not measured, this kernel does not mount it" >&2
+		rm "$work/image"
+		continue
+	fi
 	add $fs "$($bench -- "$work/mount" 2>/dev/null | sed -n 's/.*: //p')" "$bench -- DIRECTORY"
 	umount "$work/mount"
 	rm "$work/image"
 done
 # From the start of the lab to its end, with the first case.
 guest=(lab --kernel "$kernel" --fs ext4 --mechanism immutable-attr --case truncate::shrink)
-"$suite" "${guest[@]}" >/dev/null 2>&1
+boot() {
+	"$suite" "${guest[@]}" >"$work/said" 2>&1 || { cat "$work/said" >&2; return 1; }
+}
+boot
 begin=$(date +%s%N)
-for _ in 1 2 3; do "$suite" "${guest[@]}" >/dev/null 2>&1; done
+for _ in 1 2 3; do boot; done
 add guest "$(echo "$begin $(date +%s%N)" | awk '{ printf "%.3f", 3e9 / ($2 - $1) }')" "iomap-conformance ${guest[*]}"
 
 mkdir -p "$(dirname "$output")"

@@ -174,7 +174,7 @@ fn duration(seconds: f64) -> String {
         [(365.25 * 86400.0, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")];
     match UNITS.iter().find(|(unit, _)| seconds >= 2.0 * unit) {
         Some((unit, name)) => format!("{} {name}", figure(seconds / unit)),
-        None if seconds.round() == 1.0 => "1 second".into(),
+        None if seconds < 10.0 => format!("{seconds:.1} seconds"),
         None => format!("{seconds:.0} seconds"),
     }
 }
@@ -237,7 +237,7 @@ mod tests {
         );
         assert_eq!(
             [1.4, 119.0, 120.0, 7200.0, 172_800.0, 1e9].map(duration),
-            ["1 second", "119 seconds", "2.0 minutes", "2.0 hours", "2.0 days", "31.7 years"]
+            ["1.4 seconds", "119 seconds", "2.0 minutes", "2.0 hours", "2.0 days", "31.7 years"]
         );
     }
 }
