@@ -62,6 +62,9 @@ impl BootKernel {
     }
 }
 
+/// The image in a build tree.
+const BUILT: &str = "arch/x86/boot/bzImage";
+
 /// The meaning of a name of a kernel.
 pub(crate) enum Source {
     /// A tree in which a kernel was built.
@@ -81,7 +84,9 @@ impl Source {
     pub(crate) fn of(name: &str) -> Result<Self> {
         let path = Path::new(name);
         match () {
-            () if path.is_dir() && layout::has_kernels(path) => Ok(Source::Directory),
+            // A tree can have modules that its make(1) has installed there.
+            () if path.join(BUILT).is_file() => Ok(Source::Tree),
+            () if layout::has_kernels(path) => Ok(Source::Directory),
             () if path.is_dir() => Ok(Source::Tree),
             () if path.is_file() && starts_with(path, b"!<arch>\n") => Ok(Source::Package),
             () if path.is_file() => Ok(Source::Image),
@@ -121,7 +126,7 @@ fn image(path: &Path, cache: &Cache) -> Result<BootKernel> {
 /// The kernel of a build tree. Its modules are linked into the layout that depmod(8) needs.
 fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let path = std::path::absolute(path).map_err(at(path))?;
-    let image = path.join("arch/x86/boot/bzImage");
+    let image = path.join(BUILT);
     if !image.is_file() {
         return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture; \
             and neither boot/vmlinuz-RELEASE nor lib/modules/RELEASE/vmlinuz"
@@ -311,6 +316,19 @@ mod tests {
     use super::*;
     use crate::lab::machine::modules;
     use iomap_testing::tools::has;
+
+    #[test]
+    fn a_tree_with_installed_modules_is_a_tree() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let is_tree = || matches!(Source::of(root.to_str().unwrap()), Ok(Source::Tree));
+        assert!(is_tree());
+        std::fs::create_dir_all(root.join("lib/modules/6.12.0")).unwrap();
+        assert!(!is_tree());
+        std::fs::create_dir_all(root.join("arch/x86/boot")).unwrap();
+        std::fs::write(root.join(BUILT), "").unwrap();
+        assert!(is_tree());
+    }
 
     /// A directory of kernels has the kernel, the build id and the modules of the package that was unpacked there.
     #[test]
