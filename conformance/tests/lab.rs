@@ -583,7 +583,8 @@ fn what_is_no_kernel() {
         assert_eq!(refusal(&["--fs", "ext4", "--kernel", path]), format!("iomap-conformance: {path}: {why}\n"));
     }
     let tree = directory.path().to_str().expect("UTF-8");
-    let why = "no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture";
+    let why = "no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture; \
+        and neither boot/vmlinuz-RELEASE nor lib/modules/RELEASE/vmlinuz";
     assert_eq!(refusal(&["--fs", "ext4", "--kernel", tree]), format!("iomap-conformance: {tree}: {why}\n"));
     let nothing = "iomap-conformance: nowhere: no such file or directory, and no version such as 6.12\n";
     assert_eq!(refusal(&["--fs", "ext4", "--kernel", "nowhere"]), nothing);
