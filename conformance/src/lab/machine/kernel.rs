@@ -38,7 +38,7 @@ impl BootKernel {
             Source::Directory => directory(path, cache),
             Source::Package => one(package(path, cache)),
             Source::Image => one(image(path, cache)),
-            Source::Version => download(name, cache).and_then(|path| one(package(&path, cache))),
+            Source::Version => one(package(&download(name, cache)?, cache)),
         };
         found.map_err(|e| Error::about(name, e))
     }
