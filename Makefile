@@ -1,8 +1,10 @@
 # Work that takes too long for every run of the tests, and tasks that people start by hand.
 
-.PHONY: audit-conditions b4-check book check-dist check-packages check-slurm check-static corpus deny dist entry-points fresh \
-	fstests-check fsx fuzz fuzz-image help install install-fstests install-kselftest kcidb-check kernel kernel-6.1 kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power sarif-check sbom sigkill soak static timings tools uninstall walk
+.PHONY: audit-conditions b4-check book check-crates check-dist check-kernelci check-lava check-packages check-rebuild \
+	check-slurm check-static check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
+	help install install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 \
+	kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
+	pjdfstest power rates sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -43,6 +45,16 @@ dist: $(BUILT)
 check-dist: $(BUILT)
 	packaging/dist.sh --check "$(BINARIES)" target/dist
 
+# Whether iomap-file, or CRATE, is the same to the byte if it is built in another directory. Minutes.
+CRATE = iomap-file
+check-rebuild:
+	packaging/rebuild.sh $(CRATE)
+
+# Whether cargo accepts the crates that are to be published, and each builds from its package alone. Needs everything
+# committed, and minutes.
+check-crates:
+	cargo package --locked --workspace --exclude iomap-kernel --exclude iomap-preload --exclude iomap-testing
+
 # The packages for Debian, in target/packages. Needs cargo-deb.
 packages: $(BUILT)
 	packaging/packages.sh "$(BINARIES)"
@@ -68,12 +80,19 @@ book:
 	if [ "$$(id -u)" = 0 ]; then \
 		cargo run --release --locked -- matrix --format json --output target/results/2-host.json; \
 	fi
-	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json $(wildcard target/lab.json)
+	cargo run --release --locked -p iomap-spec -- book --results target/results/*.json $(wildcard target/lab.json) \
+		$(addprefix --rates ,$(wildcard target/rates.json))
 
 # From a clone to the first verdict, as a newcomer has it: an empty target directory. With the five units of the build that
 # cost most, and beside `cargo install pjdfstest`.
 fresh:
 	conformance/benches/fresh.sh
+
+# The rates of this machine, in target/rates.json: calls on the reference, calls on file systems, and guests. `make book`
+# computes from them what a wide run costs. Needs root, jq, the mkfs programs and what `lab` needs; ten minutes.
+rates:
+	cargo build --release --locked
+	conformance/benches/wide.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RELEASE)" target/rates.json
 
 # The table of this kernel. Needs root and the mkfs programs.
 matrix:
@@ -234,6 +253,35 @@ RELEASE = 6.12
 check-slurm:
 	cargo build --release --locked
 	conformance/ci/cluster/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(RELEASE)"
+
+# Installs the suite into a checkout of linux-fsdevel/vfs-test, the CI of the VFS maintainers, as a suite of its own:
+# make install-vfs-test DESTDIR=vfs-test.
+install-vfs-test: static
+	conformance/ci/vfs-test/install.sh "$${CARGO_TARGET_DIR:-target}/static/iomap-conformance" "$(DESTDIR)"
+
+# Whether a guest with systemd ends with the statuses that vfs-test expects, in five minutes: make check-vfs-test
+# VFS_TEST=DIR with a checkout. Needs root, debootstrap, cpio, and what `lab` needs.
+check-vfs-test:
+	cargo build --release --locked
+	conformance/ci/vfs-test/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(VFS_TEST)" "$(RELEASE)"
+
+# Installs the test for LAVA into a checkout of Linaro's test-definitions: make install-lava DESTDIR=test-definitions.
+install-lava:
+	conformance/ci/lava/install.sh "$(DESTDIR)"
+
+# Whether the validator of test-definitions and the schema of LAVA accept this test, and its steps run on this machine:
+# make check-lava TEST_DEFINITIONS=DIR with a checkout. Needs root, mkfs.ext4, lava-common, python3-pycodestyle,
+# python3-magic and shellcheck.
+check-lava:
+	cargo build --release --locked
+	conformance/ci/lava/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(TEST_DEFINITIONS)"
+
+# Whether KernelCI's own code makes jobs for this pull lab and reads its results, in two minutes: make check-kernelci
+# KERNELCI=DIR with checkouts of kernelci-core and kernelci-pipeline. Needs what `lab` needs, pip install jinja2 pyyaml
+# requests pydantic pyelftools, and PYTHON as above.
+check-kernelci:
+	cargo build --release --locked
+	conformance/ci/kernelci/check.sh "$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" "$(KERNELCI)" "$(RELEASE)" "$(PYTHON)"
 
 # RUNS whole runs on this kernel of each file system with each mechanism, and all unexpected results. Needs root.
 RUNS = 500

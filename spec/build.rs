@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Directories beside this crate, and the feature that needs them.
+/// The directory with links to directories beside this crate. `cargo package` follows them.
+const PLACE: &str = "built-in";
+/// The directories, and the feature that needs them.
 const DIRECTORIES: [(&str, &str); 2] = [("man", "CLI"), ("book", "BOOK")];
 /// The extensions of the files to build in; other files, such as licences, are left out.
 const EXTENSIONS: [&str; 5] = ["md", "toml", "txt", "svg", "css"];
@@ -17,19 +19,22 @@ fn main() {
     }
     let mut table = String::new();
     for (name, _) in DIRECTORIES.into_iter().filter(|(_, feature)| has(feature)) {
-        let directory = Path::new("..").join(name);
-        // Cargo looks at every file below the directory.
-        println!("cargo::rerun-if-changed={}", directory.display());
-        match files(&directory) {
-            Ok(files) => files.iter().for_each(|file| row(&mut table, file)),
-            Err(error) => println!("cargo::error=spec/../{name}, which the command has built in: {error}"),
+        let found = Path::new(PLACE).join(name).canonicalize().and_then(|directory| {
+            // Cargo looks at every file below the directory.
+            println!("cargo::rerun-if-changed={}", directory.display());
+            files(&directory).map(|files| (directory, files))
+        });
+        match found {
+            Ok((directory, files)) => files.iter().for_each(|file| row(&mut table, name, &directory, file)),
+            Err(error) => println!("cargo::error=spec/{PLACE}/{name}, which the command has built in: {error}"),
         }
     }
     // The version of the specification is that of its pages, which all have the same.
-    let page = std::fs::read_to_string("../man/iomap_immutable.7.md").unwrap_or_default();
+    let page = Path::new(PLACE).join("man/iomap_immutable.7.md");
+    let page = std::fs::read_to_string(page).unwrap_or_default();
     match page.lines().find_map(|line| line.strip_prefix("version:")) {
         Some(version) => println!("cargo::rustc-env=IOMAP_SPECIFICATION={}", version.trim()),
-        None => println!("cargo::error=spec/../man/iomap_immutable.7.md has no version"),
+        None => println!("cargo::error=spec/{PLACE}/man/iomap_immutable.7.md has no version"),
     }
     // Cargo sets OUT_DIR for every build script.
     let out = Path::new(&std::env::var("OUT_DIR").expect("OUT_DIR")).join("built_in.rs");
@@ -52,14 +57,8 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Writes the row `("man/moved.toml", include_bytes!("…"))`.
-fn row(table: &mut String, file: &Path) {
-    let name = file.strip_prefix("..").unwrap_or(file);
-    let absolute = std::path::absolute(file).unwrap_or(file.to_owned());
+fn row(table: &mut String, name: &str, directory: &Path, file: &Path) {
+    let within = Path::new(name).join(file.strip_prefix(directory).unwrap_or(file)).display().to_string();
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        table,
-        "    ({:?}, include_bytes!({:?})),",
-        name.display().to_string(),
-        absolute.display().to_string()
-    );
+    let _ = writeln!(table, "    ({within:?}, include_bytes!({:?})),", file.display().to_string());
 }

@@ -1,4 +1,4 @@
-//! The tests of other projects' runners after `make install-fstests` and `make install-kselftest`, and the signals to
+//! The tests of other projects' runners after `make install-fstests` and `make install-kselftest`, and the results for
 //! LAVA.
 
 use iomap_conformance::{Case, FsKind, Results, cases, missing_programs};
@@ -61,7 +61,7 @@ fn missing() -> Option<String> {
 
 #[test]
 fn an_installation_needs_a_destination() {
-    for kind in ["fstests", "kselftest"] {
+    for kind in ["fstests", "kselftest", "vfs-test"] {
         for tree in [&[][..], &[""]] {
             let output = Command::new(script(kind).join("install.sh")).arg(PROGRAM).args(tree).output().expect("bash");
             assert!(!output.status.success(), "{output:?}");
@@ -192,20 +192,14 @@ fn kselftest_fails_with_1() {
     assert_eq!(kselftest(&tree, "xfs-seal.sh", own).status.code(), Some(1));
 }
 
-/// The signals to LAVA: the names of its own programs with their arguments, or the printed signals.
-fn lava(suite: &Path, programs: bool) -> Vec<String> {
+/// The lines that the test for LAVA leaves for `send-to-lava.sh`.
+fn lava(suite: &Path) -> Vec<String> {
     let place = tempfile::tempdir().expect("a directory");
-    let record = place.path().join("record");
-    if programs {
-        for name in ["lava-test-case", "lava-test-set"] {
-            executable(&place.path().join(name), &format!("#!/bin/sh\necho {name} \"$@\" >> {}\n", record.display()));
-        }
-    }
-    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(script("lava/run.sh")).arg(suite).env("PATH", path).output().expect("sh");
+    let script = script("lava/iomap.sh");
+    let output = Command::new(script).arg("-p").arg(suite).current_dir(place.path()).output().expect("sh");
     assert!(output.status.success(), "{output:?}");
-    let told = if programs { fs::read_to_string(record).expect("a record") } else { stdout(&output) };
-    told.lines().filter(|line| programs || line.starts_with("<LAVA_")).map(str::to_owned).collect()
+    let lines = fs::read_to_string(place.path().join("output/result.txt")).expect("results");
+    lines.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -232,22 +226,15 @@ fn lava_is_told_of_each_case() {
     assert!(expected.iter().any(|(_, result)| *result == "fail"));
     expected.sort();
 
-    let by_programs = lava(&suite, true);
-    let mut cases: Vec<_> = by_programs.iter().filter_map(|line| line.strip_prefix("lava-test-case ")).collect();
-    cases.sort_unstable();
-    assert_eq!(cases, expected.iter().map(|(name, result)| format!("{name} --result {result}")).collect::<Vec<_>>());
-    assert_eq!(by_programs.first().map(String::as_str), Some("lava-test-set start iomap-xfs-seal"));
-    assert_eq!(by_programs.last().map(String::as_str), Some("lava-test-set stop"));
-
-    let signals = lava(&suite, false);
-    let translated = by_programs.iter().map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-        ["lava-test-case", name, "--result", result] => {
-            format!("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={name} RESULT={result}>")
-        }
-        ["lava-test-set", "start", name] => format!("<LAVA_SIGNAL_TESTSET START {name}>"),
-        _ => "<LAVA_SIGNAL_TESTSET STOP>".into(),
-    });
-    assert_eq!(signals, translated.collect::<Vec<_>>());
+    let told = lava(&suite);
+    let ([start, cases @ .., stop], sets) = (&told[..], ["lava-test-set start iomap-xfs-seal", "lava-test-set stop"])
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!([start, stop], sets);
+    let mut cases = cases.to_vec();
+    cases.sort();
+    assert_eq!(cases, expected.iter().map(|(name, result)| format!("{name} {result}")).collect::<Vec<_>>());
 }
 
 #[test]
@@ -256,17 +243,32 @@ fn lava_is_told_of_nothing_to_look_at() {
     let suite = place.path().join("suite");
     let told = |reply: &str| {
         executable(&suite, &format!("#!/bin/sh\n[ \"$1\" != matrix ] || exec echo xfs seal\n{reply}\n"));
-        lava(&suite, true)
+        lava(&suite)
     };
-    let one = |result| {
-        ["start iomap-xfs-seal", result, "stop"].map(|word: &str| match word.strip_prefix("iomap ") {
-            Some(result) => format!("lava-test-case iomap --result {result}"),
-            None => format!("lava-test-set {word}"),
-        })
-    };
+    let one = |result: &str| ["lava-test-set start iomap-xfs-seal", result, "lava-test-set stop"].map(str::to_owned);
     assert_eq!(told("exit 3"), one("iomap skip"));
     assert_eq!(told("exit 4"), one("iomap unknown"));
     if missing().is_none() {
         assert_eq!(told(&format!("exec {PROGRAM} \"$@\"")), one("iomap skip"));
     }
+}
+
+#[test]
+fn lava_gets_the_chosen_part() {
+    let place = tempfile::tempdir().expect("a directory");
+    let suite = place.path().join("suite");
+    executable(
+        &suite,
+        "#!/bin/sh\n[ \"$1\" != matrix ] || exec printf 'xfs seal\\next4 seal\\next4-dax seal\\n'\necho \"  ok 1 a.b $*\"\n",
+    );
+    let script = script("lava/iomap.sh");
+    let mut chosen = Command::new(&script);
+    chosen.arg("-p").arg(&suite).args(["-f", "xfs ext4", "-c", "truncate unseal"]).current_dir(place.path());
+    assert!(chosen.status().expect("sh").success());
+    let told = fs::read_to_string(place.path().join("output/result.txt")).expect("results");
+    let ktap = fs::read_to_string(place.path().join("output/ktap.txt")).expect("a report");
+    assert_eq!(told.matches("lava-test-set start ").count(), 2, "{told}");
+    assert_eq!(ktap, "  ok 1 a.b --target host --fs ext4 --mechanism seal --format ktap truncate unseal\n");
+    let refused = Command::new(&script).args(["-p", "/nonexistent"]).current_dir(place.path()).output().expect("sh");
+    assert_eq!(refused.status.code(), Some(2));
 }

@@ -655,6 +655,8 @@ fn several_kernels() {
     let on = |release: &str, fs: &str| {
         let mut results = Results { fs: fs.into(), ..outcomes() };
         results.kernel.release = release.into();
+        results.kernel.built = Some("2026-10-18".into());
+        results.kernel.build_id = Some("0123456789abcdef0123456789abcdef01234567".into());
         results
     };
     let mut newer = on("6.12.7", "xfs");
@@ -806,5 +808,12 @@ fn the_lab_is_configured() {
     let place = "iomap-conformance: HOME/iomap/config.toml:2:1: unknown field `job`, expected one of `url`, ";
     assert!(code == Some(2) && said.starts_with(place), "{said}");
     assert_eq!(lab("kernels = ['nowhere']", &["--fs", "xfs"]).0, Some(3));
+    // A directory of kernels, where a distribution has the modules in another package than the kernel.
+    let kernels = directory.path().join("kernels");
+    std::fs::create_dir_all(kernels.join("lib/modules/6.8.0-31-generic")).expect("a directory");
+    let kernels = kernels.to_str().expect("UTF-8");
+    let (code, said) = lab("", &["--kernel", kernels, "--fs", "xfs"]);
+    let without = "HOME/kernels: modules of 6.8.0-31-generic without the kernel: neither boot/vmlinuz-6.8.0-31-generic";
+    assert!(code == Some(3) && said.contains(without), "{said}");
     assert!(!directory.path().join("cache").exists());
 }

@@ -52,6 +52,7 @@ fn boots_a_kernel() {
     assert_eq!(mechanisms, ["swapfile", "immutable-attr"]);
     for run in &runs {
         assert!(run.kernel.release.starts_with("6.1.") && run.target == "lab", "{:?}", run.kernel);
+        assert!(run.kernel.built.is_some() && run.kernel.build_id.is_some(), "{:?}", run.kernel);
         assert_eq!(run.kernel_log, []);
         let surprises = run.clauses.iter().filter(|c| c.is_surprise() || c.verdict == Verdict::Error);
         assert_eq!(surprises.map(|clause| clause.id.as_str()).collect::<Vec<_>>(), [""; 0]);
@@ -583,7 +584,8 @@ fn a_file_that_is_no_kernel() {
         assert_eq!(refusal(&["--fs", "ext4", "--kernel", path]), format!("iomap-conformance: {path}: {why}\n"));
     }
     let tree = directory.path().to_str().expect("UTF-8");
-    let why = "no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture";
+    let why = "no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture; \
+        and neither boot/vmlinuz-RELEASE nor lib/modules/RELEASE/vmlinuz";
     assert_eq!(refusal(&["--fs", "ext4", "--kernel", tree]), format!("iomap-conformance: {tree}: {why}\n"));
     let nothing = "iomap-conformance: nowhere: no such file or directory, and no version such as 6.12\n";
     assert_eq!(refusal(&["--fs", "ext4", "--kernel", "nowhere"]), nothing);

@@ -3,12 +3,20 @@
 //! the reference divided by that of the plain model.
 //!
 //!     cargo bench -p iomap-reference --bench operations
+//!
+//! With a directory it measures the mix there instead, by the clock: what the kernel and this file system take for it.
+//!
+//!     cargo bench -p iomap-reference --bench operations -- DIRECTORY
 
 use iomap_reference::{BLOCK, Call, Caller, Fs, Mode, Reply};
-use nix::fcntl::OFlag;
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
+use std::fs::File;
 use std::hint::black_box;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILES: usize = 300;
@@ -227,13 +235,83 @@ impl Files for Plain {
     }
 }
 
+/// The files of a directory of the kernel.
+struct Kernel {
+    directory: PathBuf,
+    files: Vec<File>,
+    block: Vec<u8>,
+}
+
+impl Kernel {
+    fn new(place: &Path) -> io::Result<Self> {
+        let directory = place.join("directory");
+        std::fs::create_dir(&directory)?;
+        let mut made = Self { directory, files: Vec::new(), block: vec![7; BLOCK] };
+        for number in 0..FILES {
+            let file = File::options().read(true).write(true).create_new(true).open(made.path(number))?;
+            file.write_all_at(&vec![1; LENGTH * BLOCK], 0)?;
+            made.files.push(file);
+        }
+        Ok(made)
+    }
+
+    fn path(&self, file: usize) -> PathBuf {
+        self.directory.join(format!("file-{file}"))
+    }
+}
+
+/// The value of a call that has to succeed.
+fn done<T, E: std::fmt::Display>(outcome: Result<T, E>) -> T {
+    outcome.unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl Files for Kernel {
+    fn write(&mut self, file: usize, block: usize) {
+        done(self.files[file].write_all_at(&self.block, (block * BLOCK) as u64));
+    }
+
+    fn read(&mut self, file: usize, block: usize) {
+        black_box(done(self.files[file].read_at(&mut self.block, (block * BLOCK) as u64)));
+    }
+
+    fn stat(&mut self, file: usize) {
+        black_box(done(self.files[file].metadata()));
+    }
+
+    fn open_close(&mut self, file: usize) {
+        drop(done(File::options().read(true).write(true).open(self.path(file))));
+    }
+
+    fn lookup(&mut self, file: usize) {
+        black_box(done(std::fs::metadata(self.path(file))));
+    }
+
+    fn create_unlink(&mut self) {
+        let another = self.directory.join("another");
+        drop(done(File::create_new(&another)));
+        done(std::fs::remove_file(another));
+    }
+
+    fn allocate(&mut self, file: usize, block: usize, punch: bool) {
+        let mode = match punch {
+            true => FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE,
+            false => FallocateFlags::empty(),
+        };
+        done(fallocate(&self.files[file], mode, (block * BLOCK) as i64, BLOCK as i64));
+    }
+
+    fn truncate(&mut self, file: usize, blocks: usize) {
+        done(self.files[file].set_len((blocks * BLOCK) as u64));
+    }
+}
+
 /// The processor time of this thread, so that other threads on the core do not count.
 fn used() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The calls per second of one run.
-fn rate(on: &mut dyn Files, next: impl Fn(&mut dyn Files, &mut Random) -> usize) -> f64 {
+fn rate(on: &mut dyn Files, used: fn() -> Duration, next: impl Fn(&mut dyn Files, &mut Random) -> usize) -> f64 {
     let (mut random, mut done) = (Random(1), 0);
     let start = used();
     while done < OPERATIONS {
@@ -251,14 +329,42 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// Runs both in turns, and prints their median rates and the ratios.
 fn compare(name: &str, next: impl Fn(&mut dyn Files, &mut Random) -> usize) {
     let (mut reference, mut plain) = (Reference::new(), Plain::new());
-    let rates: Vec<(f64, f64)> = (0..RUNS).map(|_| (rate(&mut reference, &next), rate(&mut plain, &next))).collect();
+    let rates: Vec<(f64, f64)> =
+        (0..RUNS).map(|_| (rate(&mut reference, used, &next), rate(&mut plain, used, &next))).collect();
     let ratios = || rates.iter().map(|(reference, plain)| plain / reference);
     let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
     let (ours, theirs) = (median(rates.iter().map(|rate| rate.0)), median(rates.iter().map(|rate| rate.1)));
     println!("{name:<16} {ours:>12.0} {theirs:>12.0} {least:>8.1} {:>8.1} {most:>8.1}", median(ratios()));
 }
 
+/// One operation of the mix.
+fn mix(on: &mut dyn Files, random: &mut Random) -> usize {
+    let all: usize = KINDS.iter().map(|(_, part, ..)| part).sum();
+    let mut left = random.below(all);
+    let drawn = KINDS.iter().find(|(_, part, ..)| {
+        let here = left < *part;
+        left = left.saturating_sub(*part);
+        here
+    });
+    let Some((_, _, calls, operation)) = drawn else { return 0 };
+    operation(on, random);
+    *calls
+}
+
+/// The time of the clock.
+fn passed() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
 fn main() {
+    // cargo adds `--bench`.
+    if let Some(place) = std::env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        let mut kernel = done(Kernel::new(Path::new(&place)));
+        let rates = (0..RUNS).map(|_| rate(&mut kernel, passed, mix));
+        println!("calls per second, the median of {RUNS} runs of {OPERATIONS} calls: {:.0}", median(rates));
+        done(std::fs::remove_dir_all(Path::new(&place).join("directory")));
+        return;
+    }
     println!(
         "calls per second of processor time, medians of {RUNS} runs of {OPERATIONS} calls, and ratios of the times"
     );
@@ -269,16 +375,5 @@ fn main() {
             *calls
         });
     }
-    let all: usize = KINDS.iter().map(|(_, part, ..)| part).sum();
-    compare("mix", |on, random| {
-        let mut left = random.below(all);
-        let drawn = KINDS.iter().find(|(_, part, ..)| {
-            let here = left < *part;
-            left = left.saturating_sub(*part);
-            here
-        });
-        let Some((_, _, calls, operation)) = drawn else { return 0 };
-        operation(on, random);
-        *calls
-    });
+    compare("mix", mix);
 }

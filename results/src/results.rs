@@ -109,9 +109,22 @@ pub struct Spec {
 pub struct Kernel {
     /// As `uname -r` prints it.
     pub release: String,
+    /// The day of its build, from its version. Absent if the version has no date, or if no call reached the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String", regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")))]
+    pub built: Option<String>,
+    /// Its build id, in hexadecimal digits. Absent if it has none, or if no call reached the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String", regex(pattern = "^[0-9a-f]+$")))]
+    pub build_id: Option<String>,
 }
 
 impl Kernel {
+    /// A kernel of which only the release is known.
+    pub fn of_release(release: impl Into<String>) -> Self {
+        Self { release: release.into(), built: None, build_id: None }
+    }
+
     /// The series of the kernel, such as 6.18.
     pub fn series(&self) -> Option<Series> {
         Series::of_release(&self.release)

@@ -68,7 +68,7 @@ fn make(top: &Path, directory: &Path) {
     } else {
         let spec = iomap_spec::load(&top.join("man")).unwrap();
         // Ignore broken links: pages that others' pages link to are not here.
-        iomap_spec::book::build(&spec, &[], directory, &out).unwrap();
+        iomap_spec::book::build(&spec, Default::default(), directory, &out).unwrap();
     }
 }
 

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
-    let pages = Path::new("../../man");
+    // A link, which `cargo package` follows.
+    let link = Path::new("pages");
+    let pages = link.canonicalize().unwrap_or(link.to_owned());
     println!("cargo::rerun-if-changed={}", pages.display());
-    let spec = match iomap_spec::load(pages) {
+    let spec = match iomap_spec::load(&pages) {
         Ok(spec) => spec,
         Err(findings) => {
             for finding in findings {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) type LabDocument = iomap_results::Lab<Step>;
 
 /// The results of a run that failed: each clause has this reason.
-pub(crate) fn failed(run: &Run, release: &str, reason: &str) -> Results {
-    let mut results = untested(run, release);
+pub(crate) fn failed(run: &Run, kernel: &Kernel, reason: &str) -> Results {
+    let mut results = untested(run, kernel);
     for clause in &mut results.clauses {
         (clause.verdict, clause.reason) = (Verdict::Error, Some(reason.into()));
     }
@@ -20,7 +20,7 @@ pub(crate) fn failed(run: &Run, release: &str, reason: &str) -> Results {
 }
 
 /// The results of a run in which no clause was tested.
-pub(crate) fn untested(run: &Run, release: &str) -> Results {
+pub(crate) fn untested(run: &Run, kernel: &Kernel) -> Results {
     let clause = |id: &str| ClauseResult {
         id: id.into(),
         verdict: Verdict::Untested,
@@ -36,7 +36,7 @@ pub(crate) fn untested(run: &Run, release: &str) -> Results {
         target: "lab".into(),
         mechanism: run.mechanism.name().into(),
         fs: run.fs.name().into(),
-        kernel: Kernel { release: release.into() },
+        kernel: kernel.clone(),
         started: None,
         not_offered: None,
         kernel_log: Vec::new(),

@@ -32,7 +32,7 @@ const TOOLS: [&str; 32] = [
 impl Job {
     /// The name of the guest, for people.
     pub(crate) fn label(&self) -> String {
-        format!("{} {}", self.kernel.release, self.fs.name())
+        format!("{} {}", self.kernel.release(), self.fs.name())
     }
 
     /// The hardware of the guest.
@@ -76,8 +76,7 @@ impl Job {
 /// The jobs that the options describe, one for each kernel with each file system.
 pub(crate) fn jobs(options: &Options, cache: &Cache) -> Result<Vec<Job>> {
     let (mut jobs, mut place) = (Vec::new(), 0);
-    for name in &options.kernels {
-        let kernel = BootKernel::find(name, cache)?;
+    for kernel in BootKernel::find_all(&options.kernels, cache)? {
         let accelerator = qemu::choose(options.accelerator, &kernel, cache)?;
         for fs in options.file_systems() {
             let runs = options.runs(fs);

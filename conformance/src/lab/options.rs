@@ -19,7 +19,8 @@ use std::time::Duration;
 /// The kernels to boot, and the work of their guests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// A package or version of Debian (6.12), a bzImage, or a build tree [default: kernels in iomap/config.toml]
+    /// A package or version of Debian (6.12), a bzImage, a build tree, or a directory in which packages with kernels were
+    /// unpacked [default: kernels in iomap/config.toml]
     #[arg(long = "kernel", value_name = "KERNEL", num_args = 1..)]
     pub(crate) kernels: Vec<String>,
     /// The file systems to make [default: all]

@@ -6,9 +6,9 @@ use crate::lab::board::{Board, News};
 use crate::lab::cache::Cache;
 use crate::lab::document::{LabDocument, failed};
 use crate::lab::job::{Job, jobs};
-use crate::lab::machine::hardware;
 use crate::lab::machine::kernel::Source;
 use crate::lab::machine::qemu::{self, Attendance};
+use crate::lab::machine::{hardware, layout};
 use crate::lab::options::{Options, Part};
 use crate::lab::power::{self, kept};
 use crate::lab::suite;
@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options, write: &(dyn Fn(&LabDocument) -> Result<()>
 /// The guests of the part of the work that the options name, and the document before the first of them ends.
 fn part(options: &Options, all: Vec<Job>) -> Result<(Vec<Job>, LabDocument)> {
     let runs_of = |jobs: &[Job]| -> Vec<Results> {
-        let of_job = |job: &Job| job.runs.iter().map(|run| failed(run, &job.kernel.release, NOT_ENDED)).collect();
+        let of_job = |job: &Job| job.runs.iter().map(|run| failed(run, &job.kernel.identity, NOT_ENDED)).collect();
         jobs.iter().map(of_job).collect::<Vec<Vec<Results>>>().concat()
     };
     let (mut jobs, mut shard) = (all, None);
@@ -109,25 +109,38 @@ pub(crate) fn plan(options: &Options) -> Result<String> {
     for name in &options.kernels {
         let source = Source::of(name)?;
         lines += &format!("{name}: {source}\n");
-        let mut guest = |about: String| {
-            guests += 1;
-            lines += &format!("  {about}\n");
+        let releases = match source {
+            Source::Directory => layout::kernels(Path::new(name))
+                .map_err(|e| Error::about(name, e))?
+                .into_iter()
+                .map(|found| found.release + " ")
+                .collect(),
+            _ => vec![String::new()],
         };
-        if let Some(scenario) = options.scenario {
-            guest(format!("scenario {}", scenario.to_possible_value().as_ref().map_or("", PossibleValue::get_name)));
-            continue;
-        }
-        for fs in options.file_systems() {
-            let mechanisms: Vec<&str> = options.runs(fs).iter().map(|run| run.mechanism.name()).collect();
-            match options.power_cuts {
-                _ if mechanisms.is_empty() => (),
-                Some(cuts) => guest(format!(
-                    "{}: {}, {} each",
-                    fs.name(),
-                    mechanisms.join(", "),
-                    count(cuts as usize, "power cut")
-                )),
-                None => guest(format!("{}: {}", fs.name(), mechanisms.join(", "))),
+        for release in releases {
+            let mut guest = |about: String| {
+                guests += 1;
+                lines += &format!("  {release}{about}\n");
+            };
+            if let Some(scenario) = options.scenario {
+                guest(format!(
+                    "scenario {}",
+                    scenario.to_possible_value().as_ref().map_or("", PossibleValue::get_name)
+                ));
+                continue;
+            }
+            for fs in options.file_systems() {
+                let mechanisms: Vec<&str> = options.runs(fs).iter().map(|run| run.mechanism.name()).collect();
+                match options.power_cuts {
+                    _ if mechanisms.is_empty() => (),
+                    Some(cuts) => guest(format!(
+                        "{}: {}, {} each",
+                        fs.name(),
+                        mechanisms.join(", "),
+                        count(cuts as usize, "power cut")
+                    )),
+                    None => guest(format!("{}: {}", fs.name(), mechanisms.join(", "))),
+                }
             }
         }
     }
@@ -175,6 +188,6 @@ fn carry_out(job: &Job, options: &Options, cache: &Cache, board: &Board) -> Vec<
     suite::carry_out(job, options, cache, &listener).unwrap_or_else(|error| {
         let reason = error.to_string();
         listener(News::Milestone(&reason));
-        job.runs.iter().map(|run| failed(run, &job.kernel.release, &reason)).collect()
+        job.runs.iter().map(|run| failed(run, &job.kernel.identity, &reason)).collect()
     })
 }

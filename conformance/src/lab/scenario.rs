@@ -53,12 +53,12 @@ pub(crate) fn play_all(scenario: Scenario, options: &Options) -> Result<Scenario
     let root = packages::get(&cache, &tools)?;
     let files = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name)).collect();
     let programs = Programs { files, root };
-    let kernels = options.kernels.iter().map(|name| BootKernel::find(name, &cache)).collect::<Result<Vec<_>>>()?;
+    let kernels = BootKernel::find_all(&options.kernels, &cache)?;
     let plays = kernels.iter().map(|kernel| {
         let mut steps = Vec::new();
         let trouble = play(&script, &programs, kernel, options, &cache, &mut steps).err();
         let trouble = trouble.map(|reason| reason.to_string());
-        Play { kernel: Kernel { release: kernel.release.clone() }, steps, trouble }
+        Play { kernel: kernel.identity.clone(), steps, trouble }
     });
     Ok(ScenarioDocument { schema: 1, scenario, kernels: plays.collect() })
 }
@@ -80,9 +80,9 @@ fn play(
     let manifest = Manifest { modules: Vec::new(), commands: hardware::commands(&hardware), work };
     let initramfs = initramfs::get(cache, &modules, &files, programs.root.as_deref(), manifest)?;
     let accelerator = qemu::choose(options.accelerator, kernel, cache)?;
-    let console = console::place(cache, &[&kernel.release, "scenario"])?;
+    let console = console::place(cache, &[kernel.release(), "scenario"])?;
     let machine = Machine::new(kernel, accelerator, options.memory, &initramfs, &console, hardware);
-    tell_line(format_args!("{}: {}", kernel.release, machine.line()));
+    tell_line(format_args!("{}: {}", kernel.release(), machine.line()));
     let (ended, said) = attend(&machine, options.patience(), |session| listen(session, kernel, steps));
     let reason = match ended {
         Ok(None) => return Ok(()),
@@ -107,7 +107,7 @@ fn listen(
     loop {
         match session.hear()?.1 {
             Message::Step(step) => {
-                tell_line(format_args!("{}: {}", kernel.release, plain(&step)));
+                tell_line(format_args!("{}: {}", kernel.release(), plain(&step)));
                 steps.push(step);
             }
             Message::Failed(_, reason) => return Ok(Some(reason)),

@@ -25,7 +25,7 @@ pub(crate) fn carry_out(job: &Job, options: &Options, cache: &Cache, listener: &
     let situations = options.chosen_situations();
     let work = Work::Suite { runs: job.runs.clone(), filter: options.case.clone(), situations };
     let initramfs = job.initramfs(options, work, cache)?;
-    let console = console::place(cache, &[&job.kernel.release, job.fs.name()])?;
+    let console = console::place(cache, &[job.kernel.release(), job.fs.name()])?;
     let attendance = if options.gdb { Attendance::Debugger } else { Attendance::Batch };
     let machine = job.machine(options, &initramfs, &console).attended(attendance);
     listener(News::Starts(&machine.line()));
@@ -83,7 +83,7 @@ fn boot(machine: &Machine, runs: &[Run], patience: Duration, listener: &Listener
     let alarms = console::alarms(&said);
     let results = runs.iter().zip(found).zip(&reasons).map(|((run, found), reason)| {
         let reason = end.as_deref().or(reason.as_deref()).or(whole.as_deref()).unwrap_or("no results");
-        let mut results = found.unwrap_or_else(|| failed(run, &machine.kernel.release, reason));
+        let mut results = found.unwrap_or_else(|| failed(run, &machine.kernel.identity, reason));
         // The suite in the guest has already reported the alarms during its cases.
         let more = alarms.iter().filter(|text| results.kernel_log.iter().all(|line| line.text != **text));
         let more: Vec<LogLine> = more.map(|text| LogLine { text: text.clone(), during: Vec::new() }).collect();
@@ -99,7 +99,7 @@ fn without_modules(kernel: &BootKernel) -> String {
         Some(_) => String::new(),
         None => format!(
             "; no modules of {} were found beside the image or on this machine: name its package or its build tree",
-            kernel.release
+            kernel.release()
         ),
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         if let Some(missing) = missing() {
             return iomap_testing::tools::not_tested(missing);
         }
-        let kernel = BootKernel::find("6.1", &Cache::open().unwrap()).unwrap();
+        let kernel = BootKernel::find("6.1", &Cache::open().unwrap()).unwrap().remove(0);
         let directory = tempfile::tempdir().unwrap();
         let nothing = directory.path().join("nothing");
         std::fs::write(&nothing, [0; 512]).unwrap();

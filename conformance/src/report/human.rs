@@ -1,5 +1,6 @@
 //! The summary for people, in 80 columns.
 
+use crate::kernel;
 use crate::reproduce::origin::Origin;
 use crate::reproduce::reproducer;
 use crate::results::{self, CaseResult, ClauseResult, Errors, Results};
@@ -23,9 +24,12 @@ pub(crate) fn terse(results: &Results) -> String {
 
 fn report(results: &Results, whole: bool) -> String {
     let mut out = String::new();
-    let Results { spec, target, fs, mechanism, kernel, .. } = results;
+    let Results { spec, target, fs, mechanism, kernel: of, .. } = results;
     if whole {
-        let _ = writeln!(out, "specification {} ({}) on Linux {}", spec.version, spec.digest, kernel.release);
+        let _ = writeln!(out, "specification {} ({}) on Linux {}", spec.version, spec.digest, of.release);
+        if let Some(build) = kernel::build_in_words(of, results.started.as_deref()) {
+            let _ = writeln!(out, "{build}");
+        }
         let _ = writeln!(out, "target {target}, file system {fs}, mechanism {mechanism}\n");
     }
     if let Some(reason) = &results.not_offered {

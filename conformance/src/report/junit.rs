@@ -162,7 +162,9 @@ fn suite(writer: &mut Writer<Vec<u8>>, results: &Results, id: usize, name: &str,
             ("fs", &results.fs),
             ("kernel", &results.kernel.release),
         ];
-        properties(writer, of_suite.into_iter())?;
+        let build = [("kernel-built", &results.kernel.built), ("kernel-build-id", &results.kernel.build_id)];
+        let build = build.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        properties(writer, of_suite.into_iter().chain(build))?;
         tests.iter().try_for_each(|test| case(writer, test))?;
         writer.create_element("system-out").write_empty()?;
         writer.create_element("system-err").write_empty().map(drop)

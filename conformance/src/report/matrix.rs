@@ -1,5 +1,6 @@
 //! A table of several results: a row for each clause, a column for each file system and mechanism.
 
+use crate::kernel;
 use crate::report::terminal::{HEADING, Screen, style, styled};
 use crate::results::{ClauseResult, Results, clause};
 use iomap_command::{Exit, count, plain, wrap};
@@ -224,7 +225,9 @@ fn page(all: &[&Results]) -> String {
 }
 
 fn head(first: &Results) -> String {
-    format!("specification {} ({}), Linux {}\n\n", first.spec.version, first.spec.digest, first.kernel.release)
+    let Results { spec, kernel, started, .. } = first;
+    let build = kernel::build_in_words(kernel, started.as_deref()).map_or(String::new(), |build| build + "\n");
+    format!("specification {} ({}), Linux {}\n{build}\n", spec.version, spec.digest, kernel.release)
 }
 
 fn split<'a>(all: &[&'a Results]) -> (Vec<&'a Results>, Vec<String>) {

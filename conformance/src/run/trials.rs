@@ -341,7 +341,11 @@ fn assemble(
         target: subject.target.into(),
         mechanism: subject.mechanism.name().into(),
         fs: subject.fs.into(),
-        kernel: Kernel { release: crate::kernel::release() },
+        // A file system in this process never asks the kernel.
+        kernel: match subject.target {
+            "reference" => Kernel::of_release(crate::kernel::release()),
+            _ => crate::kernel::running(),
+        },
         started: Some(started),
         not_offered,
         kernel_log: Vec::new(),

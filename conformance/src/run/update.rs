@@ -176,7 +176,7 @@ mod tests {
             target: "host".into(),
             mechanism: "swapfile".into(),
             fs: "xfs".into(),
-            kernel: Kernel { release: "6.18.44-fc".into() },
+            kernel: Kernel::of_release("6.18.44-fc"),
             started: None,
             not_offered: None,
             kernel_log: Vec::new(),

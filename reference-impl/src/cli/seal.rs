@@ -1,4 +1,7 @@
 //! `iomap-reference seal` and `iomap-reference unseal`, for files on a mounted reference.
+//!
+//! They make the bare call and print the answer of the reference. `iomap-file` is for people: it asks first whether the
+//! state is known, and names holders. It imports this crate, so that only the calls themselves, `ioctl`, are shared.
 
 use iomap_command::{Error, Exit, tell_line};
 use iomap_reference::{Mode, ioctl};

@@ -1,13 +1,24 @@
 //! The contents of the book: the pages, their files, and the results beside their clauses.
 
+use super::cost::Rates;
 use crate::model::{Moved, Page, Spec};
 use iomap_results::Results;
 use std::collections::BTreeMap;
+
+/// What was measured: verdicts, and the rates of a machine.
+#[derive(Clone, Copy, Default)]
+pub struct Measured<'a> {
+    /// The results beside the clauses.
+    pub results: &'a [Results],
+    /// The rates from which the costs are computed.
+    pub rates: Option<&'a Rates>,
+}
 
 /// The back end. It knows the file of each page and clause, and the results.
 pub struct Book<'a> {
     pub(super) spec: &'a Spec,
     pub(super) results: &'a [Results],
+    pub(super) rates: Option<&'a Rates>,
     pub(super) digest: String,
     /// The file of each clause, by id.
     pub(super) clauses: BTreeMap<&'a str, String>,
@@ -16,13 +27,14 @@ pub struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    /// The book of these pages, with these results.
-    pub fn new(spec: &'a Spec, results: &'a [Results]) -> Self {
+    /// The book of these pages, with these results and rates.
+    pub fn new(spec: &'a Spec, Measured { results, rates }: Measured<'a>) -> Self {
         let file = |page: &Page| page.stem() + ".html";
         let of_page = |page: &'a Page| page.clauses().map(move |clause| (clause.id.as_str(), file(page)));
         Book {
             spec,
             results,
+            rates,
             digest: spec.digest(),
             clauses: spec.pages.iter().flat_map(of_page).collect(),
             pages: spec.pages.iter().map(|page| (page.reference(), file(page))).collect(),

@@ -3,7 +3,7 @@
 use super::contents::Book;
 use super::html::{breakable, escape, in_markdown, scrolling};
 use super::results::{html, label, totals};
-use super::terms;
+use super::{cost, terms};
 use crate::model::{Clause, Page};
 use std::collections::BTreeMap;
 
@@ -17,11 +17,12 @@ pub(super) struct Chapter {
 /// The name of a chapter, its file, and the function that makes its text.
 type Entry = (&'static str, &'static str, fn(&Book<'_>) -> String);
 
-const CHAPTERS: [Entry; 4] = [
+const CHAPTERS: [Entry; 5] = [
     ("Clause index", "clauses.md", clauses),
     ("Errno index", "errnos.md", errnos),
     ("Term index", "terms.md", terms),
     ("Results", "results.md", results),
+    ("What a wide run costs", "cost.md", |book| cost::chapter(book.rates)),
 ];
 
 /// The files of these chapters.

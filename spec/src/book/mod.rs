@@ -4,6 +4,7 @@
 
 mod clause;
 mod contents;
+mod cost;
 mod html;
 mod indexes;
 mod links;
@@ -13,7 +14,8 @@ mod results;
 mod terms;
 mod trouble;
 
-pub use contents::Book;
+pub use contents::{Book, Measured};
+pub use cost::Rates;
 pub use output::{Built, build};
 pub use results::read_results;
 pub use trouble::Trouble;

@@ -1,11 +1,10 @@
 //! The directory of the book: built beside the old book, checked, then moved into its place.
 
-use super::contents::Book;
+use super::contents::{Book, Measured};
 use super::trouble::Trouble;
 use super::{indexes, links, page};
 use crate::backend::Backend;
 use crate::model::Spec;
-use iomap_results::Results;
 use mdbook_driver::MDBook;
 use mdbook_driver::book::{BookItem, Chapter};
 use mdbook_driver::config::Config;
@@ -27,14 +26,14 @@ pub struct Built {
     pub broken: Vec<String>,
 }
 
-/// Builds the book of the pages, the results and the chapters below `chapters` (a directory with `book.toml`) into the
+/// Builds the book of the pages, what was measured, and the chapters below `chapters` (a directory with `book.toml`) into the
 /// directory `out`, which is missing, empty, or a book that this function made.
 ///
 /// # Errors
 /// The reason why no book was built; `out` is then unchanged. A book with broken links is not an error.
-pub fn build(spec: &Spec, results: &[Results], chapters: &Path, out: &Path) -> Result<Built, Trouble> {
+pub fn build(spec: &Spec, measured: Measured<'_>, chapters: &Path, out: &Path) -> Result<Built, Trouble> {
     claim(out)?;
-    let book = Book::new(spec, results);
+    let book = Book::new(spec, measured);
     let work = tempfile::tempdir().map_err(|error| Trouble::io(&std::env::temp_dir(), &error))?;
     let assets = work.path().join("assets");
     write_assets(&assets).map_err(|error| Trouble::io(&assets, &error))?;

@@ -1,8 +1,13 @@
 //! The header of a bzImage, and the kernel inside. The fields are described in Documentation/arch/x86/boot.rst.
 
 use crate::error::{Error, Result, at};
+use crate::kernel;
 use crate::lab::cache::Cache;
 use crate::programs::{self, Failure};
+use iomap_results::Kernel;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,11 +54,15 @@ impl BzImage {
         Ok(image)
     }
 
-    /// The release, as `uname -r` will print it.
-    pub(crate) fn release(&self) -> String {
+    /// The identity of the kernel. The build id is in the kernel inside, if that is unpacked.
+    pub(crate) fn identity(&self, unpacked: Option<&Path>) -> Kernel {
         let version = self.0.get(self.number(0x20e, 2) + 0x200..).unwrap_or_default();
-        let word = version.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
-        String::from_utf8_lossy(word).into_owned()
+        let version = version.split(|byte| *byte == 0).next().unwrap_or_default();
+        let version = String::from_utf8_lossy(version);
+        // As /proc/version has it: the release, the builder in parentheses, and the version of `uname -v`.
+        let (release, rest) = version.split_once(' ').unwrap_or((&version, ""));
+        let build_id = unpacked.and_then(|path| notes(path).ok()).and_then(|notes| kernel::build_id(&notes));
+        Kernel { release: release.into(), built: kernel::built(rest), build_id }
     }
 
     /// The kernel inside, which QEMU boots faster, because a guest without KVM takes seconds to decompress itself.
@@ -90,4 +99,26 @@ impl BzImage {
         let field = self.0.get(at..at + len).unwrap_or_default();
         field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
     }
+}
+
+/// The notes of an ELF file of 64 bits, whose headers are described in elf(5).
+fn notes(path: &Path) -> io::Result<Vec<u8>> {
+    const PT_NOTE: u64 = 4;
+    let file = File::open(path)?;
+    let number = |at: u64, len: usize| -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes[..len], at)?;
+        Ok(u64::from_le_bytes(bytes))
+    };
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let mut notes = Vec::new();
+    for header in (0..count).map(|index| table + index * size) {
+        if number(header, 4)? == PT_NOTE {
+            // More than any kernel has.
+            let mut segment = vec![0; number(header + 32, 8)?.min(1 << 16) as usize];
+            file.read_exact_at(&mut segment, number(header + 8, 8)?)?;
+            notes.extend(segment);
+        }
+    }
+    Ok(notes)
 }

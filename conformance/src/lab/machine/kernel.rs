@@ -1,14 +1,16 @@
-//! Finds a kernel by the name on the command line: the image for QEMU, and the modules.
+//! Finds kernels by the name on the command line: the image for QEMU, and the modules.
 
 use crate::error::{Error, Result, at};
 use crate::host::sys::process;
 use crate::lab::cache::{self, Cache};
 use crate::lab::machine::bzimage::BzImage;
-use crate::lab::machine::packages;
+use crate::lab::machine::{layout, packages};
 use crate::programs::{self, Failure, ending};
 use iomap_command::tell_line;
+use iomap_results::Kernel;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,8 +18,8 @@ use std::process::{Command, Stdio};
 /// A kernel to boot.
 #[derive(Clone, Debug)]
 pub(crate) struct BootKernel {
-    /// The release, as `uname -r` will print it.
-    pub(crate) release: String,
+    /// Its release, age and build.
+    pub(crate) identity: Kernel,
     /// The file that QEMU boots: the bzImage, or the kernel inside.
     pub(crate) image: PathBuf,
     /// The directory that has `lib/modules`, if it is known.
@@ -27,23 +29,48 @@ pub(crate) struct BootKernel {
 }
 
 impl BootKernel {
-    /// Finds a kernel by its name: a package, an image, a build tree, or a version of Debian.
-    pub(crate) fn find(name: &str, cache: &Cache) -> Result<Self> {
+    /// Finds the kernels of a name: a package, an image, a build tree, a directory of kernels, or a version of Debian.
+    pub(crate) fn find(name: &str, cache: &Cache) -> Result<Vec<Self>> {
         let path = Path::new(name);
+        let one = |kernel: Result<Self>| kernel.map(|kernel| vec![kernel]);
         let found = match Source::of(name)? {
-            Source::Tree => tree(path, cache),
-            Source::Package => package(path, cache),
-            Source::Image => image(path, cache),
-            Source::Version => package(&download(name, cache)?, cache),
+            Source::Tree => one(tree(path, cache)),
+            Source::Directory => directory(path, cache),
+            Source::Package => one(package(path, cache)),
+            Source::Image => one(image(path, cache)),
+            Source::Version => one(package(&download(name, cache)?, cache)),
         };
         found.map_err(|e| Error::about(name, e))
     }
+
+    /// Finds the kernels of all names.
+    pub(crate) fn find_all(names: &[String], cache: &Cache) -> Result<Vec<Self>> {
+        let found: Vec<Vec<Self>> = names.iter().map(|name| Self::find(name, cache)).collect::<Result<_>>()?;
+        Ok(found.concat())
+    }
+
+    /// The release, as `uname -r` will print it.
+    pub(crate) fn release(&self) -> &str {
+        &self.identity.release
+    }
+
+    fn new(image: PathBuf, modules: Option<PathBuf>, cache: &Cache) -> Result<Self> {
+        let bzimage = BzImage::read(&image)?;
+        let unpacked = bzimage.unpacked(&image, cache)?;
+        let identity = bzimage.identity(unpacked.as_deref());
+        Ok(Self { identity, image: unpacked.unwrap_or(image), modules, symbols: None })
+    }
 }
+
+/// The image in a build tree.
+const BUILT: &str = "arch/x86/boot/bzImage";
 
 /// The meaning of a name of a kernel.
 pub(crate) enum Source {
     /// A tree in which a kernel was built.
     Tree,
+    /// A directory in which packages with kernels were unpacked.
+    Directory,
     /// A package of Debian, in a file.
     Package,
     /// A bzImage.
@@ -53,9 +80,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// The meaning of this name.
     pub(crate) fn of(name: &str) -> Result<Self> {
         let path = Path::new(name);
         match () {
+            // A tree can have modules that its make(1) has installed there.
+            () if path.join(BUILT).is_file() => Ok(Source::Tree),
+            () if layout::has_kernels(path) => Ok(Source::Directory),
             () if path.is_dir() => Ok(Source::Tree),
             () if path.is_file() && starts_with(path, b"!<arch>\n") => Ok(Source::Package),
             () if path.is_file() => Ok(Source::Image),
@@ -69,6 +100,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Source::Tree => "the kernel of a build tree",
+            Source::Directory => "kernels of unpacked packages",
             Source::Package => "a package of Debian",
             Source::Image => "an image of a kernel",
             Source::Version => "the package of Debian, from the cache or by apt",
@@ -84,37 +116,54 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
 /// The kernel of a single image, with modules if they are at the usual place beside the image or on this machine.
 fn image(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let path = std::path::absolute(path).map_err(at(path))?;
-    let bzimage = BzImage::read(&path)?;
-    let release = bzimage.release();
+    let release = BzImage::read(&path)?.identity(None).release;
     let around = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let has_modules = |root: &&Path| root.join("lib/modules").join(&release).join("modules.dep").exists();
     let modules = [around, Path::new("/")].into_iter().find(has_modules).map(Path::to_path_buf);
-    Ok(BootKernel { release, image: bzimage.unpacked(&path, cache)?.unwrap_or(path), modules, symbols: None })
+    BootKernel::new(path, modules, cache)
 }
 
 /// The kernel of a build tree. Its modules are linked into the layout that depmod(8) needs.
 fn tree(path: &Path, cache: &Cache) -> Result<BootKernel> {
     let path = std::path::absolute(path).map_err(at(path))?;
-    let image = path.join("arch/x86/boot/bzImage");
+    let image = path.join(BUILT);
     if !image.is_file() {
-        return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture".into());
+        return Err("no arch/x86/boot/bzImage: the kernel is not built yet, or for another architecture; \
+            and neither boot/vmlinuz-RELEASE nor lib/modules/RELEASE/vmlinuz"
+            .into());
     }
-    let bzimage = BzImage::read(&image)?;
-    let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
-    let root = cache.directory("trees")?.join(path.to_string_lossy().replace('/', "-"));
-    let make = |root: &Path| {
-        link(&path, &root.join("lib/modules").join(&release)).map_err(at(root))?;
-        depmod(root, &release)
-    };
-    // Replace an old layout, because the tree may have been built again.
-    cache::put(&root, make, || false)?;
+    let kernel = BootKernel::new(image, None, cache)?;
+    let modules = linked(&path, kernel.release(), cache, |place| link(&path, place))?;
     let symbols = Some(path.join("vmlinux")).filter(|path| path.is_file());
-    Ok(BootKernel { release, image, modules: Some(root), symbols })
+    Ok(BootKernel { modules: Some(modules), symbols, ..kernel })
+}
+
+/// The kernels of a directory, in the order of their releases.
+fn directory(path: &Path, cache: &Cache) -> Result<Vec<BootKernel>> {
+    let path = std::path::absolute(path).map_err(at(path))?;
+    let kernels = layout::kernels(&path)?.into_iter().map(|found| {
+        let make = |modules: PathBuf| linked(&path, &found.release, cache, |place| layout::link(&modules, place));
+        BootKernel::new(found.image, found.modules.map(make).transpose()?, cache)
+    });
+    kernels.collect()
+}
+
+/// The modules of a release in a directory, at the place that depmod(8) needs. Nothing is written into the directory.
+fn linked(from: &Path, release: &str, cache: &Cache, link: impl FnOnce(&Path) -> io::Result<()>) -> Result<PathBuf> {
+    let name = format!("{}-{release}", from.to_string_lossy().replace('/', "-"));
+    let root = cache.directory("trees")?.join(name);
+    let make = |root: &Path| {
+        let place = root.join("lib/modules").join(release);
+        std::fs::create_dir_all(&place).and_then(|()| link(&place)).map_err(at(root))?;
+        depmod(root, release)
+    };
+    // Replace an old layout, because the directory may have other modules now.
+    cache::put(&root, make, || false)?;
+    Ok(root)
 }
 
 /// Links the modules of a build tree to their places.
-fn link(tree: &Path, place: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(place)?;
+fn link(tree: &Path, place: &Path) -> io::Result<()> {
     for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
         if tree.join(name).exists() {
             symlink(tree.join(name), place.join(name))?;
@@ -160,10 +209,7 @@ fn package(path: &Path, cache: &Cache) -> Result<BootKernel> {
     // The key includes the wanted parts, because they determine the contents.
     let key = format!("{}-{}", cache.digest(path)?, &cache::digest_of(WANTED.concat().as_bytes())[..8]);
     let root = cache.get("kernels", &key, UNPACKED, |root| unpack(path, root))?;
-    let image = image_in(&root)?;
-    let bzimage = BzImage::read(&image)?;
-    let (release, image) = (bzimage.release(), bzimage.unpacked(&image, cache)?.unwrap_or(image));
-    Ok(BootKernel { release, image, modules: Some(root), symbols: None })
+    BootKernel::new(image_in(&root)?, Some(root), cache)
 }
 
 /// The approximate number of bytes that are unpacked from a package, and that depmod(8) adds.
@@ -268,6 +314,48 @@ fn numbers(package: &str, version: &str) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::machine::modules;
+    use iomap_testing::tools::has;
+
+    #[test]
+    fn a_tree_with_installed_modules_is_a_tree() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let is_tree = || matches!(Source::of(root.to_str().unwrap()), Ok(Source::Tree));
+        assert!(is_tree());
+        std::fs::create_dir_all(root.join("lib/modules/6.12.0")).unwrap();
+        assert!(!is_tree());
+        std::fs::create_dir_all(root.join("arch/x86/boot")).unwrap();
+        std::fs::write(root.join(BUILT), "").unwrap();
+        assert!(is_tree());
+    }
+
+    /// A directory of kernels has the kernel, the build id and the modules of the package that was unpacked there.
+    #[test]
+    fn a_directory_is_as_good_as_its_package() {
+        if !["apt-cache", "dpkg-deb", "depmod", "xz"].into_iter().all(has) {
+            return;
+        }
+        let cache = Cache::open().unwrap();
+        let package = BootKernel::find("6.1", &cache).unwrap().remove(0);
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("kernels");
+        // As in Debian 13, where /lib is a link.
+        std::fs::create_dir_all(root.join("usr")).unwrap();
+        let unpacked = package.modules.as_ref().unwrap();
+        symlink(unpacked.join("boot"), root.join("boot")).unwrap();
+        symlink(unpacked.join("lib"), root.join("usr/lib")).unwrap();
+        symlink("usr/lib", root.join("lib")).unwrap();
+        let found = BootKernel::find(root.to_str().unwrap(), &Cache::at(directory.path().join("cache"))).unwrap();
+        let [kernel] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(kernel.identity, package.identity);
+        assert!(kernel.identity.built.is_some() && kernel.identity.build_id.is_some(), "{kernel:?}");
+        let names = |kernel: &BootKernel| -> Vec<String> {
+            modules::resolve(kernel, &["xfs"]).unwrap().iter().map(|path| modules::file_name(path)).collect()
+        };
+        assert_eq!(names(kernel), names(&package));
+        assert!(names(kernel).contains(&"xfs.ko".to_owned()));
+    }
 
     #[test]
     fn packages_with_a_kernel_of_a_version() {

@@ -5,6 +5,7 @@ pub(crate) mod console;
 pub(crate) mod hardware;
 pub(crate) mod initramfs;
 pub(crate) mod kernel;
+pub(crate) mod layout;
 pub(crate) mod modules;
 pub(crate) mod nvdimm;
 pub(crate) mod packages;

@@ -15,10 +15,10 @@ pub(crate) fn resolve(kernel: &BootKernel, names: &[&str]) -> Result<Vec<PathBuf
     for name in names {
         let mut modprobe = Command::new(admin("modprobe"));
         // modprobe must not read the configuration of this machine, because the kernel is another one.
-        modprobe.args(["-C", "/dev/null", "-S", &kernel.release, "-d"]).arg(root).args(["--show-depends", name]);
+        modprobe.args(["-C", "/dev/null", "-S", kernel.release(), "-d"]).arg(root).args(["--show-depends", name]);
         let output = programs::output(&mut modprobe).map_err(|failure| match failure.to_string() {
             why if why.contains("not found") => {
-                Error::from(format!("kernel {} has no module {name}, and it is not built in", kernel.release))
+                Error::from(format!("kernel {} has no module {name}, and it is not built in", kernel.release()))
             }
             why => why.into(),
         })?;

@@ -196,7 +196,7 @@ pub(crate) fn choose(wanted: Accelerator, kernel: &BootKernel, cache: &Cache) ->
 }
 
 fn boots(kernel: &BootKernel) -> Result<bool> {
-    tell_line(format_args!("trying whether KVM boots {}", kernel.release));
+    tell_line(format_args!("trying whether KVM boots {}", kernel.release()));
     let line = "console=ttyS0 panic=-1 reboot=t";
     let arguments = common(kernel, Accelerator::Kvm, 512, "stdio", line);
     let mut command = bound(&arguments);
@@ -232,12 +232,13 @@ fn boots(kernel: &BootKernel) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iomap_results::Kernel;
     use std::path::PathBuf;
 
     #[test]
     fn a_line_for_a_shell() {
-        let kernel =
-            BootKernel { release: "6.12".into(), image: PathBuf::from("/k/it's"), modules: None, symbols: None };
+        let identity = Kernel::of_release("6.12");
+        let kernel = BootKernel { identity, image: PathBuf::from("/k/it's"), modules: None, symbols: None };
         let (initramfs, console) = (Path::new("/i"), Path::new("/c"));
         let machine = Machine::new(&kernel, Accelerator::Tcg, 512, initramfs, console, Vec::new());
         let line = machine.line();

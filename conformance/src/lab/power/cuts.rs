@@ -84,7 +84,7 @@ pub(crate) fn carry_out(
 ) -> Vec<Results> {
     let results = |run: &Run| {
         let begin = Instant::now();
-        let label = format!("{} {}/{}", job.kernel.release, run.fs.name(), run.mechanism.name());
+        let label = format!("{} {}/{}", job.kernel.release(), run.fs.name(), run.mechanism.name());
         let listener = |news: News| board.tell(&label, begin, news);
         let mut findings = Findings::new(run.fs, run.mechanism, seed);
         let explored = Guests::new(job, run, options, cache, &listener).and_then(|guests| match survivor(run.fs) {
@@ -95,7 +95,7 @@ pub(crate) fn carry_out(
         let trouble = explored.err().map(|reason| reason.to_string());
         trouble.iter().for_each(|reason| listener(News::Milestone(reason)));
         board.forget(&label);
-        findings.results(run, &job.kernel.release, trouble, begin.elapsed())
+        findings.results(run, &job.kernel.identity, trouble, begin.elapsed())
     };
     job.runs.iter().map(results).collect()
 }
@@ -116,7 +116,7 @@ type Cut<'a> = (Moment, Option<&'a Disk>);
 impl<'a> Guests<'a> {
     fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache, listener: &'a Listener<'a>) -> Result<Self> {
         let initramfs = job.initramfs(options, Work::Power(*run), cache)?;
-        let console = console::place(cache, &[&job.kernel.release, run.fs.name(), run.mechanism.name()])?;
+        let console = console::place(cache, &[job.kernel.release(), run.fs.name(), run.mechanism.name()])?;
         let shelf = Shelf::new(job, run, options, cache)?;
         Ok(Self { job, options, initramfs, console, listener, shelf })
     }

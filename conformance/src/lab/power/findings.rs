@@ -15,7 +15,7 @@ use crate::run::expectations::Expectations;
 use crate::run::trials::not_met;
 use crate::verdict::{Observation, Observed, Trouble, judge};
 use iomap_clauses::*;
-use iomap_results::{LogLine, Verdict};
+use iomap_results::{Kernel, LogLine, Verdict};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -205,9 +205,9 @@ impl Findings {
     }
 
     /// The results. With a `trouble`, each verdict that is not a violation becomes an error.
-    pub(crate) fn results(mut self, run: &Run, release: &str, trouble: Option<String>, time: Duration) -> Results {
-        let expectations = Expectations::of(&[run.mechanism.name()], run.fs.name(), release);
-        let mut results = untested(run, release);
+    pub(crate) fn results(mut self, run: &Run, kernel: &Kernel, trouble: Option<String>, time: Duration) -> Results {
+        let expectations = Expectations::of(&[run.mechanism.name()], run.fs.name(), &kernel.release);
+        let mut results = untested(run, kernel);
         let (files, kept) = self.controls;
         let lost_nothing = (files > 0 && files == kept).then(|| format!("the disk lost none of {files} files"));
         let trouble = trouble.or_else(|| expectations.as_ref().err().map(ToString::to_string)).or(lost_nothing);
@@ -310,7 +310,7 @@ mod tests {
         findings.add(1, CrashState::OnlyFlushed, &stories, &files);
         findings.cuts = 1;
         let run = Run { fs: FsKind::Xfs, mechanism };
-        let results = findings.results(&run, "6.12", None, Duration::ZERO);
+        let results = findings.results(&run, &Kernel::of_release("6.12"), None, Duration::ZERO);
         let tested = results.clauses.iter().filter(|clause| clause.verdict != Verdict::Untested);
         tested.filter_map(|row| Some((crate::results::clause(row)?.id, row.verdict))).collect()
     }
@@ -385,7 +385,7 @@ mod tests {
         findings.add(1, CrashState::OnlyFlushed, &stories, &kept);
         assert_eq!(findings.controls, (1, 1));
         let run = Run { fs: FsKind::Xfs, mechanism: Mechanism::ImmutableAttr };
-        let results = findings.results(&run, "6.12", None, Duration::ZERO);
+        let results = findings.results(&run, &Kernel::of_release("6.12"), None, Duration::ZERO);
         let row = results.clauses.iter().find(|row| row.id == "durable.seal").unwrap();
         assert_eq!((row.verdict, row.reason.as_deref()), (Verdict::Error, Some("the disk lost none of 1 files")));
     }

@@ -30,7 +30,7 @@ impl<'a> Shelf<'a> {
         let directory = std::path::absolute(directory).map_err(at(directory))?;
         // The shell gets no run, because a run would make a file system on the kept storage.
         let initramfs = job.shell(options, None, cache)?;
-        let name = format!("{}-{}-{}", job.kernel.release, run.fs.name(), run.mechanism.name());
+        let name = format!("{}-{}-{}", job.kernel.release(), run.fs.name(), run.mechanism.name());
         Ok(Some(Self { job, options, directory, name, initramfs }))
     }
 

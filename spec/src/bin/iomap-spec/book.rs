@@ -4,7 +4,7 @@ use crate::input::{self, Input};
 use crate::pages::{self, Pages};
 use clap::Args;
 use iomap_command::{Error, Exit, count, tell_line};
-use iomap_spec::book;
+use iomap_spec::book::{self, Measured, Rates};
 use std::path::{Path, PathBuf};
 
 /// The directory of the chapters.
@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Verdicts to show, as `iomap-conformance --format json` writes them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     results: Vec<PathBuf>,
+    /// The rates of a machine, as `make rates` writes them, from which the cost of a wide run is computed
+    #[arg(long, value_name = "FILE")]
+    rates: Option<PathBuf>,
     /// The directory of the written chapters, with book.toml, instead of `book` beside the pages
     #[arg(long, value_name = "DIR")]
     chapters: Option<PathBuf>,
@@ -35,6 +38,12 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
         let Input { name, bytes } = input::read(file)?;
         results.extend(book::read_results(&name, &bytes).map_err(trouble)?);
     }
+    let rates = arguments.rates.as_ref().map(|file| {
+        let Input { name, bytes } = input::read(file)?;
+        Rates::read(&name, &bytes).map_err(trouble)
+    });
+    let rates = rates.transpose()?;
+    let measured = Measured { results: &results, rates: rates.as_ref() };
     // The built-in chapters are unpacked for the duration of the build.
     let unpacked = tempfile::tempdir().map_err(|error| Error::file(&std::env::temp_dir(), error))?;
     let chapters = match (&arguments.chapters, pages) {
@@ -45,7 +54,7 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
             unpacked.path().join(CHAPTERS)
         }
     };
-    let built = book::build(&spec, &results, &chapters, &arguments.out).map_err(trouble)?;
+    let built = book::build(&spec, measured, &chapters, &arguments.out).map_err(trouble)?;
     tell_line(format_args!("{}: {}", arguments.out.join("index.html").display(), count(built.chapters, "chapter")));
     if built.broken.is_empty() {
         return Ok(Exit::Fine);
