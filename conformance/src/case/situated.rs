@@ -327,12 +327,9 @@ impl<'a> Context<'a> {
         };
         let placed = |fd| {
             self.placed(&made_as, fd, data)?;
-            match self.situation.names {
-                Names::Temporary => {
-                    self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
-                    self.did(|done| done.names = Names::Temporary);
-                }
-                _ => (),
+            if self.situation.names == Names::Temporary {
+                self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
+                self.did(|done| done.names = Names::Temporary);
             }
             self.lived(&made_as, fd, data)
         };
