@@ -817,7 +817,10 @@ impl<'a> Context<'a> {
             Company::Moved => self.given(&Call::Collect, "nothing moves files")?,
             // The descriptor of the filler would keep the file system busy.
             Company::Full => self.close(self.fill()?)?,
-            Company::Limited => self.given(&Call::SetQuota { uid: 0, bytes: 1 }, "no quota")?,
+            Company::Limited => {
+                self.given(&Call::SetQuota { uid: 0, bytes: 1 }, "no quota")?;
+                self.undo(Undo::Limit(0));
+            }
             _ => return Ok(()),
         }
         self.did(|done| done.company = self.situation.company);
