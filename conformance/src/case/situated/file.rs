@@ -1,0 +1,234 @@
+//! The files that a case asks for, in the state or outside of it.
+
+use super::metadata::{further_name, new_name};
+use crate::case::context::Context;
+use crate::case::file::File;
+use crate::case::prepare::{make_by, open, pattern};
+use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::situation::axes::{Access, History, Holders, Names, Part, Situation, Size};
+use crate::system::{Ready, System};
+use crate::verdict::Trouble;
+use iomap_reference::{BLOCK, Call, Caller};
+use nix::fcntl::OFlag;
+
+/// The length of what lies before the part of [`Part::End`], in blocks.
+const BEFORE: i64 = 24;
+
+/// The length of a file of [`Size::Many`], in blocks.
+const MANY: i64 = 40;
+
+/// The name of a file that is made before the case begins: the name that most cases use.
+const AHEAD: &str = "file";
+
+impl<'a> Context<'a> {
+    /// The number of bytes at the start of a file before the part in which the case acts.
+    pub(crate) fn lead(&self) -> i64 {
+        let before = match self.situation.part {
+            Part::All => 0,
+            Part::End => BEFORE * BLOCK_LEN,
+        };
+        self.did(|done| done.part = self.situation.part);
+        self.mechanism.lead() as i64 + before
+    }
+
+    /// The length of the part in which the case acts: that of a file, unless the case wants another one.
+    pub(crate) fn size(&self) -> i64 {
+        self.did(|done| done.size = self.situation.size);
+        match self.situation.size {
+            Size::Blocks => SIZE,
+            Size::Less => SIZE - 1,
+            Size::More => SIZE + 1,
+            Size::Many => MANY * BLOCK_LEN,
+            Size::Block => BLOCK_LEN,
+            Size::Part => BLOCK_LEN / 3,
+            Size::Byte => 1,
+        }
+    }
+
+    /// The offset in the part that is a block before its end, or its start if it is smaller.
+    pub(crate) fn near_end(&self) -> i64 {
+        (self.size() - BLOCK_LEN).max(0)
+    }
+
+    /// The length of the part in whole blocks.
+    pub(crate) fn whole(&self) -> i64 {
+        (self.size() as usize).next_multiple_of(BLOCK) as i64
+    }
+
+    /// The contents of a file before the part in which the case acts.
+    pub(crate) fn head(&self) -> Vec<u8> {
+        let header = self.mechanism.header();
+        let rest = self.lead() - header.len() as i64;
+        [header, pattern(201, rest)].concat()
+    }
+
+    /// Prepares a file before the case begins, if the file system has to be without open files for that. The case gets
+    /// the file when it asks for one in the state.
+    pub(crate) fn ahead(&self) -> Result<(), Trouble> {
+        if matches!(self.situation.history, History::Remounted | History::PowerLoss) {
+            let ready = self.entered(AHEAD, self.size())?;
+            self.made_ahead.replace(Some(ready));
+        }
+        Ok(())
+    }
+
+    /// Ends the file of [`Self::ahead`], which nobody asked for.
+    pub(in crate::case) fn drop_ahead(&self) -> Result<(), Trouble> {
+        let Some(ready) = self.made_ahead.take() else { return Ok(()) };
+        self.did(|done| *done = Situation { size: done.size, part: done.part, ..Situation::PLAIN });
+        self.accompanied.set(false);
+        let size = self.size_of(ready.fd)?;
+        self.setup(&self.mechanism.leave(ready.fd, size)?)?;
+        self.close_all(&ready)?;
+        for name in [AHEAD.to_owned(), further_name(AHEAD, 2), further_name(AHEAD, 3), new_name(AHEAD)] {
+            // The file has only some of these names.
+            let _ = self.system.call(Caller::Privileged, &Call::Unlink { name });
+        }
+        Ok(())
+    }
+
+    /// A file of `size` bytes outside of the state, all written and on storage.
+    pub(crate) fn file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+        let ready = self.step(|| {
+            self.drop_ahead()?;
+            let ready = self.subject(name, size)?;
+            let ready = self.afterwards(ready, false)?;
+            self.held_outside(ready)
+        })?;
+        self.finished(ready)
+    }
+
+    /// A file that the case has prepared itself, in the parts of the situation that do not change its storage.
+    pub(crate) fn settled(&'a self, ready: Ready) -> Result<File<'a>, Trouble> {
+        let ready = self.step(|| {
+            self.drop_ahead()?;
+            let ready = self.with_access(self.with_metadata(self.with_names(ready)?)?)?;
+            let ready = match self.situation.history {
+                History::Refused | History::Remounted | History::PowerLoss => self.afterwards(ready, false)?,
+                _ => ready,
+            };
+            self.held_outside(ready)
+        })?;
+        self.finished(ready)
+    }
+
+    /// The other users of a file outside of the state. A mapping or a registration keeps the file from coming into the
+    /// state, so that only a case in which another reason does that has them.
+    pub(super) fn held_outside(&self, ready: Ready) -> Result<Ready, Trouble> {
+        if self.is_about_a_refused_seal() || self.situation.holders == Holders::Descriptor {
+            let size = self.size_of(ready.fd)?;
+            self.hold(&ready, size)?;
+        }
+        Ok(ready)
+    }
+
+    /// A file of `size` bytes in the state.
+    pub(crate) fn sealed_file(&'a self, name: &str, size: i64) -> Result<File<'a>, Trouble> {
+        let ahead = self.made_ahead.borrow_mut().take_if(|_| (name, size) == (AHEAD, self.size()));
+        let ready = match ahead {
+            Some(ready) => ready,
+            None => {
+                self.step(|| self.drop_ahead())?;
+                self.entered(name, size)?
+            }
+        };
+        self.step(|| self.hold(&ready, self.lead() + size))?;
+        self.finished(ready)
+    }
+
+    /// The same before it has other users.
+    pub(super) fn entered(&self, name: &str, size: i64) -> Result<Ready, Trouble> {
+        let ready = self.step(|| self.subject(name, size))?;
+        let other = match self.situation.access {
+            Access::Other => Some(open(&self.system, &ready.name, OFlag::O_RDWR)?),
+            _ => None,
+        };
+        if self.mechanism.wants_committed() {
+            self.setup(&Call::Fsync { fd: ready.fd })?;
+        }
+        if self.situation.history == History::Refused {
+            self.step(|| self.refused_before(&ready, false))?;
+        }
+        self.setup(&self.mechanism.enter(ready.fd, self.lead() + size)?)?;
+        self.step(|| {
+            self.lived_in_state(&ready, self.lead() + size)?;
+            let mut ready = self.afterwards(ready, true)?;
+            if let Some(other) = other {
+                self.close(ready.fd)?;
+                ready.fd = other;
+                self.did(|done| done.access = Access::Other);
+            }
+            if self.situation.access == Access::Later {
+                self.close_all(&ready)?;
+                ready = self.reopen(&ready.name)?;
+                self.did(|done| done.access = Access::Later);
+            }
+            Ok(ready)
+        })
+    }
+
+    /// The end of each preparation.
+    pub(super) fn finished(&'a self, ready: Ready) -> Result<File<'a>, Trouble> {
+        let file = self.holding(ready);
+        self.step(|| {
+            if !self.accompanied.replace(true) {
+                self.moved_or_full()?;
+            }
+            if self.situation.names == Names::Gone {
+                let name = file.ready.name.clone();
+                self.given(&Call::Unlink { name: name.clone() }, "no way to remove the name")?;
+                self.gone.borrow_mut().push(name);
+                self.did(|done| done.names = Names::Gone);
+            }
+            Ok(())
+        })?;
+        Ok(file)
+    }
+
+    /// The file of the situation before the events at the end of its history.
+    pub(super) fn subject(&self, name: &str, size: i64) -> Result<Ready, Trouble> {
+        if !self.accompanied.get() {
+            self.join()?;
+        }
+        let data = [self.head(), pattern(1, size)].concat();
+        let ready = self.with_metadata(self.with_names(self.written(name, &data)?)?)?;
+        match self.situation.history {
+            History::Unsynced => self.did(|done| done.history = History::Unsynced),
+            _ => self.setup(&Call::Fsync { fd: ready.fd }).map(drop)?,
+        }
+        self.entered_before(&ready, &data)?;
+        self.with_access(ready)
+    }
+
+    pub(super) fn written(&self, name: &str, data: &[u8]) -> Result<Ready, Trouble> {
+        let made_as = match self.situation.names {
+            Names::Over | Names::Exchanged => new_name(name),
+            Names::Moved => {
+                // The directory may be there from another file.
+                let _ =
+                    self.system.call(Caller::Privileged, &Call::Mkdir { name: format!("{name}-from"), mode: 0o700 });
+                format!("{name}-from/file")
+            }
+            _ => name.to_owned(),
+        };
+        let placed = |fd| {
+            self.placed(&made_as, fd, data)?;
+            if self.situation.names == Names::Temporary {
+                self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
+                self.did(|done| done.names = Names::Temporary);
+            }
+            self.lived(&made_as, fd, data)
+        };
+        let how = match self.situation.names {
+            Names::Temporary => OFlag::O_TMPFILE,
+            _ => OFlag::O_CREAT | OFlag::O_EXCL,
+        };
+        let ready = make_by(&self.system, self.mechanism, &made_as, how, placed)?;
+        match self.situation.names {
+            Names::Over => self.over(ready, name),
+            Names::Exchanged => self.exchanged(ready, name),
+            Names::Moved => self.renamed(ready, name),
+            _ => Ok(ready),
+        }
+    }
+}

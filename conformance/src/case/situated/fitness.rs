@@ -1,0 +1,186 @@
+//! Whether a run meets its situation, and the effect of a situation on calls of the case.
+
+use crate::case::context::Context;
+use crate::mechanism::BLOCK_LEN;
+use crate::situation::axes::{AXES, Access, Company, Holders, Names, Privilege, Situation};
+use crate::verdict::Trouble;
+use iomap_clauses::Errno;
+use iomap_reference::{
+    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED,
+};
+
+impl Context<'_> {
+    /// The caller of a call that is judged.
+    pub(in crate::case) fn caller(&self, call: &Call) -> Caller {
+        if self.situation.caller == Privilege::All || wants_privilege(call) {
+            return Caller::Privileged;
+        }
+        self.did(|done| done.caller = Privilege::None);
+        Caller::Unprivileged
+    }
+
+    /// The number of rounds in which a case looks for a moment. In a situation, many runs share the search.
+    pub(crate) fn rounds(&self, plain: usize) -> usize {
+        if self.situation.is_plain() { plain } else { plain.div_ceil(8) }
+    }
+
+    /// Notes that an axis had its effect.
+    pub(super) fn did(&self, note: impl FnOnce(&mut Situation)) {
+        let mut done = self.applied.get();
+        note(&mut done);
+        self.applied.set(done);
+    }
+
+    /// The reason why the run says nothing about its situation, if there is one. A case that is violated, or ends by an
+    /// error, before all of the situation is there has this verdict.
+    pub(crate) fn unfit(&self, ended_before: bool) -> Option<String> {
+        // A lack in the plain situation is a lack of the case: that is its verdict.
+        if self.situation.is_plain() {
+            return None;
+        }
+        let applied = self.applied.get();
+        let missed =
+            self.situation.axes().find(|axis| !ended_before && applied.get(*axis) != self.situation.get(*axis));
+        let without_effect = |axis: usize| format!("the case does not meet the axis {}", AXES[axis].name);
+        self.unfit.borrow().clone().or_else(|| missed.map(without_effect))
+    }
+
+    /// Notes that the situation does not fit the case.
+    pub(super) fn does_not_fit(&self, why: &str) {
+        self.unfit.borrow_mut().get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Looks at a call of the case: some calls have another outcome in the situation, for a reason of their own.
+    pub(in crate::case) fn concerns(&self, call: &Call) {
+        if self.situation.is_plain() || self.preparing.get() {
+            return;
+        }
+        if matches!(call, Call::Cycle | Call::CycleWith { .. } | Call::Remount { .. })
+            && (self.situation.holders != Holders::None || self.situation.company == Company::Busy)
+        {
+            self.does_not_fit("the case unmounts the file system");
+        }
+        if self.situation.names == Names::Gone && names(call).iter().any(|name| self.gone.borrow().contains(name)) {
+            self.does_not_fit("the case uses a name of the file");
+        }
+        if let Some(why) = of_access(self.situation.access, call, &self.opened.borrow()) {
+            self.does_not_fit(why);
+        }
+    }
+
+    /// Notes that the case takes the file out of the state.
+    pub(in crate::case) fn leaves(&self) {
+        if !matches!(self.situation.holders, Holders::None | Holders::Descriptor) {
+            self.does_not_fit("a file that is held stays in the state");
+        }
+    }
+
+    /// Looks at an outcome that the case needs.
+    pub(in crate::case) fn failed(&self, errno: Errno) {
+        let wants_space = match self.situation.company {
+            Company::Full => errno == Errno::ENOSPC,
+            Company::Limited => errno == Errno::EDQUOT,
+            _ => false,
+        };
+        if wants_space && self.accompanied.get() {
+            self.does_not_fit("the case needs space");
+        }
+    }
+
+    /// Makes a step of the preparation. If the target does not offer it, the situation is unfit.
+    pub(super) fn step<T>(&self, step: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+        let before = self.preparing.replace(true);
+        let done = step();
+        self.preparing.set(before);
+        done.inspect_err(|trouble| {
+            if let Trouble::NotOffered(why) | Trouble::NotReachable(why) = trouble {
+                self.does_not_fit(why);
+            }
+        })
+    }
+
+    pub(super) fn is_about_a_refused_seal(&self) -> bool {
+        self.clause.is_some_and(|clause| clause.family() == "seal" && !clause.ok)
+    }
+
+    /// Whether the situation is another reason for the error of a call to seal (rule.either).
+    pub(in crate::case) fn is_other_reason(&self, errno: Errno) -> bool {
+        let held = !matches!(self.applied.get().holders, Holders::None | Holders::Descriptor);
+        errno == Errno::EBUSY && held && self.is_about_a_refused_seal()
+    }
+}
+
+/// Whether a call needs a capability.
+fn wants_privilege(call: &Call) -> bool {
+    match call {
+        Call::Fallocate { mode, .. } => mode.changes_state(),
+        Call::ChangeFlags { set, clear, .. } | Call::ChangeXflags { set, clear, .. } => {
+            (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND | XFLAG_IMMUTABLE | XFLAG_APPEND | XFLAG_SEALED) != 0
+        }
+        // The route mounts a file system.
+        Call::Via { route: Route::Overlay, .. } => true,
+        Call::Via { call, .. } | Call::Watched { call, .. } => wants_privilege(call),
+        Call::Swapon { .. } | Call::Swapoff { .. } | Call::Pin { .. } | Call::Collect | Call::Snapshot => true,
+        Call::Shrink { .. } | Call::RemoveDevice | Call::ReplaceDevice | Call::Defragment { .. } => true,
+        Call::Cycle | Call::CycleWith { .. } | Call::Remount { .. } | Call::Chown { .. } => true,
+        _ => false,
+    }
+}
+
+/// The names in the arguments of a call.
+fn names(call: &Call) -> Vec<String> {
+    match call {
+        Call::Open { name, .. } | Call::Truncate { name, .. } | Call::Unlink { name } => vec![name.clone()],
+        Call::Chmod { name, .. } | Call::Chown { name, .. } | Call::Utimes { name, .. } => vec![name.clone()],
+        Call::SetXattr { name, .. } | Call::RemoveXattr { name, .. } => vec![name.clone()],
+        Call::Statx { name, .. } | Call::AtomicMax { name } => vec![name.clone()],
+        Call::Rename { from, to, .. } | Call::RenameNew { from, to } | Call::Link { from, to } => {
+            vec![from.clone(), to.clone()]
+        }
+        Call::LinkFd { to, .. } => vec![to.clone()],
+        Call::Watched { name, call } => [vec![name.clone()], names(call)].concat(),
+        Call::Via { call, .. } => names(call),
+        _ => Vec::new(),
+    }
+}
+
+/// The reason why a call through one of these descriptors has another outcome than through a plain one.
+fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str> {
+    let block = |number: i64| number % BLOCK_LEN == 0;
+    let is = |fd: &Fd| opened.contains(fd);
+    let reads = match call {
+        Call::Via { call, .. } | Call::Watched { call, .. } => return of_access(access, call, opened),
+        Call::Map { fd, .. } | Call::Read { fd, .. } | Call::Pread { fd, .. } => is(fd),
+        Call::CopyRange { from, .. } | Call::Clone { from, .. } | Call::CloneRange { from, .. } => is(from),
+        Call::Dedupe { from, .. } => is(from),
+        Call::Exchange { one, other } => is(one) || is(other),
+        Call::Defragment { fd } => is(fd),
+        _ => false,
+    };
+    let writes = match call {
+        Call::Pwrite { fd, .. } | Call::Pwritev { fd, .. } | Call::PwriteLimited { fd, .. } => is(fd),
+        Call::PwriteAtomic { fd, .. } | Call::Write { fd, .. } => is(fd),
+        Call::CopyRange { to, .. } | Call::Clone { to, .. } | Call::CloneRange { to, .. } => is(to),
+        Call::Dedupe { to, .. } => is(to),
+        _ => false,
+    };
+    let aligned = match call {
+        Call::Pwrite { offset, data, .. } | Call::PwriteLimited { offset, data, .. } => {
+            block(*offset) && block(data.len() as i64)
+        }
+        Call::Write { data, .. } => block(data.len() as i64),
+        Call::CopyRange { from_offset, to_offset, len, .. } => {
+            block(*from_offset) && block(*to_offset) && block(*len as i64)
+        }
+        Call::Read { .. } | Call::Pread { .. } | Call::Pwritev { .. } => false,
+        _ => true,
+    };
+    let at_offset = matches!(call, Call::Read { fd, .. } | Call::Write { fd, .. } if is(fd));
+    match access {
+        Access::Offset if at_offset => Some("the case uses the offset of the descriptor"),
+        Access::WriteOnly if reads => Some("the descriptor is not open for reading"),
+        Access::Append if writes => Some("the descriptor writes at the end only"),
+        Access::Direct if (reads || writes) && !aligned => Some("the descriptor reads and writes whole blocks"),
+        _ => None,
+    }
+}

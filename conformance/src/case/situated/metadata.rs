@@ -1,0 +1,106 @@
+//! The names, the metadata and the descriptor of a file.
+
+use crate::case::context::Context;
+use crate::case::prepare::{open, pattern};
+use crate::mechanism::{BLOCK_LEN, Mechanism};
+use crate::situation::axes::{Access, Metadata, Names};
+use crate::system::Ready;
+use crate::verdict::Trouble;
+use iomap_reference::{Call, Route, Whence, XFLAG_NODUMP};
+use nix::fcntl::OFlag;
+
+/// The length of the value of [`Metadata::Xattr`]: more than an inode has room for.
+const LARGE: usize = 2000;
+
+impl Context<'_> {
+    pub(super) fn renamed(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        self.setup(&Call::Rename { from: ready.name, to: name.into(), exchange: false })?;
+        self.did(|done| done.names = self.situation.names);
+        ready.name = name.into();
+        Ok(ready)
+    }
+
+    /// Gives the file the name of a file that was in the state.
+    pub(super) fn over(&self, ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        let old = open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.setup(&Call::Pwrite { fd: old, offset: 0, data: pattern(2, BLOCK_LEN) })?;
+        if self.mechanism == Mechanism::Seal {
+            self.setup(&self.mechanism.enter(old, BLOCK_LEN)?)?;
+        }
+        self.close(old)?;
+        self.renamed(ready, name)
+    }
+
+    /// Gives the file the name of another file, which gets the name of the file.
+    pub(super) fn exchanged(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        let other = open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.close(other)?;
+        self.given(&Call::Rename { from: ready.name, to: name.into(), exchange: true }, "no exchange of names")?;
+        self.did(|done| done.names = Names::Exchanged);
+        ready.name = name.into();
+        Ok(ready)
+    }
+
+    pub(super) fn with_names(&self, mut ready: Ready) -> Result<Ready, Trouble> {
+        if self.situation.names == Names::Three {
+            let first = ready.name.clone();
+            for number in [2, 3] {
+                let to = further_name(&first, number);
+                self.given(&Call::Link { from: first.clone(), to: to.clone() }, "no links")?;
+                ready.name = to;
+            }
+            self.did(|done| done.names = Names::Three);
+        }
+        Ok(ready)
+    }
+
+    pub(super) fn with_metadata(&self, ready: Ready) -> Result<Ready, Trouble> {
+        let (name, fd) = (ready.name.clone(), ready.fd);
+        let calls = match self.situation.metadata {
+            Metadata::New => return Ok(ready),
+            Metadata::Owner => vec![Call::Chown { name, uid: 1234, gid: 4321 }],
+            Metadata::Xattr => {
+                vec![Call::SetXattr { name, key: "user.large".into(), value: pattern(202, LARGE as i64) }]
+            }
+            Metadata::Attribute => vec![Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }],
+            Metadata::Project => vec![Call::ChangeXflags { fd, set: XFLAG_NODUMP, clear: 0 }.via(Route::ProjectId)],
+            Metadata::Changed => {
+                vec![Call::Chmod { name: name.clone(), mode: 0o640 }, Call::Utimes { name, atime: 0, mtime: 0 }]
+            }
+            Metadata::SetId => vec![Call::Chmod { name, mode: 0o4640 }],
+        };
+        calls.iter().try_for_each(|call| self.given(call, "no such metadata"))?;
+        self.did(|done| done.metadata = self.situation.metadata);
+        Ok(ready)
+    }
+
+    /// The file through a descriptor of the situation.
+    pub(super) fn with_access(&self, mut ready: Ready) -> Result<Ready, Trouble> {
+        let flags = match self.situation.access {
+            Access::WriteOnly => OFlag::O_WRONLY,
+            Access::Append => OFlag::O_RDWR | OFlag::O_APPEND,
+            Access::Direct => OFlag::O_RDWR | OFlag::O_DIRECT,
+            Access::Dsync => OFlag::O_RDWR | OFlag::O_DSYNC,
+            Access::Offset => OFlag::O_RDWR,
+            _ => return Ok(ready),
+        };
+        self.close(ready.fd)?;
+        ready.fd = open(&self.system, &ready.name, flags)?;
+        if self.situation.access == Access::Offset {
+            self.setup(&Call::Seek { fd: ready.fd, offset: 1, whence: Whence::Set })?;
+        }
+        self.opened.borrow_mut().push(ready.fd);
+        self.did(|done| done.access = self.situation.access);
+        Ok(ready)
+    }
+}
+
+/// The second or third name of a file.
+pub(super) fn further_name(name: &str, number: u32) -> String {
+    format!("{name}-name-{number}")
+}
+
+/// The name of a file before it gets the name of another one.
+pub(super) fn new_name(name: &str) -> String {
+    format!("{name}-new")
+}

@@ -1,0 +1,228 @@
+//! The calls and events that a file has behind it.
+
+use crate::case::context::Context;
+use crate::case::prepare::{open, others, pattern, setup};
+use crate::mechanism::{BLOCK_LEN, Mechanism};
+use crate::situation::axes::{History, Past};
+use crate::system::{Ready, System};
+use crate::verdict::Trouble;
+use crate::words;
+use iomap_clauses::Errno;
+use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Reply};
+use nix::fcntl::OFlag;
+
+impl Context<'_> {
+    /// The calls that a file has behind it before it comes into the state. They leave its contents as they are.
+    pub(super) fn lived(&self, name: &str, fd: Fd, data: &[u8]) -> Result<(), Trouble> {
+        let other = |name: &str| open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT);
+        let write = |fd, offset, data: &[u8]| self.setup(&Call::Pwrite { fd, offset, data: data.into() }).map(drop);
+        let past = self.situation.past;
+        match past {
+            Past::None | Past::Device | Past::Written => return Ok(()),
+            Past::Moved => {
+                let one = other(&format!("{name}-other"))?;
+                write(one, 0, data)?;
+                for _ in 0..2 {
+                    self.given(&Call::Exchange { one, other: fd }, "no exchange")?;
+                }
+                self.close(one)?;
+                self.given(&Call::Defragment { fd }, "no defragmentation")?;
+            }
+            Past::Copied => {
+                let to = other(&format!("{name}-copy"))?;
+                let copy = Call::CopyRange { from: fd, from_offset: 0, to, to_offset: 0, len: data.len() };
+                self.given(&copy, "no copy")?;
+                self.close(to)?;
+                // Some file systems copy by sharing, which ends with the copy.
+                self.setup(&Call::Unlink { name: format!("{name}-copy") })?;
+            }
+            Past::Stored => {
+                let map = self.mapped(fd, data.len(), true, true)?;
+                self.setup(&Call::Store { map, offset: 0, data: data[..1].into() })?;
+                self.setup(&Call::Unmap { map })?;
+            }
+            Past::Leased => {
+                for on in [true, false] {
+                    self.given(&Call::SetLease { fd, on }, "no lease")?;
+                }
+            }
+            Past::Swap => {
+                // What swapon(2) wants: the header of a swap file, on storage.
+                write(fd, 0, &Mechanism::Swapfile.header())?;
+                self.setup(&Call::Fsync { fd })?;
+                self.given(&Call::Swapon { fd }, "no swap file")?;
+                self.setup(&Call::Swapoff { fd })?;
+                write(fd, 0, data)?;
+                self.setup(&Call::Ftruncate { fd, size: data.len() as i64 })?;
+            }
+        }
+        self.did(|done| done.past = past);
+        Ok(())
+    }
+
+    /// The calls that a file in the state has behind it.
+    pub(super) fn lived_in_state(&self, ready: &Ready, len: i64) -> Result<(), Trouble> {
+        if !matches!(self.situation.past, Past::Written | Past::Device) {
+            return Ok(());
+        }
+        let fd = open(&self.system, &ready.name, OFlag::O_RDWR)?;
+        match self.situation.past {
+            Past::Written => {
+                let data = self.setup_data(&Call::Pread { fd, offset: 0, len: 1 })?;
+                self.setup(&Call::Pwrite { fd, offset: 0, data })?;
+            }
+            _ => {
+                let map = self.mapped(fd, len as usize, true, true)?;
+                let registration = self.registered(map)?;
+                let data = self.setup_data(&Call::Load { map, offset: 0, len: 1 })?;
+                self.setup(&Call::DeviceStore { registration, offset: 0, data })?;
+                self.setup(&Call::Unregister { registration })?;
+                self.setup(&Call::Unmap { map })?;
+                if len >= BLOCK_LEN {
+                    self.setup(&Call::Fsync { fd })?;
+                    let agent = self.system.agent(fd)?;
+                    agent.write(0, &agent.read(0, BLOCK)?)?;
+                }
+            }
+        }
+        self.close(fd)?;
+        self.did(|done| done.past = self.situation.past);
+        Ok(())
+    }
+
+    /// A mapping, if the target offers one.
+    pub(super) fn mapped(&self, fd: Fd, len: usize, shared: bool, write: bool) -> Result<MapId, Trouble> {
+        let call = Call::Map { fd, len, shared, write };
+        self.reach(&call)?;
+        match self.system.call(Caller::Privileged, &call) {
+            Ok(Reply::Number(map)) => Ok(map as MapId),
+            other => Err(Trouble::NotOffered(format!("no mapping: {}", words::outcome(&other)))),
+        }
+    }
+
+    /// A registration of a mapping, if the target offers one.
+    pub(super) fn registered(&self, map: MapId) -> Result<MapId, Trouble> {
+        let call = Call::Register { map };
+        self.reach(&call)?;
+        match self.system.call(Caller::Privileged, &call) {
+            Ok(Reply::Number(registration)) => Ok(registration as MapId),
+            other => Err(Trouble::NotOffered(format!("no registration: {}", words::outcome(&other)))),
+        }
+    }
+
+    /// The former stays of a file in the state.
+    pub(super) fn entered_before(&self, ready: &Ready, data: &[u8]) -> Result<(), Trouble> {
+        let times = match self.situation.history {
+            History::Again | History::Overwritten => 1,
+            History::Twice => 2,
+            _ => return Ok(()),
+        };
+        let (fd, len) = (ready.fd, data.len() as i64);
+        for _ in 0..times {
+            if self.mechanism.wants_committed() {
+                self.setup(&Call::Fsync { fd })?;
+            }
+            self.setup(&self.mechanism.enter(fd, len)?)?;
+            self.setup(&self.mechanism.leave(fd, len)?)?;
+        }
+        if self.situation.history == History::Overwritten {
+            for data in [[self.head(), pattern(203, len - self.lead())].concat(), data.to_vec()] {
+                self.setup(&Call::Pwrite { fd, offset: 0, data })?;
+                self.setup(&Call::Fsync { fd })?;
+            }
+        }
+        self.did(|done| done.history = self.situation.history);
+        Ok(())
+    }
+
+    /// The events at the end of the history.
+    pub(super) fn afterwards(&self, ready: Ready, entered: bool) -> Result<Ready, Trouble> {
+        let ready = match self.situation.history {
+            History::Refused => {
+                self.refused_before(&ready, entered)?;
+                ready
+            }
+            History::Remounted | History::PowerLoss => self.restarted(&ready)?,
+            _ => return Ok(ready),
+        };
+        self.did(|done| done.history = self.situation.history);
+        Ok(ready)
+    }
+
+    /// Makes calls that the specification refuses. If one is not refused, the situation is unfit: other cases judge
+    /// that.
+    pub(super) fn refused_before(&self, ready: &Ready, entered: bool) -> Result<(), Trouble> {
+        let fd = ready.fd;
+        let allocate = |mode, offset, len| Call::Fallocate { fd, mode, offset, len };
+        let size = self.size_of(fd)?;
+        let (calls, expected): (Vec<Call>, _) = match entered {
+            true => (
+                vec![
+                    Call::Ftruncate { fd, size: size - 1 },
+                    Call::Truncate { name: ready.name.clone(), size: size + 1 },
+                    allocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN),
+                    allocate(Mode::KEEP_SIZE, size, BLOCK_LEN),
+                    Call::Pwrite { fd, offset: size, data: vec![1] },
+                ],
+                Errno::ETXTBSY,
+            ),
+            false => (vec![allocate(Mode::SEAL, BLOCK_LEN, size), allocate(Mode::SEAL, 0, size - 1)], Errno::EINVAL),
+        };
+        // Most targets have no snapshots.
+        if entered && self.reach(&Call::Snapshot).is_ok() {
+            let _ = self.system.call(Caller::Privileged, &Call::Snapshot);
+        }
+        for call in calls {
+            self.reach(&call)?;
+            let came = self.system.call(Caller::Privileged, &call);
+            if came != Err(expected) {
+                return Err(Trouble::NotOffered(format!("{call} is not refused: {}", words::outcome(&came))));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn size_of(&self, fd: Fd) -> Result<i64, Trouble> {
+        match self.setup(&Call::Stat { fd })? {
+            Reply::Stat(stat) => Ok(stat.size as i64),
+            other => Err(Trouble::Setup(format!("fstat = {}", words::reply(&other)))),
+        }
+    }
+
+    /// The file after the file system was unmounted and mounted, or lost its power.
+    pub(super) fn restarted(&self, ready: &Ready) -> Result<Ready, Trouble> {
+        if !self.cleanup.borrow().is_empty() {
+            return Err(Trouble::NotOffered("other files of the case are open".into()));
+        }
+        let call = match self.situation.history {
+            History::PowerLoss => Call::PowerLoss { during: None },
+            _ => Call::Cycle,
+        };
+        self.reach(&call)?;
+        self.setup(&Call::Fsync { fd: ready.fd })?;
+        self.close_all(ready)?;
+        self.setup(&call)?;
+        if call == Call::Cycle {
+            for call in [Call::Remount { read_only: true }, Call::Remount { read_only: false }, Call::Cycle] {
+                self.reach(&call)?;
+                self.setup(&call)?;
+            }
+        }
+        self.reopen(&ready.name)
+    }
+
+    /// All descriptors of a file that exists.
+    pub(super) fn reopen(&self, name: &str) -> Result<Ready, Trouble> {
+        let access = self.mechanism.access();
+        let ready = others(&self.system, name, open(&self.system, name, access)?, access)?;
+        self.with_access(ready)
+    }
+
+    pub(super) fn close(&self, fd: Fd) -> Result<(), Trouble> {
+        setup(&self.system, &Call::Close { fd }).map(drop)
+    }
+
+    pub(super) fn close_all(&self, ready: &Ready) -> Result<(), Trouble> {
+        [ready.fd, ready.append, ready.direct, ready.reader].into_iter().try_for_each(|fd| self.close(fd))
+    }
+}
