@@ -85,10 +85,11 @@ impl Plan {
     /// The cases in these situations.
     pub fn new(cases: &[&'static Case], place: Place, situations: Situations) -> Self {
         let mut plan = Self { runs: Vec::new(), left_out: BTreeMap::new(), situations, seed: None };
-        let strength = match situations {
+        let (strength, most) = match situations {
             Situations::Plain => return Self::plain(cases),
-            Situations::Some | Situations::Pairs => 2,
-            Situations::Triples => 3,
+            Situations::Some => (2, FIRST_ROWS + 1),
+            Situations::Pairs => (2, usize::MAX),
+            Situations::Triples => (3, usize::MAX),
         };
         let mut arrays: HashMap<Vec<Vec<usize>>, Vec<Situation>> = HashMap::new();
         for case in cases.iter().copied() {
@@ -105,16 +106,15 @@ impl Plan {
                 }
                 values.push(bearable);
             }
-            let rows = arrays.entry(values).or_insert_with_key(|values| rows(values, strength));
+            let rows = arrays.entry(values).or_insert_with_key(|values| rows(values, strength, most));
             let run = |situation| Run { case, situation };
             plan.runs.push(run(Situation::PLAIN));
             let others = || rows.iter().copied().filter(|situation| !situation.is_plain());
             match situations {
-                // The name decides, so that neither a filter nor a new case changes the situation of a case. The first
-                // rows of an array cover the most.
+                // The name decides, so that neither a filter nor a new case changes the situation of a case.
                 Situations::Some => {
                     let number = name.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31) + usize::from(byte));
-                    plan.runs.extend(others().nth(number % (rows.len() / 2).max(1)).map(run));
+                    plan.runs.extend(others().nth(number % rows.len().saturating_sub(1).clamp(1, FIRST_ROWS)).map(run));
                 }
                 _ => plan.runs.extend(others().map(run)),
             }
@@ -146,8 +146,11 @@ impl Plan {
     }
 }
 
+/// The number of rows of an array from which a case gets its one situation. The first rows cover the most.
+const FIRST_ROWS: usize = 24;
+
 /// The situations in which every combination of these values occurs, the plain one first.
-fn rows(values: &[Vec<usize>], strength: usize) -> Vec<Situation> {
+fn rows(values: &[Vec<usize>], strength: usize, most: usize) -> Vec<Situation> {
     let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
     let excludes = |one: (usize, usize), other: (usize, usize)| {
         one.1 > 0 && other.1 > 0 && clash((one.0, values[one.0][one.1]), (other.0, values[other.0][other.1]))
@@ -155,7 +158,7 @@ fn rows(values: &[Vec<usize>], strength: usize) -> Vec<Situation> {
     let situation = |row: &Vec<usize>| {
         Situation::of(&row.iter().zip(values).map(|(place, values)| values[*place]).collect::<Vec<_>>())
     };
-    covering(&sizes, strength, &excludes).iter().map(situation).collect()
+    covering(&sizes, strength, most, &excludes).iter().map(situation).collect()
 }
 
 /// The size of the plan in one line, and how to make the same plan again.

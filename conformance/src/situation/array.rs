@@ -7,14 +7,14 @@
 pub(crate) type Excludes<'a> = &'a dyn Fn((usize, usize), (usize, usize)) -> bool;
 
 /// Rows over axes that have so many values each. Every combination of values of `strength` axes occurs in a row, unless
-/// two of its values exclude each other.
-pub(crate) fn covering(sizes: &[usize], strength: usize, excludes: Excludes) -> Vec<Vec<usize>> {
+/// two of its values exclude each other, or the rows are as many as `most` before.
+pub(crate) fn covering(sizes: &[usize], strength: usize, most: usize, excludes: Excludes) -> Vec<Vec<usize>> {
     let mut open = Open::new(sizes, strength.min(sizes.len()), excludes);
     let mut rows = Vec::new();
     // Axes with many values first: their combinations are the hardest to place.
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|axis| std::cmp::Reverse(sizes[*axis]));
-    while let Some(first) = open.first() {
+    while let Some(first) = open.first().filter(|_| rows.len() < most) {
         let mut row: Vec<Option<usize>> = vec![None; sizes.len()];
         for (axis, value) in first {
             row[axis] = Some(value);
@@ -161,8 +161,8 @@ mod tests {
                 low.1 > 0 && high.1 > 0 && low.0 != high.0 && (seed >> (number % 61)) & 7 == 0
             };
             for strength in 1..4 {
-                let rows = covering(&sizes, strength, &excludes);
-                assert_eq!(rows, covering(&sizes, strength, &excludes));
+                let rows = covering(&sizes, strength, usize::MAX, &excludes);
+                assert_eq!(rows, covering(&sizes, strength, usize::MAX, &excludes));
                 let all: Vec<Vec<(usize, usize)>> = Open::new(&sizes, strength.min(sizes.len()), &excludes).all;
                 for one in &all {
                     assert!(
@@ -183,7 +183,7 @@ mod tests {
     /// The two largest axes need as many rows as they have pairs of values; a greedy array has few more.
     #[test]
     fn rows_are_few() {
-        let rows = covering(&[2, 7, 8, 5, 6, 7, 6, 5, 2], 2, &|_, _| false);
+        let rows = covering(&[2, 7, 8, 5, 6, 7, 6, 5, 2], 2, usize::MAX, &|_, _| false);
         assert!((56..72).contains(&rows.len()), "{} rows", rows.len());
     }
 }
