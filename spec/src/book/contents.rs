@@ -5,7 +5,7 @@ use crate::model::{Moved, Page, Spec};
 use iomap_results::Results;
 use std::collections::BTreeMap;
 
-/// What was measured: verdicts, and the rates of a machine.
+/// The measurements in a book: verdicts, and the rates of a machine.
 #[derive(Clone, Copy, Default)]
 pub struct Measured<'a> {
     /// The results beside the clauses.

@@ -47,7 +47,7 @@ impl Context<'_> {
                 }
             }
             Past::Swap => {
-                // What swapon(2) wants: the header of a swap file, on storage.
+                // swapon(2) wants the header of a swap file on storage.
                 write(fd, 0, &Mechanism::Swapfile.header())?;
                 self.setup(&Call::Fsync { fd })?;
                 self.given(&Call::Swapon { fd }, "no swap file")?;
