@@ -28,6 +28,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         durability::CASES,
         copies::CASES,
         races::CASES,
+        races::STORMS,
         foreign::CASES,
     ]
     .into_iter()
