@@ -122,6 +122,16 @@ pub struct Ready {
     pub reader: Fd,
 }
 
+/// In the place of a descriptor of [`Ready`] that is closed.
+pub(crate) const CLOSED: Fd = -1;
+
+impl Ready {
+    /// The descriptors that are open.
+    pub fn open(&self) -> impl Iterator<Item = Fd> + use<> {
+        [self.fd, self.append, self.direct, self.reader].into_iter().filter(|fd| *fd != CLOSED)
+    }
+}
+
 /// Direct access to the storage that a file had when the access was given.
 pub trait StorageAgent {
     /// The beginning and the end of that storage, in bytes from the beginning of the file system.
@@ -188,6 +198,7 @@ impl fmt::Display for Step {
         match &self.action {
             Action::Call(Caller::Privileged, call) | Action::Racing(call) => write!(f, "{call}")?,
             Action::Call(Caller::Unprivileged, call) => write!(f, "unprivileged: {call}")?,
+            Action::Call(Caller::Owner, call) => write!(f, "without capabilities: {call}")?,
             Action::Beside(call) => write!(f, "at the same time: {call}")?,
             Action::AgentRead(offset, len) => write!(f, "the agent reads {len} bytes at {offset}")?,
             Action::AgentWrite(offset, data) => write!(f, "the agent writes {} bytes at {offset}", data.len())?,

@@ -49,6 +49,7 @@ pub(super) enum Undo {
     Remount,
     Limit(u32),
     Unregister(MapId),
+    Swapoff(Fd),
 }
 
 impl Undo {
@@ -426,6 +427,7 @@ impl Drop for Context<'_> {
                 Undo::Unmap(map) => Call::Unmap { map },
                 Undo::Close(fd) => Call::Close { fd },
                 Undo::Unregister(registration) => Call::Unregister { registration },
+                Undo::Swapoff(fd) => Call::Swapoff { fd },
                 Undo::Limit(uid) => Call::SetQuota { uid, bytes: 0 },
                 Undo::Remount => Call::Remount { read_only: false },
                 Undo::Retire(ready) => {

@@ -4,7 +4,7 @@ use crate::case::context::{Context, Undo};
 use crate::case::picture::Picture;
 use crate::case::prepare::others;
 use crate::mechanism::Mechanism;
-use crate::system::{Ready, StorageAgent, System};
+use crate::system::{CLOSED, Ready, StorageAgent, System};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;
@@ -53,7 +53,12 @@ impl File<'_> {
 
     /// The descriptor for reading only.
     pub(crate) fn reader(&self) -> Fd {
-        self.ready.reader
+        self.context.further(self.ready.reader)
+    }
+
+    /// A descriptor that reads.
+    fn reads(&self) -> Fd {
+        if self.ready.reader == CLOSED { self.ready.fd } else { self.ready.reader }
     }
 
     /// The offset in the file for an offset of the case.
@@ -179,14 +184,14 @@ impl File<'_> {
     /// Reads through the page cache; a device is mapped instead.
     pub(crate) fn read(&self, offset: i64, len: i64) -> Result<Vec<u8>, Trouble> {
         if self.context.mechanism == Mechanism::DeviceDax {
-            let call = Call::Map { fd: self.ready.reader, len: self.size()? as usize, shared: true, write: false };
+            let call = Call::Map { fd: self.reads(), len: self.size()? as usize, shared: true, write: false };
             let map = self.context.setup_number(&call)? as MapId;
             let call = Call::Load { map, offset: self.at(offset) as usize, len: len as usize };
             let data = self.context.setup_data(&call);
             self.context.setup(&Call::Unmap { map })?;
             return data;
         }
-        let call = Call::Pread { fd: self.ready.reader, offset: self.at(offset), len: len as usize };
+        let call = Call::Pread { fd: self.reads(), offset: self.at(offset), len: len as usize };
         self.context.setup_data(&call)
     }
 
@@ -194,7 +199,7 @@ impl File<'_> {
     pub(crate) fn holds(&self, offset: i64, data: &[u8]) -> Observed {
         // O_DIRECT reads whole blocks.
         let len = data.len().next_multiple_of(BLOCK);
-        let call = Call::Pread { fd: self.ready.direct, offset: self.at(offset), len };
+        let call = Call::Pread { fd: self.direct(), offset: self.at(offset), len };
         let faults = match self.context.system.call(Caller::Privileged, &call) {
             Ok(Reply::Data(found)) if found.starts_with(data) => Vec::new(),
             Ok(_) => vec!["it returns something else".into()],
@@ -246,8 +251,7 @@ impl File<'_> {
 
     /// Closes every descriptor of the file.
     pub(crate) fn close(self) -> Result<(), Trouble> {
-        let Ready { fd, append, direct, reader, .. } = self.ready;
-        [fd, append, direct, reader].into_iter().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
+        self.ready.open().try_for_each(|fd| self.context.setup(&Call::Close { fd }).map(|_| ()))
     }
 
     /// Takes the file out of the state, perhaps later, and closes its descriptors. A failure is not reported.
@@ -257,7 +261,7 @@ impl File<'_> {
 
     /// Maps the whole file until the case ends. If the mapping fails, only the observation is returned.
     pub(crate) fn map(&self, shared: bool, write: bool) -> Result<(Observed, Option<MapId>), Trouble> {
-        let fd = if write { self.ready.fd } else { self.ready.reader };
+        let fd = if write { self.ready.fd } else { self.reads() };
         self.map_by(&Call::Map { fd, len: self.size()? as usize, shared, write })
     }
 
@@ -281,12 +285,27 @@ impl File<'_> {
 
     /// The descriptor with O_APPEND.
     pub(crate) fn append(&self) -> Fd {
-        self.ready.append
+        self.context.further(self.ready.append)
     }
 
     /// The descriptor with O_DIRECT.
     pub(crate) fn direct(&self) -> Fd {
-        self.ready.direct
+        self.context.further(self.ready.direct)
+    }
+
+    /// The first hole, or the size. The offset of the read-write descriptor stays as it is.
+    pub(crate) fn hole(&self) -> Result<i64, Trouble> {
+        let position = (self.ready.reader == CLOSED).then(|| self.position()).transpose()?;
+        let fd = self.reads();
+        let hole = self.context.system.call(Caller::Privileged, &Call::Seek { fd, offset: 0, whence: Whence::Hole });
+        if let Some(offset) = position {
+            self.context.setup(&Call::Seek { fd, offset, whence: Whence::Set })?;
+        }
+        Ok(match hole {
+            Ok(Reply::Number(at)) => at,
+            // The call fails for an empty file, whose first hole is at 0.
+            _ => 0,
+        })
     }
 
     /// The offset of the read-write descriptor.

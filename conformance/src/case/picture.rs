@@ -1,9 +1,8 @@
 //! The picture of a file: all properties that a call could change silently.
 
 use crate::case::file::File;
-use crate::system::System;
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, Reply, Stat, Whence};
+use iomap_reference::Stat;
 
 /// A file at one moment.
 #[derive(Clone, Debug)]
@@ -37,14 +36,7 @@ impl Picture {
         let len = (stat.size as usize).saturating_sub(lead);
         let data = file.read(0, len as i64)?;
         let position = file.position()?;
-        // lseek(2) with SEEK_HOLE moves the offset, so use the descriptor for reading, whose offset is not in the
-        // picture.
-        let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
-        let hole = match context.system.call(Caller::Privileged, &hole) {
-            Ok(Reply::Number(at)) => at,
-            // The call fails for an empty file, whose first hole is at 0.
-            _ => 0,
-        };
+        let hole = file.hole()?;
         let state = context.mechanism().state_bit().map(|_| file.state(file.fd())).transpose()?;
         Ok(Self { stat, data, hole, reserve: i64::MAX, position, state, lead })
     }

@@ -211,7 +211,9 @@ impl StorageAgent for RecordedAgent {
         let last = data.len() / BLOCK * BLOCK;
         let mut whole = data.to_vec();
         if last < data.len() {
-            whole.extend(&self.agent.read(offset + last as i64, BLOCK)?[data.len() - last..]);
+            let rest = self.agent.read(offset + last as i64, BLOCK)?;
+            let rest = rest.get(data.len() - last..);
+            whole.extend(rest.ok_or_else(|| Trouble::Setup("the file has no storage at its end".into()))?);
         }
         let action = Action::AgentWrite(offset, whole.clone());
         self.done(action, || self.agent.write(offset, &whole), |()| Reply::Number(0))

@@ -269,7 +269,8 @@ impl Calls {
     pub(crate) fn call(&self, caller: Caller, call: &Call) -> Outcome {
         match caller {
             Caller::Privileged => self.make(call),
-            Caller::Unprivileged => caps::unprivileged(|| self.make(call))?,
+            Caller::Unprivileged => caps::without(caps::PRIVILEGES, || self.make(call))?,
+            Caller::Owner => caps::without(u64::MAX, || self.make(call))?,
         }
     }
 

@@ -132,8 +132,8 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
             true if looks.iter().any(|it| it.action == step.action && it.outcome == step.outcome) => continue,
             true => looks.push(step),
         }
-        let (call, unprivileged) = match &step.action {
-            Action::Call(caller, call) => (call, *caller == Caller::Unprivileged),
+        let (call, caller) = match &step.action {
+            Action::Call(caller, call) => (call, *caller),
             Action::Racing(call) => {
                 // Collect all calls of both sides.
                 let mut ones = vec![statement(call, step, &mut names)?];
@@ -166,7 +166,11 @@ pub(super) fn program(head: &str, origin: &Origin, steps: &[&Step]) -> Result<St
         let line = statement(call, step, &mut names)?;
         let again = step.times > 1 && !matches!(step.outcome, Some(Ok(Reply::Stat(_) | Reply::Data(_))));
         let often = if again { format!("for (int n = 0; n < {}; n++)\n\t\t", step.times) } else { String::new() };
-        let (before, after) = if unprivileged { ("privileges(0);\n\t", "\n\tprivileges(1);") } else { ("", "") };
+        let (before, after) = match caller {
+            Caller::Privileged => ("", ""),
+            Caller::Unprivileged => ("privileges(1);\n\t", "\n\tprivileges(2);"),
+            Caller::Owner => ("privileges(0);\n\t", "\n\tprivileges(2);"),
+        };
         let _ = writeln!(body, "\t{before}{often}{line};{after}");
     }
     let needs = needs::of(origin, &body);

@@ -550,15 +550,16 @@ static char *acl(unsigned int mode)
 	return (char *)&list;
 }
 
-/* Drops CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN, or takes them back. */
-static void privileges(int on)
+/* 2: all capabilities; 1: without CAP_LINUX_IMMUTABLE and CAP_SYS_ADMIN; 0: none. */
+static void privileges(int level)
 {
 	uint32_t header[2] = { 0x20080522, 0 }, data[6];
 	const uint32_t both = 1 << 9 | 1 << 21;
 
 	if (syscall(SYS_capget, header, data))
 		exit(2);
-	data[0] = on ? data[0] | (both & data[1]) : data[0] & ~both;
+	data[0] = level == 2 ? data[1] : level == 1 ? data[1] & ~both : 0;
+	data[3] = level == 0 ? 0 : data[4];
 	if (syscall(SYS_capset, header, data))
 		exit(2);
 }

@@ -72,6 +72,8 @@ axes! {
         Part = "part";
         /// The file has one byte.
         Byte = "byte";
+        /// The file has more blocks than a block has room for addresses.
+        Large = "large";
     }
     /// The part of the file in which the case acts.
     part: Part {
@@ -134,6 +136,8 @@ axes! {
         Remounted = "remounted";
         /// The file system lost its power.
         PowerLoss = "power_loss";
+        /// The file system was frozen and thawed.
+        Frozen = "frozen";
         /// Calls on the file were refused.
         Refused = "refused";
     }
@@ -172,6 +176,10 @@ axes! {
         Other = "other";
         /// All descriptors were opened after the file came into the state.
         Later = "later";
+        /// The file has one descriptor.
+        Single = "single";
+        /// The file has one descriptor, which has a lease.
+        Leased = "leased";
     }
     /// The other users of a file in the state.
     holders: Holders {
@@ -191,6 +199,8 @@ axes! {
         Registrations = "registrations";
         /// The file is mapped twice for reading, and a part of it is registered twice for reading.
         Readers = "readers";
+        /// The file is an active swap file.
+        Swap = "swap";
     }
     /// The rest of the file system.
     company: Company {
@@ -234,6 +244,8 @@ axes! {
         All = "privileged";
         /// The caller has neither CAP_LINUX_IMMUTABLE nor CAP_SYS_ADMIN.
         None = "unprivileged";
+        /// The caller has no capability, and owns what root owns.
+        Owner = "owner";
     }
 }
 

@@ -59,12 +59,19 @@ static ROWS: &[Row] = &[
         values: &[
             "history=remounted",
             "history=power_loss",
+            "history=frozen",
             "company=snapshot",
             "company=moved",
             "company=full",
             "company=limited",
         ],
         why: "other cases use the file system",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["*"],
+        values: &["access=leased"],
+        why: "an open(2) waits for the holder of the lease",
     },
     Row {
         when: |facts| facts.kernel && facts.lane != Lane::Power,
@@ -100,9 +107,45 @@ static ROWS: &[Row] = &[
     Row { when: |_| true, cases: &["agent::swapped"], values: &["*"], why: "the case makes a swap file" },
     Row {
         when: |_| true,
+        cases: &[
+            "write::pwrite*",
+            "write::write",
+            "write::direct",
+            "write::no_append",
+            "write::into",
+            "write::within",
+            "write::copy_mapped",
+            "write::copy_registered",
+            "write::atomic*",
+            "write::times",
+            "write::full*",
+            "write::quota",
+            "write::inside_*",
+            "agent::overwrite",
+            "agent::meanwhile",
+            "agent::sees_in_storm",
+            "agent::device_sees_*",
+            "fallocate::inside*",
+            "fallocate::database",
+            "name::kept",
+            "swap::in_place",
+            "durable::seen",
+        ],
+        values: &["holders=swap"],
+        why: "an active swap file is not written to (swap.writes)",
+    },
+    Row {
+        when: |_| true,
+        cases: &["seal::*share*", "seal::*sharing*", "seal::remounted", "race::*", "*::snapshot_orders"],
+        values: &["holders=swap"],
+        why: "the case changes the file before it is sealed",
+    },
+    Row {
+        when: |_| true,
         cases: &["mover::shrink", "unseal::shrink", "map::tail_meanwhile"],
         values: &[
             "size=many",
+            "size=large",
             "part=*",
             "placement=scattered",
             "placement=unshared",
@@ -116,6 +159,19 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
+        cases: &[
+            "unseal::punch_frees",
+            "unseal::zero_reserves",
+            "unseal::dedupe",
+            "name::freed*",
+            "mount::options",
+            "durable::during_*",
+        ],
+        values: &["size=large"],
+        why: "the files of the case are large or many",
+    },
+    Row {
+        when: |_| true,
         cases: &["unseal::punch_frees", "name::freed*", "mount::options", "durable::during_*"],
         values: &["size=many", "part=*"],
         why: "the files of the case are large or many",
@@ -123,7 +179,7 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &["mover::defragment_*"],
-        values: &["size=less", "size=more"],
+        values: &["size=less", "size=more", "size=large"],
         why: "the case writes whole blocks",
     },
     Row {
@@ -342,6 +398,12 @@ static CLASHES: &[(&str, &str, &str)] = &[
     ("past=swap", "history=unsynced", "a swap file is synced"),
     ("company=busy", "history=remounted", "a mount ends all mappings"),
     ("company=busy", "history=power_loss", "a loss of power ends all mappings"),
+    ("size=large", "*=*", "a large file costs too much to meet every value"),
+    ("access=single", "holders=descriptor", "the file has one descriptor"),
+    ("access=leased", "holders=*", "the holder has a descriptor of its own"),
+    ("holders=swap", "names=gone", "swapon(2) takes a name"),
+    ("metadata=set_id", "caller=owner", "a write of a caller without CAP_FSETID clears the bit"),
+    ("metadata=owner", "caller=owner", "the caller does not own the file"),
 ];
 
 /// Whether a name matches a pattern, in which each `*` stands for any characters.
@@ -423,5 +485,6 @@ pub(crate) fn clash(one: (usize, usize), other: (usize, usize)) -> bool {
 pub(crate) fn unfit(facts: &Facts, situation: &Situation) -> Option<&'static str> {
     let set: Vec<(usize, usize)> = situation.axes().map(|axis| (axis, situation.get(axis))).collect();
     let alone = set.iter().find_map(|(axis, value)| left_out(facts, *axis, *value));
-    alone.or_else(|| set.iter().find_map(|one| set.iter().find_map(|other| reason_of_clash(*one, *other))))
+    let others = |one: &(usize, usize)| set.iter().filter(|other| other.0 != one.0).copied().collect::<Vec<_>>();
+    alone.or_else(|| set.iter().find_map(|one| others(one).iter().find_map(|other| reason_of_clash(*one, *other))))
 }

@@ -16,7 +16,7 @@ pub struct Reference {
 }
 
 /// The size of the reference's storage for one case, in blocks.
-pub(crate) const BLOCKS: usize = 512;
+pub(crate) const BLOCKS: usize = 2048;
 
 impl Reference {
     /// The reference, or a reference that breaks a clause.
@@ -64,7 +64,7 @@ impl System for Fs {
     }
 
     fn retire(&self, _: Mechanism, file: Ready) {
-        for fd in [file.fd, file.append, file.direct, file.reader] {
+        for fd in file.open() {
             let _ = Fs::call(self, Caller::Privileged, &Call::Close { fd });
         }
     }

@@ -47,21 +47,26 @@ pub enum Caller {
     Privileged,
     /// The same process without these two capabilities.
     Unprivileged,
+    /// The same process without any capability: it owns what root owns.
+    Owner,
 }
 
 static PRIVILEGED: Credentials = root(Capabilities::ALL);
 static UNPRIVILEGED: Credentials = root(Capabilities(!(Capabilities::LINUX_IMMUTABLE.0 | Capabilities::SYS_ADMIN.0)));
+
+static OWNER: Credentials = root(Capabilities::NONE);
 
 const fn root(capabilities: Capabilities) -> Credentials {
     Credentials { uid: 0, gid: 0, groups: Vec::new(), capabilities }
 }
 
 impl Caller {
-    /// The superuser, with or without the two capabilities.
+    /// The superuser, with all capabilities, without two of them, or without any.
     pub fn credentials(self) -> &'static Credentials {
         match self {
             Self::Privileged => &PRIVILEGED,
             Self::Unprivileged => &UNPRIVILEGED,
+            Self::Owner => &OWNER,
         }
     }
 }

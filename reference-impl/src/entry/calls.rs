@@ -216,6 +216,9 @@ impl State {
         if route == Route::Overlay {
             return self.through_layer(who, call);
         }
+        if route == Route::Freeze {
+            self.volume.checkpoint()?;
+        }
         let outer = self.route.replace(route);
         let outcome = self.call(who, call);
         self.route = outer;

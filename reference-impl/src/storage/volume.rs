@@ -159,6 +159,12 @@ impl Volume {
         Ok(())
     }
 
+    /// Commits, and writes the log anew.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), Errno> {
+        self.commit()?;
+        self.write_snapshot()
+    }
+
     fn write_snapshot(&mut self) -> Result<(), Errno> {
         self.checkpoints += 1;
         let numbers = (self.next, self.clock);

@@ -47,6 +47,11 @@ impl Context<'_> {
                 self.undo(Undo::Unregister(register(fd)?));
                 self.setup(&Call::Unregister { registration: first })?;
             }
+            Holders::Swap => {
+                self.given(&Call::Swapon { fd }, "no swap file")?;
+                self.undo(Undo::Swapoff(fd));
+                keeps = true;
+            }
             Holders::Readers => {
                 for len in [len, BLOCK] {
                     let map = self.mapped(fd, len, true, false)?;
@@ -60,7 +65,9 @@ impl Context<'_> {
             }
         }
         if keeps {
-            self.undo(Undo::Close(fd));
+            // Undone in reverse order.
+            let place = self.cleanup.borrow().len().saturating_sub(1);
+            self.cleanup.borrow_mut().insert(place, Undo::Close(fd));
         } else {
             self.close(fd)?;
         }

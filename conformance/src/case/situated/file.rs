@@ -4,7 +4,7 @@ use super::metadata::{further_name, new_name};
 use crate::case::context::Context;
 use crate::case::file::File;
 use crate::case::prepare::{make_by, open, pattern};
-use crate::mechanism::{BLOCK_LEN, SIZE};
+use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::situation::axes::{Access, History, Holders, Names, Part, Situation, Size};
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
@@ -12,10 +12,13 @@ use iomap_reference::{BLOCK, Call, Caller};
 use nix::fcntl::OFlag;
 
 /// The length of what lies before the part of [`Part::End`], in blocks.
-const BEFORE: i64 = 24;
+const BEFORE: i64 = 8;
 
 /// The length of a file of [`Size::Many`], in blocks.
-const MANY: i64 = 40;
+const MANY: i64 = 34;
+
+/// The length of a file of [`Size::Large`], in blocks: a block has room for fewer addresses of eight bytes.
+const LARGE: i64 = 520;
 
 /// The name of a file that is made before the case begins: the name that most cases use.
 const AHEAD: &str = "file";
@@ -28,7 +31,7 @@ impl<'a> Context<'a> {
             Part::End => BEFORE * BLOCK_LEN,
         };
         self.did(|done| done.part = self.situation.part);
-        self.mechanism.lead() as i64 + before
+        self.heading().lead() as i64 + before
     }
 
     /// The length of the part in which the case acts: that of a file, unless the case wants another one.
@@ -42,6 +45,7 @@ impl<'a> Context<'a> {
             Size::Block => BLOCK_LEN,
             Size::Part => BLOCK_LEN / 3,
             Size::Byte => 1,
+            Size::Large => LARGE * BLOCK_LEN,
         }
     }
 
@@ -55,9 +59,14 @@ impl<'a> Context<'a> {
         (self.size() as usize).next_multiple_of(BLOCK) as i64
     }
 
+    /// The mechanism whose header the file has.
+    fn heading(&self) -> Mechanism {
+        if self.situation.holders == Holders::Swap { Mechanism::Swapfile } else { self.mechanism }
+    }
+
     /// The contents of a file before the part in which the case acts.
     pub(crate) fn head(&self) -> Vec<u8> {
-        let header = self.mechanism.header();
+        let header = self.heading().header();
         let rest = self.lead() - header.len() as i64;
         [header, pattern(201, rest)].concat()
     }
@@ -104,7 +113,9 @@ impl<'a> Context<'a> {
             self.drop_ahead()?;
             let ready = self.with_access(self.with_metadata(self.with_names(ready)?)?)?;
             let ready = match self.situation.history {
-                History::Refused | History::Remounted | History::PowerLoss => self.afterwards(ready, false)?,
+                History::Refused | History::Frozen | History::Remounted | History::PowerLoss => {
+                    self.afterwards(ready, false)?
+                }
                 _ => ready,
             };
             self.held_outside(ready)
@@ -179,6 +190,10 @@ impl<'a> Context<'a> {
                 self.given(&Call::Unlink { name: name.clone() }, "no way to remove the name")?;
                 self.gone.borrow_mut().push(name);
                 self.did(|done| done.names = Names::Gone);
+            }
+            if self.situation.access == Access::Leased {
+                self.given(&Call::SetLease { fd: file.fd(), on: true }, "no lease")?;
+                self.did(|done| done.access = Access::Leased);
             }
             Ok(())
         })?;

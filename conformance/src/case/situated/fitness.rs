@@ -3,6 +3,7 @@
 use crate::case::context::Context;
 use crate::mechanism::BLOCK_LEN;
 use crate::situation::axes::{AXES, Access, Company, Holders, Names, Privilege, Situation};
+use crate::system::CLOSED;
 use crate::verdict::Trouble;
 use iomap_clauses::Errno;
 use iomap_reference::{
@@ -12,11 +13,14 @@ use iomap_reference::{
 impl Context<'_> {
     /// The caller of a call that is judged.
     pub(in crate::case) fn caller(&self, call: &Call) -> Caller {
-        if self.situation.caller == Privilege::All || wants_privilege(call) {
-            return Caller::Privileged;
-        }
-        self.did(|done| done.caller = Privilege::None);
-        Caller::Unprivileged
+        let caller = match self.situation.caller {
+            Privilege::All => return Caller::Privileged,
+            _ if wants_privilege(call) => return Caller::Privileged,
+            Privilege::None => Caller::Unprivileged,
+            Privilege::Owner => Caller::Owner,
+        };
+        self.did(|done| done.caller = self.situation.caller);
+        caller
     }
 
     /// The number of rounds in which a case looks for a moment. In a situation, many runs share the search.
@@ -66,6 +70,14 @@ impl Context<'_> {
         if let Some(why) = of_access(self.situation.access, call, &self.opened.borrow()) {
             self.does_not_fit(why);
         }
+    }
+
+    /// A descriptor beside the one of the situation. Notes that the case does not fit if it is closed.
+    pub(in crate::case) fn further(&self, fd: Fd) -> Fd {
+        if fd == CLOSED {
+            self.does_not_fit("the case uses another descriptor");
+        }
+        fd
     }
 
     /// Notes that the case takes the file out of the state.

@@ -4,7 +4,7 @@ use crate::case::context::Context;
 use crate::case::prepare::{open, pattern};
 use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{Access, Metadata, Names};
-use crate::system::Ready;
+use crate::system::{CLOSED, Ready};
 use crate::verdict::Trouble;
 use iomap_reference::{Call, Route, Whence, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
@@ -82,6 +82,13 @@ impl Context<'_> {
             Access::Direct => OFlag::O_RDWR | OFlag::O_DIRECT,
             Access::Dsync => OFlag::O_RDWR | OFlag::O_DSYNC,
             Access::Offset => OFlag::O_RDWR,
+            Access::Single | Access::Leased => {
+                for fd in [&mut ready.append, &mut ready.direct, &mut ready.reader] {
+                    self.close(std::mem::replace(fd, CLOSED))?;
+                }
+                self.did(|done| done.access = Access::Single);
+                return Ok(ready);
+            }
             _ => return Ok(ready),
         };
         self.close(ready.fd)?;

@@ -8,7 +8,7 @@ use crate::system::{Ready, System};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::Errno;
-use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Reply};
+use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Reply, Route};
 use nix::fcntl::OFlag;
 
 impl Context<'_> {
@@ -143,6 +143,10 @@ impl Context<'_> {
                 ready
             }
             History::Remounted | History::PowerLoss => self.restarted(&ready)?,
+            History::Frozen => {
+                self.given(&Call::Fsync { fd: ready.fd }.via(Route::Freeze), "no freezing")?;
+                ready
+            }
             _ => return Ok(ready),
         };
         self.did(|done| done.history = self.situation.history);
@@ -223,6 +227,6 @@ impl Context<'_> {
     }
 
     pub(super) fn close_all(&self, ready: &Ready) -> Result<(), Trouble> {
-        [ready.fd, ready.append, ready.direct, ready.reader].into_iter().try_for_each(|fd| self.close(fd))
+        ready.open().try_for_each(|fd| self.close(fd))
     }
 }

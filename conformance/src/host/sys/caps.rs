@@ -2,13 +2,15 @@
 
 use nix::errno::Errno;
 
-/// Calls `act` without CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE in the effective set of this thread.
-/// Quotas do not bind a thread with CAP_SYS_RESOURCE.
-pub(crate) fn unprivileged<T>(act: impl FnOnce() -> T) -> Result<T, Errno> {
-    const DROPPED: u64 = 1 << 9 | 1 << 21 | 1 << 24;
+/// CAP_LINUX_IMMUTABLE, CAP_SYS_ADMIN and CAP_SYS_RESOURCE. Quotas do not bind a thread with CAP_SYS_RESOURCE.
+pub(crate) const PRIVILEGES: u64 = 1 << 9 | 1 << 21 | 1 << 24;
+
+/// Calls `act` without these capabilities in the effective set of this thread.
+pub(crate) fn without<T>(dropped: u64, act: impl FnOnce() -> T) -> Result<T, Errno> {
     let before = capabilities()?;
     let mut without = before;
-    without.effective[0] &= !(DROPPED as u32);
+    without.effective[0] &= !(dropped as u32);
+    without.effective[1] &= !((dropped >> 32) as u32);
     set_capabilities(&without)?;
     let result = act();
     set_capabilities(&before)?;
