@@ -2,6 +2,7 @@
 
 use crate::case::file::File;
 use crate::case::prepare::{make, make_pinned, make_written, open, pattern, setup};
+use crate::case::situated::AHEAD;
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
 use crate::situation::axes::Situation;
@@ -95,6 +96,12 @@ impl<'a> Context<'a> {
         self
     }
 
+    /// The mappings that last until the case ends.
+    pub(super) fn mappings(&self) -> Vec<MapId> {
+        let map = |undo: &Undo| if let Undo::Unmap(map) = undo { Some(*map) } else { None };
+        self.cleanup.borrow().iter().filter_map(map).collect()
+    }
+
     /// Undoes this when the case ends.
     pub(super) fn undo(&self, undo: Undo) {
         self.cleanup.borrow_mut().push(undo);
@@ -183,6 +190,13 @@ impl<'a> Context<'a> {
     /// An empty file with its descriptors, after `prepare` has changed it.
     pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         self.drop_ahead()?;
+        let prepare = |fd| {
+            // The file that the case is about.
+            if name == AHEAD {
+                self.former_life(name, fd)?;
+            }
+            prepare(fd)
+        };
         let ready = make(&self.system, self.mechanism, name, prepare)?;
         self.undo(Undo::Retire(ready.clone()));
         Ok(ready)

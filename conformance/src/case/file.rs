@@ -110,6 +110,11 @@ impl File<'_> {
         self.context.mechanism.leave(self.ready.fd, self.size()?)
     }
 
+    /// The other users of the situation, for a file that the case has brought into the state itself.
+    pub(crate) fn held(&self) -> Result<(), Trouble> {
+        self.context.held_in_state(&self.ready, self.size()?)
+    }
+
     /// Brings the file into the state: only the times may change.
     pub(crate) fn enter(&self) -> Seen {
         self.act(&self.enter_call_uncommitted()?, Effect::Change(&|after| after.state = after.state.map(|_| true)))
@@ -123,7 +128,19 @@ impl File<'_> {
     /// Whether a query through this descriptor shows the state.
     pub(crate) fn state(&self, fd: Fd) -> Result<bool, Trouble> {
         let bit = self.context.needs_query()?;
-        Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32 & bit != 0)
+        Ok(self.flags(fd)? & bit != 0)
+    }
+
+    /// `fsx_xflags`.
+    pub(crate) fn flags(&self, fd: Fd) -> Result<u32, Trouble> {
+        Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32)
+    }
+
+    /// The offsets of the descriptors beside the read-write one.
+    pub(crate) fn further_positions(&self) -> Result<Vec<i64>, Trouble> {
+        let others = [self.ready.append, self.ready.direct].into_iter().filter(|fd| *fd != CLOSED);
+        let offset = |fd| self.context.setup_number(&Call::Seek { fd, offset: 0, whence: Whence::Cur });
+        others.map(offset).collect()
     }
 
     /// Makes a call and compares the whole file before and after it. A call that fails must change nothing; a call that
@@ -136,7 +153,7 @@ impl File<'_> {
     pub(crate) fn act_as(&self, caller: Caller, call: &Call, effect: Effect) -> Seen {
         self.context.reach(call)?;
         self.context.concerns(call);
-        let before = Picture::take(self)?;
+        let mut before = Picture::take_before(self)?;
         self.context.tick(&before.stat);
         if matches!(call, Call::Swapon { .. }) {
             // Taking the picture has read the file, which changes its access time, so commit.
@@ -144,6 +161,9 @@ impl File<'_> {
         }
         let outcome = self.context.system.call(caller, call);
         let after = Picture::take(self)?;
+        if outcome.is_ok() {
+            before.pass_over(&after);
+        }
         let faults: Vec<String> = match (&outcome, effect) {
             (Err(_), _) | (Ok(_), Effect::Nothing) => before.differences(&after, true),
             (Ok(_), Effect::Times) => before.differences(&after, false),

@@ -2,7 +2,8 @@
 
 use crate::case::file::File;
 use crate::verdict::Trouble;
-use iomap_reference::Stat;
+use crate::words;
+use iomap_reference::{Outcome, Stat};
 
 /// A file at one moment.
 #[derive(Clone, Debug)]
@@ -20,13 +21,42 @@ pub(crate) struct Picture {
     pub position: i64,
     /// Whether a query shows the state; `None` if the mechanism has no query.
     pub state: Option<bool>,
+    /// The other things that a call which changes nothing leaves alone.
+    rest: Rest,
     lead: usize,
+}
+
+/// The attribute of FS_IOC_FSGETXATTR that comes and goes with the extended attributes of a file.
+const HAS_XATTRS: u32 = 0x8000_0000;
+
+/// The things around a file: no call on the file changes them without need.
+#[derive(Clone, Debug)]
+struct Rest {
+    /// The access time, after the reads of an earlier picture.
+    atime: i128,
+    /// `fsx_xflags` without the state.
+    flags: Option<u32>,
+    /// The offsets of the other descriptors.
+    positions: Vec<i64>,
+    /// The first byte of each mapping of the situation, or the error of reading it.
+    mapped: Vec<Outcome>,
+    /// The other file of the situation: its metadata and its contents.
+    company: Option<(Stat, Vec<u8>)>,
+    /// The free space, where no other case uses the file system and no effect comes late.
+    free: Option<i64>,
 }
 
 impl Picture {
     /// Takes a picture of a file.
     pub(crate) fn take(file: &File) -> Result<Self, Trouble> {
         file.context.system.looking(|| Self::look(file))
+    }
+
+    /// Takes a picture of a file before a call. Reading the file has changed its access time.
+    pub(crate) fn take_before(file: &File) -> Result<Self, Trouble> {
+        let mut picture = Self::take(file)?;
+        picture.rest.atime = file.context.system.looking(|| file.stat())?.atime;
+        Ok(picture)
     }
 
     fn look(file: &File) -> Result<Self, Trouble> {
@@ -37,8 +67,23 @@ impl Picture {
         let data = file.read(0, len as i64)?;
         let position = file.position()?;
         let hole = file.hole()?;
-        let state = context.mechanism().state_bit().map(|_| file.state(file.fd())).transpose()?;
-        Ok(Self { stat, data, hole, reserve: i64::MAX, position, state, lead })
+        let flags = context.mechanism().state_bit().map(|_| file.flags(file.fd())).transpose()?;
+        let bit = context.mechanism().state_bit().unwrap_or_default();
+        let rest = Rest {
+            atime: stat.atime,
+            flags: flags.map(|flags| flags & !(bit | HAS_XATTRS)),
+            positions: file.further_positions()?,
+            mapped: context.mapped_bytes(),
+            company: context.look_at_company()?,
+            free: context.exact_space()?,
+        };
+        let state = flags.map(|flags| flags & bit != 0);
+        Ok(Self { stat, data, hole, reserve: i64::MAX, position, state, rest, lead })
+    }
+
+    /// Passes over the changes that any call may make that succeeds: it may read the file, and take space for others.
+    pub(crate) fn pass_over(&mut self, later: &Self) {
+        (self.rest.atime, self.rest.free) = (later.rest.atime, later.rest.free);
     }
 
     /// Changes the data of the picture, at an offset of the case.
@@ -55,7 +100,7 @@ impl Picture {
     pub(crate) fn differences(&self, later: &Self, times: bool) -> Vec<String> {
         let (a, b) = (&self.stat, &later.stat);
         let hole = |picture: &Self| picture.hole.min(self.reserve);
-        let rows: [(&str, String, String, bool); 11] = [
+        let rows: [(&str, String, String, bool); 17] = [
             ("size", a.size.to_string(), b.size.to_string(), true),
             ("first hole", hole(self).to_string(), hole(later).to_string(), true),
             ("file offset", self.position.to_string(), later.position.to_string(), true),
@@ -67,6 +112,12 @@ impl Picture {
             ("modification time", a.mtime.to_string(), b.mtime.to_string(), times),
             ("status change time", a.ctime.to_string(), b.ctime.to_string(), times),
             ("contents", String::new(), first_difference(&self.data, &later.data), true),
+            ("access time", self.rest.atime.to_string(), later.rest.atime.to_string(), times),
+            ("attributes", hex(self.rest.flags), hex(later.rest.flags), times),
+            ("offsets of the other descriptors", list(&self.rest.positions), list(&later.rest.positions), times),
+            ("mappings", outcomes(&self.rest.mapped), outcomes(&later.rest.mapped), times),
+            ("another file", String::new(), other(&self.rest.company, &later.rest.company), true),
+            ("free space", list(&self.rest.free), list(&later.rest.free), times),
         ];
         let differing = rows.iter().filter(|(_, before, after, counts)| *counts && before != after);
         differing
@@ -86,6 +137,28 @@ fn attributes(all: &[(String, Vec<u8>)]) -> String {
     };
     let shown: Vec<String> = all.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
     if shown.is_empty() { "none".into() } else { shown.join(", ") }
+}
+
+fn hex(flags: Option<u32>) -> String {
+    flags.map_or_else(String::new, |flags| format!("{flags:#x}"))
+}
+
+fn list<'a>(numbers: impl IntoIterator<Item = &'a i64>) -> String {
+    numbers.into_iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn outcomes(all: &[Outcome]) -> String {
+    all.iter().map(words::outcome).collect::<Vec<_>>().join(", ")
+}
+
+/// The difference of the other file, apart from its access time.
+fn other(before: &Option<(Stat, Vec<u8>)>, after: &Option<(Stat, Vec<u8>)>) -> String {
+    let (Some((a, data)), Some((b, later))) = (before, after) else { return String::new() };
+    let same = Stat { atime: a.atime, ..b.clone() } == *a;
+    match (same, first_difference(data, later)) {
+        (true, difference) => difference,
+        (false, _) => "has other metadata".into(),
+    }
 }
 
 fn shown(state: Option<bool>) -> String {

@@ -18,9 +18,10 @@ pub(super) static CASES: &[Case] = &[
         t.reach(&POWER_LOSS)?;
         t.needs_seal("moment at which a file is shown as sealed")?;
         let bit = t.needs_query()?;
-        let ready =
-            t.make("file", |fd| t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, t.size()) }).map(|_| ()))?;
-        let file = File::from_ready(t, ready);
+        let file = t.settled(t.make("file", |fd| {
+            let data = [t.head(), pattern(1, t.size())].concat();
+            t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
+        })?)?;
         let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
         match flags {
             Ok(Reply::Number(flags)) if flags as u32 & bit != 0 => afterwards(t, "file", |file| whole(t, file)),
@@ -60,25 +61,23 @@ pub(super) static CASES: &[Case] = &[
     }),
     power(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
-        let ready = t.make("file", |fd| {
+        let file = t.settled(t.make("file", |fd| {
             let data = [t.head(), pattern(1, t.size())].concat();
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
-        })?;
-        let file = File::from_ready(t, ready);
+        })?)?;
         t.setup(&file.enter_call_uncommitted()?)?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
     power(&DURABLE_DATA, "grown", "sealing makes data durable that were appended after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
-        let ready = t.make("file", |fd| {
+        let file = t.settled(t.make("file", |fd| {
             let data = [t.head(), pattern(1, t.size())].concat();
             let (first, rest) = data.split_at(BLOCK);
             t.setup(&Call::Pwrite { fd, offset: 0, data: first.into() })?;
             t.setup(&Call::Fsync { fd })?;
             t.setup(&Call::Pwrite { fd, offset: BLOCK_LEN, data: rest.into() }).map(|_| ())
-        })?;
-        let file = File::from_ready(t, ready);
+        })?)?;
         t.setup(&file.enter_call_uncommitted()?)?;
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))

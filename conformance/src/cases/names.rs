@@ -1,3 +1,4 @@
+use super::seal::each;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::Effect;
 use crate::case::prepare::pattern;
@@ -60,10 +61,12 @@ pub(super) static CASES: &[Case] = &[
         |t| {
             let file = t.sealed()?;
             t.beside("other", BLOCK_LEN)?;
-            let call = Call::Rename { from: "other".into(), to: file.name(), exchange: true };
-            let seen = file.act(&call, Effect::Times)?;
-            let back = Call::Rename { from: file.name(), to: "other".into(), exchange: true };
-            Ok(seen.and(file.act(&back, Effect::Times)?))
+            let (name, other) = (file.name(), "other".to_owned());
+            // Each of the two files is the first one once, and each is renamed back.
+            each(&[(&other, &name), (&other, &name), (&name, &other), (&name, &other)], |(from, to)| {
+                let (from, to) = ((*from).clone(), (*to).clone());
+                file.act(&Call::Rename { from, to, exchange: true }, Effect::Times)
+            })
         },
     ),
     case(&NAME_LINK, "link", "a sealed file can be given another name", |t| {

@@ -1,5 +1,5 @@
 use super::meanwhile;
-use super::seal::{each, make_closed, succeeded};
+use super::seal::{closed, each, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -32,11 +32,16 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_STATX, "statx", "statx shows a sealed file as sealed, without privilege and by each name", |t| {
         let bit = t.needs_statx()?;
         let file = t.sealed()?;
-        t.setup(&file.leave_call()?)?;
         let linked = "another-name".to_owned();
         t.setup(&Call::Link { from: file.name(), to: linked.clone() })?;
-        t.setup(&file.enter_call()?)?;
         each(&[file.name(), linked], |name| statx_shows(t, name, false, bit, true))
+    }),
+    case(&QUERY_STATX, "statx_again", "statx shows a file as sealed that was sealed for the second time", |t| {
+        let bit = t.needs_statx()?;
+        let file = t.sealed()?;
+        t.setup(&file.leave_call()?)?;
+        t.setup(&file.enter_call()?)?;
+        statx_shows(t, &file.name(), false, bit, true)
     }),
     case(&QUERY_STATX, "statx_unsealed", "statx shows neither an unsealed file nor a directory as sealed", |t| {
         let bit = t.needs_statx()?;
@@ -50,9 +55,10 @@ pub(super) static CASES: &[Case] = &[
     alone(&QUERY_STATX, "statx_readonly_mount", "statx shows a sealed file as sealed on a read-only mount", |t| {
         let bit = t.needs_statx()?;
         let file = t.sealed_as("file")?;
+        let name = file.name();
         file.close()?;
         t.read_only_mount()?;
-        statx_shows(t, "file", false, bit, true)
+        statx_shows(t, &name, false, bit, true)
     }),
     case(&QUERY_STATX_MASK, "statx_mask", "the mask of statx has the bit for files and directories", |t| {
         let bit = t.needs_statx()?;
@@ -61,9 +67,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&QUERY_STATX_MASK, "statx_mask_readonly", "the mask of statx has the bit on a read-only mount", |t| {
         let bit = t.needs_statx()?;
-        make_closed(t, "file")?;
+        let name = closed(t)?;
         t.read_only_mount()?;
-        each(&["file", "."], |name| statx_shows(t, name, true, bit, true))
+        each(&[name, ".".into()], |name| statx_shows(t, name, true, bit, true))
     }),
     case(
         &QUERY_FILE_GETATTR,
@@ -97,9 +103,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&QUERY_READONLY_MOUNT, "readonly_mount", "the query works on a read-only mount", |t| {
         t.needs_query()?;
-        make_closed(t, "file")?;
+        let name = closed(t)?;
         t.read_only_mount()?;
-        let fd = t.open("file", OFlag::O_RDONLY)?;
+        let fd = t.open(&name, OFlag::O_RDONLY)?;
         t.observe(&Call::GetXflags { fd })
     }),
     case(&QUERY_SET_IGNORED, "set", "setting the bit with FS_IOC_FSSETXATTR is ignored", |t| {

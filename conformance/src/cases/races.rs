@@ -79,8 +79,8 @@ races! {
 }
 
 /// A race whose result is the same in each order.
-pub(super) static STORMS: &[Case] = &[
-    case(&RACE_MAPPING, "protect", "unsealing fails throughout a storm of mprotect on a mapping", |t| {
+pub(super) static STORMS: &[Case] =
+    &[case(&RACE_MAPPING, "protect", "unsealing fails throughout a storm of mprotect on a mapping", |t| {
         t.needs_seal("objection to mappings")?;
         let mut seen = Observed::default();
         for number in 0..t.rounds(ROUNDS) {
@@ -94,8 +94,7 @@ pub(super) static STORMS: &[Case] = &[
             seen = seen.and(t.fact(&format!("{leave} is refused while the file is mapped"), refused));
         }
         Ok(seen)
-    }),
-];
+    })];
 
 /// The rounds in which the scheduler decides which call comes first.
 const ROUNDS: usize = 16;

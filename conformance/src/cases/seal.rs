@@ -363,7 +363,7 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&SEAL_SHARED_WITHIN, "shared_within", "sealing a file two parts of which share storage is refused", |t| {
         let file = t.file("file", t.size())?;
-        t.given(&clone_within(&file, 0, 2 * BLOCK_LEN), "no clone of a part to another part")?;
+        t.given(&clone_within(&file, 0, 2 * BLOCK_LEN, 1), "no clone of a part to another part")?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         file.refused(&file.enter_call()?)
     }),
@@ -407,9 +407,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&SEAL_READONLY_MOUNT, "readonly_mount", "a file on a read-only mount cannot be sealed", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
-        make_closed(t, "file")?;
+        let name = closed(t)?;
         t.read_only_mount()?;
-        t.observe(&Call::Open { name: "file".into(), flags: OFlag::O_RDWR, mode: 0 })
+        t.observe(&Call::Open { name, flags: OFlag::O_RDWR, mode: 0 })
     }),
 ];
 
@@ -429,12 +429,12 @@ pub(super) fn mapped(file: &File, shared: bool, write: bool) -> Result<(), Troub
     map.map(|_| ()).ok_or_else(|| Trouble::Setup("the file cannot be mapped".into()))
 }
 
-/// A file that exists but of which no descriptor is open.
-pub(super) fn make_closed(t: &Context, name: &str) -> Result<(), Trouble> {
-    let fd = t.setup(&Call::Open { name: name.into(), flags: OFlag::O_RDWR | OFlag::O_CREAT, mode: 0o600 })?;
-    let Reply::Number(fd) = fd else { return Err(Trouble::Setup("open".into())) };
-    t.setup(&Call::Pwrite { fd: fd as Fd, offset: 0, data: pattern(1, t.size()) })?;
-    t.setup(&Call::Close { fd: fd as Fd }).map(|_| ())
+/// The name of a file that is not in the state, and of which no descriptor is open.
+pub(super) fn closed(t: &Context) -> Result<String, Trouble> {
+    let file = t.file("file", t.size())?;
+    let name = file.name();
+    file.close()?;
+    Ok(name)
 }
 
 /// A file with the mechanism's header, prepared by the case from there on.

@@ -1,3 +1,4 @@
+use super::seal::each;
 use super::write::rewritten_in_place;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -11,13 +12,20 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let target = t.beside("target", BLOCK_LEN)?;
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
+        let parts = each(&parts(t.size()), |(offset, len)| {
+            let (from, from_offset, to, len) = (file.fd(), file.at(*offset), target.fd(), *len);
+            file.act(&Call::CloneRange { from, from_offset, to, to_offset: 0, len }, Effect::Nothing)
+        })?;
+        let seen = seen.and(parts);
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
     }),
     case(&SHARE_WITHIN, "within", "a part of a sealed file cannot be cloned to another part of it", |t| {
-        let clone = |file: &File| clone_within(file, 0, 2 * BLOCK_LEN);
-        t.given(&clone(&t.beside("probe", t.size())?), "no clone of a part to another part")?;
+        let clone = |file: &File, blocks| clone_within(file, 0, 2 * BLOCK_LEN, blocks);
+        t.given(&clone(&t.beside("probe", t.size())?, 1), "no clone of a part to another part")?;
         let file = t.sealed()?;
-        let seen = file.refused(&clone(&file))?;
+        // The second half of the shortest file is two blocks, or less in the last one.
+        let most = (t.size() / BLOCK_LEN - 2).clamp(1, 2);
+        let seen = each(&[1, most], |blocks| file.refused(&clone(&file, *blocks)))?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_WITHIN, "dedupe_within", "a part of a sealed file cannot be deduplicated with another part", |t| {
@@ -41,22 +49,24 @@ pub(super) static CASES: &[Case] = &[
         t.needs_sharing()?;
         let file = t.sealed()?;
         let twin = t.beside("twin", t.size())?;
-        let len = file.at(t.size()) as usize;
-        let seen = file.act(
-            &Call::Dedupe { from: file.fd(), from_offset: 0, to: twin.fd(), to_offset: 0, len },
-            Effect::Nothing,
-        )?;
+        let whole = (0, file.at(t.size()) - file.at(0));
+        let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
+            let (from, to, len) = (file.fd(), twin.fd(), *len as usize);
+            let (from_offset, to_offset) = (file.at(*offset), twin.at(*offset));
+            file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
+        })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
         t.needs_sharing()?;
         let file = t.sealed()?;
         let twin = t.beside("twin", t.size())?;
-        let len = file.at(t.size()) as usize;
-        let seen = file.act(
-            &Call::Dedupe { from: twin.fd(), from_offset: 0, to: file.fd(), to_offset: 0, len },
-            Effect::Nothing,
-        )?;
+        let whole = (0, file.at(t.size()) - file.at(0));
+        let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
+            let (from, to, len) = (twin.fd(), file.fd(), *len as usize);
+            let (from_offset, to_offset) = (twin.at(*offset), file.at(*offset));
+            file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
+        })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {
@@ -90,8 +100,15 @@ pub(super) static CASES: &[Case] = &[
     }),
 ];
 
-/// The call that clones one block of a file to another place in it; both are offsets of the case.
-pub(super) fn clone_within(file: &File, from: i64, to: i64) -> Call {
+/// Parts of a file of this size that can be shared, as offset and length: whole blocks, and the end.
+fn parts(size: i64) -> Vec<(i64, i64)> {
+    let last = (size - 1) / BLOCK_LEN * BLOCK_LEN;
+    let all = [(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (last, size - last)];
+    all.into_iter().filter(|(offset, len)| offset + len <= size).collect()
+}
+
+/// The call that clones so many blocks of a file to another place in it; both are offsets of the case.
+pub(super) fn clone_within(file: &File, from: i64, to: i64, blocks: i64) -> Call {
     let (fd, from_offset, to_offset) = (file.fd(), file.at(from), file.at(to));
-    Call::CloneRange { from: fd, from_offset, to: fd, to_offset, len: BLOCK_LEN }
+    Call::CloneRange { from: fd, from_offset, to: fd, to_offset, len: blocks * BLOCK_LEN }
 }

@@ -15,15 +15,13 @@ const AFTER_SWAP: i64 = 2 * BLOCK_LEN;
 
 pub(super) static CASES: &[Case] = &[
     case(&SWAP_ON, "swapon", "a sealed file can be an active swap file", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         let seen = t.observe(&Call::Swapon { fd: file.fd() })?;
         off(t, &file, &seen)?;
         Ok(seen)
     }),
     case(&SWAP_KEEPS, "in_place", "swapon does not change size and placement of a sealed file", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         let agent = file.agent()?;
         let size = file.stat()?.size;
         t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
@@ -34,8 +32,7 @@ pub(super) static CASES: &[Case] = &[
         Ok(same.and(file.holds(AFTER_SWAP, &data)))
     }),
     case(&SWAP_WRITES, "write", "an active swap file is not written to, sealed or not", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
         let data = vec![1; BLOCK];
         let seen = file.refused(&Call::Pwrite { fd: file.fd(), offset: AFTER_SWAP, data })?;
@@ -43,8 +40,7 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen)
     }),
     case(&SWAP_OFF, "swapoff", "a sealed file stays sealed after swapoff", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
         let seen = file.act(&Call::Swapoff { fd: file.fd() }, Effect::Nothing)?;
         Ok(seen.and(t.fact("the file is sealed", file.state(file.fd())?)))
@@ -65,8 +61,7 @@ pub(super) static CASES: &[Case] = &[
         seen
     }),
     case(&SWAP_AGAIN, "seal_again", "an active swap file that is sealed can be sealed again", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         again(t, &file, &file.enter_call()?)
     }),
     case(&SWAP_AGAIN, "unseal_again", "an active swap file that is not sealed can be unsealed again", |t| {
@@ -74,8 +69,7 @@ pub(super) static CASES: &[Case] = &[
         again(t, &file, &file.leave_call()?)
     }),
     case(&SWAP_UNSEAL, "unseal", "an active swap file cannot be unsealed", |t| {
-        let file = swap_file(t)?;
-        t.setup(&file.enter_call()?)?;
+        let file = sealed_swap_file(t)?;
         t.given(&Call::Swapon { fd: file.fd() }, "no swap")?;
         let seen = file.refused(&file.leave_call()?)?;
         t.setup(&Call::Swapoff { fd: file.fd() })?;
@@ -98,6 +92,14 @@ pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     let file = t.file("swap", header.len() as i64 + t.size())?;
     t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data: header })?;
     t.setup(&Call::Fsync { fd: file.fd() })?;
+    Ok(file)
+}
+
+/// The same in the state.
+fn sealed_swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    let file = swap_file(t)?;
+    t.setup(&file.enter_call()?)?;
+    file.held()?;
     Ok(file)
 }
 

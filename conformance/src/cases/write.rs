@@ -65,9 +65,12 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let (seen, map) = file.map(true, true)?;
         let Some(map) = map else { return Ok(seen) };
-        let data = pattern(10, 300);
-        let call = Call::Store { map, offset: file.at(BLOCK_LEN) as usize, data: data.clone() };
-        Ok(seen.and(file.write_with(call, BLOCK_LEN, &data)?))
+        let stores = each(&ranges(t.size()), |(offset, len)| {
+            let data = pattern(10, *len);
+            let call = Call::Store { map, offset: file.at(*offset) as usize, data: data.clone() };
+            file.write_with(call, *offset, &data)
+        })?;
+        Ok(seen.and(stores))
     }),
     case(
         &WRITE_NO_APPEND,
@@ -86,14 +89,14 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_COPY, "into", "copy_file_range into a sealed file leaves it in place", |t| {
         let file = t.sealed()?;
         let source = t.open("source", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let data = pattern(11, 2 * BLOCK_LEN);
+        let data = pattern(11, t.size());
         t.setup(&Call::Pwrite { fd: source, offset: 0, data: data.clone() })?;
         t.setup(&Call::Fsync { fd: source })?;
-        let seen = file.write_with(
-            Call::CopyRange { from: source, from_offset: 0, to: file.fd(), to_offset: file.at(0), len: data.len() },
-            0,
-            &data,
-        )?;
+        let seen = each(&ranges(t.size()), |(to, len)| {
+            let (from_offset, to_offset, len) = (*to, file.at(*to), *len as usize);
+            let data = &data[*to as usize..][..len];
+            file.write_with(Call::CopyRange { from: source, from_offset, to: file.fd(), to_offset, len }, *to, data)
+        })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&WRITE_COPY, "within", "copy_file_range inside one sealed file leaves the file in place", |t| {
@@ -109,9 +112,10 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_COPY_FROM, "out", "copy_file_range out of a sealed file leaves it in place", |t| {
         let file = t.sealed()?;
         let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let len = t.size() as usize;
-        let call = Call::CopyRange { from: file.fd(), from_offset: file.at(0), to, to_offset: 0, len };
-        let seen = file.act(&call, Effect::Nothing)?;
+        let seen = each(&ranges(t.size()), |(offset, len)| {
+            let (from_offset, len) = (file.at(*offset), *len as usize);
+            file.act(&Call::CopyRange { from: file.fd(), from_offset, to, to_offset: 0, len }, Effect::Nothing)
+        })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(
@@ -191,24 +195,24 @@ pub(super) static CASES: &[Case] = &[
     case(&MAP_BEYOND, "beyond", "access to a mapping beyond the last page of the file raises SIGBUS", |t| {
         let file = t.sealed()?;
         let fd = file.reader();
-        let len = file.at(2 * t.size()) as usize;
+        let len = file.at(t.whole() + t.size()) as usize;
         let Reply::Number(map) = t.setup(&Call::Map { fd, len, shared: true, write: false })? else {
             return Err(Trouble::Setup("mmap".into()));
         };
-        let load = Call::Load { map: map as u64, offset: file.at(t.whole()) as usize, len: 1 };
-        let seen = t.observe(&load)?;
+        let offset = file.at(t.whole()) as usize;
+        let seen = each(&[1, t.size() as usize], |len| t.observe(&Call::Load { map: map as u64, offset, len: *len }))?;
         t.setup(&Call::Unmap { map: map as u64 })?;
         Ok(seen)
     }),
     alone(&WRITE_FULL, "full", "a full file system does not stop writes inside the size", |t| {
         let file = t.sealed()?;
         t.full()?;
-        each(&[0, BLOCK_LEN, t.size() - BLOCK_LEN], |offset| file.write(*offset, &pattern(12, BLOCK_LEN)))
+        each(&ranges(t.size()), |(offset, len)| file.write(*offset, &pattern(12, *len)))
     }),
     limited(&WRITE_FULL, "quota", "an exhausted quota does not stop writes inside the size", |t| {
         let (file, _ordinary) = owner_at_limit(t)?;
-        each(&[0, BLOCK_LEN, t.size() - BLOCK_LEN], |offset| {
-            let data = pattern(90, BLOCK_LEN);
+        each(&ranges(t.size()), |(offset, len)| {
+            let data = pattern(90, *len);
             let call = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
             file.act_as(Caller::Unprivileged, &call, Effect::Change(&|after| after.patch(*offset, &data)))
         })
@@ -223,7 +227,9 @@ pub(super) static CASES: &[Case] = &[
     case(&WRITE_NO_HOLE, "zeros", "writing zeros to a sealed file does not make a hole", |t| {
         let file = t.sealed()?;
         // If writes are refused, the case uses the file as it was made.
-        let _ = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: vec![0; 2 * BLOCK] })?;
+        for (offset, len) in ranges(t.size()) {
+            let _ = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(offset), data: vec![0; len as usize] })?;
+        }
         t.setup(&Call::Fsync { fd: file.fd() })?;
         let hole = Call::Seek { fd: file.reader(), offset: 0, whence: Whence::Hole };
         let seen = t.observe(&hole)?;
@@ -269,11 +275,11 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&WRITE_COPY_BEYOND, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
         let file = t.sealed()?;
-        let source = t.beside("source", t.size())?;
-        let (from, offset) = (source.fd(), source.at(0));
-        each(&[1, t.near_end().max(1)], |to| {
-            let (to, to_offset) = (file.fd(), file.at(*to));
-            file.refused(&Call::CopyRange { from, from_offset: offset, to, to_offset, len: t.size() as usize })
+        let source = t.beside("source", t.size() + BLOCK_LEN)?;
+        let (from, from_offset) = (source.fd(), source.at(0));
+        each(&[(0, t.size() + 1), (1, t.size()), (t.near_end().max(1), t.size())], |(to, len)| {
+            let (to, to_offset, len) = (file.fd(), file.at(*to), *len as usize);
+            file.refused(&Call::CopyRange { from, from_offset, to, to_offset, len })
         })
     }),
     case(
@@ -353,6 +359,12 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
 ];
+
+/// Parts of a file of this size, as offset and length: whole blocks and not, short and long, at its borders.
+fn ranges(size: i64) -> Vec<(i64, i64)> {
+    let all = [(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (BLOCK_LEN - 1, 2), (1, 1), (size - 1, 1), (0, size)];
+    all.into_iter().filter(|(offset, len)| offset + len <= size).collect()
+}
 
 impl File<'_> {
     fn write_nothing(&self, offset: i64) -> Seen {

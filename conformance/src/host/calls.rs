@@ -364,6 +364,7 @@ fn stat(file: BorrowedFd) -> Result<Stat, Errno> {
         gid: stat.st_gid,
         links: stat.st_nlink,
         size: stat.st_size as u64,
+        atime: nanoseconds(stat.st_atime, stat.st_atime_nsec),
         mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
         ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         xattrs: xattr::user_xattrs(file)?,

@@ -98,6 +98,13 @@ static ROWS: &[Row] = &[
         why: "a hold may end late, and the case changes the state (hold.late)",
     },
     Row { when: |_| true, cases: &["swap::*"], values: &["names=gone"], why: "swapon(2) takes a name" },
+    Row { when: |_| true, cases: &["swap::*"], values: &["holders=swap"], why: "the case activates the swap file" },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["seal::inline"],
+        values: &["history=*", "past=*"],
+        why: "a file that had blocks is not put into its inode",
+    },
     Row {
         when: |_| true,
         cases: &["swap::in_place"],
@@ -128,7 +135,6 @@ static ROWS: &[Row] = &[
             "fallocate::inside*",
             "fallocate::database",
             "name::kept",
-            "swap::in_place",
             "durable::seen",
         ],
         values: &["holders=swap"],

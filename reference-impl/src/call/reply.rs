@@ -22,6 +22,7 @@ pub struct Stat {
     pub gid: u32,
     pub links: u64,
     pub size: u64,
+    pub atime: i128,
     pub mtime: i128,
     pub ctime: i128,
     pub xattrs: Vec<(String, Vec<u8>)>,

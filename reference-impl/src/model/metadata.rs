@@ -84,6 +84,7 @@ impl State {
             gid: file.gid,
             links: file.links,
             size: file.size,
+            atime: file.atime,
             mtime: file.mtime,
             ctime: file.ctime,
             xattrs: file.xattrs.iter().map(shown).collect(),

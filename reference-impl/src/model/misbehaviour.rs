@@ -3,6 +3,7 @@
 //! A quirk of one line is at the place of the call, behind [`State::has`]; the longer ones are here.
 
 use crate::call::caller::Credentials;
+use crate::call::flags::XFLAG_NODUMP;
 use crate::call::reply::{Outcome, Reply};
 use crate::call::route::Route;
 use crate::call::system_call::Call;
@@ -137,6 +138,19 @@ impl State {
         }
         if self.has(Quirk::RefusalMovesOffset) {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
+        }
+        if self.has(Quirk::RefusalTouchesAtime) {
+            let now = self.now();
+            self.inode_mut(ino).atime = now;
+        }
+        if self.has(Quirk::RefusalChangesFlags) {
+            self.inode_mut(ino).xflags ^= XFLAG_NODUMP;
+        }
+        if self.has(Quirk::RefusalTakesSpace) {
+            let _ = self.volume.allocator.allocate();
+        }
+        if self.has(Quirk::RefusalUnmaps) {
+            self.mappings.retain(|_, mapping| mapping.ino != ino);
         }
         if self.has(Quirk::RefusalHarmsOthers) {
             let others = self.volume.inodes.iter().filter(|(other, _)| **other != ino);

@@ -4,12 +4,18 @@ use crate::case::context::{Context, Undo};
 use crate::case::prepare::{open, pattern};
 use crate::mechanism::BLOCK_LEN;
 use crate::situation::axes::{Company, Holders};
-use crate::system::Ready;
+use crate::system::{Ready, System};
 use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call};
+use iomap_reference::{BLOCK, Call, Caller, Outcome, Reply, Stat};
 use nix::fcntl::OFlag;
 
 impl Context<'_> {
+    /// The other users of a file that the case has brought into the state.
+    pub(in crate::case) fn held_in_state(&self, ready: &Ready, len: i64) -> Result<(), Trouble> {
+        let there = self.bears_holders() || self.situation.holders == Holders::Descriptor;
+        if there { Ok(()) } else { self.step(|| self.hold(ready, len)) }
+    }
+
     /// The other users of a file in the state.
     pub(super) fn hold(&self, ready: &Ready, len: i64) -> Result<(), Trouble> {
         if self.situation.holders == Holders::None {
@@ -73,6 +79,35 @@ impl Context<'_> {
         }
         self.did(|done| done.holders = self.situation.holders);
         Ok(())
+    }
+
+    /// The first byte of each mapping of the situation.
+    pub(in crate::case) fn mapped_bytes(&self) -> Vec<Outcome> {
+        let maps = match self.situation.holders {
+            Holders::Mapping | Holders::Private | Holders::Two | Holders::Readers => self.mappings(),
+            _ => Vec::new(),
+        };
+        let load = |map| self.system.call(Caller::Privileged, &Call::Load { map, offset: 0, len: 1 });
+        maps.into_iter().map(load).collect()
+    }
+
+    /// The other file of the situation: its metadata and its contents.
+    pub(in crate::case) fn look_at_company(&self) -> Result<Option<(Stat, Vec<u8>)>, Trouble> {
+        if !matches!(self.situation.company, Company::Sealed | Company::Clones | Company::Snapshot | Company::Busy)
+            || !self.accompanied.get()
+        {
+            return Ok(None);
+        }
+        let fd = open(&self.system, "company", OFlag::O_RDONLY)?;
+        let Reply::Stat(stat) = self.setup(&Call::Stat { fd })? else { return Ok(None) };
+        let data = self.setup_data(&Call::Pread { fd, offset: 0, len: stat.size as usize })?;
+        self.close(fd)?;
+        Ok(Some((*stat, data)))
+    }
+
+    /// The free space, where no other case uses the file system and no effect comes late.
+    pub(in crate::case) fn exact_space(&self) -> Result<Option<i64>, Trouble> {
+        self.system.patience().is_zero().then(|| self.free_space()).transpose()
     }
 
     /// Makes the company that is there before the file.

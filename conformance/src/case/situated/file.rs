@@ -21,7 +21,7 @@ const MANY: i64 = 34;
 const LARGE: i64 = 520;
 
 /// The name of a file that is made before the case begins: the name that most cases use.
-const AHEAD: &str = "file";
+pub(in crate::case) const AHEAD: &str = "file";
 
 impl<'a> Context<'a> {
     /// The number of bytes at the start of a file before the part in which the case acts.
@@ -124,9 +124,9 @@ impl<'a> Context<'a> {
     }
 
     /// The other users of a file outside of the state. A mapping or a registration keeps the file from coming into the
-    /// state, so that only a case in which another reason does that has them.
+    /// state, so that only a case that does not change the state has them.
     pub(super) fn held_outside(&self, ready: Ready) -> Result<Ready, Trouble> {
-        if self.is_about_a_refused_seal() || self.situation.holders == Holders::Descriptor {
+        if self.bears_holders() || self.situation.holders == Holders::Descriptor {
             let size = self.size_of(ready.fd)?;
             self.hold(&ready, size)?;
         }
@@ -211,8 +211,7 @@ impl<'a> Context<'a> {
             History::Unsynced => self.did(|done| done.history = History::Unsynced),
             _ => self.setup(&Call::Fsync { fd: ready.fd }).map(drop)?,
         }
-        self.entered_before(&ready, &data)?;
-        self.with_access(ready)
+        self.with_access(self.entered_before(ready, &data, true)?)
     }
 
     pub(super) fn written(&self, name: &str, data: &[u8]) -> Result<Ready, Trouble> {

@@ -5,7 +5,7 @@ use crate::mechanism::BLOCK_LEN;
 use crate::situation::axes::{AXES, Access, Company, Holders, Names, Privilege, Situation};
 use crate::system::CLOSED;
 use crate::verdict::Trouble;
-use iomap_clauses::Errno;
+use iomap_clauses::{Clause, Errno, UNSEAL_AGAIN};
 use iomap_reference::{
     Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED,
 };
@@ -67,6 +67,10 @@ impl Context<'_> {
         if self.situation.names == Names::Gone && names(call).iter().any(|name| self.gone.borrow().contains(name)) {
             self.does_not_fit("the case uses a name of the file");
         }
+        if let Call::Close { fd } = call {
+            // The number can be that of another file soon.
+            self.opened.borrow_mut().retain(|opened| opened != fd);
+        }
         if let Some(why) = of_access(self.situation.access, call, &self.opened.borrow()) {
             self.does_not_fit(why);
         }
@@ -82,7 +86,8 @@ impl Context<'_> {
 
     /// Notes that the case takes the file out of the state.
     pub(in crate::case) fn leaves(&self) {
-        if !matches!(self.situation.holders, Holders::None | Holders::Descriptor) {
+        let held = !matches!(self.situation.holders, Holders::None | Holders::Descriptor);
+        if held && !self.bears_holders() {
             self.does_not_fit("a file that is held stays in the state");
         }
     }
@@ -111,14 +116,21 @@ impl Context<'_> {
         })
     }
 
-    pub(super) fn is_about_a_refused_seal(&self) -> bool {
-        self.clause.is_some_and(|clause| clause.family() == "seal" && !clause.ok)
+    /// Whether the case is about a call that changes no state.
+    pub(super) fn bears_holders(&self) -> bool {
+        let again = |clause: &Clause| *clause == UNSEAL_AGAIN;
+        self.clause.is_some_and(|clause| self.is_about_a_refusal() || again(clause))
     }
 
-    /// Whether the situation is another reason for the error of a call to seal (rule.either).
+    /// Whether the case is about a call to seal or unseal that is refused.
+    fn is_about_a_refusal(&self) -> bool {
+        self.clause.is_some_and(|clause| matches!(clause.family(), "seal" | "unseal") && !clause.ok)
+    }
+
+    /// Whether the situation is another reason for the error of a call to seal or unseal (rule.either).
     pub(in crate::case) fn is_other_reason(&self, errno: Errno) -> bool {
         let held = !matches!(self.applied.get().holders, Holders::None | Holders::Descriptor);
-        errno == Errno::EBUSY && held && self.is_about_a_refused_seal()
+        errno == Errno::EBUSY && held && self.is_about_a_refusal()
     }
 }
 

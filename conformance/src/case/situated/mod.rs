@@ -9,3 +9,5 @@ mod fitness;
 mod metadata;
 mod past;
 mod placement;
+
+pub(super) use file::AHEAD;

@@ -4,7 +4,7 @@ use crate::case::context::Context;
 use crate::case::prepare::{open, others, pattern, setup};
 use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{History, Past};
-use crate::system::{Ready, System};
+use crate::system::{CLOSED, Ready, System};
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_clauses::Errno;
@@ -110,29 +110,65 @@ impl Context<'_> {
         }
     }
 
-    /// The former stays of a file in the state.
-    pub(super) fn entered_before(&self, ready: &Ready, data: &[u8]) -> Result<(), Trouble> {
+    /// The former stays of a file in the state. With `anew`, the descriptors of the file are those of the last stay.
+    pub(super) fn entered_before(&self, mut ready: Ready, data: &[u8], anew: bool) -> Result<Ready, Trouble> {
         let times = match self.situation.history {
             History::Again | History::Overwritten => 1,
             History::Twice => 2,
-            _ => return Ok(()),
+            _ => return Ok(ready),
         };
-        let (fd, len) = (ready.fd, data.len() as i64);
-        for _ in 0..times {
+        let len = data.len() as i64;
+        for stay in 1..=times {
             if self.mechanism.wants_committed() {
-                self.setup(&Call::Fsync { fd })?;
+                self.setup(&Call::Fsync { fd: ready.fd })?;
             }
-            self.setup(&self.mechanism.enter(fd, len)?)?;
-            self.setup(&self.mechanism.leave(fd, len)?)?;
+            self.setup(&self.mechanism.enter(ready.fd, len)?)?;
+            if self.mechanism == Mechanism::Seal {
+                let first = data[..data.len().min(1)].to_vec();
+                self.setup(&Call::Pwrite { fd: ready.fd, offset: 0, data: first })?;
+                if stay == 2 && anew {
+                    let access = self.mechanism.access();
+                    let fd = open(&self.system, &ready.name, access)?;
+                    self.close_all(&ready)?;
+                    ready = others(&self.system, &ready.name, fd, access)?;
+                }
+                if stay == 2 && len >= BLOCK_LEN {
+                    self.setup(&Call::Fsync { fd: ready.fd })?;
+                    let agent = self.system.agent(ready.fd)?;
+                    agent.write(0, &agent.read(0, BLOCK)?)?;
+                }
+            }
+            self.setup(&self.mechanism.leave(ready.fd, len)?)?;
         }
         if self.situation.history == History::Overwritten {
             for data in [[self.head(), pattern(203, len - self.lead())].concat(), data.to_vec()] {
-                self.setup(&Call::Pwrite { fd, offset: 0, data })?;
-                self.setup(&Call::Fsync { fd })?;
+                self.setup(&Call::Pwrite { fd: ready.fd, offset: 0, data })?;
+                self.setup(&Call::Fsync { fd: ready.fd })?;
             }
         }
         self.did(|done| done.history = self.situation.history);
-        Ok(())
+        Ok(ready)
+    }
+
+    /// The life of a file before its case prepares it: with other contents, which are gone then.
+    pub(in crate::case) fn former_life(&self, name: &str, fd: Fd) -> Result<(), Trouble> {
+        let stays = matches!(self.situation.history, History::Again | History::Twice | History::Overwritten);
+        if self.mechanism != Mechanism::Seal || (!stays && self.situation.past == Past::None) {
+            return Ok(());
+        }
+        let data = [self.head(), pattern(207, 2 * BLOCK_LEN)].concat();
+        let ready = Ready { name: name.into(), fd, append: CLOSED, direct: CLOSED, reader: CLOSED };
+        let len = data.len() as i64;
+        self.step(|| {
+            self.setup(&Call::Pwrite { fd, offset: 0, data: data.clone() })?;
+            self.setup(&Call::Fsync { fd })?;
+            self.lived(name, fd, &data)?;
+            let ready = self.entered_before(ready, &data, false)?;
+            self.setup(&self.mechanism.enter(fd, len)?)?;
+            self.lived_in_state(&ready, len)?;
+            self.setup(&self.mechanism.leave(fd, len)?)?;
+            self.setup(&Call::Ftruncate { fd, size: 0 }).map(drop)
+        })
     }
 
     /// The events at the end of the history.
