@@ -2,7 +2,7 @@
 
 use crate::lack::Lacking;
 use crate::words;
-use iomap_clauses::{Clause, Errno, SEAL_SEALED};
+use iomap_clauses::{Clause, Errno};
 use iomap_results::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Trouble {
     /// A preparation failed: `error`.
     Setup(String),
-    /// A fit file was refused by the call that seals it, with an error that the specification has: a violation of
-    /// `seal.sealed`, and of no other clause, for which the case says nothing.
-    Refused(String),
+    /// A call of the preparation failed in a way that violates the clause with this id, and no other clause, for which
+    /// the case says nothing.
+    Refused(String, String),
     /// `not offered`, with the reason.
     NotOffered(String),
     /// `not reachable`, with the reason.
@@ -24,7 +24,7 @@ impl Trouble {
     /// The reason, in words.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Setup(why) | Self::Refused(why) | Self::NotOffered(why) | Self::NotReachable(why) => why,
+            Self::Setup(why) | Self::Refused(_, why) | Self::NotOffered(why) | Self::NotReachable(why) => why,
         }
     }
 }
@@ -95,8 +95,8 @@ pub(crate) fn judge(clause: &Clause, seen: &Seen, lacks: &[Lacking]) -> (Verdict
         }
         (Err(trouble), Some(lack)) => return (Verdict::Error, Some(format!("{lack}\n{}", trouble.reason()))),
         (Err(Trouble::Setup(why)), None) => return (Verdict::Error, Some(why.clone())),
-        (Err(Trouble::Refused(why)), None) if *clause == SEAL_SEALED => return (Verdict::Violated, Some(why.clone())),
-        (Err(Trouble::Refused(why)), None) => return (Verdict::Untested, Some(why.clone())),
+        (Err(Trouble::Refused(id, why)), None) if id == clause.id => return (Verdict::Violated, Some(why.clone())),
+        (Err(Trouble::Refused(_, why)), None) => return (Verdict::Untested, Some(why.clone())),
         (Err(Trouble::NotOffered(why)), None) => return (Verdict::NotOffered, Some(why.clone())),
         (Err(Trouble::NotReachable(why)), None) => return (Verdict::NotReachable, Some(why.clone())),
     };
@@ -147,7 +147,7 @@ fn complaint(clause: &Clause, one: &Observation) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iomap_clauses::TRUNCATE_SHRINK;
+    use iomap_clauses::{SEAL_SEALED, TRUNCATE_SHRINK};
 
     fn seen(outcome: Option<Errno>, faults: &[&str]) -> Seen {
         let faults = faults.iter().map(|f| (*f).to_owned()).collect();
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_refusal_to_prepare_violates_one_clause() {
-        let refused = Err(Trouble::Refused("fallocate(3, FALLOC_FL_SEAL_BLOCK_MAP, 0, 4096) = -1 EINVAL".into()));
+        let why = "fallocate(3, FALLOC_FL_SEAL_BLOCK_MAP, 0, 4096) = -1 EINVAL".into();
+        let refused = Err(Trouble::Refused(SEAL_SEALED.id.into(), why));
         assert_eq!(judge(&TRUNCATE_SHRINK, &refused, &[]).0, Verdict::Untested);
         assert_eq!(judge(&SEAL_SEALED, &refused, &[]).0, Verdict::Violated);
     }

@@ -213,6 +213,16 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: AllBut(&["name.exchange/*"]), conditions: Named(&["second"]), why: "each clause is about one role" },
     LeftOut { faults: These(&["write.*"]), conditions: Named(&["swap_active"]), why: "a swap file takes no writes, by another clause" },
     LeftOut { faults: These(&["swap.*", "hold.register/*", "hold.refusal/*"]), conditions: Named(&["registered", "swap_active", "registered_unmapped"]), why: "the clause is about this holder" },
+    LeftOut { faults: These(&["write.copy_beyond/*", "write.limit/*"]), conditions: Named(&["to_the_end"]), why: "the call goes beyond the end" },
+    LeftOut { faults: These(&["write.copy_beyond/in_pieces"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "a piece of the copy lies before the end" },
+    LeftOut { faults: These(&["write.copy_from/*", "map.tail/*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "there is no byte to copy or to store" },
+    LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*", "share.*"]), conditions: Named(&["unaligned", "block_border"]), why: "the call is about whole blocks" },
+    LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*"]), conditions: Named(&["unaligned_end", "single_byte"]), why: "the range has whole blocks" },
+    LeftOut { faults: These(&["fallocate.collapse/*"]), conditions: Named(&["to_the_end", "whole"]), why: "a collapse to the end fails for another reason" },
+    LeftOut { faults: These(&["share.*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "two files share nothing beyond their ends" },
+    LeftOut { faults: These(&["mover.defragment/permitted", "mover.collect/permitted"]), conditions: Named(&["full"]), why: "a mover has no place to move the file to" },
+    LeftOut { faults: These(&["swap.*"]), conditions: Named(&["one_byte", "under_a_block", "one_block"]), why: "a swap file has a header and a page" },
+    LeftOut { faults: These(&["durable.seal/*", "durable.data/*", "durable.visible/*", "durable.either/*", "durable.unseal/*"]), conditions: Named(&["no_name"]), why: "after a loss of power such a file is gone" },
 ];
 
 fn matches(pattern: &str, id: &str) -> bool {

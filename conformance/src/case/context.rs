@@ -190,9 +190,13 @@ impl<'a> Context<'a> {
     /// An empty file with its descriptors, after `prepare` has changed it.
     pub(crate) fn make(&self, name: &str, prepare: impl FnOnce(Fd) -> Result<(), Trouble>) -> Result<Ready, Trouble> {
         self.drop_ahead()?;
+        // The file that the case is about.
+        let subject = name == AHEAD;
+        if subject && !self.accompanied.get() {
+            self.step(|| self.join())?;
+        }
         let prepare = |fd| {
-            // The file that the case is about.
-            if name == AHEAD {
+            if subject {
                 self.former_life(name, fd)?;
             }
             prepare(fd)

@@ -4,7 +4,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
 use crate::words;
-use iomap_clauses::Errno;
+use iomap_clauses::{Errno, OPEN_WRITE, SEAL_SEALED};
 use iomap_reference::{Call, Caller, Fd, Mode, Reply};
 use nix::fcntl::OFlag;
 
@@ -40,7 +40,11 @@ pub(super) fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> 
     system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
         (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
         (Call::Fallocate { mode: Mode::SEAL, .. }, errno) if CONTRACT.contains(&errno) => {
-            Trouble::Refused(format!("a fit file is not sealed: {call} = {}", words::failure(errno)))
+            let why = format!("a fit file is not sealed: {call} = {}", words::failure(errno));
+            Trouble::Refused(SEAL_SEALED.id.into(), why)
+        }
+        (Call::Open { flags, .. }, Errno::ETXTBSY) if !flags.contains(OFlag::O_TRUNC) => {
+            Trouble::Refused(OPEN_WRITE.id.into(), format!("{call} = {}", words::failure(errno)))
         }
         _ => Trouble::Setup(format!("{call} = {}", words::failure(errno))),
     })

@@ -63,7 +63,9 @@ pub(super) static CASES: &[Case] = &[
         "the calls with which a memory-mapped database opens its file work on a full file system",
         |t| {
             let file = t.sealed()?;
-            t.given(&allocate_again(&file)?, "not before the file system is full either")?;
+            let (fd, len) = (file.fd(), file.at(t.size()));
+            let again = Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: 0, len };
+            t.given(&again, "not before the file system is full either")?;
             t.full()?;
             let fd = t.open(&file.name(), t.mechanism().access())?;
             let len = file.at(t.size());
@@ -83,7 +85,7 @@ pub(super) static CASES: &[Case] = &[
         &FALLOCATE_KEEP_BEYOND,
         "keep_beyond",
         "allocating beyond the size with FALLOC_FL_KEEP_SIZE is refused",
-        |t| refused(t, Mode::KEEP_SIZE, &ranges(t)[2..]),
+        |t| refused(t, Mode::KEEP_SIZE, &[&ranges(t)[2..], &[(t.size(), 1), (t.size() + 1, 1)]].concat()),
     ),
     case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "unsharing a range beyond the size is refused", |t| {
         refused(t, Mode::UNSHARE_RANGE, &ranges(t)[2..])
@@ -134,9 +136,11 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// Allocates all of a file, which has its space already.
-fn allocate_again(file: &File) -> Result<Call, Trouble> {
-    Ok(Call::Fallocate { fd: file.fd(), mode: Mode::KEEP_SIZE, offset: 0, len: file.stat()?.size as i64 })
+/// Allocates all of a file, and parts of it: the file has its space already.
+fn allocate_again(file: &File) -> Result<Vec<Call>, Trouble> {
+    let (fd, mode, size) = (file.fd(), Mode::KEEP_SIZE, file.stat()?.size as i64);
+    let parts = [(0, size), (size - 1, 1), (1, size - 1)].into_iter().filter(|(_, len)| *len > 0);
+    Ok(parts.map(|(offset, len)| Call::Fallocate { fd, mode, offset, len }).collect())
 }
 
 /// The answer of a file in the state. Where no file has the mode, EOPNOTSUPP says nothing about the state.

@@ -1,5 +1,4 @@
 use crate::case::definition::{Case, case};
-use crate::mechanism::BLOCK_LEN;
 use iomap_clauses::*;
 use iomap_reference::Call;
 use nix::fcntl::OFlag;
@@ -11,7 +10,7 @@ pub(super) static CASES: &[Case] = &[
         let len = t.size() as usize;
         let copy = Call::CopyRange { from: file.reader(), from_offset: file.at(0), to, to_offset: 0, len };
         t.given(&copy, "no copy")?;
-        t.observe(&Call::Ftruncate { fd: to, size: BLOCK_LEN })
+        t.observe(&Call::Ftruncate { fd: to, size: t.size() / 2 })
     }),
     case(&COPY_INHERIT, "new_file", "a new file beside a sealed one can be written and shortened", |t| {
         t.sealed()?;

@@ -82,6 +82,26 @@ pub(super) static CASES: &[Case] = &[
         t.power_loss(None)?;
         afterwards(t, "file", |file| whole(t, file))
     }),
+    power(&DURABLE_VISIBLE, "seen_rewritten", "a file that is shown as sealed has its last data after a crash", |t| {
+        t.reach(&POWER_LOSS)?;
+        t.needs_seal("moment at which a file is shown as sealed")?;
+        let bit = t.needs_query()?;
+        let (file, data) = rewritten(t)?;
+        let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
+        match flags {
+            Ok(Reply::Number(flags)) if flags as u32 & bit != 0 => {
+                afterwards(t, &file.name(), |file| Ok(file.holds(0, &data)))
+            }
+            _ => Err(Trouble::NotOffered("nobody saw the state before the crash".into())),
+        }
+    }),
+    power(&DURABLE_DATA, "rewritten", "sealing makes data durable that were overwritten after the last fsync", |t| {
+        t.reach(&POWER_LOSS)?;
+        let (file, data) = rewritten(t)?;
+        t.setup(&file.enter_call_uncommitted()?)?;
+        t.power_loss(None)?;
+        afterwards(t, &file.name(), |file| Ok(file.holds(0, &data)))
+    }),
     moment(&DURABLE_EITHER, "during_seal", "a loss of power while sealing leaves either state", |t| {
         rounds(t, |name| {
             let file = t.file(name, t.size())?;
@@ -171,6 +191,13 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
 ];
+
+/// A file whose last data are not on storage, and these data.
+fn rewritten<'a>(t: &'a Context<'a>) -> Result<(File<'a>, Vec<u8>), Trouble> {
+    let (file, data) = (t.file("file", t.size())?, pattern(63, t.size()));
+    t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: data.clone() })?;
+    Ok((file, data))
+}
 
 /// Makes a call while another one is at work, and loses the power when it has returned.
 fn power_loss_after(t: &Context, begun: Call, call: Call) -> Result<Outcome, Trouble> {

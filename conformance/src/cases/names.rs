@@ -49,8 +49,8 @@ pub(super) static CASES: &[Case] = &[
         file.act(&Call::Rename { from: file.name(), to: "renamed".into(), exchange: false }, Effect::Times)
     }),
     case(&NAME_REPLACE, "replace", "another file can be renamed over a sealed file", |t| {
-        let file = t.sealed()?;
         t.beside("other", BLOCK_LEN)?;
+        let file = t.sealed()?;
         let call = Call::Rename { from: "other".into(), to: file.name(), exchange: false };
         file.act(&call, Effect::Change(&|after| after.stat.links -= 1))
     }),
@@ -59,8 +59,8 @@ pub(super) static CASES: &[Case] = &[
         "exchange",
         "a sealed file can exchange names with another file, and the state stays with the file",
         |t| {
-            let file = t.sealed()?;
             t.beside("other", BLOCK_LEN)?;
+            let file = t.sealed()?;
             let (name, other) = (file.name(), "other".to_owned());
             // Each of the two files is the first one once, and each is renamed back.
             each(&[(&other, &name), (&other, &name), (&name, &other), (&name, &other)], |(from, to)| {

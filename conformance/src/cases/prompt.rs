@@ -1,6 +1,7 @@
 //! Calls that change nothing about a sealed file: they wait for nothing, need nothing and leave all as it is.
 
 use super::refuse::at_once;
+use super::seal::each;
 use crate::case::context::Context;
 use crate::case::file::File;
 use crate::case::prepare::pattern;
@@ -8,33 +9,33 @@ use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Seen, Trouble};
 use iomap_reference::Call;
 
-/// The call on a file. Other clauses say that it succeeds.
-type Make = fn(&File) -> Result<Call, Trouble>;
+/// The calls on a file. Other clauses say that they succeed.
+type Make = fn(&File) -> Result<Vec<Call>, Trouble>;
 
 /// The call while a hold exists that does not end.
 pub(super) fn while_held(t: &Context, make: Make, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
     let file = t.sealed()?;
     hold(&file)?;
-    at_once(t, &make(&file)?, Ok(()))
+    each(&make(&file)?, |call| at_once(t, call, Ok(())))
 }
 
 /// The call on a full file system.
 pub(super) fn when_full(t: &Context, make: Make) -> Seen {
     let file = t.sealed()?;
-    let call = make(&file)?;
-    t.given(&call, "not before the file system is full either")?;
+    let calls = make(&file)?;
+    calls.iter().try_for_each(|call| t.given(call, "not before the file system is full either"))?;
     t.full()?;
-    t.observe(&call)
+    each(&calls, |call| t.observe(call))
 }
 
 /// The call after an agent has stored in the last block, before and behind the end of the file.
 pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
     let size = t.size() - 100;
     let file = t.sealed_file("file", size)?;
-    let (call, agent) = (make(&file)?, file.agent()?);
+    let (calls, agent) = (make(&file)?, file.agent()?);
     let (last, data) = (file.at((size - 1) / BLOCK_LEN * BLOCK_LEN), pattern(98, BLOCK_LEN));
     agent.write(last, &data)?;
-    t.given(&call, "no such call succeeds")?;
+    calls.iter().try_for_each(|call| t.given(call, "no such call succeeds"))?;
     t.setup(&Call::Fsync { fd: file.fd() })?;
     Ok(t.fact("the storage has what the agent stored", agent.read(last, data.len())? == data))
 }

@@ -84,13 +84,15 @@ pub(super) static CASES: &[Case] = &[
         "several_in_a_row",
         "refused calls of every kind, one after the other, change nothing",
         |t| {
-            let file = t.sealed()?;
             let other = t.churn()?;
+            let file = t.sealed()?;
             let crossing = Call::Write { fd: file.fd(), data: pattern(9, t.size() + file.at(BLOCK_LEN)) };
             let seen = file.truncate(BLOCK_LEN)?;
             let seen = seen.and(file.refused(&crossing)?);
             let seen = seen.and(file.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, 0, BLOCK_LEN)?);
             let seen = seen.and(file.fallocate(Mode::KEEP_SIZE, t.size(), BLOCK_LEN)?);
+            let byte = Call::Pwrite { fd: file.fd(), offset: file.at(t.size()), data: vec![1] };
+            let seen = seen.and(file.refused(&byte)?);
             // The clause is about calls that fail with ETXTBSY. Other clauses say which calls do.
             let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
             if refusals.is_empty() {

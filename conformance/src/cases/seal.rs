@@ -285,9 +285,9 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("word on small files")?;
         let ready = t.make("file", |fd| {
             t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, 10) })?;
-            t.setup(&Call::Fsync { fd }).map(|_| ())
+            t.on_storage(fd)
         })?;
-        let file = File::from_ready(t, ready);
+        let file = t.settled(ready)?;
         if file.agent().is_ok_and(|agent| agent.span().is_ok()) {
             return Err(Trouble::NotOffered("a file of 10 bytes has a block of its own".into()));
         }
@@ -445,7 +445,7 @@ fn prepared<'a>(t: &'a Context<'a>, prepare: impl FnOnce(Fd, i64) -> Result<(), 
             t.setup(&Call::Pwrite { fd, offset: 0, data: t.head() })?;
         }
         prepare(fd, lead)?;
-        t.setup(&Call::Fsync { fd }).map(|_| ())
+        t.on_storage(fd)
     })?;
     t.settled(ready)
 }
@@ -521,9 +521,9 @@ fn never(t: &Context, flag: u32, without: &str) -> Seen {
     let ready = t.make("file", |fd| {
         t.given(&Call::ChangeFlags { fd, set: flag, clear: 0 }, without)?;
         t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, t.size()) })?;
-        t.setup(&Call::Fsync { fd }).map(|_| ())
+        t.on_storage(fd)
     })?;
-    let file = File::from_ready(t, ready);
+    let file = t.settled(ready)?;
     file.refused(&file.enter_call()?)
 }
 

@@ -9,8 +9,8 @@ use iomap_reference::Call;
 pub(super) static CASES: &[Case] = &[
     case(&SHARE_SOURCE, "source", "a sealed file cannot be cloned from", |t| {
         t.needs_sharing()?;
-        let file = t.sealed()?;
         let target = t.beside("target", BLOCK_LEN)?;
+        let file = t.sealed()?;
         let seen = file.act(&Call::Clone { from: file.fd(), to: target.fd() }, Effect::Nothing)?;
         let parts = each(&parts(t.size()), |(offset, len)| {
             let (from, from_offset, to, len) = (file.fd(), file.at(*offset), target.fd(), *len);
@@ -47,8 +47,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         t.needs_sharing()?;
-        let file = t.sealed()?;
         let twin = t.beside("twin", t.size())?;
+        let file = t.sealed()?;
         let whole = (0, file.at(t.size()) - file.at(0));
         let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
             let (from, to, len) = (file.fd(), twin.fd(), *len as usize);
@@ -59,8 +59,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
         t.needs_sharing()?;
-        let file = t.sealed()?;
         let twin = t.beside("twin", t.size())?;
+        let file = t.sealed()?;
         let whole = (0, file.at(t.size()) - file.at(0));
         let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
             let (from, to, len) = (twin.fd(), file.fd(), *len as usize);
@@ -71,8 +71,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
-        let file = t.sealed()?;
         let other = t.beside("other", t.size())?;
+        let file = t.sealed()?;
         file.act(&Call::Exchange { one: file.fd(), other: other.fd() }, Effect::Nothing)
     }),
     case(
@@ -81,8 +81,8 @@ pub(super) static CASES: &[Case] = &[
         "exchanging contents with a sealed file as the second file is refused",
         |t| {
             t.reach(&Call::Exchange { one: 0, other: 0 })?;
-            let file = t.sealed()?;
             let other = t.beside("other", t.size())?;
+            let file = t.sealed()?;
             file.act(&Call::Exchange { one: other.fd(), other: file.fd() }, Effect::Nothing)
         },
     ),
@@ -94,9 +94,14 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&SHARE_TARGET, "target", "a sealed file cannot be cloned into", |t| {
         t.needs_sharing()?;
-        let file = t.sealed()?;
         let from = t.beside("origin", 2 * BLOCK_LEN)?;
-        file.act(&Call::Clone { from: from.fd(), to: file.fd() }, Effect::Nothing)
+        let file = t.sealed()?;
+        let seen = file.act(&Call::Clone { from: from.fd(), to: file.fd() }, Effect::Nothing)?;
+        let parts = each(&parts(t.size().min(2 * BLOCK_LEN)), |(offset, len)| {
+            let (from, from_offset, to, to_offset, len) = (from.fd(), *offset, file.fd(), file.at(*offset), *len);
+            file.act(&Call::CloneRange { from, from_offset, to, to_offset, len }, Effect::Nothing)
+        })?;
+        Ok(seen.and(parts))
     }),
 ];
 

@@ -7,7 +7,8 @@ use crate::mechanism::BLOCK_LEN;
 use crate::mechanism::Mechanism;
 use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
-use iomap_reference::{BLOCK, Call};
+use iomap_reference::{BLOCK, Call, Fd};
+use nix::fcntl::OFlag;
 
 /// The offset from which on a case may read a file to which the kernel swaps: after the header and the page that it
 /// offers.
@@ -90,8 +91,11 @@ pub(super) fn swap_file<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
     t.needs_seal("second state beside it")?;
     let header = Mechanism::Swapfile.header();
     let file = t.file("swap", header.len() as i64 + t.size())?;
-    t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data: header })?;
-    t.setup(&Call::Fsync { fd: file.fd() })?;
+    // The descriptor of the case may write at the end only.
+    let fd = t.setup_number(&Call::Open { name: file.name(), flags: OFlag::O_WRONLY, mode: 0 })? as Fd;
+    for call in [Call::Pwrite { fd, offset: 0, data: header }, Call::Fsync { fd }, Call::Close { fd }] {
+        t.setup(&call)?;
+    }
     Ok(file)
 }
 

@@ -9,8 +9,8 @@ use iomap_clauses::*;
 use iomap_reference::Call;
 use nix::fcntl::OFlag;
 
-fn same_size(file: &File) -> Result<Call, Trouble> {
-    Ok(Call::Ftruncate { fd: file.fd(), size: file.stat()?.size as i64 })
+fn same_size(file: &File) -> Result<Vec<Call>, Trouble> {
+    Ok(vec![Call::Ftruncate { fd: file.fd(), size: file.stat()?.size as i64 }])
 }
 
 pub(super) static CASES: &[Case] = &[

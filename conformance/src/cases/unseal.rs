@@ -220,8 +220,8 @@ pub(super) static CASES: &[Case] = &[
         "a clone of an unsealed file has the data, and later writes reach one file only",
         |t| {
             t.needs_sharing()?;
-            let file = unsealed(t)?;
             let copy = t.beside("copy", 2 * BLOCK_LEN)?;
+            let file = unsealed(t)?;
             let seen = file.act(&Call::Clone { from: file.fd(), to: copy.fd() }, Effect::Times)?;
             t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(83, t.size()) })?;
             Ok(seen.and(copy.holds(0, &pattern(1, t.size()))).and(file.holds(0, &pattern(83, t.size()))))
@@ -253,8 +253,8 @@ pub(super) static CASES: &[Case] = &[
         "a cloned range of an unsealed file has the data, in another file and in the same file",
         |t| {
             t.needs_sharing()?;
-            let file = unsealed(t)?;
             let other = t.beside("other", 2 * t.size())?;
+            let file = unsealed(t)?;
             let clone = |offset, to: &File, there, len| {
                 let (from_offset, to_offset) = (file.at(offset), to.at(there));
                 Call::CloneRange { from: file.fd(), from_offset, to: to.fd(), to_offset, len }
@@ -345,8 +345,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&UNSEAL_ORDINARY, "exchange", "an unsealed file and another file exchange their contents", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
-        let file = unsealed(t)?;
         let other = t.beside("other", t.size())?;
+        let file = unsealed(t)?;
         t.setup(&Call::Pwrite { fd: other.fd(), offset: other.at(0), data: pattern(86, t.size()) })?;
         t.setup(&Call::Fsync { fd: other.fd() })?;
         let call = Call::Exchange { one: file.fd(), other: other.fd() };
@@ -379,8 +379,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&UNSEAL_ORDINARY, "zero_clone", "zeroing a clone after unsealing does not change the other file", |t| {
         t.needs_sharing()?;
-        let file = unsealed(t)?;
         let copy = t.beside("copy", t.size())?;
+        let file = unsealed(t)?;
         t.given(&Call::Clone { from: file.fd(), to: copy.fd() }, "no clone of such a file")?;
         let call = Call::Fallocate { fd: file.fd(), mode: Mode::ZERO_RANGE, offset: file.at(100), len: 2 * BLOCK_LEN };
         let seen = t.observe(&call)?;

@@ -152,15 +152,17 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_TIMES, "times", "a write inside the size updates the times", |t| {
         let file = t.sealed()?;
-        let before = file.stat()?;
-        t.tick(&before);
-        let seen = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(23, 10) })?;
-        if !succeeded(&seen) {
-            return Err(Trouble::NotOffered("no write inside the size succeeds".into()));
-        }
-        let after = file.stat()?;
-        let later = after.mtime > before.mtime && after.ctime > before.ctime;
-        Ok(seen.and(t.fact("modification and status change time are later", later)))
+        each(&ranges(t.size()), |(offset, len)| {
+            let before = file.stat()?;
+            t.tick(&before);
+            let seen = t.observe(&Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: pattern(23, *len) })?;
+            if !succeeded(&seen) {
+                return Err(Trouble::NotOffered("no write inside the size succeeds".into()));
+            }
+            let after = file.stat()?;
+            let later = after.mtime > before.mtime && after.ctime > before.ctime;
+            Ok(seen.and(t.fact("modification and status change time are later", later)))
+        })
     }),
     case(&MAP_TAIL, "tail", "a store beyond the size in the last page does not become data of the file", |t| {
         let size = t.size() - 100;
@@ -274,8 +276,8 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
     case(&WRITE_COPY_BEYOND, "crossing_copy", "copy_file_range across the end is refused as a whole", |t| {
-        let file = t.sealed()?;
         let source = t.beside("source", t.size() + BLOCK_LEN)?;
+        let file = t.sealed()?;
         let (from, from_offset) = (source.fd(), source.at(0));
         each(&[(0, t.size() + 1), (1, t.size()), (t.near_end().max(1), t.size())], |(to, len)| {
             let (to, to_offset, len) = (file.fd(), file.at(*to), *len as usize);
@@ -303,8 +305,8 @@ pub(super) static CASES: &[Case] = &[
         each(&[t.size(), t.size() + 1, t.size() + BLOCK_LEN, 100 * t.size()], |offset| refused_write(&file, *offset, 1))
     }),
     case(&WRITE_COPY_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
-        let file = t.sealed()?;
         let source = t.beside("source", t.size())?;
+        let file = t.sealed()?;
         let (from, from_offset, len) = (source.fd(), source.at(0), 10);
         each(&[t.size(), 2 * t.size()], |to| {
             file.refused(&Call::CopyRange { from, from_offset, to: file.fd(), to_offset: file.at(*to), len })

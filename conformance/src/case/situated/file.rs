@@ -8,7 +8,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::situation::axes::{Access, History, Holders, Names, Part, Situation, Size};
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
-use iomap_reference::{BLOCK, Call, Caller};
+use iomap_reference::{BLOCK, Call, Caller, Fd};
 use nix::fcntl::OFlag;
 
 /// The length of what lies before the part of [`Part::End`], in blocks.
@@ -200,6 +200,15 @@ impl<'a> Context<'a> {
         Ok(file)
     }
 
+    /// Brings a file to storage, unless its situation is one of files that never were synced.
+    pub(crate) fn on_storage(&self, fd: Fd) -> Result<(), Trouble> {
+        if self.situation.history == History::Unsynced {
+            self.did(|done| done.history = History::Unsynced);
+            return Ok(());
+        }
+        self.setup(&Call::Fsync { fd }).map(drop)
+    }
+
     /// The file of the situation before the events at the end of its history.
     pub(super) fn subject(&self, name: &str, size: i64) -> Result<Ready, Trouble> {
         if !self.accompanied.get() {
@@ -207,10 +216,7 @@ impl<'a> Context<'a> {
         }
         let data = [self.head(), pattern(1, size)].concat();
         let ready = self.with_metadata(self.with_names(self.written(name, &data)?)?)?;
-        match self.situation.history {
-            History::Unsynced => self.did(|done| done.history = History::Unsynced),
-            _ => self.setup(&Call::Fsync { fd: ready.fd }).map(drop)?,
-        }
+        self.on_storage(ready.fd)?;
         self.with_access(self.entered_before(ready, &data, true)?)
     }
 
@@ -241,7 +247,7 @@ impl<'a> Context<'a> {
         match self.situation.names {
             Names::Over => self.over(ready, name),
             Names::Exchanged => self.exchanged(ready, name),
-            Names::Moved => self.renamed(ready, name),
+            Names::Moved => self.linked(ready, name),
             _ => Ok(ready),
         }
     }

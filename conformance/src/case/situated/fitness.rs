@@ -5,10 +5,8 @@ use crate::mechanism::BLOCK_LEN;
 use crate::situation::axes::{AXES, Access, Company, Holders, Names, Privilege, Situation};
 use crate::system::CLOSED;
 use crate::verdict::Trouble;
-use iomap_clauses::{Clause, Errno, UNSEAL_AGAIN};
-use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLAG_APPEND, XFLAG_IMMUTABLE, XFLAG_SEALED,
-};
+use iomap_clauses::{Clause, Errno, QUERY_SET_IGNORED, QUERY_UNSEALED, SWAP_SEAL, SWAP_UNSEALED, UNSEAL_AGAIN};
+use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
 
 impl Context<'_> {
     /// The caller of a call that is judged.
@@ -105,7 +103,7 @@ impl Context<'_> {
     }
 
     /// Makes a step of the preparation. If the target does not offer it, the situation is unfit.
-    pub(super) fn step<T>(&self, step: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    pub(in crate::case) fn step<T>(&self, step: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
         let before = self.preparing.replace(true);
         let done = step();
         self.preparing.set(before);
@@ -118,8 +116,8 @@ impl Context<'_> {
 
     /// Whether the case is about a call that changes no state.
     pub(super) fn bears_holders(&self) -> bool {
-        let again = |clause: &Clause| *clause == UNSEAL_AGAIN;
-        self.clause.is_some_and(|clause| self.is_about_a_refusal() || again(clause))
+        const CLAUSES: [&Clause; 5] = [&UNSEAL_AGAIN, &QUERY_UNSEALED, &QUERY_SET_IGNORED, &SWAP_SEAL, &SWAP_UNSEALED];
+        self.clause.is_some_and(|clause| self.is_about_a_refusal() || CLAUSES.contains(&clause))
     }
 
     /// Whether the case is about a call to seal or unseal that is refused.
@@ -139,7 +137,7 @@ fn wants_privilege(call: &Call) -> bool {
     match call {
         Call::Fallocate { mode, .. } => mode.changes_state(),
         Call::ChangeFlags { set, clear, .. } | Call::ChangeXflags { set, clear, .. } => {
-            (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND | XFLAG_IMMUTABLE | XFLAG_APPEND | XFLAG_SEALED) != 0
+            (set | clear) & (FLAG_IMMUTABLE | FLAG_APPEND | XFLAG_IMMUTABLE | XFLAG_APPEND) != 0
         }
         // The route mounts a file system.
         Call::Via { route: Route::Overlay, .. } => true,

@@ -20,6 +20,15 @@ impl Context<'_> {
         Ok(ready)
     }
 
+    /// Gives the file another name, and takes the first one.
+    pub(super) fn linked(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        self.given(&Call::Link { from: ready.name.clone(), to: name.into() }, "no links")?;
+        self.setup(&Call::Unlink { name: ready.name })?;
+        self.did(|done| done.names = self.situation.names);
+        ready.name = name.into();
+        Ok(ready)
+    }
+
     /// Gives the file the name of a file that was in the state.
     pub(super) fn over(&self, ready: Ready, name: &str) -> Result<Ready, Trouble> {
         let old = open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT)?;
