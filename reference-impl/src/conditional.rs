@@ -89,6 +89,7 @@ const WITHOUT_DESCRIPTOR: &[&str] = &[
     "write.atomic_size/*",
     "agent.*",
     "durable.remount/*",
+    "mount.options/*",
     "durable.recovery/*",
     "durable.agent/*",
     "query.others/drops_state_on_disk",
@@ -103,7 +104,8 @@ const WITHOUT_DESCRIPTOR: &[&str] = &[
 ];
 
 /// Clauses about what happens when no process has the file open.
-const AT_A_MOUNT: &[&str] = &["durable.remount/*", "durable.recovery/*", "query.others/drops_state_on_disk"];
+const AT_A_MOUNT: &[&str] =
+    &["durable.remount/*", "durable.recovery/*", "query.others/drops_state_on_disk", "mount.options/*"];
 
 /// Clauses about sealing that succeeds, and unsealing that succeeds.
 const CHANGES_OF_STATE: &[&str] = &[
@@ -223,6 +225,9 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["mover.defragment/permitted", "mover.collect/permitted"]), conditions: Named(&["full"]), why: "a mover has no place to move the file to" },
     LeftOut { faults: These(&["swap.*"]), conditions: Named(&["one_byte", "under_a_block", "one_block"]), why: "a swap file has a header and a page" },
     LeftOut { faults: These(&["durable.seal/*", "durable.data/*", "durable.visible/*", "durable.either/*", "durable.unseal/*"]), conditions: Named(&["no_name"]), why: "after a loss of power such a file is gone" },
+    LeftOut { faults: These(&["query.readonly_mount/*", "seal.readonly_mount/*", "unseal.readonly_mount/*"]), conditions: Named(&["by_append", "by_write_only", "by_direct", "by_dsync", "mapped", "mapped_twice", "mapped_privately", "mapped_to_read", "mapped_part", "mapped_closed", "registered", "registered_twice", "registered_to_read", "registered_part", "registered_unmapped", "holder_gone", "swap_active", "leased"]), why: "a mount that became read-only has no such user" },
+    LeftOut { faults: These(&["map.tail/*"]), conditions: Named(&["middle_block", "last_block", "last_part", "to_the_end", "whole", "block_border", "long", "two_extents"]), why: "the store is behind the end, in the page of the end" },
+    LeftOut { faults: These(&["truncate.grow/*", "write.mapped/*"]), conditions: Named(&["far_beyond"]), why: "the part begins at the end or before it" },
 ];
 
 fn matches(pattern: &str, id: &str) -> bool {

@@ -21,7 +21,8 @@ impl Context<'_> {
         if self.situation.holders == Holders::None {
             return Ok(());
         }
-        let len = len as usize;
+        // Also an empty file can be mapped.
+        let len = len.max(1) as usize;
         let map = |fd, len, shared| self.mapped(fd, len, shared, shared);
         let unmap = |map| self.setup(&Call::Unmap { map }).map(drop);
         let register = |fd| {

@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
     pub(crate) fn settled(&'a self, ready: Ready) -> Result<File<'a>, Trouble> {
         let ready = self.step(|| {
             self.drop_ahead()?;
-            let ready = self.with_access(self.with_metadata(self.with_names(ready)?)?)?;
+            let ready = self.with_access(self.with_metadata(self.with_names(self.named_anew(ready)?)?)?)?;
             let ready = match self.situation.history {
                 History::Refused | History::Frozen | History::Remounted | History::PowerLoss => {
                     self.afterwards(ready, false)?
@@ -221,16 +221,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn written(&self, name: &str, data: &[u8]) -> Result<Ready, Trouble> {
-        let made_as = match self.situation.names {
-            Names::Over | Names::Exchanged => new_name(name),
-            Names::Moved => {
-                // The directory may be there from another file.
-                let _ =
-                    self.system.call(Caller::Privileged, &Call::Mkdir { name: format!("{name}-from"), mode: 0o700 });
-                format!("{name}-from/file")
-            }
-            _ => name.to_owned(),
-        };
+        let made_as = self.name_before(name);
         let placed = |fd| {
             self.placed(&made_as, fd, data)?;
             if self.situation.names == Names::Temporary {
@@ -244,11 +235,6 @@ impl<'a> Context<'a> {
             _ => OFlag::O_CREAT | OFlag::O_EXCL,
         };
         let ready = make_by(&self.system, self.mechanism, &made_as, how, placed)?;
-        match self.situation.names {
-            Names::Over => self.over(ready, name),
-            Names::Exchanged => self.exchanged(ready, name),
-            Names::Moved => self.linked(ready, name),
-            _ => Ok(ready),
-        }
+        self.named(ready, name)
     }
 }

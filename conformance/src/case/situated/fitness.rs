@@ -10,7 +10,7 @@ use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLA
 
 impl Context<'_> {
     /// The caller of a call that is judged.
-    pub(in crate::case) fn caller(&self, call: &Call) -> Caller {
+    pub(crate) fn caller(&self, call: &Call) -> Caller {
         let caller = match self.situation.caller {
             Privilege::All => return Caller::Privileged,
             _ if wants_privilege(call) => return Caller::Privileged,
@@ -24,6 +24,16 @@ impl Context<'_> {
     /// The number of rounds in which a case looks for a moment. In a situation, many runs share the search.
     pub(crate) fn rounds(&self, plain: usize) -> usize {
         if self.situation.is_plain() { plain } else { plain.div_ceil(8) }
+    }
+
+    /// Parts of the file, as offset and length: whole blocks and not, short and long, at its borders. A descriptor with
+    /// O_DIRECT reaches whole blocks only.
+    pub(crate) fn ranges(&self) -> Vec<(i64, i64)> {
+        let size = self.size();
+        let all = [(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (BLOCK_LEN - 1, 2), (1, 1), (size - 1, 1), (0, size)];
+        let reached = |number: i64| self.situation.access != Access::Direct || number % BLOCK_LEN == 0;
+        let fits = |(offset, len): &(i64, i64)| offset + len <= size && reached(*offset) && reached(*len);
+        all.into_iter().filter(fits).collect()
     }
 
     /// Notes that an axis had its effect.

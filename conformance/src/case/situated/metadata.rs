@@ -4,9 +4,9 @@ use crate::case::context::Context;
 use crate::case::prepare::{open, pattern};
 use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{Access, Metadata, Names};
-use crate::system::{CLOSED, Ready};
+use crate::system::{CLOSED, Ready, System};
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Route, Whence, XFLAG_NODUMP};
+use iomap_reference::{Call, Caller, Route, Whence, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
 
 /// The length of the value of [`Metadata::Xattr`]: more than an inode has room for.
@@ -18,6 +18,42 @@ impl Context<'_> {
         self.did(|done| done.names = self.situation.names);
         ready.name = name.into();
         Ok(ready)
+    }
+
+    /// Gives a file that the case has made its name in the way of the situation.
+    pub(super) fn named_anew(&self, mut ready: Ready) -> Result<Ready, Trouble> {
+        let name = ready.name.clone();
+        let before = match self.situation.names {
+            Names::Over | Names::Exchanged | Names::Moved => self.name_before(&name),
+            _ => return Ok(ready),
+        };
+        self.setup(&Call::Rename { from: name.clone(), to: before.clone(), exchange: false })?;
+        ready.name = before;
+        self.named(ready, &name)
+    }
+
+    /// The name of a file before it gets the one that the case asks for.
+    pub(super) fn name_before(&self, name: &str) -> String {
+        match self.situation.names {
+            Names::Over | Names::Exchanged => new_name(name),
+            Names::Moved => {
+                // The directory may be there from another file.
+                let _ =
+                    self.system.call(Caller::Privileged, &Call::Mkdir { name: format!("{name}-from"), mode: 0o700 });
+                format!("{name}-from/file")
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Gives a file of [`Self::name_before`] its name.
+    pub(super) fn named(&self, ready: Ready, name: &str) -> Result<Ready, Trouble> {
+        match self.situation.names {
+            Names::Over => self.over(ready, name),
+            Names::Exchanged => self.exchanged(ready, name),
+            Names::Moved => self.linked(ready, name),
+            _ => Ok(ready),
+        }
     }
 
     /// Gives the file another name, and takes the first one.
