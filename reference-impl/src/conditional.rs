@@ -213,7 +213,7 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["name.kept/*"]), conditions: Named(&["two_names", "three_names", "temporary_linked"]), why: "the last name is gone" },
     LeftOut { faults: These(&["share.exchange/*", "share.exchange_other/*", "name.*"]), conditions: Named(&["part_of_pair"]), why: "the call is about whole files" },
     LeftOut { faults: AllBut(&["name.exchange/*"]), conditions: Named(&["second"]), why: "each clause is about one role" },
-    LeftOut { faults: These(&["write.*"]), conditions: Named(&["swap_active"]), why: "a swap file takes no writes, by another clause" },
+    LeftOut { faults: These(&["write.*", "share.*", "fallocate.*", "truncate.*"]), conditions: Named(&["swap_active"]), why: "an active swap file refuses such calls by itself" },
     LeftOut { faults: These(&["swap.*", "hold.register/*", "hold.refusal/*"]), conditions: Named(&["registered", "swap_active", "registered_unmapped"]), why: "the clause is about this holder" },
     LeftOut { faults: These(&["write.copy_beyond/*", "write.limit/*"]), conditions: Named(&["to_the_end"]), why: "the call goes beyond the end" },
     LeftOut { faults: These(&["write.copy_beyond/in_pieces"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "a piece of the copy lies before the end" },

@@ -338,7 +338,7 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&WRITE_APPEND, "o_append", "a write with O_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;
-        file.refused(&Call::Write { fd: file.append(), data: pattern(18, 1) })
+        each(&[1, 1, BLOCK_LEN], |len| file.refused(&Call::Write { fd: file.append(), data: pattern(18, *len) }))
     }),
     case(&WRITE_APPEND, "rwf_append", "a write with RWF_APPEND to a sealed file is refused", |t| {
         let file = t.sealed()?;

@@ -126,8 +126,8 @@ axes! {
         Fresh = "fresh";
         /// The file was in the state, and left it.
         Again = "again";
-        /// The file was in the state twice, and left it twice.
-        Twice = "twice";
+        /// The file was in the state three times, and left it three times.
+        Thrice = "thrice";
         /// The file was in the state, left it, and was overwritten.
         Overwritten = "overwritten";
         /// The file was never synced.

@@ -369,12 +369,6 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
-        cases: &["*::readonly_mount", "query::statx_mask_readonly"],
-        values: &["history=remounted", "history=power_loss"],
-        why: "the case has no open files",
-    },
-    Row {
-        when: |_| true,
         cases: &["meta::chmod*", "meta::chown*"],
         values: &["metadata=set_id"],
         why: "the case looks at the mode",

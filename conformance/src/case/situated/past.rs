@@ -114,7 +114,7 @@ impl Context<'_> {
     pub(super) fn entered_before(&self, mut ready: Ready, data: &[u8], anew: bool) -> Result<Ready, Trouble> {
         let times = match self.situation.history {
             History::Again | History::Overwritten => 1,
-            History::Twice => 2,
+            History::Thrice => 3,
             _ => return Ok(ready),
         };
         let len = data.len() as i64;
@@ -126,16 +126,16 @@ impl Context<'_> {
             if self.mechanism == Mechanism::Seal {
                 let first = data[..data.len().min(1)].to_vec();
                 self.setup(&Call::Pwrite { fd: ready.fd, offset: 0, data: first })?;
-                if stay == 2 {
+                if stay == 3 {
                     self.refused_before(&ready, true)?;
                 }
-                if stay == 2 && anew {
+                if stay == 3 && anew {
                     let access = self.mechanism.access();
                     let fd = open(&self.system, &ready.name, access)?;
                     self.close_all(&ready)?;
                     ready = others(&self.system, &ready.name, fd, access)?;
                 }
-                if stay == 2 && len >= BLOCK_LEN {
+                if stay == 3 && len >= BLOCK_LEN {
                     self.setup(&Call::Fsync { fd: ready.fd })?;
                     let agent = self.system.agent(ready.fd)?;
                     agent.write(0, &agent.read(0, BLOCK)?)?;
@@ -155,7 +155,7 @@ impl Context<'_> {
 
     /// The life of a file before its case prepares it: with other contents, which are gone then.
     pub(in crate::case) fn former_life(&self, name: &str, fd: Fd) -> Result<(), Trouble> {
-        let stays = matches!(self.situation.history, History::Again | History::Twice | History::Overwritten);
+        let stays = matches!(self.situation.history, History::Again | History::Thrice | History::Overwritten);
         if self.mechanism != Mechanism::Seal || (!stays && self.situation.past == Past::None) {
             return Ok(());
         }
@@ -219,7 +219,7 @@ impl Context<'_> {
             Call::Ftruncate { .. } | Call::Truncate { .. } => "truncate",
             Call::Pwrite { .. } => "write",
             _ if entered => "fallocate",
-            _ => "seal",
+            _ => "",
         };
         let calls = calls.into_iter().filter(|call| self.clause.is_none_or(|clause| clause.family() != own(call)));
         // Most targets have no snapshots.
