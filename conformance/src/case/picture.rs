@@ -75,7 +75,7 @@ impl Picture {
             positions: file.further_positions()?,
             mapped: context.mapped_bytes(),
             company: context.look_at_company()?,
-            free: context.exact_space()?,
+            free: context.exact_space(),
         };
         let state = flags.map(|flags| flags & bit != 0);
         Ok(Self { stat, data, hole, reserve: i64::MAX, position, state, rest, lead })

@@ -107,8 +107,11 @@ impl Context<'_> {
     }
 
     /// The free space, where no other case uses the file system and no effect comes late.
-    pub(in crate::case) fn exact_space(&self) -> Result<Option<i64>, Trouble> {
-        self.system.patience().is_zero().then(|| self.free_space()).transpose()
+    pub(in crate::case) fn exact_space(&self) -> Option<i64> {
+        match self.system.patience().is_zero().then(|| self.system.aside(&Call::FreeSpace)) {
+            Some(Ok(Reply::Number(free))) => Some(free),
+            _ => None,
+        }
     }
 
     /// Makes the company that is there before the file.
