@@ -125,10 +125,10 @@ impl Patch {
 
     /// The places that bear on a clause: the functions that the table of entry points names for it; else the files that
     /// the patch brings; else all.
-    fn places_of(&self, clause: &Clause, entries: &Entries) -> Vec<(&str, Vec<&str>)> {
+    fn places_of(&self, id: &str, entries: &Entries) -> Vec<(&str, Vec<&str>)> {
         let all = self.places();
         let bearing = all.iter().map(|(file, functions)| {
-            let functions = functions.iter().copied().filter(|name| entries.bears(name, &clause.id));
+            let functions = functions.iter().copied().filter(|name| entries.bears(name, id));
             (*file, functions.collect::<Vec<_>>())
         });
         let named: Vec<_> = bearing.filter(|(_, functions)| !functions.is_empty()).collect();
@@ -227,7 +227,7 @@ fn by_clause(book: &Book<'_>, series: &Series) -> String {
     let entries = Entries::read();
     let cell = |patch: &Patch, clause: &Clause| {
         let number = escape(patch.number());
-        format!("<a href=\"#patch-{number}\">{number}</a> {}", shown(&patch.places_of(clause, &entries)))
+        format!("<a href=\"#patch-{number}\">{number}</a> {}", shown(&patch.places_of(&clause.id, &entries)))
     };
     let rows = |page: &crate::model::Page| -> String {
         let cited = page.clauses().filter(|clause| series.of(clause).next().is_some());
@@ -308,89 +308,6 @@ fn costs(series: &Series) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::Measured;
-    use crate::model::Spec;
-    use iomap_results::Results;
-    use std::path::PathBuf;
-
-    fn top() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-    }
-
-    /// The cases of each clause, as a test of the suite keeps them.
-    fn cases() -> BTreeMap<String, Vec<String>> {
-        let text = fs::read_to_string(top().join("conformance/tests/snapshots/violations__coverage.snap")).unwrap();
-        let (mut cases, mut id) = (BTreeMap::new(), String::new());
-        for line in text.lines() {
-            if let Some(names) = line.strip_prefix("  cases ") {
-                cases.insert(id.clone(), names.split_whitespace().map(str::to_owned).collect());
-            } else if !line.starts_with(' ') {
-                id = line.split(' ').next().unwrap_or_default().to_owned();
-            }
-        }
-        cases
-    }
-
-    fn results(spec: &Spec, cases: &BTreeMap<String, Vec<String>>) -> Results {
-        let clauses: Vec<_> = spec
-            .clauses()
-            .map(|clause| {
-                let names = cases.get(&clause.id).into_iter().flatten();
-                let cases = names.map(
-                    |name| serde_json::json!({ "name": format!("{name}[size=less]"), "verdict": "holds", "duration_ms": 0.5, "detail": null }),
-                );
-                serde_json::json!({ "id": clause.id, "verdict": "holds", "expected": null, "reason": null,
-                    "cases": cases.collect::<Vec<_>>() })
-            })
-            .collect();
-        let document = serde_json::json!({
-            "schema": 2, "spec": { "version": "0", "digest": "0" }, "target": "lab", "mechanism": "seal", "fs": "xfs",
-            "kernel": { "release": "6.12" }, "clauses": clauses, "totals": {},
-        });
-        Results::parse_all(&document.to_string()).unwrap().remove(0)
-    }
-
-    /// The row of a clause in a part of the chapter.
-    fn row<'a>(part: &'a str, id: &str) -> Option<&'a str> {
-        let mut rows = part.split("<tr>").filter(|row| row.contains("<th scope=\"row\">"));
-        rows.find(|row| row.contains(&format!("#{id}\">")) && row.find(&format!("#{id}\">")) < row.find("</th>"))
-    }
-
-    /// The chapter of the series of this project: each clause that a patch cites is there with its patches, a place and
-    /// its cases, and each other clause is in the list of those without a patch.
-    #[test]
-    fn the_chapter_has_every_clause_of_the_scripts() {
-        let Ok(spec) = crate::load(&top().join("man")) else { return eprintln!("not tested, the pages are missing") };
-        let (series, cases) = (Series::read(&top().join("kernel")).unwrap(), cases());
-        let results = [results(&spec, &cases)];
-        let text = chapter(&Book::new(&spec, Measured { results: &results, rates: None, series: Some(&series) }));
-        let (patches, rest) = text.split_once("## Clauses\n").unwrap();
-        let (clauses, rest) = rest.split_once("## Clauses without a patch\n").unwrap();
-        let (without, _) = rest.split_once("## What it costs\n").unwrap();
-        assert!(series.patches.len() > 10);
-        for patch in &series.patches {
-            assert!(patches.contains(&format!("id=\"patch-{}\"", patch.number())), "{}", patch.name);
-            for id in &patch.clauses {
-                let row = row(clauses, id).unwrap_or_else(|| panic!("{}: {id}", patch.name));
-                assert!(row.contains(&format!("#patch-{0}\">{0}</a> <code>", patch.number())), "{row}");
-            }
-        }
-        for clause in spec.clauses() {
-            let is_cited = series.of(clause).next().is_some();
-            let (here, there) = if is_cited { (clauses, without) } else { (without, clauses) };
-            assert!(row(there, &clause.id).is_none(), "{}", clause.id);
-            let row = row(here, &clause.id).unwrap_or_else(|| panic!("{}", clause.id));
-            match &clause.uncased {
-                Some(reason) => assert!(row.contains(&escape(reason)), "{row}"),
-                None => {
-                    let names = cases.get(&clause.id).unwrap_or_else(|| panic!("{} has no case", clause.id));
-                    names
-                        .iter()
-                        .for_each(|name| assert!(row.contains(&format!("<code>{name}</code>")), "{name}: {row}"));
-                }
-            }
-        }
-    }
 
     const ONE: &str = r#"
 title = "fs: refuse <it>"
@@ -419,16 +336,18 @@ text = "y"
     #[test]
     fn functions_of_the_table_come_first() {
         let series = of(ONE).unwrap();
-        let Ok(spec) = crate::load(&top().join("man")) else { return };
-        let clause = |id: &str| spec.clauses().find(|clause| clause.id == id).unwrap();
         let (patch, entries) = (&series.patches[0], Entries::read());
-        assert_eq!(patch.places_of(clause("truncate.shrink"), &entries), [("fs/open.c", vec!["do_truncate"])]);
-        assert_eq!(patch.places_of(clause("seal.sealed"), &entries), [("fs/own.c", vec![])]);
-        assert_eq!(patch.places()[1], ("fs/open.c", vec!["do_truncate", "other"]));
+        assert_eq!((patch.name.as_str(), patch.number()), ("01-it", "01"));
+        assert_eq!(patch.places(), [("fs/own.c", vec![]), ("fs/open.c", vec!["do_truncate", "other"])]);
+        // The table names the family.
+        assert_eq!(patch.places_of("truncate.shrink", &entries), [("fs/open.c", vec!["do_truncate"])]);
+        assert_eq!(patch.places_of("seal.sealed", &entries), [("fs/own.c", vec![])]);
         assert_eq!(
-            shown(&patch.places_of(clause("truncate.shrink"), &entries)),
+            shown(&patch.places_of("truncate.shrink", &entries)),
             "<code>fs/<wbr>open.c</code>: <code>do_truncate</code>"
         );
+        let brings_none = of(&ONE.replace("files = [\"fs/own.c\"]", "")).unwrap();
+        assert_eq!(brings_none.patches[0].places_of("seal.sealed", &entries), brings_none.patches[0].places());
     }
 
     #[test]
@@ -440,10 +359,9 @@ text = "y"
     #[test]
     fn costs_are_compared_by_call() {
         let steps = |plain: &str, sealed: &str| {
-            let sealed = if sealed.is_empty() {
-                String::new()
-            } else {
-                format!(r#", {{"step": "xfs, sealed: open", "outcome": "{sealed}"}}"#)
+            let sealed = match sealed {
+                "" => String::new(),
+                _ => format!(r#", {{"step": "xfs, sealed: open", "outcome": "{sealed}"}}"#),
             };
             format!(r#"[{{"step": "xfs, not sealed: open", "outcome": "{plain}"}}{sealed}]"#)
         };

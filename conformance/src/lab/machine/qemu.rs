@@ -117,7 +117,9 @@ impl<'a> Machine<'a> {
         arguments.extend(self.hardware.iter().flat_map(|row| row.arguments).map(|word| (*word).to_owned()));
         arguments.extend(self.disks.iter().cloned());
         if self.counts {
-            arguments.extend(["-icount".to_owned(), "shift=0,sleep=off".to_owned()]);
+            // The time of day decides which calls write it to an inode.
+            let rtc = "base=2026-01-01T00:00:00,clock=vm";
+            arguments.extend(["-icount", "shift=0,sleep=off", "-rtc", rtc].map(String::from));
         }
         if self.attendance == Attendance::Debugger {
             arguments.extend(["-s".to_owned(), "-S".to_owned()]);
