@@ -297,8 +297,8 @@ fn costs(series: &Series) -> String {
     let rows: String = rows.collect();
     format!(
         "{head}The instructions of a call in a guest whose clock counts them (QEMU, `-icount shift=0`): a tenth of \
-         1024 calls cost less, on Linux {} without the series and {} with it, in the same configuration. A second measurement gives \
-         the same numbers. The wall time on hardware is not shown by this.\n\n{}\n",
+         1024 calls cost less, on Linux {} without the series and {} with it, in the same configuration. The wall \
+         time on hardware is not shown by this.\n\n{}\n",
         escape(&without.kernel.release),
         escape(&with.kernel.release),
         scrolling("Instructions", &format!("<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"))

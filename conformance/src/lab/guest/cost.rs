@@ -18,7 +18,7 @@ use nix::fcntl::OFlag;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The file systems.
 const SYSTEMS: [FsKind; 2] = [FsKind::Xfs, FsKind::Ext4];
@@ -73,7 +73,7 @@ fn enter(mounted: &Mounted, name: &str) -> Result<()> {
 }
 
 /// Makes a call on a file many times.
-type Measure = fn(&PathBuf) -> std::io::Result<u64>;
+type Measure = fn(&Path) -> std::io::Result<u64>;
 
 /// The calls: the name, whether a sealed file takes it, and the measurement.
 const CALLS: [(&str, bool, Measure); 7] = [
@@ -107,12 +107,12 @@ fn writable(path: &Path) -> std::io::Result<File> {
     File::options().read(true).write(true).open(path)
 }
 
-fn buffered(path: &PathBuf) -> std::io::Result<u64> {
+fn buffered(path: &Path) -> std::io::Result<u64> {
     let (file, data) = (writable(path)?, [2; BLOCK]);
     count(|block| file.write_all_at(&data, (block * BLOCK) as u64))
 }
 
-fn direct(path: &PathBuf) -> std::io::Result<u64> {
+fn direct(path: &Path) -> std::io::Result<u64> {
     let file = File::options().read(true).write(true).custom_flags(libc::O_DIRECT).open(path)?;
     // A direct write of a dirty page would write that page first.
     file.sync_all()?;
@@ -121,7 +121,7 @@ fn direct(path: &PathBuf) -> std::io::Result<u64> {
 }
 
 /// The first store to each page after its data were written to storage: the file system learns of each.
-fn mapped(path: &PathBuf) -> std::io::Result<u64> {
+fn mapped(path: &Path) -> std::io::Result<u64> {
     let file = writable(path)?;
     let mapping = Mapping::new(file.as_fd(), SIZE as usize, true, true)?;
     let mut counts = Vec::with_capacity(TIMES);
@@ -136,20 +136,20 @@ fn mapped(path: &PathBuf) -> std::io::Result<u64> {
     Ok(typical(counts))
 }
 
-fn open(path: &PathBuf) -> std::io::Result<u64> {
+fn open(path: &Path) -> std::io::Result<u64> {
     count(|_| writable(path).map(drop))
 }
 
-fn stat(path: &PathBuf) -> std::io::Result<u64> {
+fn stat(path: &Path) -> std::io::Result<u64> {
     count(|_| fs::metadata(path).map(drop))
 }
 
-fn truncated_to_its_size(path: &PathBuf) -> std::io::Result<u64> {
+fn truncated_to_its_size(path: &Path) -> std::io::Result<u64> {
     let file = writable(path)?;
     count(|_| file.set_len(SIZE as u64))
 }
 
-fn truncated(path: &PathBuf) -> std::io::Result<u64> {
+fn truncated(path: &Path) -> std::io::Result<u64> {
     let file = writable(path)?;
     count(|_| file.set_len((SIZE - BLOCK as i64) as u64).and_then(|()| file.set_len(SIZE as u64)))
 }

@@ -73,7 +73,12 @@ fn prepare_and_start(manifest: &Manifest) -> Result<()> {
     }
     for number in 0..runs {
         let output = port.try_clone().map_err(|e| Error::about("the port", e))?;
-        let failed = match process(number).stdout(output).status() {
+        let mut process = process(number);
+        if manifest.work == Work::Cost {
+            // More arenas are more mappings, and their number decides how far a page fault has to search.
+            process.env("MALLOC_ARENA_MAX", "1");
+        }
+        let failed = match process.stdout(output).status() {
             Ok(status) if status.success() => continue,
             Ok(status) => format!("the process of the run {} before its end", ending(status)),
             Err(error) => format!("no process for the run: {error}"),
