@@ -144,7 +144,8 @@ kernel-cost:
 	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario cost --kernel "$$before" "$$after" \
 		--format json --output kernel/cost.json
 
-# What Debian's kernels and tools make of a file system on which the series has sealed a file. Needs the same.
+# Whether Debian's kernels and tools refuse to write to a file system on which the series has sealed a file. Needs the
+# same.
 kernel-unaware:
 	cargo build --release --locked
 	sealing=$$($(KERNEL) build) && \
