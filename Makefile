@@ -132,6 +132,25 @@ kernel-6.1:
 kernel-lock:
 	$(KERNEL) lock
 
+# Whether the kernel compiles after each patch, without a warning; nothing is linked. Needs what `kernel` needs.
+kernel-prefixes:
+	$(KERNEL) prefixes
+
+# The instructions of calls without the series, with it, and on sealed files, in kernel/cost.json, which the book shows.
+# Needs what `kernel` and `lab` need.
+kernel-cost:
+	cargo build --release --locked
+	before=$$($(KERNEL) build --upto 0) && after=$$($(KERNEL) build) && \
+	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario cost --kernel "$$before" "$$after" \
+		--format json --output kernel/cost.json
+
+# Whether Debian's kernels and tools refuse to write to a file system on which the series has sealed a file. Needs the
+# same.
+kernel-unaware:
+	cargo build --release --locked
+	sealing=$$($(KERNEL) build) && \
+	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario unaware --kernel "$$sealing" 6.1 6.12
+
 # Whether the suite notices each mutant of the series. Needs what `kernel` and `lab` need, and hours; goes on where it was.
 kernel-mutants:
 	cargo build --release --locked

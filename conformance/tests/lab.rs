@@ -64,19 +64,24 @@ fn boots_a_kernel() {
     assert!(String::from_utf8_lossy(&table.stdout).contains("Linux 6.1."), "{table:?}");
 }
 
-/// The kernel of `make kernel`, if it was built: there, the specified interface itself is tested.
-#[test]
-fn boots_the_kernel_that_seals() {
-    let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("kernel/build");
+/// A kernel that seals, if one was built here.
+fn sealing() -> Option<String> {
+    let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel/build");
     if !kernel.join("arch/x86/boot/bzImage").exists() {
         // A build takes a quarter of an hour, so that no test asks for it.
         eprintln!("not tested: there is no kernel/build: make kernel");
-        return;
+        return None;
     }
+    Some(kernel.display().to_string())
+}
+
+/// The kernel of `make kernel`, if it was built: there, the specified interface itself is tested.
+#[test]
+fn boots_the_kernel_that_seals() {
     let Some(_turn) = turn() else { return };
-    let kernel = kernel.to_str().expect("UTF-8");
+    let Some(kernel) = sealing() else { return };
     let options = ["--mechanism", "seal", "--case", "truncate", "--format", "json"];
-    let output = lab(&[&["--kernel", kernel, "--fs", "ext4"][..], &options].concat());
+    let output = lab(&[&["--kernel", &kernel, "--fs", "ext4"][..], &options].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let runs = Results::parse_all(&String::from_utf8_lossy(&output.stdout)).expect("a document");
     assert!(runs[0].kernel.release.ends_with("-sealed") && runs[0].kernel_log.is_empty(), "{:?}", runs[0].kernel);
@@ -267,6 +272,34 @@ fn plays_servers_of_leases() {
         assert_eq!(swap[3][..2], ["client writes after that", why]);
         assert_eq!(swap[4], ["  the server has it", "no", ""]);
     }
+}
+
+/// Kernels and programs that do not know the state refuse to write to a file system with sealed files, also if the
+/// kernel that sealed lost its power right after that. The first kernel finds the files as they were.
+#[test]
+fn unaware_kernels_do_not_write_to_sealed_storage() {
+    let Some(_turn) = turn() else { return };
+    let Some(sealing) = sealing() else { return };
+    let output = lab(&["--scenario", "unaware", "--format", "json", "--kernel", &sealing, KERNEL, "6.12"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    schema::check(&schema::printed("scenario"), &document);
+    let plays = document["kernels"].as_array().expect("kernels");
+    let counts: Vec<usize> = plays.iter().map(|play| play["steps"].as_array().expect("steps").len()).collect();
+    // Four disks: with two programs on XFS and three on ext4, and four steps about mounts.
+    assert_eq!(counts, [4, 26, 12, 26, 12]);
+    assert!(plays.iter().all(|play| play["trouble"].is_null()), "{document:#}");
+    let writable = plays[1]["steps"].as_array().expect("steps").iter();
+    let writable = writable.filter(|step| step["step"].as_str().is_some_and(|step| step.ends_with(" for writing")));
+    assert_eq!(writable.map(|step| step["expected"].to_string()).collect::<Vec<_>>(), [r#"["EROFS","EINVAL"]"#; 8]);
+}
+
+/// Without a second kernel there is no one to look.
+#[test]
+fn unaware_kernels_are_others() {
+    let Some(_turn) = turn() else { return };
+    let said = refusal(&["--scenario", "unaware", "--kernel", KERNEL]);
+    assert!(said.contains("takes the kernel that seals, and then kernels that do not know the state"), "{said}");
 }
 
 /// Without the programs of a scenario and without apt, the message says which packages to install.

@@ -307,6 +307,92 @@ fn indexes_lead_to_clauses_and_terms() {
     assert!(at("verdicts.html") < at("sampler-page.7.html") && at("results.html") < at("last.html"), "{contents}");
 }
 
+/// The cases of each clause, as a test of the suite keeps them.
+fn cases_of_the_suite(top: &Path) -> BTreeMap<String, Vec<String>> {
+    let (mut cases, mut id) = (BTreeMap::new(), String::new());
+    for line in read(&top.join("conformance/tests/snapshots/violations__coverage.snap")).lines() {
+        if let Some(names) = line.strip_prefix("  cases ") {
+            cases.insert(id.clone(), names.split_whitespace().map(str::to_owned).collect());
+        } else if !line.starts_with(' ') {
+            id = line.split(' ').next().unwrap().to_owned();
+        }
+    }
+    cases
+}
+
+/// The clauses of each patch of the series of this project, by the number of the patch.
+fn clauses_of_patches(top: &Path) -> BTreeMap<String, Vec<String>> {
+    let of = |path: &Path| -> Vec<String> {
+        let script: toml::Table = toml::from_str(&read(path)).unwrap();
+        script["clauses"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    let scripts = fs::read_dir(top.join("kernel/patches")).unwrap().map(|entry| entry.unwrap());
+    scripts
+        .map(|entry| (entry.file_name().to_string_lossy().split('-').next().unwrap().to_owned(), of(&entry.path())))
+        .collect()
+}
+
+/// The chapter of the series of this project: each clause that a patch cites is there with its patches, a place and
+/// its cases, and each other clause is in the list of those without a patch.
+#[test]
+fn the_series_is_shown_clause_by_clause() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (Ok(spec), true) = (load(&top.join("man")), top.join("kernel/patches").is_dir()) else {
+        return eprintln!("not tested, the series is missing");
+    };
+    let (cases, patches) = (cases_of_the_suite(&top), clauses_of_patches(&top));
+    let mut measured = results(&spec, &spec.digest());
+    for clause in measured["clauses"].as_array_mut().unwrap() {
+        let names = cases.get(clause["id"].as_str().unwrap()).into_iter().flatten();
+        // A case runs in situations, too, which the chapter does not list.
+        let ran = |name: &String| json!({ "name": format!("{name}[size=less]"), "verdict": "holds", "duration_ms": 0.5, "detail": null });
+        clause["cases"] = names.map(ran).collect();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("results.json");
+    fs::write(&file, measured.to_string()).unwrap();
+    let [man, kernel] = ["man", "kernel"].map(|name| top.join(name).display().to_string());
+    let out = place.path().join("out");
+    fine(&book(
+        place.path(),
+        &["--pages", &man, "--series", &kernel, "--results", file.to_str().unwrap(), "--out", out.to_str().unwrap()],
+    ));
+    let text = read(&out.join("series.html"));
+    let part = |from: &str, to: &str| {
+        let (_, rest) = text.split_once(&format!("<h2 id=\"{from}\">")).unwrap();
+        rest.split_once(&format!("<h2 id=\"{to}\">")).unwrap().0.to_owned()
+    };
+    let (clauses, without) =
+        (part("clauses", "clauses-without-a-patch"), part("clauses-without-a-patch", "what-it-costs"));
+    let row = |part: &str, id: &str| {
+        let head = format!("#{id}\">");
+        let mut rows = part.split("<tr").filter(|row| row.split("</th>").next().unwrap().contains(&head));
+        rows.next().map(str::to_owned)
+    };
+    assert!(patches.len() > 10);
+    for (number, cited) in &patches {
+        assert!(part("patches", "clauses").contains(&format!("id=\"patch-{number}\"")), "{number}");
+        for id in cited {
+            let row = row(&clauses, id).unwrap_or_else(|| panic!("{number}: {id}"));
+            assert!(row.contains(&format!("#patch-{number}\">{number}</a> <code>")), "{row}");
+        }
+    }
+    for clause in spec.clauses() {
+        let is_cited = patches.values().any(|cited| cited.contains(&clause.id));
+        let (here, there) = if is_cited { (&clauses, &without) } else { (&without, &clauses) };
+        assert_eq!(row(there, &clause.id), None);
+        let row = row(here, &clause.id).unwrap_or_else(|| panic!("{}", clause.id));
+        match cases.get(&clause.id) {
+            Some(names) => {
+                names.iter().for_each(|name| assert!(row.contains(&format!("<code>{name}</code>")), "{row}"))
+            }
+            None => assert!(clause.uncased.is_some() && row.contains("none: "), "{row}"),
+        }
+    }
+    // The table of entry points names the function.
+    assert!(row(&clauses, "truncate.shrink").unwrap().contains("<code>notify_change</code>"));
+}
+
 /// The guide shows the real output of the command.
 /// The first page of the book has the table of calls of iomap_immutable(7), row by row.
 #[test]

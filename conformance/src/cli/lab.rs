@@ -61,10 +61,10 @@ pub(crate) fn run(args: &mut LabArgs) -> Result<Exit, Error> {
             ListFormat::Json => format::json(&document),
             ListFormat::Human => lab::played(&document),
         })?;
-        return Ok(if document.kernels.iter().any(|play| play.trouble.is_some()) {
-            Exit::Environment
-        } else {
-            Exit::Fine
+        return Ok(match () {
+            () if !document.is_right() => Exit::Found,
+            () if document.kernels.iter().any(|play| play.trouble.is_some()) => Exit::Environment,
+            () => Exit::Fine,
         });
     }
     if let Some(filter) = &args.options.case {

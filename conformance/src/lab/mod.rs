@@ -18,6 +18,7 @@ mod run;
 mod scenario;
 mod scripts;
 mod suite;
+mod unaware;
 
 pub(crate) use document::LabDocument;
 pub(crate) use guest::init::run_as_guest;

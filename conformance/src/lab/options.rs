@@ -63,7 +63,8 @@ pub(crate) struct Options {
     /// Start a shell in one guest, with the suite and its programs
     #[arg(long, conflicts_with = "gdb")]
     pub(crate) interactive: bool,
-    /// Play a server and its client in a guest instead of running the suite, and print the outcome of each step
+    /// Play a server and its client, or other work, in guests instead of running the suite, and print the outcome of
+    /// each step
     #[arg(long, value_enum, conflicts_with_all = ["fs", "mechanism", "power_cuts", "interactive", "gdb"])]
     pub scenario: Option<Scenario>,
     /// Let one guest wait for a debugger before its first instruction

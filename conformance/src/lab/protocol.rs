@@ -47,6 +47,10 @@ pub(crate) enum Work {
         /// Only events whose name contains this text.
         filter: Option<String>,
     },
+    /// One turn with disks that go from a kernel that seals to one that does not know the state, and back.
+    Unaware(Turn),
+    /// The guest counts the instructions of calls.
+    Cost,
     /// A person works at the console.
     Shell {
         /// The shell: a path in the guest.
@@ -76,6 +80,18 @@ impl TryFrom<(String, String)> for Run {
     fn try_from((fs, mechanism): (String, String)) -> Result<Self, Error> {
         Ok(Self { fs: FsKind::from_str(&fs, false)?, mechanism: Mechanism::from_str(&mechanism, false)? })
     }
+}
+
+/// The turn of a guest with the disks of the scenario `unaware`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Turn {
+    /// Seals a file on each disk.
+    Seal,
+    /// Looks at each disk with a kernel and programs that do not know the state.
+    Look,
+    /// Looks at each file with the kernel that sealed it.
+    Return,
 }
 
 /// A line from the guest.
@@ -183,4 +199,14 @@ pub(crate) struct ScriptStep {
     pub(crate) outcome: String,
     /// The traffic on the network that the step caused.
     pub(crate) traffic: String,
+    /// The outcomes that are right; `None` if any outcome is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<Vec<String>>,
+}
+
+impl ScriptStep {
+    /// Whether the outcome is one of the right ones.
+    pub(crate) fn is_right(&self) -> bool {
+        self.expected.as_ref().is_none_or(|right| right.contains(&self.outcome))
+    }
 }

@@ -1,9 +1,9 @@
-//! The table of scenarios: their scripts, and the modules and programs that these need.
+//! The table of scenarios: scripts, and the modules and programs that these need.
 
 use crate::lab::machine::packages::Tool;
 use serde::Serialize;
 
-/// A scenario: a server and its client in one guest.
+/// A scenario: a server and its client in one guest, or other work in guests that runs no cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
@@ -13,6 +13,10 @@ pub(crate) enum Scenario {
     Smb,
     /// Samba's SMB server, with oplocks that the kernel knows of
     Samba,
+    /// The first kernel seals files; the other kernels, which do not know the state, get the storage
+    Unaware,
+    /// The instructions of calls on files that are sealed and on files that are not
+    Cost,
 }
 
 /// The programs that every script uses, and their packages.
@@ -72,9 +76,10 @@ const SMB: &[&str] = &[
 pub(crate) const STEPS: &str = include_str!("scenarios/steps.sh");
 
 impl Scenario {
-    /// The script of this scenario, and its needs.
-    pub(crate) fn script(self) -> Script {
-        match self {
+    /// The script of this scenario, and its needs; `None` if this program does the work.
+    pub(crate) fn script(self) -> Option<Script> {
+        Some(match self {
+            Self::Unaware | Self::Cost => return None,
             Self::Pnfs => Script {
                 text: include_str!("scenarios/pnfs.sh"),
                 modules: &[
@@ -106,6 +111,6 @@ impl Scenario {
                 modules: SMB,
                 tools: &[("xfs_io", "xfsprogs"), ("smbd", "samba"), ("smbpasswd", "samba-common-bin")],
             },
-        }
+        })
     }
 }

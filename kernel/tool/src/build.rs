@@ -83,7 +83,8 @@ pub(crate) struct Builder<'a> {
     /// The identity of the source.
     identity: String,
     compiler: String,
-    jobs: usize,
+    /// The number of compilers at the same time.
+    pub(crate) jobs: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -139,15 +140,21 @@ impl<'a> Builder<'a> {
             let _ = fs::File::open(&place).and_then(|entry| entry.set_modified(SystemTime::now()));
             return Ok(place);
         }
+        let (top, build) = self.prepared(tree, config)?;
+        make(&top, &build, self.jobs, config.steps(), self.turn)?;
+        let place = self.cache.entry(self.turn, &name, |partial| result(&build, partial))?;
+        self.cache.prune(self.turn, kind, keep, &place);
+        Ok(place)
+    }
+
+    /// The directory of the source with the files of this tree, and beside it the one of a configured build.
+    pub(crate) fn prepared(&self, tree: &Tree, config: Config) -> Result<(PathBuf, PathBuf), Error> {
         let work = self.work(config)?;
         let (top, build) = (work.join("tree"), work.join(config.name()));
         let written = apply::write(tree, &self.source, &top)?;
         tell_line(format_args!("{written} files of the tree are new"));
         self.configure(&top, &build, config)?;
-        make(&top, &build, self.jobs, config.steps(), self.turn)?;
-        let place = self.cache.entry(self.turn, &name, |partial| result(&build, partial))?;
-        self.cache.prune(self.turn, kind, keep, &place);
-        Ok(place)
+        Ok((top, build))
     }
 
     /// The directory in which this source is built: `tree` is the source, and beside it is a build of each kind.

@@ -14,6 +14,7 @@ mod mail;
 mod make;
 mod mutants;
 mod outcome;
+mod prefixes;
 mod script;
 mod series;
 mod source;
@@ -57,6 +58,8 @@ enum Command {
     Series(mail::Arguments),
     /// Builds and boots mutants: whether the suite notices each of them
     Mutants(mutants::Arguments),
+    /// Compiles the kernel after each patch, and says what the compiler warns of
+    Prefixes(prefixes::Arguments),
     /// Says what is wrong with the scripts, with or without a source
     Check(lock::Check),
     /// Tries all edits in a source, and writes anchors.lock
@@ -85,6 +88,9 @@ fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Fetch(_) => Ok(Exit::Fine),
         Command::Build(arguments) => {
             build::run(&series, &Cache::open()?, lock::locked_version(&series).as_deref(), arguments)
+        }
+        Command::Prefixes(arguments) => {
+            prefixes::run(&series, &Cache::open()?, lock::locked_version(&series).as_deref(), arguments)
         }
         Command::Mutants(arguments) => {
             let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from);

@@ -69,6 +69,33 @@ pub(crate) fn make(top: &Path, build: &Path, jobs: usize, steps: usize, turn: &T
     Ok(())
 }
 
+/// The objects that a make has compiled.
+pub(crate) struct Compiled {
+    pub(crate) objects: usize,
+    /// The lines of the compiler that are warnings.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) took: Duration,
+}
+
+/// Makes targets, and counts the objects. The targets may begin with variables.
+pub(crate) fn compile(top: &Path, build: &Path, jobs: usize, targets: &[&str], turn: &Turn) -> Result<Compiled, Error> {
+    let begun = Instant::now();
+    passing(&format!("make {}", targets.join(" ")));
+    let output = command(top, build, turn)?.arg(format!("-j{jobs}")).args(targets).output();
+    let output = output.map_err(|error| Error::environment("make").because(error))?;
+    passing("");
+    let log = build.with_extension("log");
+    fs::write(&log, [&output.stdout[..], &output.stderr].concat()).map_err(|error| Error::file(&log, error))?;
+    if !output.status.success() {
+        return Err(complaint(&log));
+    }
+    let is_object = |line: &&str| line.starts_with("  CC ") || line.starts_with("  AS ");
+    let objects = String::from_utf8_lossy(&output.stdout).lines().filter(is_object).count();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let warnings = said.lines().filter(|line| line.contains("warning:")).map(str::to_owned).collect();
+    Ok(Compiled { objects, warnings, took: begun.elapsed() })
+}
+
 /// The first errors in the log of a build.
 fn complaint(log: &Path) -> Error {
     let text = fs::read_to_string(log).unwrap_or_default();

@@ -57,10 +57,23 @@ pub(super) fn details(book: &Book<'_>, clause: &Clause) -> String {
     )
 }
 
-/// The cases that ran, or the reason why there are none.
+/// The runs of cases, or the reason why there are none.
 fn tests(book: &Book<'_>, clause: &Clause) -> String {
+    listed(clause, &names(book, clause))
+}
+
+/// The cases that ran, without their situations, or the reason why there are none.
+pub(super) fn cases(book: &Book<'_>, clause: &Clause) -> String {
+    listed(clause, &names(book, clause).into_iter().map(|name| name.split('[').next().unwrap_or(name)).collect())
+}
+
+/// The names of the cases in the results, with their situations.
+fn names<'a>(book: &Book<'a>, clause: &Clause) -> BTreeSet<&'a str> {
     let ran = book.results.iter().filter_map(|results| results.clause(&clause.id)).flat_map(|result| &result.cases);
-    let names: BTreeSet<&str> = ran.map(|case| case.name.as_str()).collect();
+    ran.map(|case| case.name.as_str()).collect()
+}
+
+fn listed(clause: &Clause, names: &BTreeSet<&str>) -> String {
     match (&clause.uncased, names.is_empty()) {
         (Some(reason), _) => format!("none: {}", escape(reason)),
         (None, true) => "none in the results".into(),

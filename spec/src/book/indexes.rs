@@ -3,7 +3,7 @@
 use super::contents::Book;
 use super::html::{breakable, escape, in_markdown, scrolling};
 use super::results::{html, label, totals};
-use super::{cost, terms};
+use super::{cost, series, terms};
 use crate::model::{Clause, Page};
 use std::collections::BTreeMap;
 
@@ -17,11 +17,12 @@ pub(super) struct Chapter {
 /// The name of a chapter, its file, and the function that makes its text.
 type Entry = (&'static str, &'static str, fn(&Book<'_>) -> String);
 
-const CHAPTERS: [Entry; 5] = [
+const CHAPTERS: [Entry; 6] = [
     ("Clause index", "clauses.md", clauses),
     ("Errno index", "errnos.md", errnos),
     ("Term index", "terms.md", terms),
     ("Results", "results.md", results),
+    ("The series, clause by clause", "series.md", series::chapter),
     ("What a wide run costs", "cost.md", |book| cost::chapter(book.rates)),
 ];
 
@@ -37,7 +38,7 @@ pub(super) fn all(book: &Book<'_>) -> impl Iterator<Item = Chapter> {
 /// The number of words of a clause that an index shows.
 const FIRST_WORDS: usize = 9;
 
-fn first_words(clause: &Clause) -> String {
+pub(super) fn first_words(clause: &Clause) -> String {
     let words: Vec<&str> = clause.text.split(' ').collect();
     match words.get(..FIRST_WORDS) {
         Some(first) if words.len() > FIRST_WORDS => format!("{} …", first.join(" ")),
@@ -46,7 +47,7 @@ fn first_words(clause: &Clause) -> String {
 }
 
 /// The id of the clause, as a link to it.
-fn link(book: &Book<'_>, id: &str) -> String {
+pub(super) fn link(book: &Book<'_>, id: &str) -> String {
     match book.link(id) {
         Some(link) => format!("<a href=\"{link}\">{}</a>", breakable(id)),
         None => breakable(id),

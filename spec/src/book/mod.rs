@@ -11,6 +11,7 @@ mod links;
 mod output;
 mod page;
 mod results;
+mod series;
 mod terms;
 mod trouble;
 
@@ -18,4 +19,5 @@ pub use contents::{Book, Measured};
 pub use cost::Rates;
 pub use output::{Built, build};
 pub use results::read_results;
+pub use series::Series;
 pub use trouble::Trouble;

@@ -176,6 +176,14 @@ impl Mapping {
         Err(Errno::ENOSYS)
     }
 
+    /// A store of one byte by the processor. The file must keep its size: beyond its end this raises SIGBUS.
+    pub(crate) fn set(&self, offset: usize, byte: u8) -> Result<(), Errno> {
+        let to = self.at(offset, 1)?.cast::<u8>();
+        // SAFETY: the byte is inside the mapping, to which no Rust reference exists.
+        unsafe { to.write_volatile(byte) };
+        Ok(())
+    }
+
     /// pread(2) from a file into the mapping; with O_DIRECT a device writes to the pages.
     pub(crate) fn store_from(&self, offset: usize, from: BorrowedFd, len: usize) -> Result<(), Errno> {
         let to = self.at(offset, len)?;

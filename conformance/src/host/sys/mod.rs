@@ -5,6 +5,7 @@ pub(crate) mod aio;
 pub(crate) mod btrfs;
 pub(crate) mod buffer;
 pub(crate) mod caps;
+pub(crate) mod counter;
 pub(crate) mod ext4;
 pub(crate) mod f2fs;
 pub(crate) mod ioctl;

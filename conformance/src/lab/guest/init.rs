@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result, at};
 use crate::lab::guest::port::{self, say};
-use crate::lab::guest::{power, script, shell, suite};
+use crate::lab::guest::{cost, power, script, shell, suite, unaware};
 use crate::lab::protocol::{GUEST_COMMAND, MANIFEST, Manifest, Message, Work};
 use crate::programs::ending;
 use iomap_command::tell_line;
@@ -63,7 +63,7 @@ fn prepare_and_start(manifest: &Manifest) -> Result<()> {
             return process(0).status().map(drop).map_err(|e| Error::about("no process for the shell", e));
         }
         Work::Script { .. } => 0,
-        Work::Power(_) => 1,
+        Work::Power(_) | Work::Unaware(_) | Work::Cost => 1,
         Work::Suite { runs, .. } => runs.len(),
     };
     let mut port = port::open()?;
@@ -73,7 +73,12 @@ fn prepare_and_start(manifest: &Manifest) -> Result<()> {
     }
     for number in 0..runs {
         let output = port.try_clone().map_err(|e| Error::about("the port", e))?;
-        let failed = match process(number).stdout(output).status() {
+        let mut process = process(number);
+        if manifest.work == Work::Cost {
+            // More arenas are more mappings, and their number decides how far a page fault has to search.
+            process.env("MALLOC_ARENA_MAX", "1");
+        }
+        let failed = match process.stdout(output).status() {
             Ok(status) if status.success() => continue,
             Ok(status) => format!("the process of the run {} before its end", ending(status)),
             Err(error) => format!("no process for the run: {error}"),
@@ -96,6 +101,8 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
     match work {
         Work::Shell { program, run } => shell::interact(&program, run),
         Work::Power(run) => power::run(run, tell),
+        Work::Unaware(turn) => unaware::run(turn, tell),
+        Work::Cost => cost::run(tell),
         Work::Suite { runs, filter, situations } => {
             let run = runs.get(number).ok_or("no such run")?;
             suite::run(*run, filter.as_deref(), situations, tell)

@@ -43,7 +43,7 @@ pub(crate) fn run(Run { fs, mechanism }: Run, tell: &mut dyn FnMut(&Message) -> 
 }
 
 /// The disk that has this serial number.
-fn disk(name: &str) -> Option<PathBuf> {
+pub(super) fn disk(name: &str) -> Option<PathBuf> {
     let mut devices = std::fs::read_dir("/sys/block").ok()?.flatten();
     let ours = |path: PathBuf| std::fs::read_to_string(path.join("serial")).is_ok_and(|serial| serial.trim() == name);
     devices.find(|entry| ours(entry.path())).map(|entry| Path::new("/dev").join(entry.file_name()))

@@ -19,7 +19,7 @@ pub(crate) fn play(script: &str, filter: Option<&str>, tell: &mut dyn FnMut(&Mes
     for line in lines.map_while(std::result::Result::ok) {
         let mut fields = line.split('\t').map(str::to_owned);
         let [step, outcome, traffic] = [(); 3].map(|()| fields.next().unwrap_or_default());
-        tell(&Message::Step(ScriptStep { step, outcome, traffic }))?;
+        tell(&Message::Step(ScriptStep { step, outcome, traffic, expected: None }))?;
     }
     if bash.wait().is_ok_and(|status| status.success()) {
         return Ok(());

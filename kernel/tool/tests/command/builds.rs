@@ -46,6 +46,39 @@ fn kernels_are_cached_by_their_contents() {
 }
 
 #[test]
+fn each_prefix_is_compiled() {
+    let world = fixture();
+    let prefixes = || world.said(&["prefixes", "--source", "source"]);
+    let lines = |said: &str| -> Vec<String> {
+        let kept = |line: &&str| !line.contains(" MiB in ") && !line.contains(" of the tree ");
+        // A time says nothing here.
+        let words = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                [name, count, objects @ ("object" | "objects"), _, _, ref rest @ ..] => {
+                    [&[name, count, objects], rest].concat().join(" ")
+                }
+                _ => words.join(" "),
+            }
+        };
+        said.lines().filter(kept).map(words).collect()
+    };
+    // The later patch first. The file that the series brings is compiled with more warnings each time.
+    assert_eq!(lines(&prefixes()), ["02-fill 1 object 0 warnings", "01-seal 1 object 0 warnings", "exit 0"]);
+    let strict = world.read(&format!("cache/iomap/kernel/trees/{}/strict", world.cached("trees")[0]));
+    assert_eq!(strict.lines().filter(|line| line.ends_with(" W=1 fs/seal.o")).count(), 2, "{strict}");
+    world.write("series/patches/02-fill.toml", &SECOND.replace("return -2;", "odd; return -2;"));
+    std::fs::remove_file(world.path("series/mutants/fill.toml")).expect("removed");
+    let said = lines(&prefixes());
+    assert_eq!(said[0], "02-fill 1 object 2 warnings");
+    assert_eq!(said[1..3], ["fs/water.c:1:1: warning: odd"; 2]);
+    assert_eq!(said[3..], ["01-seal 1 object 0 warnings", "exit 1"]);
+    world.write("series/patches/02-fill.toml", &SECOND.replace("return -2;", "error;"));
+    let said = prefixes();
+    assert!(said.contains("fs/water.c:1:1: error: no such thing") && said.ends_with("exit 1\n"), "{said}");
+}
+
+#[test]
 fn builds_that_fail_leave_nothing() {
     let world = fixture();
     let mut all = String::new();

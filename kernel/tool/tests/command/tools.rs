@@ -189,11 +189,13 @@ case \"$*\" in
 *tinyconfig*) : >\"$build/.config\" ;;
 *olddefconfig*) ;;
 *)
+    if grep -q 'odd;' fs/water.c; then echo 'fs/water.c:1:1: warning: odd' >&2; fi
     if grep -q 'error;' fs/water.c; then echo 'fs/water.c:1:1: error: no such thing' >&2; exit 2; fi
     mkdir -p \"$build/arch/x86/boot\"
     [ ! -e ../../../stall ] || { : >../../../stalled; read line <../../../stall; }
     cat fs/water.c >\"$build/arch/x86/boot/bzImage\"
     cp fs/water.c \"$build/vmlinux\"
+    case $* in *W=1*) echo \"$*\" >>\"$build/../strict\" ;; esac
     echo '  CC      fs/water.o'
     echo run >>\"$build/../runs\"
     ;;

@@ -4,11 +4,14 @@ use crate::input::{self, Input};
 use crate::pages::{self, Pages};
 use clap::Args;
 use iomap_command::{Error, Exit, count, tell_line};
-use iomap_spec::book::{self, Measured, Rates};
+use iomap_spec::book::{self, Measured, Rates, Series};
 use std::path::{Path, PathBuf};
 
 /// The directory of the chapters.
 const CHAPTERS: &str = "book";
+
+/// The directory of the kernel series.
+const SERIES: &str = "kernel";
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -26,6 +29,9 @@ pub(crate) struct Arguments {
     /// The rates of a machine, as `make rates` writes them, from which the cost of a wide run is computed
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
+    /// The directory of the kernel series, instead of `kernel` beside the pages
+    #[arg(long, value_name = "DIR")]
+    series: Option<PathBuf>,
     /// The directory of the written chapters, with book.toml, instead of `book` beside the pages
     #[arg(long, value_name = "DIR")]
     chapters: Option<PathBuf>,
@@ -43,12 +49,19 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
         Rates::read(&name, &bytes).map_err(trouble)
     });
     let rates = rates.transpose()?;
-    let measured = Measured { results: &results, rates: rates.as_ref() };
+    let series = match (&arguments.series, pages) {
+        (Some(series), _) => Some(series.clone()),
+        // The series has another licence, so it is not built in.
+        (None, Pages::Directory(directory)) => Some(beside(directory, SERIES)).filter(|series| series.is_dir()),
+        (None, Pages::BuiltIn) => None,
+    };
+    let series = series.map(|directory| Series::read(&directory).map_err(trouble)).transpose()?;
+    let measured = Measured { results: &results, rates: rates.as_ref(), series: series.as_ref() };
     // The built-in chapters are unpacked for the duration of the build.
     let unpacked = tempfile::tempdir().map_err(|error| Error::file(&std::env::temp_dir(), error))?;
     let chapters = match (&arguments.chapters, pages) {
         (Some(chapters), _) => chapters.clone(),
-        (None, Pages::Directory(directory)) => beside(directory),
+        (None, Pages::Directory(directory)) => beside(directory, CHAPTERS),
         (None, Pages::BuiltIn) => {
             pages::unpack(CHAPTERS, unpacked.path()).map_err(|error| Error::file(unpacked.path(), error))?;
             unpacked.path().join(CHAPTERS)
@@ -67,12 +80,12 @@ pub(crate) fn run(pages: &Pages, arguments: &Arguments) -> Result<Exit, Error> {
     Err(Error::new(Exit::Found, message))
 }
 
-/// The directory of the chapters that belong to the pages in this directory.
-fn beside(pages: &Path) -> PathBuf {
+/// The directory with this name that belongs to the pages in a directory.
+fn beside(pages: &Path, name: &str) -> PathBuf {
     // The names `.` and `..` do not name the directory, so its real path is needed.
     match pages.file_name() {
-        Some(_) => pages.with_file_name(CHAPTERS),
-        None => pages.join("..").join(CHAPTERS),
+        Some(_) => pages.with_file_name(name),
+        None => pages.join("..").join(name),
     }
 }
 
