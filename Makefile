@@ -132,10 +132,11 @@ kernel-6.1:
 kernel-lock:
 	$(KERNEL) lock
 
-# Whether the suite notices each mutant of the series. Needs what `kernel` and `lab` need, and hours; goes on where it was.
+# Whether the suite notices each mutant of the series, in kernel/mutants.json. Needs what `kernel` and `lab` need, and an
+# hour or two; goes on where it was.
 kernel-mutants:
 	cargo build --release --locked
-	$(KERNEL) mutants
+	code=0; $(KERNEL) mutants || code=$$?; $(KERNEL) mutants --record; exit $$code
 
 # The series as mail, in target/kernel-series.mbox, with a cover letter; tried with git am and checkpatch.pl.
 kernel-series:

@@ -14,6 +14,8 @@ mod mail;
 mod make;
 mod mutants;
 mod outcome;
+mod record;
+mod recorded;
 mod script;
 mod series;
 mod source;
