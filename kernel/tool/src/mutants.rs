@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// The number of runs in situations of each family, chosen from all pairs
     #[arg(long, value_name = "RUNS", default_value_t = 10_000)]
     budget: usize,
+    /// The engine of the guests, as `lab` takes it: if it has to find out, it tries each new kernel
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    accelerator: String,
     /// The program of the suite [default: the release build of this project]
     #[arg(long, value_name = "PROGRAM")]
     suite: Option<PathBuf>,
@@ -328,6 +331,7 @@ impl Lab<'_> {
         let file = directory.path().join("results.json");
         let mut lab = Command::new(self.suite);
         lab.args(["lab", "--mechanism", "seal", "--format", "json", "--fs", fs]);
+        lab.args(["--accelerator", &self.arguments.accelerator]);
         lab.arg("--kernel").arg(kernel).arg("--output").arg(&file);
         lab.args(part.family().iter().flat_map(|family| ["--case", family]));
         if let Some(budget) = part.budget() {
