@@ -9,7 +9,7 @@ use crate::target::reference::BLOCKS;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Fs, Mode, Outcome, Reply};
+use iomap_reference::{Call, Fs, Mode, Outcome, Reply, STATX_SEALED};
 
 pub(super) static CASES: &[Case] = &[
     case(&RACE_SEALS, "seals", "two racing seals both succeed", |t| {
@@ -60,6 +60,24 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("objection to mappings")?;
         entering(t, |race| race.mapping())
     }),
+    case(
+        &RACE_MAPPING,
+        "statx_before_seal",
+        "sealing fails if statx(2) shows the file unsealed after a racing mapping",
+        |t| {
+            t.needs_statx()?;
+            entering(t, |race| race.mapping_and_statx())
+        },
+    ),
+    case(
+        &RACE_MAPPING,
+        "statx_before_unseal",
+        "unsealing fails if statx(2) shows the file sealed after a racing mapping",
+        |t| {
+            t.needs_statx()?;
+            orders(t, true, |race| race.mapping_and_statx(), |race| vec![race.leave.clone()])
+        },
+    ),
     case(&RACE_MAPPING, "before_unseal", "a racing mapping makes unsealing fail, or maps the unsealed file", |t| {
         t.needs_seal("objection to mappings")?;
         orders(t, true, |race| race.mapping(), |race| vec![race.leave.clone()])
@@ -198,6 +216,12 @@ impl<'a> Race<'a> {
         vec![Call::Map { fd, len: SIZE as usize, shared: true, write: true }, Call::GetXflags { fd }]
     }
 
+    /// The same with statx(2), which waits for no lock of the file system.
+    fn mapping_and_statx(&self) -> Vec<Call> {
+        let map = Call::Map { fd: self.file.fd(), len: SIZE as usize, shared: true, write: true };
+        vec![map, Call::Statx { name: self.file.name(), mask: false }]
+    }
+
     /// fstat(2), which shows the size.
     fn look(&self) -> Call {
         Call::Stat { fd: self.file.fd() }
@@ -235,6 +259,7 @@ fn returned(call: &Call, outcome: &Outcome, bit: u32) -> Result<u64, Errno> {
     outcome.as_ref().map_err(|errno| *errno).map(|reply| match (call, reply) {
         (Call::Map { .. }, _) => 0,
         (Call::GetXflags { .. }, Reply::Number(flags)) => *flags as u64 & u64::from(bit),
+        (Call::Statx { .. }, Reply::Number(attributes)) => *attributes as u64 & STATX_SEALED,
         (_, Reply::Number(number)) => *number as u64,
         (_, Reply::Data(data)) => data.len() as u64,
         (_, Reply::Stat(stat)) => stat.size,
