@@ -116,7 +116,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
-        cases: &["unseal::punch_frees", "name::freed*", "mount::options", "durable::during_*"],
+        cases: &["unseal::punch_frees", "name::freed*", "mount::options*", "durable::during_*"],
         values: &["size=many", "part=*"],
         why: "the files of the case are large or many",
     },
@@ -171,7 +171,7 @@ static ROWS: &[Row] = &[
             "durable::grown",
             "fallocate::database",
             "fallocate::inside_tail",
-            "mount::options",
+            "mount::options*",
             "mover::defragment_*",
             "name::kept",
             "seal::partly_shared",
