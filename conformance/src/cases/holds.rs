@@ -99,6 +99,14 @@ fn seal(t: &Context, by: Option<Route>) -> Seen {
     file.refused(&file.enter_call()?)
 }
 
+/// Registers a mapping that stays: some kernels look for the pins of a file only as long as it is mapped.
+pub(super) fn pinned(file: &File) -> Result<(), Trouble> {
+    let (_, map) = file.map(true, true)?;
+    let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping to register".into()))?;
+    let (_, registration) = file.register_mapping(map, None)?;
+    registration.map(drop).ok_or_else(|| Trouble::NotOffered("the mapping cannot be registered".into()))
+}
+
 /// Registers the file with a device. The mapping for that is gone afterwards.
 pub(super) fn registered(file: &File, by: Option<Route>) -> Result<MapId, Trouble> {
     let (seen, registration) = file.register(by)?;

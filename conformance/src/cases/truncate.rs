@@ -1,4 +1,4 @@
-use super::holds::registered;
+use super::holds::{pinned, registered};
 use super::prompt;
 use super::seal::each;
 use crate::case::definition::{Case, alone, case};
@@ -39,6 +39,12 @@ pub(super) static CASES: &[Case] = &[
     case(&TRUNCATE_SAME_PROMPT, "same_registered", "truncation to the own size does not wait for a device", |t| {
         prompt::while_held(t, same_size, |file| registered(file, None).map(drop))
     }),
+    case(
+        &TRUNCATE_SAME_PROMPT,
+        "same_pinned",
+        "truncation to the own size does not wait for a device that has a mapping",
+        |t| prompt::while_held(t, same_size, pinned),
+    ),
     alone(&TRUNCATE_SAME_PROMPT, "same_full", "truncation to the own size works on a full file system", |t| {
         prompt::when_full(t, same_size)
     }),
