@@ -1,5 +1,6 @@
 //! The entry by system call, with paths.
 
+use crate::call::caller::Caller;
 use crate::call::caller::Credentials;
 use crate::call::flags::{STATX_SEALED, XFLAG_SEALED};
 use crate::call::reply::{Outcome, Reply};
@@ -217,6 +218,8 @@ impl State {
             return self.through_layer(who, call);
         }
         let outer = self.route.replace(route);
+        // Capabilities in another user namespace are none here.
+        let who = if route == Route::Namespace { Caller::Unprivileged.credentials() } else { who };
         let outcome = self.call(who, call);
         self.route = outer;
         if let (Route::Flush, Call::Store { map, offset, data }, Ok(_)) = (route, call, &outcome) {
