@@ -141,6 +141,9 @@ impl Stage {
 pub(crate) struct Outcome {
     pub(crate) mutant: String,
     pub(crate) title: String,
+    /// The digest of its edits.
+    #[serde(default)]
+    pub(crate) script: String,
     /// The identity of the mutant's kernel.
     kernel: String,
     /// The digest of the series without the mutant.
@@ -164,6 +167,7 @@ impl Outcome {
         Self {
             mutant: mutant.name.clone(),
             title: mutant.title.value.clone(),
+            script: mutant.digest(),
             kernel,
             series: series.to_owned(),
             suite: suite.to_owned(),

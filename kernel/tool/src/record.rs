@@ -3,7 +3,6 @@
 use crate::apply::put;
 use crate::outcome::{Outcome, Verdict};
 use crate::recorded::NAME;
-use crate::script::Script;
 use crate::series::Series;
 use iomap_command::{Error, Exit, Output};
 use serde::Serialize;
@@ -52,10 +51,7 @@ struct Noticed {
 
 /// Writes the outcomes.
 pub(crate) fn record(series: &Series, outcomes: &[Outcome]) -> Result<Exit, Error> {
-    let rows = outcomes.iter().filter_map(|outcome| {
-        let mutant = series.mutant(&outcome.mutant).ok()?;
-        Some((outcome.mutant.clone(), Row::of(mutant, outcome)))
-    });
+    let rows = outcomes.iter().map(|outcome| (outcome.mutant.clone(), Row::of(outcome)));
     let about = "Written by `iomap-kernel mutants --record` from the outcomes of `make kernel-mutants`".into();
     let record = Record { about, mutants: rows.collect() };
     let path = series.directory.join(NAME);
@@ -67,7 +63,7 @@ pub(crate) fn record(series: &Series, outcomes: &[Outcome]) -> Result<Exit, Erro
 }
 
 impl Row {
-    fn of(mutant: &Script, outcome: &Outcome) -> Self {
+    fn of(outcome: &Outcome) -> Self {
         let notice = outcome.notice().map(|(stage, notice)| Noticed {
             clause: notice.clause.clone(),
             case: notice.case.clone(),
@@ -76,7 +72,7 @@ impl Row {
         });
         Self {
             title: outcome.title.clone(),
-            script: mutant.digest(),
+            script: outcome.script.clone(),
             verdict: outcome.verdict,
             expected: outcome.expected.clone(),
             survived: if notice.is_none() { outcome.fs.clone() } else { vec![] },
