@@ -95,8 +95,11 @@ pub(crate) fn check(series: &Series, spec: &Spec, arguments: &Check) -> Result<E
         None => {
             let (anchors, more) = agreement(series)?;
             findings.extend(more);
-            findings.extend(recorded::faults(series)?);
-            anchors.map_or(String::new(), |anchors| format!("{NAME}: {}", anchors.package))
+            let (more, missing) = recorded::faults(series)?;
+            findings.extend(more);
+            let without =
+                if missing > 0 { format!(", {} without an outcome", count(missing, "mutant")) } else { String::new() };
+            anchors.map_or(String::new(), |anchors| format!("{NAME}: {}{without}", anchors.package))
         }
     };
     Findings::or(findings, ())?;

@@ -21,23 +21,28 @@ struct Row {
     script: String,
 }
 
-/// The mutants that the document, if there is one, does not have or has with other edits, and its rows without a mutant.
-pub(crate) fn faults(series: &Series) -> Result<Vec<Finding>, Error> {
+/// The mutants that the document has with other edits, its rows without a mutant, and the number of mutants that it does
+/// not have: it takes an hour to know more about them.
+pub(crate) fn faults(series: &Series) -> Result<(Vec<Finding>, usize), Error> {
     let path = series.directory.join(NAME);
     if !path.exists() {
-        return Ok(vec![]);
+        return Ok((vec![], series.mutants.len()));
     }
     let text = fs::read_to_string(&path).map_err(|error| Error::file(&path, error))?;
     let known: Known = match serde_json::from_str(&text) {
         Ok(known) => known,
-        Err(error) => return Ok(vec![Finding { place: Place::of_json(&path, &error), message: error.to_string() }]),
+        Err(error) => {
+            let finding = Finding { place: Place::of_json(&path, &error), message: error.to_string() };
+            return Ok((vec![finding], 0));
+        }
     };
-    let is_other = |row: Option<&Row>, digest: &str| row.is_none_or(|row| row.script != digest);
-    let stale = series.mutants.iter().filter(|it| is_other(known.mutants.get(&it.name), &it.digest()));
+    let row = |name: &String| known.mutants.get(name);
+    let missing = series.mutants.iter().filter(|mutant| row(&mutant.name).is_none()).count();
+    let stale = series.mutants.iter().filter(|it| row(&it.name).is_some_and(|row| row.script != it.digest()));
     let mut findings: Vec<Finding> = stale
         .map(|mutant| Finding {
             place: Place::start(&mutant.path),
-            message: format!("{NAME} has no outcome of these edits: make kernel-mutants"),
+            message: format!("{NAME} has the outcome of other edits: make kernel-mutants"),
         })
         .collect();
     let is_gone = |name: &&str| series.mutants.iter().all(|mutant| mutant.name != **name);
@@ -46,5 +51,5 @@ pub(crate) fn faults(series: &Series) -> Result<Vec<Finding>, Error> {
         let message = format!("there is no mutant {}: iomap-kernel mutants --record", gone.join(", "));
         findings.push(Finding { place: Place::start(&path), message });
     }
-    Ok(findings)
+    Ok((findings, missing))
 }
