@@ -100,6 +100,12 @@ static ROWS: &[Row] = &[
     Row { when: |_| true, cases: &["agent::swapped"], values: &["*"], why: "the case makes a swap file" },
     Row {
         when: |_| true,
+        cases: &["query::statx_mask_elsewhere"],
+        values: &["*"],
+        why: "the case is about another file system",
+    },
+    Row {
+        when: |_| true,
         cases: &["mover::shrink", "unseal::shrink", "map::tail_meanwhile"],
         values: &[
             "size=many",
@@ -260,7 +266,7 @@ static ROWS: &[Row] = &[
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
         when: |_| true,
-        cases: &["name::freed*", "hold::unmount", "hold::lease", "refuse::while_leased"],
+        cases: &["name::freed*", "hold::unmount*", "hold::lease", "refuse::while_leased", "truncate::same_leased"],
         values: &["holders=*"],
         why: "the file has to be open nowhere else",
     },
