@@ -8,7 +8,7 @@ use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Fd, Mode};
+use iomap_reference::{Call, Fd, Mode, Route};
 use nix::fcntl::OFlag;
 use std::time::Duration;
 
@@ -110,7 +110,11 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&REFUSE_PROMPT, "exchange_pinned", "a refused exchange does not wait for a device that has a mapping", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
-        refused_while_pinned(t, |file, other| vec![Call::Exchange { one: file.fd(), other: other.fd() }])
+        refused_while_pinned(t, |file, other| {
+            let call = Call::Exchange { one: file.fd(), other: other.fd() };
+            let range = call.clone().via(Route::XfsExchange);
+            [call].into_iter().chain(t.reach(&range).is_ok().then_some(range)).collect()
+        })
     }),
     case(
         &REFUSE_BUSY,
