@@ -151,10 +151,11 @@ kernel-unaware:
 	sealing=$$($(KERNEL) build) && \
 	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario unaware --kernel "$$sealing" 6.1 6.12
 
-# Whether the suite notices each mutant of the series. Needs what `kernel` and `lab` need, and hours; goes on where it was.
+# Whether the suite notices each mutant of the series, in kernel/mutants.json. Needs what `kernel` and `lab` need, and an
+# hour or two; goes on where it was.
 kernel-mutants:
 	cargo build --release --locked
-	$(KERNEL) mutants
+	code=0; $(KERNEL) mutants || code=$$?; $(KERNEL) mutants --record; exit $$code
 
 # The series as mail, in target/kernel-series.mbox, with a cover letter; tried with git am and checkpatch.pl.
 kernel-series:

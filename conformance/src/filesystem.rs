@@ -34,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) activates_in_turn: bool,
     /// The feature that mkfs leaves out, and that a program can add afterwards.
     pub(crate) addition: Addition,
+    /// The arguments of mkfs for a feature that only some kernels know, and the file by which a kernel says that it does.
+    pub(crate) known: Option<(&'static str, &'static [&'static str])>,
     /// Whether a guest can lose the power of the storage. False if all storage ends with the guest, or if the file
     /// system writes to places where no agent can write.
     pub(crate) is_cut: bool,
@@ -179,6 +181,7 @@ const PLAIN: Facts = Facts {
     shuts_down: false,
     activates_in_turn: false,
     addition: Addition::Nothing,
+    known: None,
     is_cut: false,
     over: None,
     retries: &[],
@@ -216,6 +219,7 @@ const EXT4: Facts = Facts {
     room: 48 << 20,
     fine_times: Some((6, 13)),
     shuts_down: true,
+    known: Some(("/sys/fs/ext4/features/verity", &["-O", "verity"])),
     is_cut: true,
     ..PLAIN
 };

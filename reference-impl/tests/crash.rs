@@ -62,7 +62,14 @@ fn look_at(fs: &Fs, directory: Ino, path: &str, looks: &mut Looks) {
     .unwrap();
     let Ok(Reply::Stat(stat)) = fs.call(Caller::Privileged, &Call::Stat { fd }) else { panic!("no fstat of {path:?}") };
     fs.release(fd).unwrap();
-    let look = Look { ino: directory, kind: Kind::Directory, parent, stat: *stat, xflags: 0, data: Vec::new() };
+    let look = Look {
+        ino: directory,
+        kind: Kind::Directory,
+        parent,
+        stat: Stat { atime: 0, ..*stat },
+        xflags: 0,
+        data: Vec::new(),
+    };
     looks.insert(path.to_owned(), look);
     for (name, ino, kind) in names {
         let path = if path.is_empty() { name } else { format!("{path}/{name}") };
@@ -73,7 +80,7 @@ fn look_at(fs: &Fs, directory: Ino, path: &str, looks: &mut Looks) {
                 let found = fs.attributes(ino).unwrap();
                 let (mode, uid, gid, links, size) = (found.mode, found.uid, found.gid, found.links, found.size);
                 let (mtime, ctime, xattrs) = (found.mtime, found.ctime, Vec::new());
-                let stat = Stat { mode, uid, gid, links, size, mtime, ctime, xattrs };
+                let stat = Stat { mode, uid, gid, links, size, atime: 0, mtime, ctime, xattrs };
                 let data = fs.readlink(ino).unwrap_or_default();
                 looks.insert(path, Look { ino, kind, parent: None, stat, xflags: 0, data });
             }
@@ -88,7 +95,7 @@ fn look_into(fs: &Fs, ino: Ino, name: &str) -> Look {
     let Ok(Reply::Data(data)) = fs.call(Caller::Privileged, &read) else { panic!("{read} of {name}") };
     let Ok(Reply::Number(xflags)) = fs.call(Caller::Privileged, &Call::GetXflags { fd }) else { panic!("{name}") };
     fs.release(fd).unwrap();
-    Look { ino, kind: Kind::Regular, parent: None, stat: *stat, xflags: xflags as u32, data }
+    Look { ino, kind: Kind::Regular, parent: None, stat: Stat { atime: 0, ..*stat }, xflags: xflags as u32, data }
 }
 
 /// The state of the twin after a call, and the number of requests to the disk until then.

@@ -13,7 +13,7 @@ use iomap_clauses::{Clause, Errno};
 use iomap_reference::{Call, Caller, Fd, MapId, Mode, Outcome, Reply, Stat};
 use nix::fcntl::OFlag;
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One run of one case.
 pub(crate) struct Context<'a> {
@@ -321,6 +321,15 @@ impl<'a> Context<'a> {
         self.reach(call)?;
         self.concerns(call);
         Ok(self.system.call(Caller::Privileged, call))
+    }
+
+    /// The same, and the time that it took. A registration that the call waits for ends after some seconds.
+    pub(crate) fn attempt_beside_registrations(&self, call: &Call) -> Result<(Outcome, Duration), Trouble> {
+        self.reach(call)?;
+        self.concerns(call);
+        let begin = Instant::now();
+        let outcome = self.system.call_beside_registrations(call, self.system.patience());
+        Ok((outcome, begin.elapsed()))
     }
 
     /// Makes two series of calls at the same time. Mappings of the first series last until the case ends.

@@ -114,6 +114,14 @@ impl<'a> Recorder<'a> {
         self.system.call(Caller::Privileged, call)
     }
 
+    fn recording(&self, caller: Caller, call: &Call, make: impl FnOnce() -> Outcome) -> Outcome {
+        let place = self.trace.begin(Action::Call(caller, call.clone()), self.looking.get());
+        let outcome = make();
+        self.ask(caller, call, &outcome);
+        self.trace.end(place, recorded(&outcome));
+        outcome
+    }
+
     /// Marks the calls in `look` as calls of the harness, not of the case.
     pub(crate) fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
         let before = self.looking.replace(true);
@@ -125,11 +133,11 @@ impl<'a> Recorder<'a> {
 
 impl System for Recorder<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
-        let place = self.trace.begin(Action::Call(caller, call.clone()), self.looking.get());
-        let outcome = self.system.call(caller, call);
-        self.ask(caller, call, &outcome);
-        self.trace.end(place, recorded(&outcome));
-        outcome
+        self.recording(caller, call, || self.system.call(caller, call))
+    }
+
+    fn call_beside_registrations(&self, call: &Call, within: Duration) -> Outcome {
+        self.recording(Caller::Privileged, call, || self.system.call_beside_registrations(call, within))
     }
 
     fn reach(&self, call: &Call) -> Result<(), Trouble> {

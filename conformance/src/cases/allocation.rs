@@ -1,4 +1,4 @@
-use super::holds::registered;
+use super::holds::{pinned, registered};
 use super::prompt;
 use super::seal::each;
 use crate::case::context::Context;
@@ -44,6 +44,12 @@ pub(super) static CASES: &[Case] = &[
         "inside_registered",
         "allocating space inside the size does not wait for a device",
         |t| prompt::while_held(t, allocate_again, |file| registered(file, None).map(drop)),
+    ),
+    case(
+        &FALLOCATE_INSIDE_PROMPT,
+        "inside_pinned",
+        "allocating space inside the size does not wait for a device that has a mapping",
+        |t| prompt::while_held(t, allocate_again, pinned),
     ),
     alone(
         &FALLOCATE_INSIDE_PROMPT,

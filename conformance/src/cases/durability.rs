@@ -8,7 +8,7 @@ use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Outcome, Reply, Route};
 
-const POWER_LOSS: Call = Call::PowerLoss { during: None };
+pub(super) const POWER_LOSS: Call = Call::PowerLoss { during: None };
 
 /// The number of power losses during a call. Each comes at another moment.
 const ROUNDS: usize = 4;

@@ -40,19 +40,14 @@ pub(super) static CASES: &[Case] = &[
         seal(t, RDMA)
     }),
     alone(&HOLD_UNMOUNT, "unmount", "a file system is not unmounted while a removed file of it is registered", |t| {
-        t.reach(&Call::Cycle)?;
-        let file = t.sealed()?;
-        let registration = registered(&file, None)?;
-        t.given(&Call::Unlink { name: file.name() }, "the file keeps its name")?;
-        file.close()?;
-        let seen = t.observe(&Call::Cycle)?;
-        if succeeded(&seen) {
-            return Ok(seen);
-        }
-        t.setup(&Call::Unregister { registration })?;
-        let after = t.eventually(|| Ok(t.attempt(&Call::Cycle)?.is_ok()))?;
-        Ok(seen.and(t.fact("it is unmounted after the registration has ended", after)))
+        unmount(t, |file| registered(file, None))
     }),
+    alone(
+        &HOLD_UNMOUNT,
+        "unmount_rdma_reader",
+        "a file system is not unmounted while an RDMA adapter can read a removed file",
+        |t| unmount(t, |file| readable(t, file)),
+    ),
     case(&HOLD_LEASE, "lease", "sealing and unsealing neither wait for a lease nor break it", |t| {
         if t.mechanism() == Mechanism::Swapfile {
             return Err(Trouble::NotOffered("swapon(2) opens the file, which asks for the lease".into()));
@@ -81,6 +76,32 @@ pub(super) static CASES: &[Case] = &[
 
 const RDMA: Option<Route> = Some(Route::Rdma);
 
+fn unmount(t: &Context, register: impl Fn(&File) -> Result<MapId, Trouble>) -> Seen {
+    t.reach(&Call::Cycle)?;
+    let file = t.sealed()?;
+    let registration = register(&file)?;
+    t.given(&Call::Unlink { name: file.name() }, "the file keeps its name")?;
+    file.close()?;
+    let seen = t.observe(&Call::Cycle)?;
+    if succeeded(&seen) {
+        return Ok(seen);
+    }
+    t.setup(&Call::Unregister { registration })?;
+    let after = t.eventually(|| Ok(t.attempt(&Call::Cycle)?.is_ok()))?;
+    Ok(seen.and(t.fact("it is unmounted after the registration has ended", after)))
+}
+
+/// Registers a mapping that cannot be written to. Its pages are there before, so that the kernel can take them in the fast
+/// way (gup_fast).
+fn readable(t: &Context, file: &File) -> Result<MapId, Trouble> {
+    let (_, map) = file.map(true, false)?;
+    let map = map.ok_or_else(|| Trouble::NotOffered("no shared mapping to register".into()))?;
+    t.setup(&Call::Load { map, offset: file.at(0) as usize, len: t.size() as usize })?;
+    let (_, registration) = file.register_mapping(map, RDMA)?;
+    t.setup(&Call::Unmap { map })?;
+    registration.ok_or_else(|| Trouble::NotOffered("a mapping for reading cannot be registered".into()))
+}
+
 fn register(t: &Context, by: Option<Route>) -> Seen {
     let file = t.sealed()?;
     let (seen, _) = file.register(by)?;
@@ -97,6 +118,14 @@ fn seal(t: &Context, by: Option<Route>) -> Seen {
     let file = t.file("file", t.size())?;
     registered(&file, by)?;
     file.refused(&file.enter_call()?)
+}
+
+/// Registers a mapping that stays: some kernels look for the pins of a file only as long as it is mapped.
+pub(super) fn pinned(file: &File) -> Result<(), Trouble> {
+    let (_, map) = file.map(true, true)?;
+    let map = map.ok_or_else(|| Trouble::NotOffered("no shared writable mapping to register".into()))?;
+    let (_, registration) = file.register_mapping(map, None)?;
+    registration.map(drop).ok_or_else(|| Trouble::NotOffered("the mapping cannot be registered".into()))
 }
 
 /// Registers the file with a device. The mapping for that is gone afterwards.

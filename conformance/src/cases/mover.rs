@@ -1,3 +1,4 @@
+use super::durability::POWER_LOSS;
 use super::seal::each;
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, power};
@@ -13,16 +14,17 @@ use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
     power(&MOUNT_OPTIONS, "options", "a sealed file stays in place when it is mounted with other options", |t| {
-        // With each of these, some file system writes data to another place, or twice.
-        each(&["data=journal", "compress-force=zlib", "mode=lfs", "dax=never"], |option| {
-            let mount = Call::CycleWith { option: (*option).into() };
-            t.reach(&mount)?;
-            let seen = mounted_with(t, option, &mount)?;
-            // With this option, the file of the next one could perhaps not be sealed.
-            t.setup(&Call::Cycle)?;
-            Ok(seen)
-        })
+        with_each_option(t, mounted_with)
     }),
+    power(
+        &MOUNT_OPTIONS,
+        "options_recovery",
+        "recovery after a mount with other options does not write over the data of an agent",
+        |t| {
+            t.reach(&POWER_LOSS)?;
+            with_each_option(t, recovered_with)
+        },
+    ),
     case(&MOVER_DEFRAGMENT, "defragment", "defragmentation leaves a sealed file in place", |t| {
         t.reach(&Call::Defragment { fd: 0 })?;
         let file = t.sealed()?;
@@ -64,6 +66,45 @@ pub(super) static CASES: &[Case] = &[
         marked(t, FLAG_JOURNAL, "no journaling of data")
     }),
 ];
+
+/// The options with each of which some file system writes data to another place, or twice.
+const OPTIONS: [&str; 4] = ["data=journal", "compress-force=zlib", "mode=lfs", "dax=never"];
+
+fn with_each_option(t: &Context, mounted: impl Fn(&Context, &str, &Call) -> Seen) -> Seen {
+    each(&OPTIONS, |option| {
+        let mount = Call::CycleWith { option: (*option).into() };
+        t.reach(&mount)?;
+        let seen = mounted(t, option, &mount)?;
+        // With this option, the file of the next one could perhaps not be sealed.
+        t.setup(&Call::Cycle)?;
+        Ok(seen)
+    })
+}
+
+/// A sealed file after a mount with an option and a loss of power: it has what its agent stored after the last call.
+fn recovered_with(t: &Context, option: &str, mount: &Call) -> Seen {
+    let file = t.sealed_as(&format!("file-{option}"))?;
+    let (name, agent) = (file.name(), file.agent()?);
+    file.close()?;
+    let seen = t.observe(mount)?;
+    if seen.0.iter().any(|one| one.outcome == Some(Some(Errno::EBUSY))) {
+        return Err(Trouble::NotOffered(format!("{mount} fails while the file is in the state")));
+    }
+    let file = File::reopened(t, &name)?;
+    if t.attempt(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(41, BLOCK_LEN) })?.is_ok() {
+        t.setup(&Call::Fsync { fd: file.fd() })?;
+    }
+    let data = pattern(42, BLOCK_LEN);
+    agent.write(file.at(0), &data)?;
+    file.close()?;
+    // Later transactions follow the one with the old data.
+    t.churn()?;
+    t.power_loss(None)?;
+    let file = File::reopened(t, &name)?;
+    let seen = seen.and(file.holds(0, &data));
+    file.close()?;
+    Ok(seen)
+}
 
 /// A sealed file, after it was mounted with an option: it has the bytes that its agent stores, and its storage those that
 /// a call writes.

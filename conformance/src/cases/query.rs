@@ -72,6 +72,11 @@ pub(super) static CASES: &[Case] = &[
         t.read_only_mount()?;
         each(&[name, ".".into()], |name| statx_shows(t, name, true, bit, true))
     }),
+    case(&QUERY_STATX_MASK, "statx_mask_elsewhere", "the mask of statx is clear where no file can be sealed", |t| {
+        let bit = t.needs_statx()?;
+        t.given(&Call::Statx { name: "/proc/self/stat".into(), mask: true }, "no other file system")?;
+        each(&["/proc", "/proc/self/stat"], |name| statx_shows(t, name, true, bit, false))
+    }),
     case(
         &QUERY_FILE_GETATTR,
         "file_getattr",

@@ -6,7 +6,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Mode, Outcome, Reply};
+use iomap_reference::{Call, Mode, Outcome, Reply, STATX_SEALED};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -54,6 +54,12 @@ races! {
         None, false, |race| vec![race.fallocate(Mode::INSERT_RANGE)], enter_and_look);
     case(RACE_MAPPING, "before_seal", "a racing mapping makes sealing fail, or maps the sealed file",
         Some("objection to mappings"), false, mapping, enter_and_look);
+    case(RACE_MAPPING, "statx_before_seal",
+        "sealing fails if statx(2) shows the file unsealed after a racing mapping",
+        Some("state that statx(2) shows"), false, mapping_and_statx, enter_and_look);
+    case(RACE_MAPPING, "statx_before_unseal",
+        "unsealing fails if statx(2) shows the file sealed after a racing mapping",
+        Some("state that statx(2) shows"), true, mapping_and_statx, |race| vec![race.leave.clone()]);
     case(RACE_MAPPING, "before_unseal", "a racing mapping makes unsealing fail, or maps the unsealed file",
         Some("objection to mappings"), true, mapping, |race| vec![race.leave.clone()]);
     case(RACE_ORDER, "source_orders", "some order of the calls explains the result of a racing clone from the file",
@@ -164,6 +170,12 @@ fn mapping(race: &Race) -> Vec<Call> {
     vec![Call::Map { fd, len: SIZE as usize, shared: true, write: true }, Call::GetXflags { fd }]
 }
 
+/// The same with statx(2), which waits for no lock of the file system.
+fn mapping_and_statx(race: &Race) -> Vec<Call> {
+    let map = Call::Map { fd: race.file.fd(), len: SIZE as usize, shared: true, write: true };
+    vec![map, Call::Statx { name: race.file.name(), mask: false }]
+}
+
 /// Copies to the end of the file.
 fn copy(race: &Race) -> Vec<Call> {
     let (from, to, len) = (race.neighbour.fd(), race.file.fd(), BLOCK_LEN as usize);
@@ -236,6 +248,7 @@ fn returned(call: &Call, outcome: &Outcome, bit: u32) -> Result<u64, Errno> {
     outcome.as_ref().map_err(|errno| *errno).map(|reply| match (call, reply) {
         (Call::Map { .. }, _) => 0,
         (Call::GetXflags { .. }, Reply::Number(flags)) => *flags as u64 & u64::from(bit),
+        (Call::Statx { .. }, Reply::Number(attributes)) => *attributes as u64 & STATX_SEALED,
         (_, Reply::Number(number)) => *number as u64,
         (_, Reply::Data(data)) => data.len() as u64,
         (_, Reply::Stat(stat)) => stat.size,

@@ -1,4 +1,4 @@
-use super::holds::registered;
+use super::holds::{pinned, registered};
 use super::seal::each;
 use crate::case::context::Context;
 use crate::case::definition::{Case, case};
@@ -8,19 +8,20 @@ use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Fd, Mode};
+use iomap_reference::{Call, Fd, Mode, Route};
 use nix::fcntl::OFlag;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Makes a call that must come to this, which other clauses say, and must not wait for anything.
 pub(super) fn at_once(t: &Context, call: &Call, expected: Result<(), Errno>) -> Seen {
-    let begin = Instant::now();
-    let came = t.attempt(call)?.map(drop);
-    if came != expected {
+    let (came, time) = t.attempt_beside_registrations(call)?;
+    let (came, is_prompt) = (came.map(drop), time < AT_ONCE);
+    // A call that has waited may come to anything, because the hold has ended since.
+    if is_prompt && came != expected {
         let came = came.map_or_else(words::failure, |()| "ok".into());
         return Err(Trouble::NotOffered(format!("{call} = {came}")));
     }
-    Ok(t.fact(&format!("{call} returns at once"), begin.elapsed() < AT_ONCE))
+    Ok(t.fact(&format!("{call} returns at once"), is_prompt))
 }
 
 /// Sealing and unsealing of files that are held.
@@ -31,6 +32,13 @@ fn busy(t: &Context, hold: impl Fn(&File) -> Result<(), Trouble>) -> Seen {
     let file = t.sealed()?;
     hold(&file)?;
     Ok(seen.and(at_once(t, &file.leave_call()?, Err(Errno::EBUSY))?))
+}
+
+/// Calls on a sealed file and another one that must be refused while a device has a mapping of the sealed file.
+fn refused_while_pinned(t: &Context, calls: impl Fn(&File, &File) -> Vec<Call>) -> Seen {
+    let (file, other) = (t.sealed()?, t.beside("other", t.size())?);
+    pinned(&file)?;
+    each(&calls(&file, &other), |call| at_once(t, call, Err(Errno::ETXTBSY)))
 }
 
 /// Opens a file that is open nowhere else, with a lease whose holder never answers.
@@ -71,6 +79,44 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(is_leased(t, holder)?))
     }),
     case(
+        &REFUSE_PROMPT,
+        "changes_pinned",
+        "a refused change of the size or the storage does not wait for a device that has a mapping",
+        |t| {
+            refused_while_pinned(t, |file, _| {
+                let call = |mode, offset| Call::Fallocate { fd: file.fd(), mode, offset, len: BLOCK_LEN };
+                let modes =
+                    [Mode::PUNCH_HOLE | Mode::KEEP_SIZE, Mode::ZERO_RANGE, Mode::COLLAPSE_RANGE, Mode::INSERT_RANGE];
+                let beyond = [Mode::ALLOCATE, Mode::KEEP_SIZE].map(|mode| call(mode, file.at(t.size())));
+                let truncate = |size| Call::Ftruncate { fd: file.fd(), size: file.at(size) };
+                let truncations = [t.size() / 2, 2 * t.size()].map(truncate);
+                modes.map(|mode| call(mode, file.at(0))).into_iter().chain(beyond).chain(truncations).collect()
+            })
+        },
+    ),
+    case(
+        &REFUSE_PROMPT,
+        "sharing_pinned",
+        "refused cloning and deduplication do not wait for a device that has a mapping",
+        |t| {
+            t.needs_sharing()?;
+            refused_while_pinned(t, |file, other| {
+                let clone = |from: &File, to: &File| Call::Clone { from: from.fd(), to: to.fd() };
+                let (from, from_offset) = (file.fd(), file.at(0));
+                let dedupe = Call::Dedupe { from, from_offset, to: other.fd(), to_offset: 0, len: BLOCK_LEN as usize };
+                vec![clone(file, other), clone(other, file), dedupe]
+            })
+        },
+    ),
+    case(&REFUSE_PROMPT, "exchange_pinned", "a refused exchange does not wait for a device that has a mapping", |t| {
+        t.reach(&Call::Exchange { one: 0, other: 0 })?;
+        refused_while_pinned(t, |file, other| {
+            let call = Call::Exchange { one: file.fd(), other: other.fd() };
+            let range = call.clone().via(Route::XfsExchange);
+            [call].into_iter().chain(t.reach(&range).is_ok().then_some(range)).collect()
+        })
+    }),
+    case(
         &REFUSE_BUSY,
         "busy_mapped",
         "sealing and unsealing do not wait for a process that has the file mapped",
@@ -78,6 +124,9 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&REFUSE_BUSY, "busy_registered", "sealing and unsealing do not wait for a device", |t| {
         busy(t, |file| registered(file, None).map(drop))
+    }),
+    case(&REFUSE_BUSY, "busy_pinned", "sealing and unsealing do not wait for a device that has a mapping", |t| {
+        busy(t, pinned)
     }),
     case(
         &REFUSE_NOTHING,

@@ -79,6 +79,14 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(case REFUSE_OTHER, "other_", "a write that stores data in another form is refused", in_another_form: BtrfsEncoded "btrfs_encoded"),
     cases!(case MOVER_VERITY, "", "enabling fs-verity for a sealed file is refused", protected: Verity "verity"),
     cases!(case MOVER_DAX, "", "changing FS_XFLAG_DAX of a sealed file is refused", kept_as_it_is: Dax "dax"),
+    cases!(
+        case SEAL_PRIVILEGE, "privilege_", "sealing without the capability on this machine is refused", sealed_elsewhere:
+        Namespace "namespace",
+    ),
+    cases!(
+        case UNSEAL_PRIVILEGE, "privilege_", "unsealing without the capability on this machine is refused", unsealed_elsewhere:
+        Namespace "namespace",
+    ),
     cases!(case META_PROJECT, "", "the project of a sealed file can be changed", changed: ProjectId "project"),
     cases!(
         case SHARE_EXCHANGE_OTHER, "exchange_other_", "exchanging contents with a sealed file as the second file is refused", exchange_other:
@@ -302,6 +310,24 @@ fn compression(t: &Context, route: Route) -> Seen {
 fn attribute(t: &Context, route: Route) -> Seen {
     t.needs_query()?;
     changed(t, route)
+}
+
+/// Sealing and unsealing by somebody who has every capability somewhere else.
+fn sealed_elsewhere(t: &Context, route: Route) -> Seen {
+    elsewhere(t, route)?;
+    let file = t.file("file", t.size())?;
+    file.refused(&file.enter_call()?.via(route))
+}
+
+fn unsealed_elsewhere(t: &Context, route: Route) -> Seen {
+    elsewhere(t, route)?;
+    let file = t.sealed()?;
+    file.refused(&file.leave_call()?.via(route))
+}
+
+fn elsewhere(t: &Context, route: Route) -> Result<(), Trouble> {
+    t.needs_seal("call with the descriptor alone")?;
+    t.given(&Call::FreeSpace.via(route), "no user namespaces")
 }
 
 /// fs-verity wants a file that nobody has open for writing, and nobody can open it for that afterwards.

@@ -1,5 +1,6 @@
-use super::holds::registered;
+use super::holds::{pinned, registered};
 use super::prompt;
+use super::refuse::{at_once, leased};
 use super::seal::each;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -38,6 +39,20 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&TRUNCATE_SAME_PROMPT, "same_registered", "truncation to the own size does not wait for a device", |t| {
         prompt::while_held(t, same_size, |file| registered(file, None).map(drop))
+    }),
+    case(
+        &TRUNCATE_SAME_PROMPT,
+        "same_pinned",
+        "truncation to the own size does not wait for a device that has a mapping",
+        |t| prompt::while_held(t, same_size, pinned),
+    ),
+    case(&TRUNCATE_SAME_PROMPT, "same_leased", "truncation to the own size does not wait for a lease", |t| {
+        let file = t.sealed()?;
+        let (name, size) = (file.name(), file.at(t.size()));
+        file.close()?;
+        let holder = leased(t, &name)?;
+        let calls = [Call::Ftruncate { fd: holder, size }, Call::Truncate { name, size }];
+        each(&calls, |call| at_once(t, call, Ok(())))
     }),
     alone(&TRUNCATE_SAME_PROMPT, "same_full", "truncation to the own size works on a full file system", |t| {
         prompt::when_full(t, same_size)

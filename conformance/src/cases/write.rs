@@ -1,4 +1,4 @@
-use super::holds::registered;
+use super::holds::{pinned, registered};
 use super::meanwhile;
 use super::refuse::at_once;
 use super::seal::{each, succeeded};
@@ -126,6 +126,9 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&WRITE_COPY_PROMPT, "copy_registered", "copy_file_range does not wait for a device", |t| {
         copy_at_once(t, |file| registered(file, None).map(drop))
+    }),
+    case(&WRITE_COPY_PROMPT, "copy_pinned", "copy_file_range does not wait for a device that has a mapping", |t| {
+        copy_at_once(t, pinned)
     }),
     case(&WRITE_ATOMIC, "atomic", "an atomic write stays in place or is refused", |t| {
         let data = pattern(24, BLOCK_LEN);

@@ -52,6 +52,9 @@ impl Pace {
     const FIRST: Self = Self { delay: 0, step: 20 };
 }
 
+/// The longest delay, which is enough for sealing to bring data to the storage on a busy emulated processor.
+const LONGEST: i64 = 100_000;
+
 impl Calls {
     /// Calls at a site. `root` is the place where its file system is mounted.
     pub(crate) fn new(site: Site, root: PathBuf) -> Self {
@@ -288,7 +291,8 @@ impl Calls {
         let wanted = match (outcomes.0.first(), outcomes.1.first()) {
             (_, Some(Err(_))) => 1,
             (Some(Err(_)), _) => -1,
-            _ => 0,
+            // Where only one side can fail, it has not because the other begins too late.
+            _ => -delay.signum(),
         };
         let step = match wanted * step.signum() {
             0 => step,
@@ -296,7 +300,7 @@ impl Calls {
             _ => -step / 2,
         };
         let step = if step.abs() < 5 { 5 * wanted } else { step };
-        self.pace.set(Pace { delay: (delay + wanted.abs() * step).clamp(-10_000, 10_000), step });
+        self.pace.set(Pace { delay: (delay + wanted.abs() * step).clamp(-LONGEST, LONGEST), step });
         Ok(outcomes)
     }
 

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A directory, and the things that are open, mapped and registered there.
 pub(crate) struct Held {
@@ -19,8 +22,11 @@ pub(crate) struct Held {
     above: Option<PathBuf>,
     open: RefCell<BTreeMap<Fd, OwnedFd>>,
     maps: RefCell<BTreeMap<MapId, Mapping>>,
-    registrations: RefCell<BTreeMap<MapId, Box<dyn Registration>>>,
+    /// Another thread ends them for a call that waits for them.
+    registrations: Arc<Mutex<Registrations>>,
 }
+
+type Registrations = BTreeMap<MapId, Box<dyn Registration>>;
 
 /// A place that is passed to another thread, with duplicates of the open descriptors.
 pub(crate) struct Duplicate {
@@ -33,6 +39,10 @@ impl From<Duplicate> for Held {
     fn from(Duplicate { directory, root, open }: Duplicate) -> Self {
         Self { open: RefCell::new(open), ..Self::new(directory, root) }
     }
+}
+
+fn locked(registrations: &Mutex<Registrations>) -> MutexGuard<'_, Registrations> {
+    registrations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Held {
@@ -60,7 +70,23 @@ impl Held {
 
     /// Undoes a registration.
     pub(crate) fn unregister(&self, registration: MapId) -> Result<(), Errno> {
-        self.registrations.borrow_mut().remove(&registration).map(drop).ok_or(Errno::ENXIO)
+        locked(&self.registrations).remove(&registration).map(drop).ok_or(Errno::ENXIO)
+    }
+
+    /// Calls `act`, and ends all registrations if it has not returned in this time.
+    pub(crate) fn unless_waiting<T>(&self, within: Duration, act: impl FnOnce() -> T) -> T {
+        let registrations = self.registrations.clone();
+        let (returned, news) = channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                if news.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+                    locked(&registrations).clear();
+                }
+            });
+            let done = act();
+            drop(returned);
+            done
+        })
     }
 
     /// Takes the descriptors of a file out, without closing them.
@@ -76,7 +102,7 @@ impl Held {
 
     /// Undoes registrations, unmaps and closes everything.
     pub(crate) fn clear(&self) {
-        self.registrations.borrow_mut().clear();
+        locked(&self.registrations).clear();
         self.maps.borrow_mut().clear();
         self.open.borrow_mut().clear();
     }
@@ -123,7 +149,7 @@ impl Held {
     /// Keeps a registration, and returns its number.
     pub(crate) fn keep_registration(&self, registration: Box<dyn Registration>) -> i64 {
         let number = registration.number();
-        self.registrations.borrow_mut().insert(number as MapId, registration);
+        locked(&self.registrations).insert(number as MapId, registration);
         number.into()
     }
 
@@ -133,7 +159,7 @@ impl Held {
         id: MapId,
         act: impl FnOnce(&mut dyn Registration) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        act(&mut **self.registrations.borrow_mut().get_mut(&id).ok_or(Errno::ENXIO)?)
+        act(&mut **locked(&self.registrations).get_mut(&id).ok_or(Errno::ENXIO)?)
     }
 
     /// Calls `act` with a mapping.

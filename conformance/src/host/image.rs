@@ -475,6 +475,9 @@ pub(crate) fn make(kind: FsKind, features: &[&str], device: &Path) -> Result<()>
         return Err(format!("no program makes {}", kind.name()).into());
     };
     let program = programs::find(name).ok_or_else(|| format!("{name} is not installed"))?;
+    // Of two lists of features, mkfs.ext4 takes the last.
+    let known = kind.facts().known.filter(|(file, _)| features.is_empty() && Path::new(file).exists());
+    let features = known.map_or(features, |(_, arguments)| arguments);
     let made = programs::within_limit(Command::new(program).args(arguments).args(features).arg(device));
     Ok(made.map(drop)?)
 }

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::sys::buffer::Aligned;
 use super::sys::mapping::{self, Mapping};
 use super::sys::vfs::Attribute;
-use super::sys::{aio, btrfs, ext4, f2fs, rdma, ring, swap, vfs, xattr, xfs};
+use super::sys::{aio, btrfs, ext4, f2fs, process, rdma, ring, swap, vfs, xattr, xfs};
 use crate::filesystem::FsKind;
 use crate::programs;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
@@ -90,8 +90,22 @@ static ROWS: &[Row] = &[
     Row { route: Route::Verity, fs: EVERY, make: attribute },
     Row { route: Route::Preferred, fs: EVERY, make: activate },
     Row { route: Route::FileGetattr, fs: EVERY, make: query },
+    Row { route: Route::Namespace, fs: EVERY, make: in_namespace },
     Row { route: Route::Overlay, fs: EVERY, make: from_above },
 ];
+
+/// A call by root of a new user namespace, who has every capability there.
+fn in_namespace(calls: &Held, _: Route, call: &Call) -> Outcome {
+    match call {
+        // The question whether the route exists.
+        Call::FreeSpace => done(process::in_user_namespace(|| Ok(()))),
+        Call::Fallocate { fd, mode, offset, len } => {
+            let make = |file: BorrowedFd| process::in_user_namespace(|| vfs::fallocate(file, *mode, *offset, *len));
+            done(calls.with(*fd, make))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
 
 /// A call through a file system above the directory of the case.
 fn from_above(calls: &Held, _: Route, call: &Call) -> Outcome {

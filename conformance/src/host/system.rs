@@ -153,7 +153,9 @@ impl System for HostSystem<'_> {
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
         // A program that is starting may still have the file open, or clones of it that were removed. That is no reason to
         // refuse the call.
-        let _settled = matches!(call, Call::Swapon { .. } | Call::SetLease { .. }).then(programs::settle);
+        let is_sealing = matches!(call, Call::Fallocate { mode, .. } if mode.changes_state());
+        let is_picky = is_sealing || matches!(call, Call::Swapon { .. } | Call::SetLease { .. });
+        let _settled = is_picky.then(programs::settle);
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),
@@ -195,6 +197,10 @@ impl System for HostSystem<'_> {
         while coarse_clock() <= time && Instant::now() < deadline {
             std::thread::yield_now();
         }
+    }
+
+    fn call_beside_registrations(&self, call: &Call, within: Duration) -> Outcome {
+        self.calls.unless_waiting(within, || self.call(Caller::Privileged, call))
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {

@@ -60,9 +60,9 @@ static ROUTES: &[(Route, &str)] = &[
     (Route::Preferred, "swapon(self({fd}), SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)"),
 ];
 
-/// The routes that no program has: RDMA needs a library, and an overlay needs mounts.
+/// The routes that no program has: RDMA needs a library, a namespace another process, and an overlay mounts.
 #[cfg(test)]
-pub(super) const WITHOUT: [Route; 2] = [Route::Rdma, Route::Overlay];
+pub(super) const WITHOUT: [Route; 3] = [Route::Rdma, Route::Namespace, Route::Overlay];
 
 /// The expressions for routes of reads, if the plain call reads.
 #[rustfmt::skip]

@@ -129,6 +129,7 @@ static ROWS: &[Row] = &[
             "write::quota",
             "write::within",
             "write::copy_mapped",
+            "write::copy_pinned",
             "write::copy_registered",
             "write::atomic*",
             "write::times",
@@ -154,6 +155,12 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
+        cases: &["query::statx_mask_elsewhere"],
+        values: &["*"],
+        why: "the case is about another file system",
+    },
+    Row {
+        when: |_| true,
         cases: &["mover::shrink", "unseal::shrink", "map::tail_meanwhile"],
         values: &[
             "size=many",
@@ -176,7 +183,7 @@ static ROWS: &[Row] = &[
             "unseal::zero_reserves",
             "unseal::dedupe",
             "name::freed*",
-            "mount::options",
+            "mount::options*",
             "durable::during_*",
         ],
         values: &["size=large"],
@@ -184,7 +191,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
-        cases: &["unseal::punch_frees", "name::freed*", "mount::options", "durable::during_*"],
+        cases: &["unseal::punch_frees", "name::freed*", "mount::options*", "durable::during_*"],
         values: &["size=many", "part=*"],
         why: "the files of the case are large or many",
     },
@@ -236,7 +243,7 @@ static ROWS: &[Row] = &[
             "durable::grown",
             "fallocate::database",
             "fallocate::inside_tail",
-            "mount::options",
+            "mount::options*",
             "mover::defragment_*",
             "name::kept",
             "seal::partly_shared",
@@ -325,7 +332,7 @@ static ROWS: &[Row] = &[
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
         when: |_| true,
-        cases: &["name::freed*", "hold::unmount", "hold::lease", "refuse::while_leased"],
+        cases: &["name::freed*", "hold::unmount*", "hold::lease", "refuse::while_leased", "truncate::same_leased"],
         values: &["holders=*"],
         why: "the file has to be open nowhere else",
     },

@@ -32,6 +32,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The beginning of the names of fresh directories.
 pub(crate) const PREFIX: &str = "iomap-conformance.";
@@ -213,6 +214,10 @@ impl System for DirectorySystem<'_> {
 
     fn lacking(&self, caller: Caller, call: &Call, errno: Errno) -> Option<Lacking> {
         self.target.machine.behind(caller, call, errno)
+    }
+
+    fn call_beside_registrations(&self, call: &Call, within: Duration) -> Outcome {
+        self.calls.unless_waiting(within, || self.call(Caller::Privileged, call))
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> std::result::Result<Outcomes, Trouble> {

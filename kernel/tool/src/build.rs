@@ -116,9 +116,7 @@ impl<'a> Builder<'a> {
             parts.push(fs::read_to_string(&path).map_err(|error| Error::file(&path, error))?);
         }
         parts.extend(tree.files().flat_map(|(name, text)| [name.to_owned(), text.to_owned()]));
-        let mut key = digest::of_parts(parts.iter().map(String::as_bytes));
-        key.truncate(16);
-        Ok(key)
+        Ok(digest::short(parts.iter().map(String::as_bytes)))
     }
 
     /// The kernel of a tree, from the cache or built.

@@ -15,6 +15,13 @@ pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String 
     hexadecimal(&sha.finalize())
 }
 
+/// The beginning of the digest of these parts, for a name.
+pub(crate) fn short<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut digest = of_parts(parts);
+    digest.truncate(16);
+    digest
+}
+
 /// The digest that sha256sum(1) prints for a file.
 pub(crate) fn of_file(path: &Path) -> io::Result<String> {
     let (mut file, mut sha, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);

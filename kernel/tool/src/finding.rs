@@ -23,6 +23,11 @@ impl Place {
         Self { file: shown(file), line, column }
     }
 
+    /// The place of an error in a JSON document.
+    pub(crate) fn of_json(file: &Path, error: &serde_json::Error) -> Self {
+        Self { file: shown(file), line: error.line(), column: error.column() }
+    }
+
     /// The beginning of a file.
     pub(crate) fn start(file: &Path) -> Self {
         Self { file: shown(file), line: 1, column: 1 }

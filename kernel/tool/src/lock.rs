@@ -7,6 +7,7 @@ use crate::apply::put;
 use crate::digest;
 use crate::fetch;
 use crate::finding::{Finding, Findings, Place, shown};
+use crate::recorded;
 use crate::script::{Edit, Located, Script};
 use crate::series::Series;
 use crate::source::{package, suitable};
@@ -79,7 +80,7 @@ pub(crate) fn lock(series: &Series, spec: &Spec, arguments: &Lock) -> Result<Exi
     text += "\n[edits]\n";
     for (name, edit) in edits(series) {
         let function = edit.function.as_ref().map_or(String::new(), |name| format!("function = {:?}, ", name.value));
-        let (file, digest) = (&edit.file.value, digest_of(edit));
+        let (file, digest) = (&edit.file.value, edit.digest());
         text += &format!("{name:?} = {{ file = {file:?}, {function}matches = 1, edit = {digest:?} }}\n");
     }
     put(&series.directory.join(NAME), &text)?;
@@ -94,7 +95,11 @@ pub(crate) fn check(series: &Series, spec: &Spec, arguments: &Check) -> Result<E
         None => {
             let (anchors, more) = agreement(series)?;
             findings.extend(more);
-            anchors.map_or(String::new(), |anchors| format!("{NAME}: {}", anchors.package))
+            let (more, missing) = recorded::faults(series)?;
+            findings.extend(more);
+            let without =
+                if missing > 0 { format!(", {} without an outcome", count(missing, "mutant")) } else { String::new() };
+            anchors.map_or(String::new(), |anchors| format!("{NAME}: {}{without}", anchors.package))
         }
     };
     Findings::or(findings, ())?;
@@ -176,16 +181,7 @@ fn agreement(series: &Series) -> Result<(Option<Anchors>, Vec<Finding>), Error> 
 
 fn entry_of(edit: &Edit) -> Entry {
     let function = edit.function.as_ref().map(|name| name.value.clone());
-    Entry { file: edit.file.value.clone(), function, matches: 1, edit: digest_of(edit) }
-}
-
-fn digest_of(edit: &Edit) -> String {
-    let function = edit.function.as_ref().map_or("", |name| name.value.as_str());
-    let inline = if edit.inline { "inline" } else { "" };
-    let parts = [&edit.file.value, function, edit.side.key(), inline, &edit.anchor.value, &edit.text];
-    let mut digest = digest::of_parts(parts.iter().map(|part| part.as_bytes()));
-    digest.truncate(16);
-    digest
+    Entry { file: edit.file.value.clone(), function, matches: 1, edit: edit.digest() }
 }
 
 fn all(series: &Series) -> impl Iterator<Item = &Script> {

@@ -15,6 +15,8 @@ mod make;
 mod mutants;
 mod outcome;
 mod prefixes;
+mod record;
+mod recorded;
 mod script;
 mod series;
 mod source;

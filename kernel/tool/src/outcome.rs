@@ -6,7 +6,6 @@ use crate::script::Script;
 use iomap_command::{Error, Exit};
 use iomap_results::{Results, Verdict as Finding};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -48,12 +47,54 @@ pub(crate) struct Notice {
     pub(crate) detail: Option<String>,
 }
 
+/// A part of the suite, for one guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A family in plain situations.
+    Family(String),
+    /// The same, and so many runs from all pairs of values.
+    Pairs(String, usize),
+    /// Every case in the plain situation.
+    Whole,
+}
+
+impl Part {
+    /// The family, if it is not the whole suite.
+    pub(crate) fn family(&self) -> Option<&str> {
+        match self {
+            Self::Family(family) | Self::Pairs(family, _) => Some(family),
+            Self::Whole => None,
+        }
+    }
+
+    /// The number of runs in situations beside the plain ones.
+    pub(crate) fn budget(&self) -> Option<usize> {
+        match self {
+            Self::Pairs(_, budget) => Some(*budget),
+            Self::Family(_) | Self::Whole => None,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Family(family) => f.write_str(family),
+            Self::Pairs(family, _) => write!(f, "pairs of {family}"),
+            Self::Whole => f.write_str("all"),
+        }
+    }
+}
+
 /// One guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stage {
     pub(crate) fs: String,
     /// The family; null for the whole suite.
-    pub(crate) filter: Option<String>,
+    filter: Option<String>,
+    /// The number of runs in situations, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<usize>,
     /// Whether a clause has a verdict.
     pub(crate) ran: bool,
     pub(crate) notices: Vec<Notice>,
@@ -61,15 +102,15 @@ pub(crate) struct Stage {
     pub(crate) errors: usize,
     /// Lines of the kernel's log that mean trouble.
     pub(crate) log: Vec<String>,
+    #[serde(default)]
+    seconds: u64,
 }
 
 impl Stage {
-    /// The verdict of the results, without the clauses that are violated in any case.
-    pub(crate) fn of(fs: &str, filter: Option<&str>, runs: &[Results], sound: &BTreeSet<String>) -> Self {
+    /// The verdict of the results.
+    pub(crate) fn of(fs: &str, part: &Part, runs: &[Results], time: Duration) -> Self {
         let clauses = || runs.iter().flat_map(|run| &run.clauses);
-        let is_new = |id: &String| !sound.contains(id);
-        let violated = clauses().filter(|clause| clause.verdict == Finding::Violated && is_new(&clause.id));
-        let notices = violated.map(|clause| {
+        let notices = clauses().filter(|clause| clause.verdict == Finding::Violated).map(|clause| {
             let case = clause.cases.iter().find(|case| case.verdict == Finding::Violated);
             Notice {
                 clause: clause.id.clone(),
@@ -79,12 +120,19 @@ impl Stage {
         });
         Self {
             fs: fs.to_owned(),
-            filter: filter.map(str::to_owned),
+            filter: part.family().map(str::to_owned),
+            budget: part.budget(),
             ran: clauses().any(|clause| matches!(clause.verdict, Finding::Holds | Finding::Violated)),
             notices: notices.collect(),
             errors: clauses().filter(|clause| clause.verdict == Finding::Error).count(),
             log: runs.iter().flat_map(|run| &run.kernel_log).map(|line| line.text.clone()).collect(),
+            seconds: time.as_secs(),
         }
+    }
+
+    /// Whether it ran all of this part.
+    fn is(&self, fs: &str, part: &Part) -> bool {
+        self.fs == fs && self.filter.as_deref() == part.family() && self.budget >= part.budget()
     }
 }
 
@@ -92,37 +140,58 @@ impl Stage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) mutant: String,
-    title: String,
+    pub(crate) title: String,
+    /// The digest of its edits.
+    #[serde(default)]
+    pub(crate) script: String,
     /// The identity of the mutant's kernel.
     kernel: String,
+    /// The digest of the series without the mutant.
+    #[serde(default)]
+    pub(crate) series: String,
     /// The SHA-256 of the suite's program.
-    suite: String,
-    fs: Vec<String>,
+    pub(crate) suite: String,
+    pub(crate) fs: Vec<String>,
     pub(crate) verdict: Verdict,
-    expected: Vec<String>,
+    pub(crate) expected: Vec<String>,
+    /// The reason why no program can notice the mutant.
+    #[serde(default)]
+    pub(crate) equivalent: Option<String>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) seconds: u64,
 }
 
 impl Outcome {
     /// A mutant about which nothing is known yet.
-    pub(crate) fn new(mutant: &Script, kernel: String, suite: &str, fs: &[String]) -> Self {
+    pub(crate) fn new(mutant: &Script, series: &str, kernel: String, suite: &str, fs: &[String]) -> Self {
         Self {
             mutant: mutant.name.clone(),
             title: mutant.title.value.clone(),
+            script: mutant.digest(),
             kernel,
+            series: series.to_owned(),
             suite: suite.to_owned(),
             fs: fs.to_vec(),
             verdict: Verdict::Failed,
-            expected: mutant.expected.iter().map(|id| id.value.clone()).collect(),
+            expected: expected(mutant),
+            equivalent: mutant.equivalent.clone(),
             stages: vec![],
             seconds: 0,
         }
     }
 
-    /// The outcome in the file of a mutant.
-    pub(crate) fn read(directory: &Path, mutant: &str) -> Option<Self> {
-        serde_json::from_str(&fs::read_to_string(directory.join(format!("{mutant}.json"))).ok()?).ok()
+    /// The outcome in the file of a mutant, by what the mutant says today.
+    pub(crate) fn read(directory: &Path, mutant: &Script) -> Option<Self> {
+        let path = directory.join(format!("{}.json", mutant.name));
+        let known: Self = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+        let mut known = Self {
+            title: mutant.title.value.clone(),
+            expected: expected(mutant),
+            equivalent: mutant.equivalent.clone(),
+            ..known
+        };
+        known.decide();
+        Some(known)
     }
 
     /// Writes the file.
@@ -133,13 +202,16 @@ impl Outcome {
     }
 
     /// Whether it is the outcome of the same kernel. A mutant that was killed stays so; others may not survive another
-    /// suite.
-    pub(crate) fn is_valid(&self, kernel: &str, suite: &str, fs: &[String]) -> bool {
-        let is_final = match self.verdict {
-            Verdict::Killed => true,
-            Verdict::Noticed | Verdict::Lives | Verdict::Equivalent => self.suite == suite,
-            Verdict::Failed => false,
+    /// suite, or another part of it.
+    pub(crate) fn is_valid(&self, kernel: &str, suite: &str, fs: &[String], parts: &[Part]) -> bool {
+        let needed = match self.verdict {
+            Verdict::Killed => &[],
+            Verdict::Noticed => parts.split_last().map_or(parts, |(_, before)| before),
+            Verdict::Lives | Verdict::Equivalent => parts,
+            Verdict::Failed => return false,
         };
+        let has_run = |part: &Part| fs.iter().all(|fs| self.stages.iter().any(|stage| stage.is(fs, part)));
+        let is_final = self.verdict == Verdict::Killed || self.suite == suite && needed.iter().all(has_run);
         is_final && self.kernel == kernel && self.fs == fs
     }
 
@@ -148,8 +220,8 @@ impl Outcome {
     }
 
     /// Whether an expected clause is violated.
-    pub(crate) fn is_killed(&self, expected: &BTreeSet<&str>) -> bool {
-        self.notices().any(|(_, notice)| expected.contains(notice.clause.as_str()))
+    pub(crate) fn is_killed(&self) -> bool {
+        self.notices().any(|(_, notice)| self.expected.contains(&notice.clause))
     }
 
     /// Whether a clause is violated.
@@ -158,18 +230,18 @@ impl Outcome {
     }
 
     /// Sets the verdict from the stages.
-    pub(crate) fn decide(&mut self, expected: &BTreeSet<&str>, is_equivalent: bool) {
+    pub(crate) fn decide(&mut self) {
         self.verdict = match () {
-            () if self.is_killed(expected) => Verdict::Killed,
+            () if self.is_killed() => Verdict::Killed,
             () if self.is_noticed() => Verdict::Noticed,
             () if self.stages.is_empty() || self.stages.iter().any(|stage| !stage.ran) => Verdict::Failed,
-            () if is_equivalent => Verdict::Equivalent,
+            () if self.equivalent.is_some() => Verdict::Equivalent,
             () => Verdict::Lives,
         };
     }
 
     /// The notice for the table: of an expected clause if there is one.
-    fn notice(&self) -> Option<(&Stage, &Notice)> {
+    pub(crate) fn notice(&self) -> Option<(&Stage, &Notice)> {
         let expected = self.notices().find(|(_, notice)| self.expected.contains(&notice.clause));
         expected.or_else(|| self.notices().next())
     }
@@ -183,6 +255,11 @@ impl fmt::Display for Outcome {
         }
         write!(f, ", {}", time(Duration::from_secs(self.seconds)))
     }
+}
+
+/// The clauses that a mutant has to break.
+fn expected(mutant: &Script) -> Vec<String> {
+    mutant.expected.iter().map(|id| id.value.clone()).collect()
 }
 
 /// The table *mutant, verdict, clause, case*.

@@ -1,5 +1,6 @@
 //! Edit scripts: a patch or a mutant, as a TOML file has it.
 
+use crate::digest::short;
 use crate::finding::{Finding, Findings, Place};
 use serde::Deserialize;
 use std::path::{Component, Path, PathBuf};
@@ -66,6 +67,16 @@ impl Side {
     }
 }
 
+impl Edit {
+    /// The beginning of the SHA-256 of the edit.
+    pub(crate) fn digest(&self) -> String {
+        let function = self.function.as_ref().map_or("", |name| name.value.as_str());
+        let inline = if self.inline { "inline" } else { "" };
+        let parts = [&self.file.value, function, self.side.key(), inline, &self.anchor.value, &self.text];
+        short(parts.map(|part| part.as_bytes()))
+    }
+}
+
 /// The two kinds of scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -127,6 +138,12 @@ struct RawEdit {
 }
 
 impl Script {
+    /// The beginning of the SHA-256 of the edits.
+    pub(crate) fn digest(&self) -> String {
+        let edits: Vec<String> = self.edits.iter().map(Edit::digest).collect();
+        short(edits.iter().map(String::as_bytes))
+    }
+
     /// Reads the text of a script.
     pub(crate) fn parse(path: &Path, text: &str, kind: Kind) -> Result<Self, Findings> {
         let failed = |error: toml::de::Error| {

@@ -1,5 +1,6 @@
 //! The directory of the series: patches, mutants and new files.
 
+use crate::digest::short;
 use crate::finding::{Finding, Findings, Place};
 use crate::script::{Kind, Script};
 use iomap_command::Error;
@@ -56,6 +57,13 @@ impl Series {
         let len = self.patches.iter().position(|patch| number(patch) == Some(last));
         let len = len.ok_or_else(|| Error::usage(format!("there is no patch {last:02}")))?;
         Ok(&self.patches[..=len])
+    }
+
+    /// The digest of the patches and the new files, without the words of the mails.
+    pub(crate) fn digest(&self) -> String {
+        let patches: Vec<String> = self.patches.iter().map(Script::digest).collect();
+        let files = self.files.iter().flat_map(|(name, text)| [name, text]);
+        short(patches.iter().chain(files).map(String::as_bytes))
     }
 
     /// The mutant with this name.

@@ -61,6 +61,7 @@ pub enum Route {
     Verity,
     Preferred,
     FileGetattr,
+    Namespace,
     Overlay,
 }
 
@@ -138,6 +139,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Verity, id: "verity", text: "FS_IOC_ENABLE_VERITY", clauses: &[&MOVER_VERITY] },
     Row { route: Route::Preferred, id: "preferred", text: "swapon(2) with SWAP_FLAG_PREFER", clauses: &[&SWAP_ON] },
     Row { route: Route::FileGetattr, id: "file_getattr", text: "file_getattr(2)", clauses: &[&QUERY_FILE_GETATTR] },
+    Row { route: Route::Namespace, id: "namespace", text: "by root of a user namespace", clauses: &[&SEAL_PRIVILEGE, &UNSEAL_PRIVILEGE] },
     Row { route: Route::Overlay, id: "overlay", text: "through an overlay that is mounted over the file", clauses: &[&FOREIGN_LAYERS, &FOREIGN_REPORT] },
 ];
 

@@ -110,7 +110,7 @@ impl State {
         let file = self.inode_mut(ino);
         file.modified += 1;
         // PUNCH_HOLE always comes with KEEP_SIZE.
-        if !mode.contains(Mode::KEEP_SIZE) && !mode.contains(Mode::UNSHARE_RANGE) {
+        if !mode.contains(Mode::KEEP_SIZE) {
             file.size = file.size.max(to);
         }
         (file.mtime, file.ctime) = (now, now);

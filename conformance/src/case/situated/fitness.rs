@@ -194,6 +194,9 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
         Call::PwriteAtomic { fd, .. } | Call::Write { fd, .. } => is(fd),
         Call::CopyRange { to, .. } | Call::Clone { to, .. } | Call::CloneRange { to, .. } => is(to),
         Call::Dedupe { to, .. } => is(to),
+        // XFS exchanges nothing with a file that only grows, sealed or not.
+        Call::Exchange { one, other } => is(one) || is(other),
+        Call::Defragment { fd } => is(fd),
         _ => false,
     };
     let aligned = match call {

@@ -19,6 +19,9 @@ pub(crate) struct Mapping {
     pub(super) len: usize,
 }
 
+// SAFETY: the memory belongs to the process, so any thread may use it and unmap it.
+unsafe impl Send for Mapping {}
+
 impl Mapping {
     pub(crate) fn new(file: BorrowedFd, len: usize, shared: bool, write: bool) -> Result<Self, Errno> {
         let protection = if write { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
@@ -202,7 +205,7 @@ impl Drop for Mapping {
 
 /// The long-term access of a device to the pages of a mapping. The pages are pinned (FOLL_LONGTERM) until this is
 /// dropped. The mapping may end before.
-pub(crate) trait Registration {
+pub(crate) trait Registration: Send {
     /// A descriptor that is open as long as the registration lasts.
     fn number(&self) -> i32;
 

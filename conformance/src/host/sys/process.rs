@@ -32,22 +32,32 @@ pub(crate) fn end_with_parent(command: &mut Command) {
 /// The process shares the table of descriptors: with a copy of the table, it would keep the files of other cases open
 /// that these close and remove meanwhile.
 pub(crate) fn pwrite_limited(file: BorrowedFd, data: &[u8], offset: i64, limit: u64) -> Result<usize, Errno> {
+    in_process(CloneFlags::empty(), || {
+        setrlimit(Resource::RLIMIT_FSIZE, limit, limit)?;
+        SigSet::from(Signal::SIGXFSZ).thread_block()?;
+        let written = nix::sys::uio::pwrite(file, data, offset);
+        if is_pending(Signal::SIGXFSZ)? { Err(Errno::EFBIG) } else { written }
+    })
+}
+
+/// System calls in a process that is root of a new user namespace.
+pub(crate) fn in_user_namespace<T>(act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    in_process(CloneFlags::CLONE_NEWUSER, act)
+}
+
+/// System calls in a process that shares memory and descriptors with this one. The calls take no locks and no memory.
+fn in_process<T>(flags: CloneFlags, mut act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     const STACK: usize = 64 << 10;
     let mut answer = Err(Errno::EIO);
-    let write = || {
-        answer = (|| {
-            setrlimit(Resource::RLIMIT_FSIZE, limit, limit)?;
-            SigSet::from(Signal::SIGXFSZ).thread_block()?;
-            let written = nix::sys::uio::pwrite(file, data, offset);
-            if is_pending(Signal::SIGXFSZ)? { Err(Errno::EFBIG) } else { written }
-        })();
+    let child = || {
+        answer = act();
         0
     };
-    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let flags = flags | CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
     let mut stack = vec![0; STACK];
     // SAFETY: this thread waits until the process ends (CLONE_VFORK). Until then the process has the memory and the
     // thread-local data of this thread to itself. It makes system calls, and takes no locks and no memory.
-    let child = unsafe { clone(Box::new(write), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
+    let child = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
     nix::sys::wait::waitpid(child, None)?;
     answer
 }

@@ -122,13 +122,21 @@ fn command(device: &File, number: u32, arguments: &[u32], answers: usize) -> Res
     Ok(std::hint::black_box(answer))
 }
 
-/// IB_USER_VERBS_CMD_REG_MR for local and remote access. Returns lkey and rkey.
+/// IB_USER_VERBS_CMD_REG_MR for local and remote access, or for remote reading if the mapping is only for reading.
+/// Returns lkey and rkey.
 fn register(device: &File, domain: u32, mapping: &Mapping) -> Result<(u32, u32), Errno> {
     const LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ: u32 = 1 | 2 | 4;
+    const REMOTE_READ: u32 = 4;
     let start = halves(mapping.start.as_ptr().addr() as u64);
-    let rest = [domain, LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ];
-    let keys = command(device, 9, &[&start[..], &halves(mapping.len as u64), &start, &rest].concat(), 3)?;
-    Ok((keys[1], keys[2]))
+    let register = |access| {
+        let rest = [domain, access];
+        let keys = command(device, 9, &[&start[..], &halves(mapping.len as u64), &start, &rest].concat(), 3)?;
+        Ok((keys[1], keys[2]))
+    };
+    match register(LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ) {
+        Err(Errno::EFAULT) => register(REMOTE_READ),
+        other => other,
+    }
 }
 
 impl Region {

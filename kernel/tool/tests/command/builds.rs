@@ -216,11 +216,13 @@ fn too_little_room_is_said_first() {
 const SUITE: &str = "\
 while [ $# -gt 0 ]; do case $1 in
     --kernel) kernel=$2 ;; --output) output=$2 ;; --fs) fs=$2 ;; --case) filter=$2 ;;
+    --budget) pairs=\" in pairs\" ;;
 esac; shift; done
-echo \"$fs ${filter:-all}\" >>calls
+echo \"$fs ${filter:-all}$pairs\" >>calls
 [ ! -e broken ] || { echo 'no guest' >&2; exit 3; }
 verdict=holds clause=truncate.grow
 grep -q 'sealed)' $kernel/arch/x86/boot/bzImage && ! grep -q 'return -2' $kernel/arch/x86/boot/bzImage && verdict=$(cat verdict)
+[ -z \"$pairs\" ] || [ ! -e unsound ] || verdict=violated
 [ ! -e clause ] || clause=$(cat clause)
 cat >$output <<END
 {\"schema\": 2, \"runs\": [{\"schema\": 2, \"spec\": {\"version\": \"0.3\", \"digest\": \"00000000\"}, \"target\": \"lab\",
@@ -258,16 +260,27 @@ fn mutants_are_killed_or_live() {
     say("what is known is not run again", mutants(&[]));
     say("except on demand", mutants(&["--again"]));
     world.write("verdict", "holds");
-    say("lives: the whole suite is last", mutants(&["--again", "fill"]));
+    say("lives: pairs are next, and the whole suite is last", mutants(&["--again", "fill"]));
     say("it is known too", mutants(&[]));
     world.program("suite", &format!("{SUITE}\n# another suite\n"));
     say("but not for another suite", mutants(&[]));
+    say("and not for fewer situations", mutants(&["--budget", "20000"]));
+    say("its outcome is written", mutants(&["--record"]));
+    let recorded = || world.read("series/mutants.json");
+    let lives = recorded();
+    world.write("unsound", "");
+    say("the kernel without a mutant violates the clause in pairs, too", mutants(&["--again"]));
+    std::fs::remove_file(world.path("unsound")).expect("removed");
     world.write("series/mutants/fill.toml", &MUTANT.replace("expected", "equivalent = \"it is empty\"\nexpected"));
     say("equivalent", mutants(&["--again"]));
     world.write("verdict", "violated");
     world.write("clause", "write.append");
     say("noticed by another clause", mutants(&["--again"]));
     say("the table alone", mutants(&["--table"]));
+    world.write("series/mutants/fill.toml", &MUTANT.replace("truncate.grow", "write.append"));
+    say("killed after all, if that is its clause", mutants(&[]));
+    mutants(&["--record"]);
+    let killed = recorded();
     world.write("series/mutants/fill.toml", &MUTANT.replace("\t\t;\n", "\t\terror;\n"));
     say("does not compile", mutants(&[]));
     world.write("series/mutants/fill.toml", MUTANT);
@@ -276,5 +289,6 @@ fn mutants_are_killed_or_live() {
     say("no such mutant", mutants(&["fil"]));
     let missing = world.said(&["mutants", "--source", "source", "--suite", "nothing"]);
     say("no suite", missing);
+    writeln!(all, "# mutants.json\n{lives}\n{killed}").expect("a text");
     insta::assert_snapshot!(all);
 }

@@ -149,6 +149,11 @@ fn the_lock_knows_every_edit() {
     world.write("series/anchors.lock", &lock.replace("[edits]", "[edit]"));
     say("no lock of ours");
     world.write("series/anchors.lock", &lock);
+    world.write("series/mutants.json", "{\"mutants\": {\"fill\": {\"script\": \"0\"}, \"gone\": {\"script\": \"0\"}}}");
+    say("outcomes of other mutants");
+    world.write("series/mutants.json", "{");
+    say("no outcomes");
+    std::fs::remove_file(world.path("series/mutants.json")).expect("removed");
     // Without a source, the edits of own files are tried nevertheless.
     world.write(
         "series/mutants/own.toml",
