@@ -222,7 +222,7 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*"]), conditions: Named(&["unaligned_end", "single_byte"]), why: "the range has whole blocks" },
     LeftOut { faults: These(&["fallocate.collapse/*"]), conditions: Named(&["to_the_end", "whole"]), why: "a collapse to the end fails for another reason" },
     LeftOut { faults: These(&["share.*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "two files share nothing beyond their ends" },
-    LeftOut { faults: These(&["mover.defragment/permitted", "mover.collect/permitted"]), conditions: Named(&["full"]), why: "a mover has no place to move the file to" },
+    LeftOut { faults: These(&["mover.defragment/permitted", "mover.collect/moves"]), conditions: Named(&["full"]), why: "a mover has no place to move the file to" },
     LeftOut { faults: These(&["swap.*"]), conditions: Named(&["one_byte", "under_a_block", "one_block"]), why: "a swap file has a header and a page" },
     LeftOut { faults: These(&["durable.seal/*", "durable.data/*", "durable.visible/*", "durable.either/*", "durable.unseal/*"]), conditions: Named(&["no_name"]), why: "after a loss of power such a file is gone" },
     LeftOut { faults: These(&["query.readonly_mount/*", "seal.readonly_mount/*", "unseal.readonly_mount/*"]), conditions: Named(&["by_append", "by_write_only", "by_direct", "by_dsync", "mapped", "mapped_twice", "mapped_privately", "mapped_to_read", "mapped_part", "mapped_closed", "registered", "registered_twice", "registered_to_read", "registered_part", "registered_unmapped", "holder_gone", "swap_active", "leased"]), why: "a mount that became read-only has no such user" },

@@ -47,6 +47,7 @@ pub(super) static CASES: &[Case] = &[
         |t| prompt::while_held(t, same_size, pinned),
     ),
     case(&TRUNCATE_SAME_PROMPT, "same_leased", "truncation to the own size does not wait for a lease", |t| {
+        t.needs_seal("file that is opened for writing, with a lease, in the state")?;
         let file = t.sealed()?;
         let (name, size) = (file.name(), file.at(t.size()));
         file.close()?;
