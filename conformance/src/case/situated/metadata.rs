@@ -1,7 +1,7 @@
 //! The names, the metadata and the descriptor of a file.
 
 use crate::case::context::Context;
-use crate::case::prepare::{open, pattern};
+use crate::case::prepare::{open, others, pattern};
 use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{Access, Metadata, Names};
 use crate::system::{CLOSED, Ready, System};
@@ -52,17 +52,24 @@ impl Context<'_> {
             Names::Over => self.over(ready, name),
             Names::Exchanged => self.exchanged(ready, name),
             Names::Moved => self.linked(ready, name),
+            // The first descriptor of such a file has no name in /proc.
+            Names::Temporary => {
+                let fd = open(&self.system, name, OFlag::O_RDWR)?;
+                self.close(ready.fd)?;
+                Ok(Ready { fd, ..ready })
+            }
             _ => Ok(ready),
         }
     }
 
-    /// Gives the file another name, and takes the first one.
-    pub(super) fn linked(&self, mut ready: Ready, name: &str) -> Result<Ready, Trouble> {
+    /// Gives the file another name, and takes the first one. Descriptors of the first name have none in /proc any more.
+    pub(super) fn linked(&self, ready: Ready, name: &str) -> Result<Ready, Trouble> {
         self.given(&Call::Link { from: ready.name.clone(), to: name.into() }, "no links")?;
+        let fd = open(&self.system, name, OFlag::O_RDWR)?;
+        self.close_all(&ready)?;
         self.setup(&Call::Unlink { name: ready.name })?;
         self.did(|done| done.names = self.situation.names);
-        ready.name = name.into();
-        Ok(ready)
+        others(&self.system, name, fd, OFlag::O_RDWR)
     }
 
     /// Gives the file the name of a file that was in the state.
