@@ -276,6 +276,8 @@ impl Context<'_> {
     }
 
     pub(super) fn close(&self, fd: Fd) -> Result<(), Trouble> {
+        // The number can be that of another descriptor soon.
+        self.opened.borrow_mut().retain(|opened| *opened != fd);
         setup(&self.system, &Call::Close { fd }).map(drop)
     }
 
