@@ -144,6 +144,7 @@ static ROWS: &[Row] = rows! {
     FUSE, (Some(_), Call::ChangeXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (Some(Route::Rdma), _) | (None, Call::Register { .. }) => NotReachable, Text("a daemon is not told what is registered for a device");
     FUSE, (Some(Route::Preferred), _) | (None, Call::Swapon { .. } | Call::Swapoff { .. }) => NotReachable, Text("FUSE has no swap files: swapon(2) ends in the kernel");
+    FUSE, (Some(Route::Namespace), _) => NotReachable, Text("what seals through FUSE is an ioctl of the daemon, and the route makes the system call");
     FUSE_OF_A_USER, (_, Call::ChangeFlags { set, clear, .. }) if (set | clear) & FLAGS != 0 => NotReachable, Text("only root of the first user namespace can change this attribute");
     FUSE_OF_A_USER, (_, Call::Chown { uid, gid, .. }) if (*uid, *gid) != (0, 0) => NotReachable, Text("there is one user in this user namespace");
 
