@@ -521,7 +521,7 @@ fn killed_in_a_directory() -> Outcome {
 /// depends on the kernel and the file system, and for shrinking btrfs on the place of the file.
 #[rustfmt::skip] // A family, a line.
 const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
-    ("the power was lost", &["durable::grown", "durable::sealed", "durable::unsealed", "durable::without_fsync"]),
+    ("the power was lost", &["durable::grown", "durable::rewritten", "durable::sealed", "durable::unsealed", "durable::without_fsync"]),
     ("the file system was mounted again", &["seal::remounted", "durable::remount"]),
     ("the free space was counted", &["write::full"]),
     ("a quota was set", &["unseal::quota_unseal", "write::quota"]),
@@ -530,6 +530,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
         "agent::after_fadvise", "agent::after_freeze", "agent::after_refusal", "agent::after_rename",
         "agent::after_sync_range", "agent::after_trim", "agent::meanwhile", "agent::overwrite", "agent::sees_in_storm",
         "agent::writes_in_storm",
+        "mount::options_recovery",
         "durable::agent", "durable::churn", "durable::journal",
         "mount::options", "mover::collect", "mover::convert_ext4_migrate", "mover::defragment", "mover::defragment_btrfs_range", "mover::remove_device",
         "mover::replace_device", "mover::shrink",

@@ -93,11 +93,17 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |facts| facts.kernel,
-        cases: &["unseal::*", "hold::*", "durable::*", "race::*"],
+        cases: &["seal::*", "unseal::*", "hold::*", "durable::*", "race::*"],
         values: &["past=device"],
         why: "a hold may end late, and the case changes the state (hold.late)",
     },
     Row { when: |_| true, cases: &["swap::*"], values: &["names=gone"], why: "swapon(2) takes a name" },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["write::empty"],
+        values: &["holders=swap"],
+        why: "Linux looks for an active swap file before it looks at the length (generic_write_checks_count)",
+    },
     Row {
         when: |_| true,
         cases: &["query::after_others"],
