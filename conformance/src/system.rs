@@ -94,6 +94,11 @@ pub trait System {
         Duration::from_secs(5)
     }
 
+    /// Whether fstat(2) after a read shows the access time at once. A client of a server shows it when it asks again.
+    fn shows_access_times(&self) -> bool {
+        true
+    }
+
     /// Waits until a change gets a later time than this one, in nanoseconds.
     fn tick(&self, _: i128) {}
 

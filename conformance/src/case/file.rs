@@ -136,7 +136,7 @@ impl File<'_> {
         Ok(self.context.setup_number(&Call::GetXflags { fd })? as u32)
     }
 
-    /// The offsets of the descriptors beside the read-write one.
+    /// The offsets of the descriptors with O_APPEND and O_DIRECT.
     pub(crate) fn further_positions(&self) -> Result<Vec<i64>, Trouble> {
         let others = [self.ready.append, self.ready.direct].into_iter().filter(|fd| *fd != CLOSED);
         let offset = |fd| self.context.setup_number(&Call::Seek { fd, offset: 0, whence: Whence::Cur });

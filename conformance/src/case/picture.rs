@@ -1,6 +1,7 @@
 //! The picture of a file: all properties that a call could change silently.
 
 use crate::case::file::File;
+use crate::system::System;
 use crate::verdict::Trouble;
 use crate::words;
 use iomap_reference::{Outcome, Stat};
@@ -32,11 +33,11 @@ const HAS_XATTRS: u32 = 0x8000_0000;
 /// The things around a file: no call on the file changes them without need.
 #[derive(Clone, Debug)]
 struct Rest {
-    /// The access time, after the reads of an earlier picture.
-    atime: i128,
+    /// The access time, after the reads of an earlier picture, where the system shows it at once.
+    atime: Option<i128>,
     /// `fsx_xflags` without the state.
     flags: Option<u32>,
-    /// The offsets of the other descriptors.
+    /// The offsets of the descriptors with O_APPEND and O_DIRECT. Looking for holes moves that of the reader.
     positions: Vec<i64>,
     /// The first byte of each mapping of the situation, or the error of reading it.
     mapped: Vec<Outcome>,
@@ -55,7 +56,9 @@ impl Picture {
     /// Takes a picture of a file before a call. Reading the file has changed its access time.
     pub(crate) fn take_before(file: &File) -> Result<Self, Trouble> {
         let mut picture = Self::take(file)?;
-        picture.rest.atime = file.context.system.looking(|| file.stat())?.atime;
+        if let Some(atime) = &mut picture.rest.atime {
+            *atime = file.context.system.looking(|| file.stat())?.atime;
+        }
         Ok(picture)
     }
 
@@ -70,7 +73,7 @@ impl Picture {
         let flags = context.mechanism().state_bit().map(|_| file.flags(file.fd())).transpose()?;
         let bit = context.mechanism().state_bit().unwrap_or_default();
         let rest = Rest {
-            atime: stat.atime,
+            atime: context.system.shows_access_times().then_some(stat.atime),
             flags: flags.map(|flags| flags & !(bit | HAS_XATTRS)),
             positions: file.further_positions()?,
             mapped: context.mapped_bytes(),
@@ -112,7 +115,7 @@ impl Picture {
             ("modification time", a.mtime.to_string(), b.mtime.to_string(), times),
             ("status change time", a.ctime.to_string(), b.ctime.to_string(), times),
             ("contents", String::new(), first_difference(&self.data, &later.data), true),
-            ("access time", self.rest.atime.to_string(), later.rest.atime.to_string(), times),
+            ("access time", shown_time(self.rest.atime), shown_time(later.rest.atime), times),
             ("attributes", hex(self.rest.flags), hex(later.rest.flags), times),
             ("offsets of the other descriptors", list(&self.rest.positions), list(&later.rest.positions), times),
             ("mappings", outcomes(&self.rest.mapped), outcomes(&later.rest.mapped), times),
@@ -137,6 +140,10 @@ fn attributes(all: &[(String, Vec<u8>)]) -> String {
     };
     let shown: Vec<String> = all.iter().map(|(name, it)| format!("{name}={}", value(it))).collect();
     if shown.is_empty() { "none".into() } else { shown.join(", ") }
+}
+
+fn shown_time(time: Option<i128>) -> String {
+    time.map_or_else(String::new, |time| time.to_string())
 }
 
 fn hex(flags: Option<u32>) -> String {

@@ -166,6 +166,10 @@ impl System for Recorder<'_> {
         self.system.lacking(caller, call, errno)
     }
 
+    fn shows_access_times(&self) -> bool {
+        self.system.shows_access_times()
+    }
+
     fn tick(&self, since: i128) {
         self.system.tick(since);
     }

@@ -81,8 +81,12 @@ fn with_each_option(t: &Context, mounted: impl Fn(&Context, &str, &Call) -> Seen
     })
 }
 
-/// A sealed file after a mount with an option and a loss of power: it has what its agent stored after the last call.
-fn recovered_with(t: &Context, option: &str, mount: &Call) -> Seen {
+/// A sealed file after a mount with an option, the access to the storage that it had before, and the outcome of the mount.
+fn behind_mount<'a>(
+    t: &'a Context<'a>,
+    option: &str,
+    mount: &Call,
+) -> Result<(Observed, File<'a>, Box<dyn StorageAgent>), Trouble> {
     let file = t.sealed_as(&format!("file-{option}"))?;
     let (name, agent) = (file.name(), file.agent()?);
     file.close()?;
@@ -90,12 +94,18 @@ fn recovered_with(t: &Context, option: &str, mount: &Call) -> Seen {
     if seen.0.iter().any(|one| one.outcome == Some(Some(Errno::EBUSY))) {
         return Err(Trouble::NotOffered(format!("{mount} fails while the file is in the state")));
     }
-    let file = File::reopened(t, &name)?;
+    Ok((seen, File::reopened(t, &name)?, agent))
+}
+
+/// A sealed file after a mount with an option and a loss of power: it has what its agent stored after the last call.
+fn recovered_with(t: &Context, option: &str, mount: &Call) -> Seen {
+    let (seen, file, agent) = behind_mount(t, option, mount)?;
     if t.attempt(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data: pattern(41, BLOCK_LEN) })?.is_ok() {
         t.setup(&Call::Fsync { fd: file.fd() })?;
     }
     let data = pattern(42, BLOCK_LEN);
     agent.write(file.at(0), &data)?;
+    let name = file.name();
     file.close()?;
     // Later transactions follow the one with the old data.
     t.churn()?;
@@ -109,14 +119,7 @@ fn recovered_with(t: &Context, option: &str, mount: &Call) -> Seen {
 /// A sealed file, after it was mounted with an option: it has the bytes that its agent stores, and its storage those that
 /// a call writes.
 fn mounted_with(t: &Context, option: &str, mount: &Call) -> Seen {
-    let file = t.sealed_as(&format!("file-{option}"))?;
-    let (name, agent) = (file.name(), file.agent()?);
-    file.close()?;
-    let seen = t.observe(mount)?;
-    if seen.0.iter().any(|one| one.outcome == Some(Some(Errno::EBUSY))) {
-        return Err(Trouble::NotOffered(format!("{mount} fails while the file is in the state")));
-    }
-    let file = File::reopened(t, &name)?;
+    let (seen, file, agent) = behind_mount(t, option, mount)?;
     let data = pattern(41, BLOCK_LEN);
     agent.write(file.at(0), &data)?;
     let seen = seen.and(file.holds(0, &data));

@@ -1,8 +1,10 @@
 use super::seal::each;
 use super::write::rewritten_in_place;
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::mechanism::BLOCK_LEN;
+use crate::verdict::Seen;
 use iomap_clauses::*;
 use iomap_reference::Call;
 
@@ -46,28 +48,10 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
-        t.needs_sharing()?;
-        let twin = t.beside("twin", t.size())?;
-        let file = t.sealed()?;
-        let whole = (0, file.at(t.size()) - file.at(0));
-        let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
-            let (from, to, len) = (file.fd(), twin.fd(), *len as usize);
-            let (from_offset, to_offset) = (file.at(*offset), twin.at(*offset));
-            file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
-        })?;
-        Ok(seen.and(rewritten_in_place(t, &file)?))
+        deduplicated(t, |file, twin| (file, twin))
     }),
     case(&SHARE_DEDUPE_TARGET, "dedupe_target", "a sealed file cannot be the destination of deduplication", |t| {
-        t.needs_sharing()?;
-        let twin = t.beside("twin", t.size())?;
-        let file = t.sealed()?;
-        let whole = (0, file.at(t.size()) - file.at(0));
-        let seen = each(&[vec![whole], parts(t.size())].concat(), |(offset, len)| {
-            let (from, to, len) = (twin.fd(), file.fd(), *len as usize);
-            let (from_offset, to_offset) = (twin.at(*offset), file.at(*offset));
-            file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
-        })?;
-        Ok(seen.and(rewritten_in_place(t, &file)?))
+        deduplicated(t, |file, twin| (twin, file))
     }),
     case(&SHARE_EXCHANGE, "exchange", "exchanging the contents of a sealed file is refused", |t| {
         t.reach(&Call::Exchange { one: 0, other: 0 })?;
@@ -104,6 +88,23 @@ pub(super) static CASES: &[Case] = &[
         Ok(seen.and(parts))
     }),
 ];
+
+/// Deduplication of a sealed file and another one with the same data, of which `roles` makes source and destination.
+fn deduplicated(
+    t: &Context,
+    roles: for<'a, 'b> fn(&'a File<'b>, &'a File<'b>) -> (&'a File<'b>, &'a File<'b>),
+) -> Seen {
+    t.needs_sharing()?;
+    let twin = t.beside("twin", t.size())?;
+    let file = t.sealed()?;
+    let (source, target) = roles(&file, &twin);
+    let seen = each(&[vec![(0, t.size())], parts(t.size())].concat(), |(offset, len)| {
+        let (from, to, len) = (source.fd(), target.fd(), *len as usize);
+        let (from_offset, to_offset) = (source.at(*offset), target.at(*offset));
+        file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
+    })?;
+    Ok(seen.and(rewritten_in_place(t, &file)?))
+}
 
 /// Parts of a file of this size that can be shared, as offset and length: whole blocks, and the end.
 fn parts(size: i64) -> Vec<(i64, i64)> {

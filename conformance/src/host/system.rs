@@ -189,6 +189,10 @@ impl System for HostSystem<'_> {
         self.image.machine().behind(caller, call, errno)
     }
 
+    fn shows_access_times(&self) -> bool {
+        !matches!(self.image.kind().family(), FsKind::Nfs | FsKind::Overlay)
+    }
+
     fn tick(&self, time: i128) {
         if has_fine_times(self.image.kind()) {
             return;

@@ -199,6 +199,11 @@ struct DirectorySystem<'a> {
 }
 
 impl System for DirectorySystem<'_> {
+    fn shows_access_times(&self) -> bool {
+        // The file system can be any, with a server behind it.
+        false
+    }
+
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let Some(kind) = self.target.kind else { return self.calls.call(caller, call) };
         let _turn = activation(kind, call);
