@@ -34,6 +34,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Whether a run has the same outcomes when it is made again.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// The block devices below the target, as the kernel log names them. `None` if the target does not test the kernel.
     fn devices(&self) -> Option<Devices> {
         None

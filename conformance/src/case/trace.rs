@@ -1,6 +1,7 @@
 //! The calls of a case, in order, with their outcomes.
 //!
-//! Every case is recorded; the record of a case that holds is dropped.
+//! Every case is recorded, and the record of a case that holds is dropped; but where a case can be run again with the same
+//! outcomes, it is recorded only after it has failed.
 
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
@@ -28,9 +29,16 @@ struct Kept {
     /// Whether the next step begins a round.
     round: bool,
     lacks: Vec<Lacking>,
+    /// Whether no step is kept or counted.
+    mute: bool,
 }
 
 impl Trace {
+    /// A record of the lacks only.
+    pub(crate) fn mute() -> Self {
+        Self(Arc::new(Mutex::new(Kept { mute: true, ..Kept::default() })))
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,21 +55,24 @@ impl Trace {
     }
 
     /// Records an action that is about to begin. Returns its place, if it is kept.
-    fn begin(&self, action: Action, look: bool) -> Option<usize> {
+    fn begin(&self, action: impl FnOnce() -> Action, look: bool) -> Option<usize> {
         let mut kept = self.kept();
+        if kept.mute {
+            return None;
+        }
         if kept.steps.len() == KEPT {
             kept.left_out += 1;
             return None;
         }
         let round = std::mem::take(&mut kept.round);
-        kept.steps.push(Step { action, outcome: None, look, times: 1, round });
+        kept.steps.push(Step { action: action(), outcome: None, look, times: 1, round });
         Some(kept.steps.len() - 1)
     }
 
-    fn end(&self, place: Option<usize>, outcome: Result<Reply, Failure>) {
-        let mut kept = self.kept();
+    fn end(&self, place: Option<usize>, outcome: impl FnOnce() -> Result<Reply, Failure>) {
         let Some(place) = place else { return };
-        kept.steps[place].outcome = Some(outcome);
+        let mut kept = self.kept();
+        kept.steps[place].outcome = Some(outcome());
         if place + 1 == kept.steps.len()
             && let [.., before, last] = kept.steps.as_mut_slice()
             && (&before.action, &before.outcome, before.look) == (&last.action, &last.outcome, last.look)
@@ -115,10 +126,10 @@ impl<'a> Recorder<'a> {
     }
 
     fn recording(&self, caller: Caller, call: &Call, make: impl FnOnce() -> Outcome) -> Outcome {
-        let place = self.trace.begin(Action::Call(caller, call.clone()), self.looking.get());
+        let place = self.trace.begin(|| Action::Call(caller, call.clone()), self.looking.get());
         let outcome = make();
         self.ask(caller, call, &outcome);
-        self.trace.end(place, recorded(&outcome));
+        self.trace.end(place, || recorded(&outcome));
         outcome
     }
 
@@ -145,15 +156,15 @@ impl System for Recorder<'_> {
     }
 
     fn race(&self, one: &[Call], other: &[Call]) -> Result<Outcomes, Trouble> {
-        let ones = one.iter().map(|call| Action::Racing(call.clone()));
-        let others = other.iter().map(|call| Action::Beside(call.clone()));
-        let places: Vec<_> = ones.chain(others).map(|action| self.trace.begin(action, false)).collect();
+        let ones = one.iter().map(|call| self.trace.begin(|| Action::Racing(call.clone()), false));
+        let others = other.iter().map(|call| self.trace.begin(|| Action::Beside(call.clone()), false));
+        let places: Vec<_> = ones.chain(others).collect();
         let outcomes = self.system.race(one, other)?;
         for (call, outcome) in one.iter().zip(&outcomes.0).chain(other.iter().zip(&outcomes.1)) {
             self.ask(Caller::Privileged, call, outcome);
         }
         for (place, outcome) in places.into_iter().zip(outcomes.0.iter().chain(&outcomes.1)) {
-            self.trace.end(place, recorded(outcome));
+            self.trace.end(place, || recorded(outcome));
         }
         Ok(outcomes)
     }
@@ -198,13 +209,14 @@ struct RecordedAgent {
 impl RecordedAgent {
     fn done<T>(
         &self,
-        action: Action,
+        action: impl FnOnce() -> Action,
         act: impl FnOnce() -> Result<T, Trouble>,
         came: fn(&T) -> Reply,
     ) -> Result<T, Trouble> {
         let place = self.trace.begin(action, false);
         let done = act();
-        self.trace.end(place, done.as_ref().map(came).map_err(|trouble| Failure::Agent(trouble.reason().to_owned())));
+        let outcome = || done.as_ref().map(came).map_err(|trouble| Failure::Agent(trouble.reason().to_owned()));
+        self.trace.end(place, outcome);
         done
     }
 }
@@ -218,7 +230,7 @@ impl StorageAgent for RecordedAgent {
         // An agent reads whole blocks.
         let whole = len.next_multiple_of(BLOCK);
         let read = || self.agent.read(offset, whole);
-        let mut data = self.done(Action::AgentRead(offset, whole), read, |data| Reply::Data(data.clone()))?;
+        let mut data = self.done(|| Action::AgentRead(offset, whole), read, |data| Reply::Data(data.clone()))?;
         data.truncate(len);
         Ok(data)
     }
@@ -232,7 +244,10 @@ impl StorageAgent for RecordedAgent {
             let rest = rest.get(data.len() - last..);
             whole.extend(rest.ok_or_else(|| Trouble::Setup("the file has no storage at its end".into()))?);
         }
-        let action = Action::AgentWrite(offset, whole.clone());
-        self.done(action, || self.agent.write(offset, &whole), |()| Reply::Number(0))
+        self.done(
+            || Action::AgentWrite(offset, whole.clone()),
+            || self.agent.write(offset, &whole),
+            |()| Reply::Number(0),
+        )
     }
 }

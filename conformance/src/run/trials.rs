@@ -56,9 +56,9 @@ pub(crate) enum Ended {
 /// The observations of a case, the lacks that it met, and the reason why its situation does not fit.
 type Observations = (Seen, Vec<Lacking>, Option<String>);
 
-/// Runs one case without a time limit.
+/// Runs one case without a time limit and without a record of its calls.
 pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, run: &Run) -> Ended {
-    let (start, trace) = (Instant::now(), Trace::default());
+    let (start, trace) = (Instant::now(), Trace::mute());
     let observed = observe(target, mechanism, run, &trace);
     ended(run, start.elapsed(), observed, &trace)
 }
@@ -114,9 +114,20 @@ fn ended(run: &Run, took: Duration, (seen, lacks, unfit): Observations, trace: &
     Ended::Ran(Box::new(CaseResult { name, verdict, duration_ms, detail, trace, steps: steps.0 }))
 }
 
-/// Runs one case, and abandons it if it does not end in time.
+/// Runs one case, and abandons it if it does not end in time. Where a run repeats, its calls are recorded only when it
+/// has failed.
 fn run_guarded(target: &Arc<dyn Target>, mechanism: Mechanism, run: &Run, guard: &Guard) -> Ended {
-    let trace = Trace::default();
+    let recorded = || run_recording(target, mechanism, run, guard, Trace::default());
+    if !target.repeats() {
+        return recorded();
+    }
+    match run_recording(target, mechanism, run, guard, Trace::mute()) {
+        Ended::Ran(result) if matches!(result.verdict, Verdict::Violated | Verdict::Error) => recorded(),
+        ended => ended,
+    }
+}
+
+fn run_recording(target: &Arc<dyn Target>, mechanism: Mechanism, run: &Run, guard: &Guard, trace: Trace) -> Ended {
     let work = {
         let (target, trace, run) = (target.clone(), trace.clone(), *run);
         move || observe(&*target, mechanism, &run, &trace)

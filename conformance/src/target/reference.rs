@@ -40,6 +40,10 @@ impl Target for Reference {
     fn lacks(&self, mechanism: Mechanism) -> Option<String> {
         (mechanism != Mechanism::Seal).then(|| "the reference has the specified interface only".into())
     }
+
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 impl System for Fs {
