@@ -5,7 +5,10 @@ use crate::programs;
 use crate::system::Lane;
 use iomap_results::LogLine;
 use nix::unistd::gettid;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::cell::RefCell;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,14 +41,47 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A thread that runs cases one after the other: a new thread for each costs more than most cases on the reference.
+struct Worker {
+    jobs: Sender<Job>,
+    /// Its number in the kernel.
+    task: i32,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// The worker of this thread, while no case runs on it. A worker whose case does not end is left alone.
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+impl Worker {
+    /// The worker of this thread, or a new one.
+    fn of_this_thread() -> io::Result<Self> {
+        WORKER.take().map_or_else(Self::start, Ok)
+    }
+
+    fn start() -> io::Result<Self> {
+        let (jobs, queue) = channel::<Job>();
+        let (about, task) = channel();
+        // The threads that a case starts inherit the name, and are found by it.
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("cases {}", STARTED.fetch_add(1, Ordering::Relaxed));
+        std::thread::Builder::new().name(name).spawn(move || {
+            let _ = about.send(gettid().as_raw());
+            queue.into_iter().for_each(|job| job());
+        })?;
+        Ok(Self { jobs, task: task.recv().unwrap_or_default() })
+    }
+}
+
 impl Guard {
     /// A watchdog that gives each case this time, and reads the kernel log if there is one.
     pub fn new(timeout: Duration, log: Option<KernelLog>) -> Self {
         Self { timeout, turns: Default::default(), state: Mutex::new(State { log, ..State::default() }) }
     }
 
-    /// Runs a case on a thread of its own, and measures its time. A case that does not end is abandoned, with the
-    /// reason.
+    /// Runs a case on another thread, and measures its time. A case that does not end is abandoned, with the reason.
     pub(crate) fn watch<T: Send + 'static>(
         &self,
         (name, lane): (&str, Lane),
@@ -65,33 +101,35 @@ impl Guard {
         let name = name.to_owned();
         locked(&self.state).running.push(name.clone());
         let (sender, receiver) = channel();
-        let (about, task) = channel();
         let timeout = self.timeout;
-        let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
-            let _ = about.send(gettid().as_raw());
+        let job = move || {
             programs::set_deadline(timeout);
             let done = work();
             // If a program was killed, the case did not do its work, whatever it returned.
             let _ = sender.send(programs::cut_short().map_or(Ok(done), Err));
-        });
-        let outcome = match thread {
+        };
+        let outcome = match Worker::of_this_thread() {
             Err(error) => Err(format!("no thread for the case: {error}")),
-            Ok(_) => receiver.recv_timeout(self.timeout + GRACE).unwrap_or_else(|error| {
-                Err(match error {
-                    RecvTimeoutError::Disconnected => "the case panicked".into(),
-                    RecvTimeoutError::Timeout => {
+            Ok(worker) => {
+                // If the worker has ended, the receiver says so.
+                let _ = worker.jobs.send(Box::new(job));
+                let received = receiver.recv_timeout(self.timeout + GRACE);
+                match received {
+                    Ok(done) => {
+                        WORKER.set(Some(worker));
+                        done
+                    }
+                    Err(RecvTimeoutError::Disconnected) => Err("the case panicked".into()),
+                    Err(RecvTimeoutError::Timeout) => {
                         locked(&self.state).abandoned += 1;
                         if let Some(turn) = &mut turn {
                             **turn = Some(name.clone());
                         }
-                        let seconds = self.timeout.as_secs();
-                        format!(
-                            "it does not end: abandoned after {seconds} s{}",
-                            stacks(task.recv().unwrap_or_default())
-                        )
+                        let (seconds, stacks) = (self.timeout.as_secs(), stacks(worker.task));
+                        Err(format!("it does not end: abandoned after {seconds} s{stacks}"))
                     }
-                })
-            }),
+                }
+            }
         };
         let took = start.elapsed();
         self.ended(&name);
@@ -115,7 +153,7 @@ impl Guard {
     }
 }
 
-/// The kernel stacks of a thread and of the threads that it started.
+/// The kernel stacks of a worker and of the threads that its case has started.
 fn stacks(task: i32) -> String {
     let read = |task: &str, file: &str| {
         let text = std::fs::read_to_string(format!("/proc/self/task/{task}/{file}"));
