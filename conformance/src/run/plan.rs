@@ -1,9 +1,9 @@
 //! The runs of a plan: cases in situations.
 
 use crate::case::definition::Case;
-
 use crate::mechanism::Mechanism;
 use crate::results::Results;
+use crate::run::watchdog::locked;
 use crate::situation::array::covering;
 use crate::situation::axes::{AXES, Situation};
 use crate::situation::fit::{self, Facts, clash, left_out};
@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use iomap_command::count;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// One run of a case.
 #[derive(Clone, Copy)]
@@ -91,7 +92,6 @@ impl Plan {
             Situations::Pairs => (2, usize::MAX),
             Situations::Triples => (3, usize::MAX),
         };
-        let mut arrays: HashMap<Vec<Vec<usize>>, Vec<Situation>> = HashMap::new();
         for case in cases.iter().copied() {
             let name = case.full_name();
             let facts = place.facts(case, &name);
@@ -106,7 +106,7 @@ impl Plan {
                 }
                 values.push(bearable);
             }
-            let rows = arrays.entry(values).or_insert_with_key(|values| rows(values, strength, most));
+            let rows = rows(values, strength, most);
             let run = |situation| Run { case, situation };
             plan.runs.push(run(Situation::PLAIN));
             let others = || rows.iter().copied().filter(|situation| !situation.is_plain());
@@ -149,8 +149,21 @@ impl Plan {
 /// The number of rows of an array from which a case gets its one situation. The first rows cover the most.
 const FIRST_ROWS: usize = 24;
 
-/// The situations in which every combination of these values occurs, the plain one first.
-fn rows(values: &[Vec<usize>], strength: usize, most: usize) -> Vec<Situation> {
+/// The situations in which every combination of these values occurs, the plain one first. Many cases have the same
+/// values, and the audit makes a plan for each violation.
+fn rows(values: Vec<Vec<usize>>, strength: usize, most: usize) -> Arc<[Situation]> {
+    type Arrays = HashMap<(Vec<Vec<usize>>, usize, usize), Arc<[Situation]>>;
+    static ARRAYS: LazyLock<Mutex<Arrays>> = LazyLock::new(Mutex::default);
+    let key = (values, strength, most);
+    if let Some(rows) = locked(&ARRAYS).get(&key) {
+        return rows.clone();
+    }
+    let rows: Arc<[Situation]> = covering_rows(&key.0, strength, most).into();
+    locked(&ARRAYS).insert(key, rows.clone());
+    rows
+}
+
+fn covering_rows(values: &[Vec<usize>], strength: usize, most: usize) -> Vec<Situation> {
     let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
     let excludes = |one: (usize, usize), other: (usize, usize)| {
         one.1 > 0 && other.1 > 0 && clash((one.0, values[one.0][one.1]), (other.0, values[other.0][other.1]))

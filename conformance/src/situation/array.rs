@@ -14,83 +14,73 @@ pub(crate) fn covering(sizes: &[usize], strength: usize, most: usize, excludes: 
     // Axes with many values first: their combinations are the hardest to place.
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|axis| std::cmp::Reverse(sizes[*axis]));
-    while let Some(first) = open.first().filter(|_| rows.len() < most) {
-        let mut row: Vec<Option<usize>> = vec![None; sizes.len()];
-        for (axis, value) in first {
-            row[axis] = Some(value);
-        }
-        for axis in order.iter().copied() {
-            if row[axis].is_some() {
-                continue;
-            }
+    while let Some(mut row) = open.first().filter(|_| rows.len() < most) {
+        let begun: Vec<usize> = row.iter().map(|value| open.values[*value].0).collect();
+        for axis in order.iter().copied().filter(|axis| !begun.contains(axis)) {
+            let start = open.starts[axis];
             let mut best = (0, 0);
             for turn in 0..sizes[axis] {
                 // The turn decides between values that bring the same, so that all of them are used.
-                let value = (turn + rows.len()) % sizes[axis];
-                let fits = row
-                    .iter()
-                    .enumerate()
-                    .all(|(other, set)| set.is_none_or(|set| !excludes((axis, value), (other, set))));
-                if fits {
-                    let brings = open.brings(&row, (axis, value)) + 1;
-                    best = best.max((brings, turn));
+                let value = start + (turn + rows.len()) % sizes[axis];
+                if open.fits(&row, value) {
+                    best = best.max((open.brings(&row, value) + 1, turn));
                 }
             }
-            row[axis] = Some(if best.0 == 0 { 0 } else { (best.1 + rows.len()) % sizes[axis] });
+            row.push(start + if best.0 == 0 { 0 } else { (best.1 + rows.len()) % sizes[axis] });
         }
-        let row: Vec<usize> = row.into_iter().map(Option::unwrap_or_default).collect();
-        open.cover(&row);
-        rows.push(row);
+        open.mark(&row, false);
+        row.sort_unstable();
+        rows.push(row.into_iter().map(|value| open.values[value].1).collect());
     }
     rows
 }
 
-/// The combinations that no row has yet.
+/// The combinations that no row has yet. A value is a number here: all values of all axes are counted.
 struct Open {
     strength: usize,
-    /// The number of the first value of each axis, when all values are counted.
+    /// The axis of each value, and its number among the values of the axis.
+    values: Vec<(usize, usize)>,
+    /// The first value of each axis.
     starts: Vec<usize>,
-    /// The number of all values.
-    count: usize,
-    /// A bit for each combination, at the place that [`Open::place`] gives.
+    /// Whether two values exclude each other, at the place of the two.
+    excluded: Vec<bool>,
+    /// Whether a combination is missing, at its place in each order.
     missing: Vec<bool>,
     /// All combinations, the next at the end.
-    all: Vec<Vec<(usize, usize)>>,
+    all: Vec<Vec<usize>>,
 }
 
 impl Open {
     fn new(sizes: &[usize], strength: usize, excludes: Excludes) -> Self {
         let starts: Vec<usize> = sizes.iter().scan(0, |sum, size| Some(std::mem::replace(sum, *sum + size))).collect();
-        let count: usize = sizes.iter().sum();
-        let mut all: Vec<Vec<(usize, usize)>> = vec![Vec::new()];
+        let of = |(axis, size): (usize, &usize)| (0..*size).map(move |value| (axis, value));
+        let values: Vec<(usize, usize)> = sizes.iter().enumerate().flat_map(of).collect();
+        let excluded = values.iter().flat_map(|one| values.iter().map(|other| excludes(*one, *other))).collect();
+        let missing = vec![false; values.len().pow(strength as u32)];
+        let mut open = Self { strength, values, starts, excluded, missing, all: vec![Vec::new()] };
         for _ in 0..strength {
-            let longer = |one: &Vec<(usize, usize)>| {
-                let next = one.last().map_or(0, |(axis, _)| axis + 1);
-                let values = (next..sizes.len()).flat_map(|axis| (0..sizes[axis]).map(move |value| (axis, value)));
-                let fits = |value: &(usize, usize)| one.iter().all(|other| !excludes(*value, *other));
-                values.filter(fits).map(|value| [one.as_slice(), &[value]].concat()).collect::<Vec<_>>()
+            let longer = |one: &Vec<usize>| {
+                let next = one.last().map_or(0, |value| open.values[*value].0 + 1);
+                let first = open.starts.get(next).copied().unwrap_or(open.values.len());
+                let fitting = (first..open.values.len()).filter(|value| open.fits(one, *value));
+                fitting.map(|value| [one.as_slice(), &[value]].concat()).collect::<Vec<_>>()
             };
-            all = all.iter().flat_map(longer).collect();
+            open.all = open.all.iter().flat_map(longer).collect();
         }
-        all.reverse();
-        let mut open =
-            Self { strength, starts, count, missing: vec![false; count.pow(strength as u32)], all: Vec::new() };
-        for one in &all {
-            let place = open.place(one);
-            open.missing[place] = true;
-        }
-        open.all = all;
-        open
+        open.all.reverse();
+        let all = std::mem::take(&mut open.all);
+        all.iter().for_each(|one| open.mark(one, true));
+        Self { all, ..open }
     }
 
-    fn place(&self, combination: &[(usize, usize)]) -> usize {
-        combination.iter().fold(0, |place, (axis, value)| place * self.count + self.starts[*axis] + value)
+    fn fits(&self, row: &[usize], value: usize) -> bool {
+        row.iter().all(|other| !self.excluded[value * self.values.len() + other])
     }
 
     /// The next combination that is missing.
-    fn first(&mut self) -> Option<Vec<(usize, usize)>> {
+    fn first(&mut self) -> Option<Vec<usize>> {
         while let Some(one) = self.all.pop() {
-            if self.missing[self.place(&one)] {
+            if self.missing[one.iter().fold(0, |place, value| place * self.values.len() + value)] {
                 return Some(one);
             }
         }
@@ -98,47 +88,33 @@ impl Open {
     }
 
     /// The number of missing combinations that a value brings, together with the values that the row has already.
-    fn brings(&self, row: &[Option<usize>], (axis, value): (usize, usize)) -> usize {
-        let with = |at: usize| if at == axis { Some(value) } else { row[at] };
-        self.count_from(0, 0, self.strength, &with, (axis, false))
+    fn brings(&self, row: &[usize], value: usize) -> usize {
+        self.count(value, row, self.strength - 1)
     }
 
-    /// The number of missing combinations with the values of the axes from `from` on, whose first part has this place.
-    fn count_from(
-        &self,
-        from: usize,
-        place: usize,
-        left: usize,
-        with: &dyn Fn(usize) -> Option<usize>,
-        (axis, has): (usize, bool),
-    ) -> usize {
-        if left == 0 {
-            return usize::from(has && self.missing[place]);
+    /// The number of missing combinations that begin at this place and have `more` of these values.
+    fn count(&self, place: usize, row: &[usize], more: usize) -> usize {
+        if more == 0 {
+            return usize::from(self.missing[place]);
         }
-        // Without the new value, a combination brings nothing new.
-        let end = if has || left > 1 { self.starts.len() } else { axis + 1 };
-        (from..end)
-            .filter_map(|at| with(at).map(|value| (at, value)))
-            .map(|(at, value)| {
-                let place = place * self.count + self.starts[at] + value;
-                self.count_from(at + 1, place, left - 1, with, (axis, has || at == axis))
-            })
-            .sum()
+        let with = |at: usize| self.count(place * self.values.len() + row[at], &row[at + 1..], more - 1);
+        (0..row.len()).map(with).sum()
     }
 
-    fn cover(&mut self, row: &[usize]) {
-        let mut places = vec![(0, 0)];
-        for _ in 0..self.strength {
-            let longer = |(next, place): &(usize, usize)| {
-                let (next, place) = (*next, *place);
-                let values =
-                    (next..row.len()).map(|axis| (axis + 1, place * self.count + self.starts[axis] + row[axis]));
-                values.collect::<Vec<_>>()
-            };
-            places = places.iter().flat_map(longer).collect();
+    /// Notes for all combinations of these values whether they are missing.
+    fn mark(&mut self, row: &[usize], missing: bool) {
+        self.mark_from(0, &mut row.to_vec(), self.strength, missing);
+    }
+
+    fn mark_from(&mut self, place: usize, rest: &mut Vec<usize>, more: usize, missing: bool) {
+        if more == 0 {
+            self.missing[place] = missing;
+            return;
         }
-        for (_, place) in places {
-            self.missing[place] = false;
+        for at in 0..rest.len() {
+            let value = rest.remove(at);
+            self.mark_from(place * self.values.len() + value, rest, more - 1, missing);
+            rest.insert(at, value);
         }
     }
 }
@@ -163,12 +139,10 @@ mod tests {
             for strength in 1..4 {
                 let rows = covering(&sizes, strength, usize::MAX, &excludes);
                 assert_eq!(rows, covering(&sizes, strength, usize::MAX, &excludes));
-                let all: Vec<Vec<(usize, usize)>> = Open::new(&sizes, strength.min(sizes.len()), &excludes).all;
+                let Open { all, values, .. } = Open::new(&sizes, strength.min(sizes.len()), &excludes);
                 for one in &all {
-                    assert!(
-                        rows.iter().any(|row| one.iter().all(|(axis, value)| row[*axis] == *value)),
-                        "{sizes:?} {one:?}"
-                    );
+                    let has = |row: &Vec<usize>| one.iter().map(|at| values[*at]).all(|(axis, it)| row[axis] == it);
+                    assert!(rows.iter().any(has), "{sizes:?} {one:?}");
                 }
                 for row in &rows {
                     let values: Vec<(usize, usize)> = row.iter().copied().enumerate().collect();
