@@ -122,14 +122,13 @@ impl State {
         let present: u64 = self.inode(ino).map.runs(first..last).map(|run| run.count).sum();
         let more = usize::try_from(last - first - present).map_err(|_| Errno::ENOSPC)?;
         self.room_for(ino, more, more)?;
-        let mut next = first;
-        while let Some(block) = self.inode(ino).map.hole(next..last) {
-            next = block;
-            let address = self.volume.allocator.allocate().ok_or(Errno::ENOSPC)?;
+        while let Some(gap) = self.inode(ino).map.gap(first..last) {
+            let stretch = self.volume.allocator.allocate_stretch(gap.end - gap.start).ok_or(Errno::ENOSPC)?;
             if written {
-                self.volume.store.zero(address).map_err(errno)?;
+                stretch.clone().try_for_each(|address| self.volume.store.zero(address)).map_err(errno)?;
             }
-            self.inode_mut(ino).map.insert(block, Extent { address, written });
+            let run = Run { start: gap.start, count: stretch.len() as u64, address: stretch.start, written };
+            self.inode_mut(ino).map.join(run);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::units::Address;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Bits in a word of the bitmap.
 const WORD: usize = u64::BITS as usize;
@@ -57,6 +58,17 @@ impl Allocator {
         }
         self.mark(at, false);
         Some(at)
+    }
+
+    /// The lowest free block and the free blocks that follow it, at most `most`. Each has one reference now.
+    pub(crate) fn allocate_stretch(&mut self, most: u64) -> Option<Range<Address>> {
+        let first = self.allocate()?;
+        let mut end = first + 1;
+        while ((end - first) as u64) < most && end < self.blocks && self.is_free(end) {
+            self.mark(end, false);
+            end += 1;
+        }
+        Some(first..end)
     }
 
     /// Adds a reference to a block.
@@ -144,6 +156,7 @@ mod tests {
             let mut allocator = Allocator::new(blocks);
             assert!((0..blocks).all(|at| allocator.allocate() == Some(at)), "{blocks}");
             assert_eq!((allocator.allocate(), allocator.free()), (None, 0), "{blocks}");
+            assert_eq!(allocator.allocate_stretch(1), None, "{blocks}");
         }
     }
 
@@ -156,6 +169,16 @@ mod tests {
             assert_eq!(allocator.free(), 1);
             assert_eq!(allocator.allocate(), Some(at));
         }
+    }
+
+    #[test]
+    fn a_stretch_ends_before_a_block_in_use() {
+        let mut allocator = Allocator::of(&[0, 0, 1, 0, 0, 0]);
+        let stretches = [3, 9, 2, 1].map(|most| allocator.allocate_stretch(most));
+        assert_eq!(stretches, [Some(0..2), Some(3..6), None, None]);
+        assert_eq!(allocator.free(), 0);
+        (3..6).for_each(|at| allocator.release(at, 1));
+        assert_eq!((allocator.allocate_stretch(2), allocator.references(4), allocator.free()), (Some(3..5), 1, 1));
     }
 
     #[test]

@@ -136,6 +136,13 @@ impl ExtentMap {
         (next < range.end).then_some(next)
     }
 
+    /// The first hole in a range, up to its end or the next run.
+    pub(crate) fn gap(&self, range: Range<u64>) -> Option<Range<u64>> {
+        let start = self.hole(range.clone())?;
+        let end = self.runs(start..range.end).next().map_or(range.end, |run| run.start);
+        Some(start..end)
+    }
+
     pub(crate) fn insert(&mut self, block: u64, extent: Extent) {
         self.remove(block..block + 1);
         self.join(Run { start: block, count: 1, address: extent.address, written: extent.written });
