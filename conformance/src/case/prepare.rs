@@ -4,7 +4,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
 use crate::words;
-use iomap_clauses::{Errno, OPEN_WRITE, SEAL_SEALED};
+use iomap_clauses::{Clause, Errno, OPEN_WRITE, SEAL_SEALED, UNSEAL_UNSEALED, WRITE_INSIDE};
 use iomap_reference::{Call, Caller, Fd, Mode, Reply};
 use nix::fcntl::OFlag;
 
@@ -37,20 +37,34 @@ pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
 
 pub(super) fn setup(system: &dyn System, call: &Call) -> Result<Reply, Trouble> {
     system.reach(call)?;
-    system.call(Caller::Privileged, call).map_err(|errno| match (call, errno) {
-        (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
-        (Call::Fallocate { mode: Mode::SEAL, .. }, errno) if CONTRACT.contains(&errno) => {
-            let why = format!("a fit file is not sealed: {call} = {}", words::failure(errno));
-            Trouble::Refused(SEAL_SEALED.id.into(), why)
+    system.call(Caller::Privileged, call).map_err(|errno| {
+        let why = format!("{call} = {}", words::failure(errno));
+        match (call, errno) {
+            (Call::Pin { .. }, Errno::EFBIG) => Trouble::NotOffered("f2fs pins a file only while it is empty".into()),
+            _ => match owed(call, errno) {
+                Some(clause) => Trouble::Refused(clause.id.into(), why),
+                None => Trouble::Setup(why),
+            },
         }
-        (Call::Open { flags, .. }, Errno::ETXTBSY) if !flags.contains(OFlag::O_TRUNC) => {
-            Trouble::Refused(OPEN_WRITE.id.into(), format!("{call} = {}", words::failure(errno)))
-        }
-        _ => Trouble::Setup(format!("{call} = {}", words::failure(errno))),
     })
 }
 
-/// The errors with which the specification lets sealing fail.
+/// The clause that a refusal breaks while a case is prepared: preparations make such calls only where they succeed.
+fn owed(call: &Call, errno: Errno) -> Option<&'static Clause> {
+    let busy = errno == Errno::ETXTBSY;
+    match call {
+        Call::Fallocate { mode: Mode::SEAL, .. } if CONTRACT.contains(&errno) => Some(&SEAL_SEALED),
+        // A hold of the situation may end late (hold.late).
+        Call::Fallocate { mode: Mode::UNSEAL, .. } if CONTRACT.contains(&errno) && errno != Errno::EBUSY => {
+            Some(&UNSEAL_UNSEALED)
+        }
+        Call::Open { flags, .. } if busy && !flags.contains(OFlag::O_TRUNC) => Some(&OPEN_WRITE),
+        Call::Pwrite { .. } if busy => Some(&WRITE_INSIDE),
+        _ => None,
+    }
+}
+
+/// The errors with which the specification lets sealing and unsealing fail.
 const CONTRACT: [Errno; 6] =
     [Errno::EBADF, Errno::EBUSY, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::EPERM, Errno::ETXTBSY];
 
