@@ -17,7 +17,7 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_SEALED, "sealed", "the query shows a sealed file as sealed", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        shows(t, &file, file.fd(), true)
+        shows(t, file.fd(), true)
     }),
     case(&QUERY_SEALED, "meanwhile", "a sealed file is shown as sealed after any other call, refused or not", |t| {
         t.needs_query()?;
@@ -28,7 +28,7 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_UNSEALED, "unsealed", "the query shows an unsealed file as not sealed", |t| {
         t.needs_query()?;
         let file = t.file("file", t.size())?;
-        shows(t, &file, file.fd(), false)
+        shows(t, file.fd(), false)
     }),
     case(&QUERY_STATX, "statx", "statx shows a sealed file as sealed, without privilege and by each name", |t| {
         let bit = t.needs_statx()?;
@@ -102,19 +102,20 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_READONLY, "readonly", "the query works on a descriptor for reading", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        shows(t, &file, file.reader(), true)
+        shows(t, file.reader(), true)
     }),
     case(&QUERY_UNPRIVILEGED, "unprivileged", "the query works without privilege", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        t.observe_as(Caller::Unprivileged, &Call::GetXflags { fd: file.fd() })
+        shows_to(t, Caller::Unprivileged, file.fd(), true)
     }),
     alone(&QUERY_READONLY_MOUNT, "readonly_mount", "the query works on a read-only mount", |t| {
         t.needs_query()?;
-        let name = closed(t)?;
+        let file = t.sealed_as("file")?;
+        file.close()?;
         t.read_only_mount()?;
-        let fd = t.open(&name, OFlag::O_RDONLY)?;
-        t.observe(&Call::GetXflags { fd })
+        let fd = t.open("file", OFlag::O_RDONLY)?;
+        shows(t, fd, true)
     }),
     case(&QUERY_SET_IGNORED, "set", "setting the bit with FS_IOC_FSSETXATTR is ignored", |t| {
         let bit = t.needs_query()?;
@@ -170,14 +171,14 @@ pub(super) static CASES: &[Case] = &[
             let file = t.sealed()?;
             t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
             t.setup(&file.leave_call()?)?;
-            shows(t, &file, file.fd(), false)
+            shows(t, file.fd(), false)
         },
     ),
     case(&QUERY_UNSEALED, "other_attribute", "an unsealed file with another attribute is shown as not sealed", |t| {
         t.needs_query()?;
         let file = t.file("file", t.size())?;
         t.given(&Call::ChangeXflags { fd: file.fd(), set: XFLAG_NODUMP, clear: 0 }, "no other attribute")?;
-        shows(t, &file, file.fd(), false)
+        shows(t, file.fd(), false)
     }),
     case(
         &QUERY_OTHERS,
@@ -219,16 +220,20 @@ fn statx_shows(t: &Context, name: &str, mask: bool, bit: u64, set: bool) -> Seen
         Caller::Privileged => Caller::Unprivileged,
         other => other,
     };
-    let seen = t.observe_as(caller, &call)?;
+    let word = if set { "set" } else { "clear" };
+    has_bit(t, caller, &call, (bit, set), &format!("the bit is {word} for {name:?}"))
+}
+
+/// A query by a caller, whose answer has a bit, or has it not.
+fn has_bit(t: &Context, caller: Caller, call: &Call, (bit, set): (u64, bool), what: &str) -> Seen {
+    let seen = t.observe_as(caller, call)?;
     if !succeeded(&seen) {
         return Ok(seen);
     }
-    let Ok(Reply::Number(shown)) = t.system.call(caller, &call) else {
+    let Ok(Reply::Number(shown)) = t.system.call(caller, call) else {
         return Err(Trouble::Setup(format!("{call} succeeds once only")));
     };
-    let shown = shown.cast_unsigned() & bit != 0;
-    let word = if set { "set" } else { "clear" };
-    Ok(seen.and(t.fact(&format!("the bit is {word} for {name:?}"), shown == set)))
+    Ok(seen.and(t.fact(what, (shown.cast_unsigned() & bit != 0) == set)))
 }
 
 /// On a file that has the append-only attribute beside the state, which only a privileged caller may change.
@@ -253,11 +258,13 @@ fn xflags(t: &Context, file: &File) -> Result<u32, Trouble> {
 }
 
 /// Checks that the query works through a descriptor, and shows whether the file is sealed.
-fn shows(t: &Context, file: &File, fd: Fd, sealed: bool) -> Seen {
-    let seen = t.observe(&Call::GetXflags { fd })?;
-    if !succeeded(&seen) {
-        return Ok(seen);
-    }
+fn shows(t: &Context, fd: Fd, sealed: bool) -> Seen {
+    shows_to(t, t.caller(&Call::GetXflags { fd }), fd, sealed)
+}
+
+/// The same for this caller.
+fn shows_to(t: &Context, caller: Caller, fd: Fd, sealed: bool) -> Seen {
+    let bit = t.needs_query()?;
     let what = if sealed { "the state is shown" } else { "the state is not shown" };
-    Ok(seen.and(t.fact(what, file.state(fd)? == sealed)))
+    has_bit(t, caller, &Call::GetXflags { fd }, (bit.into(), sealed), what)
 }
