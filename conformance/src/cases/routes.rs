@@ -62,10 +62,11 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(
         case WRITE_MAPPED, "mapped_", "stores through a mapping become data of the file", mapped:
         Mprotect "mprotect", Mlock "mlock", Populate "populate", Userfault "userfault", MapSync "map_sync",
+        Mremap "mremap", Unmapped "munmap",
     ),
     cases!(
         case WRITE_MAPPED, "store_", "bytes put into mapped memory become data of the file", stored:
-        ProcessVm "process_vm", ProcMem "proc_mem", DirectInto "direct_into",
+        ProcessVm "process_vm", ProcMem "proc_mem", DirectInto "direct_into", Fork "fork",
     ),
     cases!(case FALLOCATE_KEEP_BEYOND, "", "allocation beyond the size is refused", allocation: XfsReserve "xfs_resvsp"),
     cases!(case FALLOCATE_PUNCH, "", "punching a hole into a sealed file is refused", allocation: XfsUnreserve "xfs_unresvsp"),
@@ -109,7 +110,7 @@ pub(super) static CASES: &[&[Case]] = &[
     cases!(case NAME_RENAME, "rename_", "a sealed file can be renamed", renamed: Whiteout "whiteout"),
     cases!(case META_CHMOD, "chmod_", "the mode of a sealed file can be changed", chmod: Acl "acl", Fchmod "fchmod"),
     cases!(case META_CHOWN, "chown_", "the owner of a sealed file can be changed", chown: Fchown "fchown"),
-    cases!(case META_UTIMES, "utimes_", "the times of a sealed file can be set", utimes: Futimens "futimens"),
+    cases!(case META_UTIMES, "utimes_", "the times of a sealed file can be set", utimes: Futimens "futimens", Now "now"),
     cases!(case META_XATTR, "xattr_", "an extended attribute of a sealed file can be set", xattr: Fsetxattr "fsetxattr"),
     cases!(
         alone AGENT_WRITES, "after_", "read returns data that an agent writes after an operation", after:
@@ -192,6 +193,11 @@ fn mapped(t: &Context, route: Route) -> Seen {
     let call = |file: &File| {
         Call::Map { fd: file.fd(), len: file.at(t.size()) as usize, shared: true, write: true }.via(route)
     };
+    if t.mechanism().is_always_on() && matches!(route, Route::Mremap | Route::Unmapped) {
+        return Err(Trouble::NotOffered(
+            "a device is mapped in large pages, which do not move and have no parts".into(),
+        ));
+    }
     // There are no ordinary devices.
     if !t.mechanism().is_always_on() {
         let ordinary = t.beside("probe", t.size())?;

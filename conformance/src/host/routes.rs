@@ -12,8 +12,8 @@ use crate::filesystem::FsKind;
 use crate::programs;
 use iomap_reference::{BLOCK, Call, Fd, Outcome, Reply, Route};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, PosixFadviseAdvice, RenameFlags, SpliceFFlags};
-use nix::sys::stat::{FchmodatFlags, Mode as FileMode};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, PosixFadviseAdvice, RenameFlags, SpliceFFlags};
+use nix::sys::stat::{FchmodatFlags, Mode as FileMode, UtimensatFlags};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd;
 use std::fs::File;
@@ -49,9 +49,12 @@ static ROWS: &[Row] = &[
     Row { route: Route::Populate, fs: EVERY, make: map },
     Row { route: Route::Userfault, fs: EVERY, make: map },
     Row { route: Route::MapSync, fs: EVERY, make: map },
+    Row { route: Route::Mremap, fs: EVERY, make: map },
+    Row { route: Route::Unmapped, fs: EVERY, make: map },
     Row { route: Route::ProcessVm, fs: EVERY, make: store },
     Row { route: Route::ProcMem, fs: EVERY, make: store },
     Row { route: Route::DirectInto, fs: EVERY, make: store },
+    Row { route: Route::Fork, fs: EVERY, make: store },
     Row { route: Route::Flush, fs: EVERY, make: store },
     Row { route: Route::Rdma, fs: EVERY, make: register },
     Row { route: Route::XfsReserve, fs: XFS, make: space },
@@ -79,6 +82,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Fchmod, fs: EVERY, make: name },
     Row { route: Route::Fchown, fs: EVERY, make: name },
     Row { route: Route::Futimens, fs: EVERY, make: name },
+    Row { route: Route::Now, fs: EVERY, make: name },
     Row { route: Route::Fsetxattr, fs: EVERY, make: name },
     Row { route: Route::Freeze, fs: EVERY, make: event },
     Row { route: Route::Trim, fs: EVERY, make: event },
@@ -275,6 +279,11 @@ fn map(calls: &Held, route: Route, call: &Call) -> Outcome {
             calls.keep(mapping.write_protect()?);
             mapping
         }
+        Route::Mremap => plain(true)?.elsewhere()?,
+        Route::Unmapped => {
+            let longer = calls.with(*fd, |file| Mapping::new(file, *len + BLOCK, true, true))?;
+            longer.without_last_page()?
+        }
         other => return unknown(other),
     };
     Ok(Reply::Number(calls.keep_mapping(mapping)))
@@ -286,6 +295,7 @@ fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
     let result = calls.with_mapping(*map, |mapping| match route {
         Route::ProcessVm => mapping.store_remotely(*offset, data),
         Route::ProcMem => mapping.store_as_debugger(*offset, data),
+        Route::Fork => mapping.store_by_child(*offset, data),
         Route::Flush => mapping.store_and_flush(*offset, data),
         Route::DirectInto => {
             let path = calls.path("device");
@@ -438,6 +448,11 @@ fn name(calls: &Held, route: Route, call: &Call) -> Outcome {
         }
         (Route::Futimens, Call::Utimes { name, atime, mtime }) => {
             nix::sys::stat::futimens(open(name)?.0, &TimeSpec::seconds(*atime), &TimeSpec::seconds(*mtime))
+        }
+        (Route::Now, Call::Utimes { name, .. }) => {
+            let (_file, path) = open(name)?;
+            let flags = UtimensatFlags::FollowSymlink;
+            nix::sys::stat::utimensat(AT_FDCWD, &path, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW, flags)
         }
         (Route::Fsetxattr, Call::SetXattr { name, key, value }) => {
             let (_file, path) = open(name)?;

@@ -581,7 +581,7 @@ mod tests {
         let plain = |route: Route| match route.clauses()[0].id {
             "read.any" | "write.inside" | "refuse.other" => Call::Pwrite { fd, offset, data: data.clone() },
             "write.atomic" => Call::Pwrite { fd, offset, data: data.clone() },
-            "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto) => {
+            "write.mapped" if matches!(route, Route::ProcessVm | Route::ProcMem | Route::DirectInto | Route::Fork) => {
                 Call::Store { map, offset: 0, data: data.clone() }
             }
             "durable.agent" => Call::Store { map, offset: 0, data: data.clone() },

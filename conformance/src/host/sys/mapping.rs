@@ -1,9 +1,10 @@
 //! Mappings of files, and stores and loads through a mapping.
 
 use super::ioctl::{Request, ioctl};
+use super::process;
 use super::vfs::errno;
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, mmap};
+use nix::sys::mman::{MRemapFlags, MapFlags, MmapAdvise, ProtFlags, mmap, mremap};
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -119,6 +120,26 @@ impl Mapping {
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_POPULATE_WRITE) }
     }
 
+    /// mremap(2) to another place.
+    pub(crate) fn elsewhere(mut self) -> Result<Self, Errno> {
+        let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+        let mut place = Self::anonymous(self.len)?;
+        // SAFETY: the mapping replaces memory to which nothing points, and nothing points into the mapping.
+        let start = unsafe { mremap(self.start, self.len, self.len, flags, Some(place.start)) }?;
+        // The place belongs to the mapping now, and its old place to nothing.
+        place.len = 0;
+        Ok(Self { start, len: std::mem::take(&mut self.len) })
+    }
+
+    /// munmap(2) of the last page.
+    pub(crate) fn without_last_page(mut self) -> Result<Self, Errno> {
+        let len = self.len - iomap_reference::BLOCK;
+        // SAFETY: the page is inside the mapping, and nothing points into it.
+        unsafe { nix::sys::mman::munmap(self.start.byte_add(len), iomap_reference::BLOCK) }?;
+        self.len = len;
+        Ok(self)
+    }
+
     /// Write-protects every page by userfaultfd(2) in the asynchronous mode: the kernel itself lets the first store to
     /// each page through (Linux 6.7). The protection lasts until the descriptor is closed.
     pub(crate) fn write_protect(&self) -> Result<OwnedFd, Errno> {
@@ -146,6 +167,13 @@ impl Mapping {
         let to = RemoteIoVec { base: self.at(offset, data.len())?.addr(), len: data.len() };
         let count = process_vm_writev(nix::unistd::getpid(), &[IoSlice::new(data)], &[to])?;
         if count == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// A store by a child of fork(2). A page that cannot be written ends the child by a signal: EFAULT.
+    pub(crate) fn store_by_child(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let to = self.at(offset, data.len())?.cast::<u8>();
+        // SAFETY: the bytes are inside the mapping, to which no Rust reference exists.
+        process::in_child(|| unsafe { to.copy_from_nonoverlapping(data.as_ptr(), data.len()) })
     }
 
     /// A write to /proc/self/mem, as a debugger writes.
@@ -198,6 +226,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         // SAFETY: this is the mapping that `new` made, and nothing points into it.
         let _ = unsafe { nix::sys::mman::munmap(self.start, self.len) };
     }

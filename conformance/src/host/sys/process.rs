@@ -4,9 +4,13 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::wait::WaitStatus;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+/// The size of the stack of a process that makes a few calls.
+const STACK: usize = 64 << 10;
 
 /// Gives this thread a table of descriptors of its own, with nothing in it but the standard three.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
@@ -47,7 +51,6 @@ pub(crate) fn in_user_namespace<T>(act: impl FnMut() -> Result<T, Errno>) -> Res
 
 /// System calls in a process that shares memory and descriptors with this one. The calls take no locks and no memory.
 fn in_process<T>(flags: CloneFlags, mut act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    const STACK: usize = 64 << 10;
     let mut answer = Err(Errno::EIO);
     let child = || {
         answer = act();
@@ -60,6 +63,23 @@ fn in_process<T>(flags: CloneFlags, mut act: impl FnMut() -> Result<T, Errno>) -
     let child = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
     nix::sys::wait::waitpid(child, None)?;
     answer
+}
+
+/// Work of a process with a copy of this one's memory, as after fork(2). It shares the descriptors, for the reason that
+/// [`pwrite_limited`] has. EFAULT if the work ends it.
+pub(crate) fn in_child(work: impl Fn()) -> Result<(), Errno> {
+    let child = || {
+        work();
+        0
+    };
+    let flags = CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let mut stack = vec![0; STACK];
+    // SAFETY: the process has memory of its own. It does this work, and takes no locks and no memory.
+    let child = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
+    match nix::sys::wait::waitpid(child, None)? {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
 }
 
 /// Whether a signal waits for this process.
