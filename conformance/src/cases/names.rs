@@ -54,6 +54,12 @@ pub(super) static CASES: &[Case] = &[
         let call = Call::Rename { from: "other".into(), to: file.name(), exchange: false };
         file.act(&call, Effect::Change(&|after| after.stat.links -= 1))
     }),
+    case(&NAME_REPLACE, "replace_sealed", "a sealed file can be renamed over another sealed file", |t| {
+        let other = t.sealed_as("other")?;
+        let file = t.sealed()?;
+        let call = Call::Rename { from: other.name(), to: file.name(), exchange: false };
+        file.act(&call, Effect::Change(&|after| after.stat.links -= 1))
+    }),
     case(
         &NAME_EXCHANGE,
         "exchange",

@@ -76,7 +76,8 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&TRUNCATE_OPEN, "o_trunc", "open of a sealed file with O_TRUNC is refused and leaves the data", |t| {
         let file = t.sealed()?;
-        file.refused(&Call::Open { name: file.name(), flags: OFlag::O_WRONLY | OFlag::O_TRUNC, mode: 0 })
+        let by = [OFlag::O_WRONLY, OFlag::O_RDWR, OFlag::O_RDONLY, OFlag::O_RDWR | OFlag::O_CREAT];
+        each(&by, |flags| file.refused(&Call::Open { name: file.name(), flags: *flags | OFlag::O_TRUNC, mode: 0o600 }))
     }),
     case(&TRUNCATE_ORDER, "order", "truncation with a bad length or descriptor reports that before the seal", |t| {
         let file = t.sealed()?;

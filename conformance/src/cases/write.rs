@@ -109,6 +109,21 @@ pub(super) static CASES: &[Case] = &[
         })?;
         Ok(seen.and(rewritten_in_place(t, &file)?))
     }),
+    case(
+        &WRITE_COPY,
+        "into_from_sealed",
+        "copy_file_range from one sealed file into another leaves both in place",
+        |t| {
+            let (other, file) = (t.sealed_as("other")?, t.sealed()?);
+            let seen = each(&t.ranges(), |(offset, len)| {
+                let data = other.read(*offset, *len)?;
+                let (from, from_offset, to_offset) = (other.fd(), other.at(*offset), file.at(*offset));
+                let call = Call::CopyRange { from, from_offset, to: file.fd(), to_offset, len: *len as usize };
+                file.write_with(call, *offset, &data)
+            })?;
+            Ok(seen.and(rewritten_in_place(t, &file)?).and(rewritten_in_place(t, &other)?))
+        },
+    ),
     case(&WRITE_COPY_FROM, "out", "copy_file_range out of a sealed file leaves it in place", |t| {
         let file = t.sealed()?;
         let to = t.open("copy", OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -288,6 +303,17 @@ pub(super) static CASES: &[Case] = &[
             file.refused(&Call::CopyRange { from, from_offset, to, to_offset, len })
         })
     }),
+    case(
+        &WRITE_COPY_BEYOND,
+        "crossing_copy_from_sealed",
+        "copy_file_range from a sealed file across the end of another is refused",
+        |t| {
+            let (other, file) = (t.sealed_as("other")?, t.sealed()?);
+            let (from, to, to_offset) = (other.fd(), file.fd(), file.at(1));
+            let len = t.size() as usize;
+            file.refused(&Call::CopyRange { from, from_offset: other.at(0), to, to_offset, len })
+        },
+    ),
     case(
         &WRITE_COPY_BEYOND,
         "crossing_long_copy",

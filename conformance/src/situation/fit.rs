@@ -131,7 +131,7 @@ static ROWS: &[Row] = &[
             "write::write",
             "write::direct",
             "write::no_append",
-            "write::into",
+            "write::into*",
             "write::quota",
             "write::within",
             "write::copy_mapped",
@@ -334,6 +334,12 @@ static ROWS: &[Row] = &[
         why: "the case writes all of its file",
     },
     Row { when: |_| true, cases: &["seal::empty"], values: &["part=*"], why: "the file is empty" },
+    Row {
+        when: |_| true,
+        cases: &["write::crossing_copy_from_sealed"],
+        values: &["access=direct"],
+        why: "the copy begins inside a block",
+    },
     Row { when: |_| true, cases: &["name::freed*"], values: &["names=three"], why: "the case removes the last name" },
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
