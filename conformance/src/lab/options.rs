@@ -44,9 +44,10 @@ pub(crate) struct Options {
     /// The engine that executes the instructions of the guests
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) accelerator: Accelerator,
-    /// Cut the power of the guests N times, and test only the clauses about that
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["case", "interactive", "gdb"], group = "chance")]
-    pub(crate) power_cuts: Option<u32>,
+    /// Cut the power of the guests N times, or `each`: during each write and flush of a change of state; and test only
+    /// the clauses about that
+    #[arg(long, value_name = "N", conflicts_with_all = ["case", "interactive", "gdb"], group = "chance")]
+    pub(crate) power_cuts: Option<Cuts>,
     /// This number of runs beside the plain ones in each guest, chosen from all pairs of situations
     #[arg(long, value_name = "RUNS", conflicts_with_all = ["interactive", "gdb", "scenario"], group = "chance")]
     pub(crate) budget: Option<usize>,
@@ -73,6 +74,27 @@ pub(crate) struct Options {
     /// The directory for what is made or downloaded, if it is not the usual one.
     #[arg(skip)]
     cache: Option<PathBuf>,
+}
+
+/// The moments at which the power is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cuts {
+    /// So many moments that a seed chooses, each in a guest of its own.
+    Chosen(u32),
+    /// Each request that changes the disk of one guest while a file comes into the state or leaves it.
+    Each,
+}
+
+impl FromStr for Cuts {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(0) | Err(_) if text != "each" => Err("say a number from 1 on, or each"),
+            Ok(count) => Ok(Self::Chosen(count)),
+            Err(_) => Ok(Self::Each),
+        }
+    }
 }
 
 /// One of several parts of the work: its number, from 1, and the number of parts.
@@ -133,7 +155,7 @@ impl Options {
 
     /// The file systems to make.
     pub(crate) fn file_systems(&self) -> Vec<FsKind> {
-        let can_be_run = |fs: &FsKind| self.power_cuts.is_none() || hardware::survivor(*fs).is_some();
+        let can_be_run = |fs: &FsKind| self.power_cuts.is_none_or(|cuts| hardware::survives(*fs, cuts));
         match self.fs.is_empty() {
             true => FsKind::ALL.into_iter().filter(can_be_run).collect(),
             false => self.fs.clone(),

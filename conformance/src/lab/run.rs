@@ -9,7 +9,7 @@ use crate::lab::job::{Job, jobs};
 use crate::lab::machine::kernel::Source;
 use crate::lab::machine::qemu::{self, Attendance};
 use crate::lab::machine::{hardware, layout};
-use crate::lab::options::{Options, Part};
+use crate::lab::options::{Cuts, Options, Part};
 use crate::lab::power::{self, kept};
 use crate::lab::suite;
 use crate::report::matrix;
@@ -133,12 +133,15 @@ pub(crate) fn plan(options: &Options) -> Result<String> {
                 let mechanisms: Vec<&str> = options.runs(fs).iter().map(|run| run.mechanism.name()).collect();
                 match options.power_cuts {
                     _ if mechanisms.is_empty() => (),
-                    Some(cuts) => guest(format!(
+                    Some(Cuts::Chosen(cuts)) => guest(format!(
                         "{}: {}, {} each",
                         fs.name(),
                         mechanisms.join(", "),
                         count(cuts as usize, "power cut")
                     )),
+                    Some(Cuts::Each) => {
+                        guest(format!("{}: {}, a power cut at each write", fs.name(), mechanisms.join(", ")))
+                    }
                     None => guest(format!("{}: {}", fs.name(), mechanisms.join(", "))),
                 }
             }
@@ -157,10 +160,14 @@ fn prepare(options: &Options) -> Result<Cache> {
 
 fn check(options: &Options) -> Result<()> {
     let file_systems = options.file_systems();
-    if options.power_cuts.is_some()
-        && let Some(fs) = file_systems.iter().find(|fs| hardware::survivor(**fs).is_none())
+    if let Some(cuts) = options.power_cuts
+        && let Some(fs) = file_systems.iter().find(|fs| !hardware::survives(**fs, cuts))
     {
-        return Err(format!("{} is on nothing that can lose what was not flushed", fs.name()).into());
+        let lack = match hardware::survivor(*fs) {
+            Some(_) => "stores to memory, which are no requests: --power-cuts N",
+            None => "is on nothing that can lose what was not flushed",
+        };
+        return Err(format!("{} {lack}", fs.name()).into());
     }
     let without_programs =
         |fs: FsKind| target::host::without_programs(fs).map(|missing| format!("the lab needs {missing}"));

@@ -11,7 +11,7 @@ use crate::lab::job::Job;
 use crate::lab::machine::hardware::{Survivor, survivor};
 use crate::lab::machine::session::{Session, Silence, attend};
 use crate::lab::machine::{console, nvdimm};
-use crate::lab::options::Options;
+use crate::lab::options::{Cuts, Options};
 use crate::lab::plans::{FILES, Plans, WORK, left};
 use crate::lab::power::disk::{CrashState, Disk, copy};
 use crate::lab::power::findings::Findings;
@@ -31,22 +31,35 @@ use std::time::{Duration, Instant};
 
 /// The messages from one guest.
 #[derive(Default)]
-struct Visit {
-    /// The states in which the guest found the storage after the last cut, by the number of the disk.
+pub(super) struct Visit {
+    /// The states in which the guest found the storage after earlier cuts, by the number of the disk.
     left: Vec<Option<Remains>>,
-    /// The actions on each file before the cut of this guest.
-    stories: Vec<Story>,
+    /// The events of its own work, each with the time of its arrival.
+    pub(super) events: Vec<(Instant, PowerEvent)>,
+    /// The time of its own cut.
+    gone: Option<Instant>,
 }
 
 /// A power cut whose storage has not been examined yet.
-struct Wreck {
-    chance: Chance,
+pub(super) struct Wreck {
+    /// The number that tells it from the other cuts of a run.
+    seed: u64,
+    /// The option that repeats it.
+    repeat: String,
+    states: Vec<CrashState>,
     stories: Vec<Story>,
     /// The disks for the next guest, one for each state. The guest changes them.
-    disks: Vec<Export>,
+    pub(super) disks: Vec<Export>,
     /// The persistent memory for the next guest, if there is no disk.
     memory: Option<File>,
     untouched: Untouched,
+}
+
+impl Visit {
+    /// The actions on each file before the cut.
+    fn stories(&self) -> Vec<Story> {
+        stories(&self.events, self.gone.unwrap_or_else(Instant::now))
+    }
 }
 
 /// An untouched copy of the storage after a cut.
@@ -58,28 +71,45 @@ enum Untouched {
 }
 
 impl Wreck {
-    /// The disks in each state that the cut may have left.
+    /// The disks in each state that a cut that the seed chose may have left.
     fn of_disk(chance: Chance, stories: Vec<Story>, disk: Arc<Disk>) -> Result<Self> {
+        let Chance { seed, states, .. } = chance;
+        Self::of_disks((seed, repeat(seed)), states, stories, disk, 0)
+    }
+
+    /// The disks in each of these states. In the next guest they have numbers from `first` on.
+    pub(super) fn of_disks(
+        (seed, repeat): (u64, String),
+        states: Vec<CrashState>,
+        stories: Vec<Story>,
+        disk: Arc<Disk>,
+        first: usize,
+    ) -> Result<Self> {
         let mut disks = Vec::new();
-        for (number, state) in chance.states.iter().enumerate() {
+        for (number, state) in (first..).zip(&states) {
             let disk = disk.left(*state).and_then(Disk::durable).map_err(no_disk)?;
             disks.push((left(number), Arc::new(disk)));
         }
-        Ok(Self { chance, stories, disks, memory: None, untouched: Untouched::Disk(disk) })
+        Ok(Self { seed, repeat, states, stories, disks, memory: None, untouched: Untouched::Disk(disk) })
     }
 }
 
-fn no_disk(error: std::io::Error) -> Error {
+/// The options that repeat a cut that a seed chose.
+fn repeat(seed: u64) -> String {
+    format!("--power-cuts 1 --seed {seed}")
+}
+
+pub(super) fn no_disk(error: std::io::Error) -> Error {
     Error::about(format!("no disk in {}", std::env::temp_dir().display()), error)
 }
 
-/// Cuts the power `cuts` times in each run of a job.
+/// Cuts the power in each run of a job.
 pub(crate) fn carry_out(
     job: &Job,
     options: &Options,
     cache: &Cache,
     board: &Board,
-    cuts: u32,
+    cuts: Cuts,
     seed: u64,
 ) -> Vec<Results> {
     let results = |run: &Run| {
@@ -87,10 +117,14 @@ pub(crate) fn carry_out(
         let label = format!("{} {}/{}", job.kernel.release(), run.fs.name(), run.mechanism.name());
         let listener = |news: News| board.tell(&label, begin, news);
         let mut findings = Findings::new(run.fs, run.mechanism, seed);
-        let explored = Guests::new(job, run, options, cache, &listener).and_then(|guests| match survivor(run.fs) {
-            Some(Survivor::Memory) => guests.explore_memory(cuts, &mut findings),
-            Some(Survivor::Disk) => guests.explore_disks(cuts, &mut findings),
-            None => Err(format!("no storage of {} survives its guest", run.fs.name()).into()),
+        let guests = Guests::new(job, run, options, cache, &listener);
+        let explored = guests.and_then(|guests| match (survivor(run.fs), cuts) {
+            (Some(Survivor::Memory), Cuts::Chosen(cuts)) => guests.explore_memory(cuts, &mut findings),
+            (Some(Survivor::Disk), Cuts::Chosen(cuts)) => guests.explore_disks(cuts, &mut findings),
+            (Some(Survivor::Disk), Cuts::Each) => guests.explore_each(&mut findings),
+            (Some(Survivor::Memory), Cuts::Each) | (None, _) => {
+                Err(format!("no storage of {} survives such a cut", run.fs.name()).into())
+            }
         });
         let trouble = explored.err().map(|reason| reason.to_string());
         trouble.iter().for_each(|reason| listener(News::Milestone(reason)));
@@ -101,17 +135,23 @@ pub(crate) fn carry_out(
 }
 
 /// The guests of one run.
-struct Guests<'a> {
-    job: &'a Job,
+pub(super) struct Guests<'a> {
+    pub(super) job: &'a Job,
     options: &'a Options,
     initramfs: PathBuf,
     console: PathBuf,
-    listener: &'a Listener<'a>,
+    pub(super) listener: &'a Listener<'a>,
     shelf: Option<Shelf<'a>>,
 }
 
-/// The cut of a guest: its moment, and the disk that is cut off. Without a disk, only the time counts.
-type Cut<'a> = (Moment, Option<&'a Disk>);
+/// The work of a guest on storage of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Task<'a> {
+    /// Until its power is cut at a moment, and the disk that is cut off. Without a disk, only the time counts.
+    UntilCut(Moment, Option<&'a Disk>),
+    /// To its end.
+    Whole,
+}
 
 impl<'a> Guests<'a> {
     fn new(job: &'a Job, run: &Run, options: &'a Options, cache: &Cache, listener: &'a Listener<'a>) -> Result<Self> {
@@ -123,12 +163,16 @@ impl<'a> Guests<'a> {
 
     /// Compares the storage that a guest found with the actions before the cut, and keeps the storage if there are
     /// faults.
-    fn compare(&self, wreck: &Wreck, found: &[Option<Remains>], findings: &mut Findings) -> Result<()> {
-        let seed = wreck.chance.seed;
-        for (number, state) in wreck.chance.states.iter().enumerate() {
-            match found.get(number).and_then(Option::as_ref) {
+    fn compare<'f>(
+        &self,
+        wreck: &Wreck,
+        found: &mut impl Iterator<Item = &'f Option<Remains>>,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        for state in &wreck.states {
+            match found.next().and_then(Option::as_ref) {
                 Some(Remains::Files(files)) => {
-                    let faults = findings.add(seed, *state, &wreck.stories, files);
+                    let faults = findings.add(&wreck.repeat, *state, &wreck.stories, files);
                     if !faults.is_empty() {
                         let of = |(clause, files): (&&str, &Vec<usize>)| {
                             let files: Vec<String> = files.iter().map(usize::to_string).collect();
@@ -139,7 +183,7 @@ impl<'a> Guests<'a> {
                 }
                 Some(Remains::Unmountable(reason)) => {
                     self.keep(wreck, *state, reason)?;
-                    return Err(format!("{reason}, after --power-cuts 1 --seed {seed}").into());
+                    return Err(format!("{reason}, after {}", wreck.repeat).into());
                 }
                 None => return Err("the guest did not see its disks".into()),
             }
@@ -151,7 +195,7 @@ impl<'a> Guests<'a> {
     /// Keeps the storage after a cut in one state, if `--keep` is used.
     fn keep(&self, wreck: &Wreck, state: CrashState, reason: &str) -> Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
-        let keep = |left: &File| shelf.keep(wreck.chance.seed, state, left, reason);
+        let keep = |left: &File| shelf.keep(wreck.seed, state, left, reason);
         let said = match &wreck.untouched {
             Untouched::Disk(disk) => keep(&disk.left(state).map_err(no_disk)?)?,
             Untouched::Memory(memory) => keep(memory)?,
@@ -162,10 +206,8 @@ impl<'a> Guests<'a> {
     }
 
     /// Keeps the storage after a cut in all states, because the guest that examined it failed.
-    fn keep_all(&self, wreck: Option<&Wreck>, reason: &str) -> Result<()> {
-        wreck
-            .into_iter()
-            .try_for_each(|wreck| wreck.chance.states.iter().try_for_each(|state| self.keep(wreck, *state, reason)))
+    fn keep_all(&self, wrecks: &[Wreck], reason: &str) -> Result<()> {
+        wrecks.iter().try_for_each(|wreck| wreck.states.iter().try_for_each(|state| self.keep(wreck, *state, reason)))
     }
 
     /// Cuts the power of guests with disks. Each guest examines the disks of the guest before it, and then loses its
@@ -178,15 +220,16 @@ impl<'a> Guests<'a> {
             let work = (number < cuts).then(|| Disk::volatile(&blank).map(Arc::new)).transpose().map_err(no_disk)?;
             let mut disks = wreck.as_ref().map_or_else(Vec::new, |wreck| wreck.disks.clone());
             disks.extend(work.iter().map(|disk| (WORK.to_owned(), disk.clone())));
-            let cut = work.as_deref().map(|disk| (chance.moment, Some(disk)));
-            let visit = self.boot(disks, &[], cut, wreck.as_ref(), findings)?;
+            let task = work.as_deref().map(|disk| Task::UntilCut(chance.moment, Some(disk)));
+            let visit = self.boot(disks, &[], task, wreck.as_slice(), findings)?;
             let Some(disk) = work else { break };
             let flushes = disk.flushes();
             if flushes == 0 {
                 return Err("the guest never had its disk flush".into());
             }
-            self.tell(number, cuts, &chance, &visit, &visit.stories, &format!(", {flushes} flushes"));
-            wreck = Some(Wreck::of_disk(chance, visit.stories, disk)?);
+            let stories = visit.stories();
+            self.tell(number, cuts, &chance, &stories, &stories, &format!(", {flushes} flushes"));
+            wreck = Some(Wreck::of_disk(chance, stories, disk)?);
         }
         Ok(())
     }
@@ -199,22 +242,25 @@ impl<'a> Guests<'a> {
             let work = (number < cuts).then(nvdimm::blank).transpose()?;
             let modules: Vec<String> =
                 wreck.iter().flat_map(|wreck| &wreck.memory).chain(&work).map(nvdimm::path).collect();
-            let cut = work.as_ref().map(|_| (chance.moment, None));
-            let visit = self.boot(Vec::new(), &modules, cut, wreck.as_ref(), findings)?;
+            let task = work.as_ref().map(|_| Task::UntilCut(chance.moment, None));
+            let visit = self.boot(Vec::new(), &modules, task, wreck.as_slice(), findings)?;
             let Some(memory) = work else { break };
-            self.tell(number, cuts, &chance, &visit, &visit.stories[..FILES], "");
+            let stories = visit.stories();
+            self.tell(number, cuts, &chance, &stories, &stories[..FILES], "");
             let untouched = match self.shelf {
                 Some(_) => Untouched::Memory(copy(&memory).map_err(no_disk)?),
                 None => Untouched::Nothing,
             };
-            wreck = Some(Wreck { chance, stories: visit.stories, disks: Vec::new(), memory: Some(memory), untouched });
+            let Chance { seed, states, .. } = chance;
+            let (repeat, memory) = (repeat(seed), Some(memory));
+            wreck = Some(Wreck { seed, repeat, states, stories, disks: Vec::new(), memory, untouched });
         }
         Ok(())
     }
 
     /// Prints a line about a cut: its moment, and the work before it.
-    fn tell(&self, number: u32, cuts: u32, chance: &Chance, visit: &Visit, counted: &[Story], more: &str) {
-        let (cut, seed, within) = (number + 1, chance.seed, within(&visit.stories));
+    fn tell(&self, number: u32, cuts: u32, chance: &Chance, stories: &[Story], counted: &[Story], more: &str) {
+        let (cut, seed, within) = (number + 1, chance.seed, within(stories));
         let files = counted.iter().filter(|story| story.returned > 0).count();
         let text = format!("cut {cut} of {cuts} (--seed {seed}){within}: {files} files{more} before");
         (self.listener)(News::Milestone(&text));
@@ -224,14 +270,13 @@ impl<'a> Guests<'a> {
         Chance::of(findings.seed.wrapping_add(number.into()), self.job.fs, findings.plans)
     }
 
-    /// Boots a guest. It examines the storage after an earlier cut, if there was one, and works until its own power is
-    /// cut, if there is a cut.
-    fn boot(
+    /// Boots a guest. It examines the storage after earlier cuts, and then works, if it has a task.
+    pub(super) fn boot(
         &self,
         disks: Vec<Export>,
         modules: &[String],
-        cut: Option<Cut>,
-        wreck: Option<&Wreck>,
+        task: Option<Task>,
+        wrecks: &[Wreck],
         findings: &mut Findings,
     ) -> Result<Visit> {
         let server = Server::start(disks.clone()).map_err(|e| Error::about("no socket for the disks", e))?;
@@ -242,7 +287,7 @@ impl<'a> Guests<'a> {
             (self.listener)(News::Starts(&machine.line()));
         }
         let plans = findings.plans;
-        let (visit, said) = attend(&machine, self.options.patience(), |session| visit(session, plans, cut));
+        let (visit, said) = attend(&machine, self.options.patience(), |session| visit(session, plans, task));
         let alarms = console::alarms(&said).into_iter().map(|text| LogLine { text, during: Vec::new() });
         findings.alarms.extend(alarms);
         disks.iter().find_map(|(_, disk)| disk.trouble()).map_or(Ok(()), |trouble| Err(Error::from(trouble)))?;
@@ -251,22 +296,23 @@ impl<'a> Guests<'a> {
             console::end(&said).map_or(reason, Error::from)
         });
         if let Err(reason) = &visit {
-            self.keep_all(wreck, &reason.to_string())?;
+            self.keep_all(wrecks, &reason.to_string())?;
         }
         let visit = visit?;
-        wreck.map_or(Ok(()), |wreck| self.compare(wreck, &visit.left, findings))?;
+        let mut found = visit.left.iter();
+        wrecks.iter().try_for_each(|wreck| self.compare(wreck, &mut found, findings))?;
         Ok(visit)
     }
 }
 
-/// Listens to a guest until its power is cut, or until its end if there is no cut.
-fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::Result<Visit, Silence> {
+/// Listens to a guest until its power is cut, or until its end if it has no task.
+fn visit(session: &mut Session, plans: Plans, task: Option<Task>) -> std::result::Result<Visit, Silence> {
     let (mut visit, mut pace) = (Visit::default(), Pace::default());
     let mut events: Vec<(Instant, PowerEvent)> = Vec::new();
     loop {
         let (at, event) = match session.hear()? {
             (_, Message::Failed(_, reason)) => return Err(reason.into()),
-            (_, Message::Done) if cut.is_none() => return Ok(visit),
+            (_, Message::Done) if task.is_none() => return Ok(visit),
             (_, Message::Power(PowerEvent::Left(number, found))) => {
                 visit.left.resize_with(visit.left.len().max(number + 1), || None);
                 visit.left[number] = Some(found);
@@ -275,10 +321,14 @@ fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::
             (at, Message::Power(event)) => (at, event),
             _ => continue,
         };
-        let disk = cut.and_then(|(_, disk)| disk);
+        if matches!((task, &event), (Some(Task::Whole), PowerEvent::Worked)) {
+            session.cut_power();
+            return Ok(Visit { events, ..visit });
+        }
+        let disk = if let Some(Task::UntilCut(_, disk)) = task { disk } else { None };
         pace.note(plans, at, disk.map_or(0, Disk::requests), &event);
         events.push((at, event));
-        if let Some((moment, disk)) = cut
+        if let Some(Task::UntilCut(moment, disk)) = task
             && moment.is_near(&events)
         {
             let (requests, time) = moment.limits(plans, &pace);
@@ -299,8 +349,7 @@ fn visit(session: &mut Session, plans: Plans, cut: Option<Cut>) -> std::result::
                 events.push((at, event));
             }
             // An event that was reported before QEMU ended has happened: the memory of the guest ended with QEMU.
-            visit.stories = stories(events, gone.unwrap_or_else(Instant::now));
-            return Ok(visit);
+            return Ok(Visit { events, gone: Some(gone.unwrap_or_else(Instant::now)), ..visit });
         }
     }
 }

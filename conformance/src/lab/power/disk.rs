@@ -59,8 +59,23 @@ struct State {
     requests: u32,
     /// The number of flushes among them.
     flushes: usize,
+    /// The changing requests, if they are kept.
+    record: Option<Vec<Request>>,
     /// An I/O error that the lab caused, not the simulated device; for instance no space for the image of the disk.
     trouble: Option<String>,
+}
+
+/// A request that changes the disk.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) at: Instant,
+    change: Change,
+}
+
+#[derive(Clone)]
+enum Change {
+    Write { offset: u64, data: Vec<u8> },
+    Flush,
 }
 
 /// A part of a write that stays together.
@@ -74,6 +89,35 @@ impl Disk {
     /// A disk with these contents, which loses all unflushed data.
     pub(crate) fn volatile(image: &File) -> io::Result<Self> {
         Self::new(copy(image)?, copy(image)?)
+    }
+
+    /// A disk with these contents, which keeps all requests that change it.
+    pub(crate) fn recording(image: &File) -> io::Result<Self> {
+        let disk = Self::volatile(image)?;
+        disk.state().record = Some(Vec::new());
+        Ok(disk)
+    }
+
+    /// A disk with these contents that loses its power during the request after `count` others.
+    pub(crate) fn cut_after(image: &File, requests: &[Request], count: usize) -> io::Result<Self> {
+        let disk = Self::volatile(image)?;
+        disk.state().fuse = Some(count as u32);
+        for Request { change, .. } in requests {
+            let done = match change {
+                Change::Write { offset, data } => disk.write(*offset, data),
+                Change::Flush => disk.flush(),
+            };
+            match done {
+                Some(done) => done?,
+                None => break,
+            }
+        }
+        Ok(disk)
+    }
+
+    /// The requests that a recording disk has kept.
+    pub(crate) fn recorded(&self) -> Vec<Request> {
+        self.state().record.clone().unwrap_or_default()
     }
 
     /// A disk without a volatile cache.
@@ -92,6 +136,7 @@ impl Disk {
             gone: None,
             requests: 0,
             flushes: 0,
+            record: None,
             trouble: None,
         };
         Ok(Self { state: Mutex::new(state), ended: Condvar::new(), size })
@@ -119,6 +164,7 @@ impl Disk {
         if state.gone.is_some() {
             return None;
         }
+        note(&mut state, || Change::Write { offset, data: data.into() });
         state.cache.extend(pieces(offset, data));
         if self.burns_down(&mut state) {
             return None;
@@ -130,7 +176,11 @@ impl Disk {
     /// Writes the cache to the medium.
     pub(crate) fn flush(&self) -> Option<io::Result<()>> {
         let mut state = self.state();
-        if state.gone.is_some() || self.burns_down(&mut state) {
+        if state.gone.is_some() {
+            return None;
+        }
+        note(&mut state, || Change::Flush);
+        if self.burns_down(&mut state) {
             return None;
         }
         state.flushes += 1;
@@ -199,6 +249,13 @@ impl Disk {
             }
         }
         Ok(medium)
+    }
+}
+
+/// Keeps a request of a recording disk.
+fn note(state: &mut State, change: impl FnOnce() -> Change) {
+    if let Some(record) = &mut state.record {
+        record.push(Request { at: Instant::now(), change: change() });
     }
 }
 
@@ -303,6 +360,24 @@ mod tests {
             [7],
             "what was not answered may be there"
         );
+    }
+
+    /// Each beginning of the requests is a disk that had lost its power during the next one.
+    #[test]
+    fn each_request_can_be_the_last() {
+        let image = nameless().unwrap();
+        image.set_len(4 * UNIT).unwrap();
+        let disk = Disk::recording(&image).unwrap();
+        disk.write(0, &[1; 512]).unwrap().unwrap();
+        disk.flush().unwrap().unwrap();
+        disk.write(0, &[2; 512]).unwrap().unwrap();
+        let requests = disk.recorded();
+        assert_eq!(requests.len(), 3);
+        let left =
+            |count, state| first_bytes(&Disk::cut_after(&image, &requests, count).unwrap().left(state).unwrap(), 1)[0];
+        let states = |count| [CrashState::OnlyFlushed, CrashState::AllWritten].map(|state| left(count, state));
+        assert_eq!([0, 1, 2].map(states), [[0, 1], [0, 1], [1, 2]]);
+        assert!(requests.is_sorted_by_key(|request| request.at));
     }
 
     #[test]

@@ -159,10 +159,11 @@ impl Findings {
         }
     }
 
-    /// Compares the files after a cut with their stories. Returns the faults.
+    /// Compares the files after a cut with their stories. Returns the faults. `repeat` are the options that repeat the
+    /// cut.
     pub(crate) fn add(
         &mut self,
-        seed: u64,
+        repeat: &str,
         state: CrashState,
         stories: &[Story],
         files: &[(usize, Examined)],
@@ -186,8 +187,7 @@ impl Findings {
             }
             for (check, tally) in CHECKS.iter().zip(&mut self.tallies) {
                 if let Some(is_so) = check.ask(self.mechanism, story, examined) {
-                    let place =
-                        || format!("file {number}, {}, by --power-cuts 1 --seed {seed}", describe(state, examined));
+                    let place = || format!("file {number}, {}, by {repeat}", describe(state, examined));
                     if is_so == Ok(false) {
                         faults.entry(check.clause.id).or_default().push(number);
                     }
@@ -307,7 +307,7 @@ mod tests {
         let mut stories = vec![Story::default(); FILES];
         stories[number] = story.clone();
         let files: Vec<(usize, Examined)> = examined.into_iter().map(|examined| (number, examined)).collect();
-        findings.add(1, CrashState::OnlyFlushed, &stories, &files);
+        findings.add(CUT, CrashState::OnlyFlushed, &stories, &files);
         findings.cuts = 1;
         let run = Run { fs: FsKind::Xfs, mechanism };
         let results = findings.results(&run, &Kernel::of_release("6.12"), None, Duration::ZERO);
@@ -318,6 +318,8 @@ mod tests {
     fn story(begun: &[Action], returned: usize) -> Story {
         Story { begun: begun.into(), returned, refused: None }
     }
+
+    const CUT: &str = "--power-cuts 1 --seed 1";
 
     const fn found(data: Data, sealed: bool, unsealed: bool) -> Examined {
         Ok(FileState { size: SIZE, data, sealed: Ok(sealed), unsealed: Ok(unsealed) })
@@ -380,9 +382,9 @@ mod tests {
         let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);
         let stories = [story(&[Action::Write], 1), entered];
         let kept = [(0, SEALED), (1, SEALED)];
-        findings.add(1, CrashState::AllWritten, &stories, &kept);
+        findings.add(CUT, CrashState::AllWritten, &stories, &kept);
         assert_eq!(findings.controls, (0, 0), "it was not meant to lose anything");
-        findings.add(1, CrashState::OnlyFlushed, &stories, &kept);
+        findings.add(CUT, CrashState::OnlyFlushed, &stories, &kept);
         assert_eq!(findings.controls, (1, 1));
         let run = Run { fs: FsKind::Xfs, mechanism: Mechanism::ImmutableAttr };
         let results = findings.results(&run, &Kernel::of_release("6.12"), None, Duration::ZERO);
@@ -398,7 +400,7 @@ mod tests {
             let mut stories = vec![Story::default(); FILES];
             stories.push(story(&[Action::Extend; 4], 3));
             let found = FileState { size: blocks * BLOCK_LEN, ..UNSEALED.unwrap() };
-            assert_eq!(findings.add(1, CrashState::AllStored, &stories, &[(GROWING, Ok(found))]), Faults::new());
+            assert_eq!(findings.add(CUT, CrashState::AllStored, &stories, &[(GROWING, Ok(found))]), Faults::new());
             findings.controls
         };
         assert_eq!([lost(2), lost(3), lost(4)], [(1, 0), (1, 1), (1, 1)]);
@@ -410,10 +412,10 @@ mod tests {
         let mut findings = Findings::new(FsKind::Xfs, Mechanism::ImmutableAttr, 1);
         let stories = [story(&[Action::Write], 1), story(&[Action::Write, Action::Enter], 2)];
         assert_eq!(
-            findings.add(1, CrashState::OnlyFlushed, &stories, &[(1, UNSEALED)]),
+            findings.add(CUT, CrashState::OnlyFlushed, &stories, &[(1, UNSEALED)]),
             Faults::from([("durable.seal", vec![1])])
         );
-        assert_eq!(findings.add(1, CrashState::AllWritten, &stories, &[(1, SEALED)]), Faults::new());
+        assert_eq!(findings.add(CUT, CrashState::AllWritten, &stories, &[(1, SEALED)]), Faults::new());
         findings.end_cut(&stories);
         let changing = story(&[Action::Write, Action::Sync, Action::Enter], 2);
         assert_eq!(within(&[stories[0].clone(), changing.clone()]), ", while file 1 came into the state");

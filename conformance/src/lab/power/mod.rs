@@ -2,6 +2,7 @@
 
 pub(crate) mod cuts;
 pub(crate) mod disk;
+pub(crate) mod each;
 pub(crate) mod findings;
 pub(crate) mod human;
 pub(crate) mod kept;

@@ -54,14 +54,14 @@ impl Story {
 
 /// The story of each file. An event that was received after the cut may have happened in memory only. So an action
 /// counts as returned only if its return was received before the cut; but it may have begun before the cut in any case.
-pub(crate) fn stories(events: Vec<(Instant, PowerEvent)>, gone: Instant) -> Vec<Story> {
+pub(crate) fn stories(events: &[(Instant, PowerEvent)], gone: Instant) -> Vec<Story> {
     let mut stories = vec![Story::default(); FILES + 1];
     for (at, event) in events {
-        let before = at < gone;
+        let before = *at < gone;
         match event {
-            PowerEvent::Begun(file, action) => stories[file].begun.push(action),
-            PowerEvent::Returned(file, _) if before => stories[file].returned += 1,
-            PowerEvent::Refused(file, _, trouble) if before => stories[file].refused = Some(trouble),
+            PowerEvent::Begun(file, action) => stories[*file].begun.push(*action),
+            PowerEvent::Returned(file, _) if before => stories[*file].returned += 1,
+            PowerEvent::Refused(file, _, trouble) if before => stories[*file].refused = Some(trouble.clone()),
             _ => (),
         }
     }
@@ -95,7 +95,7 @@ mod tests {
     fn events(list: &[(u64, PowerEvent)]) -> Vec<Story> {
         let begin = Instant::now();
         let at = |(at, event): &(u64, PowerEvent)| (begin + Duration::from_secs(*at), event.clone());
-        stories(list.iter().map(at).collect(), begin + Duration::from_secs(10))
+        stories(&list.iter().map(at).collect::<Vec<_>>(), begin + Duration::from_secs(10))
     }
 
     /// An event after the cut may have happened in memory only.
