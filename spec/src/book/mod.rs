@@ -8,6 +8,7 @@ mod cost;
 mod html;
 mod indexes;
 mod links;
+mod mutants;
 mod output;
 mod page;
 mod results;

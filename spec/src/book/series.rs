@@ -5,6 +5,7 @@ use super::clause;
 use super::contents::Book;
 use super::html::{escape, in_markdown, scrolling};
 use super::indexes::{first_words, link};
+use super::mutants::Mutants;
 use super::trouble::Trouble;
 use crate::model::Clause;
 use iomap_vocabulary::family;
@@ -13,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The patches of a series, and what the kernel costs with them.
+/// The patches of a series, its mutants, and what the kernel costs with it.
 #[derive(Debug, Default)]
 pub struct Series {
     patches: Vec<Patch>,
+    mutants: Mutants,
     cost: Option<Cost>,
 }
 
@@ -93,7 +95,7 @@ impl Series {
             true => Some(serde_json::from_str(&read(&cost)?).map_err(|error| refuse(&cost, error.to_string()))?),
             false => None,
         };
-        Ok(Self { patches, cost })
+        Ok(Self { patches, mutants: Mutants::read(directory)?, cost })
     }
 
     /// The patches that cite a clause.
@@ -188,11 +190,12 @@ pub(super) fn chapter(book: &Book<'_>) -> String {
          written by hand.\n\n## Patches\n\n{}\n\n## Clauses\n\nBeside each clause are the places that keep it: the functions \
          that the table of entry points names for the clause, if the patch changes such a function, or else the files that \
          the patch brings or changes.\n\n{}\n\n## Clauses without a patch\n\nNo patch cites these clauses. They say \
-         what a kernel does in any case, or what the series does not have.\n\n{}\n\n{}",
+         what a kernel does in any case, or what the series does not have.\n\n{}\n\n{}\n{}",
         series.patches.len(),
         patches(series),
         by_clause(book, series),
         uncited(book, series),
+        series.mutants.section(book),
         costs(series)
     )
 }
@@ -371,7 +374,7 @@ text = "y"
             steps("2000", ""),
             steps("2010", "2211")
         );
-        let text = costs(&Series { patches: vec![], cost: serde_json::from_str(&cost).unwrap() });
+        let text = costs(&Series { cost: serde_json::from_str(&cost).unwrap(), ..Series::default() });
         let row = "xfs: open</th><td>2000</td><td>2010</td><td>1.005</td><td>2211</td><td>1.100</td>";
         assert!(text.contains(row), "{text}");
         assert!(costs(&Series::default()).contains("has not measured"));
