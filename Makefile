@@ -3,8 +3,8 @@
 .PHONY: audit-conditions b4-check book check-crates check-dist check-kernelci check-lava check-packages check-rebuild \
 	check-slurm check-static check-vfs-test corpus deny dist entry-points fresh fstests-check fsx fuzz fuzz-image \
 	help install install-fstests install-kselftest install-lava install-vfs-test kcidb-check kernel kernel-6.1 \
-	kernel-debug kernel-lock kernel-mutants kernel-series ktap-check lab lab-bench matrix mutants packages pages \
-	pjdfstest power rates sarif-check sbom sigkill soak static timings tools uninstall walk
+	kernel-cuts kernel-debug kernel-lock kernel-mutants kernel-series kernel-stress ktap-check lab lab-bench matrix mutants \
+	packages pages pjdfstest power rates sarif-check sbom sigkill soak static timings tools uninstall walk
 
 # This list.
 help:
@@ -150,6 +150,20 @@ kernel-unaware:
 	cargo build --release --locked
 	sealing=$$($(KERNEL) build) && \
 	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario unaware --kernel "$$sealing" 6.1 6.12
+
+# Whether sealed files stay where they are, and the suite finds the same, beside programs that work on the file system:
+# stress-ng, fsx if `cargo install fsx` was done, xfs_fsr, clones, growing and shrinking, freezing. Needs the same.
+kernel-stress:
+	cargo build --release --locked
+	sealing=$$($(KERNEL) build) && \
+	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario stress --kernel "$$sealing"
+
+# Whether a power cut during each write and flush of a seal leaves one of the two states. Needs the same.
+kernel-cuts:
+	cargo build --release --locked
+	sealing=$$($(KERNEL) build) && \
+	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --power-cuts each --mechanism seal --fs xfs ext4 \
+		--kernel "$$sealing"
 
 # Whether the suite notices each mutant of the series, in kernel/mutants.json. Needs what `kernel` and `lab` need, and an
 # hour or two; goes on where it was.

@@ -17,6 +17,7 @@ mod protocol;
 mod run;
 mod scenario;
 mod scripts;
+mod stress;
 mod suite;
 mod unaware;
 

@@ -51,6 +51,11 @@ pub(crate) enum Work {
     Unaware(Turn),
     /// The guest counts the instructions of calls.
     Cost,
+    /// The suite runs beside work on the same file system.
+    Stress {
+        /// Only cases whose name contains this text.
+        filter: Option<String>,
+    },
     /// A person works at the console.
     Shell {
         /// The shell: a path in the guest.

@@ -17,6 +17,7 @@ use crate::lab::power::disk::{CrashState, Disk};
 use crate::lab::power::nbd::{Export, Server};
 use crate::lab::protocol::{Manifest, Message, ScriptStep, Turn, Work};
 use crate::lab::scripts::{STEPS, Scenario, Script, TOOLS};
+use crate::lab::stress;
 use crate::lab::unaware::{self, End};
 use crate::target;
 use crate::target::found;
@@ -70,15 +71,21 @@ pub(crate) fn play_all(scenario: Scenario, options: &Options) -> Result<Scenario
     let tools: Vec<Tool> = match (&script, scenario) {
         (Some(script), _) => TOOLS.iter().chain(script.tools).copied().collect(),
         (None, Scenario::Unaware) => unaware::TOOLS.to_vec(),
+        (None, Scenario::Stress) => stress::TOOLS.to_vec(),
         (None, _) => Vec::new(),
     };
     let root = packages::get(&cache, &tools)?;
-    let files = tools.iter().filter_map(|(name, _)| packages::program(root.as_deref(), name)).collect();
+    let optional = (scenario == Scenario::Stress).then_some(stress::OPTIONAL);
+    let names = tools.iter().map(|(name, _)| *name).chain(optional);
+    let files = names.filter_map(|name| packages::program(root.as_deref(), name)).collect();
     let kernels = BootKernel::find_all(&options.kernels, &cache)?;
     let stage = Stage { options, cache: &cache, programs: Programs { files, root } };
     let kernels = match script {
         Some(script) => kernels.iter().map(|kernel| stage.play(kernel, &Part::script(&script, options))).collect(),
         None if scenario == Scenario::Unaware => stage.hand_over(&kernels)?,
+        None if scenario == Scenario::Stress => {
+            kernels.iter().map(|kernel| stage.play(kernel, &Part::stress(options))).collect()
+        }
         None => kernels.iter().map(|kernel| stage.play(kernel, &Part::cost())).collect(),
     };
     Ok(ScenarioDocument { schema: 1, scenario, kernels })
@@ -112,6 +119,11 @@ impl<'a> Part<'a> {
     fn cost() -> Self {
         let hardware = hardware::of(FsKind::Xfs, false);
         Self { work: Work::Cost, hardware, systems: &SYSTEMS, modules: &[], disks: &[], is_cut: false }
+    }
+
+    fn stress(options: &Options) -> Self {
+        let work = Work::Stress { filter: options.case.clone() };
+        Self { work, ..Self::cost() }
     }
 
     fn turn(turn: Turn, disks: &'a [Export]) -> Self {

@@ -17,6 +17,8 @@ pub(crate) enum Scenario {
     Unaware,
     /// The instructions of calls on files that are sealed and on files that are not
     Cost,
+    /// The suite beside programs that work on the same file system, and files that stay sealed
+    Stress,
 }
 
 /// The programs that every script uses, and their packages.
@@ -79,7 +81,7 @@ impl Scenario {
     /// The script of this scenario, and its needs; `None` if this program does the work.
     pub(crate) fn script(self) -> Option<Script> {
         Some(match self {
-            Self::Unaware | Self::Cost => return None,
+            Self::Unaware | Self::Cost | Self::Stress => return None,
             Self::Pnfs => Script {
                 text: include_str!("scenarios/pnfs.sh"),
                 modules: &[

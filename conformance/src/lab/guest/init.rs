@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result, at};
 use crate::lab::guest::port::{self, say};
-use crate::lab::guest::{cost, power, script, shell, suite, unaware};
+use crate::lab::guest::{cost, power, script, shell, stress, suite, unaware};
 use crate::lab::protocol::{GUEST_COMMAND, MANIFEST, Manifest, Message, Work};
 use crate::programs::ending;
 use iomap_command::tell_line;
@@ -63,7 +63,7 @@ fn prepare_and_start(manifest: &Manifest) -> Result<()> {
             return process(0).status().map(drop).map_err(|e| Error::about("no process for the shell", e));
         }
         Work::Script { .. } => 0,
-        Work::Power(_) | Work::Unaware(_) | Work::Cost => 1,
+        Work::Power(_) | Work::Unaware(_) | Work::Cost | Work::Stress { .. } => 1,
         Work::Suite { runs, .. } => runs.len(),
     };
     let mut port = port::open()?;
@@ -103,6 +103,7 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
         Work::Power(run) => power::run(run, tell),
         Work::Unaware(turn) => unaware::run(turn, tell),
         Work::Cost => cost::run(tell),
+        Work::Stress { filter } => stress::run(filter.as_deref(), tell),
         Work::Suite { runs, filter, situations } => {
             let run = runs.get(number).ok_or("no such run")?;
             suite::run(*run, filter.as_deref(), situations, tell)

@@ -7,5 +7,6 @@ pub(crate) mod port;
 pub(crate) mod power;
 pub(crate) mod script;
 pub(crate) mod shell;
+pub(crate) mod stress;
 pub(crate) mod suite;
 pub(crate) mod unaware;
