@@ -5,15 +5,19 @@ use crate::outcome::{Outcome, Verdict};
 use crate::recorded::NAME;
 use crate::series::Series;
 use iomap_command::{Error, Exit, Output};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// The document.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Record {
     /// How it is made.
     about: String,
-    mutants: BTreeMap<String, Row>,
+    mutants: BTreeMap<String, Value>,
 }
 
 /// A mutant.
@@ -49,17 +53,37 @@ struct Noticed {
     detail: Option<String>,
 }
 
-/// Writes the outcomes.
+/// Writes the outcomes. A row that is there already stays if its mutant has no outcome here and the same edits: the row
+/// says of which series it is.
 pub(crate) fn record(series: &Series, outcomes: &[Outcome]) -> Result<Exit, Error> {
-    let rows = outcomes.iter().map(|outcome| (outcome.mutant.clone(), Row::of(outcome)));
-    let about = "Written by `iomap-kernel mutants --record` from the outcomes of `make kernel-mutants`".into();
-    let record = Record { about, mutants: rows.collect() };
     let path = series.directory.join(NAME);
+    let mut mutants = rows_of(series, &path)?;
+    for outcome in outcomes {
+        let row = serde_json::to_value(Row::of(outcome)).map_err(|error| Error::file(&path, error))?;
+        mutants.insert(outcome.mutant.clone(), row);
+    }
+    let about = "Written by `iomap-kernel mutants --record` from the outcomes of `make kernel-mutants`".into();
+    let record = Record { about, mutants };
     let text = serde_json::to_string_pretty(&record).map_err(|error| Error::file(&path, error))?;
     put(&path, &(text + "\n"))?;
     let of = series.mutants.len();
     Output::standard().write(&format!("{NAME}: {} of {of} mutants\n", record.mutants.len()))?;
     Ok(Exit::Fine)
+}
+
+/// The rows of a document about mutants whose edits are the same.
+fn rows_of(series: &Series, path: &Path) -> Result<BTreeMap<String, Value>, Error> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Error::file(path, error)),
+    };
+    let Record { mut mutants, .. } = serde_json::from_str(&text).map_err(|error| Error::file(path, error))?;
+    mutants.retain(|name, row| {
+        let mutant = series.mutants.iter().find(|mutant| mutant.name == *name);
+        mutant.is_some_and(|mutant| row["script"] == mutant.digest())
+    });
+    Ok(mutants)
 }
 
 impl Row {

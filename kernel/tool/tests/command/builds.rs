@@ -292,3 +292,23 @@ fn mutants_are_killed_or_live() {
     writeln!(all, "# mutants.json\n{lives}\n{killed}").expect("a text");
     insta::assert_snapshot!(all);
 }
+
+/// A row without an outcome here stays while the edits of its mutant are the same.
+#[test]
+fn rows_stay() {
+    let world = fixture();
+    world.program("suite", SUITE);
+    world.write("verdict", "violated");
+    let suite = world.path("programs/suite").display().to_string();
+    let mutants = |more: &[&str]| {
+        drop(world.said(&[&["mutants", "--source", "source", "--suite", &suite], more].concat()));
+        world.read("series/mutants.json")
+    };
+    world.said(&["mutants", "--source", "source", "--suite", &suite]);
+    let recorded = mutants(&["--record"]);
+    assert!(recorded.contains("truncate.grow"), "{recorded}");
+    std::fs::remove_dir_all(world.path("cache/iomap/kernel/outcomes")).expect("removed");
+    assert_eq!(mutants(&["--record"]), recorded);
+    world.write("series/mutants/fill.toml", &MUTANT.replace("\t\t;\n", "\t\terror;\n"));
+    assert!(!mutants(&["--record"]).contains("fill"));
+}
