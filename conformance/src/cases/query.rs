@@ -240,7 +240,9 @@ fn has_bit(t: &Context, caller: Caller, call: &Call, (bit, set): (u64, bool), wh
 fn beside_append_only(t: &Context, set: impl Fn(Fd) -> Call) -> Seen {
     t.needs_seal("attribute beside the state")?;
     let file = t.sealed()?;
-    let shows = |flags: u32| Ok(t.fact("it shows what it has", xflags(t, &file)? == XFLAG_SEALED | flags));
+    // Some file systems show there that a file has attributes by name.
+    let before = xflags(t, &file)? | XFLAG_SEALED;
+    let shows = |flags: u32| Ok(t.fact("it shows what it has", xflags(t, &file)? == before | flags));
     let append = Call::ChangeXflags { fd: file.fd(), set: XFLAG_APPEND, clear: 0 };
     let seen = file.act(&append, Effect::Times)?.and(shows(XFLAG_APPEND)?);
     let seen = seen.and(file.act_as(Caller::Unprivileged, &set(file.fd()), Effect::Times)?);

@@ -5,7 +5,7 @@ use crate::cases;
 use crate::error;
 use crate::filesystem::FsKind;
 use crate::lab::cache::Cache;
-use crate::lab::machine::hardware;
+use crate::lab::machine::hardware::{self, Survivor};
 use crate::lab::machine::qemu::Accelerator;
 use crate::lab::protocol::Run;
 use crate::lab::scripts::Scenario;
@@ -85,6 +85,13 @@ pub(crate) enum Cuts {
     Each,
 }
 
+impl Cuts {
+    /// Whether the storage of a file system survives them: a store to persistent memory is no request.
+    pub(crate) fn spare(self, fs: FsKind) -> bool {
+        matches!((hardware::survivor(fs), self), (Some(Survivor::Disk), _) | (Some(Survivor::Memory), Self::Chosen(_)))
+    }
+}
+
 impl FromStr for Cuts {
     type Err = &'static str;
 
@@ -155,7 +162,7 @@ impl Options {
 
     /// The file systems to make.
     pub(crate) fn file_systems(&self) -> Vec<FsKind> {
-        let can_be_run = |fs: &FsKind| self.power_cuts.is_none_or(|cuts| hardware::survives(*fs, cuts));
+        let can_be_run = |fs: &FsKind| self.power_cuts.is_none_or(|cuts| cuts.spare(*fs));
         match self.fs.is_empty() {
             true => FsKind::ALL.into_iter().filter(can_be_run).collect(),
             false => self.fs.clone(),
@@ -192,6 +199,18 @@ fn once_each<T: PartialEq>(items: &mut Vec<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cuts_are_a_number_or_each() {
+        assert_eq!("20".parse(), Ok(Cuts::Chosen(20)));
+        assert_eq!("each".parse(), Ok(Cuts::Each));
+        for text in ["0", "-1", "every", ""] {
+            assert!(text.parse::<Cuts>().is_err(), "{text}");
+        }
+        let spared = |fs| [Cuts::Chosen(1), Cuts::Each].map(|cuts| cuts.spare(fs));
+        let all = [FsKind::Ext4, FsKind::Ext4Dax, FsKind::Overlay].map(spared);
+        assert_eq!(all, [[true, true], [true, false], [false, false]]);
+    }
 
     #[test]
     fn nothing_is_done_twice() {

@@ -161,7 +161,7 @@ fn prepare(options: &Options) -> Result<Cache> {
 fn check(options: &Options) -> Result<()> {
     let file_systems = options.file_systems();
     if let Some(cuts) = options.power_cuts
-        && let Some(fs) = file_systems.iter().find(|fs| !hardware::survives(**fs, cuts))
+        && let Some(fs) = file_systems.iter().find(|fs| !cuts.spare(**fs))
     {
         let lack = match hardware::survivor(*fs) {
             Some(_) => "stores to memory, which are no requests: --power-cuts N",

@@ -105,6 +105,12 @@ static ROWS: &[Row] = &[
         why: "Linux looks for an active swap file before it looks at the length (generic_write_checks_count)",
     },
     Row {
+        when: |facts| facts.kernel,
+        cases: &["name::unlink*", "name::rename*", "name::replace", "name::exchange"],
+        values: &["holders=swap"],
+        why: "the names of an active swap file are fixed (may_delete, vfs_unlink, vfs_rename)",
+    },
+    Row {
         when: |_| true,
         cases: &["query::after_others"],
         values: &["holders=*"],

@@ -42,6 +42,8 @@ pub(crate) fn run(tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
         for sealed in [false, true].into_iter().filter(|sealed| !sealed || seals) {
             let path = root.join(if sealed { "sealed" } else { "normal" });
             fs::write(&path, vec![1; SIZE as usize]).map_err(at(&path))?;
+            // Sealing writes the file to its storage, and another file should be no less settled.
+            writable(&path).and_then(|file| file.sync_all()).map_err(at(&path))?;
             if sealed {
                 enter(&mounted, "sealed")?;
             }

@@ -13,7 +13,7 @@ use crate::programs::{self, ending};
 use crate::target::found::Mounted;
 use crate::words;
 use iomap_reference::{BLOCK, Call, Caller, Reply};
-use iomap_results::{Results, Verdict};
+use iomap_results::{CaseResult, Results, Verdict};
 use nix::fcntl::OFlag;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -41,6 +41,9 @@ while [ -e /tmp/go-on ]; do
 done
 echo \"$n$said\" >/tmp/rounds";
 
+/// The time that a case may take beside a load, in seconds: an emulated processor has work for both.
+const CASE: &str = "600";
+
 /// The longest time between two messages to the lab.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
@@ -66,8 +69,8 @@ struct Place<'a> {
 /// Something that one can see of a sealed file: where its pieces are, and its data.
 type Seen = (Vec<(u64, u64, u64)>, Vec<u8>);
 
-/// The clauses with a verdict that needs an explanation, or that the suite did not come to.
-type Verdicts = BTreeMap<String, Verdict>;
+/// The verdict on each clause, and the reason for it.
+type Verdicts = BTreeMap<String, (Verdict, Option<String>)>;
 
 impl Place<'_> {
     fn explore(&self, mounted: &Mounted, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
@@ -78,8 +81,14 @@ impl Place<'_> {
         let before = self.seen()?;
         let mut log = KernelLog::open(Devices::default()).map_err(|error| Error::about("/dev/kmsg", error))?;
         let alone = self.verdicts(tell)?;
-        let wrong: Vec<&str> = alone.iter().filter(|row| is_wrong(*row.1)).map(|row| row.0.as_str()).collect();
-        self.say(tell, "the suite alone", list(&wrong), format!("{} clauses", alone.len()))?;
+        let is_wrong = |verdict| matches!(verdict, Verdict::Violated | Verdict::Error);
+        let wrong = alone.iter().filter(|(_, (verdict, _))| is_wrong(*verdict));
+        self.say(
+            tell,
+            "the suite alone",
+            list(&wrong.map(named).collect::<Vec<_>>()),
+            format!("{} clauses", alone.len()),
+        )?;
         for load in LOADS.iter().filter(|load| load.fs.contains(&self.fs)) {
             if programs::find(load.program).is_none() {
                 let (step, outcome) = (format!("{}: {}", self.fs.name(), load.name), format!("no {}", load.program));
@@ -160,14 +169,17 @@ impl Place<'_> {
         fs::create_dir_all(&directory).map_err(at(&directory))?;
         let mut suite = Command::new("/proc/self/exe");
         suite.args(["--target", &format!("dir={}", directory.display()), "--mechanism", "seal"]);
-        suite.args(["--format", "json", "--output", output]).args(self.filter).env("PATH", "/bin");
+        suite.args(["--format", "json", "--output", output, "--timeout", CASE]).args(self.filter).env("PATH", "/bin");
         let suite = suite.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let status = patiently(suite.map_err(|error| Error::about("the suite", error))?, tell)?;
         let text =
             fs::read_to_string(output).map_err(|_| Error::from(format!("the suite {status}, without results")))?;
         fs::remove_file(output).map_err(|error| Error::about(output, error))?;
         let results = Results::<()>::parse(&text).map_err(|error| Error::about(output, error))?;
-        Ok(results.clauses.into_iter().map(|clause| (clause.id, clause.verdict)).collect())
+        let why = |cases: &[CaseResult]| cases.iter().find_map(|case| case.detail.clone());
+        let rows =
+            results.clauses.into_iter().map(|row| (row.id, (row.verdict, row.reason.or_else(|| why(&row.cases)))));
+        Ok(rows.collect())
     }
 
     /// Starts a load in a fresh directory.
@@ -210,14 +222,17 @@ fn patiently(mut process: Child, tell: &mut dyn FnMut(&Message) -> Result<()>) -
     }
 }
 
-fn is_wrong(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Violated | Verdict::Error)
-}
-
 /// The clauses with another verdict.
 fn differences(alone: &Verdicts, beside: &Verdicts) -> String {
-    let others = beside.iter().filter(|(clause, verdict)| alone.get(*clause) != Some(verdict));
-    list(&others.map(|(clause, verdict)| format!("{clause} {verdict}")).collect::<Vec<_>>())
+    let is_other = |clause, verdict: &Verdict| alone.get(clause).is_none_or(|(before, _)| before != verdict);
+    let others = beside.iter().filter(|(clause, (verdict, _))| is_other(*clause, verdict));
+    list(&others.map(named).collect::<Vec<_>>())
+}
+
+/// A clause with its verdict and the beginning of the reason.
+fn named((clause, (verdict, why)): (&String, &(Verdict, Option<String>))) -> String {
+    let why = why.as_deref().and_then(|why| why.lines().next()).map_or(String::new(), |why| format!(" ({why})"));
+    format!("{clause} {verdict}{why}")
 }
 
 /// All of them, or that there are none.

@@ -4,7 +4,6 @@ use crate::error::Result;
 use crate::filesystem::{FsKind, Medium, Quotas};
 use crate::lab::machine::kernel::BootKernel;
 use crate::lab::machine::modules;
-use crate::lab::options::Cuts;
 use crate::programs;
 use std::path::PathBuf;
 
@@ -116,11 +115,6 @@ fn row(fs: FsKind) -> Row {
 /// The storage of a file system that survives a power cut of the guest, if there is any.
 pub(crate) fn survivor(fs: FsKind) -> Option<Survivor> {
     row(fs).cuts.map(|(survivor, _)| survivor)
-}
-
-/// Whether the storage of a file system survives these cuts: a store to persistent memory is no request.
-pub(crate) fn survives(fs: FsKind, cuts: Cuts) -> bool {
-    matches!((survivor(fs), cuts), (Some(Survivor::Disk), _) | (Some(Survivor::Memory), Cuts::Chosen(_)))
 }
 
 /// The hardware of a guest for runs on this file system, or of a guest whose power is cut.
