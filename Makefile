@@ -140,7 +140,7 @@ kernel-prefixes:
 # Needs what `kernel` and `lab` need.
 kernel-cost:
 	cargo build --release --locked
-	before=$$($(KERNEL) build --upto 0) && after=$$($(KERNEL) build) && \
+	before=$$($(KERNEL) build --upto 1) && after=$$($(KERNEL) build) && \
 	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario cost --kernel "$$before" "$$after" \
 		--format json --output kernel/cost.json
 
