@@ -76,7 +76,7 @@ impl Mutants {
         if all == none {
             return format!("{head}`make kernel-mutants` has not run any.\n");
         }
-        let head_row = "<tr><th>mutant</th><th>clause</th><th>case</th><th>on</th></tr>";
+        let head_row = "<tr><th>mutant</th><th>the fault</th><th>clause</th><th>case</th><th>on</th></tr>";
         let rows: String = self.0.iter().map(|(name, (title, row))| line(book, name, title, row.as_ref())).collect();
         format!(
             "{head}The series has {all} mutants: each is a small fault that the suite has to notice. {killed} violate a \
@@ -103,7 +103,7 @@ fn line(book: &Book<'_>, name: &str, title: &str, row: Option<&Row>) -> String {
         Some(Row { equivalent: Some(why), .. }) => format!("<td colspan=\"3\">equivalent: {}</td>", escape(why)),
         Some(Row { verdict, .. }) => format!("<td colspan=\"3\">{}</td>", escape(verdict)),
     };
-    format!("<tr><th scope=\"row\"><code>{}</code><br>{}</th>{found}</tr>", escape(name), escape(title))
+    format!("<tr><th scope=\"row\">{}</th><td>{}</td>{found}</tr>", escape(name), escape(title))
 }
 
 #[cfg(test)]
@@ -137,11 +137,11 @@ mod tests {
         assert!(text.contains("1 violate a clause"), "{text}");
         assert!(text.contains("1 cannot be noticed by any program, and 1 have no outcome yet"), "{text}");
         for row in [
-            "<code>one</code><br>It one</th><td>a.b</td><td><code>a::c&lt;</code></td><td>xfs</td>",
-            "It other</th><td>a.b (another one than expected)</td>",
-            "It same</th><td colspan=\"3\">equivalent: it is a &amp; b</td>",
-            "It strong</th><td colspan=\"3\">lives</td>",
-            "It unknown</th><td colspan=\"3\">no outcome yet</td>",
+            "one</th><td>It one</td><td>a.b</td><td><code>a::c&lt;</code></td><td>xfs</td>",
+            "It other</td><td>a.b (another one than expected)</td>",
+            "It same</td><td colspan=\"3\">equivalent: it is a &amp; b</td>",
+            "It strong</td><td colspan=\"3\">lives</td>",
+            "It unknown</td><td colspan=\"3\">no outcome yet</td>",
         ] {
             assert!(text.contains(row), "{row} in {text}");
         }
