@@ -12,6 +12,7 @@ use crate::mechanism::{Mechanism, seal};
 use crate::programs::{self, ending};
 use crate::target::found::Mounted;
 use crate::words;
+use iomap_clauses::Observe;
 use iomap_reference::{BLOCK, Call, Caller, Reply};
 use iomap_results::{CaseResult, Results, Verdict};
 use nix::fcntl::OFlag;
@@ -100,7 +101,8 @@ impl Place<'_> {
             let rounds = self.end(work, tell)?;
             let step = |what: &str| format!("{}: {what}", load.name);
             self.say(tell, load.name, if rounds.1.is_empty() { OK.into() } else { rounds.1 }, rounds.0)?;
-            self.say(tell, &step("the suite"), differences(&alone, &beside?), String::new())?;
+            let (others, late) = differences(&alone, &beside?);
+            self.say(tell, &step("the suite"), others, late)?;
             let now = self.seen()?;
             let moved = FILES.iter().zip(before.iter().zip(&now)).filter(|(_, (before, now))| before != now);
             self.say(
@@ -222,11 +224,19 @@ fn patiently(mut process: Child, tell: &mut dyn FnMut(&Message) -> Result<()>) -
     }
 }
 
-/// The clauses with another verdict.
-fn differences(alone: &Verdicts, beside: &Verdicts) -> String {
+/// The clauses with another verdict, and those of them about time. An emulated processor that works for a load makes
+/// every call late, so a violation of these says nothing here.
+fn differences(alone: &Verdicts, beside: &Verdicts) -> (String, String) {
     let is_other = |clause, verdict: &Verdict| alone.get(clause).is_none_or(|(before, _)| before != verdict);
     let others = beside.iter().filter(|(clause, (verdict, _))| is_other(*clause, verdict));
-    list(&others.map(named).collect::<Vec<_>>())
+    let is_late = |(clause, (verdict, _)): &(&String, &(Verdict, Option<String>))| {
+        *verdict == Verdict::Violated
+            && iomap_clauses::ALL.iter().any(|it| it.id == **clause && it.observe.contains(&Observe::Time))
+    };
+    let (late, others): (Vec<_>, Vec<_>) = others.partition(is_late);
+    let late: Vec<&str> = late.iter().map(|(clause, _)| clause.as_str()).collect();
+    let note = if late.is_empty() { String::new() } else { format!("late {}", late.join(", ")) };
+    (list(&others.into_iter().map(named).collect::<Vec<_>>()), note)
 }
 
 /// A clause with its verdict and the beginning of the reason.
@@ -239,4 +249,23 @@ fn named((clause, (verdict, why)): (&String, &(Verdict, Option<String>))) -> Str
 fn list<T: AsRef<str>>(items: &[T]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     if items.is_empty() { OK.into() } else { items.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_call_is_no_other_verdict() {
+        let verdicts = |rows: &[(&str, Verdict)]| -> Verdicts {
+            rows.iter().map(|(clause, verdict)| ((*clause).to_owned(), (*verdict, Some("it is\nso".into())))).collect()
+        };
+        let alone = verdicts(&[("truncate.same_prompt", Verdict::Holds), ("truncate.shrink", Verdict::Holds)]);
+        assert_eq!(differences(&alone, &alone), ("ok".into(), String::new()));
+        let late = verdicts(&[("truncate.same_prompt", Verdict::Violated), ("truncate.shrink", Verdict::Holds)]);
+        assert_eq!(differences(&alone, &late), ("ok".into(), "late truncate.same_prompt".into()));
+        let wrong = verdicts(&[("truncate.same_prompt", Verdict::Error), ("truncate.shrink", Verdict::Violated)]);
+        let said = "truncate.same_prompt error (it is), truncate.shrink violated (it is)";
+        assert_eq!(differences(&alone, &wrong), (said.into(), String::new()));
+    }
 }
