@@ -8,7 +8,7 @@ use crate::lab::power::cuts::{Guests, Task, Wreck, no_disk};
 use crate::lab::power::disk::{CrashState, Disk, Request};
 use crate::lab::power::findings::Findings;
 use crate::lab::power::story::{Story, stories, within};
-use crate::lab::protocol::PowerEvent;
+use crate::lab::protocol::{Action, PowerEvent};
 use crate::target::found;
 use std::fs::File;
 use std::ops::Range;
@@ -37,8 +37,8 @@ impl Guests<'_> {
         let visit = self.boot(vec![(WORK.into(), disk.clone())], &[], Some(Task::Whole), &[], findings)?;
         let requests = disk.recorded();
         let moments = moments(&requests, &visit.events, 0..findings.plans.len());
-        if !moments.iter().any(|moment| is_changing(&moment.stories)) {
-            return Err(Error::from("no file changed its state while the disk had requests"));
+        if moments.is_empty() {
+            return Err(Error::from("no file changed its state before the last request"));
         }
         let total = moments.len();
         for (first, some) in (0..).step_by(AT_ONCE).zip(moments.chunks(AT_ONCE)) {
@@ -73,27 +73,26 @@ impl Moment {
 
 /// Each request during which a file of these changed its state, and the first one after each change.
 fn moments(requests: &[Request], events: &[(Instant, PowerEvent)], files: Range<usize>) -> Vec<Moment> {
-    let mut was_changing = false;
+    let mut known = 0;
     let moments = requests.iter().enumerate().filter_map(|(number, request)| {
         let heard = events.partition_point(|(at, _)| *at < request.at);
         let stories = stories(&events[..events.len().min(heard + LATE)], request.at);
-        let is_changing = is_changing(&stories[files.clone()]);
-        let is_wanted = is_changing || was_changing;
-        was_changing = is_changing;
-        is_wanted.then_some(Moment { requests: number, stories })
+        let (before, of_files) = (known, &stories[files.clone()]);
+        known = of_files.iter().map(changes).sum();
+        (known > before || of_files.iter().any(Story::is_changing)).then_some(Moment { requests: number, stories })
     });
     moments.collect()
 }
 
-fn is_changing(stories: &[Story]) -> bool {
-    stories.iter().any(Story::is_changing)
+/// The number of changes of state that have returned.
+fn changes(story: &Story) -> usize {
+    [Action::Enter, Action::Leave].into_iter().filter(|action| story.has(*action)).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::device::nameless;
-    use crate::lab::protocol::Action;
     use std::time::Duration;
 
     /// The requests of a seal, and the next one, by which the call has returned.
@@ -117,8 +116,15 @@ mod tests {
         // A return that came at the time of a request may have come after it.
         let found = moments(&requests, &events, 0..4);
         let numbers: Vec<(usize, bool)> =
-            found.iter().map(|moment| (moment.requests, is_changing(&moment.stories))).collect();
+            found.iter().map(|moment| (moment.requests, moment.stories[1].is_changing())).collect();
         assert_eq!(numbers, [(2, true), (3, true), (4, false)]);
         assert!(moments(&requests, &events, 2..4).is_empty());
+        // A change without a request of its own may have begun before each of these, and has returned before the last.
+        let alone = [
+            (before(3) - Duration::from_nanos(2), PowerEvent::Begun(1, Action::Enter)),
+            (before(3) - Duration::from_nanos(1), PowerEvent::Returned(1, Action::Enter)),
+        ];
+        let found: Vec<usize> = moments(&requests, &alone, 0..4).iter().map(|moment| moment.requests).collect();
+        assert_eq!(found, [0, 1, 2, 3]);
     }
 }
