@@ -4,7 +4,8 @@ use super::ioctl::{Request, ioctl};
 use super::process;
 use super::vfs::errno;
 use nix::errno::Errno;
-use nix::sys::mman::{MRemapFlags, MapFlags, MmapAdvise, ProtFlags, mmap, mremap};
+use nix::sys::mman::{MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, mmap, mremap};
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -18,6 +19,9 @@ const UFFDIO_API: Request<[u64; 3]> = Request::read_write(0xaa, 0x3f);
 pub(crate) struct Mapping {
     pub(super) start: std::ptr::NonNull<libc::c_void>,
     pub(super) len: usize,
+    /// Whether the file is on FUSE. At the end of such a mapping the kernel waits for the daemon to write (fuse_vma_close),
+    /// with the lock of the address space. The daemon can be in this process, and need that lock.
+    by_daemon: bool,
 }
 
 // SAFETY: the memory belongs to the process, so any thread may use it and unmap it.
@@ -45,7 +49,8 @@ impl Mapping {
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;
         // A mapping consists of whole pages.
-        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK) })
+        let by_daemon = fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == FUSE_SUPER_MAGIC);
+        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK), by_daemon })
     }
 
     pub(super) fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {
@@ -92,7 +97,7 @@ impl Mapping {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { nix::sys::mman::mmap_anonymous(None, size, protection, MapFlags::MAP_PRIVATE) }?;
-        Ok(Self { start, len })
+        Ok(Self { start, len, by_daemon: false })
     }
 
     /// madvise(2) with MADV_PAGEOUT.
@@ -128,7 +133,7 @@ impl Mapping {
         let start = unsafe { mremap(self.start, self.len, self.len, flags, Some(place.start)) }?;
         // The place belongs to the mapping now, and its old place to nothing.
         place.len = 0;
-        Ok(Self { start, len: std::mem::take(&mut self.len) })
+        Ok(Self { start, len: std::mem::take(&mut self.len), by_daemon: self.by_daemon })
     }
 
     /// munmap(2) of the last page.
@@ -228,6 +233,10 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         if self.len == 0 {
             return;
+        }
+        if self.by_daemon {
+            // SAFETY: the call changes no memory.
+            let _ = unsafe { nix::sys::mman::msync(self.start, self.len, MsFlags::MS_SYNC) };
         }
         // SAFETY: this is the mapping that `new` made, and nothing points into it.
         let _ = unsafe { nix::sys::mman::munmap(self.start, self.len) };
