@@ -2,6 +2,7 @@ use super::holds::{pinned, registered};
 use super::prompt;
 use super::refuse::{at_once, leased};
 use super::seal::each;
+use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::mechanism::BLOCK_LEN;
@@ -12,6 +13,19 @@ use nix::fcntl::OFlag;
 
 fn same_size(file: &File) -> Result<Vec<Call>, Trouble> {
     Ok(vec![Call::Ftruncate { fd: file.fd(), size: file.stat()?.size as i64 }])
+}
+
+/// The result of a truncation to the own size, and whether it changes the modification and the status change time.
+fn changed_times<T>(
+    t: &Context,
+    file: &File,
+    make: impl FnOnce(&Call) -> Result<T, Trouble>,
+) -> Result<(T, [bool; 2]), Trouble> {
+    let before = file.stat()?;
+    t.tick(&before);
+    let made = make(&Call::Ftruncate { fd: file.fd(), size: before.size as i64 })?;
+    let after = file.stat()?;
+    Ok((made, [after.mtime != before.mtime, after.ctime != before.ctime]))
 }
 
 pub(super) static CASES: &[Case] = &[
@@ -31,6 +45,19 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         file.act(&Call::Truncate { name: file.name(), size: file.at(t.size()) }, Effect::Times)
     }),
+    case(
+        &TRUNCATE_SAME_SIZE,
+        "same_size_times",
+        "truncating a sealed file to its own size changes the times that it changes for any other file",
+        |t| {
+            let ordinary = t.beside("ordinary", t.size())?;
+            let file = t.sealed()?;
+            let given = |call: &Call| t.given(call, "not for an ordinary file either");
+            let ((), expected) = changed_times(t, &ordinary, given)?;
+            let (seen, changed) = changed_times(t, &file, |call| t.observe(call))?;
+            Ok(seen.and(t.fact("the same times change as for a file that is not sealed", changed == expected)))
+        },
+    ),
     case(
         &TRUNCATE_SAME_PROMPT,
         "same_mapped",

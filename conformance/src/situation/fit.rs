@@ -364,6 +364,7 @@ static ROWS: &[Row] = &[
         when: |_| true,
         cases: &[
             "seal::shared_within",
+            "truncate::same_size_times",
             "unseal::unaligned",
             "unseal::unshare",
             "unseal::full",

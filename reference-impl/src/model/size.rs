@@ -63,9 +63,11 @@ impl State {
         if size == old && self.inode(ino).sealed {
             // Bytes that agents stored stay, even after the end.
             self.changed_nothing(ino, [Quirk::TruncateWaits, Quirk::TruncateTakesSpace, Quirk::TruncateZeroes])?;
-            let now = self.now();
-            let file = self.inode_mut(ino);
-            (file.mtime, file.ctime) = (now, now);
+            if !self.has(Quirk::TruncateKeepsTimes) {
+                let now = self.now();
+                let file = self.inode_mut(ino);
+                (file.mtime, file.ctime) = (now, now);
+            }
             return Ok(());
         }
         self.spill(ino)?;
