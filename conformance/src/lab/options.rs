@@ -79,7 +79,7 @@ pub(crate) struct Options {
 /// The moments at which the power is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cuts {
-    /// So many moments that a seed chooses, each in a guest of its own.
+    /// This number of moments, which a seed chooses, each in a guest of its own.
     Chosen(u32),
     /// Each request that changes the disk of one guest while a file comes into the state or leaves it.
     Each,
