@@ -23,9 +23,8 @@ pub struct Fs(Arc<Mutex<State>>);
 
 /// The maximum number of blocks in the cache of a file system in memory: 16 MiB.
 const CACHE: usize = 4096;
-/// The minimum number of blocks of its metadata area: enough for the names and files of tests, and few, because a
-/// restart reads all of them.
-const AREA: u64 = 128;
+/// The minimum number of blocks of its metadata area: enough for the names and files of tests.
+const AREA: u64 = 1024;
 
 impl Fs {
     /// An empty file system in memory, with `blocks` blocks of [`BLOCK`] bytes for data. Its time is the number of
