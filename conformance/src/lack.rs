@@ -59,6 +59,8 @@ pub(crate) trait Probe {
     fn memory(&self) -> Option<Counter>;
     /// Whether the caller has a capability for the whole machine.
     fn has(&self, capability: Capability) -> bool;
+    /// Whether another process cannot be started for the same reason.
+    fn refuses_process(&self, errno: Errno) -> bool;
     /// The active swap areas of the machine.
     fn swap_areas(&self) -> Option<Counter>;
     /// Whether an ordinary file cannot become a swap file for the same reason.
@@ -151,6 +153,15 @@ static LACKS: &[Lack] = &[
         },
     },
     Lack {
+        name: "processes",
+        // copy_process() of kernel/fork.c: RLIMIT_NPROC, or the limit of the control group.
+        sign: |call, errno| errno == Errno::EAGAIN && starts_process(call),
+        shown: |probe, _, errno| {
+            probe.refuses_process(errno).then(|| "no other process can be started (ulimit -u, pids.max)".into())
+        },
+        ahead: |_, _| None,
+    },
+    Lack {
         name: "rights of the caller",
         sign: |call, errno| matches!(errno, Errno::EPERM | Errno::EACCES) && right(call).is_some(),
         shown: |probe, call, _| {
@@ -220,6 +231,11 @@ fn bare(call: &Call) -> &Call {
 /// Whether the suite makes an image, and attaches it, during a call.
 fn replaces_storage(call: &Call) -> bool {
     matches!(call, Call::PowerLoss { .. } | Call::PowerLossAfter { .. } | Call::RemoveDevice | Call::ReplaceDevice)
+}
+
+/// Whether a process of its own makes the call.
+fn starts_process(call: &Call) -> bool {
+    matches!(call, Call::PwriteLimited { .. } | Call::Via { route: Route::Fork | Route::Namespace, .. })
 }
 
 /// The capability that a call needs for every file.
@@ -319,6 +335,7 @@ mod tests {
         room: Counter,
         room_inside: Counter,
         no_block: Option<Errno>,
+        no_process: Option<Errno>,
     }
 
     const PLENTY: Counter = Counter { used: 10, limit: 1 << 40 };
@@ -327,7 +344,16 @@ mod tests {
     impl Default for Fake {
         fn default() -> Self {
             let [descriptors, address_space, swap_areas, room, room_inside] = [PLENTY; 5];
-            Self { descriptors, address_space, without: None, swap_areas, room, room_inside, no_block: None }
+            Self {
+                descriptors,
+                address_space,
+                without: None,
+                swap_areas,
+                room,
+                room_inside,
+                no_block: None,
+                no_process: None,
+            }
         }
     }
 
@@ -354,6 +380,10 @@ mod tests {
 
         fn swap_areas(&self) -> Option<Counter> {
             Some(self.swap_areas)
+        }
+
+        fn refuses_process(&self, errno: Errno) -> bool {
+            self.no_process == Some(errno)
         }
 
         fn refuses_swap(&self, _: Errno) -> bool {
@@ -401,6 +431,12 @@ mod tests {
                 "lacking memory: 0 MiB of address",
             ),
             (
+                Fake { no_process: Some(Errno::EAGAIN), ..Fake::default() },
+                Call::Store { map: 1, offset: 0, data: vec![1] }.via(Route::Fork),
+                Errno::EAGAIN,
+                "lacking processes: no other process can be started",
+            ),
+            (
                 without(LINUX_IMMUTABLE),
                 FLAG,
                 Errno::EPERM,
@@ -440,6 +476,7 @@ mod tests {
             room: FULL,
             room_inside: FULL,
             no_block: Some(Errno::EDQUOT),
+            no_process: Some(Errno::EAGAIN),
             ..Fake::default()
         };
         for (call, errno) in [
@@ -447,6 +484,7 @@ mod tests {
             (SHRINK, Errno::EPERM),
             (PUNCH, Errno::EPERM),
             (SHRINK, Errno::ETXTBSY),
+            (SHRINK, Errno::EAGAIN),
             (SWAPON, Errno::EINVAL),
             // A full file system that the suite made.
             (PUNCH, Errno::ENOSPC),

@@ -14,8 +14,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time in which a killed program has to end. A program that waits in the kernel may take longer.
@@ -29,15 +29,6 @@ const WIDTH: usize = 500;
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
-
-/// Locked while a program starts: until the exec, the child has every descriptor of this process.
-static STARTING: Mutex<()> = Mutex::new(());
-
-/// Waits until no program is starting, and lets none start as long as the value lives. Meanwhile, no child has a
-/// descriptor of a file.
-pub(crate) fn settle() -> MutexGuard<'static, ()> {
-    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 thread_local! {
     /// The time at which the case of this thread has to end.
@@ -125,10 +116,27 @@ pub(crate) fn ending(status: ExitStatus) -> String {
 }
 
 /// The output of a program that has to end within the limit of the run.
+///
+/// The program never has a file of a case. A child gets a copy of its parent's descriptors, and execve(2) closes them; but
+/// the kernel gives the files back a moment later, which no parent can wait for (task_work_run of the child). In this
+/// moment a lease, a seal or swapon(2) of another case would be refused. So the parent is a thread without descriptors.
 pub(crate) fn within_limit(command: &mut Command) -> Result<Vec<u8>, Failure> {
     let limit = LIMIT.get().copied().unwrap_or(TIMEOUT);
     let rest = DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()));
-    let outcome = run(command, Stdio::null(), Some(rest.map_or(limit, |rest| rest.min(limit))));
+    let limit = rest.map_or(limit, |rest| rest.min(limit));
+    let name = name(command);
+    let failed = |error| Failure::Start { name, error };
+    let outcome = std::thread::scope(|scope| {
+        let started = std::thread::Builder::new().spawn_scoped(scope, || {
+            process::own_descriptors().map_err(io::Error::from)?;
+            let done = run(command, Stdio::null(), Some(limit));
+            // The descriptors in the command are those of this thread: they have to be closed here.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            Ok(done)
+        });
+        started.and_then(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let outcome = outcome.map_err(failed).flatten();
     if let Err(failure) = &outcome
         && failure.is_cut_short()
     {
@@ -181,7 +189,7 @@ fn run(command: &mut Command, input: Stdio, limit: Option<Duration>) -> Result<V
         command.process_group(0);
     }
     let child = {
-        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _forking = process::forking();
         command.spawn().map_err(failed)?
     };
     let status = match limit {
@@ -241,6 +249,10 @@ fn first_lines(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::sys::process::tests::apart;
+    use crate::host::sys::vfs;
+    use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn shell(script: &str) -> Command {
         let mut shell = Command::new("sh");
@@ -294,6 +306,31 @@ mod tests {
         assert_eq!(cut_short(), None);
         let left: i32 = String::from_utf8_lossy(&left).trim().parse().unwrap();
         nix::sys::signal::kill(Pid::from_raw(left), Signal::SIGKILL).unwrap();
+    }
+
+    /// A file that was closed before a program starts, or meanwhile, is open nowhere.
+    #[test]
+    fn programs_have_no_files_of_cases() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let ended = AtomicBool::new(false);
+        apart(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Relaxed) {
+                        within_limit(&mut Command::new("true")).unwrap();
+                    }
+                });
+                let refused = (0..20_000).filter(|_| {
+                    drop(File::create(&path).unwrap());
+                    let file = File::options().read(true).write(true).open(&path).unwrap();
+                    vfs::set_lease(file.as_fd(), true).is_err()
+                });
+                let refused = refused.count();
+                ended.store(true, Ordering::Relaxed);
+                assert_eq!(refused, 0);
+            });
+        });
     }
 
     /// A thread that ends kills its programs, too.

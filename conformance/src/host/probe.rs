@@ -1,7 +1,7 @@
 //! Finds out what the machine or the caller lacks.
 
 use super::device::{attach, blank};
-use super::sys::{swap, vfs};
+use super::sys::{process, swap, vfs};
 use super::{areas, proc};
 use crate::filesystem::FsKind;
 use crate::lack::{self, Capability, Counter, Lacking, Needs, Probe};
@@ -129,6 +129,10 @@ impl Probe for Machine {
         let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
         let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
         is_first && effective.is_none_or(|set| set >> capability.bit & 1 == 1)
+    }
+
+    fn refuses_process(&self, errno: Errno) -> bool {
+        process::in_child(&process::forking(), || ()) == Err(errno)
     }
 
     fn swap_areas(&self) -> Option<Counter> {

@@ -12,7 +12,6 @@ use crate::filesystem::FsKind;
 use crate::kernel;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
-use crate::programs;
 use crate::reach::{Kind, Site};
 use crate::system::Step;
 use crate::system::{Outcomes, Ready, StorageAgent, System};
@@ -151,11 +150,6 @@ impl System for HostSystem<'_> {
     fn call(&self, caller: Caller, call: &Call) -> Outcome {
         let _turn = activation(self.image.kind(), call);
         let done = |outcome: Result<(), Errno>| outcome.map(|()| Reply::Number(0));
-        // A program that is starting may still have the file open, or clones of it that were removed. That is no reason to
-        // refuse the call.
-        let is_sealing = matches!(call, Call::Fallocate { mode, .. } if mode.changes_state());
-        let is_picky = is_sealing || matches!(call, Call::Swapon { .. } | Call::SetLease { .. });
-        let _settled = is_picky.then(programs::settle);
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),

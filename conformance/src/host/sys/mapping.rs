@@ -46,11 +46,14 @@ impl Mapping {
         flags: MapFlags,
     ) -> Result<Self, Errno> {
         let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        let _forking = process::forking();
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;
         // A mapping consists of whole pages.
         let by_daemon = fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == FUSE_SUPER_MAGIC);
-        Ok(Self { start, len: len.next_multiple_of(iomap_reference::BLOCK), by_daemon })
+        let mapping = Self { start, len: len.next_multiple_of(iomap_reference::BLOCK), by_daemon };
+        mapping.inherit(false)?;
+        Ok(mapping)
     }
 
     pub(super) fn at(&self, offset: usize, len: usize) -> Result<*mut libc::c_void, Errno> {
@@ -125,6 +128,14 @@ impl Mapping {
         unsafe { nix::sys::mman::madvise(self.start, self.len, MmapAdvise::MADV_POPULATE_WRITE) }
     }
 
+    /// Whether a child of fork(2) gets the mapping: madvise(2). Otherwise the programs that other cases start would use the
+    /// file for a moment, also after its own case has unmapped it.
+    fn inherit(&self, on: bool) -> Result<(), Errno> {
+        let advice = if on { MmapAdvise::MADV_DOFORK } else { MmapAdvise::MADV_DONTFORK };
+        // SAFETY: this advice changes no data.
+        unsafe { nix::sys::mman::madvise(self.start, self.len, advice) }
+    }
+
     /// mremap(2) to another place.
     pub(crate) fn elsewhere(mut self) -> Result<Self, Errno> {
         let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
@@ -178,7 +189,12 @@ impl Mapping {
     pub(crate) fn store_by_child(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         let to = self.at(offset, data.len())?.cast::<u8>();
         // SAFETY: the bytes are inside the mapping, to which no Rust reference exists.
-        process::in_child(|| unsafe { to.copy_from_nonoverlapping(data.as_ptr(), data.len()) })
+        let store = || unsafe { to.copy_from_nonoverlapping(data.as_ptr(), data.len()) };
+        let forking = process::forking();
+        self.inherit(true)?;
+        let stored = process::in_child(&forking, store);
+        self.inherit(false)?;
+        stored
     }
 
     /// A write to /proc/self/mem, as a debugger writes.
@@ -262,4 +278,28 @@ pub(crate) fn scratch(data: &[u8]) -> Result<File, Errno> {
     let file = File::from(fd);
     std::os::unix::fs::FileExt::write_all_at(&file, data, 0).map_err(|_| Errno::EIO)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    /// The stores through a moved, a cut and an inherited mapping are in the file; beyond the end of the file a store fails.
+    #[test]
+    fn stores_reach_the_file() {
+        const PAGE: usize = iomap_reference::BLOCK;
+        let file = tempfile::tempfile().unwrap();
+        let map = |pages| Mapping::new(file.as_fd(), pages * PAGE, true, true).unwrap();
+        assert_eq!(map(1).store_by_child(0, b"lost"), Err(Errno::EFAULT));
+        file.set_len(PAGE as u64).unwrap();
+        map(1).store_by_child(0, b"child").unwrap();
+        map(1).elsewhere().unwrap().store(10, b"moved").unwrap();
+        let cut = map(2).without_last_page().unwrap();
+        cut.store(20, b"cut").unwrap();
+        assert_eq!(cut.store(PAGE, b"gone"), Err(Errno::EFAULT));
+        let mut data = [0; 23];
+        file.read_exact_at(&mut data, 0).unwrap();
+        assert_eq!(&data, b"child\0\0\0\0\0moved\0\0\0\0\0cut");
+    }
 }

@@ -8,9 +8,20 @@ use nix::sys::wait::WaitStatus;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The size of the stack of a process that makes a few calls.
 const STACK: usize = 64 << 10;
+
+/// Locked while this process is copied: fork(2). A copy has every mapping that is not marked MADV_DONTFORK, and with it the
+/// file.
+pub(crate) fn forking() -> MutexGuard<'static, Forking> {
+    static FORKING: Mutex<Forking> = Mutex::new(Forking);
+    FORKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The right to copy this process.
+pub(crate) struct Forking;
 
 /// Gives this thread a table of descriptors of its own, with nothing in it but the standard three.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
@@ -66,8 +77,8 @@ fn in_process<T>(flags: CloneFlags, mut act: impl FnMut() -> Result<T, Errno>) -
 }
 
 /// Work of a process with a copy of this one's memory, as after fork(2). It shares the descriptors, for the reason that
-/// [`pwrite_limited`] has. EFAULT if the work ends it.
-pub(crate) fn in_child(work: impl Fn()) -> Result<(), Errno> {
+/// [`pwrite_limited`] has. EFAULT if the work cannot use memory, and EINTR if something else ends it.
+pub(crate) fn in_child(_: &Forking, work: impl Fn()) -> Result<(), Errno> {
     let child = || {
         work();
         0
@@ -78,7 +89,8 @@ pub(crate) fn in_child(work: impl Fn()) -> Result<(), Errno> {
     let child = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }?;
     match nix::sys::wait::waitpid(child, None)? {
         WaitStatus::Exited(_, 0) => Ok(()),
-        _ => Err(Errno::EFAULT),
+        WaitStatus::Signaled(_, Signal::SIGBUS | Signal::SIGSEGV, _) => Err(Errno::EFAULT),
+        _ => Err(Errno::EINTR),
     }
 }
 
@@ -92,34 +104,46 @@ fn is_pending(signal: Signal) -> Result<bool, Errno> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::os::fd::AsFd;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    /// Runs a test whose descriptors no program has that other tests start.
+    pub(crate) fn apart(test: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                own_descriptors().unwrap();
+                test();
+            });
+        });
+    }
+
     #[test]
     fn a_limited_write_keeps_no_other_file_open() {
-        let file = tempfile::tempfile().unwrap();
-        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 4), Ok(4));
-        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 4), Err(Errno::EFBIG));
-        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 12), Ok(8));
-        let ended = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let write = || {
-                while !ended.load(Ordering::Relaxed) {
-                    assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 8), Ok(8));
+        apart(|| {
+            let file = tempfile::tempfile().unwrap();
+            assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 4), Ok(4));
+            assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 4), Err(Errno::EFBIG));
+            assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 4, 12), Ok(8));
+            let ended = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let write = || {
+                    while !ended.load(Ordering::Relaxed) {
+                        assert_eq!(pwrite_limited(file.as_fd(), &[1; 8], 0, 8), Ok(8));
+                    }
+                };
+                scope.spawn(write);
+                let mut kept = 0;
+                for _ in 0..5000 {
+                    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+                    drop(writer);
+                    // A reader whose last writer is gone reads 0 bytes; otherwise it would have to wait.
+                    kept += usize::from(nix::unistd::read(&reader, &mut [0]) != Ok(0));
                 }
-            };
-            scope.spawn(write);
-            let mut kept = 0;
-            for _ in 0..5000 {
-                let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
-                drop(writer);
-                // A reader whose last writer is gone reads 0 bytes; otherwise it would have to wait.
-                kept += usize::from(nix::unistd::read(&reader, &mut [0]) != Ok(0));
-            }
-            ended.store(true, Ordering::Relaxed);
-            assert_eq!(kept, 0);
+                ended.store(true, Ordering::Relaxed);
+                assert_eq!(kept, 0);
+            });
         });
     }
 }
