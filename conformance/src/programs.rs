@@ -136,7 +136,7 @@ pub(crate) fn within_limit(command: &mut Command) -> Result<Vec<u8>, Failure> {
         });
         started.and_then(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    let outcome = outcome.map_err(failed).flatten();
+    let outcome = outcome.map_err(failed).and_then(|done| done);
     if let Err(failure) = &outcome
         && failure.is_cut_short()
     {
