@@ -72,7 +72,7 @@ pub use model::quota::Quota;
 pub use model::state::Clock;
 pub use names::entries::{Place, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 pub use names::xattrs::{XATTR_CREATE, XATTR_REPLACE};
-pub use rules::{BY_CONSTRUCTION, rules};
+pub use rules::{BY_CONSTRUCTION, reasons, rules};
 pub use storage::disk::{Aftermath, Disk, Event, FileDisk, MemoryDisk, SECTOR, Survivors, VolatileDisk};
 pub use storage::error::{Finding, ImageError};
 pub use storage::fsck::{Report, check};

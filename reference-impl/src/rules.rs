@@ -10,6 +10,7 @@ use crate::call::mode::Mode;
 use crate::storage::inode::{Inode, Kind};
 use crate::units::Address;
 use iomap_clauses::*;
+use std::cell::RefCell;
 
 /// The arguments of fallocate(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -553,29 +554,31 @@ pub(crate) fn rule_for(request: &Request) -> Option<&'static Rule> {
     let rules = section.map_or(&[][..], |section| section.rules);
     let mut applying = rules.iter().filter(|rule| (rule.applies)(request));
     let first = applying.next().or_else(|| Some(&OTHER).filter(|rule| (rule.applies)(request)));
-    #[cfg(test)]
-    tests::REASONS.with_borrow_mut(|reasons| {
+    REASONS.with_borrow_mut(|reasons| {
+        let Some(reasons) = reasons else { return };
         let refusing = |rule: &&Rule| matches!(rule.answer, Answer::Refuse(_));
-        reasons.extend(first.into_iter().chain(applying).take_while(refusing));
+        let met = first.into_iter().chain(applying).take_while(refusing);
+        reasons.extend(met.map(|rule| rule.clause));
     });
     first
 }
 
-/// The rows that refuse the requests of this thread since the last question, each by itself: all that apply before one
-/// that lets the request through.
-#[cfg(test)]
-pub(crate) fn reasons_met() -> Vec<&'static Rule> {
-    tests::REASONS.take()
+thread_local! {
+    /// The reasons that were met on this thread, if they are asked for.
+    static REASONS: RefCell<Option<Vec<&'static Clause>>> = const { RefCell::new(None) };
+}
+
+/// Does some work, and returns the clauses that refuse the requests of this work, each by itself (rule.either): the
+/// clauses of all rows that apply before one that lets the request through.
+pub fn reasons<T>(work: impl FnOnce() -> T) -> (T, Vec<&'static Clause>) {
+    REASONS.set(Some(Vec::new()));
+    let done = work();
+    (done, REASONS.take().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
-
-    thread_local! {
-        pub(super) static REASONS: RefCell<Vec<&'static Rule>> = const { RefCell::new(Vec::new()) };
-    }
 
     /// A request by an operation that no section of the table is about.
     #[test]

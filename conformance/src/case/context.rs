@@ -96,6 +96,11 @@ impl<'a> Context<'a> {
         self
     }
 
+    /// Whether the case is about this clause.
+    pub(crate) fn is_about(&self, clause: &Clause) -> bool {
+        self.clause.is_some_and(|mine| mine.id == clause.id)
+    }
+
     /// The mappings that last until the case ends.
     pub(super) fn mappings(&self) -> Vec<MapId> {
         let map = |undo: &Undo| if let Undo::Unmap(map) = undo { Some(*map) } else { None };

@@ -2,8 +2,8 @@
 
 use crate::case::definition::Case;
 use crate::cases::{
-    agent, allocation, copies, devices, durability, foreign, holds, metadata, mover, names, query, races, read, refuse,
-    routes, seal, share, swap, truncate, unseal, write,
+    agent, allocation, copies, devices, durability, foreign, holds, metadata, mover, names, query, races, read,
+    reasons, refuse, routes, seal, share, swap, truncate, unseal, write,
 };
 
 /// Every case, in the order of the page.
@@ -30,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         races::CASES,
         races::STORMS,
         foreign::CASES,
+        reasons::CASES,
     ]
     .into_iter()
     .chain(routes::CASES.iter().copied())

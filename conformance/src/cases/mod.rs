@@ -16,6 +16,7 @@ mod prompt;
 mod query;
 mod races;
 mod read;
+mod reasons;
 mod refuse;
 mod routes;
 mod seal;

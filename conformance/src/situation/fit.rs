@@ -97,6 +97,12 @@ static ROWS: &[Row] = &[
         values: &["past=device"],
         why: "a hold may end late, and the case changes the state (hold.late)",
     },
+    Row {
+        when: |_| true,
+        cases: &["*::one_of_two_*"],
+        values: &["*"],
+        why: "the case brings about its circumstances itself",
+    },
     Row { when: |_| true, cases: &["swap::*"], values: &["names=gone"], why: "swapon(2) takes a name" },
     Row {
         when: |facts| facts.kernel,

@@ -2,8 +2,6 @@
 
 pub(crate) mod calls;
 pub(crate) mod fs;
-#[cfg(test)]
-mod pairs;
 mod past;
 pub(crate) mod races;
 pub(crate) mod requests;
