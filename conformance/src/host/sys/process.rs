@@ -13,8 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The size of the stack of a process that makes a few calls.
 const STACK: usize = 64 << 10;
 
-/// Locked while this process is copied: fork(2). A copy has every mapping that is not marked MADV_DONTFORK, and with it the
-/// file.
+/// Locked while this process is copied, by fork(2), or its table of descriptors. The copy of the process has every mapping
+/// that is not marked MADV_DONTFORK, and the copy of the table every descriptor for a moment: the file of another case
+/// would be open at a second place.
 pub(crate) fn forking() -> MutexGuard<'static, Forking> {
     static FORKING: Mutex<Forking> = Mutex::new(Forking);
     FORKING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -25,6 +26,8 @@ pub(crate) struct Forking;
 
 /// Gives this thread a table of descriptors of its own, with nothing in it but the standard three.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
+    // The kernel copies the table up to a multiple of 64, and then closes the descriptors (sane_fdtable_size).
+    let _forking = forking();
     // SAFETY: the call takes numbers. The descriptors that it closes stay open in the table that this thread leaves.
     let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
     Errno::result(result).map(|_| ())
