@@ -164,6 +164,8 @@ axes! {
         ReadWrite = "rdwr";
         /// The descriptor is open for writing only.
         WriteOnly = "wronly";
+        /// The descriptor is open for reading only.
+        ReadOnly = "rdonly";
         /// The descriptor has O_APPEND.
         Append = "append";
         /// The descriptor has O_DIRECT.

@@ -81,14 +81,20 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// A descriptor that is open for writing.
+    pub(super) fn writer(&self, ready: &Ready) -> Fd {
+        if self.situation.access == Access::ReadOnly { ready.append } else { ready.fd }
+    }
+
     /// Ends the file of [`Self::ahead`], which nobody asked for.
     pub(in crate::case) fn drop_ahead(&self) -> Result<(), Trouble> {
         let Some(ready) = self.made_ahead.take() else { return Ok(()) };
         self.did(|done| *done = Situation { size: done.size, part: done.part, ..Situation::PLAIN });
         self.accompanied.set(false);
         let size = self.size_of(ready.fd)?;
-        self.setup(&self.mechanism.leave(ready.fd, size)?)?;
+        self.setup(&self.mechanism.leave(self.writer(&ready), size)?)?;
         self.close_all(&ready)?;
+        self.opened.borrow_mut().clear();
         for name in [AHEAD.to_owned(), further_name(AHEAD, 2), further_name(AHEAD, 3), new_name(AHEAD)] {
             // The file has only some of these names.
             let _ = self.system.call(Caller::Privileged, &Call::Unlink { name });
@@ -160,7 +166,7 @@ impl<'a> Context<'a> {
         if self.situation.history == History::Refused {
             self.step(|| self.refused_before(&ready, false))?;
         }
-        self.setup(&self.mechanism.enter(ready.fd, self.lead() + size)?)?;
+        self.setup(&self.mechanism.enter(self.writer(&ready), self.lead() + size)?)?;
         self.step(|| {
             self.lived_in_state(&ready, self.lead() + size)?;
             let mut ready = self.afterwards(ready, true)?;

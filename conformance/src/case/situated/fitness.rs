@@ -181,7 +181,12 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
     let block = |number: i64| number % BLOCK_LEN == 0;
     let is = |fd: &Fd| opened.contains(fd);
     let reads = match call {
-        Call::Via { call, .. } | Call::Watched { call, .. } => return of_access(access, call, opened),
+        Call::Via { call, .. } | Call::Watched { call, .. } | Call::PowerLoss { during: Some(call) } => {
+            return of_access(access, call, opened);
+        }
+        Call::PowerLossAfter { begun, call } => {
+            return of_access(access, begun, opened).or_else(|| of_access(access, call, opened));
+        }
         Call::Map { fd, .. } | Call::Read { fd, .. } | Call::Pread { fd, .. } => is(fd),
         Call::CopyRange { from, .. } | Call::Clone { from, .. } | Call::CloneRange { from, .. } => is(from),
         Call::Dedupe { from, .. } => is(from),
@@ -199,6 +204,12 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
         Call::Defragment { fd } => is(fd),
         _ => false,
     };
+    let changes = match call {
+        Call::Ftruncate { fd, .. } | Call::Fallocate { fd, .. } | Call::Map { fd, shared: true, write: true, .. } => {
+            is(fd)
+        }
+        _ => writes,
+    };
     let aligned = match call {
         Call::Pwrite { offset, data, .. } | Call::PwriteLimited { offset, data, .. } => {
             block(*offset) && block(data.len() as i64)
@@ -214,6 +225,7 @@ fn of_access(access: Access, call: &Call, opened: &[Fd]) -> Option<&'static str>
     match access {
         Access::Offset if at_offset => Some("the case uses the offset of the descriptor"),
         Access::WriteOnly if reads => Some("the descriptor is not open for reading"),
+        Access::ReadOnly if changes => Some("the descriptor is not open for writing"),
         Access::Append if writes => Some("the descriptor writes at the end only"),
         Access::Direct if (reads || writes) && !aligned => Some("the descriptor reads and writes whole blocks"),
         _ => None,

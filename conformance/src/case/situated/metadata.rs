@@ -130,6 +130,7 @@ impl Context<'_> {
     pub(super) fn with_access(&self, mut ready: Ready) -> Result<Ready, Trouble> {
         let flags = match self.situation.access {
             Access::WriteOnly => OFlag::O_WRONLY,
+            Access::ReadOnly => OFlag::O_RDONLY,
             Access::Append => OFlag::O_RDWR | OFlag::O_APPEND,
             Access::Direct => OFlag::O_RDWR | OFlag::O_DIRECT,
             Access::Dsync => OFlag::O_RDWR | OFlag::O_DSYNC,

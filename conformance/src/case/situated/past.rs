@@ -195,7 +195,7 @@ impl Context<'_> {
     /// Makes calls that the specification refuses. If one is not refused, the situation is unfit: other cases judge
     /// that.
     pub(super) fn refused_before(&self, ready: &Ready, entered: bool) -> Result<(), Trouble> {
-        let fd = ready.fd;
+        let fd = self.writer(ready);
         let allocate = |mode, offset, len| Call::Fallocate { fd, mode, offset, len };
         let size = self.size_of(fd)?;
         let (calls, expected): (Vec<Call>, _) = match entered {
