@@ -82,6 +82,11 @@ impl Context<'_> {
         if let Some(why) = of_access(self.situation.access, call, &self.opened.borrow()) {
             self.does_not_fit(why);
         }
+        if self.situation.holders == Holders::Swap && is_refused_of_swap_files(call) {
+            self.does_not_fit(
+                "Linux neither maps an active swap file for stores nor copies it (do_mmap, vfs_copy_file_range)",
+            );
+        }
     }
 
     /// A descriptor beside the one of the situation. Notes that the case does not fit if it is closed.
@@ -173,6 +178,15 @@ fn names(call: &Call) -> Vec<String> {
         Call::Watched { name, call } => [vec![name.clone()], names(call)].concat(),
         Call::Via { call, .. } => names(call),
         _ => Vec::new(),
+    }
+}
+
+fn is_refused_of_swap_files(call: &Call) -> bool {
+    match call {
+        Call::Via { call, .. } | Call::Watched { call, .. } => is_refused_of_swap_files(call),
+        Call::Map { shared, write, .. } => *shared && *write,
+        Call::CopyRange { .. } => true,
+        _ => false,
     }
 }
 
