@@ -321,7 +321,7 @@ impl<'a> Scene<'a> {
     }
 
     fn end(self) -> Result<(), Trouble> {
-        // What was not begun cannot be ended.
+        // A step that failed has nothing to end, so failures do not count.
         for call in self.undo.take().iter().rev() {
             let _ = self.t.attempt(call)?;
         }
