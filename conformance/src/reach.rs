@@ -136,6 +136,7 @@ static ROWS: &[Row] = rows! {
     FUSE, (None, Call::Clone { .. } | Call::CloneRange { .. } | Call::Dedupe { .. }) => NotReachable, Text("FUSE has no FICLONE and no FIDEDUPERANGE: both end in the kernel");
     FUSE, (None, Call::PowerLossAfter { .. }) => NotReachable, Text("the daemon answers one call after the other");
     FUSE, (None, Call::Special { .. }) => NotReachable, Text("the kernel serves devices and sockets, and not a daemon");
+    FUSE, (None, Call::Mkfifo { .. }) => NotReachable, Text("an ioctl on a FIFO goes to the FIFO, and not to the file system that has its name");
     FUSE, (None, Call::Exchange { .. }) => NotReachable, Text("the number of a descriptor in the argument of an ioctl means nothing to a daemon");
     FUSE, (_, Call::SetLease { .. }) => NotReachable, Text("the kernel has the leases of a mount, and asks for them before it asks the daemon");
     FUSE, (_, Call::Statx { .. } | Call::AtomicMax { .. }) => NotReachable, Text("FUSE passes no attribute of statx(2) on (fuse_fillattr)");

@@ -33,8 +33,6 @@ static UNTOLD: &[(&Clause, &str)] = &[
     (&SEAL_MAPPED, UNSEEN_MAPPINGS),
     (&UNSEAL_MAPPED, UNSEEN_MAPPINGS),
     (&RACE_MAPPING, UNSEEN_MAPPINGS),
-    (&SEAL_FIFO, "an ioctl on a FIFO goes to the FIFO, and not to the file system that has its name"),
-    (&UNSEAL_FIFO, "an ioctl on a FIFO goes to the FIFO, and not to the file system that has its name"),
 ];
 
 const UNSEEN_MAPPINGS: &str = "a daemon is not told who has a file mapped";
