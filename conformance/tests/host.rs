@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_iomap-conformance");
@@ -740,6 +741,7 @@ fn modes_in_a_directory() -> Outcome {
 /// A target whose file system is frozen while one case runs, so that writes wait.
 struct Freezing {
     inner: Directory,
+    was_frozen: AtomicBool,
     root: std::path::PathBuf,
 }
 
@@ -747,7 +749,7 @@ impl Target for Freezing {
     fn system(&self, clause: &Clause, lane: Lane) -> Result<Box<dyn System + '_>, Trouble> {
         let fsfreeze = |option| Command::new("fsfreeze").arg(option).arg(&self.root).stderr(Stdio::null()).status();
         let failed = |error| Trouble::Setup(format!("fsfreeze: {error}"));
-        if *clause != iomap_clauses::TRUNCATE_SHRINK {
+        if *clause != iomap_clauses::TRUNCATE_SHRINK || self.was_frozen.swap(true, Ordering::Relaxed) {
             fsfreeze("-u").map_err(failed)?;
             return self.inner.system(clause, lane);
         }
@@ -766,7 +768,7 @@ fn abandoned() -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
     let fresh = Fresh::new(&place.path())?;
     let inner = Directory::new(&fresh, Mechanism::ImmutableAttr)?;
-    let target: Arc<dyn Target> = Arc::new(Freezing { inner, root: place.path() });
+    let target: Arc<dyn Target> = Arc::new(Freezing { inner, was_frozen: AtomicBool::new(false), root: place.path() });
     let weak = Arc::downgrade(&target);
     let subject = Subject { target: "dir", mechanism: Mechanism::ImmutableAttr, fs: "xfs" };
     let guard = Arc::new(Guard::new(Duration::from_secs(2), None));
