@@ -324,7 +324,7 @@ mod tests {
                 let refused = (0..20_000).filter(|_| {
                     drop(File::create(&path).unwrap());
                     let file = File::options().read(true).write(true).open(&path).unwrap();
-                    let _forking = process::forking();
+                    let _one_table = process::one_table();
                     vfs::set_lease(file.as_fd(), true).is_err()
                 });
                 let refused = refused.count();

@@ -154,7 +154,7 @@ impl System for HostSystem<'_> {
         // were removed. That is no reason to refuse the call.
         let is_sealing = matches!(call, Call::Fallocate { mode, .. } if mode.changes_state());
         let is_picky = is_sealing || matches!(call, Call::Swapon { .. } | Call::SetLease { .. });
-        let _forking = is_picky.then(process::forking);
+        let _one_table = is_picky.then(process::one_table);
         let outcome = match call {
             Call::Remount { .. } => unless_busy(self.patience(), || self.calls.call(caller, call)),
             Call::Cycle | Call::CycleWith { .. } if !self.calls.is_closed() => Err(Errno::EBUSY),

@@ -46,11 +46,11 @@ impl Mapping {
         flags: MapFlags,
     ) -> Result<Self, Errno> {
         let size = std::num::NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        let by_daemon = fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == FUSE_SUPER_MAGIC);
         let _forking = process::forking();
         // SAFETY: the kernel chooses the address, so no other memory is replaced.
         let start = unsafe { mmap(None, size, protection, flags, file, offset) }?;
         // A mapping consists of whole pages.
-        let by_daemon = fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == FUSE_SUPER_MAGIC);
         let mapping = Self { start, len: len.next_multiple_of(iomap_reference::BLOCK), by_daemon };
         mapping.inherit(false)?;
         Ok(mapping)

@@ -8,14 +8,13 @@ use nix::sys::wait::WaitStatus;
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// The size of the stack of a process that makes a few calls.
 const STACK: usize = 64 << 10;
 
-/// Locked while this process is copied, by fork(2), or its table of descriptors. The copy of the process has every mapping
-/// that is not marked MADV_DONTFORK, and the copy of the table every descriptor for a moment: the file of another case
-/// would be open at a second place.
+/// Locked while this process is copied: fork(2). A copy has every mapping that is not marked MADV_DONTFORK, and with it the
+/// file.
 pub(crate) fn forking() -> MutexGuard<'static, Forking> {
     static FORKING: Mutex<Forking> = Mutex::new(Forking);
     FORKING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -24,10 +23,19 @@ pub(crate) fn forking() -> MutexGuard<'static, Forking> {
 /// The right to copy this process.
 pub(crate) struct Forking;
 
+/// Locked for writing while a thread copies the table of descriptors.
+static TABLE: RwLock<()> = RwLock::new(());
+
+/// As long as the value lives, no thread copies the table of descriptors. With a copy, the file of another case would be
+/// open at a second place.
+pub(crate) fn one_table() -> RwLockReadGuard<'static, ()> {
+    TABLE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Gives this thread a table of descriptors of its own, with nothing in it but the standard three.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
     // The kernel copies the table up to a multiple of 64, and then closes the descriptors (sane_fdtable_size).
-    let _forking = forking();
+    let _copying = TABLE.write().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the call takes numbers. The descriptors that it closes stay open in the table that this thread leaves.
     let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
     Errno::result(result).map(|_| ())
