@@ -5,17 +5,14 @@
 
 use crate::case::context::Context;
 use crate::case::definition::{Case, case};
-use crate::case::file::File;
-use crate::case::picture::Picture;
+use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
-use crate::system::System;
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{
-    Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, FLAG_VERITY, Fd, MapId, Mode, Outcome,
-    Reply, Route,
+    Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, FLAG_VERITY, Fd, MapId, Mode, Reply, Route,
 };
 use nix::fcntl::OFlag;
 use std::cell::RefCell;
@@ -437,32 +434,26 @@ fn are_reasons(clauses: &[&Clause], errno: Errno) -> bool {
     }
 }
 
-/// A scene with its call, made: the outcome, and the changes that a refused call has made. `None` if there can be no such
-/// scene here.
-fn come(
-    t: &Context,
-    name: &str,
-    it: &Try,
-    operation: &Operation,
-    sealed: bool,
-) -> Result<Option<(Call, Outcome, Vec<String>)>, Trouble> {
+/// A scene with its call, made: the call, its error, and the changes that it has made. `None` if there can be no such scene
+/// here.
+fn come(t: &Context, name: &str, it: &Try, operation: &Operation, sealed: bool) -> Result<Option<Came>, Trouble> {
     let Some(scene) = Scene::prepare(t, name, it, sealed)? else { return Ok(None) };
     let call = (operation.call)(&scene, it);
     if t.reach(&call).is_err() {
         return scene.end().map(|()| None);
     }
-    let picture = || (it.kind == Kind::Regular).then(|| Picture::take(&scene.file)).transpose();
-    let before = picture()?;
-    let outcome = t.system.call(it.caller, &call);
-    let changes = match (before, picture()?) {
-        (Some(before), Some(after)) if outcome.is_err() => before.differences(&after, false),
-        _ => Vec::new(),
+    let seen = match it.kind {
+        Kind::Regular => scene.file.act_as(it.caller, &call, Effect::Nothing)?,
+        _ => t.observe_as(it.caller, &call)?,
     };
-    if let (Call::Open { .. }, Ok(Reply::Number(fd))) = (&call, &outcome) {
-        t.setup(&Call::Close { fd: *fd as Fd })?;
-    }
     scene.end()?;
-    Ok(Some((call, outcome, changes)))
+    Ok(seen.0.into_iter().next().map(|one| Came { call, errno: one.outcome.flatten(), changes: one.faults }))
+}
+
+struct Came {
+    call: Call,
+    errno: Option<Errno>,
+    changes: Vec<String>,
 }
 
 /// Makes the calls of the table that the clause of the case refuses, together with another reason.
@@ -472,15 +463,16 @@ fn two_reasons(t: &Context) -> Seen {
     for (number, row) in rows().filter(|row| t.is_about(row.clauses[0])).enumerate() {
         let (it, sealed) = (Try::of(&row.circumstances), row.operation.sealed);
         let made = come(t, &format!("file-{number}"), &it, row.operation, sealed)?;
-        let Some((call, outcome, mut faults)) = made else { continue };
-        let is_reason = outcome.as_ref().is_err_and(|errno| are_reasons(&row.clauses, *errno));
+        let Some(Came { call, errno, changes: mut faults }) = made else { continue };
+        let is_reason = errno.is_some_and(|errno| are_reasons(&row.clauses, errno));
         // A call that fails on any file may fail on a sealed one (rule.ordinary).
         let is_ordinary = || -> Result<bool, Trouble> {
-            let twin = if sealed { come(t, &format!("twin-{number}"), &it, row.operation, false)? } else { None };
-            Ok(outcome.is_err() && twin.is_some_and(|(_, came, _)| came == outcome))
+            let twin = if sealed { come(t, &format!("unsealed-{number}"), &it, row.operation, false)? } else { None };
+            Ok(errno.is_some() && twin.is_some_and(|twin| twin.errno == errno))
         };
         if !is_reason && !is_ordinary()? {
-            faults.push(format!("it returns {}, which none of these clauses allows", words::outcome(&outcome)));
+            let came = errno.map_or("succeeds".into(), |errno| format!("fails with {}", words::name(errno)));
+            faults.push(format!("it {came}, which none of these clauses allows"));
         }
         let circumstances: Vec<&str> = row.circumstances.iter().map(|it| it.0).collect();
         let clauses: Vec<&str> = row.clauses.iter().map(|clause| clause.id).collect();
@@ -499,7 +491,7 @@ mod tests {
     use super::*;
     use crate::case::trace::Trace;
     use crate::target::reference::BLOCKS;
-    use iomap_reference::Fs;
+    use iomap_reference::{Fs, Outcome};
     use std::collections::BTreeSet;
 
     /// The table has a call for each set of clauses that a call of the model meets, with each error that the call has on

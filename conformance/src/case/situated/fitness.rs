@@ -84,7 +84,7 @@ impl Context<'_> {
         }
         if self.situation.holders == Holders::Swap && is_refused_of_swap_files(call) {
             self.does_not_fit(
-                "Linux neither maps an active swap file for stores nor copies it (do_mmap, vfs_copy_file_range)",
+                "Linux neither maps an active swap file for stores nor copies it (do_mmap, generic_copy_file_checks)",
             );
         }
     }
@@ -181,6 +181,7 @@ fn names(call: &Call) -> Vec<String> {
     }
 }
 
+/// Whether Linux refuses a call on an active swap file that the reference makes.
 fn is_refused_of_swap_files(call: &Call) -> bool {
     match call {
         Call::Via { call, .. } | Call::Watched { call, .. } => is_refused_of_swap_files(call),
