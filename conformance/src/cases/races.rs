@@ -6,7 +6,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, Mode, Outcome, Reply, STATX_SEALED};
+use iomap_reference::{Call, Mode, Outcome, Reply, Route, STATX_SEALED};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -42,6 +42,13 @@ races! {
         |race| vec![race.append(BLOCK_LEN)], enter_and_look);
     case(RACE_WRITE, "append_orders", "a racing write with O_APPEND comes before the seal or is refused", None, false,
         |race| vec![Call::Write { fd: race.file.append(), data: pattern(72, 100) }], enter_and_look);
+    // Such a write of XFS goes on without a lock, and the size changes when it ends.
+    case(RACE_WRITE, "direct_orders",
+        "a racing asynchronous direct write beyond the size comes before the seal or is refused",
+        Some("range that a write could make too short"), false, |race| {
+            let (fd, offset) = (race.file.direct(), race.file.at(SIZE));
+            vec![Call::Pwrite { fd, offset, data: pattern(74, 16 * BLOCK_LEN) }.via(Route::Aio)]
+        }, enter_and_look);
     case(RACE_ALLOCATION, "punch_orders", "a racing punch comes before the seal or is refused",
         Some("race that a hole is sure to lose, on btrfs, each time that somebody looks"), false,
         |race| vec![race.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE)], enter_and_look);

@@ -150,11 +150,6 @@ xfs_seal_settle(
 	if (xfs_is_always_cow_inode(ip))
 		return -EOPNOTSUPP;
 
-	/*
-	 * Not xfs_break_dax_layouts: that would wait for the pins for which
-	 * sealing fails.
-	 */
-	inode_dio_wait(VFS_I(ip));
 	error = vfs_fsync(file, 0);
 	if (error)
 		return error;
@@ -199,6 +194,14 @@ xfs_file_seal(
 	xfs_ilock(ip, iolock);
 	do {
 		retry = false;
+		/*
+		 * An asynchronous direct write does not keep the lock, and it
+		 * changes the size when it ends: before that is compared.
+		 * Not xfs_break_dax_layouts: that would wait for the pins for
+		 * which sealing fails.
+		 */
+		if (seal)
+			inode_dio_wait(inode);
 		error = seal_begin(inode, seal, len);
 		/* pNFS clients give back their layouts, without the lock. */
 		if (!error && seal)
