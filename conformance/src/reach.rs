@@ -143,7 +143,7 @@ static ROWS: &[Row] = rows! {
     FUSE, (Some(_), Call::GetXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
     FUSE, (_, Call::PwriteLimited { .. }) => NotReachable, Text("the kernel cuts a write at RLIMIT_FSIZE before a daemon sees it (generic_write_checks)");
     FUSE, (Some(_), Call::ChangeXflags { .. }) => NotReachable, Text(UNKNOWN_BITS);
-    FUSE, (Some(Route::Rdma), _) | (None, Call::Register { .. }) => NotReachable, Text("a daemon is not told what is registered for a device");
+    FUSE, (Some(Route::Rdma | Route::RdmaRead), _) | (None, Call::Register { .. }) => NotReachable, Text("a daemon is not told what is registered for a device");
     FUSE, (Some(Route::Preferred), _) | (None, Call::Swapon { .. } | Call::Swapoff { .. }) => NotReachable, Text("FUSE has no swap files: swapon(2) ends in the kernel");
     FUSE, (Some(Route::Namespace), _) => NotReachable, Text("what seals through FUSE is an ioctl of the daemon, and the route makes the system call");
     FUSE_OF_A_USER, (_, Call::ChangeFlags { set, clear, .. }) if (set | clear) & FLAGS != 0 => NotReachable, Text("only root of the first user namespace can change this attribute");
@@ -165,7 +165,7 @@ static ROWS: &[Row] = rows! {
 
     // Routes. The last of these rows is for every route that `host/routes.rs` does not have for the file system.
     NO_LAYER, (Some(Route::Overlay), _) => NotReachable, Text("the suite mounts an overlay over file systems of its own only");
-    NO_ADAPTER, (Some(Route::Rdma), _) => NotOffered, Text("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE");
+    NO_ADAPTER, (Some(Route::Rdma | Route::RdmaRead), _) => NotOffered, Text("no RDMA adapter: rdma link add rxe0 type rxe netdev DEVICE");
     DAX, (Some(Route::Userfault), _) => NotReachable, Text(ENDLESS_STORE);
     ZONES, (Some(Route::F2fsErase), _) => NotReachable, Text(INSIDE_A_ZONE);
     NO_ROUTE, (Some(_), _) => NotOffered, Text("{fs}: no {route}");

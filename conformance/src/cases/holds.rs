@@ -1,4 +1,4 @@
-use super::refuse::{at_once, is_leased, leased};
+use super::refuse::{at_once, each_lease, is_leased};
 use super::seal::{each, succeeded};
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
@@ -35,6 +35,16 @@ pub(super) static CASES: &[Case] = &[
         "a file that is registered with an RDMA adapter stays sealed, even after the mapping is gone",
         |t| unseal(t, RDMA),
     ),
+    case(
+        &HOLD_REGISTRATION,
+        "unseal_rdma_reader",
+        "a file that an RDMA adapter can read stays sealed, even after the mapping is gone",
+        |t| {
+            let file = t.sealed()?;
+            readable(t, &file)?;
+            file.refused(&file.leave_call()?)
+        },
+    ),
     case(&HOLD_REGISTRATION, "seal", "a registered file cannot be sealed", |t| seal(t, None)),
     case(&HOLD_REGISTRATION, "seal_rdma", "a file that is registered with an RDMA adapter cannot be sealed", |t| {
         seal(t, RDMA)
@@ -55,11 +65,12 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", t.size())?;
         let (name, size) = (file.name(), file.at(t.size()));
         file.close()?;
-        let holder = leased(t, &name)?;
-        let calls = [t.mechanism().enter(holder, size)?, t.mechanism().leave(holder, size)?];
-        each(&calls, |call| {
-            let seen = at_once(t, call, Ok(()))?;
-            Ok(seen.and(is_leased(t, holder)?))
+        each_lease(t, &name, |holder| {
+            let calls = [t.mechanism().enter(holder, size)?, t.mechanism().leave(holder, size)?];
+            each(&calls, |call| {
+                let seen = at_once(t, call, Ok(()))?;
+                Ok(seen.and(is_leased(t, holder)?))
+            })
         })
     }),
     case(&HOLD_CLOSE, "open_elsewhere", "an open descriptor does not keep a file sealed", |t| {
@@ -91,13 +102,15 @@ fn unmount(t: &Context, register: impl Fn(&File) -> Result<MapId, Trouble>) -> S
     Ok(seen.and(t.fact("it is unmounted after the registration has ended", after)))
 }
 
-/// Registers a mapping that cannot be written to. Its pages are there before, so that the kernel can take them in the fast
-/// way (gup_fast).
+/// Registers a mapping for reading. Its pages are there before and were stored to, so that the kernel can take them in
+/// the fast way (gup_fast): it takes no others for reading (gup_must_unshare).
 fn readable(t: &Context, file: &File) -> Result<MapId, Trouble> {
-    let (_, map) = file.map(true, false)?;
+    let (_, map) = file.map(true, true)?;
     let map = map.ok_or_else(|| Trouble::NotOffered("no shared mapping to register".into()))?;
-    t.setup(&Call::Load { map, offset: file.at(0) as usize, len: t.size() as usize })?;
-    let (_, registration) = file.register_mapping(map, RDMA)?;
+    let (offset, len) = (file.at(0) as usize, t.size() as usize);
+    let data = t.setup_data(&Call::Load { map, offset, len })?;
+    t.setup(&Call::Store { map, offset, data })?;
+    let (_, registration) = file.register_mapping(map, Some(Route::RdmaRead))?;
     t.setup(&Call::Unmap { map })?;
     registration.ok_or_else(|| Trouble::NotOffered("a mapping for reading cannot be registered".into()))
 }

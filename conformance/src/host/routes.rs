@@ -57,6 +57,7 @@ static ROWS: &[Row] = &[
     Row { route: Route::Fork, fs: EVERY, make: store },
     Row { route: Route::Flush, fs: EVERY, make: store },
     Row { route: Route::Rdma, fs: EVERY, make: register },
+    Row { route: Route::RdmaRead, fs: EVERY, make: register },
     Row { route: Route::XfsReserve, fs: XFS, make: space },
     Row { route: Route::XfsUnreserve, fs: XFS, make: space },
     Row { route: Route::XfsZero, fs: XFS, make: space },
@@ -312,9 +313,9 @@ fn store(calls: &Held, route: Route, call: &Call) -> Outcome {
 }
 
 /// Registers a mapping with another device.
-fn register(calls: &Held, _: Route, call: &Call) -> Outcome {
+fn register(calls: &Held, route: Route, call: &Call) -> Outcome {
     let Call::Register { map } = call else { return Err(Errno::EINVAL) };
-    let region = calls.with_mapping(*map, rdma::Region::new)?;
+    let region = calls.with_mapping(*map, |mapping| rdma::Region::new(mapping, route == Route::Rdma))?;
     Ok(Reply::Number(calls.keep_registration(Box::new(region))))
 }
 

@@ -66,7 +66,7 @@ static ROUTES: &[(Route, &str)] = &[
 
 /// The routes that no program has: RDMA needs a library, a namespace another process, and an overlay mounts.
 #[cfg(test)]
-pub(super) const WITHOUT: [Route; 3] = [Route::Rdma, Route::Namespace, Route::Overlay];
+pub(super) const WITHOUT: [Route; 4] = [Route::Rdma, Route::RdmaRead, Route::Namespace, Route::Overlay];
 
 /// The expressions for routes of reads, if the plain call reads.
 #[rustfmt::skip]

@@ -143,6 +143,7 @@ impl State {
                 pages.private = fs.volume.read_at(ino, 0, size)?.into_iter().enumerate().collect();
             }
             let (id, by) = (fs.volume.number(), fs.route);
+            pages.write &= by != Some(Route::RdmaRead);
             fs.registrations.insert(id, Registration { pages, by });
             fs.held_mut(ino).registrations += 1;
             Ok(id)

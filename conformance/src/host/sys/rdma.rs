@@ -122,25 +122,19 @@ fn command(device: &File, number: u32, arguments: &[u32], answers: usize) -> Res
     Ok(std::hint::black_box(answer))
 }
 
-/// IB_USER_VERBS_CMD_REG_MR for local and remote access, or for remote reading if the mapping is only for reading.
-/// Returns lkey and rkey.
-fn register(device: &File, domain: u32, mapping: &Mapping) -> Result<(u32, u32), Errno> {
+/// IB_USER_VERBS_CMD_REG_MR for local and remote access, or for remote reading. Returns lkey and rkey.
+fn register(device: &File, domain: u32, mapping: &Mapping, write: bool) -> Result<(u32, u32), Errno> {
     const LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ: u32 = 1 | 2 | 4;
     const REMOTE_READ: u32 = 4;
     let start = halves(mapping.start.as_ptr().addr() as u64);
-    let register = |access| {
-        let rest = [domain, access];
-        let keys = command(device, 9, &[&start[..], &halves(mapping.len as u64), &start, &rest].concat(), 3)?;
-        Ok((keys[1], keys[2]))
-    };
-    match register(LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ) {
-        Err(Errno::EFAULT) => register(REMOTE_READ),
-        other => other,
-    }
+    let rest = [domain, if write { LOCAL_WRITE_REMOTE_WRITE_REMOTE_READ } else { REMOTE_READ }];
+    let keys = command(device, 9, &[&start[..], &halves(mapping.len as u64), &start, &rest].concat(), 3)?;
+    Ok((keys[1], keys[2]))
 }
 
 impl Region {
-    pub(crate) fn new(mapping: &Mapping) -> Result<Self, Errno> {
+    /// Registers a mapping, for reading or for writing, too.
+    pub(crate) fn new(mapping: &Mapping, write: bool) -> Result<Self, Errno> {
         let adapter = adapter().ok_or(Errno::ENODEV)?;
         let device = File::options().read(true).write(true).open(&adapter.device).map_err(errno)?;
         // IB_USER_VERBS_CMD_GET_CONTEXT
@@ -149,10 +143,10 @@ impl Region {
         let _events = unsafe { OwnedFd::from_raw_fd(context[0].cast_signed()) };
         // IB_USER_VERBS_CMD_ALLOC_PD
         let domain = command(&device, 3, &[], 1)?[0];
-        let (_, remote_key) = register(&device, domain, mapping)?;
+        let (_, remote_key) = register(&device, domain, mapping, write)?;
         let room = scratch(&vec![0; ROOM])?;
         let local = Mapping::new(room.as_fd(), ROOM, true, true)?;
-        let (local_key, _) = register(&device, domain, &local)?;
+        let (local_key, _) = register(&device, domain, &local, true)?;
         // IB_USER_VERBS_CMD_CREATE_CQ: user_handle, cqe, comp_vector, comp_channel, reserved
         let queue = command(&device, 18, &[0, 0, 4, 0, u32::MAX, 0], 2 + 4)?;
         let completions = Queue::new(&device, &queue[2..])?;
