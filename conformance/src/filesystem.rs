@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     /// Whether a guest can lose the power of the storage. False if all storage ends with the guest, or if the file
     /// system writes to places where no agent can write.
     pub(crate) is_cut: bool,
+    /// Whether the data of a file of one byte lie inside its metadata.
+    pub(crate) is_inline: bool,
     /// The layer below, if this file system lies on another one of the suite and not on a device.
     pub(crate) over: Option<Over>,
     /// The files below /sys/fs/FS/DEVICE with the number of times that the kernel repeats a write of metadata that
@@ -145,6 +147,14 @@ file_systems! {
     XfsDax: Facts { name: "xfs-dax", medium: Medium::Pmem, options: "dax=always", ..XFS };
     /// The same of ext4
     Ext4Dax: Facts { name: "ext4-dax", medium: Medium::Pmem, options: "dax=always", ..EXT4 };
+    /// ext4 with inline_data: a small file has no block
+    Ext4Inline: Facts {
+        name: "ext4-inline",
+        mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard", "-O", "inline_data"],
+        is_cut: false,
+        is_inline: true,
+        ..EXT4
+    };
     /// f2fs that writes nothing in place (mode=lfs)
     F2fsLfs: Facts { name: "f2fs-lfs", options: "mode=lfs", is_cut: false, ..F2FS };
     /// f2fs on a zoned device; in `lab` only
@@ -165,6 +175,7 @@ file_systems! {
 
 /// The values that a row does not set.
 const PLAIN: Facts = Facts {
+    is_inline: false,
     name: "",
     family: FsKind::Devdax,
     medium: Medium::Loop,
@@ -314,6 +325,11 @@ impl FsKind {
     /// Whether the file system is on persistent memory, which applications map without a cache.
     pub(crate) fn is_dax(self) -> bool {
         self.facts().medium == Medium::Pmem
+    }
+
+    /// Whether the data of a file of one byte lie inside its metadata.
+    pub(crate) fn is_inline(self) -> bool {
+        self.facts().is_inline
     }
 
     /// Whether the suite makes the file system on a loop device. The other devices exist only in guests.

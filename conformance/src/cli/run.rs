@@ -126,7 +126,8 @@ impl RunArgs {
     /// The runs to make.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
         let kernel = !matches!(self.target(), TargetName::Reference);
-        self.situations.plan(&self.libtest, Place { mechanism: self.mechanism, kernel })
+        let inline = matches!(self.target(), TargetName::Host) && self.fs.is_inline();
+        self.situations.plan(&self.libtest, Place { mechanism: self.mechanism, kernel, inline })
     }
 
     /// The names of the expectations of this run.

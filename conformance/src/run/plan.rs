@@ -59,11 +59,13 @@ pub struct Place {
     pub mechanism: Mechanism,
     /// Whether a kernel has the file systems, which several cases use.
     pub kernel: bool,
+    /// Whether the data of a file of one byte lie inside its metadata.
+    pub inline: bool,
 }
 
 impl Place {
     pub(crate) fn facts<'a>(&self, case: &Case, name: &'a str) -> Facts<'a> {
-        Facts { case: name, lane: case.lane, mechanism: self.mechanism, kernel: self.kernel }
+        Facts { case: name, lane: case.lane, mechanism: self.mechanism, kernel: self.kernel, inline: self.inline }
     }
 }
 
@@ -201,7 +203,7 @@ mod tests {
     use crate::target::reference::Reference;
     use iomap_results::Verdict;
 
-    const REFERENCE: Place = Place { mechanism: Mechanism::Seal, kernel: false };
+    const REFERENCE: Place = Place { mechanism: Mechanism::Seal, kernel: false, inline: false };
 
     /// A line for each value, or for all values of an axis, with the cases; `*` stands for all cases of a family.
     fn lines(values: &BTreeMap<String, Vec<String>>) -> String {

@@ -48,7 +48,8 @@ pub(crate) fn run(
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
     let plan = match situations {
         Some((budget, seed)) => {
-            Plan::new(&cases, Place { mechanism, kernel: true }, Situations::Pairs).rotated(budget, seed)
+            let place = Place { mechanism, kernel: true, inline: fs.is_inline() };
+            Plan::new(&cases, place, Situations::Pairs).rotated(budget, seed)
         }
         None => Plan::plain(&cases),
     };
