@@ -404,7 +404,7 @@ fn the_audit_says_which_case_notices() {
 fn the_audit_under_conditions_says_which_are_noticed() {
     let [whole, middle] = ["read.any/refused@whole", "read.any/refused@middle_block"];
     // The file of the case has to be open nowhere else.
-    let held = "hold.unmount/permitted@mapped_twice";
+    let held = "hold.unmount/permitted@crowd";
     let output = conformance(&["audit", "--conditions", "--elsewhere", whole, middle, held]);
     insta::assert_snapshot!("audit_conditions", text(&output));
     assert_eq!(output.status.code(), Some(1));

@@ -130,6 +130,23 @@ const CHANGES_OF_STATE: &[&str] = &[
     "hold.close/*",
 ];
 
+/// The other users of a file.
+const USED: &[&str] = &[
+    "mapped",
+    "mapped_twice",
+    "mapped_privately",
+    "mapped_to_read",
+    "mapped_part",
+    "mapped_closed",
+    "registered",
+    "registered_twice",
+    "registered_to_read",
+    "registered_part",
+    "registered_unmapped",
+    "holder_gone",
+    "swap_active",
+];
+
 #[rustfmt::skip] // One reason, one row.
 static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["race.*"]), conditions: All, why: "the model loses a race as a whole, before it knows the request" },
@@ -151,7 +168,7 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["agent.*", "durable.agent/*"]), conditions: Of(&[Axis::Caller]), why: "an agent is no caller" },
     LeftOut {
         faults: These(CHANGES_OF_STATE),
-        conditions: Named(&["mapped", "mapped_twice", "mapped_privately", "mapped_to_read", "mapped_part", "mapped_closed", "registered", "registered_twice", "registered_to_read", "registered_part", "registered_unmapped", "holder_gone", "swap_active"]),
+        conditions: Named(USED),
         why: "a hold refuses the change of the state",
     },
     LeftOut {
@@ -177,7 +194,7 @@ static LEFT_OUT: &[LeftOut] = &[
         conditions: Named(&["by_write_only"]),
         why: "the call reads",
     },
-    LeftOut { faults: These(&["write.append/*"]), conditions: Of(&[Axis::Access]), why: "the descriptor has O_APPEND in most cases" },
+    LeftOut { faults: These(&["write.append/*", "write.no_append/*"]), conditions: Of(&[Axis::Access]), why: "the descriptor has O_APPEND in most cases" },
     LeftOut {
         faults: These(&["write.inside/*", "write.atomic/*", "write.times/*", "write.full/*", "write.beyond/*", "write.crossing/*", "write.limit/*", "write.copy/*", "write.copy_beyond/*", "share.target/*"]),
         conditions: Named(&["by_append"]),
@@ -222,7 +239,7 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*"]), conditions: Named(&["unaligned_end", "single_byte"]), why: "the range has whole blocks" },
     LeftOut { faults: These(&["fallocate.collapse/*"]), conditions: Named(&["to_the_end", "whole"]), why: "a collapse to the end fails for another reason" },
     LeftOut { faults: These(&["share.*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "two files share nothing beyond their ends" },
-    LeftOut { faults: These(&["mover.defragment/permitted", "mover.collect/moves"]), conditions: Named(&["full"]), why: "a mover has no place to move the file to" },
+    LeftOut { faults: These(&["mover.defragment/*", "mover.collect/moves", "agent.*", "swap.keeps/moves", "write.atomic/moves"]), conditions: Named(&["full"]), why: "there is no place to move the file to" },
     LeftOut { faults: These(&["swap.*"]), conditions: Named(&["one_byte", "under_a_block", "one_block"]), why: "a swap file has a header and a page" },
     LeftOut { faults: These(&["durable.seal/*", "durable.data/*", "durable.visible/*", "durable.either/*", "durable.unseal/*"]), conditions: Named(&["no_name"]), why: "after a loss of power such a file is gone" },
     LeftOut { faults: These(&["query.readonly_mount/*", "seal.readonly_mount/*", "unseal.readonly_mount/*"]), conditions: Named(&["by_append", "by_write_only", "by_direct", "by_dsync", "mapped", "mapped_twice", "mapped_privately", "mapped_to_read", "mapped_part", "mapped_closed", "registered", "registered_twice", "registered_to_read", "registered_part", "registered_unmapped", "holder_gone", "swap_active", "leased"]), why: "a mount that became read-only has no such user" },
@@ -241,6 +258,37 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["seal.again/*"]), conditions: Named(&["swap_active"]), why: "swap.seal is the clause about it" },
     LeftOut { faults: These(&["seal.empty/*"]), conditions: Named(&["registered", "registered_twice", "registered_to_read", "registered_part", "registered_unmapped", "was_registered", "written_mapped", "agent_wrote"]), why: "an empty file has no byte for a device or a store" },
     LeftOut { faults: These(&["truncate.grow/*", "write.mapped/*"]), conditions: Named(&["far_beyond"]), why: "the part begins at the end or before it" },
+    LeftOut { faults: These(&["name.freed/*"]), conditions: Of(&[Axis::Holders]), why: "the storage is freed when nothing holds the file" },
+    LeftOut { faults: These(&["name.freed/*"]), conditions: Named(&["unprivileged", "ordinary_user", "unprivileged_stranger"]), why: "close(2) asks for no privilege" },
+    LeftOut { faults: These(&["refuse.prompt/breaks_leases"]), conditions: Named(USED), why: "a file with a lease has no other user" },
+    LeftOut { faults: These(&["refuse.prompt/breaks_leases"]), conditions: Named(&["many_descriptors", "no_name"]), why: "open(2) breaks a lease, and so do calls by name" },
+    LeftOut { faults: These(&["swap.*"]), conditions: Named(&["never_synced", "dirty"]), why: "swapon(2) wants the file on storage" },
+    LeftOut { faults: These(&["swap.*"]), conditions: Named(&["no_name"]), why: "swapon(2) takes a name, and an active swap file keeps it" },
+    LeftOut { faults: These(&["swap.seal/*", "swap.unseal/*"]), conditions: Named(USED), why: "another hold refuses it, too" },
+    LeftOut { faults: These(&["hold.unmount/*"]), conditions: Named(&["mapped", "mapped_twice", "mapped_privately", "mapped_to_read", "mapped_part", "mapped_closed", "many_descriptors", "one_descriptor", "swap_active", "leased"]), why: "a file that is open or mapped keeps the mount anyway" },
+    LeftOut { faults: These(&["seal.again_durable/*"]), conditions: Named(USED), why: "a hold begins after the first seal has returned, which is durable then" },
+    LeftOut { faults: These(&["map.beyond/*"]), conditions: Named(&["first_block", "middle_block", "last_block", "last_part", "last_page", "to_the_end", "whole", "two_extents"]), why: "the store is in a page beyond the end" },
+    LeftOut { faults: These(&["write.copy_beyond/in_pieces"]), conditions: Named(&["one_byte", "under_a_block", "one_block", "single_byte", "block_border"]), why: "a piece of a copy is 64 KiB long" },
+    LeftOut { faults: These(&["mover.*", "share.snapshot/*", "meta.chown/*"]), conditions: Named(&["unprivileged", "ordinary_user", "unprivileged_stranger"]), why: "the call needs a capability, or may need it" },
+    LeftOut { faults: These(&["mover.shrink/*", "mover.collect/*"]), conditions: Named(&["one_descriptor", "leased"]), why: "a mover of all files looks at no descriptor" },
+    LeftOut { faults: These(&["seal.again/*"]), conditions: Named(USED), why: "seal.again_mapped is the clause about it" },
+    LeftOut { faults: These(&["fallocate.punch/*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "fallocate.no_op is the clause about it" },
+    LeftOut { faults: These(&["truncate.path/*"]), conditions: Named(&["middle_block", "far_beyond"]), why: "the part that is cut off or added touches the end" },
+    LeftOut { faults: These(&["share.within/*", "share.dedupe_target/*", "share.exchange/*", "share.exchange_other/*", "mover.defragment/*", "mover.migrate/*"]), conditions: Named(&["by_append"]), why: "the call takes no descriptor that only appends" },
+    LeftOut { faults: These(&["share.within/*", "share.exchange/*", "share.exchange_other/*", "mover.defragment/*", "mover.migrate/*"]), conditions: Named(&["by_write_only"]), why: "the call reads and writes by the descriptor" },
+    LeftOut { faults: These(&["share.exchange/*", "share.exchange_other/*"]), conditions: Named(&["larger_other", "smaller_other"]), why: "files of different sizes exchange nothing" },
+    LeftOut { faults: These(&["seal.shared/*", "seal.shared_within/*", "seal.unshared/*", "seal.unchanged/unshares"]), conditions: Named(&["swap_active"]), why: "a swap file shares nothing" },
+    LeftOut { faults: These(&["copy.*", "write.copy_from/*"]), conditions: Named(&["full", "at_limit", "limited"]), why: "a copy takes space" },
+    LeftOut { faults: These(&["write.copy_from/*", "copy.unsealed/*"]), conditions: Named(&["larger_other", "both_sealed"]), why: "the target is a new file" },
+    LeftOut { faults: These(&["query.sealed/*", "query.unsealed/*", "query.readonly/*"]), conditions: Named(&["unprivileged", "ordinary_user", "unprivileged_stranger"]), why: "query.unprivileged is the clause about it" },
+    LeftOut { faults: These(&["swap.unseal/*", "swap.seal/*", "swap.off/*", "swap.writes/*", "swap.again/*"]), conditions: Named(&["was_swap"]), why: "it still is an active swap file" },
+    LeftOut { faults: These(&["swap.on/*", "swap.off/*", "swap.keeps/*"]), conditions: Of(&[Axis::Access]), why: "swapon(2) and swapoff(2) take no descriptor" },
+    LeftOut { faults: These(&["query.readonly_mount/*", "seal.readonly_mount/*", "unseal.readonly_mount/*"]), conditions: Named(&["no_name"]), why: "such a file keeps the mount writable" },
+    LeftOut { faults: These(AT_A_MOUNT), conditions: Named(&["another_held"]), why: "such a file keeps the mount" },
+    LeftOut { faults: These(&["hold.unmount/*", "query.readonly_mount/*", "seal.readonly_mount/*", "unseal.readonly_mount/*", "query.statx_mask/of_writable_mounts"]), conditions: Named(&["another_held"]), why: "such a file keeps the mount as it is" },
+    LeftOut { faults: These(&["seal.shared_within/*", "seal.shared/*", "seal.unshared/*"]), conditions: Named(&["by_write_only"]), why: "the file was shared by a descriptor that reads" },
+    LeftOut { faults: These(&["seal.shared_within/*", "seal.unshared/*"]), conditions: Named(&["by_append"]), why: "the file is written to between the sharing and the seal, or shares with itself" },
+    LeftOut { faults: These(&["seal.inode/*"]), conditions: Named(&["one_descriptor"]), why: "the state is seen by another descriptor" },
 ];
 
 fn matches(pattern: &str, id: &str) -> bool {

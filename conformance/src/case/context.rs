@@ -1,12 +1,12 @@
 //! The context of a case: the calls that it makes, and the files that it uses until it ends.
 
 use crate::case::file::File;
-use crate::case::prepare::{make, make_pinned, make_written, open, pattern, setup};
+use crate::case::prepare::{make_by, make_pinned, make_written, open, pattern, setup};
 use crate::case::situated::AHEAD;
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
-use crate::situation::axes::Situation;
-use crate::system::{Outcomes, Ready, StorageAgent, System};
+use crate::situation::axes::{Names, Situation};
+use crate::system::{CLOSED, Outcomes, Ready, StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::{Clause, Errno};
@@ -154,7 +154,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(super) fn setup_data(&self, call: &Call) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn setup_data(&self, call: &Call) -> Result<Vec<u8>, Trouble> {
         match self.setup(call)? {
             Reply::Data(data) => Ok(data),
             other => Err(Trouble::Setup(format!("{call} = {}", words::reply(&other)))),
@@ -200,13 +200,18 @@ impl<'a> Context<'a> {
         if subject && !self.accompanied.get() {
             self.step(|| self.join())?;
         }
+        let temporary = subject && self.situation.names == Names::Temporary;
         let prepare = |fd| {
+            if temporary {
+                self.step(|| self.given_its_name(fd, name))?;
+            }
             if subject {
                 self.former_life(name, fd)?;
             }
             prepare(fd)
         };
-        let ready = make(&self.system, self.mechanism, name, prepare)?;
+        let how = if temporary { OFlag::O_TMPFILE } else { OFlag::O_CREAT | OFlag::O_EXCL };
+        let ready = make_by(&self.system, self.mechanism, name, how, prepare)?;
         self.undo(Undo::Retire(ready.clone()));
         Ok(ready)
     }
@@ -359,12 +364,16 @@ impl<'a> Context<'a> {
 
     /// Ends the case unless the file system can make two files share storage.
     pub(crate) fn needs_sharing(&self) -> Result<(), Trouble> {
-        let from = self.open("sharing-source", OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let to = self.open("sharing-target", OFlag::O_RDWR | OFlag::O_CREAT)?;
+        self.reach(&Call::Clone { from: CLOSED, to: CLOSED })?;
+        let names = ["sharing-source", "sharing-target"];
+        let [from, to] = names.map(|name| open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT));
+        let (from, to) = (from?, to?);
         self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
-        let clone = Call::Clone { from, to };
-        self.reach(&clone)?;
-        match self.system.call(Caller::Privileged, &clone) {
+        let shared = self.system.call(Caller::Privileged, &Call::Clone { from, to });
+        // They would keep the file system from being unmounted before the case begins.
+        [from, to].into_iter().try_for_each(|fd| self.close(fd))?;
+        names.into_iter().try_for_each(|name| self.setup(&Call::Unlink { name: name.into() }).map(drop))?;
+        match shared {
             Ok(_) => Ok(()),
             Err(Errno::EOPNOTSUPP) => Err(Trouble::NotOffered("the file system cannot share storage".into())),
             Err(errno) => Err(Trouble::Setup(format!("FICLONE: {}", words::name(errno)))),

@@ -9,6 +9,7 @@ use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::Errno;
 use iomap_reference::{BLOCK, Call, Caller, Fd, MapId, Mode, Reply, Route, Stat, Whence};
+use nix::fcntl::OFlag;
 
 /// The changes that a successful call may make.
 pub(crate) enum Effect<'a> {
@@ -54,6 +55,15 @@ impl File<'_> {
     /// The descriptor for reading only.
     pub(crate) fn reader(&self) -> Fd {
         self.context.further(self.ready.reader)
+    }
+
+    /// Descriptors for reading only: the plain one and, while the file has a name, one with O_DIRECT and one with
+    /// O_DSYNC.
+    pub(crate) fn readers(&self) -> Result<Vec<Fd>, Trouble> {
+        let named = !self.context.gone.borrow().contains(&self.ready.name);
+        let further = [OFlag::O_DIRECT, OFlag::O_DSYNC].into_iter().filter(|_| named);
+        let further = further.map(|flag| self.context.open(&self.ready.name, OFlag::O_RDONLY | flag));
+        std::iter::once(Ok(self.reader())).chain(further).collect()
     }
 
     /// A descriptor that reads.

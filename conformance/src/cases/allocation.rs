@@ -10,11 +10,35 @@ use crate::verdict::{Observed, Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{Call, Mode};
 
-/// Ranges inside, across and beyond the size.
-fn ranges(t: &Context) -> [(i64, i64); 4] {
+/// Ranges that begin inside the size. Some of them cross the end.
+fn inside(t: &Context) -> [(i64, i64); 3] {
     let size = t.size();
     let rest = if size > BLOCK_LEN { (BLOCK_LEN, size - BLOCK_LEN) } else { (0, size) };
-    [(0, BLOCK_LEN), rest, (t.near_end(), 2 * BLOCK_LEN), (size, BLOCK_LEN)]
+    [(0, BLOCK_LEN), rest, (size.min(BLOCK_LEN) - 1, 2)]
+}
+
+/// Ranges across the end and beyond it: near it and far, short and long, in one block and in two.
+fn beyond(t: &Context) -> [(i64, i64); 6] {
+    let (size, border) = (t.size(), t.whole() + BLOCK_LEN);
+    [
+        (t.near_end(), 2 * BLOCK_LEN),
+        (size, BLOCK_LEN),
+        (size, 1),
+        (border - 1, 2),
+        (size + 1, 16 * BLOCK_LEN),
+        (10 * size, BLOCK_LEN),
+    ]
+}
+
+/// Ranges inside, across and beyond the size.
+fn ranges(t: &Context) -> Vec<(i64, i64)> {
+    [&inside(t)[..], &beyond(t)].concat()
+}
+
+/// Ranges of whole blocks that end before the last block, if the file has as many.
+fn blocks(t: &Context) -> Vec<(i64, i64)> {
+    let all = [(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN), (0, t.whole() - 2 * BLOCK_LEN)];
+    all.into_iter().filter(|(_, len)| *len > 0).collect()
 }
 
 pub(super) static CASES: &[Case] = &[
@@ -85,22 +109,22 @@ pub(super) static CASES: &[Case] = &[
         },
     ),
     case(&FALLOCATE_GROW, "grow", "allocating beyond the size of a sealed file is refused", |t| {
-        refused(t, Mode::ALLOCATE, &[(0, t.size() + 1), (t.size(), BLOCK_LEN), (10 * t.size(), BLOCK_LEN)])
+        refused(t, Mode::ALLOCATE, &[&[(0, t.size() + 1)], &beyond(t)[..]].concat())
     }),
     case(
         &FALLOCATE_KEEP_BEYOND,
         "keep_beyond",
         "allocating beyond the size with FALLOC_FL_KEEP_SIZE is refused",
-        |t| refused(t, Mode::KEEP_SIZE, &[&ranges(t)[2..], &[(t.size(), 1), (t.size() + 1, 1)]].concat()),
+        |t| refused(t, Mode::KEEP_SIZE, &beyond(t)),
     ),
     case(&FALLOCATE_KEEP_BEYOND, "unshare_beyond", "unsharing a range beyond the size is refused", |t| {
-        refused(t, Mode::UNSHARE_RANGE, &ranges(t)[2..])
+        refused(t, Mode::UNSHARE_RANGE, &beyond(t))
     }),
     case(&FALLOCATE_PUNCH, "punch", "punching a hole into a sealed file is refused", |t| {
         refused(
             t,
             Mode::PUNCH_HOLE | Mode::KEEP_SIZE,
-            &[(0, BLOCK_LEN), (BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, t.size())],
+            &[&inside(t)[..], &[(BLOCK_LEN, 2 * BLOCK_LEN), (1, 1), (0, t.size())]].concat(),
         )
     }),
     case(&FALLOCATE_ZERO, "zero", "zeroing a range of a sealed file is refused", |t| {
@@ -110,19 +134,19 @@ pub(super) static CASES: &[Case] = &[
         refused(t, Mode::ZERO_RANGE | Mode::KEEP_SIZE, &ranges(t))
     }),
     case(&FALLOCATE_COLLAPSE, "collapse", "collapsing a range of a sealed file is refused", |t| {
-        refused(t, Mode::COLLAPSE_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
+        refused(t, Mode::COLLAPSE_RANGE, &blocks(t))
     }),
     case(&FALLOCATE_INSERT, "insert", "inserting a range into a sealed file is refused", |t| {
-        refused(t, Mode::INSERT_RANGE, &[(0, BLOCK_LEN), (BLOCK_LEN, BLOCK_LEN)])
+        refused(t, Mode::INSERT_RANGE, &[&blocks(t)[..], &[(0, 16 * BLOCK_LEN)]].concat())
     }),
     case(&FALLOCATE_WRITE_ZEROES, "write_zeroes", "FALLOC_FL_WRITE_ZEROES on a sealed file is refused", |t| {
         refused(t, Mode::WRITE_ZEROES, &ranges(t))
     }),
     case(&FALLOCATE_NO_OP, "punch_beyond", "punching a hole beyond the end of a sealed file is refused", |t| {
-        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &[(t.size(), BLOCK_LEN), (10 * t.size(), t.size())])
+        refused(t, Mode::PUNCH_HOLE | Mode::KEEP_SIZE, &beyond(t)[1..])
     }),
     case(&FALLOCATE_UNKNOWN, "unknown", "fallocate with an unknown mode bit reports the bit before the seal", |t| {
-        made(t, Mode(1 << 20), &[(0, t.size())])
+        made(t, Mode(1 << 20), &[&[(0, t.size()), (BLOCK_LEN, BLOCK_LEN)], &ranges(t)[..]].concat())
     }),
     case(&FALLOCATE_ARGUMENT, "argument", "fallocate with a bad range reports the range before the seal", |t| {
         let file = t.sealed()?;
@@ -136,8 +160,14 @@ pub(super) static CASES: &[Case] = &[
         "fallocate through a descriptor without write access reports that before the seal",
         |t| {
             let file = t.sealed()?;
-            let (fd, offset) = (file.reader(), file.at(0));
-            file.refused(&Call::Fallocate { fd, mode: Mode::ALLOCATE, offset, len: BLOCK_LEN })
+            let modes = [Mode::ALLOCATE, Mode::KEEP_SIZE];
+            each(&file.readers()?, |fd| {
+                each(&modes, |mode| {
+                    each(&ranges(t), |(offset, len)| {
+                        file.refused(&Call::Fallocate { fd: *fd, mode: *mode, offset: file.at(*offset), len: *len })
+                    })
+                })
+            })
         },
     ),
 ];
@@ -145,7 +175,8 @@ pub(super) static CASES: &[Case] = &[
 /// Allocates all of a file, and parts of it: the file has its space already.
 fn allocate_again(file: &File) -> Result<Vec<Call>, Trouble> {
     let (fd, mode, size) = (file.fd(), Mode::KEEP_SIZE, file.stat()?.size as i64);
-    let parts = [(0, size), (size - 1, 1), (1, size - 1)].into_iter().filter(|(_, len)| *len > 0);
+    let parts = [(0, size), (size - 1, 1), (1, size - 1), (BLOCK_LEN, BLOCK_LEN), (BLOCK_LEN - 1, 2)];
+    let parts = parts.into_iter().filter(|(offset, len)| *len > 0 && offset + len <= size);
     Ok(parts.map(|(offset, len)| Call::Fallocate { fd, mode, offset, len }).collect())
 }
 
@@ -157,7 +188,10 @@ fn refused(t: &Context, mode: Mode, ranges: &[(i64, i64)]) -> Seen {
 /// The same for ranges inside the size, with a mode that changes nothing there.
 fn succeeds(t: &Context, mode: Mode) -> Seen {
     let file = t.sealed()?;
-    let seen = each(&[(0, t.size()), (BLOCK_LEN, 1), (t.size() - BLOCK_LEN, BLOCK_LEN)], |(offset, len)| {
+    let size = t.size();
+    let parts = [(0, size), (size - 1, 1), (BLOCK_LEN, 1), (BLOCK_LEN - 1, 2), (size - BLOCK_LEN, BLOCK_LEN)];
+    let parts = parts.into_iter().filter(|(offset, len)| *offset >= 0 && offset + len <= size);
+    let seen = each(&parts.collect::<Vec<_>>(), |(offset, len)| {
         file.act(&Call::Fallocate { fd: file.fd(), mode, offset: file.at(*offset), len: *len }, Effect::Times)
     })?;
     offered(t, mode, seen)

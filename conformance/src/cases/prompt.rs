@@ -35,7 +35,11 @@ pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
     let (calls, agent) = (make(&file)?, file.agent()?);
     let (last, data) = (file.at((size - 1) / BLOCK_LEN * BLOCK_LEN), pattern(98, BLOCK_LEN));
     agent.write(last, &data)?;
-    calls.iter().try_for_each(|call| t.given(call, "no such call succeeds"))?;
+    for call in &calls {
+        t.given(call, "no such call succeeds")?;
+        // The caller of the situation may be another one.
+        t.observe(call)?;
+    }
     t.setup(&Call::Fsync { fd: file.fd() })?;
     Ok(t.fact("the storage has what the agent stored", agent.read(last, data.len())? == data))
 }

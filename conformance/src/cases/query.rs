@@ -102,7 +102,7 @@ pub(super) static CASES: &[Case] = &[
     case(&QUERY_READONLY, "readonly", "the query works on a descriptor for reading", |t| {
         t.needs_query()?;
         let file = t.sealed()?;
-        shows(t, file.reader(), true)
+        each(&file.readers()?, |fd| shows(t, *fd, true))
     }),
     case(&QUERY_UNPRIVILEGED, "unprivileged", "the query works without privilege", |t| {
         t.needs_query()?;

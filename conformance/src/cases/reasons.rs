@@ -470,7 +470,11 @@ fn two_reasons(t: &Context) -> Seen {
             let twin = if sealed { come(t, &format!("unsealed-{number}"), &it, row.operation, false)? } else { None };
             Ok(errno.is_some() && twin.is_some_and(|twin| twin.errno == errno))
         };
-        if !is_reason && !is_ordinary()? {
+        if !is_reason && is_ordinary()? {
+            if faults.is_empty() {
+                continue;
+            }
+        } else if !is_reason {
             let came = errno.map_or("succeeds".into(), |errno| format!("fails with {}", words::name(errno)));
             faults.push(format!("it {came}, which none of these clauses allows"));
         }
@@ -481,7 +485,7 @@ fn two_reasons(t: &Context) -> Seen {
         seen = seen.and(t.one(what, None, faults));
     }
     match seen.0.is_empty() {
-        true => Err(Trouble::NotOffered("no such circumstances can be brought about here".into())),
+        true => Err(Trouble::NotOffered("here each such call fails on any file, or it cannot be made".into())),
         false => Ok(seen),
     }
 }

@@ -43,9 +43,25 @@ fn refused_while_pinned(t: &Context, calls: impl Fn(&File, &File) -> Vec<Call>) 
 
 /// Opens a file that is open nowhere else, with a lease whose holder never answers.
 pub(super) fn leased(t: &Context, name: &str) -> Result<Fd, Trouble> {
-    let holder = t.open(name, OFlag::O_RDWR)?;
+    leased_with(t, name, OFlag::O_RDWR)
+}
+
+/// A descriptor that is open with these flags, and has a lease.
+fn leased_with(t: &Context, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
+    let holder = t.open(name, flags)?;
     t.given(&Call::SetLease { fd: holder, on: true }, "no leases")?;
     Ok(holder)
+}
+
+/// What is seen with the descriptor that has a lease, for plain ones and others. The file is not open otherwise.
+pub(super) fn each_lease(t: &Context, name: &str, see: impl Fn(Fd) -> Seen) -> Seen {
+    let with = [OFlag::empty(), OFlag::O_APPEND, OFlag::O_DIRECT, OFlag::O_DSYNC].map(|flag| OFlag::O_RDWR | flag);
+    each(&[&with[..], &[OFlag::O_WRONLY]].concat(), |flags| {
+        let holder = leased_with(t, name, *flags)?;
+        let seen = see(holder)?;
+        t.close(holder)?;
+        Ok(seen)
+    })
 }
 
 /// The fact that nobody has asked for the lease.
@@ -68,15 +84,15 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         let (name, size) = (file.name(), file.at(BLOCK_LEN));
         file.close()?;
-        let holder = leased(t, &name)?;
-        let truncate = OFlag::O_WRONLY | OFlag::O_TRUNC;
-        let calls = [
-            Call::Ftruncate { fd: holder, size },
-            Call::Truncate { name: name.clone(), size },
-            Call::Open { name, flags: truncate, mode: 0 },
-        ];
-        let seen = each(&calls, |call| at_once(t, call, Err(Errno::ETXTBSY)))?;
-        Ok(seen.and(is_leased(t, holder)?))
+        each_lease(t, &name, |holder| {
+            let calls = [
+                Call::Ftruncate { fd: holder, size },
+                Call::Truncate { name: name.clone(), size },
+                Call::Open { name: name.clone(), flags: OFlag::O_WRONLY | OFlag::O_TRUNC, mode: 0 },
+            ];
+            let seen = each(&calls, |call| at_once(t, call, Err(Errno::ETXTBSY)))?;
+            Ok(seen.and(is_leased(t, holder)?))
+        })
     }),
     case(
         &REFUSE_PROMPT,
@@ -142,12 +158,32 @@ pub(super) static CASES: &[Case] = &[
             let seen = seen.and(file.fallocate(Mode::KEEP_SIZE, t.size(), BLOCK_LEN)?);
             let byte = Call::Pwrite { fd: file.fd(), offset: file.at(t.size()), data: vec![1] };
             let seen = seen.and(file.refused(&byte)?);
-            // The clause is about calls that fail with ETXTBSY. Other clauses say which calls do.
-            let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
-            if refusals.is_empty() {
-                return Err(Trouble::NotOffered("no call fails with ETXTBSY".into()));
-            }
-            Ok(Observed(refusals).and(t.churn_intact(&other)?))
+            Ok(refusals(seen)?.and(t.churn_intact(&other)?))
+        },
+    ),
+    case(
+        &REFUSE_NOTHING,
+        "changes_in_a_row",
+        "refused changes of the size and the storage, one after the other, change nothing",
+        |t| {
+            let other = t.churn()?;
+            let (file, size) = (t.sealed()?, t.size());
+            let truncations = each(&[size - 1, size + 1, 2 * size], |size| file.truncate(*size))?;
+            let holes = [(0, BLOCK_LEN), (size.min(BLOCK_LEN) - 1, 2), (10 * size, BLOCK_LEN)];
+            let punched =
+                each(&holes, |(offset, len)| file.fallocate(Mode::PUNCH_HOLE | Mode::KEEP_SIZE, *offset, *len))?;
+            let ends = [(size, 1), (size, 16 * BLOCK_LEN), (10 * size, BLOCK_LEN)];
+            let allocated = each(&ends, |(offset, len)| file.fallocate(Mode::KEEP_SIZE, *offset, *len))?;
+            Ok(refusals(truncations.and(punched).and(allocated))?.and(t.churn_intact(&other)?))
         },
     ),
 ];
+
+/// What is seen of the calls that fail with ETXTBSY. The clause is about these; other clauses say which calls do.
+fn refusals(seen: Observed) -> Seen {
+    let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
+    if refusals.is_empty() {
+        return Err(Trouble::NotOffered("no call fails with ETXTBSY".into()));
+    }
+    Ok(Observed(refusals))
+}

@@ -9,8 +9,8 @@ use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{
-    BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, Fd, Mode, Reply, XFLAG_APPEND,
-    XFLAG_IMMUTABLE,
+    BLOCK, Call, Caller, FLAG_APPEND, FLAG_COMPRESS, FLAG_IMMUTABLE, FLAG_JOURNAL, Fd, Mode, Reply, Whence,
+    XFLAG_APPEND, XFLAG_IMMUTABLE,
 };
 use nix::fcntl::OFlag;
 
@@ -111,13 +111,15 @@ pub(super) static CASES: &[Case] = &[
             if !succeeded(&seen) {
                 return Ok(seen);
             }
+            file.held()?;
             let agent = file.agent()?;
-            each(&[0, BLOCK_LEN, t.whole() - 2 * BLOCK_LEN], |offset| {
-                let data = pattern(23, BLOCK_LEN);
+            let offsets = [0, BLOCK_LEN, t.whole() - 2 * BLOCK_LEN].into_iter().filter(|at| (0..t.size()).contains(at));
+            each(&offsets.collect::<Vec<_>>(), |offset| {
+                let data = pattern(23, BLOCK_LEN.min(t.size() - offset));
                 let write = Call::Pwrite { fd: file.fd(), offset: file.at(*offset), data: data.clone() };
                 t.given(&write, "no write to a file in the state")?;
                 t.setup(&Call::Fsync { fd: file.fd() })?;
-                let found = agent.read(file.at(*offset), BLOCK)?;
+                let found = agent.read(file.at(*offset), data.len())?;
                 Ok(t.fact("a write arrives on the storage that the file had when it was sealed", found == data))
             })
             .map(|written| seen.and(written))
@@ -184,9 +186,12 @@ pub(super) static CASES: &[Case] = &[
         t.needs_query()?;
         let file = t.file("file", t.size())?;
         t.setup(&Call::Link { from: file.name(), to: "second".into() })?;
-        let second = t.open("second", OFlag::O_RDONLY)?;
+        let further = [OFlag::O_APPEND, OFlag::O_DIRECT, OFlag::O_DSYNC].map(|flag| OFlag::O_RDWR | flag);
+        let flags = [&[OFlag::O_RDONLY, OFlag::O_WRONLY], &further[..]].concat();
+        let others: Vec<Fd> = flags.iter().map(|flags| t.open("second", *flags)).collect::<Result<_, _>>()?;
+        t.setup(&Call::Seek { fd: others[0], offset: 1, whence: Whence::Set })?;
         let seen = file.enter()?;
-        Ok(seen.and(t.fact("the second name shows the state", file.state(second)?)))
+        each(&others, |fd| Ok(t.fact("the second name shows the state", file.state(*fd)?))).map(|shown| seen.and(shown))
     }),
     case(&SEAL_UNLINKED, "unlinked", "a file without a name can be sealed", |t| {
         let file = t.file("file", t.size())?;
@@ -227,7 +232,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_READONLY, "readonly", "sealing through a descriptor without write access is refused", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", t.size())?;
-        file.refused(&mechanism::seal(file.reader(), t.size()))
+        each(&file.readers()?, |fd| file.refused(&mechanism::seal(*fd, t.size())))
     }),
     case(&SEAL_DIRECTORY, "directory", "sealing a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
@@ -246,7 +251,7 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_ORDER, "order", "a descriptor without write access is reported before a missing capability", |t| {
         t.needs_seal("descriptor that is open for reading only")?;
         let file = t.file("file", t.size())?;
-        file.act_as(Caller::Unprivileged, &mechanism::seal(file.reader(), t.size()), Effect::Nothing)
+        each(&file.readers()?, |fd| file.act_as(Caller::Unprivileged, &mechanism::seal(*fd, t.size()), Effect::Nothing))
     }),
     case(&SEAL_APPEND_ONLY, "append_only", "sealing a file with the append-only attribute is refused", |t| {
         with_attribute(t, FLAG_APPEND)
@@ -281,6 +286,12 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", 0)?;
         file.refused(&file.enter_call()?)
     }),
+    case(&SEAL_EMPTY, "emptied", "sealing a file that was cut to size 0 is refused", |t| {
+        t.needs_seal("word on empty files")?;
+        let file = t.file("file", t.size())?;
+        t.given(&Call::Ftruncate { fd: file.fd(), size: 0 }, "the file keeps its size")?;
+        file.refused(&file.enter_call()?)
+    }),
     case(&SEAL_INLINE, "inline", "sealing a file whose data lie inside its metadata is refused", |t| {
         t.needs_seal("word on small files")?;
         let ready = t.make("file", |fd| {
@@ -301,7 +312,9 @@ pub(super) static CASES: &[Case] = &[
     case(&SEAL_HOLE, "hole", "sealing a file with a hole is refused", |t| {
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Ftruncate { fd, size: lead + t.size() })?;
-            t.setup(&Call::Pwrite { fd, offset: lead + t.size() - BLOCK_LEN, data: pattern(1, BLOCK_LEN) }).map(|_| ())
+            let last = t.size() - BLOCK_LEN;
+            let write = Call::Pwrite { fd, offset: lead + last, data: pattern(1, BLOCK_LEN) };
+            if last > 0 { t.setup(&write).map(drop) } else { Ok(()) }
         })?;
         file.refused(&file.enter_call()?)
     }),
@@ -321,11 +334,18 @@ pub(super) static CASES: &[Case] = &[
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_HOLE, "punched", "sealing a file with a punched hole between data is refused", |t| {
-        let file = prepared(t, |fd, lead| {
-            t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, t.size()) })?;
-            let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, lead + BLOCK_LEN);
-            t.setup(&Call::Fallocate { fd, mode, offset, len: BLOCK_LEN }).map(|_| ())
-        })?;
+        let file = punched(t)?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_HOLE, "grown", "sealing a file that was written, and then grew without a write, is refused", |t| {
+        let file = grown(t)?;
+        file.refused(&file.enter_call()?)
+    }),
+    case(&SEAL_UNWRITTEN, "allocated_anew", "sealing a file with a hole that was allocated again is refused", |t| {
+        let file = punched(t)?;
+        let (mode, offset) = (Mode::ALLOCATE, file.at(BLOCK_LEN));
+        t.given(&Call::Fallocate { fd: file.fd(), mode, offset, len: BLOCK_LEN }, "no space for the hole")?;
+        t.on_storage(file.fd())?;
         file.refused(&file.enter_call()?)
     }),
     case(
@@ -396,10 +416,10 @@ pub(super) static CASES: &[Case] = &[
         file.refused(&file.enter_call()?)
     }),
     case(&SEAL_UNCHANGED, "hole_stays", "a refused seal does not fill a hole", |t| {
-        let file = prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + t.size() }).map(|_| ()))?;
-        let hole = hole_from(t, &file, 0)?;
-        let seen = refusal(&file)?;
-        Ok(seen.and(t.fact("the hole is where it was", hole_from(t, &file, 0)? == hole)))
+        keeps_its_hole(t, &prepared(t, |fd, lead| t.setup(&Call::Ftruncate { fd, size: lead + t.size() }).map(drop))?)
+    }),
+    case(&SEAL_UNCHANGED, "growth_stays", "a refused seal does not fill a hole behind written data", |t| {
+        keeps_its_hole(t, &grown(t)?)
     }),
     alone(&SEAL_UNCHANGED, "sharing_stays", "a refused seal does not end sharing, which would take space", |t| {
         t.needs_sharing()?;
@@ -455,6 +475,24 @@ fn prepared<'a>(t: &'a Context<'a>, prepare: impl FnOnce(Fd, i64) -> Result<(), 
     t.settled(ready)
 }
 
+/// A file of the situation with a hole in the second block.
+fn punched<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    let file = t.file("file", t.size())?;
+    let (mode, offset) = (Mode::PUNCH_HOLE | Mode::KEEP_SIZE, file.at(BLOCK_LEN));
+    t.given(&Call::Fallocate { fd: file.fd(), mode, offset, len: BLOCK_LEN }, "no hole in such a file")?;
+    t.on_storage(file.fd())?;
+    Ok(file)
+}
+
+/// A file of the situation with a hole behind all that was written.
+fn grown<'a>(t: &'a Context<'a>) -> Result<File<'a>, Trouble> {
+    let file = t.file("file", t.size())?;
+    let size = file.at(2 * t.whole() + 64 * BLOCK_LEN);
+    t.given(&Call::Ftruncate { fd: file.fd(), size }, "the file keeps its size")?;
+    t.on_storage(file.fd())?;
+    Ok(file)
+}
+
 /// Writes the blocks of a file from the last to the first.
 fn each_block(t: &Context, write: impl Fn(i64, Vec<u8>) -> Result<(), Trouble>) -> Result<(), Trouble> {
     let data = pattern(1, t.size());
@@ -501,9 +539,16 @@ fn refusal(file: &File) -> Seen {
     Ok(seen)
 }
 
+/// A refused seal leaves the first hole of a file where it is.
+fn keeps_its_hole(t: &Context, file: &File) -> Seen {
+    let hole = hole_from(t, file, 0)?;
+    let seen = refusal(file)?;
+    Ok(seen.and(t.fact("the hole is where it was", hole_from(t, file, 0)? == hole)))
+}
+
 /// The first hole from an offset on; both are offsets of the case.
 pub(super) fn hole_from(t: &Context, file: &File, offset: i64) -> Result<i64, Trouble> {
-    let seek = Call::Seek { fd: file.reader(), offset: file.at(offset), whence: iomap_reference::Whence::Hole };
+    let seek = Call::Seek { fd: file.reader(), offset: file.at(offset), whence: Whence::Hole };
     match t.setup(&seek)? {
         Reply::Number(at) => Ok(at - file.at(0)),
         other => Err(Trouble::Setup(format!("{seek} = {}", words::reply(&other)))),
@@ -523,12 +568,11 @@ fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
 /// A file that got an attribute before its data cannot be sealed.
 fn never(t: &Context, flag: u32, without: &str) -> Seen {
     t.needs_seal("word on such files")?;
-    let ready = t.make("file", |fd| {
-        t.given(&Call::ChangeFlags { fd, set: flag, clear: 0 }, without)?;
-        t.setup(&Call::Pwrite { fd, offset: 0, data: pattern(1, t.size()) })?;
-        t.on_storage(fd)
-    })?;
-    let file = t.settled(ready)?;
+    let file = t.file("file", t.size())?;
+    t.given(&Call::ChangeFlags { fd: file.fd(), set: flag, clear: 0 }, without)?;
+    let data = pattern(1, t.size());
+    t.setup(&Call::Pwrite { fd: file.fd(), offset: file.at(0), data })?;
+    t.on_storage(file.fd())?;
     file.refused(&file.enter_call()?)
 }
 

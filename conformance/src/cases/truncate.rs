@@ -31,7 +31,7 @@ fn changed_times<T>(
 pub(super) static CASES: &[Case] = &[
     case(&TRUNCATE_SHRINK, "shrink", "shrinking a sealed file is refused and changes nothing", |t| {
         let file = t.sealed()?;
-        each(&[2 * BLOCK_LEN, t.size() - 1, 1], |size| file.truncate(*size))
+        each(&[2 * BLOCK_LEN, t.size() - 1, t.size() - 2, 1], |size| file.truncate(*size))
     }),
     case(&TRUNCATE_EMPTY, "empty", "truncating a sealed file to size 0 is refused", |t| {
         let file = t.sealed()?;
@@ -93,11 +93,13 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&TRUNCATE_GROW, "grow", "growing a sealed file is refused", |t| {
         let file = t.sealed()?;
-        each(&[t.size() + 1, 2 * t.size(), 1000 * t.size()], |size| file.truncate(*size))
+        each(&[t.size() + 1, t.size() + 2, 2 * t.size(), 1000 * t.size()], |size| file.truncate(*size))
     }),
     case(&TRUNCATE_PATH, "by_name", "truncate by name on a sealed file is refused for every other size", |t| {
         let file = t.sealed()?;
-        each(&[BLOCK_LEN, 2 * t.size()], |size| {
+        let (size, others) = (t.size(), |size| [0, 1, BLOCK_LEN, size - 2, size - 1, size + 1, size + 2, 2 * size]);
+        let others = others(size).into_iter().filter(|other| *other >= 0 && *other != size);
+        each(&others.collect::<Vec<_>>(), |size| {
             file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) })
         })
     }),

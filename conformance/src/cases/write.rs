@@ -259,10 +259,12 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_NO_HOLE, "offsets", "SEEK_HOLE from each offset of a sealed file finds the end", |t| {
         let file = t.sealed()?;
-        each(&[1, BLOCK_LEN, BLOCK_LEN + 1, t.size() - 1], |offset| {
-            let hole = Call::Seek { fd: file.reader(), offset: file.at(*offset), whence: Whence::Hole };
-            let end = Reply::Number(file.at(t.size()));
-            Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
+        each(&file.readers()?, |fd| {
+            each(&[1, BLOCK_LEN, BLOCK_LEN + 1, t.size() - 1], |offset| {
+                let hole = Call::Seek { fd: *fd, offset: file.at(*offset), whence: Whence::Hole };
+                let end = Reply::Number(file.at(t.size()));
+                Ok(t.fact(&format!("SEEK_HOLE from {offset} on reports the end"), t.attempt(&hole)? == Ok(end)))
+            })
         })
     }),
     case(&WRITE_NO_HOLE, "meanwhile", "a sealed file has no hole after any call, refused or not", |t| {
@@ -385,8 +387,10 @@ pub(super) static CASES: &[Case] = &[
         "a write through a descriptor without write access reports that before the seal",
         |t| {
             let file = t.sealed()?;
-            each(&[0, t.size()], |offset| {
-                file.refused(&Call::Pwrite { fd: file.reader(), offset: file.at(*offset), data: pattern(20, 10) })
+            each(&file.readers()?, |fd| {
+                each(&[0, t.size()], |offset| {
+                    file.refused(&Call::Pwrite { fd: *fd, offset: file.at(*offset), data: pattern(20, BLOCK_LEN) })
+                })
             })
         },
     ),

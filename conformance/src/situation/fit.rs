@@ -14,6 +14,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) mechanism: Mechanism,
     /// Whether cases share a file system that a kernel has mounted. On the reference, each case has its own.
     pub(crate) kernel: bool,
+    /// Whether the data of a file of one byte lie inside its metadata.
+    pub(crate) inline: bool,
 }
 
 /// Values that some cases do not meet.
@@ -27,6 +29,12 @@ struct Row {
 }
 
 static ROWS: &[Row] = &[
+    Row {
+        when: |facts| facts.inline,
+        cases: &["*"],
+        values: &["size=byte"],
+        why: "the data of such a file lie inside its metadata (seal.inline)",
+    },
     Row {
         when: |facts| matches!(facts.mechanism, Mechanism::DeviceDax | Mechanism::F2fsPin),
         cases: &["*"],
@@ -112,7 +120,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |facts| facts.kernel,
-        cases: &["name::unlink*", "name::rename*", "name::replace", "name::exchange"],
+        cases: &["name::unlink*", "name::rename*", "name::replace*", "name::exchange"],
         values: &["holders=swap"],
         why: "the names of an active swap file are fixed (may_delete, vfs_unlink, vfs_rename)",
     },
@@ -167,7 +175,21 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
-        cases: &["seal::*share*", "seal::*sharing*", "seal::remounted", "race::*", "*::snapshot_orders"],
+        cases: &[
+            "seal::*share*",
+            "seal::*sharing*",
+            "seal::remounted",
+            "seal::emptied",
+            "seal::grown",
+            "seal::growth_stays",
+            "seal::punched",
+            "seal::allocated_anew",
+            "seal::compressed",
+            "seal::journaled",
+            "seal::written_after",
+            "race::*",
+            "*::snapshot_orders",
+        ],
         values: &["holders=swap"],
         why: "the case changes the file before it is sealed",
     },
@@ -222,12 +244,9 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &[
-            "fallocate::inside",
-            "fallocate::inside_keep_size",
-            "fallocate::inside_unshare",
             "read::private",
             "read::sequence",
-            "seal::hole",
+            "seal::allocated_anew",
             "seal::hole_at_end",
             "seal::punched",
             "seal::short",
@@ -353,6 +372,12 @@ static ROWS: &[Row] = &[
         why: "the copy begins inside a block",
     },
     Row { when: |_| true, cases: &["name::freed*"], values: &["names=three"], why: "the case removes the last name" },
+    Row {
+        when: |_| true,
+        cases: &["seal::written_after"],
+        values: &["names=gone"],
+        why: "the other users open the file by its name",
+    },
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
         when: |_| true,

@@ -115,6 +115,8 @@ impl<'a> Context<'a> {
 
     /// A file that the case has prepared itself, in the parts of the situation that do not change its storage.
     pub(crate) fn settled(&'a self, ready: Ready) -> Result<File<'a>, Trouble> {
+        // Its descriptors can change; the file that comes out of this is the one to take care of.
+        self.cleanup.borrow_mut().retain(|undo| undo.file().is_none_or(|it| it.fd != ready.fd));
         let ready = self.step(|| {
             self.drop_ahead()?;
             let ready = self.with_access(self.with_metadata(self.with_names(self.named_anew(ready)?)?)?)?;
@@ -231,8 +233,7 @@ impl<'a> Context<'a> {
         let placed = |fd| {
             self.placed(&made_as, fd, data)?;
             if self.situation.names == Names::Temporary {
-                self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
-                self.did(|done| done.names = Names::Temporary);
+                self.given_its_name(fd, name)?;
             }
             self.lived(&made_as, fd, data)
         };

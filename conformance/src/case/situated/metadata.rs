@@ -6,7 +6,7 @@ use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{Access, Metadata, Names};
 use crate::system::{CLOSED, Ready, System};
 use crate::verdict::Trouble;
-use iomap_reference::{Call, Caller, Route, Whence, XFLAG_NODUMP};
+use iomap_reference::{Call, Caller, Fd, Route, Whence, XFLAG_NODUMP};
 use nix::fcntl::OFlag;
 
 /// The length of the value of [`Metadata::Xattr`]: more than an inode has room for.
@@ -91,6 +91,13 @@ impl Context<'_> {
         self.did(|done| done.names = Names::Exchanged);
         ready.name = name.into();
         Ok(ready)
+    }
+
+    /// Gives a file that was made without a name its first one.
+    pub(in crate::case) fn given_its_name(&self, fd: Fd, name: &str) -> Result<(), Trouble> {
+        self.given(&Call::LinkFd { fd, to: name.into() }, "no name for such a file")?;
+        self.did(|done| done.names = Names::Temporary);
+        Ok(())
     }
 
     pub(super) fn with_names(&self, mut ready: Ready) -> Result<Ready, Trouble> {

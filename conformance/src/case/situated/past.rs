@@ -1,6 +1,6 @@
 //! The calls and events that a file has behind it.
 
-use crate::case::context::Context;
+use crate::case::context::{Context, Undo};
 use crate::case::prepare::{open, others, pattern, setup};
 use crate::mechanism::{BLOCK_LEN, Mechanism};
 use crate::situation::axes::{History, Past};
@@ -275,8 +275,10 @@ impl Context<'_> {
         self.with_access(ready)
     }
 
-    pub(super) fn close(&self, fd: Fd) -> Result<(), Trouble> {
+    /// Closes a descriptor before the case ends.
+    pub(crate) fn close(&self, fd: Fd) -> Result<(), Trouble> {
         // The number can be that of another descriptor soon.
+        self.cleanup.borrow_mut().retain(|undo| !matches!(undo, Undo::Close(closed) if *closed == fd));
         self.opened.borrow_mut().retain(|opened| *opened != fd);
         setup(&self.system, &Call::Close { fd }).map(drop)
     }
