@@ -109,7 +109,7 @@ fn readable(t: &Context, file: &File) -> Result<MapId, Trouble> {
     let map = map.ok_or_else(|| Trouble::NotOffered("no shared mapping to register".into()))?;
     let (offset, len) = (file.at(0) as usize, t.size() as usize);
     let data = t.setup_data(&Call::Load { map, offset, len })?;
-    t.setup(&Call::Store { map, offset, data })?;
+    t.given(&Call::Store { map, offset, data }, "no store to a shared mapping")?;
     let (_, registration) = file.register_mapping(map, Some(Route::RdmaRead))?;
     t.setup(&Call::Unmap { map })?;
     registration.ok_or_else(|| Trouble::NotOffered("a mapping for reading cannot be registered".into()))

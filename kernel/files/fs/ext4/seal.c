@@ -17,7 +17,7 @@ static int ext4_seal_check_kind(struct inode *inode)
 	if (ext4_should_journal_data(inode) ||
 	    ext4_test_inode_flag(inode, EXT4_INODE_JOURNAL_DATA))
 		return -EOPNOTSUPP;
-	return ext4_has_inline_data(inode) ? -EINVAL : 0;
+	return 0;
 }
 
 /*
@@ -29,6 +29,10 @@ static int ext4_seal_check_written(struct inode *inode)
 	ext4_lblk_t end = EXT4_B_TO_LBLK(inode, i_size_read(inode));
 	struct ext4_map_blocks map = {};
 	int found;
+
+	/* Data on their way out of the inode have left it with the flush. */
+	if (ext4_has_inline_data(inode))
+		return -EINVAL;
 
 	while (map.m_lblk < end) {
 		map.m_len = end - map.m_lblk;
