@@ -53,7 +53,7 @@ fn leased_with(t: &Context, name: &str, flags: OFlag) -> Result<Fd, Trouble> {
     Ok(holder)
 }
 
-/// What is seen with the descriptor that has a lease, for plain ones and others. The file is not open otherwise.
+/// The observations with a descriptor that has a lease, for plain descriptors and others. The file is not open otherwise.
 pub(super) fn each_lease(t: &Context, name: &str, see: impl Fn(Fd) -> Seen) -> Seen {
     let with = [OFlag::empty(), OFlag::O_APPEND, OFlag::O_DIRECT, OFlag::O_DSYNC].map(|flag| OFlag::O_RDWR | flag);
     each(&[&with[..], &[OFlag::O_WRONLY]].concat(), |flags| {
@@ -179,7 +179,7 @@ pub(super) static CASES: &[Case] = &[
     ),
 ];
 
-/// What is seen of the calls that fail with ETXTBSY. The clause is about these; other clauses say which calls do.
+/// The observations of calls that fail with ETXTBSY. The clause is about these; other clauses say which calls do.
 fn refusals(seen: Observed) -> Seen {
     let refusals: Vec<_> = seen.0.into_iter().filter(|one| one.outcome == Some(Some(Errno::ETXTBSY))).collect();
     if refusals.is_empty() {
