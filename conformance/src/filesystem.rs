@@ -175,7 +175,6 @@ file_systems! {
 
 /// The values that a row does not set.
 const PLAIN: Facts = Facts {
-    is_inline: false,
     name: "",
     family: FsKind::Devdax,
     medium: Medium::Loop,
@@ -194,6 +193,7 @@ const PLAIN: Facts = Facts {
     addition: Addition::Nothing,
     known: None,
     is_cut: false,
+    is_inline: false,
     over: None,
     retries: &[],
     forget: None,

@@ -366,7 +366,7 @@ impl<'a> Context<'a> {
     pub(crate) fn needs_sharing(&self) -> Result<(), Trouble> {
         self.reach(&Call::Clone { from: CLOSED, to: CLOSED })?;
         let names = ["sharing-source", "sharing-target"];
-        let [from, to] = names.map(|name| open(&self.system, name, OFlag::O_RDWR | OFlag::O_CREAT));
+        let [from, to] = names.map(|name| self.open(name, OFlag::O_RDWR | OFlag::O_CREAT));
         let (from, to) = (from?, to?);
         self.setup(&Call::Pwrite { fd: from, offset: 0, data: pattern(3, BLOCK_LEN) })?;
         let shared = self.system.call(Caller::Privileged, &Call::Clone { from, to });

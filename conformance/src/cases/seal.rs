@@ -39,7 +39,9 @@ pub(super) static CASES: &[Case] = &[
         let file = prepared(t, |fd, lead| {
             t.setup(&Call::Pwrite { fd, offset: lead, data: pattern(1, 10) })?;
             t.setup(&Call::Fsync { fd })?;
-            t.setup(&Call::Ftruncate { fd, size: lead + 100 })?;
+            // A larger size meets a fault of ext4 with inline_data: the first seal writes the journal to its place, and
+            // over data that were written since (ext4_convert_inline_data_nolock). See the book, "A kernel that seals".
+            t.setup(&Call::Ftruncate { fd, size: lead + 50 })?;
             t.setup(&Call::Pwrite { fd, offset: lead + 10, data: pattern(1, t.size())[10..].into() }).map(|_| ())
         })?;
         let seen = kept_apart(t, &file)?;
@@ -576,7 +578,7 @@ fn refused_ranges(t: &Context, ranges: &[(i64, i64)]) -> Seen {
     each(ranges, |(offset, len)| seal_with(&file, Mode::SEAL, *offset, *len, Effect::Nothing))
 }
 
-/// A file that got an attribute before its data cannot be sealed.
+/// A file of the situation that got an attribute, and then was written again, cannot be sealed.
 fn never(t: &Context, flag: u32, without: &str) -> Seen {
     t.needs_seal("word on such files")?;
     let file = t.file("file", t.size())?;

@@ -97,11 +97,10 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&TRUNCATE_PATH, "by_name", "truncate by name on a sealed file is refused for every other size", |t| {
         let file = t.sealed()?;
-        let (size, others) = (t.size(), |size| [0, 1, BLOCK_LEN, size - 2, size - 1, size + 1, size + 2, 2 * size]);
-        let others = others(size).into_iter().filter(|other| *other >= 0 && *other != size);
-        each(&others.collect::<Vec<_>>(), |size| {
-            file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) })
-        })
+        let size = t.size();
+        let mut others = vec![0, 1, BLOCK_LEN, size - 2, size - 1, size + 1, size + 2, 2 * size];
+        others.retain(|other| *other >= 0 && *other != size);
+        each(&others, |size| file.refused(&Call::Truncate { name: file.name(), size: file.at(*size) }))
     }),
     case(&TRUNCATE_OPEN, "o_trunc", "open of a sealed file with O_TRUNC is refused and leaves the data", |t| {
         let file = t.sealed()?;
