@@ -6,7 +6,7 @@ use crate::results::Results;
 use crate::run::watchdog::locked;
 use crate::situation::array::covering;
 use crate::situation::axes::{AXES, Situation};
-use crate::situation::fit::{self, Facts, clash, left_out};
+use crate::situation::fit::{Facts, Fit, clash};
 use clap::ValueEnum;
 use iomap_command::count;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -96,12 +96,12 @@ impl Plan {
         };
         for case in cases.iter().copied() {
             let name = case.full_name();
-            let facts = place.facts(case, &name);
+            let fit = Fit::of(&place.facts(case, &name));
             let mut values = Vec::new();
             for (axis, row) in AXES.iter().enumerate() {
                 let mut bearable = Vec::new();
                 for value in 0..row.values.len() {
-                    match left_out(&facts, axis, value) {
+                    match fit.left_out(axis, value) {
                         Some(why) => *plan.left_out.entry(why).or_default() += 1,
                         None => bearable.push(value),
                     }
@@ -190,7 +190,7 @@ impl fmt::Display for Plan {
 /// The reason why a case cannot run in a situation at a place, if there is one.
 pub(crate) fn unfit(place: Place, run: &Run) -> Option<&'static str> {
     let name = run.case.full_name();
-    fit::unfit(&place.facts(run.case, &name), &run.situation)
+    Fit::of(&place.facts(run.case, &name)).unfit(&run.situation)
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
     use crate::cases;
     use crate::run::trials::{Ended, run_case};
     use crate::situation::axes::value_name;
-    use crate::situation::fit::{UNMET, ruled_out};
+    use crate::situation::fit::UNMET;
     use crate::target::reference::Reference;
     use iomap_results::Verdict;
 
@@ -243,10 +243,9 @@ mod tests {
         let mut bad = Vec::new();
         for case in cases::list::all() {
             let name = case.full_name();
+            let fit = Fit::of(&REFERENCE.facts(case, &name));
             for (axis, row) in AXES.iter().enumerate() {
-                for value in (1..row.values.len())
-                    .filter(|value| ruled_out(&REFERENCE.facts(case, &name), axis, *value).is_none())
-                {
+                for value in (1..row.values.len()).filter(|value| fit.ruled_out(axis, *value).is_none()) {
                     let run = Run { case, situation: Situation::PLAIN.with(axis, value) };
                     match run_case(&target, Mechanism::Seal, &run) {
                         Ended::Ran(result) if result.verdict == Verdict::Holds => (),

@@ -166,6 +166,7 @@ static ROWS: &[Row] = &[
             "agent::sees_in_storm",
             "agent::device_sees_*",
             "fallocate::inside*",
+            "fallocate::quota_inside",
             "fallocate::database",
             "name::kept",
             "durable::seen",
@@ -279,14 +280,12 @@ static ROWS: &[Row] = &[
             "agent::meanwhile",
             "durable::grown",
             "fallocate::database",
-            "fallocate::inside_tail",
             "mount::options*",
             "mover::defragment_*",
             "name::kept",
             "seal::partly_shared",
             "seal::shared_within",
             "share::within",
-            "truncate::same_tail",
             "unseal::clone",
             "unseal::zero",
             "unseal::zero_reserves",
@@ -495,25 +494,46 @@ static OBSERVED: LazyLock<HashMap<(&str, &str), &str>> = LazyLock::new(|| {
     observed
 });
 
-/// The reason in the table why a case does not meet a value, if there is one.
-pub(crate) fn ruled_out(facts: &Facts, axis: usize, value: usize) -> Option<&'static str> {
-    if value == 0 {
-        return None;
-    }
-    let name = value_name(axis, value);
-    let row = ROWS.iter().find(|row| (row.when)(facts) && any(row.cases, facts.case) && any(row.values, &name));
-    row.map(|row| row.why)
+/// The values that one case meets at one place.
+pub(crate) struct Fit<'a> {
+    case: &'a str,
+    /// The rows of the table for the case.
+    rows: Vec<&'static Row>,
 }
 
-/// The reason why a case does not meet a value, if there is one.
-pub(crate) fn left_out(facts: &Facts, axis: usize, value: usize) -> Option<&'static str> {
-    ruled_out(facts, axis, value).or_else(|| {
-        let family = facts.case.split("::").next().unwrap_or_default();
-        let cases = [facts.case, &format!("{family}::*")];
-        let values = [value_name(axis, value), format!("{}=*", AXES[axis].name)];
-        let value = values.iter().filter(|_| value > 0);
-        value.flat_map(|value| cases.map(|case| OBSERVED.get(&(case, value.as_str())).copied())).flatten().next()
-    })
+impl<'a> Fit<'a> {
+    pub(crate) fn of(facts: &Facts<'a>) -> Self {
+        let rows = ROWS.iter().filter(|row| (row.when)(facts) && any(row.cases, facts.case)).collect();
+        Self { case: facts.case, rows }
+    }
+
+    /// The reason in the table why the case does not meet a value, if there is one.
+    pub(crate) fn ruled_out(&self, axis: usize, value: usize) -> Option<&'static str> {
+        if value == 0 || self.rows.is_empty() {
+            return None;
+        }
+        let name = value_name(axis, value);
+        self.rows.iter().find(|row| any(row.values, &name)).map(|row| row.why)
+    }
+
+    /// The reason why the case does not meet a value, if there is one.
+    pub(crate) fn left_out(&self, axis: usize, value: usize) -> Option<&'static str> {
+        self.ruled_out(axis, value).or_else(|| {
+            let family = self.case.split("::").next().unwrap_or_default();
+            let cases = [self.case, &format!("{family}::*")];
+            let values = [value_name(axis, value), format!("{}=*", AXES[axis].name)];
+            let value = values.iter().filter(|_| value > 0);
+            value.flat_map(|value| cases.map(|case| OBSERVED.get(&(case, value.as_str())).copied())).flatten().next()
+        })
+    }
+
+    /// The reason why the case cannot run in a situation, if there is one.
+    pub(crate) fn unfit(&self, situation: &Situation) -> Option<&'static str> {
+        let set: Vec<(usize, usize)> = situation.axes().map(|axis| (axis, situation.get(axis))).collect();
+        let alone = set.iter().find_map(|(axis, value)| self.left_out(*axis, *value));
+        let others = |one: &(usize, usize)| set.iter().filter(|other| other.0 != one.0).copied().collect::<Vec<_>>();
+        alone.or_else(|| set.iter().find_map(|one| others(one).iter().find_map(|other| reason_of_clash(*one, *other))))
+    }
 }
 
 /// The reason why two values exclude each other, if they do.
@@ -540,12 +560,4 @@ static CLASHING: LazyLock<Vec<Vec<bool>>> = LazyLock::new(|| {
 /// Whether two values exclude each other.
 pub(crate) fn clash(one: (usize, usize), other: (usize, usize)) -> bool {
     CLASHING[STARTS[one.0] + one.1][STARTS[other.0] + other.1]
-}
-
-/// The reason why a case cannot run in a situation, if there is one.
-pub(crate) fn unfit(facts: &Facts, situation: &Situation) -> Option<&'static str> {
-    let set: Vec<(usize, usize)> = situation.axes().map(|axis| (axis, situation.get(axis))).collect();
-    let alone = set.iter().find_map(|(axis, value)| left_out(facts, *axis, *value));
-    let others = |one: &(usize, usize)| set.iter().filter(|other| other.0 != one.0).copied().collect::<Vec<_>>();
-    alone.or_else(|| set.iter().find_map(|one| others(one).iter().find_map(|other| reason_of_clash(*one, *other))))
 }
