@@ -152,7 +152,8 @@ kernel-unaware:
 	"$${CARGO_TARGET_DIR:-target}/release/iomap-conformance" lab --scenario unaware --kernel "$$sealing" 6.1 6.12
 
 # Whether sealed files stay where they are, and the suite finds the same, beside programs that work on the file system:
-# stress-ng, fsx if `cargo install fsx` was done, xfs_fsr, clones, growing and shrinking, freezing. Needs the same.
+# stress-ng, fsx if `cargo install fsx` was done, users at a limit, xfs_fsr, clones, growing and shrinking, freezing; in the
+# page cache and on DAX. Needs the same.
 kernel-stress:
 	cargo build --release --locked
 	sealing=$$($(KERNEL) build) && \

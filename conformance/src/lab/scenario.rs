@@ -15,10 +15,11 @@ use crate::lab::machine::{console, initramfs, modules};
 use crate::lab::options::Options;
 use crate::lab::power::disk::{CrashState, Disk};
 use crate::lab::power::nbd::{Export, Server};
-use crate::lab::protocol::{Manifest, Message, ScriptStep, Turn, Work};
+use crate::lab::protocol::{Manifest, Message, Run, ScriptStep, Turn, Work};
 use crate::lab::scripts::{STEPS, Scenario, Script, TOOLS};
 use crate::lab::stress;
 use crate::lab::unaware::{self, End};
+use crate::mechanism::Mechanism;
 use crate::target;
 use crate::target::found;
 use iomap_command::tell_line;
@@ -84,7 +85,8 @@ pub(crate) fn play_all(scenario: Scenario, options: &Options) -> Result<Scenario
         Some(script) => kernels.iter().map(|kernel| stage.play(kernel, &Part::script(&script, options))).collect(),
         None if scenario == Scenario::Unaware => stage.hand_over(&kernels)?,
         None if scenario == Scenario::Stress => {
-            kernels.iter().map(|kernel| stage.play(kernel, &Part::stress(options))).collect()
+            let parts = stress::SYSTEMS.map(|fs| Part::stress(fs, options));
+            kernels.iter().flat_map(|kernel| parts.iter().map(|part| stage.play(kernel, part))).collect()
         }
         None => kernels.iter().map(|kernel| stage.play(kernel, &Part::cost())).collect(),
     };
@@ -98,7 +100,7 @@ const SYSTEMS: [FsKind; 2] = [FsKind::Xfs, FsKind::Ext4];
 struct Part<'a> {
     work: Work,
     hardware: Vec<&'static Hardware>,
-    systems: &'a [FsKind],
+    systems: Vec<FsKind>,
     /// More modules.
     modules: &'a [&'a str],
     disks: &'a [Export],
@@ -113,23 +115,24 @@ impl<'a> Part<'a> {
     {
         let work = Work::Script { text: format!("{STEPS}\n{}", script.text), filter: options.case.clone() };
         let hardware = hardware::of(FsKind::Xfs, false).into_iter().chain([&hardware::RDMA]).collect();
-        Self { work, hardware, systems: &[FsKind::Xfs], modules: script.modules, disks: &[], is_cut: false }
+        Self { work, hardware, systems: vec![FsKind::Xfs], modules: script.modules, disks: &[], is_cut: false }
     }
 
     fn cost() -> Self {
         let hardware = hardware::of(FsKind::Xfs, false);
-        Self { work: Work::Cost, hardware, systems: &SYSTEMS, modules: &[], disks: &[], is_cut: false }
+        Self { work: Work::Cost, hardware, systems: SYSTEMS.into(), modules: &[], disks: &[], is_cut: false }
     }
 
-    fn stress(options: &Options) -> Self {
-        let work = Work::Stress { filter: options.case.clone() };
-        Self { work, ..Self::cost() }
+    fn stress(fs: FsKind, options: &Options) -> Self {
+        let run = Run { fs, mechanism: Mechanism::Seal };
+        let work = Work::Stress { run, filter: options.case.clone() };
+        Self { work, hardware: hardware::of(fs, false), systems: vec![fs], ..Self::cost() }
     }
 
     fn turn(turn: Turn, disks: &'a [Export]) -> Self {
         let hardware = hardware::of(FsKind::Xfs, true);
         let work = Work::Unaware(turn);
-        Self { work, hardware, systems: &SYSTEMS, modules: &[], disks, is_cut: turn == Turn::Seal }
+        Self { work, hardware, systems: SYSTEMS.into(), modules: &[], disks, is_cut: turn == Turn::Seal }
     }
 }
 
@@ -185,7 +188,7 @@ impl Stage<'_> {
             let new: Vec<_> = more.into_iter().filter(|file| !modules.contains(file)).collect();
             modules.extend(new);
         };
-        for fs in part.systems {
+        for fs in &part.systems {
             add(hardware::modules(&part.hardware, kernel, *fs)?);
         }
         add(modules::resolve(kernel, part.modules)?);

@@ -15,13 +15,13 @@ pub(crate) struct Load {
 }
 
 /// The file systems of the scenario.
-pub(crate) const SYSTEMS: [FsKind; 2] = [FsKind::Xfs, FsKind::Ext4];
+pub(crate) const SYSTEMS: [FsKind; 4] = [FsKind::Xfs, FsKind::Ext4, FsKind::XfsDax, FsKind::Ext4Dax];
 
-const XFS: &[FsKind] = &[FsKind::Xfs];
-const EXT4: &[FsKind] = &[FsKind::Ext4];
+const XFS: &[FsKind] = &[FsKind::Xfs, FsKind::XfsDax];
+const EXT4: &[FsKind] = &[FsKind::Ext4, FsKind::Ext4Dax];
 
 /// The loads, one at a time.
-pub(crate) static LOADS: [Load; 9] = [
+pub(crate) static LOADS: [Load; 10] = [
     Load {
         name: "stress-ng on files",
         fs: &SYSTEMS,
@@ -41,6 +41,18 @@ pub(crate) static LOADS: [Load; 9] = [
         fs: &SYSTEMS,
         program: "fsfreeze",
         round: "fsfreeze -f \"$ROOT\"; sleep 0.2; fsfreeze -u \"$ROOT\"; sleep 1",
+    },
+    Load {
+        name: "a user at the limit",
+        fs: &SYSTEMS,
+        program: "setquota",
+        // The user has 256 KiB, and 1 MiB is too much.
+        round: "chmod 777 .
+            setquota -u 4321 0 256 0 0 \"$ROOT\"
+            ! setpriv --reuid 4321 --clear-groups dd if=/dev/zero of=much bs=64k count=16 conv=fsync status=none 2>/dev/null
+            setpriv --reuid 4321 --clear-groups dd if=/dev/zero of=much bs=64k count=2 conv=fsync status=none
+            setquota -u 4321 0 0 0 0 \"$ROOT\"
+            rm much",
     },
     Load {
         name: "clones",
@@ -91,12 +103,15 @@ pub(crate) static LOADS: [Load; 9] = [
 /// The programs, and their packages.
 pub(crate) const TOOLS: &[Tool] = &[
     ("bash", "bash"),
+    ("chmod", "coreutils"),
     ("cp", "coreutils"),
     ("dd", "coreutils"),
     ("e4defrag", "e2fsprogs"),
     ("fsfreeze", "util-linux"),
     ("rm", "coreutils"),
     ("sed", "sed"),
+    ("setpriv", "util-linux"),
+    ("setquota", "quota"),
     ("sleep", "coreutils"),
     ("stat", "coreutils"),
     ("stress-ng", "stress-ng"),

@@ -41,6 +41,12 @@ impl Mounted {
         Self::with(image)
     }
 
+    /// The same with limits for users, if the suite knows such limits for the kind.
+    pub(crate) fn with_quotas(kind: FsKind, root: &Path) -> Result<Self> {
+        let image = Image::with_quotas(kind, root.into(), &Devices::default())?;
+        Self::with(image)
+    }
+
     fn with(image: Image) -> Result<Self> {
         let retirement = Retirement::new(Arc::new(Areas::unlimited()));
         Ok(Self { image, retirement: retirement.map_err(|error| Error::about("lacking memory: no thread", error))? })

@@ -103,7 +103,7 @@ fn carry_out(work: Work, number: usize) -> Result<()> {
         Work::Power(run) => power::run(run, tell),
         Work::Unaware(turn) => unaware::run(turn, tell),
         Work::Cost => cost::run(tell),
-        Work::Stress { filter } => stress::run(filter.as_deref(), tell),
+        Work::Stress { run, filter } => stress::run(run, filter.as_deref(), tell),
         Work::Suite { runs, filter, situations } => {
             let run = runs.get(number).ok_or("no such run")?;
             suite::run(*run, filter.as_deref(), situations, tell)

@@ -6,8 +6,8 @@ use crate::error::{Error, Result, at};
 use crate::filesystem::FsKind;
 use crate::host::sys::vfs::fiemap;
 use crate::kernel_log::{Devices, KernelLog};
-use crate::lab::protocol::{Message, ScriptStep};
-use crate::lab::stress::{LOADS, Load, SYSTEMS};
+use crate::lab::protocol::{Message, Run, ScriptStep};
+use crate::lab::stress::{LOADS, Load};
 use crate::mechanism::{Mechanism, seal};
 use crate::programs::{self, ending};
 use crate::target::found::Mounted;
@@ -48,15 +48,14 @@ const CASE: &str = "600";
 /// The longest time between two messages to the lab.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// Runs the suite alone, and beside each load, on each file system.
-pub(crate) fn run(filter: Option<&str>, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
-    SYSTEMS.iter().try_for_each(|fs| {
-        let root = Path::new("/mnt").join(fs.name());
-        fs::create_dir(&root).map_err(at(&root))?;
-        let mounted = Mounted::fresh(*fs, &root)?;
-        Place { fs: *fs, root, filter }.explore(&mounted, tell)?;
-        mounted.unmount()
-    })
+/// Runs the suite alone, and beside each load, on a file system.
+pub(crate) fn run(run: Run, filter: Option<&str>, tell: &mut dyn FnMut(&Message) -> Result<()>) -> Result<()> {
+    let fs = run.fs;
+    let root = Path::new("/mnt").join(fs.name());
+    fs::create_dir(&root).map_err(at(&root))?;
+    let mounted = Mounted::with_quotas(fs, &root)?;
+    Place { fs, root, filter }.explore(&mounted, tell)?;
+    mounted.unmount()
 }
 
 /// A file system with sealed files.
