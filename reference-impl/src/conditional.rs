@@ -238,6 +238,7 @@ static LEFT_OUT: &[LeftOut] = &[
     LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*", "share.*"]), conditions: Named(&["unaligned", "block_border"]), why: "the call is about whole blocks" },
     LeftOut { faults: These(&["fallocate.collapse/*", "fallocate.insert/*"]), conditions: Named(&["unaligned_end", "single_byte"]), why: "the range has whole blocks" },
     LeftOut { faults: These(&["fallocate.collapse/*"]), conditions: Named(&["to_the_end", "whole"]), why: "a collapse to the end fails for another reason" },
+    LeftOut { faults: These(&["fallocate.collapse/late"]), conditions: Named(&["last_block", "last_part"]), why: "no block can be removed there" },
     LeftOut { faults: These(&["share.*"]), conditions: Named(&["last_page", "at_the_end", "far_beyond"]), why: "two files share nothing beyond their ends" },
     LeftOut { faults: These(&["mover.defragment/*", "mover.collect/moves", "agent.*", "swap.keeps/moves", "write.atomic/moves"]), conditions: Named(&["full"]), why: "there is no place to move the file to" },
     LeftOut { faults: These(&["swap.*"]), conditions: Named(&["one_byte", "under_a_block", "one_block"]), why: "a swap file has a header and a page" },

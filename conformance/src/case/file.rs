@@ -66,6 +66,13 @@ impl File<'_> {
         std::iter::once(Ok(self.reader())).chain(further).collect()
     }
 
+    /// Closes every descriptor, and opens one for reading.
+    pub(crate) fn only_reader(self) -> Result<Fd, Trouble> {
+        let (context, name) = (self.context, self.name());
+        self.close()?;
+        context.open(&name, OFlag::O_RDONLY)
+    }
+
     /// A descriptor that reads.
     fn reads(&self) -> Fd {
         if self.ready.reader == CLOSED { self.ready.fd } else { self.ready.reader }

@@ -2,7 +2,7 @@ use super::holds::{pinned, registered};
 use super::prompt;
 use super::seal::each;
 use crate::case::context::Context;
-use crate::case::definition::{Case, alone, case};
+use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
 use crate::mechanism::BLOCK_LEN;
@@ -80,6 +80,12 @@ pub(super) static CASES: &[Case] = &[
         "inside_full",
         "allocating space inside the size works on a full file system",
         |t| prompt::when_full(t, allocate_again),
+    ),
+    limited(
+        &FALLOCATE_INSIDE_PROMPT,
+        "quota_inside",
+        "allocating space inside the size works at the limit of a quota",
+        |t| prompt::at_limit(t, allocate_again),
     ),
     case(
         &FALLOCATE_INSIDE_PROMPT,
@@ -167,6 +173,18 @@ pub(super) static CASES: &[Case] = &[
                         file.refused(&Call::Fallocate { fd: *fd, mode: *mode, offset: file.at(*offset), len: *len })
                     })
                 })
+            })
+        },
+    ),
+    case(
+        &FALLOCATE_READONLY,
+        "readonly_alone",
+        "fallocate reports that the only descriptor of a sealed file has no write access",
+        |t| {
+            let file = t.sealed()?;
+            let (fd, size) = (file.only_reader()?, t.lead() + t.size());
+            each(&[(0, size), (size, BLOCK_LEN)], |(offset, len)| {
+                t.observe(&Call::Fallocate { fd, mode: Mode::KEEP_SIZE, offset: *offset, len: *len })
             })
         },
     ),

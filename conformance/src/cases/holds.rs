@@ -7,7 +7,7 @@ use crate::mechanism::Mechanism;
 use crate::verdict::{Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
-use iomap_reference::{Call, MapId, Route};
+use iomap_reference::{BLOCK, Call, MapId, Route};
 use nix::fcntl::OFlag;
 
 pub(super) static CASES: &[Case] = &[
@@ -115,10 +115,24 @@ fn readable(t: &Context, file: &File) -> Result<MapId, Trouble> {
     registration.ok_or_else(|| Trouble::NotOffered("a mapping for reading cannot be registered".into()))
 }
 
+/// Registers a file alone, and beside a registration of a part, a mapping for reading and a registration for reading.
 fn register(t: &Context, by: Option<Route>) -> Seen {
     let file = t.sealed()?;
-    let (seen, _) = file.register(by)?;
-    Ok(seen)
+    let (seen, registration) = file.register(by)?;
+    if registration.is_none() {
+        return Ok(seen);
+    }
+    let part = Call::Map { fd: file.fd(), len: BLOCK, shared: true, write: true };
+    let (mapped, map) = file.map_by(&part)?;
+    let Some(map) = map else { return Ok(seen.and(mapped)) };
+    let seen = seen.and(file.register_mapping(map, by)?.0).and(file.register(by)?.0);
+    file.map(true, false)?;
+    let seen = seen.and(file.register(by)?.0);
+    match readable(t, &file) {
+        Ok(_) => Ok(seen.and(file.register(by)?.0)),
+        Err(Trouble::NotOffered(_)) => Ok(seen),
+        Err(other) => Err(other),
+    }
 }
 
 fn unseal(t: &Context, by: Option<Route>) -> Seen {

@@ -2,12 +2,15 @@
 
 use super::refuse::at_once;
 use super::seal::each;
+use super::write::owner_at_limit;
 use crate::case::context::Context;
 use crate::case::file::File;
 use crate::case::prepare::pattern;
 use crate::mechanism::BLOCK_LEN;
 use crate::verdict::{Seen, Trouble};
-use iomap_reference::Call;
+use crate::words;
+use iomap_clauses::Errno;
+use iomap_reference::{Call, Caller};
 
 /// The calls on a file. Other clauses say that they succeed.
 type Make = fn(&File) -> Result<Vec<Call>, Trouble>;
@@ -28,9 +31,22 @@ pub(super) fn when_full(t: &Context, make: Make) -> Seen {
     each(&calls, |call| t.observe(call))
 }
 
+/// The call for a user who may take no more space.
+pub(super) fn at_limit(t: &Context, make: Make) -> Seen {
+    let (file, _ordinary) = owner_at_limit(t)?;
+    each(&make(&file)?, |call| {
+        let seen = t.observe_as(Caller::Unprivileged, call)?;
+        let failed = seen.0.iter().find(|one| !one.ordinary).and_then(|one| one.outcome.flatten());
+        match failed {
+            None | Some(Errno::EDQUOT | Errno::ENOSPC) => Ok(seen),
+            Some(errno) => Err(Trouble::NotOffered(format!("{call} fails with {}", words::name(errno)))),
+        }
+    })
+}
+
 /// The call after an agent has stored in the last block, before and behind the end of the file.
 pub(super) fn beside_an_agent(t: &Context, make: Make) -> Seen {
-    let size = t.size() - 100;
+    let size = t.ragged();
     let file = t.sealed_file("file", size)?;
     let (calls, agent) = (make(&file)?, file.agent()?);
     let (last, data) = (file.at((size - 1) / BLOCK_LEN * BLOCK_LEN), pattern(98, BLOCK_LEN));

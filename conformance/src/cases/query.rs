@@ -4,7 +4,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
 use crate::system::System;
-use crate::verdict::{Seen, Trouble};
+use crate::verdict::{Observed, Seen, Trouble};
 use crate::words;
 use iomap_clauses::*;
 use iomap_reference::{Call, Caller, FLAG_APPEND, Fd, Reply, Route, XFLAG_APPEND, XFLAG_NODUMP, XFLAG_SEALED};
@@ -94,8 +94,8 @@ pub(super) static CASES: &[Case] = &[
                 if !succeeded(&seen) {
                     return Ok(seen);
                 }
-                let shown = t.setup_number(&query(file))? as u32 & bit != 0;
-                Ok(seen.and(t.fact(&format!("it shows the state of {}", file.name()), shown == *state)))
+                let what = format!("it shows the state of {}", file.name());
+                Ok(seen.and(shown(t, t.caller(&query(file)), &query(file), (bit.into(), *state), &what)))
             })
         },
     ),
@@ -230,10 +230,15 @@ fn has_bit(t: &Context, caller: Caller, call: &Call, (bit, set): (u64, bool), wh
     if !succeeded(&seen) {
         return Ok(seen);
     }
-    let Ok(Reply::Number(shown)) = t.system.call(caller, call) else {
-        return Err(Trouble::Setup(format!("{call} succeeds once only")));
-    };
-    Ok(seen.and(t.fact(what, (shown.cast_unsigned() & bit != 0) == set)))
+    Ok(seen.and(shown(t, caller, call, (bit, set), what)))
+}
+
+/// The fact that the same query, made again, has a bit in its answer, or has it not.
+fn shown(t: &Context, caller: Caller, call: &Call, (bit, set): (u64, bool), what: &str) -> Observed {
+    match t.system.call(caller, call) {
+        Ok(Reply::Number(shown)) => t.fact(what, (shown.cast_unsigned() & bit != 0) == set),
+        _ => t.fact("the same query succeeds again", false),
+    }
 }
 
 /// On a file that has the append-only attribute beside the state, which only a privileged caller may change.

@@ -247,6 +247,14 @@ pub(super) static CASES: &[Case] = &[
         let file = t.file("file", t.size())?;
         each(&file.readers()?, |fd| file.refused(&mechanism::seal(*fd, t.size())))
     }),
+    case(&SEAL_READONLY, "readonly_alone", "sealing through the only descriptor, which reads, is refused", |t| {
+        t.needs_seal("descriptor that is open for reading only")?;
+        let file = t.file("file", t.size())?;
+        let name = file.name();
+        let seen = t.observe(&mechanism::seal(file.only_reader()?, t.size()))?;
+        let cut = t.attempt(&Call::Truncate { name, size: 1 })?;
+        Ok(seen.and(t.fact("the file can be cut", cut.is_ok())))
+    }),
     case(&SEAL_DIRECTORY, "directory", "sealing a directory is refused", |t| {
         t.needs_seal("descriptor of a directory")?;
         let fd = t.open(".", OFlag::O_RDONLY)?;

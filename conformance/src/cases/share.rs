@@ -1,5 +1,5 @@
 use super::seal::each;
-use super::write::rewritten_in_place;
+use super::write::in_place;
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case};
 use crate::case::file::{Effect, File};
@@ -21,14 +21,21 @@ pub(super) static CASES: &[Case] = &[
         let seen = seen.and(parts);
         Ok(seen.and(t.fact("the other file has its own size", target.stat()?.size as i64 == target.at(BLOCK_LEN))))
     }),
+    case(&SHARE_SOURCE, "source_in_place", "a sealed file that was not cloned is still written in place", |t| {
+        t.needs_sharing()?;
+        let others = [t.beside("empty", 0)?, t.beside("larger", t.whole() + BLOCK_LEN)?];
+        let file = t.sealed()?;
+        in_place(t, &[&file], || {
+            each(&others, |to| file.act(&Call::Clone { from: file.fd(), to: to.fd() }, Effect::Nothing))
+        })
+    }),
     case(&SHARE_WITHIN, "within", "a part of a sealed file cannot be cloned to another part of it", |t| {
         let clone = |file: &File, blocks| clone_within(file, 0, 2 * BLOCK_LEN, blocks);
         t.given(&clone(&t.beside("probe", t.size())?, 1), "no clone of a part to another part")?;
         let file = t.sealed()?;
         // The second half of the shortest file is two blocks, or less in the last one.
         let most = (t.size() / BLOCK_LEN - 2).clamp(1, 2);
-        let seen = each(&[1, most], |blocks| file.refused(&clone(&file, *blocks)))?;
-        Ok(seen.and(rewritten_in_place(t, &file)?))
+        in_place(t, &[&file], || each(&[1, most], |blocks| file.refused(&clone(&file, *blocks))))
     }),
     case(&SHARE_WITHIN, "dedupe_within", "a part of a sealed file cannot be deduplicated with another part", |t| {
         let dedupe = |file: &File| {
@@ -44,8 +51,7 @@ pub(super) static CASES: &[Case] = &[
         t.given(&dedupe(&of_equal_parts("probe")?), "no deduplication of two parts")?;
         let file = of_equal_parts("file")?;
         t.setup(&file.enter_call()?)?;
-        let seen = file.refused(&dedupe(&file))?;
-        Ok(seen.and(rewritten_in_place(t, &file)?))
+        in_place(t, &[&file], || file.refused(&dedupe(&file)))
     }),
     case(&SHARE_DEDUPE_SOURCE, "dedupe_source", "a sealed file cannot be the source of deduplication", |t| {
         deduplicated(t, |file, twin| (file, twin))
@@ -73,19 +79,21 @@ pub(super) static CASES: &[Case] = &[
     alone(&SHARE_SNAPSHOT, "snapshot", "a snapshot that would share the storage of a sealed file is refused", |t| {
         t.reach(&Call::Snapshot)?;
         let file = t.sealed()?;
-        let seen = file.act(&Call::Snapshot, Effect::Nothing)?;
-        Ok(seen.and(rewritten_in_place(t, &file)?))
+        in_place(t, &[&file], || file.act(&Call::Snapshot, Effect::Nothing))
     }),
     case(&SHARE_TARGET, "target", "a sealed file cannot be cloned into", |t| {
         t.needs_sharing()?;
-        let from = t.beside("origin", 2 * BLOCK_LEN)?;
+        // A range ends inside a block only where both files end.
+        let (from, equal) = (t.beside("origin", 2 * BLOCK_LEN)?, t.beside("equal", t.size())?);
         let file = t.sealed()?;
+        let ranges = |from: &File, size| {
+            each(&parts(size), |(offset, len)| {
+                let (from_offset, to, to_offset, len) = (from.at(*offset), file.fd(), file.at(*offset), *len);
+                file.act(&Call::CloneRange { from: from.fd(), from_offset, to, to_offset, len }, Effect::Nothing)
+            })
+        };
         let seen = file.act(&Call::Clone { from: from.fd(), to: file.fd() }, Effect::Nothing)?;
-        let parts = each(&parts(t.size().min(2 * BLOCK_LEN)), |(offset, len)| {
-            let (from, from_offset, to, to_offset, len) = (from.fd(), *offset, file.fd(), file.at(*offset), *len);
-            file.act(&Call::CloneRange { from, from_offset, to, to_offset, len }, Effect::Nothing)
-        })?;
-        Ok(seen.and(parts))
+        Ok(seen.and(ranges(&from, t.size().min(2 * BLOCK_LEN))?).and(ranges(&equal, t.size())?))
     }),
 ];
 
@@ -98,12 +106,13 @@ fn deduplicated(
     let twin = t.beside("twin", t.size())?;
     let file = t.sealed()?;
     let (source, target) = roles(&file, &twin);
-    let seen = each(&[vec![(0, t.size())], parts(t.size())].concat(), |(offset, len)| {
-        let (from, to, len) = (source.fd(), target.fd(), *len as usize);
-        let (from_offset, to_offset) = (source.at(*offset), target.at(*offset));
-        file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
-    })?;
-    Ok(seen.and(rewritten_in_place(t, &file)?))
+    in_place(t, &[&file], || {
+        each(&[vec![(0, t.size())], parts(t.size())].concat(), |(offset, len)| {
+            let (from, to, len) = (source.fd(), target.fd(), *len as usize);
+            let (from_offset, to_offset) = (source.at(*offset), target.at(*offset));
+            file.act(&Call::Dedupe { from, from_offset, to, to_offset, len }, Effect::Nothing)
+        })
+    })
 }
 
 /// Parts of a file of this size that can be shared, as offset and length: whole blocks, and the end.

@@ -3,7 +3,7 @@ use super::prompt;
 use super::refuse::{at_once, leased};
 use super::seal::each;
 use crate::case::context::Context;
-use crate::case::definition::{Case, alone, case};
+use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
 use crate::mechanism::BLOCK_LEN;
 use crate::verdict::Trouble;
@@ -84,6 +84,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     alone(&TRUNCATE_SAME_PROMPT, "same_full", "truncation to the own size works on a full file system", |t| {
         prompt::when_full(t, same_size)
+    }),
+    limited(&TRUNCATE_SAME_PROMPT, "quota_same", "truncation to the own size works at the limit of a quota", |t| {
+        prompt::at_limit(t, same_size)
     }),
     case(
         &TRUNCATE_SAME_PROMPT,

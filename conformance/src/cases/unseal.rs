@@ -472,6 +472,14 @@ pub(super) static CASES: &[Case] = &[
         let file = t.sealed()?;
         each(&file.readers()?, |fd| file.refused(&mechanism::unseal(*fd, t.size())))
     }),
+    case(&UNSEAL_READONLY, "readonly_alone", "unsealing through the only descriptor, which reads, is refused", |t| {
+        t.needs_seal("descriptor that is open for reading only")?;
+        let file = t.sealed()?;
+        let name = file.name();
+        let seen = t.observe(&mechanism::unseal(file.only_reader()?, t.size()))?;
+        let cut = t.attempt(&Call::Truncate { name, size: t.size() + 1 })?;
+        Ok(seen.and(t.fact("the file refuses to grow", cut == Err(Errno::ETXTBSY))))
+    }),
     alone(&UNSEAL_READONLY_MOUNT, "readonly_mount", "a file on a read-only mount cannot be unsealed", |t| {
         t.needs_seal("attempt to make: the descriptor has to be open for writing")?;
         let file = t.sealed()?;

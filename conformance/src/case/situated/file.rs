@@ -59,6 +59,11 @@ impl<'a> Context<'a> {
         (self.size() as usize).next_multiple_of(BLOCK) as i64
     }
 
+    /// A size that ends inside a block: that of the part, or less.
+    pub(crate) fn ragged(&self) -> i64 {
+        if self.size() == self.whole() { self.size() - 100 } else { self.size() }
+    }
+
     /// The mechanism whose header the file has.
     fn heading(&self) -> Mechanism {
         if self.situation.holders == Holders::Swap { Mechanism::Swapfile } else { self.mechanism }

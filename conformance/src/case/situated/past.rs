@@ -218,14 +218,15 @@ impl Context<'_> {
         let own = |call: &Call| match call {
             Call::Ftruncate { .. } | Call::Truncate { .. } => "truncate",
             Call::Pwrite { .. } => "write",
+            Call::Snapshot => "share.snapshot",
             _ if entered => "fallocate",
             _ => "",
         };
-        let calls = calls.into_iter().filter(|call| self.clause.is_none_or(|clause| clause.family() != own(call)));
         // Most targets have no snapshots.
-        if entered && self.reach(&Call::Snapshot).is_ok() {
-            let _ = self.system.call(Caller::Privileged, &Call::Snapshot);
-        }
+        let snapshot = (entered && self.reach(&Call::Snapshot).is_ok()).then_some(Call::Snapshot);
+        let calls = calls.into_iter().chain(snapshot);
+        let others = |call: &Call| self.clause.is_none_or(|it| ![it.family(), it.id].contains(&own(call)));
+        let calls = calls.filter(others);
         for call in calls {
             self.reach(&call)?;
             let came = self.system.call(Caller::Privileged, &call);
