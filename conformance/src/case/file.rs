@@ -57,11 +57,12 @@ impl File<'_> {
         self.context.further(self.ready.reader)
     }
 
-    /// Descriptors for reading only: the plain one and, while the file has a name, one with O_DIRECT and one with
-    /// O_DSYNC.
+    /// Descriptors for reading only: the plain one and, while the file has a name and is no device, one with O_DIRECT
+    /// and one with O_DSYNC.
     pub(crate) fn readers(&self) -> Result<Vec<Fd>, Trouble> {
         let named = !self.context.gone.borrow().contains(&self.ready.name);
-        let further = [OFlag::O_DIRECT, OFlag::O_DSYNC].into_iter().filter(|_| named);
+        let others = named && self.context.mechanism != Mechanism::DeviceDax;
+        let further = [OFlag::O_DIRECT, OFlag::O_DSYNC].into_iter().filter(|_| others);
         let further = further.map(|flag| self.context.open(&self.ready.name, OFlag::O_RDONLY | flag));
         std::iter::once(Ok(self.reader())).chain(further).collect()
     }
