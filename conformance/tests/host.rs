@@ -525,7 +525,7 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
     ("the power was lost", &["durable::grown", "durable::rewritten", "durable::sealed", "durable::unsealed", "durable::without_fsync"]),
     ("the file system was mounted again", &["seal::remounted", "durable::remount"]),
     ("the free space was counted", &["write::full"]),
-    ("a quota was set", &["unseal::quota_unseal", "write::quota"]),
+    ("a quota was set", &["truncate::quota_same", "unseal::quota_unseal", "write::quota"]),
     ("the file system was asked to move the file", &["write::meanwhile"]),
     ("the storage agent took part", &[
         "agent::after_fadvise", "agent::after_freeze", "agent::after_refusal", "agent::after_rename",
@@ -538,7 +538,8 @@ const WITHOUT_PROGRAM: &[(&str, &[&str])] = &[
         "name::kept_btrfs_destroy",
         "refuse::other_btrfs_encoded",
         "seal::written_after",
-        "share::dedupe_source", "share::dedupe_target", "share::dedupe_within", "share::snapshot", "share::within",
+        "share::dedupe_source", "share::dedupe_target", "share::dedupe_within", "share::snapshot",
+        "share::source_in_place", "share::within",
         "truncate::same_tail",
         "write::atomic", "write::into", "write::into_from_sealed", "write::out", "write::within",
     ]),
