@@ -1,5 +1,5 @@
-//! Every case on the reference, with every pair of values of situations, for `cargo test` and nextest. The reference offers every feature, so every case must
-//! have a verdict.
+//! Every case on the reference, with every pair of values of situations, for `cargo test` and nextest. The reference
+//! offers every feature, so every case must have a verdict.
 
 use iomap_conformance::{
     Guard, Mechanism, Place, Reference, Situations, TIMEOUT, Target, cases, test_arguments, trials,
