@@ -460,8 +460,8 @@ pub(super) fn owner_at_limit<'a>(t: &'a Context<'a>) -> Result<(File<'a>, File<'
     Ok((file, ordinary))
 }
 
-/// What the calls of `act` show, and that a write after them reaches the storage which the files had before: it would
-/// not if that had become shared. Where writes are refused there is nothing to see.
+/// The observations of `act`, and the fact that a write after its calls reaches the storage which the files had before:
+/// it would not if that had become shared. Where writes are refused there is nothing to see.
 pub(super) fn in_place(t: &Context, files: &[&File], act: impl FnOnce() -> Seen) -> Seen {
     let agents = files.iter().map(|file| file.agent()).collect::<Result<Vec<_>, _>>()?;
     let seen = act()?;
