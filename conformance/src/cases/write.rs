@@ -465,7 +465,7 @@ pub(super) fn owner_at_limit<'a>(t: &'a Context<'a>) -> Result<(File<'a>, File<'
 pub(super) fn in_place(t: &Context, files: &[&File], act: impl FnOnce() -> Seen) -> Seen {
     let agents = files.iter().map(|file| file.agent()).collect::<Result<Vec<_>, _>>()?;
     let seen = act()?;
-    each(&files.iter().zip(agents).collect::<Vec<_>>(), |(file, agent)| {
+    let after = each(&files.iter().zip(agents).collect::<Vec<_>>(), |(file, agent)| {
         let (offset, data) = (file.at(0), pattern(22, t.size()));
         let arrived = match t.attempt(&Call::Pwrite { fd: file.fd(), offset, data: data.clone() })? {
             Ok(_) => {
@@ -476,6 +476,6 @@ pub(super) fn in_place(t: &Context, files: &[&File], act: impl FnOnce() -> Seen)
             Err(errno) => !matches!(errno, Errno::ENOSPC | Errno::EDQUOT),
         };
         Ok(t.fact("the next write arrives on the same storage", arrived))
-    })
-    .map(|after| seen.and(after))
+    })?;
+    Ok(seen.and(after))
 }

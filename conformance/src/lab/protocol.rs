@@ -53,6 +53,7 @@ pub(crate) enum Work {
     Cost,
     /// The suite runs beside work on the same file system.
     Stress {
+        /// The file system of the guest.
         run: Run,
         /// Only cases whose name contains this text.
         filter: Option<String>,
