@@ -1,4 +1,4 @@
-//! Every case on the reference, with every pair of values of situations, for `cargo test` and nextest. The reference
+//! Every case on the reference, with every value of situations and all pairs of them, for `cargo test` and nextest. The reference
 //! offers every feature, so every case must have a verdict.
 
 use iomap_conformance::{

@@ -3,7 +3,7 @@
 use crate::case::definition::Case;
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::run::plan::{Place, Plan, Situations};
+use crate::run::plan::{Place, Plan};
 use crate::run::trials::{Ended, run_case};
 use crate::target::reference::Reference;
 use iomap_reference::Violation;
@@ -78,7 +78,7 @@ fn judged(violation: &Violation, verdict: &'static str, by: Vec<String>) -> Audi
 
 /// The situations in which a violation is looked for that no plain run notices.
 fn in_situations(cases: &[&'static Case]) -> Plan {
-    Plan::new(cases, Place { mechanism: Mechanism::Seal, kernel: false, inline: false }, Situations::Pairs)
+    Plan::every_two(cases, Place { mechanism: Mechanism::Seal, kernel: false, inline: false })
 }
 
 /// The runs of a plan that notice a violation.

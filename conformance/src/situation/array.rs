@@ -7,8 +7,14 @@
 pub(crate) type Excludes<'a> = &'a dyn Fn((usize, usize), (usize, usize)) -> bool;
 
 /// Rows over axes that have so many values each. Every combination of values of `strength` axes occurs in a row, unless
-/// two of its values exclude each other, or the rows are as many as `most` before.
-pub(crate) fn covering(sizes: &[usize], strength: usize, most: usize, excludes: Excludes) -> Vec<Vec<usize>> {
+/// two of its values exclude each other, or the rows are as many as `most` before. The number `turn` decides between
+/// arrays that are equally good.
+pub(crate) fn covering(
+    sizes: &[usize],
+    strength: usize,
+    (most, turn): (usize, usize),
+    excludes: Excludes,
+) -> Vec<Vec<usize>> {
     let mut open = Open::new(sizes, strength.min(sizes.len()), excludes);
     let mut rows = Vec::new();
     // Axes with many values first: their combinations are the hardest to place.
@@ -18,21 +24,36 @@ pub(crate) fn covering(sizes: &[usize], strength: usize, most: usize, excludes: 
         let begun: Vec<usize> = row.iter().map(|value| open.values[*value].0).collect();
         for axis in order.iter().copied().filter(|axis| !begun.contains(axis)) {
             let start = open.starts[axis];
+            // Between values that bring the same the place in this order decides, so that all of them are used.
+            let value = |place| start + (place + rows.len() + (turn >> axis)) % sizes[axis];
             let mut best = (0, 0);
-            for turn in 0..sizes[axis] {
-                // The turn decides between values that bring the same, so that all of them are used.
-                let value = start + (turn + rows.len()) % sizes[axis];
-                if open.fits(&row, value) {
-                    best = best.max((open.brings(&row, value) + 1, turn));
+            for place in 0..sizes[axis] {
+                if open.fits(&row, value(place)) {
+                    best = best.max((open.brings(&row, value(place)) + 1, place));
                 }
             }
-            row.push(start + if best.0 == 0 { 0 } else { (best.1 + rows.len()) % sizes[axis] });
+            row.push(if best.0 == 0 { start } else { value(best.1) });
         }
         open.mark(&row, false);
         row.sort_unstable();
         rows.push(row.into_iter().map(|value| open.values[value].1).collect());
     }
     rows
+}
+
+/// The combinations of values of `strength` axes that are in none of these rows, each value with its axis.
+pub(crate) fn remaining(
+    sizes: &[usize],
+    strength: usize,
+    excludes: Excludes,
+    rows: impl Iterator<Item = Vec<usize>>,
+) -> Vec<Vec<(usize, usize)>> {
+    let mut open = Open::new(sizes, strength, excludes);
+    for row in rows {
+        let row: Vec<usize> = row.iter().zip(&open.starts).map(|(value, start)| start + value).collect();
+        open.clear(0, &row, strength);
+    }
+    std::iter::from_fn(|| open.first().map(|one| one.iter().map(|value| open.values[*value]).collect())).collect()
 }
 
 /// The combinations that no row has yet. A value is a number here: all values of all axes are counted.
@@ -101,6 +122,18 @@ impl Open {
         (0..row.len()).map(with).sum()
     }
 
+    /// Notes that the combinations of `more` of these values after this place are not missing, in this order only: that
+    /// of the axes is enough for [`first()`](Self::first).
+    fn clear(&mut self, place: usize, row: &[usize], more: usize) {
+        if more == 0 {
+            self.missing[place] = false;
+            return;
+        }
+        for at in 0..row.len() {
+            self.clear(place * self.values.len() + row[at], &row[at + 1..], more - 1);
+        }
+    }
+
     /// Notes for all combinations of these values whether they are missing.
     fn mark(&mut self, row: &[usize], missing: bool) {
         self.mark_from(0, &mut row.to_vec(), self.strength, missing);
@@ -137,8 +170,9 @@ mod tests {
                 low.1 > 0 && high.1 > 0 && low.0 != high.0 && (seed >> (number % 61)) & 7 == 0
             };
             for strength in 1..4 {
-                let rows = covering(&sizes, strength, usize::MAX, &excludes);
-                assert_eq!(rows, covering(&sizes, strength, usize::MAX, &excludes));
+                let turn = random.usize(..);
+                let rows = covering(&sizes, strength, (usize::MAX, turn), &excludes);
+                assert_eq!(rows, covering(&sizes, strength, (usize::MAX, turn), &excludes));
                 let Open { all, values, .. } = Open::new(&sizes, strength.min(sizes.len()), &excludes);
                 for one in &all {
                     let has = |row: &Vec<usize>| one.iter().map(|at| values[*at]).all(|(axis, it)| row[axis] == it);
@@ -150,6 +184,14 @@ mod tests {
                     assert!(!clash, "{sizes:?} {row:?}");
                 }
                 assert!(rows.len() <= all.len());
+                let strength = strength.min(sizes.len());
+                let remain = |rows: &[Vec<usize>]| remaining(&sizes, strength, &excludes, rows.iter().cloned());
+                assert!(remain(&rows).is_empty(), "{sizes:?}");
+                let half = &rows[..rows.len() / 2];
+                let missing = all.iter().map(|one| one.iter().map(|at| values[*at]).collect::<Vec<_>>());
+                let missing =
+                    missing.filter(|one| !half.iter().any(|row| one.iter().all(|(axis, it)| row[*axis] == *it)));
+                assert_eq!(remain(half).len(), missing.count(), "{sizes:?}");
             }
         }
     }
@@ -157,7 +199,7 @@ mod tests {
     /// The two largest axes need as many rows as they have pairs of values; a greedy array has few more.
     #[test]
     fn rows_are_few() {
-        let rows = covering(&[2, 7, 8, 5, 6, 7, 6, 5, 2], 2, usize::MAX, &|_, _| false);
+        let rows = covering(&[2, 7, 8, 5, 6, 7, 6, 5, 2], 2, (usize::MAX, 0), &|_, _| false);
         assert!((56..72).contains(&rows.len()), "{} rows", rows.len());
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub const SECTOR: usize = 512;
 
 /// One block of [`BLOCK`] bytes.
-pub(crate) type Block = Box<[u8; BLOCK]>;
+pub(crate) type Block = Arc<[u8; BLOCK]>;
 
 /// A disk of blocks of [`BLOCK`] bytes. A buffer covers whole blocks, starting at `at`. Every call outside the disk
 /// fails.
@@ -34,6 +34,20 @@ pub trait Disk: fmt::Debug + Send {
     fn write_fua(&mut self, at: u64, data: &[u8]) -> io::Result<()>;
     /// Makes all earlier writes durable.
     fn flush(&mut self) -> io::Result<()>;
+    /// Appends `count` blocks to a buffer.
+    fn read_onto(&mut self, at: u64, count: usize, data: &mut Vec<u8>) -> io::Result<()> {
+        let from = data.len();
+        data.resize(from + count * BLOCK, 0);
+        self.read(at, &mut data[from..])
+    }
+    /// Writes one block, like [`Self::write`]. A disk in memory keeps the block itself, and no copy.
+    fn put(&mut self, at: u64, block: &Block) -> io::Result<()> {
+        self.write(at, &block[..])
+    }
+    /// Whether a block is known to be all zeros without reading it.
+    fn is_blank(&self, _at: u64) -> bool {
+        false
+    }
     /// A loss of power, and a restart. It has no effect on a disk that is a file of a running system.
     fn lose_power(&mut self) {}
 }
@@ -57,6 +71,18 @@ impl<D: Disk + ?Sized> Disk for Arc<Mutex<D>> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+
+    fn read_onto(&mut self, at: u64, count: usize, data: &mut Vec<u8>) -> io::Result<()> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).read_onto(at, count, data)
+    }
+
+    fn put(&mut self, at: u64, block: &Block) -> io::Result<()> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).put(at, block)
+    }
+
+    fn is_blank(&self, at: u64) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).is_blank(at)
     }
 
     fn lose_power(&mut self) {
@@ -158,9 +184,13 @@ impl MemoryDisk {
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.blocks as usize * BLOCK];
         for (at, block) in &self.written {
-            put(&mut bytes, *at, 0, &**block);
+            put(&mut bytes, *at, 0, &block[..]);
         }
         bytes
+    }
+
+    fn block(&self, at: u64) -> &[u8; BLOCK] {
+        self.written.get(&at).map_or(&[0; BLOCK], |block| &**block)
     }
 }
 
@@ -172,10 +202,7 @@ impl Disk for MemoryDisk {
     fn read(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
         span(at, into.len(), self.blocks)?;
         for (at, block) in (at..).zip(into.as_chunks_mut::<BLOCK>().0) {
-            match self.written.get(&at) {
-                Some(written) => *block = **written,
-                None => block.fill(0),
-            }
+            *block = *self.block(at);
         }
         Ok(())
     }
@@ -192,6 +219,22 @@ impl Disk for MemoryDisk {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn read_onto(&mut self, at: u64, count: usize, data: &mut Vec<u8>) -> io::Result<()> {
+        span(at, count.saturating_mul(BLOCK), self.blocks)?;
+        (at..at + count as u64).for_each(|at| data.extend_from_slice(self.block(at)));
+        Ok(())
+    }
+
+    fn put(&mut self, at: u64, block: &Block) -> io::Result<()> {
+        span(at, BLOCK, self.blocks)?;
+        self.written.insert(at, block.clone());
+        Ok(())
+    }
+
+    fn is_blank(&self, at: u64) -> bool {
+        !self.written.contains_key(&at)
     }
 }
 
@@ -238,7 +281,7 @@ impl<D: Disk> VolatileDisk<D> {
 
 /// The blocks of a buffer with their numbers.
 fn numbered(at: u64, data: &[u8]) -> impl Iterator<Item = (u64, Block)> + '_ {
-    (at..).zip(data.as_chunks::<BLOCK>().0).map(|(at, block)| (at, Box::new(*block)))
+    (at..).zip(data.as_chunks::<BLOCK>().0).map(|(at, block)| (at, Arc::new(*block)))
 }
 
 impl<D: Disk> Disk for VolatileDisk<D> {
@@ -274,12 +317,27 @@ impl<D: Disk> Disk for VolatileDisk<D> {
 
     fn flush(&mut self) -> io::Result<()> {
         for (at, block) in &self.cache {
-            self.disk.write(*at, &**block)?;
+            self.disk.put(*at, block)?;
         }
         self.disk.flush()?;
         self.cache.clear();
         self.record(|| Event::Flush);
         Ok(())
+    }
+
+    fn read_onto(&mut self, at: u64, count: usize, data: &mut Vec<u8>) -> io::Result<()> {
+        let from = data.len();
+        self.disk.read_onto(at, count, data)?;
+        for (at, block) in (at..).zip(data[from..].as_chunks_mut::<BLOCK>().0) {
+            if let Some(newer) = self.cache.get(&at) {
+                *block = **newer;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_blank(&self, at: u64) -> bool {
+        !self.cache.contains_key(&at) && self.disk.is_blank(at)
     }
 
     fn lose_power(&mut self) {

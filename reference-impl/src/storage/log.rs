@@ -247,8 +247,10 @@ pub(crate) fn recover(disk: &mut dyn Disk, notes: &mut Vec<ImageError>) -> Resul
         log.next += blocks;
         log.bound += 4 * payload.len() as u64;
     }
-    for next in log.next + 1..layout.area_blocks {
-        let block = place + next;
+    for block in place + log.next + 1..place + layout.area_blocks {
+        if disk.is_blank(block) {
+            continue;
+        }
         let later = RecordHeader::peek(disk, &layout, log.generation, block)?;
         if let Some(sequence) = later.filter(|sequence| *sequence > log.sequence) {
             let expected = format!("transaction {}", log.sequence + 1);

@@ -1,6 +1,6 @@
 //! The store: the data blocks of a disk behind a cache of bounded size.
 
-use crate::storage::disk::{Block, Disk};
+use crate::storage::disk::Disk;
 use crate::units::{Address, BLOCK};
 use std::collections::HashMap;
 use std::io;
@@ -31,7 +31,7 @@ pub(crate) struct Store {
 struct Slot {
     /// The address of the cached block; `None` after the block was freed.
     at: Option<Address>,
-    data: Block,
+    data: Box<[u8; BLOCK]>,
     dirty: bool,
     /// Whether the slot was used since the clock hand last passed it.
     used: bool,
@@ -75,9 +75,7 @@ impl Store {
             let whole = if within == 0 { left / BLOCK } else { 0 };
             let uncached = (at..at + whole).take_while(|at| !self.index.contains_key(at)).count();
             if uncached > 1 {
-                let (place, from) = (self.place(at, uncached)?, data.len());
-                data.resize(from + uncached * BLOCK, 0);
-                self.disk.read(place, &mut data[from..])?;
+                self.disk.read_onto(self.place(at, uncached)?, uncached, data)?;
                 at += uncached;
             } else {
                 let until = BLOCK.min(within + left);
