@@ -323,13 +323,15 @@ fn assemble(
         .map(|clause| {
             let all: Vec<&Case> = cases::list::all().filter(|case| case.clause == *clause).collect();
             let results = |case: &&Case| of_case.get(&std::ptr::from_ref::<Case>(case));
-            let complete = clause.uncased.is_none() && all.iter().all(|case| results(case).is_some());
+            let all_ran = clause.uncased.is_none() && all.iter().all(|case| results(case).is_some());
             let ran: Vec<CaseResult> = all.iter().filter_map(results).flatten().cloned().collect();
             let verdict = match &not_offered {
                 Some(_) if clause.uncased.is_none() && ran.is_empty() => Verdict::NotOffered,
                 _ => Verdict::of(ran.iter().map(|case| case.verdict)),
             };
             let (expected, reason) = expectations.expected(clause.id);
+            // A clause that is expected to hold holds in each case, whether the others ran or not.
+            let complete = all_ran || (expected, verdict) == (Verdict::Holds, Verdict::Violated);
             let known =
                 (complete || (not_offered.is_some() && clause.uncased.is_none())) && expectations.know(clause.id);
             let missed = (known && expectations.missed(clause.id, verdict)).then(|| not_met(reason));
@@ -363,5 +365,28 @@ fn assemble(
         left_out,
         clauses,
         totals,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::reference::Reference;
+    use iomap_command::Exit;
+    use iomap_reference::violations;
+
+    /// A violation is a surprise whether the other cases of its clause ran or not.
+    #[test]
+    fn one_case_of_several_that_is_violated() {
+        let violation = violations().into_iter().find(|it| it.clause.id == "write.crossing").unwrap();
+        let cases: Vec<&Case> = cases::list::all().filter(|case| case.clause == violation.clause).take(1).collect();
+        assert!(cases::list::all().filter(|case| case.clause == violation.clause).count() > 1);
+        let target: Arc<dyn Target> = Arc::new(Reference::new(Some(violation)));
+        let subject = Subject { target: "reference", mechanism: Mechanism::Seal, fs: "model" };
+        let guard = Arc::new(Guard::new(Duration::from_secs(60), None));
+        let progress: Progress = Arc::new(|_| ());
+        let runs = Plan::plain(&cases).runs;
+        let results = run(&target, &subject, (&runs, 1), &Expectations::all_hold(), &guard, &progress);
+        assert_eq!((results.count(Verdict::Violated), results.exit()), (1, Exit::Found));
     }
 }
