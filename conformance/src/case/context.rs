@@ -5,7 +5,7 @@ use crate::case::prepare::{make_by, make_pinned, make_written, open, pattern, se
 use crate::case::situated::AHEAD;
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
-use crate::situation::axes::{Names, Situation};
+use crate::situation::axes::{Holders, Names, Situation};
 use crate::system::{CLOSED, Outcomes, Ready, StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
@@ -301,6 +301,10 @@ impl<'a> Context<'a> {
 
     /// Access to the present storage of an open file.
     pub(crate) fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
+        // Its pages are dirty since the registration, and writeback would store them after the agent (agent.writes).
+        if matches!(self.situation.holders, Holders::Registration | Holders::Registrations) {
+            self.setup(&Call::Fsync { fd })?;
+        }
         self.system.agent(fd)
     }
 

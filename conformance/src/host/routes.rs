@@ -188,16 +188,10 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
         Route::Aio => aio::write(file, data, at),
         Route::Ring => ring::write(file, data, offset, false),
         Route::RingFixed => ring::write(file, data, offset, true),
-        Route::Splice => {
-            let (reader, writer) = pipe()?;
-            unistd::write(&writer, data)?;
-            drain(reader.as_fd(), file, at, data.len(), SpliceFFlags::empty())
-        }
-        Route::Gift => {
-            let (reader, writer) = pipe()?;
-            nix::fcntl::vmsplice(&writer, &[IoSlice::new(data)], SpliceFFlags::SPLICE_F_GIFT)?;
-            drain(reader.as_fd(), file, at, data.len(), SpliceFFlags::SPLICE_F_MOVE)
-        }
+        Route::Splice => spliced(file, at, data, SpliceFFlags::empty(), |pipe, part| unistd::write(pipe, part)),
+        Route::Gift => spliced(file, at, data, SpliceFFlags::SPLICE_F_MOVE, |pipe, part| {
+            nix::fcntl::vmsplice(pipe, &[IoSlice::new(part)], SpliceFFlags::SPLICE_F_GIFT)
+        }),
         // sendfile(2) writes at the file offset. The old file offset is restored afterwards, so that this route, too,
         // is a write at an offset.
         Route::Sendfile => {
@@ -212,11 +206,33 @@ fn write(route: Route, file: BorrowedFd, offset: Option<i64>, data: &[u8]) -> Re
     }
 }
 
-/// A pipe that has room for all data that a case writes at once.
+/// A pipe that has room for all data that most cases write at once.
 fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), Errno> {
     let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 20))?;
     Ok((reader, writer))
+}
+
+/// Fills a pipe and splices it into a file, until the file has all data or takes no more.
+fn spliced(
+    file: BorrowedFd,
+    at: i64,
+    data: &[u8],
+    flags: SpliceFFlags,
+    fill: impl Fn(&std::os::fd::OwnedFd, &[u8]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    let (reader, writer) = pipe()?;
+    let mut moved = 0;
+    while moved < data.len() {
+        let filled = fill(&writer, &data[moved..])?;
+        match drain(reader.as_fd(), file, at + moved as i64, filled, flags) {
+            Err(errno) if moved == 0 => return Err(errno),
+            Ok(more) if more == filled => moved += more,
+            Ok(more) => return Ok(moved + more),
+            Err(_) => break,
+        }
+    }
+    Ok(moved)
 }
 
 /// splice(2) from a pipe until it is empty, or until the file takes no more.
@@ -240,9 +256,15 @@ fn read(route: Route, file: BorrowedFd, offset: i64, data: &mut [u8]) -> Result<
         Route::RingFixed => ring::read(file, data, Some(offset), true),
         Route::Splice => {
             let (reader, writer) = pipe()?;
-            let (mut at, len) = (offset, data.len());
-            let moved = nix::fcntl::splice(file, Some(&mut at), &writer, None, len, SpliceFFlags::empty())?;
-            unistd::read(&reader, &mut data[..moved])
+            let (mut at, mut got) = (offset, 0);
+            while got < data.len() {
+                let rest = data.len() - got;
+                match nix::fcntl::splice(file, Some(&mut at), &writer, None, rest, SpliceFFlags::empty())? {
+                    0 => break,
+                    moved => got += unistd::read(&reader, &mut data[got..got + moved])?,
+                }
+            }
+            Ok(got)
         }
         Route::Sendfile => {
             let (to, mut at) = (mapping::scratch(&[])?, offset);

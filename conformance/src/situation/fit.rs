@@ -95,9 +95,21 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |facts| facts.kernel,
-        cases: &["agent::*", "durable::agent", "durable::journal", "truncate::same_tail", "fallocate::inside_tail"],
-        values: &["holders=registration", "holders=registrations"],
-        why: "the pages of a registration are dirty, and writeback stores them (agent.writes)",
+        cases: &["write::crossing_sendfile"],
+        values: &["size=many", "size=large"],
+        why: "sendfile(2) sends 64 KiB at a time: the first part lies inside the file (write::crossing_pieces_sendfile)",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["write::crossing_splice", "write::crossing_gift"],
+        values: &["size=large"],
+        why: "the data do not fit into a pipe: the first part lies inside the file (write::crossing_pieces_splice)",
+    },
+    Row {
+        when: |facts| facts.kernel,
+        cases: &["*::meanwhile"],
+        values: &["size=large"],
+        why: "the case makes a file for each kind of call",
     },
     Row {
         when: |facts| facts.kernel,

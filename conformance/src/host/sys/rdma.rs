@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The time limit for the adapter. The adapter is a part of the kernel, and answers after its own timeouts, about 2 s.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The largest transfer, in bytes.
+/// The number of bytes in the largest request.
 const ROOM: usize = 1 << 20;
 
 /// An adapter: its device, an address of its port, and the number of the address in the kernel.
@@ -233,13 +233,21 @@ impl Registration for Region {
 
     fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), Errno> {
         const RDMA_WRITE: u32 = 0;
-        self.local.store(0, data)?;
-        self.transfer(RDMA_WRITE, offset, data.len())
+        for (number, part) in data.chunks(ROOM).enumerate() {
+            self.local.store(0, part)?;
+            self.transfer(RDMA_WRITE, offset + number * ROOM, part.len())?;
+        }
+        Ok(())
     }
 
     fn read(&mut self, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         const RDMA_READ: u32 = 4;
-        self.transfer(RDMA_READ, offset, len)?;
-        self.local.load(0, len)
+        let mut data = Vec::new();
+        while data.len() < len {
+            let part = ROOM.min(len - data.len());
+            self.transfer(RDMA_READ, offset + data.len(), part)?;
+            data.extend(self.local.load(0, part)?);
+        }
+        Ok(data)
     }
 }
