@@ -171,6 +171,27 @@ xfs_seal_settle(
 }
 
 /*
+ * Wait for the blocks of files that are gone: they may be shared with the file.
+ *
+ * xfs_inodegc_flush alone can return early, because an unlink elsewhere puts
+ * the work off by a jiffy that the flush has just queued.  What was queued when
+ * no cpu had anything queued is in workers, and for those the flush does wait.
+ * A storm of unlinks must not keep the caller here for ever.
+ */
+static void
+xfs_seal_flush_gone(
+	struct xfs_mount	*mp)
+{
+	unsigned int		rounds = 16;
+	bool			taken;
+
+	do {
+		taken = cpumask_empty(&mp->m_inodegc_cpumask);
+		xfs_inodegc_flush(mp);
+	} while (!taken && --rounds);
+}
+
+/*
  * FALLOC_FL_SEAL_BLOCK_MAP and FALLOC_FL_UNSEAL_BLOCK_MAP.
  *
  * Returns 0 if the state has changed, 1 if it is as it was, or an error.
@@ -187,9 +208,8 @@ xfs_file_seal(
 	bool			retry;
 	int			error;
 
-	/* Files that shared with this one may be gone, and not their blocks. */
 	if (seal && xfs_is_reflink_inode(ip))
-		xfs_inodegc_flush(ip->i_mount);
+		xfs_seal_flush_gone(ip->i_mount);
 
 	xfs_ilock(ip, iolock);
 	do {
