@@ -104,6 +104,11 @@ pub trait System {
         true
     }
 
+    /// Whether registered pages are dirty, so that writeback may store them at any time.
+    fn writes_registered_pages(&self) -> bool {
+        false
+    }
+
     /// Waits until a change gets a later time than this one, in nanoseconds.
     fn tick(&self, _: i128) {}
 

@@ -301,9 +301,10 @@ impl<'a> Context<'a> {
 
     /// Access to the present storage of an open file.
     pub(crate) fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
-        // Its pages are dirty since the registration, and writeback would store them after the agent (agent.writes).
-        if matches!(self.situation.holders, Holders::Registration | Holders::Registrations) {
-            self.setup(&Call::Fsync { fd })?;
+        if matches!(self.situation.holders, Holders::Registration | Holders::Registrations)
+            && self.system.writes_registered_pages()
+        {
+            self.does_not_fit("writeback stores the pages of a registration after the agent (agent.writes)");
         }
         self.system.agent(fd)
     }

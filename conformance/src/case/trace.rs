@@ -177,6 +177,10 @@ impl System for Recorder<'_> {
         self.system.lacking(caller, call, errno)
     }
 
+    fn writes_registered_pages(&self) -> bool {
+        self.system.writes_registered_pages()
+    }
+
     fn shows_access_times(&self) -> bool {
         self.system.shows_access_times()
     }

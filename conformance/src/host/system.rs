@@ -192,6 +192,10 @@ impl System for HostSystem<'_> {
         !matches!(self.image.kind().family(), FsKind::Nfs | FsKind::Overlay)
     }
 
+    fn writes_registered_pages(&self) -> bool {
+        true
+    }
+
     fn tick(&self, time: i128) {
         if has_fine_times(self.image.kind()) {
             return;

@@ -107,6 +107,12 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |facts| facts.kernel,
+        cases: &["share::exchange_other_ext4_move"],
+        values: &["metadata=set_id"],
+        why: "the kernel takes extents of no file with the set-user-ID bit (mext_check_arguments)",
+    },
+    Row {
+        when: |facts| facts.kernel,
         cases: &["*::meanwhile"],
         values: &["size=large"],
         why: "the case makes a file for each kind of call",

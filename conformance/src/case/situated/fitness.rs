@@ -58,7 +58,7 @@ impl Context<'_> {
     }
 
     /// Notes that the situation does not fit the case.
-    pub(super) fn does_not_fit(&self, why: &str) {
+    pub(in crate::case) fn does_not_fit(&self, why: &str) {
         self.unfit.borrow_mut().get_or_insert_with(|| why.to_owned());
     }
 
