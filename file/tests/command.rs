@@ -52,7 +52,8 @@ impl Mount {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let place = dir.path().join("m");
         std::fs::create_dir(&place).expect("the directory is new");
-        let fs = Fs::new(4096);
+        // The library has 32 MB with the symbols of a default build.
+        let fs = Fs::new(1 << 14);
         let mode = Changes { mode: Some(0o777), ..Changes::default() };
         let root = iomap_reference::Caller::Privileged.credentials();
         fs.set_attributes(root, 1, None, mode).expect("there is a root directory");
