@@ -111,7 +111,7 @@ fn a_holder_has_a_name() {
     let text = mount.script(
         false,
         &format!(
-            "cp {} m/library.so
+            "cp --sparse=never {} m/library.so
 LD_PRELOAD=m/library.so sleep 60 &
 until grep -q library.so /proc/$!/maps; do :; done
 iomap-file seal m/library.so 2>&1 | sed s/$!/PID/
