@@ -5,6 +5,6 @@ pub(crate) mod definition;
 pub(crate) mod file;
 pub(crate) mod picture;
 pub(crate) mod prepare;
-mod situated;
+pub(crate) mod situated;
 pub(crate) mod trace;
 mod twin;

@@ -92,12 +92,12 @@ fn progress(label: &str, total: usize) -> Progress {
     let (label, done) = (label.to_owned(), AtomicUsize::new(0));
     let shown = Mutex::new(Instant::now());
     Arc::new(move |event: Event| {
-        let Event::Ended(case) = event else { return };
+        let Event::Ended(name) = event else { return };
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > Duration::from_millis(50) {
             *shown = Instant::now();
-            passing(&bar(&label, number, total, &case.name));
+            passing(&bar(&label, number, total, name));
         }
     })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod expectations;
+pub(crate) mod lacks;
 pub(crate) mod plan;
 pub(crate) mod select;
 pub(crate) mod trials;

@@ -374,7 +374,7 @@ mod tests {
                         }
                         Ended::Unfit(why) => {
                             unmet
-                                .entry(why)
+                                .entry(why.why().to_owned())
                                 .or_default()
                                 .entry(value_name(axis, value))
                                 .or_default()

@@ -2,12 +2,14 @@
 
 use crate::case::context::Context;
 use crate::case::definition::Case;
+use crate::case::situated::Unfit;
 use crate::case::trace::Trace;
 use crate::cases;
 use crate::lack::Lacking;
 use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Results, own_spec};
 use crate::run::expectations::Expectations;
+use crate::run::lacks::Lacks;
 use crate::run::plan::{Place, Plan, Run, Situations};
 use crate::run::watchdog::{Guard, locked};
 use crate::system::{Lane, Step, Target};
@@ -36,10 +38,10 @@ pub struct Subject<'a> {
 /// The progress of a case.
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
-    /// The case of this name begins.
+    /// The run of this name begins.
     Begins(&'a str),
-    /// The case has ended.
-    Ended(&'a CaseResult),
+    /// The run that began under this name has ended. Its result may be that of a simpler situation.
+    Ended(&'a str),
 }
 
 /// A function that is told of the progress of each case.
@@ -50,11 +52,11 @@ pub(crate) enum Ended {
     /// The case ran.
     Ran(Box<CaseResult>),
     /// The situation does not fit the case here, for this reason.
-    Unfit(String),
+    Unfit(Unfit),
 }
 
 /// The observations of a case, the lacks that it met, and the reason why its situation does not fit.
-type Observations = (Seen, Vec<Lacking>, Option<String>);
+type Observations = (Seen, Vec<Lacking>, Option<Unfit>);
 
 /// Runs one case without a time limit and without a record of its calls.
 pub(crate) fn run_case(target: &dyn Target, mechanism: Mechanism, run: &Run) -> Ended {
@@ -71,7 +73,7 @@ fn observe(target: &dyn Target, mechanism: Mechanism, run: &Run, trace: &Trace) 
             let context = Context::new(&*system, mechanism, trace.clone()).about(case.clause).within(run.situation);
             let seen = context.ahead().and_then(|()| (case.run)(&context));
             let verdict = judge(case.clause, &seen, &[]).0;
-            let unfit = context.unfit(matches!(verdict, Verdict::Violated | Verdict::Error));
+            let unfit = context.unfit(verdict);
             (seen, trace.lacks(), unfit)
         }
         Err(trouble) => (Err(trouble), Vec::new(), None),
@@ -186,7 +188,7 @@ pub fn trials(
 fn completion(run: &Run, ended: &Ended) -> Result<Completion, Failed> {
     let result = match ended {
         Ended::Ran(result) => result,
-        Ended::Unfit(why) => return Err(format!("{} does not fit: {why}", run.name()).into()),
+        Ended::Unfit(why) => return Err(format!("{} does not fit: {}", run.name(), why.why()).into()),
     };
     let detail = result.detail.clone().unwrap_or_default();
     match result.verdict {
@@ -226,17 +228,17 @@ pub fn run(
     let started = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true);
     let not_offered = target.lacks(subject.mechanism);
     let found: Mutex<Vec<(usize, Ended)>> = Mutex::default();
+    let lacks = Lacks::default();
     let is_about_layers = |number: &usize| target.is_layer() && runs[*number].case.clause.family() == "foreign";
     let can_run = |number: &usize| not_offered.is_none() || is_about_layers(number);
     let numbers: Vec<usize> = (0..runs.len()).filter(can_run).collect();
     if !numbers.is_empty() {
         let run_one = |number: usize| {
             let run = &runs[number];
-            progress(Event::Begins(&run.name()));
-            let ended = run_simplest(target, subject.mechanism, run, guard);
-            if let Ended::Ran(result) = &ended {
-                progress(Event::Ended(result));
-            }
+            let name = run.name();
+            progress(Event::Begins(&name));
+            let ended = lacks.run(run, &|run| run_simplest(target, subject.mechanism, run, guard));
+            progress(Event::Ended(&name));
             locked(&found).push((number, ended));
         };
         let work_off = |numbers: Vec<usize>, threads: usize| {
@@ -268,7 +270,7 @@ pub fn run(
     }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_by_key(|(number, _)| *number);
-    let results = assemble(subject, started, not_offered, (runs, found), expectations);
+    let results = assemble(subject, started, not_offered, (runs, found, lacks.left_out()), expectations);
     Results { kernel_log: guard.alarms(), ..results }
 }
 
@@ -301,10 +303,9 @@ fn assemble(
     subject: &Subject<'_>,
     started: String,
     not_offered: Option<String>,
-    (runs, found): (&[Run], Vec<(usize, Ended)>),
+    (runs, found, mut left_out): (&[Run], Vec<(usize, Ended)>, BTreeMap<String, usize>),
     expectations: &Expectations,
 ) -> Results {
-    let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
     let mut of_case: HashMap<*const Case, Vec<CaseResult>> = HashMap::new();
     let mut names = HashSet::new();
     for (number, ended) in found {
@@ -314,7 +315,7 @@ fn assemble(
                 of_case.entry(std::ptr::from_ref(runs[number].case)).or_default().push(*result);
             }
             Ended::Ran(_) => (),
-            Ended::Unfit(why) => *left_out.entry(why).or_default() += 1,
+            Ended::Unfit(why) => *left_out.entry(why.why().to_owned()).or_default() += 1,
         }
     }
     let clauses: Vec<ClauseResult> = iomap_clauses::ALL

@@ -3,7 +3,7 @@
 use super::metadata::{further_name, new_name};
 use crate::case::context::Context;
 use crate::case::file::File;
-use crate::case::prepare::{make_by, open, pattern};
+use crate::case::prepare::{make_by, open, pattern_after};
 use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
 use crate::situation::axes::{Access, History, Holders, Names, Part, Situation, Size};
 use crate::system::{Ready, System};
@@ -73,7 +73,12 @@ impl<'a> Context<'a> {
     pub(crate) fn head(&self) -> Vec<u8> {
         let header = self.heading().header();
         let rest = self.lead() - header.len() as i64;
-        [header, pattern(201, rest)].concat()
+        pattern_after(header, 201, rest)
+    }
+
+    /// The contents of a file of the situation whose part has `size` bytes.
+    pub(crate) fn contents(&self, size: i64) -> Vec<u8> {
+        pattern_after(self.head(), 1, size)
     }
 
     /// Prepares a file before the case begins, if the file system has to be without open files for that. The case gets
@@ -227,7 +232,7 @@ impl<'a> Context<'a> {
         if !self.accompanied.get() {
             self.join()?;
         }
-        let data = [self.head(), pattern(1, size)].concat();
+        let data = self.contents(size);
         let ready = self.with_metadata(self.with_names(self.written(name, &data)?)?)?;
         self.on_storage(ready.fd)?;
         self.with_access(self.entered_before(ready, &data, true)?)

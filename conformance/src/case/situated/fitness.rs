@@ -7,6 +7,27 @@ use crate::system::CLOSED;
 use crate::verdict::Trouble;
 use iomap_clauses::{Clause, Errno, QUERY_SET_IGNORED, QUERY_UNSEALED, SWAP_SEAL, SWAP_UNSEALED, UNSEAL_AGAIN};
 use iomap_reference::{Call, Caller, FLAG_APPEND, FLAG_IMMUTABLE, Fd, Route, XFLAG_APPEND, XFLAG_IMMUTABLE};
+use iomap_results::Verdict;
+
+/// The reason why a run says nothing about its situation.
+#[derive(Clone, Debug)]
+pub(crate) enum Unfit {
+    /// The target does not offer a value, alone or beside the others.
+    Offer(String),
+    /// The target does not offer the case.
+    Case(String),
+    /// The case does not meet a value, or not beside the others.
+    Values(String),
+}
+
+impl Unfit {
+    /// The reason in words.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Offer(why) | Self::Case(why) | Self::Values(why) => why,
+        }
+    }
+}
 
 impl Context<'_> {
     /// The caller of a call that is judged.
@@ -43,23 +64,31 @@ impl Context<'_> {
         self.applied.set(done);
     }
 
-    /// The reason why the run says nothing about its situation, if there is one. A case that is violated, or ends by an
-    /// error, before all of the situation is there has this verdict.
-    pub(crate) fn unfit(&self, ended_before: bool) -> Option<String> {
+    /// The reason why a run with this verdict says nothing about its situation, if there is one. A case that is violated,
+    /// or ends by an error, before all of the situation is there has this verdict.
+    pub(crate) fn unfit(&self, verdict: Verdict) -> Option<Unfit> {
         // A lack in the plain situation is a lack of the case: that is its verdict.
         if self.situation.is_plain() {
             return None;
         }
         let applied = self.applied.get();
-        let missed =
-            self.situation.axes().find(|axis| !ended_before && applied.get(*axis) != self.situation.get(*axis));
-        let without_effect = |axis: usize| format!("the case does not meet the axis {}", AXES[axis].name);
-        self.unfit.borrow().clone().or_else(|| missed.map(without_effect))
+        let missed = || self.situation.axes().find(|axis| applied.get(*axis) != self.situation.get(*axis));
+        let without_effect = |axis: usize| match verdict {
+            Verdict::Violated | Verdict::Error => None,
+            Verdict::NotOffered | Verdict::NotReachable => Some(Unfit::Case(format!("the case is {verdict}"))),
+            _ => Some(Unfit::Values(format!("the case does not meet the axis {}", AXES[axis].name))),
+        };
+        self.unfit.borrow().clone().or_else(|| missed().and_then(without_effect))
     }
 
     /// Notes that the situation does not fit the case.
     pub(in crate::case) fn does_not_fit(&self, why: &str) {
-        self.unfit.borrow_mut().get_or_insert_with(|| why.to_owned());
+        self.is_unfit(Unfit::Values(why.to_owned()));
+    }
+
+    /// The first reason counts.
+    fn is_unfit(&self, why: Unfit) {
+        self.unfit.borrow_mut().get_or_insert(why);
     }
 
     /// Looks at a call of the case: some calls have another outcome in the situation, for a reason of their own.
@@ -124,7 +153,7 @@ impl Context<'_> {
         self.preparing.set(before);
         done.inspect_err(|trouble| {
             if let Trouble::NotOffered(why) | Trouble::NotReachable(why) = trouble {
-                self.does_not_fit(why);
+                self.is_unfit(Unfit::Offer(why.clone()));
             }
         })
     }

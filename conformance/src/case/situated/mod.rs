@@ -11,3 +11,4 @@ mod past;
 mod placement;
 
 pub(super) use file::AHEAD;
+pub(crate) use fitness::Unfit;

@@ -250,7 +250,9 @@ impl Context<'_> {
             if self.applied.get().history == self.situation.history {
                 return Ok(ready.clone());
             }
-            return Err(Trouble::NotOffered("other files of the case are open".into()));
+            let why = "other files of the case are open";
+            self.does_not_fit(why);
+            return Err(Trouble::NotOffered(why.into()));
         }
         let call = match self.situation.history {
             History::PowerLoss => Call::PowerLoss { during: None },

@@ -38,7 +38,7 @@ pub(crate) fn run(
     let progress: Progress = Arc::new(|event: Event| {
         let message = match event {
             Event::Begins(name) => Message::Begins(name.to_owned()),
-            Event::Ended(case) => Message::Ended(case.name.clone()),
+            Event::Ended(name) => Message::Ended(name.to_owned()),
         };
         // Sending fails if the host no longer listens.
         let _ = say(&mut std::io::stdout(), &message);
