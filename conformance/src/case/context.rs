@@ -2,10 +2,10 @@
 
 use crate::case::file::File;
 use crate::case::prepare::{make_by, make_pinned, make_written, open, pattern, setup};
-use crate::case::situated::AHEAD;
+use crate::case::situated::{AHEAD, Unfit};
 use crate::case::trace::{Recorder, Trace};
 use crate::mechanism::{BLOCK_LEN, DEVICE, Mechanism, SIZE};
-use crate::situation::axes::{Holders, Names, Situation};
+use crate::situation::axes::{Holders, Names, Past, Situation};
 use crate::system::{CLOSED, Outcomes, Ready, StorageAgent, System};
 use crate::verdict::{Observation, Observed, Seen, Trouble};
 use crate::words;
@@ -39,7 +39,7 @@ pub(crate) struct Context<'a> {
     /// The descriptors that the situation has opened in its own way.
     pub(super) opened: RefCell<Vec<Fd>>,
     /// The reason why the case cannot run in the situation.
-    pub(super) unfit: RefCell<Option<String>>,
+    pub(super) unfit: RefCell<Option<Unfit>>,
 }
 
 /// An action to undo when the case ends.
@@ -301,9 +301,10 @@ impl<'a> Context<'a> {
 
     /// Access to the present storage of an open file.
     pub(crate) fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
-        if matches!(self.situation.holders, Holders::Registration | Holders::Registrations)
-            && self.system.writes_registered_pages()
-        {
+        // Unregistering makes the pages dirty too, some time later.
+        let registers = matches!(self.situation.holders, Holders::Registration | Holders::Registrations)
+            || self.situation.past == Past::Device;
+        if registers && self.system.writes_registered_pages() {
             self.does_not_fit("writeback stores the pages of a registration after the agent (agent.writes)");
         }
         self.system.agent(fd)

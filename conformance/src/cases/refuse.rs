@@ -69,8 +69,9 @@ pub(super) fn is_leased(t: &Context, holder: Fd) -> Seen {
     Ok(t.fact("nobody has asked for the lease", t.setup_number(&Call::GetLease { fd: holder })? == 1))
 }
 
-/// Far more than a call needs, far less than an agent can hold a file.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// Far more than a call needs on a slow machine, and less than the time after which a hold is ended for a call that waits
+/// ([`crate::system::System::patience`]) or the kernel takes a lease away.
+const AT_ONCE: Duration = Duration::from_secs(4);
 
 pub(super) static CASES: &[Case] = &[
     case(&REFUSE_PROMPT, "while_mapped", "a refusal does not wait for a process that has the file mapped", |t| {

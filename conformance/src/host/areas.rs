@@ -98,7 +98,11 @@ impl Areas {
         let waited = self.fewer.wait_timeout_while(self.taken(), PATIENCE, full);
         let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            let why = format!("lacking swap areas: {} are active (/proc/swaps)", proc::swaps().len());
+            let (pooled, own, active) = (taken.pooled, taken.own, proc::swaps().len());
+            let why = format!(
+                "lacking swap areas: {active} are active (/proc/swaps); of {} places, cases have {own} and the pool {pooled}",
+                self.room
+            );
             return Err(Trouble::Setup(why));
         }
         taken.own += 1;

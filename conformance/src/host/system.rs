@@ -173,8 +173,11 @@ impl System for HostSystem<'_> {
             }
             _ => self.administer(call).unwrap_or_else(|| self.calls.call(caller, call)),
         };
-        if outcome == Err(Errno::ENOSPC) {
-            self.cycles.set(true);
+        match (call, &outcome) {
+            (_, Err(Errno::ENOSPC)) => self.cycles.set(true),
+            // A case may activate many files, one after the other.
+            (Call::Swapoff { fd }, Ok(_)) => drop(self.places.remove(*fd)),
+            _ => (),
         }
         outcome
     }

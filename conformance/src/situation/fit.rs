@@ -214,6 +214,18 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
+        cases: &["seal::readonly_alone"],
+        values: &["holders=swap"],
+        why: "Linux does not cut an active swap file",
+    },
+    Row {
+        when: |_| true,
+        cases: &["seal::growth_stays"],
+        values: &["placement=beyond"],
+        why: "for lseek(2), unwritten storage that was read may be data (iomap_seek_hole)",
+    },
+    Row {
+        when: |_| true,
         cases: &["query::statx_mask_elsewhere"],
         values: &["*"],
         why: "the case is about another file system",
@@ -372,6 +384,12 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &["durable::during_*"],
+        values: &["company=full", "company=limited"],
+        why: "the case makes files",
+    },
+    Row {
+        when: |_| true,
+        cases: &["durable::during_*"],
         values: &["history=unsynced"],
         why: "the name of the file may be lost with the power",
     },
@@ -394,6 +412,12 @@ static ROWS: &[Row] = &[
         cases: &["seal::written_after"],
         values: &["names=gone"],
         why: "the other users open the file by its name",
+    },
+    Row {
+        when: |_| true,
+        cases: &["foreign::overlay*"],
+        values: &["names=gone"],
+        why: "an overlay shows files by their names",
     },
     Row { when: |_| true, cases: &["name::replace"], values: &["names=gone"], why: "the case replaces the name" },
     Row {
