@@ -10,6 +10,11 @@ use nix::fcntl::OFlag;
 
 /// Bytes that differ from block to block and from seed to seed.
 pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
+    pattern_after(Vec::new(), seed, len)
+}
+
+/// These bytes with a pattern behind them.
+pub(crate) fn pattern_after(mut bytes: Vec<u8>, seed: u8, len: i64) -> Vec<u8> {
     // The bytes of a block repeat a period. Every case makes patterns, so that they are copied, not computed.
     const PERIOD: usize = 251;
     static NUMBERS: [u8; 256 + PERIOD] = {
@@ -21,13 +26,14 @@ pub(crate) fn pattern(seed: u8, len: i64) -> Vec<u8> {
         }
         all
     };
-    let mut bytes = Vec::with_capacity(len as usize);
+    let start = bytes.len();
+    bytes.reserve_exact(len as usize);
     for block in 0..(len + BLOCK_LEN - 1) / BLOCK_LEN {
         let first = usize::from(seed.wrapping_add(block as u8).wrapping_mul(31));
         let period = &NUMBERS[first..first + PERIOD];
-        let end = ((block + 1) * BLOCK_LEN).min(len) as usize;
+        let end = start + ((block + 1) * BLOCK_LEN).min(len) as usize;
         while bytes.len() < end {
-            let from = bytes.len() % PERIOD;
+            let from = (bytes.len() - start) % PERIOD;
             let take = (PERIOD - from).min(end - bytes.len());
             bytes.extend_from_slice(&period[from..from + take]);
         }
@@ -124,7 +130,7 @@ pub(crate) fn make_written(
     size: i64,
 ) -> Result<Ready, Trouble> {
     make(system, mechanism, name, |fd| {
-        let data = [head, &pattern(1, size)].concat();
+        let data = pattern_after(head.to_vec(), 1, size);
         if !data.is_empty() {
             setup(system, &Call::Pwrite { fd, offset: 0, data })?;
         }

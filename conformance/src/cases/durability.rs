@@ -19,7 +19,7 @@ pub(super) static CASES: &[Case] = &[
         t.needs_seal("moment at which a file is shown as sealed")?;
         let bit = t.needs_query()?;
         let file = t.settled(t.make("file", |fd| {
-            let data = [t.head(), pattern(1, t.size())].concat();
+            let data = t.contents(t.size());
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
         })?)?;
         let flags = power_loss_after(t, file.enter_call_uncommitted()?, Call::GetXflags { fd: file.fd() })?;
@@ -62,7 +62,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_DATA, "without_fsync", "sealing makes size and data durable, without fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.settled(t.make("file", |fd| {
-            let data = [t.head(), pattern(1, t.size())].concat();
+            let data = t.contents(t.size());
             t.setup(&Call::Pwrite { fd, offset: 0, data }).map(|_| ())
         })?)?;
         t.setup(&file.enter_call_uncommitted()?)?;
@@ -72,7 +72,7 @@ pub(super) static CASES: &[Case] = &[
     power(&DURABLE_DATA, "grown", "sealing makes data durable that were appended after the last fsync", |t| {
         t.reach(&POWER_LOSS)?;
         let file = t.settled(t.make("file", |fd| {
-            let data = [t.head(), pattern(1, t.size())].concat();
+            let data = t.contents(t.size());
             let (first, rest) = data.split_at(BLOCK);
             t.setup(&Call::Pwrite { fd, offset: 0, data: first.into() })?;
             t.setup(&Call::Fsync { fd })?;

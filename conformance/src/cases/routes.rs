@@ -292,7 +292,7 @@ fn defragment(t: &Context, route: Route) -> Seen {
 /// A file of [`t.size()`] bytes, not in the state, that lies in pieces, so that defragmentation has work to do.
 fn scattered<'a>(t: &'a Context<'a>, name: &str) -> Result<File<'a>, Trouble> {
     let spacer = t.open(&format!("{name}-spacer"), OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_DIRECT)?;
-    let data = [t.head(), pattern(1, t.size())].concat();
+    let data = t.contents(t.size());
     let ready = t.make(name, |_| {
         let fd = t.open(name, OFlag::O_RDWR | OFlag::O_DIRECT)?;
         data.chunks(BLOCK).enumerate().try_for_each(|(block, bytes)| {

@@ -76,7 +76,7 @@ pub(super) static CASES: &[Case] = &[
         t.needs_sharing()?;
         let file = t.file("file", t.size())?;
         t.make("other", |to| t.setup(&Call::Clone { from: file.fd(), to }).map(|_| ()))?;
-        let data = [t.head(), pattern(1, t.size())].concat();
+        let data = t.contents(t.size());
         t.setup(&Call::Pwrite { fd: file.fd(), offset: 0, data })?;
         t.setup(&Call::Fsync { fd: file.fd() })?;
         kept_apart(t, &file)

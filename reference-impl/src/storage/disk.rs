@@ -281,7 +281,10 @@ impl<D: Disk> VolatileDisk<D> {
 
 /// The blocks of a buffer with their numbers.
 fn numbered(at: u64, data: &[u8]) -> impl Iterator<Item = (u64, Block)> + '_ {
-    (at..).zip(data.as_chunks::<BLOCK>().0).map(|(at, block)| (at, Arc::new(*block)))
+    // Arc::new would copy each block twice.
+    (at..)
+        .zip(data.as_chunks::<BLOCK>().0)
+        .map(|(at, block)| (at, Arc::<[u8]>::from(&block[..]).try_into().expect("a block")))
 }
 
 impl<D: Disk> Disk for VolatileDisk<D> {
