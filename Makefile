@@ -190,11 +190,12 @@ power:
 	cargo run --release --locked -- lab --kernel 6.12 --power-cuts 20
 
 # Whether the suite detects small changes of the reference: of its rules, its allocator, its write path, names, holds and
-# commits, as configured in .cargo/mutants.toml. All at once takes hours: make mutants SHARD=0/8 tests an eighth, and adds
-# it to the other parts of the same sources. Needs cargo-mutants, and everything committed.
+# commits, as configured in .cargo/mutants.toml. All at once takes hours: make mutants SHARD=0/40 tests a fortieth of HEAD,
+# or of COMMIT=…, and adds it to the other parts of the same sources. Needs cargo-mutants.
 SHARD = 0/1
+COMMIT = HEAD
 mutants:
-	reference-impl/tests/mutants.sh $(SHARD)
+	reference-impl/tests/mutants.sh $(SHARD) $(COMMIT)
 
 # Whether the suite notices violations that show only under a condition: each fault of the audit under each condition.
 audit-conditions:
