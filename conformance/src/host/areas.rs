@@ -131,15 +131,21 @@ impl Drop for Place {
     }
 }
 
-/// The places of the active swap files of a case.
+/// The places of a case: of the active swap files, and those that are left from others.
 #[derive(Default)]
-pub(crate) struct Places(RefCell<BTreeMap<Fd, Place>>);
+pub(crate) struct Places {
+    active: RefCell<BTreeMap<Fd, Place>>,
+    left: RefCell<Vec<Place>>,
+}
 
 impl Places {
     /// Takes a place for the file that this call activates, if it activates one.
     pub(crate) fn make(&self, areas: &Arc<Areas>, call: &Call) -> std::result::Result<(), Trouble> {
         match call {
-            Call::Swapon { fd } if !self.0.borrow().contains_key(fd) => self.add(*fd, areas.take()?),
+            Call::Swapon { fd } if !self.active.borrow().contains_key(fd) => {
+                let left = self.left.borrow_mut().pop();
+                self.add(*fd, left.map_or_else(|| areas.take(), Ok)?);
+            }
             Call::Via { call, .. } => return self.make(areas, call),
             Call::PowerLoss { during: Some(call) } => return self.make(areas, call),
             _ => (),
@@ -149,12 +155,24 @@ impl Places {
 
     /// Keeps the place of a file that is active.
     pub(crate) fn add(&self, fd: Fd, place: Place) {
-        self.0.borrow_mut().insert(fd, place);
+        self.active.borrow_mut().insert(fd, place);
     }
 
-    /// The place of a file that is deactivated.
+    /// Whether the case has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.borrow().is_empty() && self.left.borrow().is_empty()
+    }
+
+    /// Leaves the place of a file that is not active any more to the next one, which may be the same.
+    pub(crate) fn leave(&self, fd: Fd) {
+        let place = self.active.borrow_mut().remove(&fd);
+        self.left.borrow_mut().extend(place);
+    }
+
+    /// The place of a file that is deactivated later.
     pub(crate) fn remove(&self, fd: Fd) -> Option<Place> {
-        self.0.borrow_mut().remove(&fd)
+        let place = self.active.borrow_mut().remove(&fd);
+        place.or_else(|| self.left.borrow_mut().pop())
     }
 }
 

@@ -9,6 +9,7 @@ use super::sys::{swap, vfs};
 use crate::system::{Ready, Step};
 use crate::verdict::Trouble;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
+use nix::unistd::ftruncate;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -65,6 +66,8 @@ impl Retirement {
                 // The thread holds the lock while it waits for a file, not while it deactivates the file.
                 while let Ok((descriptors, place)) = { locked(&receiver).recv() } {
                     deactivate(&descriptors);
+                    // An active file cannot be removed, so this one outlives its case. Its space need not.
+                    let _ = descriptors.first().map(|file| ftruncate(file, 0));
                     drop(place);
                 }
             })

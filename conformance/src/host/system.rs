@@ -176,7 +176,7 @@ impl System for HostSystem<'_> {
         match (call, &outcome) {
             (_, Err(Errno::ENOSPC)) => self.cycles.set(true),
             // A case may activate many files, one after the other.
-            (Call::Swapoff { fd }, Ok(_)) => drop(self.places.remove(*fd)),
+            (Call::Swapoff { fd }, Ok(_)) => self.places.leave(*fd),
             _ => (),
         }
         outcome
@@ -238,6 +238,8 @@ impl System for HostSystem<'_> {
     fn retire(&self, mechanism: Mechanism, file: Ready) {
         let descriptors = self.release(&file);
         match (mechanism, self.places.remove(file.fd), descriptors.first()) {
+            // The case has closed all of its descriptors.
+            (Mechanism::Swapfile, _, None) => guardian::deactivate_below(&self.directory),
             // A case that has the file system to itself may unmount it or count its blocks, so no work is left for
             // later.
             (Mechanism::Swapfile, Some(place), _) if self.turn.is_none() => self.retirement.send(descriptors, place),
@@ -264,6 +266,10 @@ fn coarse_clock() -> i128 {
 impl Drop for HostSystem<'_> {
     fn drop(&mut self) {
         self.calls.clear();
+        // A case that ended early, or whose swapon(2) was to fail, leaves its file active.
+        if !self.places.is_empty() {
+            guardian::deactivate_below(&self.directory);
+        }
         if self.turn.is_some() && self.resized.get() {
             let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
         }

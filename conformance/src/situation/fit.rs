@@ -62,6 +62,18 @@ static ROWS: &[Row] = &[
         why: "only a sealed file stays as it is, and can be opened for writing, when it is mounted again",
     },
     Row {
+        when: |facts| facts.mechanism == Mechanism::Swapfile,
+        cases: &["seal::hole*", "seal::partly*"],
+        values: &["size=byte", "size=part", "size=less", "size=more"],
+        why: "swapon(2) ignores the part of a page at the end",
+    },
+    Row {
+        when: |facts| facts.mechanism == Mechanism::Swapfile,
+        cases: &["*"],
+        values: &["names=temporary"],
+        why: "for swapon(2), the descriptor of O_TMPFILE stays without a name",
+    },
+    Row {
         when: |facts| facts.kernel && facts.lane == Lane::Shared,
         cases: &["*"],
         values: &[
@@ -383,7 +395,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         when: |_| true,
-        cases: &["durable::during_*"],
+        cases: &["durable::during_*", "seal::sharing_stays"],
         values: &["company=full", "company=limited"],
         why: "the case makes files",
     },
