@@ -3,8 +3,8 @@
 use crate::case::definition::Case;
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::run::plan::{Place, Plan};
-use crate::run::trials::{Ended, run_case};
+use crate::run::plan::{Ended, Place, Plan};
+use crate::run::trials::run_case;
 use crate::target::reference::Reference;
 use iomap_reference::Violation;
 use iomap_results::{AuditedViolation, Verdict};

@@ -4,8 +4,7 @@
 //! such a value goes on without it, because the other values of its situation are worth a run.
 
 use crate::case::situated::Unfit;
-use crate::run::plan::Run;
-use crate::run::trials::Ended;
+use crate::run::plan::{Ended, Run};
 use crate::run::watchdog::locked;
 use crate::situation::axes::{Situation, value_name};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,10 @@
 //! The runs of a plan: cases in situations.
 
 use crate::case::definition::Case;
+use crate::case::situated::Unfit;
 use crate::cases;
 use crate::mechanism::Mechanism;
-use crate::results::Results;
+use crate::results::{CaseResult, Results};
 use crate::run::watchdog::locked;
 use crate::situation::array::{covering, remaining};
 use crate::situation::axes::{AXES, Axis, Situation};
@@ -28,6 +29,14 @@ impl Run {
     pub fn name(&self) -> String {
         self.case.full_name() + &self.situation.suffix()
     }
+}
+
+/// The end of a run.
+pub(crate) enum Ended {
+    /// The case ran.
+    Ran(Box<CaseResult>),
+    /// The situation does not fit the case here, for this reason.
+    Unfit(Unfit),
 }
 
 /// The situations of a plan.
@@ -254,7 +263,7 @@ pub(crate) fn unfit(place: Place, run: &Run) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::trials::{Ended, run_case};
+    use crate::run::trials::run_case;
     use crate::situation::axes::value_name;
     use crate::situation::fit::UNMET;
     use crate::target::reference::Reference;

@@ -10,7 +10,7 @@ use crate::mechanism::Mechanism;
 use crate::results::{CaseResult, ClauseResult, Results, own_spec};
 use crate::run::expectations::Expectations;
 use crate::run::lacks::Lacks;
-use crate::run::plan::{Place, Plan, Run, Situations};
+use crate::run::plan::{Ended, Place, Plan, Run, Situations};
 use crate::run::watchdog::{Guard, locked};
 use crate::system::{Lane, Step, Target};
 use crate::verdict::{Seen, Trouble, judge};
@@ -46,14 +46,6 @@ pub enum Event<'a> {
 
 /// A function that is told of the progress of each case.
 pub type Progress = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// The end of a run.
-pub(crate) enum Ended {
-    /// The case ran.
-    Ran(Box<CaseResult>),
-    /// The situation does not fit the case here, for this reason.
-    Unfit(Unfit),
-}
 
 /// The observations of a case, the lacks that it met, and the reason why its situation does not fit.
 type Observations = (Seen, Vec<Lacking>, Option<Unfit>);
