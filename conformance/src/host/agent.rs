@@ -60,7 +60,12 @@ impl BackingAgent {
                 spans.push(((start - from) as usize, address, (end - start) as usize));
             }
         }
-        Ok(spans)
+        // Otherwise bytes would be lost without a word.
+        let covered: usize = spans.iter().map(|span| span.2).sum();
+        match covered == len {
+            true => Ok(spans),
+            false => Err(Trouble::Setup(format!("the file has storage for {covered} of {len} bytes at {offset}"))),
+        }
     }
 
     fn device(&self, address: u64) -> Result<u64, Trouble> {

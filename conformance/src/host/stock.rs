@@ -9,15 +9,19 @@ use super::sys::{swap, vfs};
 use crate::system::{Ready, Step};
 use crate::verdict::Trouble;
 use iomap_reference::{FLAG_APPEND, FLAG_IMMUTABLE};
-use nix::unistd::ftruncate;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// The number of threads that deactivate files.
 const RETIRING: usize = 12;
+
+/// The time after which a directory with an active file stays. A deactivation takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A file with the descriptors that it owns.
 pub(crate) struct Stocked {
@@ -48,27 +52,38 @@ impl Stock {
     }
 }
 
+/// The work that is left of a case.
+enum Rest {
+    /// An active file.
+    File(Vec<OwnedFd>, Place),
+    /// A directory with files that were active at the end of the case: they cannot be removed before.
+    Directory(PathBuf),
+}
+
 /// Threads that take files out of the state, several at once, and the places for active files.
 pub(crate) struct Retirement {
     areas: Arc<Areas>,
-    queue: Option<Sender<(Vec<OwnedFd>, Place)>>,
+    queue: Option<Sender<Rest>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Retirement {
     /// Starts the threads.
     pub(crate) fn new(areas: Arc<Areas>) -> io::Result<Self> {
-        let (sender, receiver) = channel::<(Vec<OwnedFd>, Place)>();
+        let (sender, receiver) = channel::<Rest>();
         let receiver = Arc::new(Mutex::new(receiver));
         let thread = |_| {
             let receiver = receiver.clone();
             std::thread::Builder::new().spawn(move || {
                 // The thread holds the lock while it waits for a file, not while it deactivates the file.
-                while let Ok((descriptors, place)) = { locked(&receiver).recv() } {
-                    deactivate(&descriptors);
-                    // An active file cannot be removed, so this one outlives its case. Its space need not.
-                    let _ = descriptors.first().map(|file| ftruncate(file, 0));
-                    drop(place);
+                while let Ok(rest) = { locked(&receiver).recv() } {
+                    match rest {
+                        Rest::File(descriptors, place) => {
+                            deactivate(&descriptors);
+                            drop(place);
+                        }
+                        Rest::Directory(path) => remove_patiently(&path),
+                    }
                 }
             })
         };
@@ -85,7 +100,14 @@ impl Retirement {
     pub(crate) fn send(&self, descriptors: Vec<OwnedFd>, place: Place) {
         if let Some(queue) = &self.queue {
             // The threads live as long as the queue.
-            let _ = queue.send((descriptors, place));
+            let _ = queue.send(Rest::File(descriptors, place));
+        }
+    }
+
+    /// Removes a directory when none of its files is active any more.
+    pub(crate) fn remove(&self, directory: PathBuf) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Rest::Directory(directory));
         }
     }
 }
@@ -104,6 +126,14 @@ pub(crate) fn deactivate(descriptors: &[OwnedFd]) {
     if let Some(file) = descriptors.first() {
         let _ = vfs::change_flags(file, 0, FLAG_IMMUTABLE | FLAG_APPEND);
         let _ = swap::swapoff(&vfs::proc_path(file));
+    }
+}
+
+/// Removes a directory, as soon as another thread has deactivated its files.
+fn remove_patiently(path: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while std::fs::remove_dir_all(path).is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -274,8 +274,8 @@ impl Drop for HostSystem<'_> {
             let _ = self.administer(&Call::Shrink { size: self.image.kind().facts().size as i64 });
         }
         // A run in many situations would fill the file system. A file that is still in the state stays.
-        if self.ends {
-            let _ = std::fs::remove_dir_all(&self.directory);
+        if self.ends && std::fs::remove_dir_all(&self.directory).is_err() {
+            self.retirement.remove(self.directory.clone());
         }
         if self.turn.is_some() {
             // The next case needs the space. File systems free it in the background (xfs_inodegc_worker,
