@@ -315,9 +315,14 @@ impl<'a> Context<'a> {
         self.setup_number(&Call::FreeSpace)
     }
 
+    /// The time after which an effect does not come any more.
+    pub(crate) fn patience(&self) -> Duration {
+        self.system.patience()
+    }
+
     /// Waits until a condition is true, because some effects come after the return of a call.
     pub(crate) fn eventually(&self, mut is_so: impl FnMut() -> Result<bool, Trouble>) -> Result<bool, Trouble> {
-        let deadline = Instant::now() + self.system.patience();
+        let deadline = Instant::now() + self.patience();
         while !is_so()? {
             if Instant::now() > deadline {
                 return Ok(false);
