@@ -233,7 +233,7 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &["seal::growth_stays"],
-        values: &["placement=beyond"],
+        values: &["placement=beyond", "history=unsynced"],
         why: "for lseek(2), unwritten storage that was read may be data (iomap_seek_hole)",
     },
     Row {
