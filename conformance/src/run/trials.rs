@@ -262,7 +262,7 @@ pub fn run(
     }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_by_key(|(number, _)| *number);
-    let results = assemble(subject, started, not_offered, (runs, found, lacks.left_out()), expectations);
+    let results = assemble(subject, started, not_offered, (runs, found), lacks.left_out(), expectations);
     Results { kernel_log: guard.alarms(), ..results }
 }
 
@@ -295,7 +295,8 @@ fn assemble(
     subject: &Subject<'_>,
     started: String,
     not_offered: Option<String>,
-    (runs, found, mut left_out): (&[Run], Vec<(usize, Ended)>, BTreeMap<String, usize>),
+    (runs, found): (&[Run], Vec<(usize, Ended)>),
+    mut left_out: BTreeMap<String, usize>,
     expectations: &Expectations,
 ) -> Results {
     let mut of_case: HashMap<*const Case, Vec<CaseResult>> = HashMap::new();
