@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Small changes of the reference, in shards: mutants.sh K/N [COMMIT] tests the K-th of N parts of that commit, by default
-# HEAD, K from 0; mutants.sh alone adds up the parts that there are. The sources come from a work tree of their own, so
-# that work can go on beside it. The outcomes stay in target/mutants/TREE, where TREE is the tree of the commit in git, so
+# HEAD, K from 0; mutants.sh alone adds up the parts of HEAD that there are. The sources come from a work tree of their
+# own, so that work can go on beside it. The outcomes stay in target/mutants/TREE, where TREE is the tree of the commit in git, so
 # that only outcomes of the same sources are added up. Several can run at once. Needs cargo-mutants.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
@@ -27,20 +27,20 @@ work_tree() {
     refuse "eight shards of $tree run already"
 }
 
+commit=$(git rev-parse --verify --quiet "${2-HEAD}^{commit}") || refuse "${2-HEAD}: no such commit"
+tree=$(git rev-parse "$commit^{tree}")
+
 case "${1-}" in
 "") ;;
 */*)
     k=${1%/*} n=${1#*/}
     [[ $k =~ ^[0-9]+$ && $n =~ ^[1-9][0-9]*$ && $k -lt $n ]] ||
         refuse "$1 is no shard: write K/N, K from 0 to N - 1"
-    commit=$(git rev-parse --verify --quiet "${2-HEAD}^{commit}") || refuse "$2: no such commit"
-    tree=$(git rev-parse "$commit^{tree}")
     kept=$all/$tree/shards/$n/$k
     if [ -e "$kept/ended" ]; then
         echo "shard $1 of $tree is there already"
     else
         work_tree
-        git log -1 --format='%h %s' "$commit" >"$all/$tree/commit"
         rm -rf "$kept"
         mkdir -p "$kept"
         # Without a mutant, everything must pass: once for each work tree.
@@ -62,8 +62,8 @@ case "${1-}" in
     ;;
 esac
 
-# The sum of each set of shards of each tree.
-for set in "$all"/*/shards/*; do
+# The sum of each set of shards of this tree.
+for set in "$all/$tree"/shards/*; do
     [ -d "$set" ] || continue
     n=${set##*/} ended=0 caught=0 missed=0 timeout=0 unviable=0
     for shard in "$set"/*; do
@@ -79,6 +79,6 @@ for set in "$all"/*/shards/*; do
     done
     viable=$((caught + missed + timeout))
     rate=$(awk -v noticed=$((caught + timeout)) -v viable=$viable 'BEGIN { printf "%.1f", viable ? 100 * noticed / viable : 0 }')
-    echo "$(cat "${set%/shards/*}/commit"): $ended of $n shards: $caught caught, $timeout too slow, $missed missed," \
+    echo "$(git log -1 --format='%h %s' "$commit"): $ended of $n shards: $caught caught, $timeout too slow, $missed missed," \
         "$unviable unviable: $rate % of the viable ones noticed"
 done

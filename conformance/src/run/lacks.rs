@@ -88,6 +88,7 @@ impl Lacks {
             let without = Run { case: run.case, situation: run.situation.with(axis, 0) };
             let ended = Some(without).filter(|run| !run.situation.is_plain()).map(|run| carry_out(&run));
             let ran = ended.filter(|ended| matches!(ended, Ended::Ran(_)))?;
+            locked(&self.had).extend(values(&without.situation));
             self.leave_out(format!("{}: not beside the other values of the run", value_name(axis, value)));
             Some(ran)
         })
