@@ -175,7 +175,7 @@ static LACKS: &[Lack] = &[
     Lack {
         name: "swap areas",
         // alloc_swap_info() of mm/swapfile.c.
-        sign: |call, errno| matches!(bare(call), Call::Swapon { .. }) && errno == Errno::EPERM,
+        sign: |call, errno| matches!(call.bare(), Call::Swapon { .. }) && errno == Errno::EPERM,
         shown: |probe, _, errno| {
             let counter = probe.swap_areas()?;
             let full = counter.left() < AREAS_BETWEEN || probe.refuses_swap(errno);
@@ -219,14 +219,6 @@ static LACKS: &[Lack] = &[
         ahead: |_, _| None,
     },
 ];
-
-/// A call without its route.
-fn bare(call: &Call) -> &Call {
-    match call {
-        Call::Via { call, .. } => bare(call),
-        call => call,
-    }
-}
 
 /// Whether the suite makes an image, and attaches it, during a call.
 fn replaces_storage(call: &Call) -> bool {

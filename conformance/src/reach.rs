@@ -254,7 +254,7 @@ impl Site {
             return Ok(());
         }
         let (route, call) = match made {
-            Call::Via { route, call } => (Some(*route), bare(call)),
+            Call::Via { route, call } => (Some(*route), call.bare()),
             call => (None, call),
         };
         for row in rows.iter().filter(|row| (row.call)(route, call) && (row.at)(self, route, call)) {
@@ -270,14 +270,6 @@ impl Site {
             return Err((row.answer)(why));
         }
         Ok(())
-    }
-}
-
-/// A call without its routes.
-fn bare(call: &Call) -> &Call {
-    match call {
-        Call::Via { call, .. } => bare(call),
-        call => call,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::device::{attach, blank};
 use super::sys::{process, swap, vfs};
-use super::{areas, proc};
+use super::{activation, areas, proc};
 use crate::filesystem::FsKind;
 use crate::lack::{self, Capability, Counter, Lacking, Needs, Probe};
 use crate::mechanism::Mechanism;
@@ -146,7 +146,9 @@ impl Probe for Machine {
         let mut data = Mechanism::Swapfile.header();
         data.resize(data.len() + 4096, 1);
         let written = (&file).write_all(&data).and_then(|()| file.sync_all());
+        let turn = activation::turn();
         let outcome = written.map_err(vfs::errno).and_then(|()| swap::swapon(&vfs::proc_path(&file), 0));
+        drop(turn);
         if outcome.is_ok() {
             let _ = swap::swapoff(&vfs::proc_path(&file));
         }
@@ -205,3 +207,26 @@ pub(crate) const DESCRIPTORS: u64 = 384;
 
 /// The address space that its threads take, in bytes.
 pub(crate) const ADDRESS_SPACE: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    /// btrfs answers EBUSY to an activation beside another one: the suite's own must cause none in a case.
+    #[test]
+    fn an_activation_that_asks_about_the_machine_waits_for_its_turn() {
+        let directory = tempfile::tempdir().unwrap();
+        let (turn, (returned, news)) = (activation::turn(), channel());
+        let path = directory.path().to_owned();
+        let asking = std::thread::spawn(move || {
+            Machine::with_directory(&path).refuses_swap(Errno::EBUSY);
+            let _ = returned.send(());
+        });
+        assert_eq!(news.recv_timeout(Duration::from_millis(200)), Err(RecvTimeoutError::Timeout));
+        drop(turn);
+        asking.join().unwrap();
+        assert_eq!(news.recv(), Ok(()));
+    }
+}

@@ -153,6 +153,15 @@ impl Call {
     pub fn via(self, route: Route) -> Self {
         Self::Via { route, call: Box::new(self) }
     }
+
+    /// The call without its routes.
+    #[must_use]
+    pub fn bare(&self) -> &Self {
+        match self {
+            Self::Via { call, .. } => call.bare(),
+            call => call,
+        }
+    }
 }
 
 /// The origin of an offset of lseek(2).
