@@ -39,8 +39,8 @@ pub(crate) struct Facts {
     /// Whether a guest can lose the power of the storage. False if all storage ends with the guest, or if the file
     /// system writes to places where no agent can write.
     pub(crate) is_cut: bool,
-    /// Whether the data of a file of one byte lie inside its metadata.
-    pub(crate) is_inline: bool,
+    /// The greatest size of a file whose data lie inside its metadata, in bytes; 0 if the data are never there.
+    pub(crate) inline: u64,
     /// The layer below, if this file system lies on another one of the suite and not on a device.
     pub(crate) over: Option<Over>,
     /// The files below /sys/fs/FS/DEVICE with the number of times that the kernel repeats a write of metadata that
@@ -152,7 +152,8 @@ file_systems! {
         name: "ext4-inline",
         mkfs: &["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard", "-O", "inline_data"],
         is_cut: false,
-        is_inline: true,
+        // The blocks of an inode, without the room for attributes behind it.
+        inline: 60,
         ..EXT4
     };
     /// f2fs that writes nothing in place (mode=lfs)
@@ -193,7 +194,7 @@ const PLAIN: Facts = Facts {
     addition: Addition::Nothing,
     known: None,
     is_cut: false,
-    is_inline: false,
+    inline: 0,
     over: None,
     retries: &[],
     forget: None,
@@ -246,6 +247,8 @@ const BTRFS: Facts = Facts {
     room: 48 << 20,
     fine_times: Some((6, 13)),
     addresses: Addresses::Chunks,
+    // The default of the mount option max_inline.
+    inline: 2048,
     activates_in_turn: true,
     is_cut: true,
     forget: Some(&["btrfs", "device", "scan", "--forget"]),
@@ -327,9 +330,9 @@ impl FsKind {
         self.facts().medium == Medium::Pmem
     }
 
-    /// Whether the data of a file of one byte lie inside its metadata.
-    pub(crate) fn is_inline(self) -> bool {
-        self.facts().is_inline
+    /// The greatest size of a file whose data lie inside its metadata, in bytes; 0 if the data are never there.
+    pub(crate) fn inline(self) -> u64 {
+        self.facts().inline
     }
 
     /// Whether the suite makes the file system on a loop device. The other devices exist only in guests.

@@ -29,8 +29,9 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// The lack of the machine that may have changed data below the target, so that a violation proves nothing.
-    fn spoilt(&self) -> Option<String> {
+    /// The reason why a violation in a lane proves nothing: a lack of the machine that may have changed data below the
+    /// target, or an error after which the kernel permits no write.
+    fn spoilt(&self, _: Lane) -> Option<String> {
         None
     }
 

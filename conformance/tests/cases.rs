@@ -10,7 +10,7 @@ fn main() {
     let arguments = test_arguments();
     let target: Arc<dyn Target> = Arc::new(Reference::new(None));
     let guard = Arc::new(Guard::new(TIMEOUT, None));
-    let place = Place { mechanism: Mechanism::Seal, kernel: false, inline: false };
+    let place = Place { mechanism: Mechanism::Seal, kernel: false, inline: 0 };
     let trials = trials(cases(), &target, (place, Situations::Pairs), &guard);
     let conclusion = libtest_mimic::run(&arguments, trials);
     conclusion.exit_if_failed();

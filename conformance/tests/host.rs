@@ -66,6 +66,7 @@ fn main() {
     trials.push(privileged("programs::killed".into(), killed_while_a_program_hangs));
     trials.push(privileged("programs::case".into(), program_that_hangs_in_a_case));
     trials.push(privileged("places".into(), places_that_do_not_do));
+    trials.push(privileged("given_up".into(), a_file_system_that_the_kernel_gives_up));
     trials.push(privileged("swaps".into(), swaps_while_others_come_and_go));
     if let Some(times) = std::env::var("IOMAP_SIGKILLS").ok().and_then(|times| times.parse().ok()) {
         for (name, target, mechanism) in
@@ -384,6 +385,38 @@ fn places_that_do_not_do() -> Outcome {
     Ok(Completion::Completed)
 }
 
+/// ext4 becomes read-only during a run, as a real kernel does it after an error. Then no clause is violated: cases end in
+/// errors that say so.
+fn a_file_system_that_the_kernel_gives_up() -> Outcome {
+    let place = Mounted::prepared(FsKind::Ext4, "tune2fs -e remount-ro $image >&2")?;
+    let device = place.device()?;
+    let target = format!("dir={}", place.path().display());
+    let arguments = ["--target", &target, "--mechanism", "immutable-attr", "--format", "json"];
+    let suite = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // Some cases have their directories, and most have none yet.
+    let cases = || -> usize {
+        let fresh = place.entries().into_iter().find(|name| name.starts_with("iomap-conformance"));
+        fresh.map_or(0, |name| std::fs::read_dir(place.path().join(name)).into_iter().flatten().count())
+    };
+    while cases() == 0 {
+        require(Instant::now() < deadline, "no case begins")?;
+        std::thread::yield_now();
+    }
+    std::fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1")?;
+    let output = suite.wait_with_output()?;
+    let remade = Command::new("mount").args(["-o", "remount,rw"]).arg(place.path()).output()?;
+    let results = Results::parse(&String::from_utf8_lossy(&output.stdout))?;
+    let violated: Vec<_> =
+        results.clauses.iter().filter(|it| it.is_surprise() && it.verdict == Verdict::Violated).collect();
+    require(violated.is_empty(), format!("{violated:#?}"))?;
+    let why = "the kernel has made the ext4 of this case read-only after an error";
+    let cases = results.clauses.iter().flat_map(|clause| &clause.cases).filter(|it| it.verdict == Verdict::Error);
+    let told = cases.filter(|it| it.detail.as_ref().is_some_and(|detail| detail.contains(why))).count();
+    require(told > 0 && output.status.code() == Some(3), format!("{told} errors, {output:?}, {remade:?}"))?;
+    Ok(Completion::Completed)
+}
+
 /// The table of swap areas has an area that is active all the time, also while areas before it come and go.
 fn swaps_while_others_come_and_go() -> Outcome {
     let place = Mounted::new(FsKind::Xfs)?;
@@ -430,6 +463,15 @@ impl Mounted {
 
     fn path(&self) -> std::path::PathBuf {
         self.0.path().join("at")
+    }
+
+    /// The name of the loop device.
+    fn device(&self) -> Result<String, Failed> {
+        let at = self.path().display().to_string();
+        let mounts = std::fs::read_to_string("/proc/mounts")?;
+        let mut devices = mounts.lines().filter_map(|line| line.split_once(' ').filter(|it| it.1.starts_with(&at)));
+        let (device, _) = devices.next().ok_or("the mount is gone")?;
+        Ok(device.trim_start_matches("/dev/").into())
     }
 
     /// The names in the directory, without those that mkfs makes.

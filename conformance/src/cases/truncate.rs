@@ -5,7 +5,7 @@ use super::seal::each;
 use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
-use crate::mechanism::BLOCK_LEN;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::Trouble;
 use iomap_clauses::*;
 use iomap_reference::Call;
@@ -97,7 +97,7 @@ pub(super) static CASES: &[Case] = &[
     ),
     case(&TRUNCATE_GROW, "grow", "growing a sealed file is refused", |t| {
         let file = t.sealed()?;
-        each(&[t.size() + 1, t.size() + 2, 2 * t.size(), 1000 * t.size()], |size| file.truncate(*size))
+        each(&[t.size() + 1, t.size() + 2, 2 * t.size(), t.size() + 1000 * SIZE], |size| file.truncate(*size))
     }),
     case(&TRUNCATE_PATH, "by_name", "truncate by name on a sealed file is refused for every other size", |t| {
         let file = t.sealed()?;

@@ -6,7 +6,7 @@ use crate::case::context::Context;
 use crate::case::definition::{Case, alone, case, limited};
 use crate::case::file::{Effect, File};
 use crate::case::prepare::pattern;
-use crate::mechanism::BLOCK_LEN;
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use crate::verdict::{Seen, Trouble};
 use iomap_clauses::*;
 use iomap_reference::{BLOCK, Call, Caller, Reply, Whence};
@@ -338,7 +338,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     case(&WRITE_BEYOND, "beyond", "a write that begins at the end of a sealed file, or later, is refused", |t| {
         let file = t.sealed()?;
-        each(&[t.size(), t.size() + 1, t.size() + BLOCK_LEN, 100 * t.size()], |offset| refused_write(&file, *offset, 1))
+        each(&[t.size(), t.size() + 1, t.size() + BLOCK_LEN, t.size() + 100 * SIZE], |offset| {
+            refused_write(&file, *offset, 1)
+        })
     }),
     case(&WRITE_COPY_BEYOND, "beyond_copy", "copy_file_range to the end or beyond is refused", |t| {
         let source = t.beside("source", t.size())?;

@@ -126,7 +126,7 @@ impl RunArgs {
     /// The runs to make.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
         let kernel = !matches!(self.target(), TargetName::Reference);
-        let inline = matches!(self.target(), TargetName::Host) && self.fs.is_inline();
+        let inline = if matches!(self.target(), TargetName::Host) { self.fs.inline() } else { 0 };
         self.situations.plan(&self.libtest, Place { mechanism: self.mechanism, kernel, inline })
     }
 

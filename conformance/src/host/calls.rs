@@ -353,9 +353,12 @@ impl Calls {
     }
 
     fn read(&self, len: usize, act: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Outcome {
-        let mut buffer = Aligned::new(len);
+        let mut buffer = Aligned::with_room(len)?;
         let count = act(buffer.get_mut())?;
-        Ok(Reply::Data(buffer.get()[..count].to_vec()))
+        let mut data = Vec::new();
+        data.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+        data.extend_from_slice(&buffer.get()[..count]);
+        Ok(Reply::Data(data))
     }
 }
 

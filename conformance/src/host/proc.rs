@@ -15,6 +15,9 @@ pub(crate) struct Mount {
     /// The file system, as mount(8) calls it.
     pub(crate) fs: String,
     pub(crate) source: PathBuf,
+    /// Whether the kernel has made the file system read-only after an error: a user would have made the mount read-only
+    /// too.
+    pub(crate) gave_up: bool,
 }
 
 impl Mount {
@@ -32,8 +35,13 @@ pub(crate) fn mounts() -> Vec<Mount> {
 
 fn mount(line: &str) -> Option<Mount> {
     let (place, rest) = line.split_once(" - ")?;
-    let mut rest = rest.split(' ');
-    Some(Mount { at: unescape(place.split(' ').nth(4)?), fs: rest.next()?.to_owned(), source: unescape(rest.next()?) })
+    let [mut place, mut rest] = [place, rest].map(|part| part.split(' '));
+    let (at, mount) = (unescape(place.nth(4)?), place.next()?);
+    let (fs, source, all) = (rest.next()?.to_owned(), unescape(rest.next()?), rest.next()?);
+    let has = |options: &str, option| options.split(',').any(|it| it == option);
+    // ext4 since 6.15 has a word of its own.
+    let gave_up = !has(mount, "ro") && (has(all, "ro") || has(all, "emergency_ro"));
+    Some(Mount { at, fs, source, gave_up })
 }
 
 /// The mount of a path that has no symbolic links.
@@ -41,6 +49,12 @@ pub(crate) fn mount_of(path: &Path) -> Option<Mount> {
     let mounts = mounts().into_iter().filter(|mount| path.starts_with(&mount.at));
     // Of several mounts on one directory, the last one is on top.
     mounts.max_by_key(|mount| mount.at.as_os_str().len())
+}
+
+/// The sentence on a file system that the kernel made read-only after an error, or `None`.
+pub(crate) fn given_up(path: &Path) -> Option<String> {
+    let mount = mount_of(path).filter(|mount| mount.gave_up)?;
+    Some(format!("the kernel has made the {} of this case read-only after an error (dmesg(1) has the error)", mount.fs))
 }
 
 /// The active swap areas of the machine, of all processes.
@@ -133,10 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_that_the_kernel_made_read_only() {
+        let gave_up = |options: &str, all: &str| {
+            mount(&format!("36 35 7:0 / /mnt {options} - ext4 /dev/loop0 {all}")).unwrap().gave_up
+        };
+        assert!(gave_up("rw,noatime", "ro,errors=remount-ro"));
+        assert!(gave_up("rw,noatime", "rw,emergency_ro"));
+        assert!(!gave_up("ro,noatime", "ro"), "the user made the mount read-only too");
+        assert!(!gave_up("rw", "rw,errors=remount-ro"));
+    }
+
+    #[test]
     fn a_line_of_mounts() {
         let line = r"36 35 98:0 /mnt1 /mnt/a\040b rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
         let mount = mount(line).unwrap();
         assert_eq!((&*mount.at, &*mount.fs, &*mount.source), (Path::new("/mnt/a b"), "ext3", Path::new("/dev/root")));
         assert_eq!(mount.device().as_deref(), Some("root"));
+        assert!(!mount.gave_up);
     }
 }

@@ -78,7 +78,7 @@ fn judged(violation: &Violation, verdict: &'static str, by: Vec<String>) -> Audi
 
 /// The situations in which a violation is looked for that no plain run notices.
 fn in_situations(cases: &[&'static Case]) -> Plan {
-    Plan::every_two(cases, Place { mechanism: Mechanism::Seal, kernel: false, inline: false })
+    Plan::every_two(cases, Place { mechanism: Mechanism::Seal, kernel: false, inline: 0 })
 }
 
 /// The runs of a plan that notice a violation.

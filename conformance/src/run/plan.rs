@@ -69,8 +69,8 @@ pub struct Place {
     pub mechanism: Mechanism,
     /// Whether a kernel has the file systems, which several cases use.
     pub kernel: bool,
-    /// Whether the data of a file of one byte lie inside its metadata.
-    pub inline: bool,
+    /// The greatest size of a file whose data lie inside its metadata, in bytes; 0 if the data are never there.
+    pub inline: u64,
 }
 
 impl Place {
@@ -269,7 +269,7 @@ mod tests {
     use crate::target::reference::Reference;
     use iomap_results::Verdict;
 
-    const REFERENCE: Place = Place { mechanism: Mechanism::Seal, kernel: false, inline: false };
+    const REFERENCE: Place = Place { mechanism: Mechanism::Seal, kernel: false, inline: 0 };
 
     /// A line for each value, or for all values of an axis, with the cases; `*` stands for all cases of a family.
     fn lines(values: &BTreeMap<String, Vec<String>>) -> String {

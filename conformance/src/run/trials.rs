@@ -72,7 +72,8 @@ fn observe(target: &dyn Target, mechanism: Mechanism, run: &Run, trace: &Trace) 
     }));
     let panicked = || Err(Trouble::Setup("the case panicked".into()));
     let (seen, lacks, unfit) = outcome.unwrap_or_else(|_| (panicked(), trace.lacks(), None));
-    let named = |why: String| match target.lacking().filter(|_| lacks.is_empty()) {
+    let reason = || target.lacking().or_else(|| target.spoilt(case.lane));
+    let named = |why: String| match reason().filter(|_| lacks.is_empty()) {
         Some(lack) => format!("{lack}\n{why}"),
         None => why,
     };
@@ -86,7 +87,7 @@ fn observe(target: &dyn Target, mechanism: Mechanism, run: &Run, trace: &Trace) 
 /// These observations, if no lack of the machine can have made a violation of them.
 fn trusted(target: &dyn Target, case: &Case, seen: Seen, lacks: &[Lacking]) -> Seen {
     match judge(case.clause, &seen, lacks) {
-        (Verdict::Violated, why) => match target.spoilt() {
+        (Verdict::Violated, why) => match target.spoilt(case.lane) {
             Some(lack) => Err(Trouble::Setup(format!("{lack}\n{}", why.unwrap_or_default()))),
             None => seen,
         },

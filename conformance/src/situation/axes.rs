@@ -3,6 +3,7 @@
 //! A case says what it does with a file. The axes say how the file came about, and in which company the case meets it.
 //! The first value of each axis is the plain one; a situation of plain values only is the plain situation.
 
+use crate::mechanism::{BLOCK_LEN, SIZE};
 use std::fmt;
 use std::str::FromStr;
 
@@ -248,6 +249,28 @@ axes! {
         None = "unprivileged";
         /// The caller has no capability, and owns what root owns.
         Owner = "owner";
+    }
+}
+
+/// The length of a file of [`Size::Many`], in blocks.
+const MANY: i64 = 34;
+
+/// The length of a file of [`Size::Large`], in blocks: a block has room for fewer addresses of eight bytes.
+const LARGE: i64 = 520;
+
+impl Size {
+    /// The length, in bytes.
+    pub(crate) fn bytes(self) -> i64 {
+        match self {
+            Self::Blocks => SIZE,
+            Self::Less => SIZE - 1,
+            Self::More => SIZE + 1,
+            Self::Many => MANY * BLOCK_LEN,
+            Self::Block => BLOCK_LEN,
+            Self::Part => BLOCK_LEN / 3,
+            Self::Byte => 1,
+            Self::Large => LARGE * BLOCK_LEN,
+        }
     }
 }
 

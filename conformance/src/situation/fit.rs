@@ -1,7 +1,7 @@
 //! The values that a case cannot bear, with the reasons: one table.
 
 use crate::mechanism::Mechanism;
-use crate::situation::axes::{AXES, Situation, value_name};
+use crate::situation::axes::{AXES, Situation, Size, value_name};
 use crate::system::Lane;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,8 +14,15 @@ pub(crate) struct Facts<'a> {
     pub(crate) mechanism: Mechanism,
     /// Whether cases share a file system that a kernel has mounted. On the reference, each case has its own.
     pub(crate) kernel: bool,
-    /// Whether the data of a file of one byte lie inside its metadata.
-    pub(crate) inline: bool,
+    /// The greatest size of a file whose data lie inside its metadata, in bytes; 0 if the data are never there.
+    pub(crate) inline: u64,
+}
+
+impl Facts<'_> {
+    /// Whether the data of the case's file lie inside its metadata. A swap file has its header besides.
+    fn keeps_inside(&self, size: Size) -> bool {
+        self.mechanism != Mechanism::Swapfile && size.bytes().cast_unsigned() <= self.inline
+    }
 }
 
 /// Values that some cases do not meet.
@@ -30,9 +37,15 @@ struct Row {
 
 static ROWS: &[Row] = &[
     Row {
-        when: |facts| facts.inline,
+        when: |facts| facts.keeps_inside(Size::Byte),
         cases: &["*"],
         values: &["size=byte"],
+        why: "the data of such a file lie inside its metadata (seal.inline)",
+    },
+    Row {
+        when: |facts| facts.keeps_inside(Size::Part),
+        cases: &["*"],
+        values: &["size=part"],
         why: "the data of such a file lie inside its metadata (seal.inline)",
     },
     Row {

@@ -185,6 +185,10 @@ impl Target for Directory {
         lack::now(&self.machine)
     }
 
+    fn spoilt(&self, _: Lane) -> Option<String> {
+        proc::given_up(&self.path)
+    }
+
     fn devices(&self) -> Option<Devices> {
         let names: Vec<String> = proc::mount_of(&self.path).and_then(|mount| mount.device()).into_iter().collect();
         Some(Arc::new(names.into()))

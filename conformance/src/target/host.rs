@@ -8,6 +8,7 @@ use crate::host::image::Image;
 use crate::host::offer::lacks;
 use crate::host::pool::Pool;
 use crate::host::probe::{self, Machine, needs};
+use crate::host::proc;
 use crate::host::sandbox::Sandbox;
 use crate::host::sealing::Sealing;
 use crate::host::stock::Retirement;
@@ -183,8 +184,15 @@ impl Target for Host {
         lack::now(self.main.machine())
     }
 
-    fn spoilt(&self) -> Option<String> {
-        lack::lost_data(self.main.machine())
+    fn spoilt(&self, lane: Lane) -> Option<String> {
+        let root = match lane {
+            Lane::Shared => Some(self.main.root()),
+            Lane::Alone => Some(&*self.alone.root),
+            Lane::Limits => Some(&*self.limited.root),
+            // The suite itself stops these file systems.
+            Lane::Power | Lane::Moment => None,
+        };
+        lack::lost_data(self.main.machine()).or_else(|| proc::given_up(root?))
     }
 
     fn devices(&self) -> Option<Devices> {

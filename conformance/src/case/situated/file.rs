@@ -4,8 +4,8 @@ use super::metadata::{further_name, new_name};
 use crate::case::context::Context;
 use crate::case::file::File;
 use crate::case::prepare::{make_by, open, pattern_after};
-use crate::mechanism::{BLOCK_LEN, Mechanism, SIZE};
-use crate::situation::axes::{Access, History, Holders, Names, Part, Situation, Size};
+use crate::mechanism::{BLOCK_LEN, Mechanism};
+use crate::situation::axes::{Access, History, Holders, Names, Part, Situation};
 use crate::system::{Ready, System};
 use crate::verdict::Trouble;
 use iomap_reference::{BLOCK, Call, Caller, Fd};
@@ -13,12 +13,6 @@ use nix::fcntl::OFlag;
 
 /// The length of what lies before the part of [`Part::End`], in blocks.
 const BEFORE: i64 = 8;
-
-/// The length of a file of [`Size::Many`], in blocks.
-const MANY: i64 = 34;
-
-/// The length of a file of [`Size::Large`], in blocks: a block has room for fewer addresses of eight bytes.
-const LARGE: i64 = 520;
 
 /// The name of a file that is made before the case begins: the name that most cases use.
 pub(in crate::case) const AHEAD: &str = "file";
@@ -37,16 +31,7 @@ impl<'a> Context<'a> {
     /// The length of the part in which the case acts: that of a file, unless the case wants another one.
     pub(crate) fn size(&self) -> i64 {
         self.did(|done| done.size = self.situation.size);
-        match self.situation.size {
-            Size::Blocks => SIZE,
-            Size::Less => SIZE - 1,
-            Size::More => SIZE + 1,
-            Size::Many => MANY * BLOCK_LEN,
-            Size::Block => BLOCK_LEN,
-            Size::Part => BLOCK_LEN / 3,
-            Size::Byte => 1,
-            Size::Large => LARGE * BLOCK_LEN,
-        }
+        self.situation.size.bytes()
     }
 
     /// The offset in the part that is a block before its end, or its start if it is smaller.

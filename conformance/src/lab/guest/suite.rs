@@ -48,7 +48,7 @@ pub(crate) fn run(
     let guard = Arc::new(Guard::new(programs::TIMEOUT, log));
     let plan = match situations {
         Some((budget, seed)) => {
-            let place = Place { mechanism, kernel: true, inline: fs.is_inline() };
+            let place = Place { mechanism, kernel: true, inline: fs.inline() };
             Plan::new(&cases, place, Situations::Pairs).rotated(budget, seed)
         }
         None => Plan::plain(&cases),
