@@ -105,6 +105,12 @@ pub trait System {
         true
     }
 
+    /// A number of pieces of a file whose map takes more than one page of memory or block of storage. A block of ext4 has
+    /// room for 340 (`ext4_ext_space_block`), a block of XFS for 254 (`xfs_bmbt_maxrecs`).
+    fn page_of_map(&self) -> i64 {
+        350
+    }
+
     /// Whether registered pages are dirty, so that writeback may store them at any time.
     fn writes_registered_pages(&self) -> bool {
         false

@@ -177,6 +177,10 @@ impl System for Recorder<'_> {
         self.system.lacking(caller, call, errno)
     }
 
+    fn page_of_map(&self) -> i64 {
+        self.system.page_of_map()
+    }
+
     fn writes_registered_pages(&self) -> bool {
         self.system.writes_registered_pages()
     }

@@ -73,7 +73,7 @@ axes! {
         Part = "part";
         /// The file has one byte.
         Byte = "byte";
-        /// The file has more blocks than a block has room for addresses.
+        /// The file has more pieces than one page of a map has room for.
         Large = "large";
     }
     /// The part of the file in which the case acts.
@@ -255,13 +255,10 @@ axes! {
 /// The length of a file of [`Size::Many`], in blocks.
 const MANY: i64 = 34;
 
-/// The length of a file of [`Size::Large`], in blocks: a block has room for fewer addresses of eight bytes.
-const LARGE: i64 = 520;
-
 impl Size {
-    /// The length, in bytes.
-    pub(crate) fn bytes(self) -> i64 {
-        match self {
+    /// The length, in bytes; `None` if it depends on the system.
+    pub(crate) fn bytes(self) -> Option<i64> {
+        Some(match self {
             Self::Blocks => SIZE,
             Self::Less => SIZE - 1,
             Self::More => SIZE + 1,
@@ -269,8 +266,8 @@ impl Size {
             Self::Block => BLOCK_LEN,
             Self::Part => BLOCK_LEN / 3,
             Self::Byte => 1,
-            Self::Large => LARGE * BLOCK_LEN,
-        }
+            Self::Large => return None,
+        })
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Facts<'a> {
 impl Facts<'_> {
     /// Whether the data of the case's file lie inside its metadata. A swap file has its header besides.
     fn keeps_inside(&self, size: Size) -> bool {
-        self.mechanism != Mechanism::Swapfile && size.bytes().cast_unsigned() <= self.inline
+        self.mechanism != Mechanism::Swapfile && size.bytes().is_some_and(|len| len.cast_unsigned() <= self.inline)
     }
 }
 
@@ -246,7 +246,7 @@ static ROWS: &[Row] = &[
     Row {
         when: |_| true,
         cases: &["seal::growth_stays"],
-        values: &["placement=beyond", "history=unsynced"],
+        values: &["placement=beyond", "placement=unshared", "history=unsynced"],
         why: "for lseek(2), unwritten storage that was read may be data (iomap_seek_hole)",
     },
     Row {

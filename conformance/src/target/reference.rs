@@ -60,6 +60,11 @@ impl System for Fs {
         Duration::ZERO
     }
 
+    fn page_of_map(&self) -> i64 {
+        // A run takes 32 bytes.
+        130
+    }
+
     fn agent(&self, fd: Fd) -> Result<Box<dyn StorageAgent>, Trouble> {
         match Fs::agent(self, fd) {
             Ok(agent) => Ok(Box::new(agent)),

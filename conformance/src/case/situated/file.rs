@@ -31,7 +31,7 @@ impl<'a> Context<'a> {
     /// The length of the part in which the case acts: that of a file, unless the case wants another one.
     pub(crate) fn size(&self) -> i64 {
         self.did(|done| done.size = self.situation.size);
-        self.situation.size.bytes()
+        self.situation.size.bytes().unwrap_or_else(|| self.system.page_of_map() * BLOCK_LEN)
     }
 
     /// The offset in the part that is a block before its end, or its start if it is smaller.
