@@ -161,6 +161,12 @@ impl File<'_> {
         others.map(offset).collect()
     }
 
+    /// The access modes and status flags of all descriptors of the file.
+    pub(crate) fn status_flags(&self) -> Result<Vec<i64>, Trouble> {
+        let status = |fd| self.context.setup_number(&Call::StatusFlags { fd });
+        self.ready.open().map(status).collect()
+    }
+
     /// Makes a call and compares the whole file before and after it. A call that fails must change nothing; a call that
     /// succeeds may make only the changes of `effect`.
     pub(crate) fn act(&self, call: &Call, effect: Effect) -> Seen {

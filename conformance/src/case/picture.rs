@@ -39,6 +39,8 @@ struct Rest {
     flags: Option<u32>,
     /// The offsets of the descriptors with O_APPEND and O_DIRECT. Looking for holes moves that of the reader.
     positions: Vec<i64>,
+    /// The access modes and status flags of all descriptors.
+    status: Vec<i64>,
     /// The first byte of each mapping of the situation, or the error of reading it.
     mapped: Vec<Outcome>,
     /// The other file of the situation: its metadata and its contents.
@@ -76,6 +78,7 @@ impl Picture {
             atime: context.system.shows_access_times().then_some(stat.atime),
             flags: flags.map(|flags| flags & !(bit | HAS_XATTRS)),
             positions: file.further_positions()?,
+            status: file.status_flags()?,
             mapped: context.mapped_bytes(),
             company: context.look_at_company()?,
             free: context.exact_space(),
@@ -103,7 +106,7 @@ impl Picture {
     pub(crate) fn differences(&self, later: &Self, times: bool) -> Vec<String> {
         let (a, b) = (&self.stat, &later.stat);
         let hole = |picture: &Self| picture.hole.min(self.reserve);
-        let rows: [(&str, String, String, bool); 17] = [
+        let rows: [(&str, String, String, bool); 18] = [
             ("size", a.size.to_string(), b.size.to_string(), true),
             ("first hole", hole(self).to_string(), hole(later).to_string(), true),
             ("file offset", self.position.to_string(), later.position.to_string(), true),
@@ -118,6 +121,7 @@ impl Picture {
             ("access time", shown_time(self.rest.atime), shown_time(later.rest.atime), times),
             ("attributes", hex(self.rest.flags), hex(later.rest.flags), times),
             ("offsets of the other descriptors", list(&self.rest.positions), list(&later.rest.positions), times),
+            ("status flags of the descriptors", octal(&self.rest.status), octal(&later.rest.status), true),
             ("mappings", outcomes(&self.rest.mapped), outcomes(&later.rest.mapped), times),
             ("another file", String::new(), other(&self.rest.company, &later.rest.company), true),
             ("free space", list(&self.rest.free), list(&later.rest.free), times),
@@ -144,6 +148,10 @@ fn attributes(all: &[(String, Vec<u8>)]) -> String {
 
 fn shown_time(time: Option<i128>) -> String {
     time.map_or_else(String::new, |time| time.to_string())
+}
+
+fn octal(flags: &[i64]) -> String {
+    flags.iter().map(|flags| format!("{flags:#o}")).collect::<Vec<_>>().join(", ")
 }
 
 fn hex(flags: Option<u32>) -> String {

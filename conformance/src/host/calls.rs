@@ -113,6 +113,7 @@ impl Calls {
                 };
                 self.with(*fd, |f| unistd::lseek(f, *offset, whence))
             }
+            Call::StatusFlags { fd } => self.with(*fd, vfs::status_flags).map(i64::from),
             Call::Fsync { fd } => self.with(*fd, |f| unistd::fsync(f)).map(zero),
             Call::Ftruncate { fd, size } => self.with(*fd, |f| unistd::ftruncate(f, *size)).map(zero),
             Call::Truncate { name, size } => unistd::truncate(&self.path(name), *size).map(zero),

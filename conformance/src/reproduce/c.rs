@@ -372,6 +372,7 @@ fn expression(call: &Call, names: &Names) -> Result<String, Obstacle> {
             };
             format!("lseek({}, {offset}, {whence})", fd(it))
         }
+        Call::StatusFlags { fd: it } => format!("fcntl({}, F_GETFL)", fd(it)),
         Call::Fsync { fd: it } => format!("fsync({})", fd(it)),
         Call::Ftruncate { fd: it, size } => format!("ftruncate({}, {size})", fd(it)),
         Call::Truncate { name, size } => format!("truncate({}, {size})", flat(name)),
@@ -521,6 +522,7 @@ fn arguments(call: &Call, names: &Names) -> Result<Vec<(&'static str, String)>, 
         }
         Call::Exchange { one, other } => vec![file(one), ("other", names.fd(*other))],
         Call::Defragment { fd } | Call::Fsync { fd } | Call::Swapon { fd } | Call::GetXflags { fd } => vec![file(fd)],
+        Call::StatusFlags { fd } => vec![file(fd)],
         Call::Unlink { name } => vec![("name", flat(name))],
         Call::ChangeFlags { fd, .. } | Call::ChangeXflags { fd, .. } => vec![file(fd)],
         Call::Link { from, to } | Call::Rename { from, to, .. } => vec![("name", flat(from)), ("to", flat(to))],

@@ -42,7 +42,7 @@ pub(super) fn script(head: &str, origin: &Origin, steps: &[&Step]) -> Option<Str
                 return None;
             }
             Call::Close { .. } | Call::Pread { .. } | Call::GetXflags { .. } => continue,
-            Call::Seek { whence: Whence::Cur | Whence::Hole, .. } => continue,
+            Call::Seek { whence: Whence::Cur | Whence::Hole, .. } | Call::StatusFlags { .. } => continue,
             Call::Stat { fd } => {
                 let Some(Ok(Reply::Stat(stat))) = &step.outcome else { return None };
                 if looked.is_some_and(|it| it.action == step.action && it.outcome == step.outcome) {

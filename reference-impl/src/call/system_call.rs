@@ -40,6 +40,8 @@ pub enum Call {
     /// pwrite(2) by a process whose RLIMIT_FSIZE is `limit`. A process that gets SIGXFSZ ends: EFBIG.
     PwriteLimited { fd: Fd, offset: i64, data: Vec<u8>, limit: u64 },
     Seek { fd: Fd, offset: i64, whence: Whence },
+    /// fcntl(2) with F_GETFL: the reply is the access mode and the status flags.
+    StatusFlags { fd: Fd },
     Fsync { fd: Fd },
     Ftruncate { fd: Fd, size: i64 },
     Truncate { name: String, size: i64 },
@@ -198,6 +200,7 @@ impl fmt::Display for Call {
             Self::Seek { fd, offset, whence } => {
                 write!(f, "lseek({fd}, {offset}, SEEK_{})", format!("{whence:?}").to_uppercase())
             }
+            Self::StatusFlags { fd } => write!(f, "fcntl({fd}, F_GETFL)"),
             Self::Fsync { fd } => write!(f, "fsync({fd})"),
             Self::Ftruncate { fd, size } => write!(f, "ftruncate({fd}, {size})"),
             Self::Truncate { name, size } => write!(f, "truncate({name:?}, {size})"),

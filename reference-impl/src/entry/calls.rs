@@ -45,6 +45,7 @@ impl State {
                 self.write(who, *fd, Some(*offset), data, manner).map(length)
             }
             Call::Seek { fd, offset, whence } => self.seek(who, *fd, *offset, *whence).map(number),
+            Call::StatusFlags { fd } => self.descriptor(*fd).map(|it| number(it.status_flags().bits().into())),
             Call::Fsync { fd } => self.sync(who, *fd).map(zero),
             Call::Ftruncate { fd, size } => self.ftruncate(who, *fd, *size).map(zero),
             Call::Truncate { name, size } => self.truncate_at(who, name.as_bytes(), *size).map(zero),

@@ -53,6 +53,7 @@ impl State {
             Call::Close { fd }
             | Call::Fsync { fd }
             | Call::Stat { fd }
+            | Call::StatusFlags { fd }
             | Call::Ftruncate { fd, .. }
             | Call::GetXflags { fd }
             | Call::ChangeXflags { fd, .. }

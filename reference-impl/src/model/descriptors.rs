@@ -24,6 +24,12 @@ impl Descriptor {
         self.flags & OFlag::O_ACCMODE != OFlag::O_RDONLY
     }
 
+    /// The access mode and the status flags: what open(2) got, without the flags that it only looks at
+    /// (`do_dentry_open`).
+    pub(crate) fn status_flags(&self) -> OFlag {
+        self.flags & !(OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOCTTY | OFlag::O_TRUNC)
+    }
+
     /// Whether each write is durable when the call returns.
     pub(crate) fn synchronous(&self) -> bool {
         // O_SYNC includes the bit of O_DSYNC.

@@ -15,6 +15,7 @@ use crate::units::{Address, BLOCK, Ino};
 use crate::violation::{How, Quirk, Violation};
 use iomap_clauses::{AGENT_MEMORY, AGENT_WRITES, Clause, HOLD_REFUSAL};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 /// The violation of the file system, and the state of the race that it loses.
 #[derive(Debug, Default)]
@@ -138,6 +139,9 @@ impl State {
         }
         if self.has(Quirk::RefusalMovesOffset) {
             self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.position += 1);
+        }
+        if self.has(Quirk::RefusalDropsAppend) {
+            self.descriptors.values_mut().filter(|d| d.ino == ino).for_each(|d| d.flags.remove(OFlag::O_APPEND));
         }
         if self.has(Quirk::RefusalTouchesAtime) {
             let now = self.now();

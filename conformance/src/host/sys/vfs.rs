@@ -168,9 +168,14 @@ pub(crate) fn atomic_write_max(path: &Path) -> Result<u32, Errno> {
     statx_of(path, STATX_WRITE_ATOMIC).map(|shown| shown.stx_atomic_write_unit_max)
 }
 
+/// F_GETFL: the access mode and the status flags of a descriptor.
+pub(crate) fn status_flags(file: BorrowedFd) -> Result<libc::c_int, Errno> {
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GETFL)
+}
+
 /// The lease that a descriptor allows: to be told of all other uses, or of those that write.
 fn lease_of(file: BorrowedFd) -> Result<libc::c_int, Errno> {
-    let flags = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GETFL)?;
+    let flags = status_flags(file)?;
     Ok(if flags & libc::O_ACCMODE == libc::O_RDONLY { libc::F_RDLCK } else { libc::F_WRLCK })
 }
 
