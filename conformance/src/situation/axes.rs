@@ -221,7 +221,7 @@ axes! {
         Full = "full";
         /// The owner of the files has a quota, and no space left in it.
         Limited = "limited";
-        /// There are many files, of which one is mapped and registered.
+        /// There are many files, of which one is mapped, and registered where the kernel registers files.
         Busy = "busy";
     }
     /// The metadata of the file.

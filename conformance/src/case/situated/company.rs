@@ -152,7 +152,12 @@ impl Context<'_> {
                 let fd = beside("company")?;
                 let map = self.mapped(fd, BLOCK, true, true)?;
                 self.undo(Undo::Unmap(map));
-                self.undo(Undo::Unregister(self.registered(map)?));
+                // Linux registers no pages of files in the page cache since 6.5 (writable_file_mapping_allowed).
+                match self.registered(map) {
+                    Ok(registration) => self.undo(Undo::Unregister(registration)),
+                    Err(Trouble::NotOffered(_) | Trouble::NotReachable(_)) => (),
+                    Err(trouble) => return Err(trouble),
+                }
                 self.close(fd)?;
             }
             Company::Alone | Company::Moved | Company::Full | Company::Limited => return Ok(()),
