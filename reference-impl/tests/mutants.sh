@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Small changes of the reference, in shards: mutants.sh K/N [COMMIT] tests the K-th of N parts of that commit, by default
 # HEAD, K from 0; mutants.sh alone adds up the parts of HEAD that there are. The sources come from a work tree of their
-# own, so that work can go on beside it. The outcomes stay in target/mutants/TREE, where TREE is the tree of the commit in git, so
-# that only outcomes of the same sources are added up. Several can run at once. Needs cargo-mutants.
+# own, so that work can go on beside it. The outcomes stay in target/mutants/TREE, where TREE is the tree of the commit in
+# git, so that only outcomes of the same sources are added up. Several can run at once. Needs cargo-mutants.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 all=${CARGO_TARGET_DIR:-$PWD/target}/mutants
